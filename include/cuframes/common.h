@@ -1,0 +1,96 @@
+/* cuframes/common.h - what every other header uses: errors, time, logging, version.
+ *
+ * Conventions of the whole API
+ *   Return value   0 (CUFRAMES_OK) or a negative CUFRAMES_ERR_*. Output parameters come last and are
+ *                  untouched on failure, unless a function says otherwise.
+ *   Detail         cuframes_last_error() says in a sentence what was expected and what came.
+ *   Options        structs that start with their own size; a zero field means its default.
+ *   Timeouts       relative, nanoseconds; 0 does not wait, CUFRAMES_WAIT_FOREVER (any negative) never ends.
+ *   Timestamps     absolute, nanoseconds of CLOCK_MONOTONIC. pts, dts and durations are nanoseconds too,
+ *                  on the clock of the source.
+ *   Destroy        functions take NULL and cannot fail.
+ */
+#ifndef CUFRAMES_COMMON_H
+#define CUFRAMES_COMMON_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cuframes/version.h>
+
+#if defined(__GNUC__)
+#define CUFRAMES_API __attribute__((visibility("default")))
+#else
+#define CUFRAMES_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CUFRAMES_WAIT_FOREVER ((int64_t)-1)
+/** "This picture or packet carries no such time." */
+#define CUFRAMES_NO_TIME INT64_MIN
+/** Longest stream name in bytes, without the terminating zero. */
+#define CUFRAMES_NAME_MAX 63
+/** Longest subscriber label in bytes, without the terminating zero; longer ones are cut. */
+#define CUFRAMES_LABEL_MAX 63
+
+enum cuframes_error {
+  CUFRAMES_OK = 0,
+  CUFRAMES_ERR_INVALID = -1,          /**< an argument is wrong; the detail says which */
+  CUFRAMES_ERR_NO_MEMORY = -2,        /**< memory, device memory or table space ran out */
+  CUFRAMES_ERR_SYSTEM = -3,           /**< a system call failed; the detail names it */
+  CUFRAMES_ERR_NAME = -4,             /**< not a stream name: [A-Za-z0-9][A-Za-z0-9._-]{0,62} */
+  CUFRAMES_ERR_NAME_IN_USE = -5,      /**< a living publisher has this name */
+  CUFRAMES_ERR_NO_SUCH_STREAM = -6,   /**< nobody publishes this name (in this runtime directory) */
+  CUFRAMES_ERR_DIRECTORY = -7,        /**< the runtime directory cannot be used */
+  CUFRAMES_ERR_PERMISSION = -8,       /**< the file system or the publisher's allow list says no */
+  CUFRAMES_ERR_TIMEOUT = -9,          /**< the time given ran out (at once, for a timeout of 0) */
+  CUFRAMES_ERR_INTERRUPTED = -10,     /**< cuframes_subscriber_interrupt() ended the wait */
+  CUFRAMES_ERR_PUBLISHER_GONE = -11,  /**< the publisher ended or died */
+  CUFRAMES_ERR_EVICTED = -12,         /**< this ordered subscriber was too slow and lost its place */
+  CUFRAMES_ERR_STALE = -13,           /**< the lease belongs to a connection that is over */
+  CUFRAMES_ERR_NO_CAPACITY = -14,     /**< the pool may not grow enough for what was asked */
+  CUFRAMES_ERR_LEASE_LIMIT = -15,     /**< every granted lease (or open frame) is in hand */
+  CUFRAMES_ERR_VERSION = -16,         /**< the two sides speak no common protocol version */
+  CUFRAMES_ERR_PROTOCOL = -17,        /**< the peer sent something that the protocol forbids */
+  CUFRAMES_ERR_FORMAT = -18,          /**< a picture format that cannot be */
+  CUFRAMES_ERR_DROPPED = -19,         /**< the frame was dropped for a full ordered subscriber */
+  CUFRAMES_ERR_PACKET_OVERSIZED = -20,/**< larger than the packet ring takes */
+  CUFRAMES_ERR_NO_PACKET_RING = -21,  /**< the stream carries no packets */
+  CUFRAMES_ERR_NO_CODEC_PARAMS = -22, /**< the publisher has not described this elementary stream */
+  CUFRAMES_ERR_PACKET_OVERRUN = -23,  /**< packets were overwritten before they were read; said once */
+  CUFRAMES_ERR_DEVICE = -24,          /**< the device failed */
+  CUFRAMES_ERR_UNSUPPORTED = -25,     /**< this build, device or peer cannot do that */
+  CUFRAMES_ERR_BUSY = -26             /**< not in this state, for example while a callback thread runs */
+};
+
+/** One short English sentence for an error code. Never NULL; static. Thread-safety: any thread. */
+CUFRAMES_API const char *cuframes_strerror(int error);
+
+/** What went wrong in the last call of this thread that failed: names the cause and, where there is one,
+ *  the remedy. Never NULL. Valid until the next cuframes call of this thread. */
+CUFRAMES_API const char *cuframes_last_error(void);
+
+/** "MAJOR.MINOR.PATCH" of the library that runs, which may be newer than the headers. Static. */
+CUFRAMES_API const char *cuframes_version(void);
+
+/** CLOCK_MONOTONIC in nanoseconds, the clock of every timestamp. */
+CUFRAMES_API int64_t cuframes_now(void);
+
+enum cuframes_log_level {
+  CUFRAMES_LOG_ERROR = 1,
+  CUFRAMES_LOG_WARNING = 2,
+  CUFRAMES_LOG_INFO = 3,
+  CUFRAMES_LOG_DEBUG = 4
+};
+
+/** Receives one line without newline. Called from any thread of the library, also while a call of
+ *  yours runs; it must not call back into the object that logs. The library itself never prints. */
+typedef void (*cuframes_log_fn)(void *user, int level, const char *line);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

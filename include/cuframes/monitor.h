@@ -1,0 +1,81 @@
+/* cuframes/monitor.h - looking at streams without taking part: list, info, top. */
+#ifndef CUFRAMES_MONITOR_H
+#define CUFRAMES_MONITOR_H
+
+#include <cuframes/format.h>
+#include <cuframes/packet.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** One subscriber, as its publisher knows it. What the subscriber says of itself (label, counts) is only shown. */
+typedef struct cuframes_subscriber_info {
+  char label[CUFRAMES_LABEL_MAX + 1];
+  uint32_t mode;            /**< enum cuframes_mode */
+  int32_t pid;              /**< in the publisher's PID namespace; 0: not visible there */
+  uint32_t uid, gid;
+  uint32_t leases, depth;   /**< granted */
+  uint32_t leases_held;
+  uint32_t packets;         /**< nonzero: reads packets */
+  uint32_t evicted;         /**< nonzero: was too slow and lost its place */
+  uint64_t lag;             /**< frames published since the last one it took */
+  uint64_t delivered, skipped;
+  const uint32_t *held_slots; /**< leases_held slot numbers */
+  char sync_mode[16];       /**< "complete" */
+} cuframes_subscriber_info;
+
+typedef struct cuframes_elementary_info {
+  uint32_t media_type;      /**< enum cuframes_media_type */
+  char codec[CUFRAMES_CODEC_NAME_MAX + 1];
+} cuframes_elementary_info;
+
+typedef struct cuframes_stream_info {
+  char name[CUFRAMES_NAME_MAX + 1];
+  char device[64];          /**< "host" */
+  char description[256];
+  int32_t pid;              /**< of the publisher, 0: not visible here */
+  cuframes_format format;
+  double fps;               /**< measured over about the last second */
+  uint64_t frames, dropped, evictions;
+  int64_t age_ns;           /**< since the newest frame; CUFRAMES_NO_TIME before the first one */
+  uint32_t slots, max_slots, slots_pinned, segments;
+  uint64_t memory_bytes;
+  uint64_t packets, packet_bytes;
+  uint32_t packet_slots;    /**< 0: no packet ring */
+  uint64_t packet_data_bytes;
+  size_t elementary_count;
+  const cuframes_elementary_info *const *elementary;
+  size_t subscriber_count;
+  const cuframes_subscriber_info *const *subscribers;
+} cuframes_stream_info;
+
+/** Asks one publisher. Blocks up to timeout_ns. *info is the caller's, free it with cuframes_stream_info_free().
+ *  directory NULL: as cuframes_runtime_directory() finds it.
+ *  Errors: NAME, NO_SUCH_STREAM, DIRECTORY, PERMISSION, TIMEOUT, VERSION, PROTOCOL, NO_MEMORY, SYSTEM. */
+CUFRAMES_API int cuframes_query(const char *directory, const char *name, int64_t timeout_ns,
+                                cuframes_stream_info **info);
+CUFRAMES_API void cuframes_stream_info_free(cuframes_stream_info *info);
+
+/** One entry of cuframes_list(): info, or why there is none (error and its detail). */
+typedef struct cuframes_list_entry {
+  char name[CUFRAMES_NAME_MAX + 1];
+  int error;
+  const char *detail;
+  cuframes_stream_info *info;
+} cuframes_list_entry;
+
+/** All streams of a runtime directory, by name. Files that dead publishers of this user left are removed on the
+ *  way. No stream is CUFRAMES_OK and a count of 0. Errors: DIRECTORY, NO_MEMORY, SYSTEM. */
+CUFRAMES_API int cuframes_list(const char *directory, int64_t timeout_ns, cuframes_list_entry **entries, size_t *count);
+CUFRAMES_API void cuframes_list_free(cuframes_list_entry *entries, size_t count);
+
+/** The runtime directory that NULL stands for: $CUFRAMES_DIR, else /run/cuframes if it is there and writable, else
+ *  $XDG_RUNTIME_DIR/cuframes, else /tmp/cuframes-UID. Writes it, zero-terminated, into path.
+ *  CUFRAMES_ERR_INVALID if size is too small. It is not created by this call. */
+CUFRAMES_API int cuframes_runtime_directory(char *path, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,134 @@
+/* cuframes/publisher.h - the one process that writes a stream.
+ *
+ * Threads  Frame calls (acquire, publish, cancel, set_format, discontinuity) may come from any thread; they
+ *          take turns. Packet calls likewise, beside the frame calls. destroy() must be the last call.
+ *          A service thread of the library answers subscribers; it never runs your code but the log callback.
+ * Blocking Nothing here waits for a subscriber, except cuframes_publisher_publish() for an ordered one under
+ *          CUFRAMES_POLICY_WAIT.
+ */
+#ifndef CUFRAMES_PUBLISHER_H
+#define CUFRAMES_PUBLISHER_H
+
+#include <cuframes/frame.h>
+#include <cuframes/packet.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cuframes_publisher cuframes_publisher;
+
+/** What happens when an ordered subscriber has no room for the next frame. */
+enum cuframes_policy {
+  CUFRAMES_POLICY_WAIT = 0, /**< wait ordered_timeout_ns for it, then evict it (default) */
+  CUFRAMES_POLICY_DROP = 1  /**< drop the new frame for everybody, and count it */
+};
+
+typedef struct cuframes_publisher_options {
+  uint32_t struct_size;         /**< sizeof(cuframes_publisher_options) */
+  uint32_t policy;              /**< enum cuframes_policy */
+  cuframes_format format;       /**< of the first frames; cuframes_publisher_set_format() changes it */
+  const char *directory;        /**< runtime directory; NULL: as cuframes_runtime_directory() finds it */
+  const char *device;           /**< "host"; NULL or "auto": the best there is */
+  const char *description;      /**< shown by list and info: where the pictures come from */
+  uint32_t slots;               /**< frames to allocate at first, at least 2 + max_open; 0: 6 + max_open */
+  uint32_t max_slots;           /**< up to which the pool grows for subscribers; 0: 128, at most 1024 */
+  uint32_t max_open;            /**< frames acquired at the same time; 0: 1, at most 64 */
+  uint32_t max_subscribers;     /**< 0: 128, at most 256 */
+  uint32_t max_leases;          /**< frames one subscriber may hold at once; 0: 16, at most 64 */
+  uint32_t max_depth;           /**< longest queue of one ordered subscriber; 0: 32, at most 256 */
+  int64_t ordered_timeout_ns;   /**< for CUFRAMES_POLICY_WAIT; 0: 1 s */
+  uint32_t socket_mode;         /**< permission bits of the socket; 0: 0660 */
+  int64_t socket_gid;           /**< 0: leave the group as it is; a group id: give the socket to it */
+  const uint32_t *allow_uids;   /**< with either list given, only these users and groups (and the
+                                     publisher's own user) get in; copied */
+  size_t allow_uid_count;
+  const uint32_t *allow_gids;
+  size_t allow_gid_count;
+  cuframes_log_fn log;          /**< NULL: silent */
+  void *log_user;
+} cuframes_publisher_options;
+
+/** Starts to publish under a name. The format must be set, everything else may be zero.
+ *  Blocks for the allocation only. On success the caller owns *publisher.
+ *  Errors: INVALID, NAME, FORMAT, NAME_IN_USE, DIRECTORY, PERMISSION, NO_MEMORY, SYSTEM, UNSUPPORTED, DEVICE. */
+CUFRAMES_API int cuframes_publisher_create(const char *name, const cuframes_publisher_options *options,
+                                           cuframes_publisher **publisher);
+
+/** Ends the stream: subscribers get PUBLISHER_GONE and keep what they hold. Open frames become invalid. */
+CUFRAMES_API void cuframes_publisher_destroy(cuframes_publisher *publisher);
+
+/** Opens a slot to write the next frame into, in the current format. Never waits.
+ *  The frame stays the publisher's; end it with publish or cancel.
+ *  Errors: LEASE_LIMIT when max_open frames are open already. */
+CUFRAMES_API int cuframes_publisher_acquire(cuframes_publisher *publisher, cuframes_frame **frame);
+
+typedef struct cuframes_publish_info {
+  uint32_t struct_size;  /**< sizeof(cuframes_publish_info) */
+  uint32_t flags;        /**< CUFRAMES_FRAME_KEY, CUFRAMES_FRAME_CORRUPT */
+  int64_t pts;           /**< ns or CUFRAMES_NO_TIME */
+  int64_t duration;      /**< ns, 0 if unknown */
+} cuframes_publish_info;
+
+/** Makes an open frame the newest one and wakes whoever waits for it. info may be NULL (no times).
+ *  The frame is consumed, also on failure.
+ *  Errors: DROPPED (policy drop), INVALID (not an open frame of this publisher). */
+CUFRAMES_API int cuframes_publisher_publish(cuframes_publisher *publisher, cuframes_frame *frame,
+                                            const cuframes_publish_info *info);
+
+/** Gives an open frame back unpublished. NULL is fine. */
+CUFRAMES_API int cuframes_publisher_cancel(cuframes_publisher *publisher, cuframes_frame *frame);
+
+/** Frames acquired from now on have this format. Leases on old frames stay good; their memory goes when the
+ *  last one is released. Errors: FORMAT, NO_MEMORY, BUSY (frames are open); then the old format stays. */
+CUFRAMES_API int cuframes_publisher_set_format(cuframes_publisher *publisher, const cuframes_format *format);
+
+/** The source (re)started: the next frame and packet carry the EPOCH flag for every subscriber. */
+CUFRAMES_API int cuframes_publisher_discontinuity(cuframes_publisher *publisher);
+
+typedef struct cuframes_packet_ring_options {
+  uint32_t struct_size;  /**< sizeof(cuframes_packet_ring_options) */
+  uint32_t slots;        /**< packets kept at most, rounded up to a power of two; 0: 64 */
+  uint64_t data_bytes;   /**< bytes kept at most; 0: 8 MiB */
+  uint64_t max_packet;   /**< largest packet, at most data_bytes; 0: 2 MiB or data_bytes / 4 if that is less */
+} cuframes_packet_ring_options;
+
+/** Adds the packet ring. Once per publisher (BUSY the second time). options may be NULL.
+ *  Errors: INVALID, NO_MEMORY, SYSTEM. */
+CUFRAMES_API int cuframes_publisher_enable_packets(cuframes_publisher *publisher,
+                                                   const cuframes_packet_ring_options *options);
+
+/** Describes (or describes anew) an elementary stream; params and extradata are copied.
+ *  Errors: INVALID (index, sizes), NO_PACKET_RING, NO_MEMORY. */
+CUFRAMES_API int cuframes_publisher_set_codec_params(cuframes_publisher *publisher, uint32_t stream,
+                                                     const cuframes_codec_params *params);
+CUFRAMES_API int cuframes_publisher_set_codec_extradata(cuframes_publisher *publisher, uint32_t stream,
+                                                        const void *extradata, size_t size);
+
+/** Copies a packet into the ring. Never waits.
+ *  Errors: PACKET_OVERSIZED, NO_PACKET_RING, NO_CODEC_PARAMS, INVALID. */
+CUFRAMES_API int cuframes_publisher_publish_packet(cuframes_publisher *publisher, const cuframes_packet_info *packet);
+
+typedef struct cuframes_publisher_stats {
+  uint32_t struct_size;     /**< set by the caller: sizeof(cuframes_publisher_stats) */
+  uint32_t subscribers;     /**< connected now */
+  uint32_t slots, segments; /**< allocated now */
+  uint64_t frames;          /**< published */
+  uint64_t dropped;         /**< by CUFRAMES_POLICY_DROP */
+  uint64_t evictions;       /**< ordered subscribers that were too slow */
+  uint64_t waits;           /**< publishes that waited for an ordered subscriber */
+  uint64_t packets;         /**< published */
+  uint64_t packet_bytes;
+  uint64_t memory_bytes;    /**< segments, packet ring, control page and seats */
+} cuframes_publisher_stats;
+
+/** Any thread. */
+CUFRAMES_API int cuframes_publisher_get_stats(cuframes_publisher *publisher, cuframes_publisher_stats *stats);
+
+/** The device that was chosen ("host"), and why, as one sentence. Lives as long as the publisher. */
+CUFRAMES_API const char *cuframes_publisher_device(const cuframes_publisher *publisher, const char **reason);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

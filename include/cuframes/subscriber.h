@@ -1,0 +1,118 @@
+/* cuframes/subscriber.h - a process that uses the frames and packets of a stream.
+ *
+ * Threads  One thread at a time takes frames (next, or the callback thread), one takes packets; frames and
+ *          packets may be released from any thread. interrupt() and get_stats() may come from any thread.
+ *          destroy() must be the last call on the subscriber; frames in hand stay good after it and are
+ *          released as usual.
+ */
+#ifndef CUFRAMES_SUBSCRIBER_H
+#define CUFRAMES_SUBSCRIBER_H
+
+#include <cuframes/frame.h>
+#include <cuframes/packet.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct cuframes_subscriber cuframes_subscriber;
+
+enum cuframes_mode {
+  CUFRAMES_MODE_NEWEST = 0, /**< always the newest frame; what is skipped is counted (default) */
+  CUFRAMES_MODE_ORDERED = 1 /**< every frame in sequence, up to `depth` kept waiting */
+};
+
+typedef struct cuframes_subscriber_options {
+  uint32_t struct_size;       /**< sizeof(cuframes_subscriber_options) */
+  uint32_t mode;              /**< enum cuframes_mode */
+  const char *directory;      /**< runtime directory; NULL: as cuframes_runtime_directory() finds it */
+  const char *label;          /**< shown by info and top; NULL: the program's name */
+  uint32_t leases;            /**< frames held at the same time; 0: 2 */
+  uint32_t depth;             /**< ordered: frames that may wait for this subscriber; 0: 4 */
+  uint32_t reconnect;         /**< nonzero: when the publisher goes, wait for the name to come back */
+  uint32_t reserved;          /**< 0 */
+  int64_t connect_timeout_ns; /**< how long create() waits for the name to appear; 0: not at all */
+  int64_t spin_ns;            /**< busy-wait this long for a frame before sleeping; 0: never */
+  cuframes_log_fn log;        /**< NULL: silent */
+  void *log_user;
+} cuframes_subscriber_options;
+
+/** Joins a stream. options may be NULL. Blocks up to connect_timeout_ns, and up to 2 s for an answer.
+ *  Errors: INVALID, NAME, NO_SUCH_STREAM, DIRECTORY, PERMISSION, TIMEOUT, NO_CAPACITY, VERSION, PROTOCOL,
+ *  NO_MEMORY, SYSTEM, UNSUPPORTED, DEVICE. */
+CUFRAMES_API int cuframes_subscriber_create(const char *name, const cuframes_subscriber_options *options,
+                                            cuframes_subscriber **subscriber);
+
+/** Leaves the stream; stops the callback thread. Frames in hand stay good until they are released. */
+CUFRAMES_API void cuframes_subscriber_destroy(cuframes_subscriber *subscriber);
+
+/** The next frame: in newest mode the newest one not yet seen, in ordered mode the one after the last.
+ *  The first call gives the newest frame there is. The caller owns a lease on *frame until it releases it.
+ *  Errors: TIMEOUT, INTERRUPTED, LEASE_LIMIT (release one first), EVICTED, PUBLISHER_GONE (not with
+ *  reconnect), BUSY (the callback thread runs), and those of create() when a segment cannot be mapped. */
+CUFRAMES_API int cuframes_subscriber_next(cuframes_subscriber *subscriber, int64_t timeout_ns, cuframes_frame **frame);
+
+/** Ends a wait of this subscriber in another thread, now or the next one, with INTERRUPTED.
+ *  Async-signal-safe. */
+CUFRAMES_API void cuframes_subscriber_interrupt(cuframes_subscriber *subscriber);
+
+/** A descriptor for poll, epoll or an event loop: readable when cuframes_subscriber_next() with timeout 0
+ *  may have something to say (a frame, or an error). Call next() until TIMEOUT, then poll again.
+ *  It stays the library's and the same until destroy(), also across reconnects. Do not read it.
+ *  Errors: NO_MEMORY, SYSTEM, BUSY. */
+CUFRAMES_API int cuframes_subscriber_fd(cuframes_subscriber *subscriber, int *fd);
+
+/** Called on a thread of the library, one frame at a time. The callee owns the frame and releases it, then or
+ *  later, from any thread. On the end of the stream it is called once with frame NULL and the error. */
+typedef void (*cuframes_frame_fn)(void *user, cuframes_frame *frame, int error);
+
+/** Starts, stops the callback thread. stop() returns after the last callback; from within a callback it only
+ *  asks for the end. Errors: BUSY (running already), INVALID, SYSTEM. */
+CUFRAMES_API int cuframes_subscriber_start(cuframes_subscriber *subscriber, cuframes_frame_fn callback, void *user);
+CUFRAMES_API int cuframes_subscriber_stop(cuframes_subscriber *subscriber);
+
+/** Where packet reading starts. */
+enum cuframes_packet_start {
+  CUFRAMES_PACKETS_FROM_KEYFRAME = 0, /**< at the last video keyframe still in the ring, else at the next one */
+  CUFRAMES_PACKETS_FROM_NEXT_KEYFRAME = 1 /**< at the next video keyframe to come */
+};
+
+/** Maps the packet ring. Errors: NO_PACKET_RING, PUBLISHER_GONE, PROTOCOL, NO_MEMORY, SYSTEM, INVALID. */
+CUFRAMES_API int cuframes_subscriber_enable_packets(cuframes_subscriber *subscriber, uint32_t start);
+
+/** The next packet, copied out of the ring. The caller owns *packet and releases it.
+ *  PACKET_OVERRUN once after packets were lost (their count is in the statistics); the next call goes on at a
+ *  keyframe. Errors: TIMEOUT, INTERRUPTED, NO_PACKET_RING, PUBLISHER_GONE, NO_MEMORY. */
+CUFRAMES_API int cuframes_subscriber_next_packet(cuframes_subscriber *subscriber, int64_t timeout_ns,
+                                                 cuframes_packet **packet);
+
+/** Any thread; NULL is fine. */
+CUFRAMES_API void cuframes_subscriber_release_packet(cuframes_subscriber *subscriber, cuframes_packet *packet);
+
+/** The number of elementary streams that the publisher has described. */
+CUFRAMES_API int cuframes_subscriber_elementary_count(cuframes_subscriber *subscriber, uint32_t *count);
+
+/** Parameters of one elementary stream as they are now. params may be NULL. *extradata (may be NULL if not
+ *  wanted) points to *extradata_size bytes followed by 64 zero bytes, valid until the next call of this function
+ *  on this subscriber or its destroy(). Errors: NO_CODEC_PARAMS, NO_PACKET_RING, PUBLISHER_GONE, PROTOCOL. */
+CUFRAMES_API int cuframes_subscriber_get_codec_params(cuframes_subscriber *subscriber, uint32_t stream,
+                                                      cuframes_codec_params *params, const void **extradata,
+                                                      size_t *extradata_size);
+
+typedef struct cuframes_subscriber_stats {
+  uint32_t struct_size;  /**< set by the caller: sizeof(cuframes_subscriber_stats) */
+  uint32_t leases_held;
+  uint64_t frames;       /**< delivered */
+  uint64_t skipped;      /**< newest mode: published and never delivered to this subscriber */
+  uint64_t reconnects;
+  uint64_t packets;      /**< delivered */
+  uint64_t packets_lost; /**< overwritten before they were read */
+} cuframes_subscriber_stats;
+
+/** Any thread. */
+CUFRAMES_API int cuframes_subscriber_get_stats(cuframes_subscriber *subscriber, cuframes_subscriber_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

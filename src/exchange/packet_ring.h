@@ -1,0 +1,112 @@
+/* exchange/packet_ring.h - encoded packets in shared memory: one writer, any number of readers that copy out.
+ *
+ * Pure C11 atomics on memory handed in; no allocation, no system call. The region is mapped read-write by the
+ * publisher alone and read-only by everybody else, so a reader trusts the writer with the content but not with
+ * its own safety: every value is loaded once, checked and then used.
+ *
+ * Readers never block the writer. They read under a sequence lock (H.-J. Boehm, "Can seqlocks get along with
+ * programming language memory models?", 2012): `tail` is the oldest packet still whole; the writer moves it
+ * before it touches a byte of what it overwrites, a reader looks at it again after it copied.
+ */
+#ifndef CF_EXCHANGE_PACKET_RING_H
+#define CF_EXCHANGE_PACKET_RING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CF_PACKET_MAGIC 0x5452504655434B50ull
+#define CF_PACKET_LAYOUT 1u
+#define CF_PACKET_SLOTS_MAX 65536u
+#define CF_PACKET_DATA_MAX (1ull << 32)
+
+/* One packet, 64 bytes. All fields written by the publisher only. */
+typedef struct cf_packet_record {
+  _Atomic uint64_t seq;       /* 1, 2, 3, ...; slot of packet seq is seq % slots */
+  _Atomic uint64_t position;  /* of its first byte in the endless byte stream; the ring offset is position % data_bytes */
+  _Atomic uint32_t size;      /* bytes */
+  _Atomic uint32_t stream;    /* elementary stream */
+  _Atomic uint32_t flags;     /* enum cuframes_packet_flag */
+  _Atomic uint32_t params;    /* generation of the codec parameters that this packet needs */
+  _Atomic int64_t pts, dts, duration; /* ns */
+  _Atomic uint64_t reserved;
+} cf_packet_record;
+
+/* Head of the region; records and then data bytes follow. */
+typedef struct cf_packet_region {
+  uint64_t magic;             /* CF_PACKET_MAGIC; written once, before the region is shared */
+  uint32_t layout;            /* CF_PACKET_LAYOUT */
+  uint32_t slots;             /* a power of two */
+  uint64_t data_bytes;        /* a multiple of 8 */
+  uint64_t data_offset;       /* of the data from the start of the region, a multiple of 64 */
+  uint64_t max_packet;
+  uint8_t pad0[24];
+  /* one cache line that moves with every packet */
+  _Atomic uint64_t head;      /* seq of the newest packet, 0: none yet */
+  _Atomic uint64_t tail;      /* seq of the oldest packet that is still whole */
+  _Atomic uint64_t keyframe;  /* seq of the last packet where a late reader may start, 0: none yet */
+  _Atomic uint32_t params;    /* generation of the codec parameters, moves when any of them changes */
+  _Atomic uint32_t wake;      /* futex word: moves with every packet and when the stream ends */
+  uint8_t pad1[32];
+} cf_packet_region;
+
+/* What a packet is, without its bytes. */
+typedef struct cf_packet_meta {
+  uint64_t seq;
+  uint32_t size, stream, flags, params;
+  int64_t pts, dts, duration;
+} cf_packet_meta;
+
+/* Bytes of a region for slots (a power of two) and data_bytes (a multiple of 8); 0 if a number is out of range. */
+uint64_t cf_packet_region_bytes(uint32_t slots, uint64_t data_bytes);
+
+/* The writer. Its state is private memory of the publisher. */
+typedef struct cf_packet_writer {
+  cf_packet_region *region;
+  cf_packet_record *records;
+  uint8_t *data;
+  uint32_t slots;
+  uint64_t data_bytes, max_packet;
+  uint64_t head, tail;        /* private copies: never read back from shared memory */
+  uint64_t position;          /* where the next packet's bytes start */
+} cf_packet_writer;
+
+/* Formats zeroed memory of cf_packet_region_bytes(). first_seq: the seq of the first packet (1 but in tests).
+ * False if a number is out of range. */
+bool cf_packet_writer_init(cf_packet_writer *writer, void *memory, uint32_t slots, uint64_t data_bytes,
+                           uint64_t max_packet, uint64_t first_seq);
+
+/* Appends a packet: meta->seq is ignored and given back as the result; 0 if it is larger than max_packet or empty.
+ * is_start: a late reader may start here. Does not wake anybody. */
+uint64_t cf_packet_write(cf_packet_writer *writer, const cf_packet_meta *meta, const void *bytes, bool is_start);
+
+/* A reader's private state. */
+typedef struct cf_packet_reader {
+  const cf_packet_region *region;
+  const cf_packet_record *records;
+  const uint8_t *data;
+  uint32_t slots;
+  uint64_t data_bytes, max_packet;
+  uint64_t next;              /* seq to read next; 0: waiting for a start packet after `searched` */
+  uint64_t searched;          /* no start packet up to here is wanted */
+} cf_packet_reader;
+
+/* Checks a region of `bytes` bytes (mapped, sealed by the caller's knowledge) and starts at the last start packet
+ * still whole, or, with from_next or if there is none, at the next one to come. False if the region's numbers
+ * are not sound. */
+bool cf_packet_reader_init(cf_packet_reader *reader, const void *memory, uint64_t bytes, bool from_next);
+
+enum cf_packet_read {
+  CF_PACKET_NONE,    /* nothing new */
+  CF_PACKET_OK,      /* *meta and the bytes are whole */
+  CF_PACKET_OVERRUN, /* packets were lost: *lost of them; the reader now stands at a start packet (or waits for one) */
+  CF_PACKET_SMALL,   /* the buffer is smaller than meta->size: nothing consumed, call again */
+  CF_PACKET_BROKEN   /* the writer breaks the protocol */
+};
+
+/* Reads the next packet into buffer. */
+enum cf_packet_read cf_packet_read(cf_packet_reader *reader, void *buffer, size_t capacity, cf_packet_meta *meta,
+                                   uint64_t *lost);
+
+#endif

@@ -1,0 +1,49 @@
+/* cli.h - what the commands share: exit codes, messages, signals, durations, the live line. */
+#ifndef CUFRAMES_CLI_H
+#define CUFRAMES_CLI_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cuframes/cuframes.h>
+
+enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_NO_STREAM = 3, CLI_TIMEOUT = 4 };
+
+/* Each command: argv[0] is its name. Gives an enum cli_exit. */
+int cmd_publish(int argc, char **argv);
+int cmd_list(int argc, char **argv);
+int cmd_info(int argc, char **argv);
+int cmd_top(int argc, char **argv);
+int cmd_snapshot(int argc, char **argv);
+int cmd_record(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
+
+/* Messages to stderr, one line each, with "cuframes COMMAND: " in front. */
+void cli_set_command(const char *command);
+void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* "what: detail of the library's last error"; gives the exit code that fits the error. */
+int cli_failed(int error, const char *what);
+/* A usage error: the message and where help is; gives CLI_USAGE. */
+int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* For getopt_long's '?' and ':' (opterr must be 0): names the option; gives CLI_USAGE. */
+int cli_bad_option(int result, char **argv);
+
+/* SIGINT and SIGTERM set it; the second one kills as usual. SIGPIPE is ignored. */
+extern volatile sig_atomic_t cli_stopped;
+void cli_catch_signals(void);
+
+/* Seconds with fractions, greater than 0, to ns. False if it is not that. */
+bool cli_parse_seconds(const char *text, int64_t *ns);
+bool cli_parse_unsigned(const char *text, uint32_t min, uint32_t max, uint32_t *value);
+
+/* A cuframes_log_fn that writes to stderr through cli_note; user is a const char * prefix or NULL. */
+void cli_log(void *user, int level, const char *line);
+
+/* The live line: on a terminal it rewrites one line of stderr, elsewhere it prints a line at most every 5 s.
+ * cli_live_end() ends it with a newline where one is due; every message above does so by itself. */
+void cli_live(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void cli_live_end(void);
+
+#endif
