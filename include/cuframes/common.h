@@ -38,32 +38,32 @@ extern "C" {
 
 enum cuframes_error {
   CUFRAMES_OK = 0,
-  CUFRAMES_ERR_INVALID = -1,          /**< an argument is wrong; the detail says which */
-  CUFRAMES_ERR_NO_MEMORY = -2,        /**< memory, device memory or table space ran out */
-  CUFRAMES_ERR_SYSTEM = -3,           /**< a system call failed; the detail names it */
-  CUFRAMES_ERR_NAME = -4,             /**< not a stream name: [A-Za-z0-9][A-Za-z0-9._-]{0,62} */
-  CUFRAMES_ERR_NAME_IN_USE = -5,      /**< a living publisher has this name */
-  CUFRAMES_ERR_NO_SUCH_STREAM = -6,   /**< nobody publishes this name (in this runtime directory) */
-  CUFRAMES_ERR_DIRECTORY = -7,        /**< the runtime directory cannot be used */
-  CUFRAMES_ERR_PERMISSION = -8,       /**< the file system or the publisher's allow list says no */
-  CUFRAMES_ERR_TIMEOUT = -9,          /**< the time given ran out (at once, for a timeout of 0) */
-  CUFRAMES_ERR_INTERRUPTED = -10,     /**< cuframes_subscriber_interrupt() ended the wait */
-  CUFRAMES_ERR_PUBLISHER_GONE = -11,  /**< the publisher ended or died */
-  CUFRAMES_ERR_EVICTED = -12,         /**< this ordered subscriber was too slow and lost its place */
-  CUFRAMES_ERR_STALE = -13,           /**< the lease belongs to a connection that is over */
-  CUFRAMES_ERR_NO_CAPACITY = -14,     /**< the pool may not grow enough for what was asked */
-  CUFRAMES_ERR_LEASE_LIMIT = -15,     /**< every granted lease (or open frame) is in hand */
-  CUFRAMES_ERR_VERSION = -16,         /**< the two sides speak no common protocol version */
-  CUFRAMES_ERR_PROTOCOL = -17,        /**< the peer sent something that the protocol forbids */
-  CUFRAMES_ERR_FORMAT = -18,          /**< a picture format that cannot be */
-  CUFRAMES_ERR_DROPPED = -19,         /**< the frame was dropped for a full ordered subscriber */
-  CUFRAMES_ERR_PACKET_OVERSIZED = -20,/**< larger than the packet ring takes */
-  CUFRAMES_ERR_NO_PACKET_RING = -21,  /**< the stream carries no packets */
-  CUFRAMES_ERR_NO_CODEC_PARAMS = -22, /**< the publisher has not described this elementary stream */
-  CUFRAMES_ERR_PACKET_OVERRUN = -23,  /**< packets were overwritten before they were read; said once */
-  CUFRAMES_ERR_DEVICE = -24,          /**< the device failed */
-  CUFRAMES_ERR_UNSUPPORTED = -25,     /**< this build, device or peer cannot do that */
-  CUFRAMES_ERR_BUSY = -26             /**< not in this state, for example while a callback thread runs */
+  CUFRAMES_ERR_INVALID = -1,           /**< an argument is wrong; the detail says which */
+  CUFRAMES_ERR_NO_MEMORY = -2,         /**< memory, device memory or table space ran out */
+  CUFRAMES_ERR_SYSTEM = -3,            /**< a system call failed; the detail names it */
+  CUFRAMES_ERR_NAME = -4,              /**< not a stream name: [A-Za-z0-9][A-Za-z0-9._-]{0,62} */
+  CUFRAMES_ERR_NAME_IN_USE = -5,       /**< a living publisher has this name */
+  CUFRAMES_ERR_NO_SUCH_STREAM = -6,    /**< nobody publishes this name (in this runtime directory) */
+  CUFRAMES_ERR_DIRECTORY = -7,         /**< the runtime directory cannot be used */
+  CUFRAMES_ERR_PERMISSION = -8,        /**< the file system or the publisher's allow list says no */
+  CUFRAMES_ERR_TIMEOUT = -9,           /**< the time given ran out (at once, for a timeout of 0) */
+  CUFRAMES_ERR_INTERRUPTED = -10,      /**< cuframes_subscriber_interrupt() ended the wait */
+  CUFRAMES_ERR_PUBLISHER_GONE = -11,   /**< the publisher ended or died */
+  CUFRAMES_ERR_EVICTED = -12,          /**< this ordered subscriber was too slow and lost its place */
+  CUFRAMES_ERR_STALE = -13,            /**< the lease belongs to a connection that is over */
+  CUFRAMES_ERR_NO_CAPACITY = -14,      /**< the pool may not grow enough for what was asked */
+  CUFRAMES_ERR_LEASE_LIMIT = -15,      /**< every granted lease (or open frame) is in hand */
+  CUFRAMES_ERR_VERSION = -16,          /**< the two sides speak no common protocol version */
+  CUFRAMES_ERR_PROTOCOL = -17,         /**< the peer sent something that the protocol forbids */
+  CUFRAMES_ERR_FORMAT = -18,           /**< a picture format that cannot be */
+  CUFRAMES_ERR_DROPPED = -19,          /**< the frame was dropped for a full ordered subscriber */
+  CUFRAMES_ERR_PACKET_OVERSIZED = -20, /**< larger than the packet ring takes */
+  CUFRAMES_ERR_NO_PACKET_RING = -21,   /**< the stream carries no packets */
+  CUFRAMES_ERR_NO_CODEC_PARAMS = -22,  /**< the publisher has not described this elementary stream */
+  CUFRAMES_ERR_PACKET_OVERRUN = -23,   /**< packets were overwritten before they were read; said once */
+  CUFRAMES_ERR_DEVICE = -24,           /**< the device failed */
+  CUFRAMES_ERR_UNSUPPORTED = -25,      /**< this build, device or peer cannot do that */
+  CUFRAMES_ERR_BUSY = -26              /**< not in this state, for example while a callback thread runs */
 };
 
 /** One short English sentence for an error code. Never NULL; static. Thread-safety: any thread. */

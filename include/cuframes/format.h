@@ -39,11 +39,11 @@ typedef struct cuframes_color {
 /** One picture's geometry. Width and height are what is visible; odd sizes are fine, chroma is
  *  rounded up. Pitch 0 and offset 0 (for every plane) mean: lay the planes out for me. */
 typedef struct cuframes_format {
-  uint32_t pixel_format;             /**< enum cuframes_pixel_format */
-  uint32_t width, height;            /**< pixels, 1..CUFRAMES_SIZE_MAX */
+  uint32_t pixel_format;  /**< enum cuframes_pixel_format */
+  uint32_t width, height; /**< pixels, 1..CUFRAMES_SIZE_MAX */
   cuframes_color color;
-  uint32_t pitch[CUFRAMES_PLANES];   /**< bytes from one row to the next, at least the row's bytes */
-  uint64_t offset[CUFRAMES_PLANES];  /**< bytes from the start of the frame to the plane */
+  uint32_t pitch[CUFRAMES_PLANES];  /**< bytes from one row to the next, at least the row's bytes */
+  uint64_t offset[CUFRAMES_PLANES]; /**< bytes from the start of the frame to the plane */
 } cuframes_format;
 
 /** Number of planes of a pixel format, 0 if it is unknown. */

@@ -55,6 +55,10 @@ CUFRAMES_API uint32_t cuframes_frame_flags(const cuframes_frame *frame);
  *  Blocks until it is done. CUFRAMES_ERR_INVALID for a plane or pitch that cannot be. */
 CUFRAMES_API int cuframes_frame_copy_to_host(const cuframes_frame *frame, int plane, void *dst, size_t dst_pitch);
 
+/** Copies host memory into one plane of an open frame of a publisher, row by row, the other way round.
+ *  CUFRAMES_ERR_INVALID as above, and for a subscriber's frame. */
+CUFRAMES_API int cuframes_frame_copy_from_host(cuframes_frame *frame, int plane, const void *src, size_t src_pitch);
+
 /** Gives a subscriber's frame back; it must not be touched afterwards. NULL is fine.
  *  Never blocks; any thread.
  *  CUFRAMES_ERR_STALE: the connection it was leased from is over (publisher gone, evicted); the picture

@@ -12,37 +12,37 @@ extern "C" {
 /** One subscriber, as its publisher knows it. What the subscriber says of itself (label, counts) is only shown. */
 typedef struct cuframes_subscriber_info {
   char label[CUFRAMES_LABEL_MAX + 1];
-  uint32_t mode;            /**< enum cuframes_mode */
-  int32_t pid;              /**< in the publisher's PID namespace; 0: not visible there */
+  uint32_t mode; /**< enum cuframes_mode */
+  int32_t pid;   /**< in the publisher's PID namespace; 0: not visible there */
   uint32_t uid, gid;
-  uint32_t leases, depth;   /**< granted */
+  uint32_t leases, depth; /**< granted */
   uint32_t leases_held;
-  uint32_t packets;         /**< nonzero: reads packets */
-  uint32_t evicted;         /**< nonzero: was too slow and lost its place */
-  uint64_t lag;             /**< frames published since the last one it took */
+  uint32_t packets; /**< nonzero: reads packets */
+  uint32_t evicted; /**< nonzero: was too slow and lost its place */
+  uint64_t lag;     /**< frames published since the last one it took */
   uint64_t delivered, skipped;
   const uint32_t *held_slots; /**< leases_held slot numbers */
-  char sync_mode[16];       /**< "complete" */
+  char sync_mode[16];         /**< "complete" */
 } cuframes_subscriber_info;
 
 typedef struct cuframes_elementary_info {
-  uint32_t media_type;      /**< enum cuframes_media_type */
+  uint32_t media_type; /**< enum cuframes_media_type */
   char codec[CUFRAMES_CODEC_NAME_MAX + 1];
 } cuframes_elementary_info;
 
 typedef struct cuframes_stream_info {
   char name[CUFRAMES_NAME_MAX + 1];
-  char device[64];          /**< "host" */
+  char device[64]; /**< "host" */
   char description[256];
-  int32_t pid;              /**< of the publisher, 0: not visible here */
+  int32_t pid; /**< of the publisher, 0: not visible here */
   cuframes_format format;
-  double fps;               /**< measured over about the last second */
+  double fps; /**< measured over about the last second */
   uint64_t frames, dropped, evictions;
-  int64_t age_ns;           /**< since the newest frame; CUFRAMES_NO_TIME before the first one */
+  int64_t age_ns; /**< since the newest frame; CUFRAMES_NO_TIME before the first one */
   uint32_t slots, max_slots, slots_pinned, segments;
   uint64_t memory_bytes;
   uint64_t packets, packet_bytes;
-  uint32_t packet_slots;    /**< 0: no packet ring */
+  uint32_t packet_slots; /**< 0: no packet ring */
   uint64_t packet_data_bytes;
   size_t elementary_count;
   const cuframes_elementary_info *const *elementary;

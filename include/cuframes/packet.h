@@ -18,35 +18,35 @@ extern "C" {
 enum cuframes_media_type { CUFRAMES_MEDIA_VIDEO = 1, CUFRAMES_MEDIA_AUDIO = 2, CUFRAMES_MEDIA_DATA = 3 };
 
 enum cuframes_packet_flag {
-  CUFRAMES_PACKET_KEY = 1,     /**< decoding can start here */
-  CUFRAMES_PACKET_EPOCH = 2,   /**< first packet after the source restarted: times may jump */
-  CUFRAMES_PACKET_CORRUPT = 4, /**< the demuxer reported damage */
+  CUFRAMES_PACKET_KEY = 1,       /**< decoding can start here */
+  CUFRAMES_PACKET_EPOCH = 2,     /**< first packet after the source restarted: times may jump */
+  CUFRAMES_PACKET_CORRUPT = 4,   /**< the demuxer reported damage */
   CUFRAMES_PACKET_NEW_PARAMS = 8 /**< the codec parameters changed just before this packet */
 };
 
 /** What a muxer or decoder must know of one elementary stream. */
 typedef struct cuframes_codec_params {
-  uint32_t media_type;                       /**< enum cuframes_media_type */
-  char codec[CUFRAMES_CODEC_NAME_MAX + 1];   /**< FFmpeg's codec name: "h264", "hevc", "aac", "opus", ... */
-  uint32_t profile, level;                   /**< as in the codec's standard; UINT32_MAX: unknown */
-  uint32_t width, height;                    /**< video: pixels */
-  uint32_t frame_rate_num, frame_rate_den;   /**< video: nominal frames per second; 0/0: unknown */
-  uint32_t sample_rate, channels;            /**< audio: Hz, count */
-  uint32_t frame_size;                       /**< audio: samples per packet, 0: varies */
-  uint32_t time_base_num, time_base_den;     /**< the source's own time base, a hint for muxers */
-  uint64_t bit_rate;                         /**< bits per second, 0: unknown */
+  uint32_t media_type;                     /**< enum cuframes_media_type */
+  char codec[CUFRAMES_CODEC_NAME_MAX + 1]; /**< FFmpeg's codec name: "h264", "hevc", "aac", "opus", ... */
+  uint32_t profile, level;                 /**< as in the codec's standard; UINT32_MAX: unknown */
+  uint32_t width, height;                  /**< video: pixels */
+  uint32_t frame_rate_num, frame_rate_den; /**< video: nominal frames per second; 0/0: unknown */
+  uint32_t sample_rate, channels;          /**< audio: Hz, count */
+  uint32_t frame_size;                     /**< audio: samples per packet, 0: varies */
+  uint32_t time_base_num, time_base_den;   /**< the source's own time base, a hint for muxers */
+  uint64_t bit_rate;                       /**< bits per second, 0: unknown */
 } cuframes_codec_params;
 
 /** A packet to publish. */
 typedef struct cuframes_packet_info {
-  uint32_t struct_size;  /**< sizeof(cuframes_packet_info) */
-  uint32_t stream;       /**< index of the elementary stream */
-  const void *data;      /**< copied before the call returns */
-  size_t size;           /**< bytes, 1..the ring's largest packet */
-  int64_t pts, dts;      /**< ns, CUFRAMES_NO_TIME if unknown */
-  int64_t duration;      /**< ns, 0 if unknown */
-  uint32_t flags;        /**< enum cuframes_packet_flag; NEW_PARAMS is set by the library */
-  uint32_t reserved;     /**< 0 */
+  uint32_t struct_size; /**< sizeof(cuframes_packet_info) */
+  uint32_t stream;      /**< index of the elementary stream */
+  const void *data;     /**< copied before the call returns */
+  size_t size;          /**< bytes, 1..the ring's largest packet */
+  int64_t pts, dts;     /**< ns, CUFRAMES_NO_TIME if unknown */
+  int64_t duration;     /**< ns, 0 if unknown */
+  uint32_t flags;       /**< enum cuframes_packet_flag; NEW_PARAMS is set by the library */
+  uint32_t reserved;    /**< 0 */
 } cuframes_packet_info;
 
 /** A packet in a subscriber's hand: its own copy, taken out of the shared ring. */

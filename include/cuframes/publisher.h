@@ -25,27 +25,27 @@ enum cuframes_policy {
 };
 
 typedef struct cuframes_publisher_options {
-  uint32_t struct_size;         /**< sizeof(cuframes_publisher_options) */
-  uint32_t policy;              /**< enum cuframes_policy */
-  cuframes_format format;       /**< of the first frames; cuframes_publisher_set_format() changes it */
-  const char *directory;        /**< runtime directory; NULL: as cuframes_runtime_directory() finds it */
-  const char *device;           /**< "host"; NULL or "auto": the best there is */
-  const char *description;      /**< shown by list and info: where the pictures come from */
-  uint32_t slots;               /**< frames to allocate at first, at least 2 + max_open; 0: 6 + max_open */
-  uint32_t max_slots;           /**< up to which the pool grows for subscribers; 0: 128, at most 1024 */
-  uint32_t max_open;            /**< frames acquired at the same time; 0: 1, at most 64 */
-  uint32_t max_subscribers;     /**< 0: 128, at most 256 */
-  uint32_t max_leases;          /**< frames one subscriber may hold at once; 0: 16, at most 64 */
-  uint32_t max_depth;           /**< longest queue of one ordered subscriber; 0: 32, at most 256 */
-  int64_t ordered_timeout_ns;   /**< for CUFRAMES_POLICY_WAIT; 0: 1 s */
-  uint32_t socket_mode;         /**< permission bits of the socket; 0: 0660 */
-  int64_t socket_gid;           /**< 0: leave the group as it is; a group id: give the socket to it */
-  const uint32_t *allow_uids;   /**< with either list given, only these users and groups (and the
+  uint32_t struct_size;       /**< sizeof(cuframes_publisher_options) */
+  uint32_t policy;            /**< enum cuframes_policy */
+  cuframes_format format;     /**< of the first frames; cuframes_publisher_set_format() changes it */
+  const char *directory;      /**< runtime directory; NULL: as cuframes_runtime_directory() finds it */
+  const char *device;         /**< "host"; NULL or "auto": the best there is */
+  const char *description;    /**< shown by list and info: where the pictures come from */
+  uint32_t slots;             /**< frames to allocate at first, at least 1 + max_open; 0: 5 + max_open */
+  uint32_t max_slots;         /**< up to which the pool grows for subscribers; 0: 128, at most 1024 */
+  uint32_t max_open;          /**< frames acquired at the same time; 0: 1, at most 64 */
+  uint32_t max_subscribers;   /**< 0: 128, at most 256 */
+  uint32_t max_leases;        /**< frames one subscriber may hold at once; 0: 16, at most 64 */
+  uint32_t max_depth;         /**< longest queue of one ordered subscriber; 0: 32, at most 256 */
+  int64_t ordered_timeout_ns; /**< for CUFRAMES_POLICY_WAIT; 0: 1 s */
+  uint32_t socket_mode;       /**< permission bits of the socket; 0: 0660 */
+  int64_t socket_gid;         /**< 0: leave the group as it is; a group id: give the socket to it */
+  const uint32_t *allow_uids; /**< with either list given, only these users and groups (and the
                                      publisher's own user) get in; copied */
   size_t allow_uid_count;
   const uint32_t *allow_gids;
   size_t allow_gid_count;
-  cuframes_log_fn log;          /**< NULL: silent */
+  cuframes_log_fn log; /**< NULL: silent */
   void *log_user;
 } cuframes_publisher_options;
 
@@ -64,10 +64,10 @@ CUFRAMES_API void cuframes_publisher_destroy(cuframes_publisher *publisher);
 CUFRAMES_API int cuframes_publisher_acquire(cuframes_publisher *publisher, cuframes_frame **frame);
 
 typedef struct cuframes_publish_info {
-  uint32_t struct_size;  /**< sizeof(cuframes_publish_info) */
-  uint32_t flags;        /**< CUFRAMES_FRAME_KEY, CUFRAMES_FRAME_CORRUPT */
-  int64_t pts;           /**< ns or CUFRAMES_NO_TIME */
-  int64_t duration;      /**< ns, 0 if unknown */
+  uint32_t struct_size; /**< sizeof(cuframes_publish_info) */
+  uint32_t flags;       /**< CUFRAMES_FRAME_KEY, CUFRAMES_FRAME_CORRUPT */
+  int64_t pts;          /**< ns or CUFRAMES_NO_TIME */
+  int64_t duration;     /**< ns, 0 if unknown */
 } cuframes_publish_info;
 
 /** Makes an open frame the newest one and wakes whoever waits for it. info may be NULL (no times).
@@ -87,10 +87,10 @@ CUFRAMES_API int cuframes_publisher_set_format(cuframes_publisher *publisher, co
 CUFRAMES_API int cuframes_publisher_discontinuity(cuframes_publisher *publisher);
 
 typedef struct cuframes_packet_ring_options {
-  uint32_t struct_size;  /**< sizeof(cuframes_packet_ring_options) */
-  uint32_t slots;        /**< packets kept at most, rounded up to a power of two; 0: 64 */
-  uint64_t data_bytes;   /**< bytes kept at most; 0: 8 MiB */
-  uint64_t max_packet;   /**< largest packet, at most data_bytes; 0: 2 MiB or data_bytes / 4 if that is less */
+  uint32_t struct_size; /**< sizeof(cuframes_packet_ring_options) */
+  uint32_t slots;       /**< packets kept at most, rounded up to a power of two; 0: 64 */
+  uint64_t data_bytes;  /**< bytes kept at most; 0: 8 MiB */
+  uint64_t max_packet;  /**< largest packet, at most data_bytes; 0: 2 MiB or data_bytes / 4 if that is less */
 } cuframes_packet_ring_options;
 
 /** Adds the packet ring. Once per publisher (BUSY the second time). options may be NULL.
@@ -119,7 +119,7 @@ typedef struct cuframes_publisher_stats {
   uint64_t waits;           /**< publishes that waited for an ordered subscriber */
   uint64_t packets;         /**< published */
   uint64_t packet_bytes;
-  uint64_t memory_bytes;    /**< segments, packet ring, control page and seats */
+  uint64_t memory_bytes; /**< segments, packet ring, control page and seats */
 } cuframes_publisher_stats;
 
 /** Any thread. */

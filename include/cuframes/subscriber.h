@@ -19,7 +19,8 @@ typedef struct cuframes_subscriber cuframes_subscriber;
 
 enum cuframes_mode {
   CUFRAMES_MODE_NEWEST = 0, /**< always the newest frame; what is skipped is counted (default) */
-  CUFRAMES_MODE_ORDERED = 1 /**< every frame in sequence, up to `depth` kept waiting */
+  CUFRAMES_MODE_ORDERED = 1, /**< every frame in sequence, up to `depth` kept waiting */
+  CUFRAMES_MODE_PACKETS = 2  /**< packets only: costs no slot, next() says UNSUPPORTED */
 };
 
 typedef struct cuframes_subscriber_options {
@@ -73,7 +74,7 @@ CUFRAMES_API int cuframes_subscriber_stop(cuframes_subscriber *subscriber);
 
 /** Where packet reading starts. */
 enum cuframes_packet_start {
-  CUFRAMES_PACKETS_FROM_KEYFRAME = 0, /**< at the last video keyframe still in the ring, else at the next one */
+  CUFRAMES_PACKETS_FROM_KEYFRAME = 0,     /**< at the last video keyframe still in the ring, else at the next one */
   CUFRAMES_PACKETS_FROM_NEXT_KEYFRAME = 1 /**< at the next video keyframe to come */
 };
 
@@ -100,10 +101,10 @@ CUFRAMES_API int cuframes_subscriber_get_codec_params(cuframes_subscriber *subsc
                                                       size_t *extradata_size);
 
 typedef struct cuframes_subscriber_stats {
-  uint32_t struct_size;  /**< set by the caller: sizeof(cuframes_subscriber_stats) */
+  uint32_t struct_size; /**< set by the caller: sizeof(cuframes_subscriber_stats) */
   uint32_t leases_held;
-  uint64_t frames;       /**< delivered */
-  uint64_t skipped;      /**< newest mode: published and never delivered to this subscriber */
+  uint64_t frames;  /**< delivered */
+  uint64_t skipped; /**< newest mode: published and never delivered to this subscriber */
   uint64_t reconnects;
   uint64_t packets;      /**< delivered */
   uint64_t packets_lost; /**< overwritten before they were read */

@@ -38,6 +38,7 @@ typedef struct cf_offer {
 } cf_offer;
 
 /* Negotiates version, features, sync mode, leases and depth (0 asked: the default of 2 leases, depth 4).
+ * Depth is 0 in newest mode; a monitor gets version and features only.
  * 0 and *welcome filled in (its sizes, device and instance stay zero), or a negative CUFRAMES_ERR_* and *refused
  * with code and a sentence that says what was asked and what there is. */
 int cf_negotiate(const cf_msg_hello *hello, const cf_offer *offer, cf_msg_welcome *welcome, cf_msg_refused *refused);

@@ -167,7 +167,8 @@ uint32_t cf_message_type(const uint8_t *message, size_t length);
  * length or breaks its cap. Unknown TLVs are skipped. fields is untouched on failure. */
 bool cf_message_decode(uint32_t type, const uint8_t *message, size_t length, void *fields);
 
-/* Steps through the groups of an INFO message: *cursor starts at 0. False at the end or at a malformed group. */
+/* Steps through the groups of an INFO message: *cursor starts at 0. False at the end or at a malformed group;
+ * cf_message_decode() refuses a message with one of those, so after it false is the end. */
 bool cf_message_next_group(enum cf_info_group group, const uint8_t *message, size_t length, size_t *cursor,
                            void *fields);
 

@@ -1,0 +1,56 @@
+# A thin front over CMake's presets; CMakeLists.txt builds, scripts/ do.
+.DEFAULT_GOAL := build
+.PHONY: build test demo lint format asan tsan bench fuzz coverage install clean help
+
+PREFIX ?= /usr/local
+
+build: ## build the library and the program (build/cuframes)
+	@scripts/install-deps build
+	@test -f build/build.ninja || cmake --preset default
+	@cmake --build --preset default
+
+test: ## build and run all tests
+	@scripts/install-deps test
+	@scripts/test default
+
+demo: ## publish a film and let several processes use it (under a minute)
+	@scripts/install-deps demo
+	@$(MAKE) --no-print-directory build
+	@scripts/demo
+
+lint: ## layout, static checks, include rules, headers, symbols
+	@scripts/install-deps lint
+	@scripts/lint
+
+format: ## lay out all C files as `make lint` wants them
+	@scripts/install-deps lint
+	@scripts/format
+
+asan: ## all tests under the address and undefined-behaviour sanitizers
+	@scripts/install-deps test
+	@scripts/test asan
+
+tsan: ## all tests under the thread sanitizer
+	@scripts/install-deps test
+	@scripts/test tsan
+
+bench: build ## measure hand-off, wake-ups and packets
+	@build/cuframes-bench
+
+fuzz: ## run each fuzz target for FUZZ_SECONDS (60)
+	@scripts/install-deps fuzz
+	@scripts/fuzz $(FUZZ_SECONDS)
+
+coverage: ## all tests with line coverage; report in build-coverage/coverage/
+	@scripts/install-deps coverage
+	@scripts/test coverage
+	@scripts/coverage
+
+install: build ## install to PREFIX (/usr/local); DESTDIR is honoured
+	@cmake --install build --prefix "$(PREFIX)"
+
+clean: ## remove all build trees and the demo's output
+	@rm -rf build build-asan build-tsan build-coverage build-fuzz demo-out
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12

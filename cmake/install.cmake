@@ -1,0 +1,37 @@
+# What `cmake --install` puts where: libraries, headers, program, CMake package and pkg-config file.
+if(NOT TARGET cuframes)
+  return()
+endif()
+include(CMakePackageConfigHelpers)
+
+install(TARGETS cuframes cuframes_static EXPORT cuframes-targets
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY include/cuframes DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+if(TARGET cuframes_program)
+  install(TARGETS cuframes_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/cuframes)
+install(EXPORT cuframes-targets NAMESPACE cuframes:: DESTINATION ${package_dir})
+configure_package_config_file(cmake/cuframes-config.cmake.in cuframes-config.cmake INSTALL_DESTINATION ${package_dir})
+# Below 1.0 a new minor version may change the interface.
+write_basic_package_version_file(cuframes-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/cuframes-config.cmake ${PROJECT_BINARY_DIR}/cuframes-config-version.cmake
+  DESTINATION ${package_dir})
+
+# The .pc file finds its prefix from where it lies, so that the tree can be installed anywhere and moved.
+set(pc_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+if(IS_ABSOLUTE ${CMAKE_INSTALL_LIBDIR})
+  set(pc_prefix ${CMAKE_INSTALL_PREFIX})
+else()
+  file(RELATIVE_PATH up /prefix/${pc_dir} /prefix)
+  string(REGEX REPLACE "/$" "" up ${up})
+  set(pc_prefix "\${pcfiledir}/${up}")
+endif()
+set(pc_libdir "\${prefix}")
+cmake_path(APPEND pc_libdir ${CMAKE_INSTALL_LIBDIR})
+set(pc_includedir "\${prefix}")
+cmake_path(APPEND pc_includedir ${CMAKE_INSTALL_INCLUDEDIR})
+configure_file(cmake/cuframes.pc.in cuframes.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/cuframes.pc DESTINATION ${pc_dir})

@@ -1,0 +1,86 @@
+/* api/connection.h - one subscriber's tie to one publisher: socket, control page, seat, segments, packet region.
+ *
+ * A subscriber has one at a time and takes a new one when it reconnects; frames in hand keep the one that they came
+ * from. Reference-counted: the subscriber, its threads and each frame in hand hold one.
+ * Threads: any; the socket is a request and its answer, one at a time under a mutex.
+ */
+#ifndef CF_API_CONNECTION_H
+#define CF_API_CONNECTION_H
+
+#include <pthread.h>
+
+#include "api/internal.h"
+#include "exchange/frame_reader.h"
+#include "exchange/packet_ring.h"
+#include "os/futex.h"
+#include "wire/message.h"
+
+/* A segment as this subscriber maps it. */
+typedef struct cf_view {
+  uint32_t segment;
+  uint32_t frames;          /* in hand */
+  uint64_t frame_bytes;     /* from the slot's first byte to the end of its last plane */
+  cuframes_format format;
+  cf_device_segment memory;
+  struct cf_view *next;
+} cf_view;
+
+typedef struct cf_connection {
+  cf_flag references;
+  cf_flag gone;             /* the publisher hung up, or this connection was given up */
+  cf_flag releases;         /* moves with every frame given back: a word to sleep on */
+  int fd;
+  pthread_mutex_t request_lock; /* socket and message buffer */
+  uint8_t *message;
+  cf_device *device;
+  void *control;
+  uint64_t control_bytes;
+  cf_seat *seat;
+  uint64_t seat_bytes;
+  cf_frame_reader reader;
+  bool mode_packets;
+
+  pthread_mutex_t lock;     /* what follows */
+  uint32_t leases;          /* granted */
+  uint64_t free_leases;     /* bit per lease */
+  cf_view *views;
+  cuframes_frame *frames;   /* one per lease */
+
+  bool packets_mapped;
+  void *region;
+  uint64_t region_bytes;
+  uint32_t elementary_count;
+  cf_packet_reader packet_reader;
+} cf_connection;
+
+/* Joins; blocks until the deadline at most. On success the caller holds one reference. */
+int cf_connection_open(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline,
+                       cf_connection **connection);
+void cf_connection_hold(cf_connection *connection);
+/* Gives a reference back; the last one leaves the stream. NULL is fine. */
+void cf_connection_drop(cf_connection *connection);
+
+/* Takes the next frame if there is one: CUFRAMES_OK, TIMEOUT (nothing new), LEASE_LIMIT, PUBLISHER_GONE, EVICTED,
+ * PROTOCOL, or what mapping its segment says. The frame holds a reference. One thread at a time. */
+int cf_connection_take(cf_connection *connection, cuframes_frame **frame, uint32_t *epoch);
+
+/* Sends a request and decodes its answer of the given type. Descriptors go to *fd (one is wanted; NULL: none).
+ * A refusal is its code. */
+int cf_connection_ask(cf_connection *connection, uint32_t type, const void *fields, uint32_t answer_type, void *answer,
+                      int *fd);
+
+/* As cf_connection_ask() for CODEC, whose extradata is copied into a new buffer padded with 64 zero bytes. */
+int cf_connection_ask_codec(cf_connection *connection, uint32_t stream, cf_msg_codec *codec, uint8_t **extradata);
+
+/* Maps the packet region if it is not mapped yet and starts reading. */
+int cf_connection_map_packets(cf_connection *connection, bool from_next);
+
+/* Opens a socket to a publisher, says HELLO and waits for the answer; used by monitors too. message: a buffer of
+ * CF_WIRE_MESSAGE_MAX bytes. *fd is the caller's; so are fds on success. */
+int cf_rendezvous(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline, uint8_t *message,
+                  int *fd, cf_msg_welcome *welcome, int fds[2], int wanted_fds);
+/* One request and its answer on such a socket; *length of the answer in message. */
+int cf_request(int fd, uint32_t type, const void *fields, uint32_t answer_type, uint8_t *message, size_t *length,
+               int *answer_fd);
+
+#endif

@@ -1,0 +1,205 @@
+/* api/monitor.c - looking at streams without taking part. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/connection.h"
+#include "link/channel.h"
+#include "link/directory.h"
+#include "os/clock.h"
+#include "os/error.h"
+#include "os/memory.h"
+
+/* What one query allocates; the public struct points into it. */
+typedef struct stream_report {
+  cuframes_stream_info info;  /* first: the caller's pointer is the report's */
+  cuframes_elementary_info elementary[CUFRAMES_ELEMENTARY_MAX];
+  const cuframes_elementary_info *elementary_list[CUFRAMES_ELEMENTARY_MAX];
+  struct subscriber_report {
+    cuframes_subscriber_info info;
+    uint32_t held[CF_HELD_MAX];
+  } * subscribers;
+  const cuframes_subscriber_info **subscriber_list;
+} stream_report;
+
+static void elementary_read(stream_report *r, const uint8_t *message, size_t length) {
+  cf_info_elementary e;
+  size_t cursor = 0, count = 0;
+  while (count < CUFRAMES_ELEMENTARY_MAX && cf_message_next_group(CF_GROUP_ELEMENTARY, message, length, &cursor, &e)) {
+    r->elementary[count].media_type = e.media_type;
+    memcpy(r->elementary[count].codec, e.codec, sizeof r->elementary[count].codec);
+    r->elementary_list[count] = &r->elementary[count];
+    count++;
+  }
+  r->info.elementary = r->elementary_list;
+  r->info.elementary_count = count;
+}
+
+static const char *sync_name(uint32_t mode) {
+  switch (mode) {
+    case CF_SYNC_COMPLETE:
+      return "complete";
+    case CF_SYNC_TIMELINE:
+      return "timeline";
+    case CF_SYNC_SLOT_EVENTS:
+      return "slot events";
+    default:
+      return "unknown";
+  }
+}
+
+static void subscriber_describe(const cf_info_seat *seat, struct subscriber_report *out) {
+  out->info = (cuframes_subscriber_info){.mode = seat->mode, .pid = seat->pid, .uid = seat->uid, .gid = seat->gid,
+                                         .leases = seat->leases, .depth = seat->depth, .leases_held = seat->held_count,
+                                         .packets = seat->packets, .evicted = seat->evicted, .lag = seat->lag,
+                                         .delivered = seat->delivered, .skipped = seat->skipped};
+  memcpy(out->info.label, seat->label, sizeof out->info.label);
+  memcpy(out->held, seat->held, sizeof out->held);
+  out->info.held_slots = out->held;
+  strncpy(out->info.sync_mode, sync_name(seat->sync_mode), sizeof out->info.sync_mode - 1);
+}
+
+static int subscribers_read(stream_report *r, const uint8_t *message, size_t length) {
+  cf_info_seat seat;
+  size_t cursor = 0, count = 0;
+  while (cf_message_next_group(CF_GROUP_SEAT, message, length, &cursor, &seat))
+    count++;
+  r->subscribers = calloc(count + 1, sizeof *r->subscribers);
+  r->subscriber_list = calloc(count + 1, sizeof *r->subscriber_list);
+  if (!r->subscribers || !r->subscriber_list)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  cursor = 0;
+  for (size_t i = 0; i < count && cf_message_next_group(CF_GROUP_SEAT, message, length, &cursor, &seat); i++) {
+    subscriber_describe(&seat, &r->subscribers[i]);
+    r->subscriber_list[i] = &r->subscribers[i].info;
+  }
+  r->info.subscribers = r->subscriber_list;
+  r->info.subscriber_count = count;
+  return CUFRAMES_OK;
+}
+
+static void stream_describe(const cf_msg_info *m, const cf_credentials *publisher, cuframes_stream_info *info) {
+  *info = (cuframes_stream_info){
+      .pid = publisher->pid,
+      .format = {.pixel_format = m->pixel_format, .width = m->width, .height = m->height, .color = cf_color_unpack(m->color)},
+      .fps = (double)m->frame_rate_micro / 1e6, .frames = m->frames, .dropped = m->dropped, .evictions = m->evictions,
+      .age_ns = m->timestamp ? cf_now() - m->timestamp : CUFRAMES_NO_TIME, .slots = m->slots, .max_slots = m->max_slots,
+      .slots_pinned = m->slots_pinned, .segments = m->segments, .memory_bytes = m->memory_bytes, .packets = m->packets,
+      .packet_bytes = m->packet_bytes, .packet_slots = m->packet_slots, .packet_data_bytes = m->packet_data_bytes};
+  memcpy(info->name, m->name, sizeof info->name);
+  memcpy(info->device, m->device, sizeof info->device);
+  memcpy(info->description, m->description, sizeof info->description);
+  memcpy(info->format.pitch, m->pitch, sizeof info->format.pitch);
+  memcpy(info->format.offset, m->offset, sizeof info->format.offset);
+}
+
+static int query(const char *directory, const char *name, int64_t deadline, uint8_t *message, stream_report *r) {
+  cf_msg_hello hello = {.version_min = CF_WIRE_VERSION_MIN, .version_max = CF_WIRE_VERSION_MAX, .role = CF_ROLE_MONITOR};
+  cf_msg_welcome welcome;
+  cf_msg_get_info get = {0};
+  cf_msg_info answer;
+  cf_credentials publisher = {0};
+  size_t length = 0;
+  int fd;
+  int result = cf_rendezvous(directory, name, &hello, deadline, message, &fd, &welcome, NULL, 0);
+  if (result != CUFRAMES_OK)
+    return result;
+  (void)cf_credentials_of(fd, &publisher); /* without them the pid is 0: not visible */
+  result = cf_request(fd, CF_MSG_GET_INFO, &get, CF_MSG_INFO, message, &length, NULL);
+  cf_close(fd);
+  if (result == CUFRAMES_OK && !cf_message_decode(CF_MSG_INFO, message, length, &answer))
+    result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's INFO answer is malformed");
+  if (result != CUFRAMES_OK)
+    return result;
+  stream_describe(&answer, &publisher, &r->info);
+  elementary_read(r, message, length);
+  return subscribers_read(r, message, length);
+}
+
+int cuframes_query(const char *directory, const char *name, int64_t timeout_ns, cuframes_stream_info **info) {
+  if (!info)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_query: info must be given");
+  uint8_t *message = malloc(CF_WIRE_MESSAGE_MAX);
+  stream_report *r = calloc(1, sizeof *r);
+  int result = message && r ? query(directory, name, cf_deadline(timeout_ns), message, r)
+                            : cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  free(message);
+  if (result != CUFRAMES_OK) {
+    if (r)
+      cuframes_stream_info_free(&r->info);
+    return result;
+  }
+  *info = &r->info;
+  return CUFRAMES_OK;
+}
+
+void cuframes_stream_info_free(cuframes_stream_info *info) {
+  if (!info)
+    return;
+  stream_report *r = (stream_report *)info; /* its first member */
+  free(r->subscribers);
+  free(r->subscriber_list);
+  free(r);
+}
+
+/* ---- all streams ---- */
+
+typedef struct listing {
+  const char *directory;
+  int64_t timeout_ns;
+  cuframes_list_entry *entries;
+  size_t count;
+} listing;
+
+static int list_one(void *user, const char *name) {
+  listing *l = user;
+  cuframes_stream_info *info = NULL;
+  int result = cuframes_query(l->directory, name, l->timeout_ns, &info);
+  if (result == CUFRAMES_ERR_NO_SUCH_STREAM)
+    return CUFRAMES_OK; /* it ended while we looked */
+  cuframes_list_entry *more = realloc(l->entries, (l->count + 1) * sizeof *more);
+  char *detail = result == CUFRAMES_OK ? NULL : strdup(cf_last_detail());
+  if (more)
+    l->entries = more;
+  if (!more || (result != CUFRAMES_OK && !detail)) {
+    cuframes_stream_info_free(info);
+    free(detail);
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  }
+  l->entries[l->count] = (cuframes_list_entry){.error = result, .detail = detail, .info = info};
+  strncpy(l->entries[l->count].name, name, CUFRAMES_NAME_MAX);
+  l->count++;
+  return CUFRAMES_OK;
+}
+
+int cuframes_list(const char *directory, int64_t timeout_ns, cuframes_list_entry **entries, size_t *count) {
+  if (!entries || !count)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_list: entries and count must be given");
+  listing l = {.directory = directory, .timeout_ns = timeout_ns};
+  int result = cf_directory_visit(directory, list_one, &l);
+  if (result != CUFRAMES_OK) {
+    cuframes_list_free(l.entries, l.count);
+    return result;
+  }
+  *entries = l.entries;
+  *count = l.count;
+  return CUFRAMES_OK;
+}
+
+void cuframes_list_free(cuframes_list_entry *entries, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    cuframes_stream_info_free(entries[i].info);
+    free((char *)entries[i].detail);
+  }
+  free(entries);
+}
+
+int cuframes_runtime_directory(char *path, size_t size) {
+  char found[CF_PATH_MAX];
+  int result = cf_directory_resolve(NULL, found);
+  if (result != CUFRAMES_OK)
+    return result;
+  if (!path || size <= strlen(found))
+    return cf_fail(CUFRAMES_ERR_INVALID, "the runtime directory's path has %zu bytes; there is room for %zu", strlen(found), size);
+  memcpy(path, found, strlen(found) + 1);
+  return CUFRAMES_OK;
+}

@@ -1,0 +1,213 @@
+/* api/pool.c - segments of slots that grow, shrink and change format. */
+#include "api/pool.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "os/error.h"
+
+/* Slots that the theorem asks for. */
+static uint64_t slots_needed(const cf_pool *pool, uint64_t cost) {
+  return 1 + (uint64_t)pool->max_open + cost;
+}
+
+static void segment_free(cf_pool *pool, cf_segment *segment) {
+  cf_counter_add(&pool->memory_bytes, -segment->memory.bytes);
+  cf_counter_add(&pool->segment_count, (uint64_t)-1);
+  cf_counter_add(&pool->slot_count, -(uint64_t)segment->run.count);
+  pool->device->ops->segment_destroy(pool->device, &segment->memory);
+  free(segment);
+}
+
+/* Allocates a segment; it is in the list, but not yet with the writer. */
+static int segment_make(cf_pool *pool, const cuframes_format *format, uint64_t stride, uint32_t slots, cf_segment **made) {
+  cf_segment *segment = calloc(1, sizeof *segment);
+  if (!segment)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  if (stride > UINT64_MAX / slots) {
+    free(segment);
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "%u frames of %" PRIu64 " bytes are too many", slots, stride);
+  }
+  int result = pool->device->ops->segment_create(pool->device, stride * slots, &segment->memory);
+  if (result != CUFRAMES_OK) {
+    free(segment);
+    return result;
+  }
+  segment->format = *format;
+  segment->run.segment = pool->next_segment++;
+  segment->run.count = slots;
+  segment->run.stride = stride;
+  segment->next = pool->segments;
+  pool->segments = segment;
+  cf_counter_add(&pool->memory_bytes, segment->memory.bytes);
+  cf_counter_add(&pool->segment_count, 1);
+  cf_counter_add(&pool->slot_count, slots);
+  *made = segment;
+  return CUFRAMES_OK;
+}
+
+static int layout(const cf_pool *pool, const cuframes_format *wanted, cuframes_format *format, uint64_t *stride) {
+  uint64_t align = pool->device->slot_align, bytes;
+  *format = *wanted;
+  int result = cuframes_format_layout(format, pool->device->pitch_align, &bytes);
+  if (result == CUFRAMES_OK)
+    *stride = (bytes + align - 1) & ~(align - 1);
+  return result;
+}
+
+int cf_pool_init(cf_pool *pool, cf_device *device, cf_frame_writer *writer, const cuframes_format *format,
+                 uint32_t base_slots, uint32_t max_slots, uint32_t max_open) {
+  memset(pool, 0, sizeof *pool);
+  pthread_mutex_init(&pool->lock, NULL);
+  pool->device = device;
+  pool->writer = writer;
+  pool->base_slots = base_slots;
+  pool->max_slots = max_slots;
+  pool->max_open = max_open;
+  pool->next_segment = 1;
+  cf_segment *first;
+  int result = layout(pool, format, &pool->format, &pool->stride);
+  if (result == CUFRAMES_OK)
+    result = segment_make(pool, &pool->format, pool->stride, base_slots, &first);
+  if (result != CUFRAMES_OK)
+    return result;
+  pool->slots = base_slots;
+  cf_writer_offer(writer, &first->run);
+  cf_writer_adopt(writer);
+  cf_writer_set_floor(writer, 1);
+  return CUFRAMES_OK;
+}
+
+void cf_pool_free(cf_pool *pool) {
+  if (!pool->device)
+    return;
+  while (pool->segments) {
+    cf_segment *segment = pool->segments;
+    pool->segments = segment->next;
+    segment_free(pool, segment);
+  }
+  pthread_mutex_destroy(&pool->lock);
+}
+
+static int grow(cf_pool *pool, uint64_t needed) {
+  if (needed > pool->max_slots)
+    return cf_fail(CUFRAMES_ERR_NO_CAPACITY,
+                   "no room for this subscriber: it would take %" PRIu64 " slots, and the publisher's limit is %u (--max-slots)",
+                   needed, pool->max_slots);
+  uint64_t wanted = (uint64_t)pool->slots + pool->slots / 2; /* few segments for many joiners */
+  if (wanted < needed)
+    wanted = needed;
+  if (wanted > pool->max_slots)
+    wanted = pool->max_slots;
+  cf_segment *segment;
+  uint32_t more = (uint32_t)wanted - pool->slots;
+  int result = segment_make(pool, &pool->format, pool->stride, more, &segment);
+  if (result == CUFRAMES_OK) {
+    pool->slots += more;
+    cf_writer_offer(pool->writer, &segment->run);
+  }
+  return result;
+}
+
+int cf_pool_admit(cf_pool *pool, uint32_t cost) {
+  pthread_mutex_lock(&pool->lock);
+  uint64_t needed = slots_needed(pool, (uint64_t)pool->cost + cost);
+  int result = needed > pool->slots ? grow(pool, needed) : CUFRAMES_OK;
+  if (result == CUFRAMES_OK)
+    pool->cost += cost;
+  pthread_mutex_unlock(&pool->lock);
+  return result;
+}
+
+static void retire(cf_pool *pool, cf_segment *segment) {
+  pool->slots -= segment->run.count;
+  cf_writer_retire(pool->writer, &segment->run);
+}
+
+void cf_pool_leave(cf_pool *pool, uint32_t cost) {
+  pthread_mutex_lock(&pool->lock);
+  pool->cost -= cost;
+  uint64_t needed = slots_needed(pool, pool->cost);
+  if (needed < pool->base_slots)
+    needed = pool->base_slots;
+  for (cf_segment *s = pool->segments; s; s = s->next) /* newest first; those that retire already count no more */
+    if (!cf_run_retiring(&s->run) && pool->slots - s->run.count >= needed)
+      retire(pool, s);
+  pthread_mutex_unlock(&pool->lock);
+}
+
+int cf_pool_set_format(cf_pool *pool, const cuframes_format *wanted) {
+  cuframes_format format;
+  uint64_t stride;
+  pthread_mutex_lock(&pool->lock);
+  int result = layout(pool, wanted, &format, &stride);
+  if (result == CUFRAMES_OK && memcmp(&format, &pool->format, sizeof format) != 0) {
+    uint64_t needed = slots_needed(pool, pool->cost);
+    uint32_t slots = needed > pool->base_slots ? (uint32_t)needed : pool->base_slots;
+    cf_segment *fresh;
+    result = segment_make(pool, &format, stride, slots, &fresh);
+    if (result == CUFRAMES_OK) {
+      cf_writer_adopt(pool->writer); /* what is still on offer retires too */
+      for (cf_segment *s = fresh->next; s; s = s->next)
+        cf_writer_retire(pool->writer, &s->run);
+      cf_writer_sweep(pool->writer); /* their places in the slot table are needed */
+      cf_writer_offer(pool->writer, &fresh->run);
+      cf_writer_adopt(pool->writer);
+      pool->format = format;
+      pool->stride = stride;
+      pool->slots = slots;
+    }
+  }
+  pthread_mutex_unlock(&pool->lock);
+  return result;
+}
+
+void cf_pool_reap(cf_pool *pool) {
+  cf_slot_run *run = cf_writer_collect(pool->writer);
+  if (!run)
+    return;
+  pthread_mutex_lock(&pool->lock);
+  for (cf_slot_run *next; run; run = next) {
+    next = run->next;
+    cf_segment **link = &pool->segments;
+    while (&(*link)->run != run)
+      link = &(*link)->next;
+    cf_segment *segment = *link;
+    *link = segment->next;
+    segment_free(pool, segment);
+  }
+  uint32_t floor = pool->next_segment;
+  for (cf_segment *s = pool->segments; s; s = s->next)
+    if (s->run.segment < floor)
+      floor = s->run.segment;
+  cf_writer_set_floor(pool->writer, floor);
+  pthread_mutex_unlock(&pool->lock);
+}
+
+int cf_pool_export(cf_pool *pool, uint32_t number, int *fd, uint64_t *bytes, cuframes_format *format) {
+  int result = cf_fail(CUFRAMES_ERR_STALE, "segment %u is gone", number);
+  pthread_mutex_lock(&pool->lock);
+  for (cf_segment *s = pool->segments; s; s = s->next) {
+    if (s->run.segment != number)
+      continue;
+    int duplicate = fcntl(s->memory.fd, F_DUPFD_CLOEXEC, 0);
+    result = duplicate < 0 ? cf_fail_errno("duplicating a segment's descriptor") : CUFRAMES_OK;
+    if (duplicate >= 0) {
+      *fd = duplicate;
+      *bytes = s->memory.bytes;
+      *format = s->format;
+    }
+    break;
+  }
+  pthread_mutex_unlock(&pool->lock);
+  return result;
+}
+
+cuframes_format cf_pool_format(cf_pool *pool) {
+  pthread_mutex_lock(&pool->lock);
+  cuframes_format format = pool->format;
+  pthread_mutex_unlock(&pool->lock);
+  return format;
+}

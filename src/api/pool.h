@@ -1,0 +1,58 @@
+/* api/pool.h - a publisher's frame memory: segments of slots that grow for subscribers, shrink when they leave, and are
+ * replaced when the format changes. Keeps the condition of the theorem in exchange/frame_writer.h.
+ *
+ * Threads: any; a mutex inside, never taken on the path of a frame.
+ */
+#ifndef CF_API_POOL_H
+#define CF_API_POOL_H
+
+#include <pthread.h>
+
+#include "api/internal.h"
+#include "exchange/frame_writer.h"
+#include "os/futex.h"
+
+typedef struct cf_segment {
+  cf_slot_run run;                /* first: the writer hands it back as a pointer to this */
+  cf_device_segment memory;
+  cuframes_format format;
+  struct cf_segment *next;
+} cf_segment;
+
+typedef struct cf_pool {
+  pthread_mutex_t lock;
+  cf_device *device;
+  cf_frame_writer *writer;
+  cf_segment *segments;           /* all that are allocated, newest first */
+  cuframes_format format;         /* of new frames, every pitch and offset filled in */
+  uint64_t stride;                /* bytes of one slot */
+  uint32_t base_slots, max_slots; /* never fewer, never more of the current format */
+  uint32_t max_open;
+  uint32_t slots;                 /* of the current format, not retiring */
+  uint32_t cost;                  /* of all seats: cf_seat_cost() */
+  uint32_t next_segment;
+  cf_counter memory_bytes, segment_count, slot_count;
+} cf_pool;
+
+/* Allocates the first segment. format is as the caller wants it. */
+int cf_pool_init(cf_pool *pool, cf_device *device, cf_frame_writer *writer, const cuframes_format *format,
+                 uint32_t base_slots, uint32_t max_slots, uint32_t max_open);
+void cf_pool_free(cf_pool *pool);
+
+/* Makes room for a seat of that cost, or NO_CAPACITY with the reason, or what the allocation says. */
+int cf_pool_admit(cf_pool *pool, uint32_t cost);
+/* Gives the room back; segments that nobody needs retire. */
+void cf_pool_leave(cf_pool *pool, uint32_t cost);
+
+/* On the writer's thread: new slots in the new format, the old ones retire. On failure the old format stays. */
+int cf_pool_set_format(cf_pool *pool, const cuframes_format *format);
+
+/* On the service thread: frees segments that the writer has emptied. */
+void cf_pool_reap(cf_pool *pool);
+
+/* A duplicate of a segment's descriptor (the caller closes it) and its format; STALE if it is gone. */
+int cf_pool_export(cf_pool *pool, uint32_t segment, int *fd, uint64_t *bytes, cuframes_format *format);
+
+cuframes_format cf_pool_format(cf_pool *pool);
+
+#endif

@@ -1,0 +1,374 @@
+/* api/publisher.c - creating a publisher, and its frames: acquire, publish, cancel, formats, statistics. */
+#include "api/publisher_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "os/clock.h"
+#include "os/error.h"
+#include "os/memory.h"
+#include "os/thread.h"
+
+/* ---- options ---- */
+
+static int in_range(const char *what, uint32_t *value, uint32_t standard, uint32_t least, uint32_t most) {
+  if (*value == 0)
+    *value = standard;
+  if (*value < least || *value > most)
+    return cf_fail(CUFRAMES_ERR_INVALID, "%s is %u: expected %u to %u", what, *value, least, most);
+  return CUFRAMES_OK;
+}
+
+static int options_check(cuframes_publisher_options *o) {
+  int result = in_range("max_open", &o->max_open, 1, 1, 64);
+  if (result == CUFRAMES_OK)
+    result = in_range("max_slots", &o->max_slots, 128, 1 + o->max_open, 1024);
+  uint32_t standard = 5 + o->max_open < o->max_slots ? 5 + o->max_open : o->max_slots;
+  if (result == CUFRAMES_OK)
+    result = in_range("slots", &o->slots, standard, 1 + o->max_open, o->max_slots);
+  if (result == CUFRAMES_OK)
+    result = in_range("max_subscribers", &o->max_subscribers, 128, 1, CF_SEATS_MAX);
+  if (result == CUFRAMES_OK)
+    result = in_range("max_leases", &o->max_leases, 16, 1, CF_LEASES_MAX);
+  if (result == CUFRAMES_OK)
+    result = in_range("max_depth", &o->max_depth, 32, 1, CF_DEPTH_MAX);
+  if (result == CUFRAMES_OK)
+    result = in_range("socket_mode", &o->socket_mode, 0660, 0, 0777);
+  if (result == CUFRAMES_OK && o->policy > CUFRAMES_POLICY_DROP)
+    result = cf_fail(CUFRAMES_ERR_INVALID, "policy is %u: expected CUFRAMES_POLICY_WAIT or _DROP", o->policy);
+  if (result == CUFRAMES_OK && (o->ordered_timeout_ns < 0 || (o->allow_uid_count && !o->allow_uids) ||
+                                (o->allow_gid_count && !o->allow_gids)))
+    result = cf_fail(CUFRAMES_ERR_INVALID, "ordered_timeout_ns is negative, or an allow list has a count and no address");
+  if (o->ordered_timeout_ns == 0)
+    o->ordered_timeout_ns = CF_SECOND;
+  return result;
+}
+
+static bool list_has(const uint32_t *list, size_t count, uint32_t id) {
+  for (size_t i = 0; i < count; i++)
+    if (list[i] == id)
+      return true;
+  return false;
+}
+
+bool cf_publisher_allows(const cuframes_publisher *publisher, const cf_credentials *who) {
+  return (!publisher->allow_uids && !publisher->allow_gids) || who->uid == geteuid() ||
+         list_has(publisher->allow_uids, publisher->allow_uid_count, who->uid) ||
+         list_has(publisher->allow_gids, publisher->allow_gid_count, who->gid);
+}
+
+static int list_copy(const uint32_t *list, size_t count, uint32_t **copy) {
+  if (count == 0)
+    return CUFRAMES_OK;
+  *copy = malloc(count * sizeof **copy);
+  if (!*copy)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  memcpy(*copy, list, count * sizeof **copy);
+  return CUFRAMES_OK;
+}
+
+/* ---- creation ---- */
+
+static uint32_t power_of_two_from(uint32_t value) {
+  uint32_t power = 64;
+  while (power < value)
+    power *= 2;
+  return power;
+}
+
+static int exchange_create(cuframes_publisher *p, const cuframes_publisher_options *o) {
+  /* while a format changes, slots of the old one are still pinned */
+  uint32_t capacity = power_of_two_from(2 * o->max_slots);
+  p->control_bytes = cf_page_round(cf_control_bytes(capacity));
+  p->notes = calloc(capacity, sizeof *p->notes);
+  p->frames = calloc(o->max_open, sizeof *p->frames);
+  if (!p->notes || !p->frames)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  if (getrandom(&p->instance, sizeof p->instance, 0) != sizeof p->instance)
+    return cf_fail_errno("getrandom");
+  int result = cf_memory_create("cuframes-control", p->control_bytes, CF_SEAL_PUBLIC, &p->control_fd, &p->control);
+  if (result != CUFRAMES_OK)
+    return result;
+  cf_writer_init(&p->writer, p->control, capacity, p->notes, p->instance, 1);
+  return cf_pool_init(&p->pool, p->device, &p->writer, &o->format, o->slots, o->max_slots, o->max_open);
+}
+
+static int publisher_fill(cuframes_publisher *p, const char *name, const cuframes_publisher_options *o) {
+  int result = list_copy(o->allow_uids, o->allow_uid_count, &p->allow_uids);
+  if (result == CUFRAMES_OK)
+    result = list_copy(o->allow_gids, o->allow_gid_count, &p->allow_gids);
+  if (result == CUFRAMES_OK)
+    result = cf_device_open(o->device, &p->device);
+  if (result == CUFRAMES_OK)
+    result = exchange_create(p, o);
+  if (result == CUFRAMES_OK) /* after everything that can fail for lack of memory: a name is not taken in vain */
+    result = cf_claim_take(o->directory, name, &p->claim);
+  if (result == CUFRAMES_OK)
+    result = cf_service_start(p);
+  return result;
+}
+
+int cuframes_publisher_create(const char *name, const cuframes_publisher_options *options, cuframes_publisher **publisher) {
+  cuframes_publisher_options o;
+  cuframes_format checked;
+  if (!publisher || !options)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_create: options and publisher must be given");
+  int result = cf_name_check(name);
+  if (result == CUFRAMES_OK)
+    result = cf_options_copy(&o, sizeof o, options, "cuframes_publisher_options");
+  if (result == CUFRAMES_OK)
+    result = options_check(&o);
+  if (result == CUFRAMES_OK) {
+    checked = o.format;
+    result = cuframes_format_layout(&checked, 0, NULL);
+  }
+  if (result != CUFRAMES_OK)
+    return result;
+  cuframes_publisher *p = calloc(1, sizeof *p);
+  if (!p)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  strncpy(p->name, name, sizeof p->name - 1);
+  if (o.description)
+    strncpy(p->description, o.description, sizeof p->description - 1);
+  p->logger = (cf_logger){o.log, o.log_user};
+  p->claim.lock = p->claim.directory = p->control_fd = -1;
+  p->policy = o.policy;
+  p->ordered_timeout_ns = o.ordered_timeout_ns;
+  p->max_open = o.max_open;
+  p->max_subscribers = o.max_subscribers;
+  p->max_leases = o.max_leases;
+  p->max_depth = o.max_depth;
+  p->allow_uid_count = o.allow_uid_count;
+  p->allow_gid_count = o.allow_gid_count;
+  p->socket_mode = (mode_t)o.socket_mode;
+  p->socket_gid = o.socket_gid;
+  pthread_mutex_init(&p->frame_lock, NULL);
+  cf_packets_init(&p->packets);
+  result = publisher_fill(p, name, &o);
+  if (result != CUFRAMES_OK) {
+    cuframes_publisher_destroy(p);
+    return result;
+  }
+  *publisher = p;
+  return CUFRAMES_OK;
+}
+
+void cuframes_publisher_destroy(cuframes_publisher *p) {
+  if (!p)
+    return;
+  if (p->service.running) {
+    cf_writer_end(&p->writer);
+    (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
+    if (p->packets.enabled) {
+      cf_packet_writer_end(&p->packets.writer);
+      (void)cf_futex_wake(&p->packets.writer.region->wake, INT32_MAX);
+    }
+  }
+  cf_service_stop(p);
+  cf_claim_drop(&p->claim);
+  cf_packets_free(&p->packets);
+  cf_pool_free(&p->pool);
+  cf_memory_unmap(p->control, p->control_bytes);
+  cf_close(p->control_fd);
+  cf_device_close(p->device);
+  pthread_mutex_destroy(&p->frame_lock);
+  free(p->frames);
+  free(p->notes);
+  free(p->allow_uids);
+  free(p->allow_gids);
+  free(p);
+}
+
+/* ---- frames ---- */
+
+int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
+  if (!p || !frame)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_acquire: publisher and frame must be given");
+  pthread_mutex_lock(&p->frame_lock);
+  cuframes_frame *f = NULL;
+  for (uint32_t i = 0; i < p->max_open && !f; i++)
+    if (p->frames[i].state == CF_FRAME_FREE)
+      f = &p->frames[i];
+  int result = f ? CUFRAMES_OK
+                 : cf_fail(CUFRAMES_ERR_LEASE_LIMIT, "%u frames are open already: publish or cancel one, or raise max_open", p->max_open);
+  uint32_t slot = f ? cf_writer_acquire(&p->writer) : CF_NO_SLOT;
+  if (f && slot == CF_NO_SLOT)
+    result = cf_fail(CUFRAMES_ERR_NO_CAPACITY, "every slot is pinned; a subscriber breaks the protocol");
+  if (result == CUFRAMES_OK) {
+    uint64_t offset;
+    cf_segment *segment = (cf_segment *)cf_writer_slot(&p->writer, slot, &offset); /* the run is its first member */
+    *f = (cuframes_frame){.state = CF_FRAME_OPEN, .owner = p, .device = p->device, .segment = segment, .slot = slot,
+                          .base = (uint8_t *)segment->memory.address + offset, .format = &segment->format,
+                          .pts = CUFRAMES_NO_TIME};
+    *frame = f;
+  }
+  if (cf_writer_has_emptied(&p->writer))
+    cf_doorbell_ring(p->service.doorbell);
+  pthread_mutex_unlock(&p->frame_lock);
+  return result;
+}
+
+static const char *label_of(const cf_writer_seat *seat) {
+  return ((const cf_peer *)seat)->label; /* the seat is the peer's first member */
+}
+
+/* Waits until every ordered subscriber has room, or evicts it, or says DROPPED. */
+static int make_room(cuframes_publisher *p) {
+  int64_t deadline = 0;
+  uint32_t room;
+  for (cf_writer_seat *full; (full = cf_writer_enter_full(&p->writer)) != NULL; cf_writer_leave(&p->writer)) {
+    if (p->policy == CUFRAMES_POLICY_DROP) {
+      cf_counter_add(&p->dropped, 1);
+      cf_fail(CUFRAMES_ERR_DROPPED, "the frame was dropped: subscriber \"%s\" has %u frames waiting", label_of(full), full->depth);
+      cf_writer_leave(&p->writer);
+      return CUFRAMES_ERR_DROPPED;
+    }
+    if (deadline == 0) {
+      deadline = cf_deadline(p->ordered_timeout_ns);
+      cf_counter_add(&p->waits, 1);
+    }
+    bool in_time = true;
+    while (cf_writer_seat_full(&p->writer, full, &room) && in_time)
+      in_time = cf_futex_wait(&full->page->room, room, deadline);
+    if (!in_time && cf_writer_seat_full(&p->writer, full, &room)) {
+      cf_writer_evict(full);
+      cf_counter_add(&p->evictions, 1);
+      (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
+      cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: evicted subscriber \"%s\": %u frames waited for it for %" PRId64 " ms",
+             p->name, label_of(full), full->depth, p->ordered_timeout_ns / CF_MS);
+    }
+  }
+  return CUFRAMES_OK;
+}
+
+static void measure_rate(cuframes_publisher *p, int64_t now) {
+  if (p->rate_start == 0) {
+    p->rate_start = now;
+    return;
+  }
+  p->rate_frames++;
+  int64_t span = now - p->rate_start;
+  if (span < CF_SECOND)
+    return;
+  cf_counter_set(&p->rate_micro, (uint64_t)((double)p->rate_frames * 1e15 / (double)span));
+  p->rate_start = now;
+  p->rate_frames = 0;
+}
+
+static bool frame_is_open(const cuframes_publisher *p, const cuframes_frame *frame) {
+  return frame >= p->frames && frame < p->frames + p->max_open && frame->state == CF_FRAME_OPEN;
+}
+
+static int not_open(void) {
+  return cf_fail(CUFRAMES_ERR_INVALID, "the frame is not an open frame of this publisher");
+}
+
+int cuframes_publisher_publish(cuframes_publisher *p, cuframes_frame *frame, const cuframes_publish_info *info) {
+  cuframes_publish_info i;
+  if (!p || !frame)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_publish: publisher and frame must be given");
+  int result = cf_options_copy(&i, sizeof i, info, "cuframes_publish_info");
+  pthread_mutex_lock(&p->frame_lock);
+  if (!frame_is_open(p, frame)) {
+    pthread_mutex_unlock(&p->frame_lock);
+    return not_open();
+  }
+  if (result == CUFRAMES_OK)
+    result = make_room(p);
+  if (result == CUFRAMES_OK) {
+    int64_t now = cf_now();
+    cf_frame_meta meta = {.flags = i.flags & (CUFRAMES_FRAME_KEY | CUFRAMES_FRAME_CORRUPT),
+                          .pts = info ? i.pts : CUFRAMES_NO_TIME,
+                          .duration = i.duration,
+                          .timestamp = now};
+    cf_writer_publish(&p->writer, frame->slot, &meta, true);
+    uint32_t sleepers = cf_writer_sleepers(&p->writer);
+    if (sleepers > CF_WAKE_DIRECT)
+      cf_doorbell_ring(p->service.doorbell);
+    else if (sleepers > 0)
+      (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
+    cf_counter_add(&p->published, 1);
+    cf_counter_set(&p->newest_timestamp, (uint64_t)now);
+    measure_rate(p, now);
+  } else {
+    cf_writer_cancel(&p->writer, frame->slot);
+  }
+  frame->state = CF_FRAME_FREE;
+  pthread_mutex_unlock(&p->frame_lock);
+  return result;
+}
+
+int cuframes_publisher_cancel(cuframes_publisher *p, cuframes_frame *frame) {
+  if (!frame)
+    return CUFRAMES_OK;
+  if (!p)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_cancel: no publisher given");
+  pthread_mutex_lock(&p->frame_lock);
+  int result = frame_is_open(p, frame) ? CUFRAMES_OK : not_open();
+  if (result == CUFRAMES_OK) {
+    cf_writer_cancel(&p->writer, frame->slot);
+    frame->state = CF_FRAME_FREE;
+  }
+  pthread_mutex_unlock(&p->frame_lock);
+  return result;
+}
+
+int cuframes_publisher_set_format(cuframes_publisher *p, const cuframes_format *format) {
+  if (!p || !format)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_set_format: publisher and format must be given");
+  pthread_mutex_lock(&p->frame_lock);
+  int result = CUFRAMES_OK;
+  for (uint32_t i = 0; i < p->max_open; i++)
+    if (p->frames[i].state != CF_FRAME_FREE)
+      result = cf_fail(CUFRAMES_ERR_BUSY, "the format cannot change while frames are open: publish or cancel them");
+  if (result == CUFRAMES_OK)
+    result = cf_pool_set_format(&p->pool, format);
+  pthread_mutex_unlock(&p->frame_lock);
+  return result;
+}
+
+int cuframes_publisher_discontinuity(cuframes_publisher *p) {
+  if (!p)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_discontinuity: no publisher given");
+  pthread_mutex_lock(&p->frame_lock);
+  cf_writer_new_epoch(&p->writer);
+  pthread_mutex_unlock(&p->frame_lock);
+  pthread_mutex_lock(&p->packets.lock);
+  p->packets.new_epoch = true;
+  pthread_mutex_unlock(&p->packets.lock);
+  return CUFRAMES_OK;
+}
+
+/* ---- looking at it ---- */
+
+int cuframes_publisher_get_stats(cuframes_publisher *p, cuframes_publisher_stats *stats) {
+  if (!p)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_get_stats: no publisher given");
+  cuframes_publisher_stats s = {
+      .subscribers = (uint32_t)cf_counter_get(&p->service.subscribers),
+      .slots = (uint32_t)cf_counter_get(&p->pool.slot_count),
+      .segments = (uint32_t)cf_counter_get(&p->pool.segment_count),
+      .frames = cf_counter_get(&p->published),
+      .dropped = cf_counter_get(&p->dropped),
+      .evictions = cf_counter_get(&p->evictions),
+      .waits = cf_counter_get(&p->waits),
+      .packets = cf_counter_get(&p->packets.count),
+      .packet_bytes = cf_counter_get(&p->packets.byte_count),
+      .memory_bytes = cf_publisher_memory(p),
+  };
+  return cf_stats_give(stats, &s, sizeof s, "cuframes_publisher_stats");
+}
+
+uint64_t cf_publisher_memory(const cuframes_publisher *p) {
+  return cf_counter_get(&p->pool.memory_bytes) + p->control_bytes + cf_counter_get(&p->packets.memory_bytes) +
+         cf_counter_get(&p->seat_bytes);
+}
+
+const char *cuframes_publisher_device(const cuframes_publisher *p, const char **reason) {
+  if (reason)
+    *reason = p->device->reason;
+  return p->device->name;
+}

@@ -1,0 +1,130 @@
+/* api/publisher_internal.h - the parts of a publisher: frames (publisher.c), packets (publisher_packets.c), the service
+ * thread that speaks with subscribers (service.c, service_seat.c).
+ */
+#ifndef CF_API_PUBLISHER_INTERNAL_H
+#define CF_API_PUBLISHER_INTERNAL_H
+
+#include <pthread.h>
+
+#include "api/internal.h"
+#include "api/pool.h"
+#include "exchange/frame_writer.h"
+#include "exchange/packet_ring.h"
+#include "link/channel.h"
+#include "link/directory.h"
+#include "wire/handshake.h"
+
+/* Up to so many sleepers are woken by the publisher itself; more by the service thread, which keeps the publisher's
+ * cost flat (docs/benchmarks.md). */
+#define CF_WAKE_DIRECT 4
+
+/* One connection, of the service thread alone but for the seat's shared parts. */
+typedef struct cf_peer {
+  cf_writer_seat seat;       /* first: the writer knows a peer by it; page is NULL without a seat */
+  int fd, pidfd, seat_fd;
+  uint64_t seat_bytes;
+  enum cf_peer_state state;
+  int64_t deadline;          /* of the handshake, of an idle monitor, or of the grace after a hang-up */
+  bool hung_up;
+  bool reads_packets;
+  cf_credentials credentials;
+  uint32_t mode, sync_mode, cost;
+  char label[CF_LABEL_BYTES];
+  struct cf_peer *next;
+} cf_peer;
+
+typedef struct cf_service {
+  pthread_t thread;
+  bool running;
+  int epoll, doorbell, listener;
+  int64_t listen_again;      /* CF_NEVER, or when to accept again after descriptors ran out */
+  bool stop;                 /* under `lock` */
+  pthread_mutex_t lock;
+  cf_peer *peers;            /* newest first */
+  uint32_t half_open;
+  cf_counter subscribers;
+  uint8_t *message;          /* CF_WIRE_MESSAGE_MAX, the thread's buffer */
+} cf_service;
+
+typedef struct cf_elementary {
+  bool set;
+  cuframes_codec_params params;
+  void *extradata;
+  size_t extradata_size;
+} cf_elementary;
+
+/* Everything of the packet ring; `lock` is the one of packet calls, `describe` protects what the service reads too. */
+typedef struct cf_packets {
+  pthread_mutex_t lock, describe;
+  bool enabled;
+  int fd;
+  uint64_t bytes;
+  void *region;
+  cf_packet_writer writer;
+  uint32_t elementary_count;
+  cf_elementary elementary[CUFRAMES_ELEMENTARY_MAX];
+  uint32_t new_params;       /* bit per elementary stream: its next packet carries NEW_PARAMS */
+  uint32_t params_generation;
+  bool new_epoch;
+  cf_counter count, byte_count, memory_bytes;
+} cf_packets;
+
+struct cuframes_publisher {
+  char name[CUFRAMES_NAME_MAX + 1];
+  char description[CF_TEXT_BYTES];
+  cf_logger logger;
+  cf_claim claim;
+  cf_device *device;
+  uint64_t instance;
+
+  pthread_mutex_t frame_lock; /* of frame calls */
+  uint32_t policy;
+  int64_t ordered_timeout_ns;
+  cf_frame_writer writer;
+  cf_slot_note *notes;
+  int control_fd;
+  uint64_t control_bytes;
+  void *control;
+  cf_pool pool;
+  cuframes_frame *frames;     /* max_open of them */
+  uint32_t max_open;
+  int64_t rate_start;         /* measuring frames per second */
+  uint32_t rate_frames;
+  cf_counter published, dropped, evictions, waits, rate_micro, newest_timestamp, seat_bytes;
+
+  uint32_t max_subscribers, max_leases, max_depth;
+  uint32_t *allow_uids, *allow_gids;
+  size_t allow_uid_count, allow_gid_count;
+  mode_t socket_mode;
+  int64_t socket_gid;
+
+  cf_packets packets;
+  cf_service service;
+};
+
+/* Listens and starts the thread; stop ends it and closes every connection. */
+int cf_service_start(cuframes_publisher *publisher);
+void cf_service_stop(cuframes_publisher *publisher);
+
+/* The seat side of the service: admission, departure and answers. Service thread only. */
+/* Answers a HELLO. False: refused or failed, close the connection. */
+bool cf_peer_admit(cuframes_publisher *publisher, cf_peer *peer, const uint8_t *message, size_t length);
+/* Takes the seat away and frees what it cost. */
+void cf_peer_unseat(cuframes_publisher *publisher, cf_peer *peer);
+bool cf_peer_send_segment(cuframes_publisher *publisher, cf_peer *peer, const uint8_t *message, size_t length);
+bool cf_peer_send_packets(cuframes_publisher *publisher, cf_peer *peer);
+bool cf_peer_send_codec(cuframes_publisher *publisher, cf_peer *peer, const uint8_t *message, size_t length);
+bool cf_peer_send_info(cuframes_publisher *publisher, cf_peer *peer);
+/* REFUSED with the code and the detail of this thread's last failure. Always false. */
+bool cf_peer_refuse(cuframes_publisher *publisher, cf_peer *peer, int code);
+
+/* Whether the allow list lets these credentials in. */
+bool cf_publisher_allows(const cuframes_publisher *publisher, const cf_credentials *credentials);
+
+/* Bytes of everything that is shared for this stream. */
+uint64_t cf_publisher_memory(const cuframes_publisher *publisher);
+
+void cf_packets_init(cf_packets *packets);
+void cf_packets_free(cf_packets *packets);
+
+#endif

@@ -1,0 +1,211 @@
+/* api/publisher_packets.c - the packet ring of a publisher. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/publisher_internal.h"
+#include "os/error.h"
+#include "os/memory.h"
+#include "os/thread.h"
+
+#define RING_SLOTS 64
+#define RING_DATA (UINT64_C(8) << 20)
+#define RING_PACKET (UINT64_C(2) << 20)
+
+void cf_packets_init(cf_packets *packets) {
+  packets->fd = -1;
+  pthread_mutex_init(&packets->lock, NULL);
+  pthread_mutex_init(&packets->describe, NULL);
+}
+
+void cf_packets_free(cf_packets *packets) {
+  for (int i = 0; i < CUFRAMES_ELEMENTARY_MAX; i++)
+    free(packets->elementary[i].extradata);
+  cf_memory_unmap(packets->region, packets->bytes);
+  cf_close(packets->fd);
+  pthread_mutex_destroy(&packets->lock);
+  pthread_mutex_destroy(&packets->describe);
+}
+
+static int ring_options(const cuframes_packet_ring_options *options, cuframes_packet_ring_options *o) {
+  int result = cf_options_copy(o, sizeof *o, options, "cuframes_packet_ring_options");
+  if (result != CUFRAMES_OK)
+    return result;
+  if (o->slots > CF_PACKET_SLOTS_MAX || o->data_bytes > CF_PACKET_DATA_MAX)
+    return cf_fail(CUFRAMES_ERR_INVALID, "a packet ring of %u slots and %llu bytes: at most %u and %llu", o->slots,
+                   (unsigned long long)o->data_bytes, CF_PACKET_SLOTS_MAX, CF_PACKET_DATA_MAX);
+  uint32_t slots = 2;
+  while (slots < (o->slots ? o->slots : RING_SLOTS))
+    slots *= 2;
+  o->slots = slots;
+  o->data_bytes = ((o->data_bytes ? o->data_bytes : RING_DATA) + 63) & ~UINT64_C(63);
+  if (o->max_packet == 0)
+    o->max_packet = o->data_bytes / 4 < RING_PACKET ? o->data_bytes / 4 : RING_PACKET;
+  if (o->max_packet > o->data_bytes)
+    return cf_fail(CUFRAMES_ERR_INVALID, "the largest packet (%llu bytes) must fit the ring (%llu)",
+                   (unsigned long long)o->max_packet, (unsigned long long)o->data_bytes);
+  return CUFRAMES_OK;
+}
+
+static int ring_create(cf_packets *packets, const cuframes_packet_ring_options *o) {
+  uint64_t bytes = cf_packet_region_bytes(o->slots, o->data_bytes);
+  int fd;
+  void *region;
+  int result = cf_memory_create("cuframes-packets", bytes, CF_SEAL_PUBLIC, &fd, &region);
+  if (result != CUFRAMES_OK)
+    return result;
+  if (!cf_packet_writer_init(&packets->writer, region, o->slots, o->data_bytes, o->max_packet, 1)) {
+    cf_memory_unmap(region, bytes);
+    cf_close(fd);
+    return cf_fail(CUFRAMES_ERR_INVALID, "a packet ring cannot have these sizes");
+  }
+  pthread_mutex_lock(&packets->describe);
+  packets->fd = fd;
+  packets->region = region;
+  packets->bytes = bytes;
+  packets->enabled = true;
+  pthread_mutex_unlock(&packets->describe);
+  cf_counter_set(&packets->memory_bytes, bytes);
+  return CUFRAMES_OK;
+}
+
+int cuframes_publisher_enable_packets(cuframes_publisher *p, const cuframes_packet_ring_options *options) {
+  cuframes_packet_ring_options o;
+  if (!p)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_enable_packets: no publisher given");
+  int result = ring_options(options, &o);
+  if (result != CUFRAMES_OK)
+    return result;
+  pthread_mutex_lock(&p->packets.lock);
+  result = p->packets.enabled ? cf_fail(CUFRAMES_ERR_BUSY, "the stream has its packet ring already")
+                              : ring_create(&p->packets, &o);
+  pthread_mutex_unlock(&p->packets.lock);
+  return result;
+}
+
+static int no_ring(void) {
+  return cf_fail(CUFRAMES_ERR_NO_PACKET_RING, "call cuframes_publisher_enable_packets() first");
+}
+
+static int bad_stream(uint32_t stream) {
+  return cf_fail(CUFRAMES_ERR_INVALID, "elementary stream %u: expected 0 to %d", stream, CUFRAMES_ELEMENTARY_MAX - 1);
+}
+
+/* The next packet of the stream tells readers to ask for the parameters anew. */
+static void params_changed(cf_packets *packets, uint32_t stream) {
+  packets->new_params |= 1u << stream;
+  cf_packet_writer_params(&packets->writer, ++packets->params_generation);
+}
+
+int cuframes_publisher_set_codec_params(cuframes_publisher *p, uint32_t stream, const cuframes_codec_params *params) {
+  if (!p || !params)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_set_codec_params: publisher and params must be given");
+  if (stream >= CUFRAMES_ELEMENTARY_MAX)
+    return bad_stream(stream);
+  if (params->media_type < CUFRAMES_MEDIA_VIDEO || params->media_type > CUFRAMES_MEDIA_DATA || params->codec[0] == '\0' ||
+      !memchr(params->codec, '\0', sizeof params->codec))
+    return cf_fail(CUFRAMES_ERR_INVALID, "codec parameters need a media type (1 to 3, got %u) and a codec name", params->media_type);
+  cf_packets *packets = &p->packets;
+  pthread_mutex_lock(&packets->lock);
+  int result = packets->enabled ? CUFRAMES_OK : no_ring();
+  if (result == CUFRAMES_OK) {
+    pthread_mutex_lock(&packets->describe);
+    cf_elementary *e = &packets->elementary[stream];
+    packets->elementary_count += !e->set;
+    e->set = true;
+    e->params = *params;
+    pthread_mutex_unlock(&packets->describe);
+    params_changed(packets, stream);
+  }
+  pthread_mutex_unlock(&packets->lock);
+  return result;
+}
+
+int cuframes_publisher_set_codec_extradata(cuframes_publisher *p, uint32_t stream, const void *extradata, size_t size) {
+  if (!p || (!extradata && size > 0))
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_set_codec_extradata: publisher and extradata must be given");
+  if (stream >= CUFRAMES_ELEMENTARY_MAX)
+    return bad_stream(stream);
+  if (size > CUFRAMES_EXTRADATA_MAX)
+    return cf_fail(CUFRAMES_ERR_INVALID, "extradata of %zu bytes: at most %d", size, CUFRAMES_EXTRADATA_MAX);
+  void *copy = size > 0 ? malloc(size) : NULL;
+  if (size > 0 && !copy)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  if (copy)
+    memcpy(copy, extradata, size);
+  cf_packets *packets = &p->packets;
+  pthread_mutex_lock(&packets->lock);
+  int result = packets->enabled ? CUFRAMES_OK : no_ring();
+  if (result == CUFRAMES_OK) {
+    pthread_mutex_lock(&packets->describe);
+    cf_elementary *e = &packets->elementary[stream];
+    void *old = e->extradata;
+    e->extradata = copy;
+    e->extradata_size = size;
+    copy = old;
+    pthread_mutex_unlock(&packets->describe);
+    params_changed(packets, stream);
+  }
+  pthread_mutex_unlock(&packets->lock);
+  free(copy);
+  return result;
+}
+
+/* Where a late reader may start: a video keyframe; without video, any keyframe. */
+static bool is_start(const cf_packets *packets, const cuframes_packet_info *packet) {
+  if (!(packet->flags & CUFRAMES_PACKET_KEY))
+    return false;
+  if (packets->elementary[packet->stream].params.media_type == CUFRAMES_MEDIA_VIDEO)
+    return true;
+  for (int i = 0; i < CUFRAMES_ELEMENTARY_MAX; i++)
+    if (packets->elementary[i].set && packets->elementary[i].params.media_type == CUFRAMES_MEDIA_VIDEO)
+      return false;
+  return true;
+}
+
+static int packet_check(const cuframes_publisher *p, const cuframes_packet_info *packet) {
+  const cf_packets *packets = &p->packets;
+  if (!packets->enabled)
+    return no_ring();
+  if (packet->stream >= CUFRAMES_ELEMENTARY_MAX)
+    return bad_stream(packet->stream);
+  if (!packet->data || packet->size == 0)
+    return cf_fail(CUFRAMES_ERR_INVALID, "a packet without data");
+  if (!packets->elementary[packet->stream].set)
+    return cf_fail(CUFRAMES_ERR_NO_CODEC_PARAMS, "describe elementary stream %u with cuframes_publisher_set_codec_params() first",
+                   packet->stream);
+  if (packet->size > packets->writer.max_packet)
+    return cf_fail(CUFRAMES_ERR_PACKET_OVERSIZED, "a packet of %zu bytes: the ring takes at most %llu", packet->size,
+                   (unsigned long long)packets->writer.max_packet);
+  return CUFRAMES_OK;
+}
+
+int cuframes_publisher_publish_packet(cuframes_publisher *p, const cuframes_packet_info *info) {
+  cuframes_packet_info packet;
+  if (!p || !info)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_publish_packet: publisher and packet must be given");
+  int result = cf_options_copy(&packet, sizeof packet, info, "cuframes_packet_info");
+  if (result != CUFRAMES_OK)
+    return result;
+  cf_packets *packets = &p->packets;
+  pthread_mutex_lock(&packets->lock);
+  result = packet_check(p, &packet);
+  if (result == CUFRAMES_OK) {
+    uint32_t bit = 1u << packet.stream;
+    uint32_t flags = packet.flags & (CUFRAMES_PACKET_KEY | CUFRAMES_PACKET_EPOCH | CUFRAMES_PACKET_CORRUPT);
+    flags |= (packets->new_params & bit ? CUFRAMES_PACKET_NEW_PARAMS : 0) | (packets->new_epoch ? CUFRAMES_PACKET_EPOCH : 0);
+    packets->new_params &= ~bit;
+    packets->new_epoch = false;
+    cf_packet_meta meta = {.size = (uint32_t)packet.size, .stream = packet.stream, .flags = flags, .pts = packet.pts,
+                           .dts = packet.dts, .duration = packet.duration};
+    (void)cf_packet_write(&packets->writer, &meta, packet.data, is_start(packets, &packet)); /* its size was checked */
+    uint32_t sleepers = cf_writer_packet_sleepers(&p->writer);
+    if (sleepers > CF_WAKE_DIRECT)
+      cf_doorbell_ring(p->service.doorbell);
+    else if (sleepers > 0)
+      (void)cf_futex_wake(&packets->writer.region->wake, INT32_MAX);
+    cf_counter_add(&packets->count, 1);
+    cf_counter_add(&packets->byte_count, packet.size);
+  }
+  pthread_mutex_unlock(&packets->lock);
+  return result;
+}

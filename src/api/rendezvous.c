@@ -1,0 +1,81 @@
+/* api/rendezvous.c - joining a publisher over its socket: HELLO and WELCOME, then one request and answer at a time. */
+#include <string.h>
+
+#include "api/connection.h"
+#include "link/channel.h"
+#include "link/directory.h"
+#include "os/clock.h"
+#include "os/error.h"
+#include "os/memory.h"
+
+/* The answer's refusal as this thread's failure. */
+static int refused(const uint8_t *message, size_t length) {
+  cf_msg_refused r;
+  if (!cf_message_decode(CF_MSG_REFUSED, message, length, &r) || r.code >= 0)
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher refused with a malformed message");
+  return cf_fail(r.code, "%s", r.text[0] ? r.text : cuframes_strerror(r.code));
+}
+
+/* Receives the answer of that type with exactly so many descriptors. */
+static int answer_receive(int fd, int64_t deadline, uint32_t type, uint8_t *message, size_t *length, int *fds, int wanted) {
+  cf_fds got;
+  int result = cf_receive_by(fd, deadline, message, CF_WIRE_MESSAGE_MAX, length, &got);
+  if (result != CUFRAMES_OK)
+    return result;
+  uint32_t came = cf_message_type(message, *length);
+  if (came == CF_MSG_REFUSED)
+    result = refused(message, *length);
+  else if (came != type)
+    result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher answered with message type %u, expected %u", came, type);
+  else if (got.count != wanted)
+    result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher sent %d descriptors, expected %d", got.count, wanted);
+  if (result != CUFRAMES_OK) {
+    cf_fds_close(&got);
+    return result;
+  }
+  for (int i = 0; i < wanted; i++)
+    fds[i] = got.fd[i];
+  return CUFRAMES_OK;
+}
+
+int cf_rendezvous(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline, uint8_t *message,
+                  int *fd, cf_msg_welcome *welcome, int fds[2], int wanted_fds) {
+  char path[CF_PATH_MAX];
+  int s = -1;
+  size_t length = 0;
+  int result = cf_socket_path(directory, name, path);
+  if (result == CUFRAMES_OK)
+    result = cf_connect(path, name, deadline, &s);
+  if (result != CUFRAMES_OK)
+    return result;
+  length = cf_message_encode(CF_MSG_HELLO, hello, message, CF_WIRE_MESSAGE_MAX);
+  /* a refusal may come before our HELLO was read: then sending fails, and the answer says why */
+  (void)cf_send(s, message, length, NULL, 0);
+  result = answer_receive(s, deadline, CF_MSG_WELCOME, message, &length, fds, wanted_fds);
+  if (result == CUFRAMES_ERR_PUBLISHER_GONE)
+    result = cf_fail(CUFRAMES_ERR_NO_SUCH_STREAM, "no stream \"%s\": its publisher closed the connection", name);
+  if (result == CUFRAMES_OK && !cf_message_decode(CF_MSG_WELCOME, message, length, welcome)) {
+    for (int i = 0; i < wanted_fds; i++)
+      cf_close(fds[i]);
+    result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's WELCOME is malformed");
+  }
+  if (result != CUFRAMES_OK) {
+    cf_close(s);
+    return result;
+  }
+  *fd = s;
+  return CUFRAMES_OK;
+}
+
+int cf_request(int fd, uint32_t type, const void *fields, uint32_t answer_type, uint8_t *message, size_t *length,
+               int *answer_fd) {
+  size_t size = cf_message_encode(type, fields, message, CF_WIRE_MESSAGE_MAX);
+  int result = cf_send(fd, message, size, NULL, 0);
+  if (result == CUFRAMES_ERR_SYSTEM)
+    result = cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher closed the connection");
+  int ignored;
+  if (result == CUFRAMES_OK)
+    result = answer_receive(fd, cf_now() + CF_HANDSHAKE_NS, answer_type, message, length, answer_fd ? answer_fd : &ignored,
+                            answer_fd ? 1 : 0);
+  return result;
+}

@@ -1,0 +1,293 @@
+/* api/service.c - a publisher's service thread: accepts, answers, notices deaths, and wakes when there are many to wake.
+ *
+ * It sleeps in epoll_wait() without time-out unless a deadline runs: an idle stream costs nothing.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "api/publisher_internal.h"
+#include "os/clock.h"
+#include "os/error.h"
+#include "os/memory.h"
+#include "os/thread.h"
+
+#define HALF_OPEN_MAX 128
+#define MONITOR_IDLE_NS (30 * CF_SECOND)
+/* How long leases outlive a hang-up: with a pidfd until the process is dead, but no longer; without one, this much. */
+#define GRACE_WITH_PIDFD_NS (2 * CF_SECOND)
+#define GRACE_NS (250 * CF_MS)
+#define ACCEPT_AGAIN_NS (100 * CF_MS)
+
+/* What an epoll event is about: a pointer to a peer, with the lowest bit set for its pidfd. */
+static uint64_t tag_of(const cf_peer *peer, bool pidfd) {
+  return (uint64_t)(uintptr_t)peer | pidfd;
+}
+
+static int watch(cf_service *service, int fd, uint32_t events, uint64_t tag) {
+  struct epoll_event event = {.events = events, .data.u64 = tag};
+  return epoll_ctl(service->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? CUFRAMES_OK : cf_fail_errno("epoll_ctl");
+}
+
+static void unwatch(cf_service *service, int fd) {
+  (void)epoll_ctl(service->epoll, EPOLL_CTL_DEL, fd, NULL); /* it was added; closing would remove it as well */
+}
+
+/* ---- peers ---- */
+
+static void peer_free(cuframes_publisher *p, cf_peer *peer) {
+  cf_service *service = &p->service;
+  cf_peer_unseat(p, peer);
+  if (peer->state == CF_PEER_CONNECTED)
+    service->half_open--;
+  for (cf_peer **link = &service->peers; *link; link = &(*link)->next) {
+    if (*link == peer) {
+      *link = peer->next;
+      break;
+    }
+  }
+  if (peer->fd >= 0)
+    unwatch(service, peer->fd);
+  if (peer->pidfd >= 0)
+    unwatch(service, peer->pidfd);
+  cf_close(peer->fd);
+  cf_close(peer->pidfd);
+  free(peer);
+}
+
+/* The peer's end of the socket is closed, or it broke the protocol. Leases that its GPU or a dying process may still
+ * use keep counting for a while; nobody waits for that. */
+static void peer_hang_up(cuframes_publisher *p, cf_peer *peer) {
+  uint32_t held[CF_LEASES_MAX];
+  if (!peer->seat.page || cf_seat_held(&peer->seat, held) == 0) {
+    peer_free(p, peer);
+    return;
+  }
+  cf_writer_evict(&peer->seat);
+  (void)cf_futex_wake(&peer->seat.page->room, INT32_MAX); /* the deadline's wait would be in vain */
+  unwatch(&p->service, peer->fd);
+  cf_close(peer->fd);
+  peer->fd = -1;
+  peer->hung_up = true;
+  peer->deadline = cf_now() + (peer->pidfd >= 0 ? GRACE_WITH_PIDFD_NS : GRACE_NS);
+}
+
+static void half_open_make_room(cuframes_publisher *p) {
+  cf_peer *oldest = NULL;
+  for (cf_peer *peer = p->service.peers; peer; peer = peer->next)
+    if (peer->state == CF_PEER_CONNECTED)
+      oldest = peer;
+  if (p->service.half_open >= HALF_OPEN_MAX && oldest)
+    peer_free(p, oldest);
+}
+
+static void peer_new(cuframes_publisher *p, int fd) {
+  cf_service *service = &p->service;
+  half_open_make_room(p);
+  cf_peer *peer = calloc(1, sizeof *peer);
+  if (!peer) {
+    cf_close(fd);
+    return;
+  }
+  *peer = (cf_peer){.fd = fd, .pidfd = -1, .seat_fd = -1, .state = CF_PEER_CONNECTED,
+                    .deadline = cf_now() + CF_HANDSHAKE_NS, .next = service->peers};
+  service->peers = peer;
+  service->half_open++;
+  bool welcome = cf_credentials_of(fd, &peer->credentials) == CUFRAMES_OK;
+  if (welcome && !cf_publisher_allows(p, &peer->credentials)) {
+    cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: refused user %u, group %u: not on the allow list", p->name,
+           peer->credentials.uid, peer->credentials.gid);
+    cf_fail(CUFRAMES_ERR_PERMISSION, "the publisher's allow list has neither user %u nor group %u", peer->credentials.uid,
+            peer->credentials.gid);
+    welcome = cf_peer_refuse(p, peer, CUFRAMES_ERR_PERMISSION);
+  }
+  if (!welcome || watch(service, fd, EPOLLIN | EPOLLRDHUP, tag_of(peer, false)) != CUFRAMES_OK)
+    peer_free(p, peer);
+}
+
+static void listener_accept(cuframes_publisher *p) {
+  cf_service *service = &p->service;
+  int fd = accept4(service->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd >= 0) {
+    peer_new(p, fd);
+    return;
+  }
+  if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
+    return; /* the peer went away again */
+  cf_log(&p->logger, CUFRAMES_LOG_ERROR, "%s: cannot accept a subscriber: %s; raise the descriptor limit (ulimit -n)", p->name,
+         strerror(errno));
+  unwatch(service, service->listener); /* or it would be ready all the time */
+  service->listen_again = cf_now() + ACCEPT_AGAIN_NS;
+}
+
+/* ---- messages ---- */
+
+static bool peer_act(cuframes_publisher *p, cf_peer *peer, const uint8_t *message, size_t length) {
+  switch (cf_peer_action(peer->state, cf_message_type(message, length))) {
+    case CF_DO_ADMIT: {
+      bool admitted = cf_peer_admit(p, peer, message, length);
+      if (!admitted)
+        return false;
+      p->service.half_open--;
+      peer->state = cf_peer_admitted(peer->seat.page ? CF_ROLE_SUBSCRIBER : CF_ROLE_MONITOR, true);
+      peer->deadline = CF_NEVER;
+      /* its death is seen here even while a forked child keeps the socket open */
+      peer->pidfd = peer->seat.page ? cf_peer_pidfd(peer->fd, &peer->credentials) : -1;
+      if (peer->pidfd >= 0 && watch(&p->service, peer->pidfd, EPOLLIN, tag_of(peer, true)) != CUFRAMES_OK) {
+        cf_close(peer->pidfd);
+        peer->pidfd = -1;
+      }
+      return true;
+    }
+    case CF_DO_SEND_SEGMENT:
+      return cf_peer_send_segment(p, peer, message, length);
+    case CF_DO_SEND_PACKETS:
+      return cf_peer_send_packets(p, peer);
+    case CF_DO_SEND_CODEC:
+      return cf_peer_send_codec(p, peer, message, length);
+    case CF_DO_SEND_INFO:
+      return cf_peer_send_info(p, peer);
+    case CF_DO_CLOSE:
+      break;
+  }
+  cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: closed a connection of pid %d, user %u: it broke the protocol", p->name,
+         peer->credentials.pid, peer->credentials.uid);
+  return false;
+}
+
+static void peer_readable(cuframes_publisher *p, cf_peer *peer) {
+  cf_fds fds;
+  size_t length;
+  int result = cf_receive(peer->fd, p->service.message, CF_WIRE_MESSAGE_MAX, &length, &fds);
+  bool strange = fds.count > 0; /* a subscriber has no descriptor to send */
+  cf_fds_close(&fds);
+  if (result == CF_RECEIVE_NOTHING)
+    return;
+  if (result != CUFRAMES_OK || strange || !peer_act(p, peer, p->service.message, length))
+    peer_hang_up(p, peer);
+  else if (peer->state == CF_PEER_WATCHING)
+    peer->deadline = cf_now() + MONITOR_IDLE_NS;
+}
+
+/* ---- the thread ---- */
+
+static void ring_all(cuframes_publisher *p) {
+  (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
+  pthread_mutex_lock(&p->packets.describe);
+  if (p->packets.enabled)
+    (void)cf_futex_wake(&p->packets.writer.region->wake, INT32_MAX);
+  pthread_mutex_unlock(&p->packets.describe);
+}
+
+static int64_t deadlines_run(cuframes_publisher *p) {
+  cf_service *service = &p->service;
+  int64_t now = cf_now(), next = service->listen_again;
+  if (next <= now && watch(service, service->listener, EPOLLIN, 0) == CUFRAMES_OK)
+    next = service->listen_again = CF_NEVER;
+  for (cf_peer *peer = service->peers, *older; peer; peer = older) {
+    older = peer->next;
+    if (peer->deadline <= now)
+      peer_free(p, peer);
+    else if (peer->deadline < next)
+      next = peer->deadline;
+  }
+  return next;
+}
+
+static bool stop_asked(cf_service *service) {
+  pthread_mutex_lock(&service->lock);
+  bool stop = service->stop;
+  pthread_mutex_unlock(&service->lock);
+  return stop;
+}
+
+static bool peer_known(const cf_service *service, const cf_peer *peer) {
+  for (const cf_peer *known = service->peers; known; known = known->next)
+    if (known == peer)
+      return true;
+  return false;
+}
+
+static void event_handle(cuframes_publisher *p, const struct epoll_event *event) {
+  cf_service *service = &p->service;
+  cf_peer *peer = (cf_peer *)(uintptr_t)(event->data.u64 & ~UINT64_C(1));
+  if (event->data.u64 == 0) {
+    listener_accept(p);
+  } else if (event->data.u64 == 1) {
+    cf_doorbell_drain(service->doorbell);
+    ring_all(p);
+    cf_pool_reap(&p->pool);
+  } else if (peer_known(service, peer)) { /* an earlier event of this round may have freed it */
+    if (event->data.u64 & 1)
+      peer_free(p, peer); /* its process is dead */
+    else if (event->events & EPOLLIN)
+      peer_readable(p, peer);
+    else
+      peer_hang_up(p, peer);
+  }
+}
+
+static void *service_run(void *argument) {
+  cuframes_publisher *p = argument;
+  struct epoll_event events[32];
+  while (!stop_asked(&p->service)) {
+    int64_t next = deadlines_run(p);
+    int count = epoll_wait(p->service.epoll, events, 32, cf_deadline_poll_ms(next));
+    for (int i = 0; i < count; i++)
+      event_handle(p, &events[i]);
+  }
+  return NULL;
+}
+
+int cf_service_start(cuframes_publisher *p) {
+  cf_service *service = &p->service;
+  pthread_mutex_init(&service->lock, NULL);
+  service->listen_again = CF_NEVER;
+  service->epoll = service->doorbell = service->listener = -1;
+  service->message = malloc(CF_WIRE_MESSAGE_MAX);
+  int result = service->message ? CUFRAMES_OK : cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  if (result == CUFRAMES_OK && (service->epoll = epoll_create1(EPOLL_CLOEXEC)) < 0)
+    result = cf_fail_errno("epoll_create1");
+  if (result == CUFRAMES_OK)
+    result = cf_doorbell_create(&service->doorbell);
+  if (result == CUFRAMES_OK)
+    result = cf_listen(p->claim.socket_path, p->socket_mode, p->socket_gid, &service->listener);
+  if (result == CUFRAMES_OK)
+    result = watch(service, service->listener, EPOLLIN, 0);
+  if (result == CUFRAMES_OK)
+    result = watch(service, service->doorbell, EPOLLIN, 1);
+  if (result == CUFRAMES_OK)
+    result = cf_thread_start(&service->thread, "cuframes-serve", service_run, p);
+  service->running = result == CUFRAMES_OK;
+  if (result != CUFRAMES_OK) {
+    cf_close(service->listener);
+    cf_close(service->doorbell);
+    cf_close(service->epoll);
+    free(service->message);
+    service->message = NULL;
+    pthread_mutex_destroy(&service->lock);
+  }
+  return result;
+}
+
+void cf_service_stop(cuframes_publisher *p) {
+  cf_service *service = &p->service;
+  if (!service->running)
+    return;
+  pthread_mutex_lock(&service->lock);
+  service->stop = true;
+  pthread_mutex_unlock(&service->lock);
+  cf_doorbell_ring(service->doorbell);
+  (void)pthread_join(service->thread, NULL); /* it is joinable and ours */
+  while (service->peers)
+    peer_free(p, service->peers);
+  cf_close(service->listener);
+  cf_close(service->doorbell);
+  cf_close(service->epoll);
+  free(service->message);
+  pthread_mutex_destroy(&service->lock);
+  service->running = false;
+}

@@ -1,0 +1,260 @@
+/* api/service_seat.c - what the service thread answers: admission to a seat, segments, packets, codecs, statistics. */
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/publisher_internal.h"
+#include "os/clock.h"
+#include "os/error.h"
+#include "os/memory.h"
+
+static bool answer(cuframes_publisher *p, cf_peer *peer, uint32_t type, const void *fields, const int *fds, int fd_count) {
+  size_t length = cf_message_encode(type, fields, p->service.message, CF_WIRE_MESSAGE_MAX);
+  return length > 0 && cf_send(peer->fd, p->service.message, length, fds, fd_count) == CUFRAMES_OK;
+}
+
+bool cf_peer_refuse(cuframes_publisher *p, cf_peer *peer, int code) {
+  cf_msg_refused refused = {.code = code};
+  snprintf(refused.text, sizeof refused.text, "%.255s", cf_last_detail());
+  (void)answer(p, peer, CF_MSG_REFUSED, &refused, NULL, 0); /* the connection ends either way */
+  return false;
+}
+
+/* ---- seats ---- */
+
+static int seat_make(cuframes_publisher *p, cf_peer *peer, const cf_msg_welcome *welcome) {
+  if (cf_counter_get(&p->service.subscribers) >= p->max_subscribers)
+    return cf_fail(CUFRAMES_ERR_NO_CAPACITY, "the stream has %u subscribers already, its limit (max_subscribers)", p->max_subscribers);
+  peer->cost = cf_seat_cost(welcome->leases, welcome->depth);
+  peer->seat_bytes = cf_page_round(sizeof(cf_seat));
+  peer->seat.leases = welcome->leases;
+  peer->seat.depth = welcome->depth;
+  void *page;
+  int result = cf_memory_create("cuframes-seat", peer->seat_bytes, CF_SEAL_PAIR, &peer->seat_fd, &page);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_pool_admit(&p->pool, peer->cost);
+  if (result == CUFRAMES_OK) {
+    peer->seat.page = page;
+    if (cf_writer_add_seat(&p->writer, &peer->seat)) {
+      cf_counter_add(&p->seat_bytes, peer->seat_bytes);
+      cf_counter_add(&p->service.subscribers, 1);
+      return CUFRAMES_OK;
+    }
+    peer->seat.page = NULL;
+    cf_pool_leave(&p->pool, peer->cost);
+    result = cf_fail(CUFRAMES_ERR_NO_CAPACITY, "the stream has %u seats, and all are taken", CF_SEATS_MAX);
+  }
+  cf_memory_unmap(page, peer->seat_bytes);
+  cf_close(peer->seat_fd);
+  peer->seat_fd = -1;
+  return result;
+}
+
+void cf_peer_unseat(cuframes_publisher *p, cf_peer *peer) {
+  if (!peer->seat.page)
+    return;
+  uint64_t ticket = cf_writer_remove_seat(&p->writer, &peer->seat);
+  (void)cf_futex_wake(&peer->seat.page->room, INT32_MAX);
+  while (!cf_writer_quiet(&p->writer, ticket)) /* the writer looks at it for a microsecond at most */
+    (void)sched_yield();                       /* cannot fail */
+  cf_memory_unmap(peer->seat.page, peer->seat_bytes);
+  cf_close(peer->seat_fd);
+  peer->seat.page = NULL;
+  peer->seat_fd = -1;
+  cf_counter_add(&p->seat_bytes, -peer->seat_bytes);
+  cf_counter_add(&p->service.subscribers, (uint64_t)-1);
+  cf_pool_leave(&p->pool, peer->cost);
+  cf_log(&p->logger, CUFRAMES_LOG_INFO, "%s: subscriber \"%s\" left", p->name, peer->label);
+}
+
+static bool welcome_send(cuframes_publisher *p, cf_peer *peer, cf_msg_welcome *welcome) {
+  int fds[2] = {p->control_fd, peer->seat_fd}; /* a monitor needs neither */
+  welcome->control_bytes = peer->seat.page ? p->control_bytes : 0;
+  welcome->seat_bytes = peer->seat_bytes;
+  welcome->instance = p->instance;
+  memcpy(welcome->device, p->device->name, sizeof welcome->device);
+  return answer(p, peer, CF_MSG_WELCOME, welcome, fds, peer->seat.page ? 2 : 0);
+}
+
+bool cf_peer_admit(cuframes_publisher *p, cf_peer *peer, const uint8_t *message, size_t length) {
+  cf_msg_hello hello;
+  cf_msg_welcome welcome;
+  cf_msg_refused refused;
+  const cf_offer offer = {.sync_modes = CF_SYNC_COMPLETE, .max_leases = p->max_leases, .max_depth = p->max_depth};
+  if (!cf_message_decode(CF_MSG_HELLO, message, length, &hello)) {
+    cf_fail(CUFRAMES_ERR_PROTOCOL, "the HELLO message is malformed");
+    return cf_peer_refuse(p, peer, CUFRAMES_ERR_PROTOCOL);
+  }
+  if (cf_negotiate(&hello, &offer, &welcome, &refused) != CUFRAMES_OK) {
+    cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: refused \"%s\": %s", p->name, hello.label, refused.text);
+    (void)answer(p, peer, CF_MSG_REFUSED, &refused, NULL, 0); /* the connection ends either way */
+    return false;
+  }
+  memcpy(peer->label, hello.label, sizeof peer->label);
+  peer->mode = hello.mode;
+  peer->sync_mode = welcome.sync_mode;
+  if (hello.role == CF_ROLE_SUBSCRIBER) {
+    int result = seat_make(p, peer, &welcome);
+    if (result != CUFRAMES_OK) {
+      cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: refused \"%s\": %s", p->name, hello.label, cf_last_detail());
+      return cf_peer_refuse(p, peer, result);
+    }
+    cf_log(&p->logger, CUFRAMES_LOG_INFO, "%s: subscriber \"%s\" joined (pid %d, user %u)", p->name, peer->label,
+           peer->credentials.pid, peer->credentials.uid);
+  }
+  return welcome_send(p, peer, &welcome);
+}
+
+/* ---- requests ---- */
+
+bool cf_peer_send_segment(cuframes_publisher *p, cf_peer *peer, const uint8_t *message, size_t length) {
+  cf_msg_get_segment get;
+  cf_msg_segment segment = {0};
+  cuframes_format format;
+  int fd;
+  if (!cf_message_decode(CF_MSG_GET_SEGMENT, message, length, &get))
+    return false;
+  int result = cf_pool_export(&p->pool, get.segment, &fd, &segment.bytes, &format);
+  if (result != CUFRAMES_OK) {
+    (void)cf_peer_refuse(p, peer, result);
+    return result == CUFRAMES_ERR_STALE; /* it may go on with newer frames */
+  }
+  segment.segment = get.segment;
+  segment.pixel_format = format.pixel_format;
+  segment.width = format.width;
+  segment.height = format.height;
+  segment.color = cf_color_pack(format.color);
+  memcpy(segment.pitch, format.pitch, sizeof segment.pitch);
+  memcpy(segment.offset, format.offset, sizeof segment.offset);
+  bool sent = answer(p, peer, CF_MSG_SEGMENT, &segment, &fd, 1);
+  cf_close(fd);
+  return sent;
+}
+
+bool cf_peer_send_packets(cuframes_publisher *p, cf_peer *peer) {
+  pthread_mutex_lock(&p->packets.describe);
+  cf_msg_packets packets = {.bytes = p->packets.bytes, .elementary_count = p->packets.elementary_count};
+  bool enabled = p->packets.enabled;
+  int fd = p->packets.fd;
+  pthread_mutex_unlock(&p->packets.describe);
+  if (!enabled) {
+    cf_fail(CUFRAMES_ERR_NO_PACKET_RING, "the stream \"%s\" carries no packets", p->name);
+    (void)cf_peer_refuse(p, peer, CUFRAMES_ERR_NO_PACKET_RING);
+    return true;
+  }
+  peer->reads_packets = true;
+  return answer(p, peer, CF_MSG_PACKETS, &packets, &fd, 1);
+}
+
+bool cf_peer_send_codec(cuframes_publisher *p, cf_peer *peer, const uint8_t *message, size_t length) {
+  cf_msg_get_codec get;
+  if (!cf_message_decode(CF_MSG_GET_CODEC, message, length, &get))
+    return false;
+  cf_packets *packets = &p->packets;
+  bool sent = true;
+  pthread_mutex_lock(&packets->describe);
+  if (get.stream >= CUFRAMES_ELEMENTARY_MAX || !packets->elementary[get.stream].set) {
+    cf_fail(CUFRAMES_ERR_NO_CODEC_PARAMS, "the stream \"%s\" has no elementary stream %u", p->name, get.stream);
+    (void)cf_peer_refuse(p, peer, CUFRAMES_ERR_NO_CODEC_PARAMS);
+  } else {
+    const cf_elementary *e = &packets->elementary[get.stream];
+    const cuframes_codec_params *c = &e->params;
+    cf_msg_codec codec = {.stream = get.stream, .elementary_count = packets->elementary_count,
+                          .media_type = c->media_type, .profile = c->profile, .level = c->level, .width = c->width,
+                          .height = c->height, .frame_rate_num = c->frame_rate_num, .frame_rate_den = c->frame_rate_den,
+                          .sample_rate = c->sample_rate, .channels = c->channels, .frame_size = c->frame_size,
+                          .time_base_num = c->time_base_num, .time_base_den = c->time_base_den, .bit_rate = c->bit_rate,
+                          .extradata = {e->extradata, (uint32_t)e->extradata_size}};
+    memcpy(codec.codec, c->codec, sizeof codec.codec);
+    sent = answer(p, peer, CF_MSG_CODEC, &codec, NULL, 0);
+  }
+  pthread_mutex_unlock(&packets->describe);
+  return sent;
+}
+
+/* ---- INFO ---- */
+
+static cf_info_seat describe_seat(cuframes_publisher *p, const cf_peer *peer) {
+  const cf_writer_seat *seat = &peer->seat;
+  cf_info_seat s = {.mode = peer->mode, .pid = peer->credentials.pid, .uid = peer->credentials.uid,
+                    .gid = peer->credentials.gid, .leases = seat->leases, .depth = seat->depth,
+                    .packets = peer->reads_packets, .sync_mode = peer->sync_mode};
+  memcpy(s.label, peer->label, sizeof s.label);
+  s.held_count = cf_seat_held(seat, s.held);
+  cf_seat_report report = cf_seat_look(seat);
+  s.evicted = report.evicted;
+  s.delivered = report.delivered;
+  s.skipped = report.skipped;
+  uint64_t newest = cf_counter_get(&p->published);
+  s.lag = report.last_seq < newest && report.delivered > 0 ? newest - report.last_seq : 0;
+  return s;
+}
+
+static uint64_t current_rate(cuframes_publisher *p) {
+  uint64_t rate = cf_counter_get(&p->rate_micro);
+  int64_t age = cf_now() - (int64_t)cf_counter_get(&p->newest_timestamp);
+  /* three frame times without a frame, and at least two seconds: it stands still */
+  return rate > 0 && age > 2 * CF_SECOND && (double)age > 3e15 / (double)rate ? 0 : rate;
+}
+
+static void info_fill(cuframes_publisher *p, cf_msg_info *info) {
+  cuframes_format format = cf_pool_format(&p->pool);
+  *info = (cf_msg_info){.pid = getpid(), .pixel_format = format.pixel_format, .width = format.width, .height = format.height,
+                        .color = cf_color_pack(format.color), .frame_rate_micro = current_rate(p),
+                        .frames = cf_counter_get(&p->published), .dropped = cf_counter_get(&p->dropped),
+                        .evictions = cf_counter_get(&p->evictions),
+                        .timestamp = (int64_t)cf_counter_get(&p->newest_timestamp),
+                        .slots = (uint32_t)cf_counter_get(&p->pool.slot_count), .max_slots = p->pool.max_slots,
+                        .segments = (uint32_t)cf_counter_get(&p->pool.segment_count),
+                        .memory_bytes = cf_publisher_memory(p), .packets = cf_counter_get(&p->packets.count),
+                        .packet_bytes = cf_counter_get(&p->packets.byte_count)};
+  memcpy(info->name, p->name, sizeof info->name);
+  memcpy(info->device, p->device->name, sizeof info->device);
+  memcpy(info->description, p->description, sizeof info->description);
+  memcpy(info->pitch, format.pitch, sizeof info->pitch);
+  memcpy(info->offset, format.offset, sizeof info->offset);
+}
+
+static uint32_t count_pinned(const cf_service *service) {
+  uint64_t seen[CF_SLOTS_MAX / 64] = {0};
+  uint32_t held[CF_LEASES_MAX], count = 0;
+  for (const cf_peer *peer = service->peers; peer; peer = peer->next) {
+    uint32_t n = peer->seat.page ? cf_seat_held(&peer->seat, held) : 0;
+    for (uint32_t i = 0; i < n; i++) {
+      uint32_t slot = held[i] % CF_SLOTS_MAX; /* what a seat says is not to be trusted */
+      count += !(seen[slot / 64] >> (slot % 64) & 1);
+      seen[slot / 64] |= UINT64_C(1) << (slot % 64);
+    }
+  }
+  return count;
+}
+
+bool cf_peer_send_info(cuframes_publisher *p, cf_peer *peer) {
+  cf_msg_info info;
+  cf_packets *packets = &p->packets;
+  uint8_t *message = p->service.message;
+  info_fill(p, &info);
+  info.slots_pinned = count_pinned(&p->service);
+  pthread_mutex_lock(&packets->describe);
+  info.packet_slots = packets->enabled ? packets->writer.slots : 0;
+  info.packet_data_bytes = packets->enabled ? packets->writer.data_bytes : 0;
+  size_t length = cf_message_encode(CF_MSG_INFO, &info, message, CF_WIRE_MESSAGE_MAX);
+  bool fits = length > 0;
+  for (uint32_t i = 0; i < CUFRAMES_ELEMENTARY_MAX && fits; i++) {
+    if (!packets->elementary[i].set)
+      continue;
+    cf_info_elementary e = {.media_type = packets->elementary[i].params.media_type};
+    memcpy(e.codec, packets->elementary[i].params.codec, sizeof e.codec);
+    fits = cf_message_append(CF_GROUP_ELEMENTARY, &e, message, &length, CF_WIRE_MESSAGE_MAX);
+  }
+  pthread_mutex_unlock(&packets->describe);
+  for (cf_peer *other = p->service.peers; other && fits; other = other->next) {
+    if (!other->seat.page)
+      continue;
+    cf_info_seat s = describe_seat(p, other);
+    fits = cf_message_append(CF_GROUP_SEAT, &s, message, &length, CF_WIRE_MESSAGE_MAX);
+  }
+  return length > 0 && cf_send(peer->fd, message, length, NULL, 0) == CUFRAMES_OK;
+}

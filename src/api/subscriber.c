@@ -1,0 +1,289 @@
+/* api/subscriber.c - joining a stream, taking frames, joining again when the publisher comes back. */
+#include "api/subscriber_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "link/directory.h"
+#include "os/clock.h"
+#include "os/error.h"
+#include "os/memory.h"
+#include "os/thread.h"
+
+#define BACK_OFF_FIRST (10 * CF_MS)
+#define BACK_OFF_MOST (250 * CF_MS)
+
+/* ---- creation ---- */
+
+static int hello_fill(const cuframes_subscriber_options *o, cf_msg_hello *hello) {
+  if (o->mode > CUFRAMES_MODE_PACKETS)
+    return cf_fail(CUFRAMES_ERR_INVALID, "mode is %u: expected CUFRAMES_MODE_NEWEST, _ORDERED or _PACKETS", o->mode);
+  if (o->leases > CF_LEASES_MAX)
+    return cf_fail(CUFRAMES_ERR_INVALID, "leases is %u: at most %u", o->leases, CF_LEASES_MAX);
+  if (o->depth > CF_DEPTH_MAX)
+    return cf_fail(CUFRAMES_ERR_INVALID, "depth is %u: at most %u", o->depth, CF_DEPTH_MAX);
+  if (o->spin_ns < 0)
+    return cf_fail(CUFRAMES_ERR_INVALID, "spin_ns is negative");
+  *hello = (cf_msg_hello){.version_min = CF_WIRE_VERSION_MIN, .version_max = CF_WIRE_VERSION_MAX, .role = CF_ROLE_SUBSCRIBER,
+                          .mode = o->mode, .leases = o->leases, .depth = o->depth, .sync_modes = CF_SYNC_COMPLETE};
+  strncpy(hello->label, o->label ? o->label : program_invocation_short_name, sizeof hello->label - 1);
+  return CUFRAMES_OK;
+}
+
+/* Whether waiting may help. */
+static bool worth_waiting(int error) {
+  return error == CUFRAMES_ERR_NO_SUCH_STREAM || error == CUFRAMES_ERR_TIMEOUT || error == CUFRAMES_ERR_PUBLISHER_GONE;
+}
+
+static int connect_once(cuframes_subscriber *s, cf_connection **connection) {
+  return cf_connection_open(s->directory, s->name, &s->hello, cf_now() + CF_HANDSHAKE_NS, connection);
+}
+
+static int connect_first(cuframes_subscriber *s, int64_t deadline) {
+  cf_connection *connection;
+  for (int64_t back_off = BACK_OFF_FIRST;; back_off = back_off * 2 > BACK_OFF_MOST ? BACK_OFF_MOST : back_off * 2) {
+    int result = connect_once(s, &connection);
+    int64_t now = cf_now();
+    if (result == CUFRAMES_OK)
+      s->connection = connection;
+    if (result == CUFRAMES_OK || !worth_waiting(result) || now >= deadline)
+      return result;
+    cf_futex_wait(&s->interrupted.value, 0, now + back_off < deadline ? now + back_off : deadline);
+  }
+}
+
+static int subscriber_fill(cuframes_subscriber *s, const cuframes_subscriber_options *o) {
+  if (o->directory && !(s->directory = strdup(o->directory)))
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  int result = hello_fill(o, &s->hello);
+  if (result == CUFRAMES_OK)
+    result = cf_doorbell_create(&s->doorbell);
+  if (result == CUFRAMES_OK)
+    result = connect_first(s, cf_deadline(o->connect_timeout_ns));
+  if (result == CUFRAMES_OK)
+    result = cf_watcher_start(s);
+  return result;
+}
+
+int cuframes_subscriber_create(const char *name, const cuframes_subscriber_options *options, cuframes_subscriber **subscriber) {
+  cuframes_subscriber_options o;
+  if (!subscriber)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_create: subscriber must be given");
+  int result = cf_name_check(name);
+  if (result == CUFRAMES_OK)
+    result = cf_options_copy(&o, sizeof o, options, "cuframes_subscriber_options");
+  if (result != CUFRAMES_OK)
+    return result;
+  cuframes_subscriber *s = calloc(1, sizeof *s);
+  if (!s)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  strncpy(s->name, name, sizeof s->name - 1);
+  s->reconnect = o.reconnect != 0;
+  s->spin_ns = o.spin_ns;
+  s->logger = (cf_logger){o.log, o.log_user};
+  s->doorbell = s->notifier.fd = -1;
+  s->back_off = BACK_OFF_FIRST;
+  pthread_mutex_init(&s->connect_lock, NULL);
+  pthread_mutex_init(&s->lock, NULL);
+  pthread_mutex_init(&s->notifier.lock, NULL);
+  pthread_cond_init(&s->notifier.changed, NULL);
+  pthread_mutex_init(&s->packets.lock, NULL);
+  result = subscriber_fill(s, &o);
+  if (result != CUFRAMES_OK) {
+    cuframes_subscriber_destroy(s);
+    return result;
+  }
+  *subscriber = s;
+  return CUFRAMES_OK;
+}
+
+void cuframes_subscriber_destroy(cuframes_subscriber *s) {
+  if (!s)
+    return;
+  cf_callback_stop(s);
+  cf_notifier_stop(s);
+  cf_watcher_stop(s);
+  cf_packet_side_free(s);
+  cf_connection_drop(s->connection);
+  cf_close(s->doorbell);
+  pthread_mutex_destroy(&s->connect_lock);
+  pthread_mutex_destroy(&s->lock);
+  pthread_mutex_destroy(&s->notifier.lock);
+  pthread_cond_destroy(&s->notifier.changed);
+  pthread_mutex_destroy(&s->packets.lock);
+  free(s->directory);
+  free(s);
+}
+
+/* ---- connections ---- */
+
+static cf_connection *connection_current(cuframes_subscriber *s) {
+  pthread_mutex_lock(&s->lock);
+  cf_connection *connection = s->connection;
+  if (connection)
+    cf_connection_hold(connection);
+  pthread_mutex_unlock(&s->lock);
+  return connection;
+}
+
+/* One try to join again, if it is time. With connect_lock held. */
+static int connect_again(cuframes_subscriber *s, cf_connection **connection) {
+  if (cf_now() < s->connect_at)
+    return cf_fail(CUFRAMES_ERR_TIMEOUT, "the publisher of \"%s\" has not come back", s->name);
+  cf_connection *fresh;
+  int result = connect_once(s, &fresh);
+  if (result != CUFRAMES_OK) {
+    s->connect_at = cf_now() + s->back_off;
+    s->back_off = s->back_off * 2 > BACK_OFF_MOST ? BACK_OFF_MOST : s->back_off * 2;
+    return worth_waiting(result) ? CUFRAMES_ERR_TIMEOUT : result;
+  }
+  s->back_off = BACK_OFF_FIRST;
+  s->connect_at = 0;
+  cf_connection_hold(fresh);
+  pthread_mutex_lock(&s->lock);
+  s->connection = fresh;
+  pthread_mutex_unlock(&s->lock);
+  cf_counter_add(&s->reconnects, 1);
+  cf_watcher_update(s);
+  cf_log(&s->logger, CUFRAMES_LOG_INFO, "%s: the publisher is back", s->name);
+  *connection = fresh;
+  return CUFRAMES_OK;
+}
+
+int cf_subscriber_connection(cuframes_subscriber *s, cf_connection **connection) {
+  cf_connection *current = connection_current(s);
+  int result = CUFRAMES_OK;
+  if (!current) {
+    pthread_mutex_lock(&s->connect_lock);
+    current = connection_current(s); /* the other thread may have been faster */
+    if (!current)
+      result = s->reconnect ? connect_again(s, &current) : cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher is gone");
+    pthread_mutex_unlock(&s->connect_lock);
+  }
+  if (result == CUFRAMES_OK)
+    *connection = current;
+  return result;
+}
+
+void cf_subscriber_retire(cuframes_subscriber *s, cf_connection *connection) {
+  cf_flag_set(&connection->gone, 1);
+  pthread_mutex_lock(&s->lock);
+  bool ours = s->connection == connection;
+  if (ours)
+    s->connection = NULL;
+  pthread_mutex_unlock(&s->lock);
+  if (!ours)
+    return;
+  cf_watcher_update(s);
+  cf_connection_drop(connection);
+  cf_log(&s->logger, CUFRAMES_LOG_WARNING, "%s: the publisher is gone%s", s->name, s->reconnect ? "; waiting for it to come back" : "");
+}
+
+/* ---- frames ---- */
+
+static void frame_delivered(cuframes_subscriber *s, cf_connection *connection, cuframes_frame *frame, uint32_t epoch) {
+  if (connection != s->last_connection) {
+    s->skipped_before = cf_counter_get(&s->skipped);
+    s->last_connection = connection;
+    frame->flags |= s->any_frame ? CUFRAMES_FRAME_EPOCH : 0;
+  } else if (epoch != s->last_epoch) {
+    frame->flags |= CUFRAMES_FRAME_EPOCH;
+  }
+  if (s->any_frame && memcmp(&s->last_format, frame->format, sizeof s->last_format) != 0)
+    frame->flags |= CUFRAMES_FRAME_NEW_FORMAT;
+  s->any_frame = true;
+  s->last_epoch = epoch;
+  s->last_format = *frame->format;
+  cf_counter_add(&s->delivered, 1);
+  cf_counter_set(&s->skipped, s->skipped_before + connection->reader.skipped);
+}
+
+/* Takes what is there now. TIMEOUT: nothing; *started and *last say up to where. */
+static int take_now(cuframes_subscriber *s, cf_connection *connection, cuframes_frame **frame) {
+  uint32_t epoch;
+  bool gone = cf_flag_get(&connection->gone) != 0; /* before the look: the last frames are still taken */
+  int result = cf_connection_take(connection, frame, &epoch);
+  if (result == CUFRAMES_OK)
+    frame_delivered(s, connection, *frame, epoch);
+  else if (result == CUFRAMES_ERR_STALE) /* the frame's segment went while we asked for it: there are newer ones */
+    result = CUFRAMES_ERR_TIMEOUT;
+  else if (result == CUFRAMES_ERR_TIMEOUT && gone)
+    result = cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher of \"%s\" is gone", s->name);
+  return result;
+}
+
+static void spin_for_frame(cuframes_subscriber *s, cf_connection *connection, int64_t deadline) {
+  int64_t end = cf_now() + s->spin_ns;
+  const cf_frame_reader *reader = &connection->reader;
+  if (end > deadline)
+    end = deadline;
+  while (!cf_reader_news(reader, reader->started, reader->last) && !cf_flag_get(&connection->gone) &&
+         !cf_flag_get(&s->interrupted)) {
+    for (int i = 0; i < 64 && !cf_reader_news(reader, reader->started, reader->last); i++)
+      cf_spin_pause();
+    if (cf_now() >= end)
+      return;
+  }
+}
+
+int cf_subscriber_next(cuframes_subscriber *s, int64_t deadline, cuframes_frame **frame) {
+  for (bool spun = s->spin_ns == 0;; spun = true) {
+    cf_connection *connection = NULL;
+    int result = cf_subscriber_connection(s, &connection);
+    if (result == CUFRAMES_OK)
+      result = take_now(s, connection, frame);
+    if (result == CUFRAMES_ERR_PUBLISHER_GONE && s->reconnect && connection) {
+      cf_subscriber_retire(s, connection);
+      cf_connection_drop(connection);
+      continue;
+    }
+    bool over = result != CUFRAMES_ERR_TIMEOUT;
+    if (!over && cf_flag_swap(&s->interrupted, 0)) {
+      result = cf_fail(CUFRAMES_ERR_INTERRUPTED, "cuframes_subscriber_interrupt() was called");
+      over = true;
+    } else if (!over && cf_now() >= deadline) {
+      cf_notifier_arm(s, connection && connection->reader.started, connection ? connection->reader.last : 0);
+      over = true;
+    } else if (!over && !connection) {
+      cf_sleep_for_connection(s, deadline);
+    } else if (!over && !spun) {
+      spin_for_frame(s, connection, deadline);
+    } else if (!over) {
+      cf_sleep_for_frame(s, connection, connection->reader.started, connection->reader.last, deadline);
+    }
+    cf_connection_drop(connection);
+    if (over)
+      return result;
+  }
+}
+
+int cuframes_subscriber_next(cuframes_subscriber *s, int64_t timeout_ns, cuframes_frame **frame) {
+  if (!s || !frame)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_next: subscriber and frame must be given");
+  if (s->hello.mode == CUFRAMES_MODE_PACKETS)
+    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this subscriber joined for packets only");
+  if (cf_callback_blocks(s))
+    return cf_fail(CUFRAMES_ERR_BUSY, "the callback thread takes the frames: stop it first");
+  return cf_subscriber_next(s, cf_deadline(timeout_ns), frame);
+}
+
+int cuframes_subscriber_get_stats(cuframes_subscriber *s, cuframes_subscriber_stats *stats) {
+  if (!s)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_get_stats: no subscriber given");
+  cuframes_subscriber_stats given = {
+      .frames = cf_counter_get(&s->delivered),
+      .skipped = cf_counter_get(&s->skipped),
+      .reconnects = cf_counter_get(&s->reconnects),
+      .packets = cf_counter_get(&s->packets.delivered),
+      .packets_lost = cf_counter_get(&s->packets.lost),
+  };
+  cf_connection *connection = connection_current(s);
+  if (connection) {
+    pthread_mutex_lock(&connection->lock);
+    given.leases_held = connection->leases - (uint32_t)__builtin_popcountll(connection->free_leases);
+    pthread_mutex_unlock(&connection->lock);
+    cf_connection_drop(connection);
+  }
+  return cf_stats_give(stats, &given, sizeof given, "cuframes_subscriber_stats");
+}

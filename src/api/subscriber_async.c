@@ -1,0 +1,75 @@
+/* api/subscriber_async.c - the callback thread: next() in a loop. */
+#include "api/subscriber_internal.h"
+#include "os/clock.h"
+#include "os/error.h"
+#include "os/thread.h"
+
+/* The callee holds every frame it may: wait until it gives one back. */
+static void wait_for_release(cuframes_subscriber *s) {
+  cf_connection *connection;
+  if (cf_subscriber_connection(s, &connection) != CUFRAMES_OK)
+    return;
+  uint32_t seen = cf_flag_get(&connection->releases);
+  pthread_mutex_lock(&connection->lock);
+  bool full = connection->free_leases == 0;
+  pthread_mutex_unlock(&connection->lock);
+  if (full && !cf_flag_get(&s->callback.stop))
+    (void)cf_futex_wait(&connection->releases.value, seen, cf_now() + 100 * CF_MS); /* looks again either way */
+  cf_connection_drop(connection);
+}
+
+static void *callback_run(void *argument) {
+  cuframes_subscriber *s = argument;
+  cf_callback *callback = &s->callback;
+  while (!cf_flag_get(&callback->stop)) {
+    cuframes_frame *frame;
+    int result = cf_subscriber_next(s, CF_NEVER, &frame);
+    if (result == CUFRAMES_ERR_LEASE_LIMIT) {
+      wait_for_release(s);
+    } else if (result == CUFRAMES_OK) {
+      callback->call(callback->user, frame, CUFRAMES_OK);
+    } else if (result != CUFRAMES_ERR_INTERRUPTED) {
+      callback->call(callback->user, NULL, result);
+      break;
+    }
+  }
+  return NULL;
+}
+
+int cuframes_subscriber_start(cuframes_subscriber *s, cuframes_frame_fn call, void *user) {
+  if (!s || !call)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_start: subscriber and callback must be given");
+  if (s->hello.mode == CUFRAMES_MODE_PACKETS)
+    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this subscriber joined for packets only");
+  if (s->callback.running)
+    return cf_fail(CUFRAMES_ERR_BUSY, "the callback thread runs already: stop it first");
+  s->callback.call = call;
+  s->callback.user = user;
+  cf_flag_set(&s->callback.stop, 0);
+  int result = cf_thread_start(&s->callback.thread, "cuframes-call", callback_run, s);
+  s->callback.running = result == CUFRAMES_OK;
+  return result;
+}
+
+void cf_callback_stop(cuframes_subscriber *s) {
+  if (!s->callback.running)
+    return;
+  cf_flag_set(&s->callback.stop, 1);
+  cuframes_subscriber_interrupt(s);
+  if (pthread_equal(pthread_self(), s->callback.thread))
+    return; /* it ends after this callback; stop() or destroy() from elsewhere joins it */
+  (void)pthread_join(s->callback.thread, NULL); /* it is joinable and ours */
+  s->callback.running = false;
+  cf_flag_set(&s->interrupted, 0);
+}
+
+int cuframes_subscriber_stop(cuframes_subscriber *s) {
+  if (!s)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_stop: no subscriber given");
+  cf_callback_stop(s);
+  return CUFRAMES_OK;
+}
+
+bool cf_callback_blocks(const cuframes_subscriber *s) {
+  return s->callback.running;
+}

@@ -1,0 +1,101 @@
+/* api/subscriber_internal.h - the parts of a subscriber: frames (subscriber.c), sleeping and being woken
+ * (subscriber_wait.c), the callback thread (subscriber_async.c), packets (subscriber_packets.c).
+ */
+#ifndef CF_API_SUBSCRIBER_INTERNAL_H
+#define CF_API_SUBSCRIBER_INTERNAL_H
+
+#include "api/connection.h"
+
+/* The thread behind cuframes_subscriber_fd(): sleeps like any reader and then makes the descriptor readable. */
+typedef struct cf_notifier {
+  pthread_t thread;
+  bool running;
+  int fd;                    /* a doorbell: the caller's to poll */
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  bool armed, stop;
+  bool started;              /* what the reader had taken when it was armed */
+  uint64_t last;
+} cf_notifier;
+
+typedef struct cf_callback {
+  pthread_t thread;
+  bool running;              /* joinable; of the caller's threads */
+  cuframes_frame_fn call;
+  void *user;
+  cf_flag stop;
+} cf_callback;
+
+typedef struct cf_packet_side {
+  bool enabled;
+  bool new_epoch;            /* the next packet is the first of another publisher */
+  cf_connection *connection; /* where packets come from; one reference */
+  pthread_mutex_t lock;      /* of `idle` and extradata */
+  struct cuframes_packet *idle; /* released, to be used again */
+  void *extradata;           /* last given out */
+  cf_counter delivered, lost;
+} cf_packet_side;
+
+struct cuframes_subscriber {
+  char name[CUFRAMES_NAME_MAX + 1];
+  char *directory;           /* as given, or NULL */
+  cf_msg_hello hello;
+  bool reconnect;
+  int64_t spin_ns;
+  cf_logger logger;
+
+  pthread_mutex_t connect_lock; /* one thread connects at a time */
+  pthread_mutex_t lock;         /* of `connection` */
+  cf_connection *connection;    /* NULL while there is none; one reference */
+  int64_t connect_at, back_off; /* when to try again; under connect_lock */
+
+  cf_flag interrupted;       /* also a word to sleep on */
+  cf_flag sleepers;          /* threads of this subscriber that sleep on shared words, or are about to */
+  cf_flag stop;              /* the watcher's end */
+  pthread_t watcher;
+  bool watching;
+  int doorbell;              /* the watcher's */
+
+  cf_notifier notifier;
+  cf_callback callback;
+  cf_packet_side packets;
+
+  /* of the thread that takes frames */
+  cf_connection *last_connection; /* of the last frame; compared, never followed */
+  bool any_frame;
+  uint32_t last_epoch;
+  cuframes_format last_format;
+  uint64_t skipped_before;   /* on earlier connections */
+  cf_counter delivered, skipped, reconnects;
+};
+
+/* The connection to use, with a reference for the caller; connects again if that is wanted and due.
+ * TIMEOUT: not yet; otherwise the error is for the user. */
+int cf_subscriber_connection(cuframes_subscriber *subscriber, cf_connection **connection);
+/* That connection is over. */
+void cf_subscriber_retire(cuframes_subscriber *subscriber, cf_connection *connection);
+/* next() for the callback thread too. */
+int cf_subscriber_next(cuframes_subscriber *subscriber, int64_t deadline, cuframes_frame **frame);
+
+int cf_watcher_start(cuframes_subscriber *subscriber);
+void cf_watcher_stop(cuframes_subscriber *subscriber);
+/* The connection was replaced: look at the new one. */
+void cf_watcher_update(cuframes_subscriber *subscriber);
+
+/* Sleep until there may be something new: a frame after `last` / a packet, the end, an interruption, the deadline. */
+void cf_sleep_for_frame(cuframes_subscriber *subscriber, cf_connection *connection, bool started, uint64_t last,
+                        int64_t deadline);
+void cf_sleep_for_packet(cuframes_subscriber *subscriber, cf_connection *connection, uint32_t wake, int64_t deadline);
+/* Sleep while there is no connection, until it is time to try again. */
+void cf_sleep_for_connection(cuframes_subscriber *subscriber, int64_t deadline);
+
+/* next() had nothing: make the descriptor readable when that changes. */
+void cf_notifier_arm(cuframes_subscriber *subscriber, bool started, uint64_t last);
+void cf_notifier_stop(cuframes_subscriber *subscriber);
+
+void cf_callback_stop(cuframes_subscriber *subscriber);
+bool cf_callback_blocks(const cuframes_subscriber *subscriber);
+
+void cf_packet_side_free(cuframes_subscriber *subscriber);
+
+#endif

@@ -1,0 +1,274 @@
+/* api/subscriber_packets.c - reading the packet ring of a stream. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/subscriber_internal.h"
+#include "os/clock.h"
+#include "os/error.h"
+#include "os/memory.h"
+
+#define PADDING 64
+
+struct cuframes_packet {
+  cf_packet_meta meta;
+  bool out;                /* in the caller's hand */
+  size_t capacity;         /* of data, without the padding */
+  uint8_t *data;
+  struct cuframes_packet *next;
+};
+
+const void *cuframes_packet_data(const cuframes_packet *packet) {
+  return packet->data;
+}
+size_t cuframes_packet_size(const cuframes_packet *packet) {
+  return packet->meta.size;
+}
+uint32_t cuframes_packet_stream(const cuframes_packet *packet) {
+  return packet->meta.stream;
+}
+int64_t cuframes_packet_pts(const cuframes_packet *packet) {
+  return packet->meta.pts;
+}
+int64_t cuframes_packet_dts(const cuframes_packet *packet) {
+  return packet->meta.dts;
+}
+int64_t cuframes_packet_duration(const cuframes_packet *packet) {
+  return packet->meta.duration;
+}
+uint32_t cuframes_packet_flags(const cuframes_packet *packet) {
+  return packet->meta.flags;
+}
+uint64_t cuframes_packet_seq(const cuframes_packet *packet) {
+  return packet->meta.seq;
+}
+
+/* ---- packets to use again ---- */
+
+static void packet_free(cuframes_packet *packet) {
+  free(packet->data);
+  free(packet);
+}
+
+static cuframes_packet *packet_get(cf_packet_side *side) {
+  pthread_mutex_lock(&side->lock);
+  cuframes_packet *packet = side->idle;
+  if (packet)
+    side->idle = packet->next;
+  pthread_mutex_unlock(&side->lock);
+  return packet ? packet : calloc(1, sizeof *packet);
+}
+
+static void packet_put(cf_packet_side *side, cuframes_packet *packet) {
+  pthread_mutex_lock(&side->lock);
+  packet->out = false;
+  packet->next = side->idle;
+  side->idle = packet;
+  pthread_mutex_unlock(&side->lock);
+}
+
+void cuframes_subscriber_release_packet(cuframes_subscriber *s, cuframes_packet *packet) {
+  if (s && packet && packet->out)
+    packet_put(&s->packets, packet);
+}
+
+void cf_packet_side_free(cuframes_subscriber *s) {
+  cf_packet_side *side = &s->packets;
+  for (cuframes_packet *packet = side->idle, *next; packet; packet = next) {
+    next = packet->next;
+    packet_free(packet);
+  }
+  cf_connection_drop(side->connection);
+  free(side->extradata);
+}
+
+/* ---- reading ---- */
+
+int cuframes_subscriber_enable_packets(cuframes_subscriber *s, uint32_t start) {
+  if (!s || start > CUFRAMES_PACKETS_FROM_NEXT_KEYFRAME)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_enable_packets: subscriber must be given, start is %u (0 or 1)", start);
+  cf_packet_side *side = &s->packets;
+  if (side->enabled)
+    return CUFRAMES_OK;
+  cf_connection *connection;
+  int result = cf_subscriber_connection(s, &connection);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_connection_map_packets(connection, start == CUFRAMES_PACKETS_FROM_NEXT_KEYFRAME);
+  if (result != CUFRAMES_OK) {
+    cf_connection_drop(connection);
+    return result;
+  }
+  side->connection = connection;
+  side->enabled = true;
+  return CUFRAMES_OK;
+}
+
+/* Reads the next packet into `packet`, whose buffer grows to fit. TIMEOUT: nothing there. */
+static int packet_read(cf_packet_side *side, cuframes_packet *packet) {
+  for (;;) {
+    uint64_t lost = 0;
+    enum cf_packet_read read =
+        cf_packet_read(&side->connection->packet_reader, packet->data, packet->capacity, &packet->meta, &lost);
+    cf_counter_add(&side->lost, lost);
+    if (read == CF_PACKET_OK) {
+      memset(packet->data + packet->meta.size, 0, PADDING);
+      return CUFRAMES_OK;
+    }
+    if (read == CF_PACKET_OVERRUN)
+      return cf_fail(CUFRAMES_ERR_PACKET_OVERRUN, "%llu packets were overwritten before they were read", (unsigned long long)lost);
+    if (read == CF_PACKET_NONE)
+      return CUFRAMES_ERR_TIMEOUT;
+    if (read == CF_PACKET_BROKEN)
+      return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's packet region makes no sense");
+    uint8_t *larger = realloc(packet->data, (size_t)packet->meta.size + PADDING); /* CF_PACKET_SMALL; the size is capped */
+    if (!larger)
+      return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+    packet->data = larger;
+    packet->capacity = packet->meta.size;
+  }
+}
+
+/* Goes over to the publisher that came back. TIMEOUT: not yet. */
+static int packets_follow(cuframes_subscriber *s) {
+  cf_packet_side *side = &s->packets;
+  cf_connection *fresh;
+  int result = cf_subscriber_connection(s, &fresh);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = fresh == side->connection ? CUFRAMES_ERR_TIMEOUT : cf_connection_map_packets(fresh, false);
+  if (result != CUFRAMES_OK) {
+    cf_connection_drop(fresh);
+    /* its ring may be a moment behind its name */
+    return result == CUFRAMES_ERR_NO_PACKET_RING ? CUFRAMES_ERR_TIMEOUT : result;
+  }
+  cf_connection_drop(side->connection);
+  side->connection = fresh;
+  side->new_epoch = true;
+  return CUFRAMES_OK;
+}
+
+/* Reads what is there now. */
+static int packet_now(cuframes_subscriber *s, cuframes_packet *packet, bool *gone) {
+  cf_packet_side *side = &s->packets;
+  cf_connection *connection = side->connection;
+  *gone = cf_flag_get(&connection->gone) || cf_reader_ended(&connection->reader); /* before the look */
+  int result = packet_read(side, packet);
+  if (result != CUFRAMES_ERR_TIMEOUT || !*gone)
+    return result;
+  if (!s->reconnect)
+    return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher of \"%s\" is gone", s->name);
+  cf_subscriber_retire(s, connection);
+  result = packets_follow(s);
+  if (result != CUFRAMES_OK)
+    return result;
+  *gone = false;
+  return packet_read(side, packet);
+}
+
+/* Sleeps until there may be a packet. */
+static void packet_sleep(cuframes_subscriber *s, bool gone, int64_t deadline) {
+  cf_connection *connection = s->packets.connection;
+  if (gone) {
+    int64_t soon = cf_now() + 10 * CF_MS; /* the connection may be back, but not its ring */
+    cf_sleep_for_connection(s, soon < deadline ? soon : deadline);
+    if (cf_now() < soon && cf_now() < deadline)
+      (void)cf_futex_wait(&s->interrupted.value, 0, soon < deadline ? soon : deadline);
+    return;
+  }
+  uint32_t word = cf_reader_prepare_packet_wait(&connection->reader, &connection->packet_reader.region->wake);
+  if (!cf_packet_reader_news(&connection->packet_reader))
+    cf_sleep_for_packet(s, connection, word, deadline);
+  cf_reader_end_packet_wait(&connection->reader);
+}
+
+int cuframes_subscriber_next_packet(cuframes_subscriber *s, int64_t timeout_ns, cuframes_packet **packet) {
+  if (!s || !packet)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_next_packet: subscriber and packet must be given");
+  cf_packet_side *side = &s->packets;
+  if (!side->enabled)
+    return cf_fail(CUFRAMES_ERR_NO_PACKET_RING, "call cuframes_subscriber_enable_packets() first");
+  cuframes_packet *p = packet_get(side);
+  if (!p)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  int64_t deadline = cf_deadline(timeout_ns);
+  int result;
+  for (bool gone;; packet_sleep(s, gone, deadline)) {
+    result = packet_now(s, p, &gone);
+    if (result != CUFRAMES_ERR_TIMEOUT)
+      break;
+    if (cf_flag_swap(&s->interrupted, 0)) {
+      result = cf_fail(CUFRAMES_ERR_INTERRUPTED, "cuframes_subscriber_interrupt() was called");
+      break;
+    }
+    if (cf_now() >= deadline) {
+      result = cf_fail(CUFRAMES_ERR_TIMEOUT, "no packet in the time given");
+      break;
+    }
+  }
+  if (result != CUFRAMES_OK) {
+    packet_put(side, p);
+    return result;
+  }
+  p->out = true;
+  if (side->new_epoch)
+    p->meta.flags |= CUFRAMES_PACKET_EPOCH;
+  side->new_epoch = false;
+  cf_counter_add(&side->delivered, 1);
+  *packet = p;
+  return CUFRAMES_OK;
+}
+
+/* ---- codec parameters ---- */
+
+int cuframes_subscriber_elementary_count(cuframes_subscriber *s, uint32_t *count) {
+  if (!s || !count)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_elementary_count: subscriber and count must be given");
+  cf_connection *connection;
+  cf_msg_packets packets;
+  cf_msg_get_packets get = {0};
+  int fd;
+  int result = cf_subscriber_connection(s, &connection);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_connection_ask(connection, CF_MSG_GET_PACKETS, &get, CF_MSG_PACKETS, &packets, &fd);
+  cf_connection_drop(connection);
+  if (result != CUFRAMES_OK)
+    return result;
+  cf_close(fd);
+  *count = packets.elementary_count;
+  return CUFRAMES_OK;
+}
+
+int cuframes_subscriber_get_codec_params(cuframes_subscriber *s, uint32_t stream, cuframes_codec_params *params,
+                                         const void **extradata, size_t *extradata_size) {
+  if (!s || (extradata && !extradata_size))
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_get_codec_params: subscriber must be given, extradata with its size");
+  cf_connection *connection;
+  cf_msg_codec codec;
+  uint8_t *copy;
+  int result = cf_subscriber_connection(s, &connection);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_connection_ask_codec(connection, stream, &codec, &copy);
+  cf_connection_drop(connection);
+  if (result != CUFRAMES_OK)
+    return result;
+  if (params) {
+    *params = (cuframes_codec_params){
+        .media_type = codec.media_type, .profile = codec.profile, .level = codec.level, .width = codec.width,
+        .height = codec.height, .frame_rate_num = codec.frame_rate_num, .frame_rate_den = codec.frame_rate_den,
+        .sample_rate = codec.sample_rate, .channels = codec.channels, .frame_size = codec.frame_size,
+        .time_base_num = codec.time_base_num, .time_base_den = codec.time_base_den, .bit_rate = codec.bit_rate};
+    memcpy(params->codec, codec.codec, sizeof params->codec);
+  }
+  if (extradata) {
+    *extradata = copy;
+    *extradata_size = codec.extradata.length;
+  }
+  pthread_mutex_lock(&s->packets.lock);
+  void *old = s->packets.extradata;
+  s->packets.extradata = copy;
+  pthread_mutex_unlock(&s->packets.lock);
+  free(old);
+  return CUFRAMES_OK;
+}

@@ -1,0 +1,77 @@
+/* device/host/host.c - the host device: segments are sealed memfds, pictures lie in ordinary memory. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cuframes/common.h>
+
+#include "device/device.h"
+#include "os/error.h"
+#include "os/memory.h"
+
+static int host_open(const char *name, cf_device **device) {
+  if (strcmp(name, "host") != 0 && strcmp(name, "auto") != 0)
+    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "the host device has no parts; expected \"host\", got \"%.63s\"", name);
+  cf_device *host = calloc(1, sizeof *host);
+  if (!host)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  host->ops = &cf_host_device;
+  snprintf(host->name, sizeof host->name, "host");
+  snprintf(host->reason, sizeof host->reason, "%s",
+           strcmp(name, "auto") == 0 ? "this build shares host memory only" : "asked for");
+  host->pitch_align = 64; /* a cache line, and as wide as vector instructions load */
+  host->slot_align = 4096;
+  *device = host;
+  return CUFRAMES_OK;
+}
+
+static void host_close(cf_device *device) {
+  free(device);
+}
+
+static int host_segment_create(cf_device *device, uint64_t bytes, cf_device_segment *segment) {
+  (void)device;
+  cf_device_segment made = {.bytes = cf_page_round(bytes)};
+  int result = cf_memory_create("cuframes-segment", made.bytes, CF_SEAL_PUBLIC, &made.fd, &made.address);
+  if (result == CUFRAMES_OK)
+    *segment = made;
+  return result;
+}
+
+static int host_segment_import(cf_device *device, int fd, uint64_t bytes, cf_device_segment *segment) {
+  (void)device;
+  cf_device_segment mapped = {.bytes = bytes, .fd = -1};
+  int result = cf_memory_map(fd, bytes, CF_SEAL_PUBLIC, &mapped.address);
+  if (result == CUFRAMES_OK)
+    *segment = mapped;
+  return result;
+}
+
+static void host_segment_destroy(cf_device *device, cf_device_segment *segment) {
+  (void)device;
+  cf_memory_unmap(segment->address, segment->bytes);
+  cf_close(segment->fd);
+  *segment = (cf_device_segment){.fd = -1};
+}
+
+static int copy_rows(cf_device *device, cf_rows to, cf_rows from, size_t row_bytes, uint32_t rows) {
+  (void)device;
+  if (to.pitch == row_bytes && from.pitch == row_bytes) {
+    memcpy(to.data, from.data, row_bytes * rows);
+    return CUFRAMES_OK;
+  }
+  for (uint32_t y = 0; y < rows; y++)
+    memcpy((uint8_t *)to.data + y * to.pitch, (const uint8_t *)from.data + y * from.pitch, row_bytes);
+  return CUFRAMES_OK;
+}
+
+const cf_device_ops cf_host_device = {
+    .kind = "host",
+    .open = host_open,
+    .close = host_close,
+    .segment_create = host_segment_create,
+    .segment_import = host_segment_import,
+    .segment_destroy = host_segment_destroy,
+    .copy_to_host = copy_rows,
+    .copy_from_host = copy_rows,
+};

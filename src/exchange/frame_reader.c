@@ -1,0 +1,185 @@
+/* exchange/frame_reader.c - the subscriber's side of the frame exchange. */
+#include "exchange/frame_reader.h"
+
+#include <string.h>
+
+/* An honest publisher makes a reader start again only by publishing in between; one that does so this often in a
+ * row does not want us to have a frame. */
+#define TRIES 100000
+
+bool cf_reader_init(cf_frame_reader *reader, const void *control, uint64_t bytes, cf_seat *seat, bool ordered) {
+  const cf_control *page = control;
+  if (bytes < sizeof *page)
+    return false;
+  uint32_t capacity = page->capacity;
+  uint64_t index = page->index_offset, slots = page->slots_offset;
+  if (page->magic != CF_CONTROL_MAGIC || page->layout != CF_CONTROL_LAYOUT || capacity == 0 || capacity > CF_SLOTS_MAX ||
+      (capacity & (capacity - 1)) != 0 || index % 64 != 0 || slots % 64 != 0 || index > bytes || slots > bytes ||
+      bytes - index < capacity * sizeof(uint64_t) || bytes - slots < capacity * sizeof(cf_slot))
+    return false;
+  memset(reader, 0, sizeof *reader);
+  reader->control = page;
+  reader->index = (const _Atomic uint64_t *)((const uint8_t *)control + index);
+  reader->slots = (const cf_slot *)((const uint8_t *)control + slots);
+  reader->seat = seat;
+  reader->capacity = capacity;
+  reader->ordered = ordered;
+  return true;
+}
+
+static uint64_t newest(const cf_frame_reader *reader) {
+  return atomic_load_explicit(&reader->control->head, memory_order_seq_cst); /* pairs with writer: cf_writer_publish */
+}
+
+static bool evicted(const cf_frame_reader *reader) {
+  return atomic_load_explicit(&reader->seat->state, memory_order_seq_cst) == CF_SEAT_EVICTED;
+}
+
+bool cf_reader_ended(const cf_frame_reader *reader) {
+  return atomic_load_explicit(&reader->control->state, memory_order_seq_cst) == CF_CONTROL_ENDED;
+}
+
+/* Announces the lease, then looks: true if the frame is there, and now stays. */
+static bool lease_announce(cf_frame_reader *reader, uint32_t k, uint64_t word) {
+  cf_seat *seat = reader->seat;
+  atomic_store_explicit(&seat->released[k], 0, memory_order_relaxed);
+  atomic_store_explicit(&seat->lease[k], word, memory_order_seq_cst); /* pairs with writer: slot_take */
+  const cf_slot *slot = &reader->slots[cf_word_slot(word)];
+  if (atomic_load_explicit(&slot->seq, memory_order_seq_cst) == cf_word_seq(word))
+    return true;
+  cf_reader_release(seat, k);
+  return false;
+}
+
+static enum cf_take nothing_new(const cf_frame_reader *reader) {
+  return cf_reader_ended(reader) ? CF_TAKE_ENDED : CF_TAKE_NONE;
+}
+
+static enum cf_take take_newest(cf_frame_reader *reader, uint32_t k, uint64_t *word) {
+  for (int i = 0; i < TRIES; i++) {
+    enum cf_take none = nothing_new(reader); /* before the look: a frame published before the end is still taken */
+    uint64_t w = newest(reader);
+    if (w == 0 || (reader->started && cf_word_seq(w) == reader->last))
+      return none;
+    if (cf_word_slot(w) >= reader->capacity || (reader->started && cf_word_seq(w) < reader->last))
+      return CF_TAKE_BROKEN;
+    if (lease_announce(reader, k, w)) {
+      *word = w;
+      return CF_TAKE_OK;
+    }
+  }
+  return CF_TAKE_BROKEN;
+}
+
+static void cursor_move(cf_frame_reader *reader, uint64_t seq) {
+  /* after the lease: pairs with writer: pins_look, which reads them the other way round */
+  atomic_store_explicit(&reader->seat->cursor, seq, memory_order_seq_cst);
+  atomic_fetch_add_explicit(&reader->seat->room, 1, memory_order_seq_cst);
+}
+
+/* The first frame of an ordered reader: the newest one. The cursor holds only what is published after the publisher
+ * could see it, so look whether something was published in between, and if so begin again. */
+static enum cf_take take_first(cf_frame_reader *reader, uint32_t k, uint64_t *word) {
+  for (int i = 0; i < TRIES; i++) {
+    enum cf_take take = take_newest(reader, k, word);
+    if (take != CF_TAKE_OK)
+      return take;
+    cursor_move(reader, cf_word_seq(*word));
+    if (newest(reader) == *word)
+      return CF_TAKE_OK;
+    cf_reader_release(reader->seat, k);
+  }
+  return CF_TAKE_BROKEN;
+}
+
+static enum cf_take take_ordered(cf_frame_reader *reader, uint32_t k, uint64_t *word) {
+  uint64_t want = reader->last + 1;
+  enum cf_take none = nothing_new(reader);
+  uint64_t head = newest(reader);
+  if (cf_word_seq(head) < want)
+    return none;
+  uint64_t w = atomic_load_explicit(&reader->index[want & (reader->capacity - 1)], memory_order_acquire);
+  bool there = cf_word_seq(w) == want && cf_word_slot(w) < reader->capacity && lease_announce(reader, k, w);
+  if (!there) /* it waited for us, unless we were evicted */
+    return evicted(reader) ? CF_TAKE_EVICTED : CF_TAKE_BROKEN;
+  cursor_move(reader, want);
+  *word = w;
+  return CF_TAKE_OK;
+}
+
+static void describe(const cf_frame_reader *reader, uint64_t word, cf_taken *taken) {
+  const cf_slot *slot = &reader->slots[cf_word_slot(word)];
+  *taken = (cf_taken){
+      .seq = cf_word_seq(word),
+      .slot = cf_word_slot(word),
+      .offset = atomic_load_explicit(&slot->offset, memory_order_relaxed),
+      .segment = atomic_load_explicit(&slot->segment, memory_order_relaxed),
+      .flags = atomic_load_explicit(&slot->flags, memory_order_relaxed),
+      .epoch = atomic_load_explicit(&slot->epoch, memory_order_relaxed),
+      .pts = atomic_load_explicit(&slot->pts, memory_order_relaxed),
+      .duration = atomic_load_explicit(&slot->duration, memory_order_relaxed),
+      .timestamp = atomic_load_explicit(&slot->timestamp, memory_order_relaxed),
+  };
+}
+
+enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken, bool *ring) {
+  *ring = false;
+  if (evicted(reader))
+    return CF_TAKE_EVICTED;
+  uint64_t word = 0;
+  enum cf_take take = !reader->ordered   ? take_newest(reader, k, &word)
+                      : reader->started ? take_ordered(reader, k, &word)
+                                        : take_first(reader, k, &word);
+  if (take != CF_TAKE_OK)
+    return take;
+  describe(reader, word, taken);
+  if (reader->started)
+    reader->skipped += taken->seq - reader->last - 1;
+  reader->started = true;
+  reader->last = taken->seq;
+  reader->delivered++;
+  cf_seat *seat = reader->seat;
+  atomic_store_explicit(&seat->last_seq, reader->last, memory_order_relaxed);
+  atomic_store_explicit(&seat->delivered, reader->delivered, memory_order_relaxed);
+  atomic_store_explicit(&seat->skipped, reader->skipped, memory_order_relaxed);
+  /* pairs with writer: cf_writer_seat_full */
+  *ring = reader->ordered && atomic_load_explicit(&seat->publisher_waits, memory_order_seq_cst) != 0;
+  return CF_TAKE_OK;
+}
+
+void cf_reader_release(cf_seat *seat, uint32_t k) {
+  atomic_store_explicit(&seat->lease[k], 0, memory_order_release); /* pairs with writer: seat_lease */
+}
+
+bool cf_reader_news(const cf_frame_reader *reader, bool started, uint64_t last) {
+  uint64_t w = newest(reader);
+  return (w != 0 && (!started || cf_word_seq(w) != last)) || cf_reader_over(reader);
+}
+
+uint32_t cf_reader_prepare_wait(const cf_frame_reader *reader) {
+  /* pairs with writer: cf_writer_sleepers. The word is read before the caller's last look at head, and the writer
+   * moves it after head: a frame that this look misses changes the word. */
+  atomic_fetch_add_explicit(&reader->seat->waiting, 1, memory_order_seq_cst);
+  return atomic_load_explicit(&reader->control->wake, memory_order_seq_cst);
+}
+
+void cf_reader_end_wait(const cf_frame_reader *reader) {
+  atomic_fetch_sub_explicit(&reader->seat->waiting, 1, memory_order_relaxed);
+}
+
+uint32_t cf_reader_prepare_packet_wait(const cf_frame_reader *reader, const _Atomic uint32_t *wake) {
+  atomic_fetch_add_explicit(&reader->seat->packet_waiting, 1, memory_order_seq_cst);
+  return atomic_load_explicit(wake, memory_order_seq_cst);
+}
+
+void cf_reader_end_packet_wait(const cf_frame_reader *reader) {
+  atomic_fetch_sub_explicit(&reader->seat->packet_waiting, 1, memory_order_relaxed);
+}
+
+bool cf_reader_over(const cf_frame_reader *reader) {
+  return cf_reader_ended(reader) || evicted(reader);
+}
+
+uint32_t cf_reader_segment_floor(const cf_frame_reader *reader) {
+  return atomic_load_explicit(&reader->control->segment_floor, memory_order_acquire);
+}

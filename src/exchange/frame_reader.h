@@ -1,0 +1,69 @@
+/* exchange/frame_reader.h - the subscriber's side of the frame exchange.
+ *
+ * A reader announces a lease in its seat and then looks whether the slot still holds the frame; the publisher
+ * announces that it takes a slot and then looks at the leases. So at least one of them sees the other.
+ *
+ * The control page comes from another process: every value is loaded once and checked.
+ * Threads: take() and the wait functions from one thread at a time, except that cf_reader_news(), prepare_wait() and
+ * end_wait() may come from any; release() from any. A lease number is used for one frame at a time, which the
+ * caller sees to. Pure: nothing sleeps or calls the system.
+ */
+#ifndef CF_EXCHANGE_FRAME_READER_H
+#define CF_EXCHANGE_FRAME_READER_H
+
+#include "exchange/layout.h"
+
+typedef struct cf_frame_reader {
+  const cf_control *control;
+  const _Atomic uint64_t *index;
+  const cf_slot *slots;
+  cf_seat *seat;
+  uint32_t capacity;
+  bool ordered;
+  bool started;            /* has taken a frame */
+  uint64_t last;           /* seq of the last frame taken */
+  uint64_t delivered, skipped;
+} cf_frame_reader;
+
+/* What a pinned slot says of its frame. */
+typedef struct cf_taken {
+  uint64_t seq, offset;
+  uint32_t slot, segment, flags, epoch;
+  int64_t pts, duration, timestamp;
+} cf_taken;
+
+enum cf_take {
+  CF_TAKE_OK,
+  CF_TAKE_NONE,    /* nothing new */
+  CF_TAKE_ENDED,   /* nothing new, and there never will be */
+  CF_TAKE_EVICTED, /* the publisher gave this seat up */
+  CF_TAKE_BROKEN   /* the publisher breaks the protocol */
+};
+
+/* Checks a control page of `bytes` bytes and the seat's memory. False if the numbers are not sound. */
+bool cf_reader_init(cf_frame_reader *reader, const void *control, uint64_t bytes, cf_seat *seat, bool ordered);
+
+/* Takes the next frame on lease k. *ring: the publisher sleeps on seat.room and must be woken. */
+enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken, bool *ring);
+
+/* Gives lease k back. */
+void cf_reader_release(cf_seat *seat, uint32_t k);
+
+/* Whether take() has something to say to one who took `last` (started: took anything). */
+bool cf_reader_news(const cf_frame_reader *reader, bool started, uint64_t last);
+
+/* Announces that the caller may sleep on control.wake while it holds the value given here; look once more before.
+ * Every call is ended by cf_reader_end_wait(). */
+uint32_t cf_reader_prepare_wait(const cf_frame_reader *reader);
+void cf_reader_end_wait(const cf_frame_reader *reader);
+/* The same for packets; wake: the packet region's futex word. */
+uint32_t cf_reader_prepare_packet_wait(const cf_frame_reader *reader, const _Atomic uint32_t *wake);
+void cf_reader_end_packet_wait(const cf_frame_reader *reader);
+
+/* The stream ended. */
+bool cf_reader_ended(const cf_frame_reader *reader);
+/* No more frames will be published: the stream ended, or this seat was evicted. */
+bool cf_reader_over(const cf_frame_reader *reader);
+uint32_t cf_reader_segment_floor(const cf_frame_reader *reader);
+
+#endif

@@ -1,0 +1,451 @@
+/* exchange/frame_writer.c - the publisher's side of the frame exchange. */
+#include "exchange/frame_writer.h"
+
+#include <string.h>
+
+/* Orders, once for the file:
+ *   - slot.seq, lease[], head, wake, waiting, cursor and seats[] are seq_cst where two sides each write one word and
+ *     then read the other's (Dekker): at least one of the two sees the other.
+ *   - released[], ready, cursor: acquire/release, they hand over memory.
+ *   - fields of a slot beside seq: relaxed; whoever may read them has seen seq or head first. */
+
+enum { FRAME_THREAD = 0, PACKET_THREAD = 1 };
+
+#define PASSES 64
+
+/* Slots that some seat pinned when it was looked at. */
+typedef struct pins {
+  uint64_t leased[CF_SLOTS_MAX / 64];
+  uint64_t floor; /* frames above it wait for an ordered seat */
+} pins;
+
+void cf_writer_init(cf_frame_writer *writer, void *control, uint32_t capacity, cf_slot_note *notes, uint64_t instance,
+                    uint64_t first_seq) {
+  memset(writer, 0, sizeof *writer);
+  cf_control *page = control;
+  page->magic = CF_CONTROL_MAGIC;
+  page->layout = CF_CONTROL_LAYOUT;
+  page->capacity = capacity;
+  page->instance = instance;
+  page->index_offset = sizeof *page;
+  page->slots_offset = page->index_offset + (uint64_t)capacity * sizeof(uint64_t);
+  atomic_store_explicit(&page->state, CF_CONTROL_RUNNING, memory_order_relaxed);
+  writer->control = page;
+  writer->index = (_Atomic uint64_t *)((uint8_t *)control + page->index_offset);
+  writer->slots = (cf_slot *)((uint8_t *)control + page->slots_offset);
+  writer->notes = notes;
+  memset(notes, 0, capacity * sizeof *notes);
+  writer->capacity = capacity;
+  writer->oldest = writer->newest = writer->head_slot = CF_NO_SLOT;
+  writer->seq = first_seq - 1;
+}
+
+/* ---- the list of slots in order of age ---- */
+
+static void list_unlink(cf_frame_writer *writer, uint32_t slot) {
+  cf_slot_note *note = &writer->notes[slot];
+  if (note->older == CF_NO_SLOT)
+    writer->oldest = note->newer;
+  else
+    writer->notes[note->older].newer = note->newer;
+  if (note->newer == CF_NO_SLOT)
+    writer->newest = note->older;
+  else
+    writer->notes[note->newer].older = note->older;
+}
+
+static void list_append(cf_frame_writer *writer, uint32_t slot) {
+  cf_slot_note *note = &writer->notes[slot];
+  note->older = writer->newest;
+  note->newer = CF_NO_SLOT;
+  if (writer->newest == CF_NO_SLOT)
+    writer->oldest = slot;
+  else
+    writer->notes[writer->newest].newer = slot;
+  writer->newest = slot;
+}
+
+static void list_prepend(cf_frame_writer *writer, uint32_t slot) {
+  cf_slot_note *note = &writer->notes[slot];
+  note->older = CF_NO_SLOT;
+  note->newer = writer->oldest;
+  if (writer->oldest == CF_NO_SLOT)
+    writer->newest = slot;
+  else
+    writer->notes[writer->oldest].older = slot;
+  writer->oldest = slot;
+}
+
+/* ---- looking at the seats ---- */
+
+static void scan_begin(cf_frame_writer *writer, int thread) {
+  /* pairs with cf_writer_quiet: either it sees the odd number, or the loads of seats[] see the removal */
+  atomic_fetch_add_explicit(&writer->scanning[thread], 1, memory_order_seq_cst);
+}
+
+static void scan_end(cf_frame_writer *writer, int thread) {
+  atomic_fetch_add_explicit(&writer->scanning[thread], 1, memory_order_release);
+}
+
+static cf_writer_seat *seat_at(cf_frame_writer *writer, uint32_t i) {
+  return atomic_load_explicit(&writer->seats[i], memory_order_seq_cst);
+}
+
+static uint32_t seat_top(cf_frame_writer *writer) {
+  return atomic_load_explicit(&writer->seat_top, memory_order_seq_cst);
+}
+
+/* The furthest cursor that an ordered seat has shown. It cannot go back or pass the newest frame, whatever the page
+ * says. */
+static uint64_t seat_cursor(cf_frame_writer *writer, cf_writer_seat *seat) {
+  uint64_t seen = atomic_load_explicit(&seat->cursor, memory_order_relaxed);
+  uint64_t now = atomic_load_explicit(&seat->page->cursor, memory_order_seq_cst); /* pairs with reader: take_ordered */
+  if (now <= writer->seq && (seen == CF_CURSOR_NONE || now > seen)) {
+    seen = now;
+    atomic_store_explicit(&seat->cursor, seen, memory_order_relaxed);
+  }
+  return seen;
+}
+
+static bool seat_waits_in_order(const cf_writer_seat *seat) {
+  return seat->depth > 0 && !atomic_load_explicit(&seat->evicted, memory_order_acquire);
+}
+
+/* Frames above this wait for the seat; never more than its depth. */
+static uint64_t seat_floor(cf_frame_writer *writer, cf_writer_seat *seat) {
+  if (!seat_waits_in_order(seat))
+    return CF_CURSOR_NONE;
+  uint64_t cursor = seat_cursor(writer, seat);
+  if (cursor == CF_CURSOR_NONE)
+    return CF_CURSOR_NONE;
+  uint64_t least = writer->seq > seat->depth ? writer->seq - seat->depth : 0;
+  return cursor > least ? cursor : least;
+}
+
+/* The word of a lease that stands, 0 if it is free. */
+static uint64_t seat_lease(const cf_seat *page, uint32_t k) {
+  uint64_t word = atomic_load_explicit(&page->lease[k], memory_order_seq_cst); /* pairs with reader: lease_announce */
+  if (word == 0 || atomic_load_explicit(&page->released[k], memory_order_acquire) == cf_word_seq(word))
+    return 0;
+  return word;
+}
+
+/* What all seats pin. The cursor is read before the leases, and a reader writes its lease before its cursor: a frame
+ * that is no longer waiting is seen leased. */
+static void pins_look(cf_frame_writer *writer, pins *p) {
+  memset(p->leased, 0, (writer->capacity + 63) / 64 * sizeof p->leased[0]);
+  p->floor = CF_CURSOR_NONE;
+  for (uint32_t i = 0, top = seat_top(writer); i < top; i++) {
+    cf_writer_seat *seat = seat_at(writer, i);
+    if (!seat)
+      continue;
+    uint64_t floor = seat_floor(writer, seat);
+    if (floor < p->floor)
+      p->floor = floor;
+    for (uint32_t k = 0; k < seat->leases; k++) {
+      uint64_t word = seat_lease(seat->page, k);
+      if (word != 0 && cf_word_slot(word) < writer->capacity)
+        p->leased[cf_word_slot(word) / 64] |= UINT64_C(1) << (cf_word_slot(word) % 64);
+    }
+  }
+}
+
+static bool slot_leased(cf_frame_writer *writer, uint32_t slot) {
+  for (uint32_t i = 0, top = seat_top(writer); i < top; i++) {
+    cf_writer_seat *seat = seat_at(writer, i);
+    if (!seat)
+      continue;
+    for (uint32_t k = 0; k < seat->leases; k++) {
+      uint64_t word = seat_lease(seat->page, k);
+      if (word != 0 && cf_word_slot(word) == slot)
+        return true;
+    }
+  }
+  return false;
+}
+
+/* ---- taking slots ---- */
+
+/* Makes an unpinned slot the writer's own: announce (seq 0), then look again. */
+static bool slot_take(cf_frame_writer *writer, uint32_t slot) {
+  _Atomic uint64_t *seq = &writer->slots[slot].seq;
+  atomic_store_explicit(seq, 0, memory_order_seq_cst); /* pairs with reader: lease_announce */
+  if (!slot_leased(writer, slot)) {
+    writer->notes[slot].seq = 0;
+    return true;
+  }
+  atomic_store_explicit(seq, writer->notes[slot].seq, memory_order_seq_cst); /* nothing was written into it */
+  return false;
+}
+
+/* Takes an unused slot out of the table for good. */
+static void slot_drop(cf_frame_writer *writer, uint32_t slot) {
+  cf_slot_run *run = writer->notes[slot].run;
+  writer->notes[slot].run = NULL;
+  if (--run->live > 0)
+    return;
+  atomic_fetch_sub_explicit(&writer->retiring, 1, memory_order_relaxed);
+  run->next = atomic_load_explicit(&writer->emptied, memory_order_relaxed);
+  while (!atomic_compare_exchange_weak_explicit(&writer->emptied, &run->next, run, memory_order_release,
+                                                memory_order_relaxed)) /* pairs with cf_writer_collect */
+    ;
+}
+
+/* One pass over the slots, oldest first: takes out of the table what retires, and with `want` gives a slot to write
+ * into. */
+static uint32_t pass(cf_frame_writer *writer, bool want) {
+  uint32_t found = CF_NO_SLOT;
+  pins pinned;
+  pins_look(writer, &pinned);
+  cf_writer_adopt(writer); /* after the look: whoever was seated by then has its slots on offer */
+  bool sweep = atomic_load_explicit(&writer->retiring, memory_order_relaxed) > 0;
+  for (uint32_t slot = writer->oldest, newer; slot != CF_NO_SLOT && (sweep || found == CF_NO_SLOT); slot = newer) {
+    cf_slot_note *note = &writer->notes[slot];
+    newer = note->newer;
+    bool retire = cf_run_retiring(note->run);
+    bool leased = pinned.leased[slot / 64] >> (slot % 64) & 1;
+    if ((!retire && (!want || found != CF_NO_SLOT)) || slot == writer->head_slot || leased ||
+        note->seq > pinned.floor || !slot_take(writer, slot))
+      continue;
+    list_unlink(writer, slot);
+    if (retire)
+      slot_drop(writer, slot);
+    else
+      found = slot;
+  }
+  return found;
+}
+
+uint32_t cf_writer_acquire(cf_frame_writer *writer) {
+  uint32_t slot = CF_NO_SLOT;
+  /* The first pass finds one. More are for a seat whose page breaks the rules: to keep us from a slot it would have to
+   * guess right every time. */
+  for (int i = 0; i < PASSES && slot == CF_NO_SLOT; i++) {
+    scan_begin(writer, FRAME_THREAD);
+    slot = pass(writer, true);
+    scan_end(writer, FRAME_THREAD);
+  }
+  return slot;
+}
+
+void cf_writer_sweep(cf_frame_writer *writer) {
+  scan_begin(writer, FRAME_THREAD);
+  (void)pass(writer, false);
+  scan_end(writer, FRAME_THREAD);
+}
+
+cf_slot_run *cf_writer_slot(const cf_frame_writer *writer, uint32_t slot, uint64_t *offset) {
+  *offset = atomic_load_explicit(&writer->slots[slot].offset, memory_order_relaxed);
+  return writer->notes[slot].run;
+}
+
+void cf_writer_cancel(cf_frame_writer *writer, uint32_t slot) {
+  list_prepend(writer, slot);
+}
+
+uint64_t cf_writer_publish(cf_frame_writer *writer, uint32_t slot, const cf_frame_meta *meta, bool ready) {
+  uint64_t seq = ++writer->seq, word = cf_word(seq, slot);
+  cf_slot *s = &writer->slots[slot];
+  atomic_store_explicit(&s->flags, meta->flags, memory_order_relaxed);
+  atomic_store_explicit(&s->pts, meta->pts, memory_order_relaxed);
+  atomic_store_explicit(&s->duration, meta->duration, memory_order_relaxed);
+  atomic_store_explicit(&s->timestamp, meta->timestamp, memory_order_relaxed);
+  atomic_store_explicit(&s->epoch, writer->epoch, memory_order_relaxed);
+  if (ready)
+    atomic_store_explicit(&s->ready, seq, memory_order_release);
+  atomic_store_explicit(&s->seq, seq, memory_order_seq_cst);     /* pairs with reader: lease_announce */
+  atomic_store_explicit(&writer->index[seq & (writer->capacity - 1)], word, memory_order_release);
+  atomic_store_explicit(&writer->control->head, word, memory_order_seq_cst); /* pairs with cf_reader_prepare_wait */
+  atomic_fetch_add_explicit(&writer->control->wake, 1, memory_order_seq_cst);
+  writer->notes[slot].seq = seq;
+  writer->head_slot = slot;
+  list_append(writer, slot);
+  return seq;
+}
+
+void cf_writer_new_epoch(cf_frame_writer *writer) {
+  writer->epoch++;
+}
+
+void cf_writer_end(cf_frame_writer *writer) {
+  atomic_store_explicit(&writer->control->state, CF_CONTROL_ENDED, memory_order_seq_cst);
+  atomic_fetch_add_explicit(&writer->control->wake, 1, memory_order_seq_cst);
+}
+
+/* ---- ordered seats without room ---- */
+
+bool cf_writer_seat_full(cf_frame_writer *writer, cf_writer_seat *seat, uint32_t *room) {
+  /* the word is read before the cursor, and a reader moves the cursor before the word: no wake is lost */
+  *room = atomic_load_explicit(&seat->page->room, memory_order_seq_cst); /* pairs with reader: take_ordered */
+  atomic_store_explicit(&seat->page->publisher_waits, 1, memory_order_seq_cst);
+  if (seat_waits_in_order(seat)) {
+    uint64_t cursor = seat_cursor(writer, seat);
+    if (cursor != CF_CURSOR_NONE && writer->seq - cursor >= seat->depth)
+      return true;
+  }
+  atomic_store_explicit(&seat->page->publisher_waits, 0, memory_order_relaxed);
+  return false;
+}
+
+cf_writer_seat *cf_writer_enter_full(cf_frame_writer *writer) {
+  scan_begin(writer, FRAME_THREAD);
+  for (uint32_t i = 0, top = seat_top(writer); i < top; i++) {
+    cf_writer_seat *seat = seat_at(writer, i);
+    if (!seat || !seat_waits_in_order(seat))
+      continue;
+    uint64_t cursor = seat_cursor(writer, seat);
+    if (cursor != CF_CURSOR_NONE && writer->seq - cursor >= seat->depth)
+      return seat;
+  }
+  scan_end(writer, FRAME_THREAD);
+  return NULL;
+}
+
+void cf_writer_leave(cf_frame_writer *writer) {
+  scan_end(writer, FRAME_THREAD);
+}
+
+void cf_writer_evict(cf_writer_seat *seat) {
+  /* the reader must know before its frames go: pairs with reader: lost_or_evicted */
+  atomic_store_explicit(&seat->page->state, CF_SEAT_EVICTED, memory_order_seq_cst);
+  atomic_store_explicit(&seat->evicted, 1, memory_order_release);
+}
+
+/* ---- who sleeps ---- */
+
+uint32_t cf_writer_sleepers(cf_frame_writer *writer) {
+  uint32_t count = 0;
+  scan_begin(writer, FRAME_THREAD);
+  for (uint32_t i = 0, top = seat_top(writer); i < top; i++) {
+    cf_writer_seat *seat = seat_at(writer, i);
+    /* pairs with cf_reader_prepare_wait: we see the sleeper, or it sees our head */
+    if (seat && atomic_load_explicit(&seat->page->waiting, memory_order_seq_cst))
+      count++;
+  }
+  scan_end(writer, FRAME_THREAD);
+  return count;
+}
+
+uint32_t cf_writer_packet_sleepers(cf_frame_writer *writer) {
+  uint32_t count = 0;
+  scan_begin(writer, PACKET_THREAD);
+  for (uint32_t i = 0, top = seat_top(writer); i < top; i++) {
+    cf_writer_seat *seat = seat_at(writer, i);
+    if (seat && atomic_load_explicit(&seat->page->packet_waiting, memory_order_seq_cst))
+      count++;
+  }
+  scan_end(writer, PACKET_THREAD);
+  return count;
+}
+
+/* ---- slots coming and going ---- */
+
+void cf_writer_offer(cf_frame_writer *writer, cf_slot_run *run) {
+  run->next = atomic_load_explicit(&writer->offered, memory_order_relaxed);
+  while (!atomic_compare_exchange_weak_explicit(&writer->offered, &run->next, run, memory_order_seq_cst,
+                                                memory_order_relaxed)) /* pairs with cf_writer_adopt */
+    ;
+}
+
+void cf_writer_adopt(cf_frame_writer *writer) {
+  if (!atomic_load_explicit(&writer->offered, memory_order_seq_cst))
+    return;
+  cf_slot_run *run = atomic_exchange_explicit(&writer->offered, NULL, memory_order_seq_cst);
+  for (cf_slot_run *next; run; run = next) {
+    next = run->next;
+    run->live = 0;
+    for (uint32_t slot = 0; slot < writer->capacity && run->live < run->count; slot++) {
+      if (writer->notes[slot].run)
+        continue;
+      writer->notes[slot] = (cf_slot_note){.run = run};
+      atomic_store_explicit(&writer->slots[slot].segment, run->segment, memory_order_relaxed);
+      atomic_store_explicit(&writer->slots[slot].offset, run->live * run->stride, memory_order_relaxed);
+      list_prepend(writer, slot);
+      run->live++;
+    }
+  }
+}
+
+void cf_writer_retire(cf_frame_writer *writer, cf_slot_run *run) {
+  if (atomic_exchange_explicit(&run->retire, 1, memory_order_relaxed) == 0)
+    atomic_fetch_add_explicit(&writer->retiring, 1, memory_order_relaxed);
+}
+
+bool cf_run_retiring(const cf_slot_run *run) {
+  return atomic_load_explicit(&run->retire, memory_order_relaxed) != 0;
+}
+
+void cf_writer_set_floor(cf_frame_writer *writer, uint32_t segment) {
+  atomic_store_explicit(&writer->control->segment_floor, segment, memory_order_release);
+}
+
+bool cf_writer_has_emptied(cf_frame_writer *writer) {
+  return atomic_load_explicit(&writer->emptied, memory_order_relaxed) != NULL;
+}
+
+cf_slot_run *cf_writer_collect(cf_frame_writer *writer) {
+  return atomic_exchange_explicit(&writer->emptied, NULL, memory_order_acquire); /* pairs with slot_drop */
+}
+
+/* ---- seats coming and going ---- */
+
+bool cf_writer_add_seat(cf_frame_writer *writer, cf_writer_seat *seat) {
+  atomic_store_explicit(&seat->page->cursor, CF_CURSOR_NONE, memory_order_relaxed);
+  atomic_store_explicit(&seat->page->state, CF_SEAT_ACTIVE, memory_order_relaxed);
+  atomic_store_explicit(&seat->cursor, CF_CURSOR_NONE, memory_order_relaxed);
+  atomic_store_explicit(&seat->evicted, 0, memory_order_relaxed);
+  for (uint32_t i = 0; i < CF_SEATS_MAX; i++) {
+    if (atomic_load_explicit(&writer->seats[i], memory_order_relaxed))
+      continue;
+    atomic_store_explicit(&writer->seats[i], seat, memory_order_seq_cst);
+    if (i >= atomic_load_explicit(&writer->seat_top, memory_order_relaxed))
+      atomic_store_explicit(&writer->seat_top, i + 1, memory_order_seq_cst);
+    return true;
+  }
+  return false;
+}
+
+uint64_t cf_writer_remove_seat(cf_frame_writer *writer, cf_writer_seat *seat) {
+  uint32_t top = 0;
+  for (uint32_t i = 0; i < CF_SEATS_MAX; i++) {
+    cf_writer_seat *there = atomic_load_explicit(&writer->seats[i], memory_order_relaxed);
+    if (there == seat)
+      atomic_store_explicit(&writer->seats[i], NULL, memory_order_seq_cst);
+    else if (there)
+      top = i + 1;
+  }
+  atomic_store_explicit(&writer->seat_top, top, memory_order_seq_cst);
+  atomic_store_explicit(&seat->evicted, 1, memory_order_release); /* a writer that waits for its room goes on */
+  atomic_fetch_add_explicit(&seat->page->room, 1, memory_order_seq_cst);
+  uint64_t frames = atomic_load_explicit(&writer->scanning[FRAME_THREAD], memory_order_seq_cst);
+  uint64_t packets = atomic_load_explicit(&writer->scanning[PACKET_THREAD], memory_order_seq_cst);
+  return frames << 32 | packets;
+}
+
+static bool scan_over(cf_frame_writer *writer, int thread, uint32_t ticket) {
+  /* pairs with scan_end: what the scan read of the seat is behind us */
+  return ticket % 2 == 0 || atomic_load_explicit(&writer->scanning[thread], memory_order_acquire) != ticket;
+}
+
+bool cf_writer_quiet(cf_frame_writer *writer, uint64_t ticket) {
+  return scan_over(writer, FRAME_THREAD, (uint32_t)(ticket >> 32)) && scan_over(writer, PACKET_THREAD, (uint32_t)ticket);
+}
+
+uint32_t cf_seat_held(const cf_writer_seat *seat, uint32_t *held) {
+  uint32_t count = 0;
+  for (uint32_t k = 0; k < seat->leases; k++) {
+    uint64_t word = seat_lease(seat->page, k);
+    if (word != 0)
+      held[count++] = cf_word_slot(word);
+  }
+  return count;
+}
+
+cf_seat_report cf_seat_look(const cf_writer_seat *seat) {
+  return (cf_seat_report){
+      .evicted = atomic_load_explicit(&seat->evicted, memory_order_relaxed) != 0,
+      .last_seq = atomic_load_explicit(&seat->page->last_seq, memory_order_relaxed),
+      .delivered = atomic_load_explicit(&seat->page->delivered, memory_order_relaxed),
+      .skipped = atomic_load_explicit(&seat->page->skipped, memory_order_relaxed),
+  };
+}

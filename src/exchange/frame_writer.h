@@ -1,0 +1,145 @@
+/* exchange/frame_writer.h - the publisher's side of the frame exchange.
+ *
+ * The publisher takes any slot that is not the newest frame's and that no seat pins; subscribers pin what they use.
+ * Theorem: with slots >= 1 (the newest frame) + slots open at the same time + the cost of all seats, one pass over the
+ * slots finds one. Nobody can make the publisher wait or write over what is pinned. A lease pins one slot in a pass:
+ * its reader looks for a frame only after it gave the last one back, and then finds the newest frame, which is no
+ * candidate. cf_seat_cost() counts what a seat can pin.
+ *
+ * Threads: "writer" functions come from one thread at a time. "service" functions come from one other thread at a
+ * time and may run beside them. Pure: memory comes from the caller, nothing sleeps or calls the system.
+ */
+#ifndef CF_EXCHANGE_FRAME_WRITER_H
+#define CF_EXCHANGE_FRAME_WRITER_H
+
+#include "exchange/layout.h"
+
+#define CF_NO_SLOT UINT32_MAX
+
+/* A run of slots in one segment. Embedded in the owner's segment. The service thread hands it to the writer with
+ * cf_writer_offer(); the writer hands it back through cf_writer_collect() once no slot of it is in use. */
+typedef struct cf_slot_run {
+  uint32_t segment;        /* its number; set by the owner */
+  uint32_t count;          /* slots; set by the owner */
+  uint64_t stride;         /* bytes from one slot to the next; set by the owner */
+  uint32_t live;           /* slots still in the table; the writer's */
+  _Atomic uint32_t retire; /* nonzero: the writer takes its slots out as they come free */
+  struct cf_slot_run *next; /* in whatever list it is */
+} cf_slot_run;
+
+/* What the publisher remembers of a slot; never shared. */
+typedef struct cf_slot_note {
+  uint64_t seq;            /* as in the table; 0: never written or open */
+  cf_slot_run *run;        /* NULL: the table entry is free */
+  uint32_t older, newer;   /* neighbours in order of age, CF_NO_SLOT at the ends */
+} cf_slot_note;
+
+/* A seat as the publisher sees it. What stands in the shared page is hostile: leases and depth bound it. */
+typedef struct cf_writer_seat {
+  cf_seat *page;
+  uint32_t leases;         /* granted */
+  uint32_t depth;          /* granted; 0: not ordered */
+  _Atomic uint64_t cursor; /* the furthest cursor seen; CF_CURSOR_NONE before the first */
+  _Atomic uint32_t evicted; /* its cursor no longer pins; its leases do until it is removed */
+} cf_writer_seat;
+
+typedef struct cf_frame_writer {
+  cf_control *control;
+  _Atomic uint64_t *index;
+  cf_slot *slots;
+  cf_slot_note *notes;             /* capacity of them */
+  uint32_t capacity;
+  uint32_t oldest, newest;         /* ends of the list of idle slots */
+  uint64_t seq;                    /* of the newest frame */
+  uint32_t head_slot;              /* its slot, CF_NO_SLOT before the first */
+  uint32_t epoch;
+  _Atomic(cf_slot_run *) offered;  /* runs from the service thread */
+  _Atomic(cf_slot_run *) emptied;  /* runs to the service thread */
+  _Atomic uint32_t retiring;       /* runs asked to retire that still have slots in the table */
+  _Atomic uint32_t scanning[2];    /* odd while the thread of frames [0], of packets [1] looks at seats */
+  _Atomic uint32_t seat_top;       /* no seat at this index or above */
+  _Atomic(cf_writer_seat *) seats[CF_SEATS_MAX];
+} cf_frame_writer;
+
+/* Formats zeroed memory of cf_control_bytes(capacity) bytes; notes: `capacity` of them. first_seq: 1 but in tests. */
+void cf_writer_init(cf_frame_writer *writer, void *control, uint32_t capacity, cf_slot_note *notes, uint64_t instance,
+                    uint64_t first_seq);
+
+/* Slots that a seat with these grants can pin beside the newest frame's: its leases and, if it is ordered, the depth -
+ * 1 frames that wait for it with the newest one behind them. */
+static inline uint32_t cf_seat_cost(uint32_t leases, uint32_t depth) {
+  return leases + (depth > 0 ? depth - 1 : 0);
+}
+
+/* writer: takes a slot to write into. CF_NO_SLOT only if the theorem's condition does not hold. */
+uint32_t cf_writer_acquire(cf_frame_writer *writer);
+
+/* writer: where a taken slot lies: its run, and bytes from the start of the segment. */
+cf_slot_run *cf_writer_slot(const cf_frame_writer *writer, uint32_t slot, uint64_t *offset);
+
+/* writer: gives a taken slot back unpublished. */
+void cf_writer_cancel(cf_frame_writer *writer, uint32_t slot);
+
+/* writer: an ordered seat that has no room for one more frame; NULL if all have. A seat that is given stays valid
+ * until cf_writer_leave(), which must follow; its removal waits for that. */
+cf_writer_seat *cf_writer_enter_full(cf_frame_writer *writer);
+void cf_writer_leave(cf_frame_writer *writer);
+/* writer, between the two: *room is the word to sleep on while this stays true. */
+bool cf_writer_seat_full(cf_frame_writer *writer, cf_writer_seat *seat, uint32_t *room);
+/* any thread: from now on its cursor pins nothing; its subscriber sees EVICTED. */
+void cf_writer_evict(cf_writer_seat *seat);
+
+typedef struct cf_frame_meta {
+  uint32_t flags;
+  int64_t pts, duration, timestamp;
+} cf_frame_meta;
+
+/* writer: publishes a taken slot as the next frame. ready: its pixels are complete now. Gives its seq. */
+uint64_t cf_writer_publish(cf_frame_writer *writer, uint32_t slot, const cf_frame_meta *meta, bool ready);
+
+/* writer: subscribers' threads that sleep, or are about to, on frames. */
+uint32_t cf_writer_sleepers(cf_frame_writer *writer);
+/* the thread of packets: the same on packets. */
+uint32_t cf_writer_packet_sleepers(cf_frame_writer *writer);
+
+/* writer or, once it has ended, service: the stream is over. */
+void cf_writer_end(cf_frame_writer *writer);
+
+/* service: hands new slots to the writer, which adopts them at its next acquire. */
+void cf_writer_offer(cf_frame_writer *writer, cf_slot_run *run);
+/* writer: the same at once. */
+void cf_writer_adopt(cf_frame_writer *writer);
+/* any thread: the writer takes a run's slots out as they come free. */
+void cf_writer_retire(cf_frame_writer *writer, cf_slot_run *run);
+bool cf_run_retiring(const cf_slot_run *run);
+/* writer: takes out at once what can be taken out. */
+void cf_writer_sweep(cf_frame_writer *writer);
+/* service: tells subscribers that segments below this number are gone. */
+void cf_writer_set_floor(cf_frame_writer *writer, uint32_t segment);
+/* writer: the source (re)started; later frames belong to a new epoch. */
+void cf_writer_new_epoch(cf_frame_writer *writer);
+/* service: runs that are out of use, as a list by `next`; the caller owns them again. */
+cf_slot_run *cf_writer_collect(cf_frame_writer *writer);
+/* service: whether cf_writer_collect() has something. */
+bool cf_writer_has_emptied(cf_frame_writer *writer);
+
+/* service: seats the subscriber: formats its zeroed page and lets the writer see it. False: no place. */
+bool cf_writer_add_seat(cf_frame_writer *writer, cf_writer_seat *seat);
+/* service: takes the seat away; its memory may go once cf_writer_quiet(writer, ticket) says so. A writer that sleeps
+ * on its room must be woken: the word has moved. */
+uint64_t cf_writer_remove_seat(cf_frame_writer *writer, cf_writer_seat *seat);
+bool cf_writer_quiet(cf_frame_writer *writer, uint64_t ticket);
+
+/* any thread: whether a seat holds leases; their slots into held[] (at most CF_LEASES_MAX). Gives the number. */
+uint32_t cf_seat_held(const cf_writer_seat *seat, uint32_t *held);
+
+/* What a seat says of itself, for people to look at. */
+typedef struct cf_seat_report {
+  bool evicted;
+  uint64_t last_seq, delivered, skipped;
+} cf_seat_report;
+
+/* any thread */
+cf_seat_report cf_seat_look(const cf_writer_seat *seat);
+
+#endif

@@ -1,0 +1,48 @@
+/* link/channel.h - whole messages with descriptors over a SOCK_SEQPACKET socket, and who is at its other end. */
+#ifndef CF_LINK_CHANNEL_H
+#define CF_LINK_CHANNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Descriptors that came with a message; the receiver owns them. */
+typedef struct cf_fds {
+  int fd[2];
+  int count;
+} cf_fds;
+
+/* Listens at path (which must be free) with these permission bits and, if gid > 0, that group. Non-blocking.
+ * Nobody can connect before mode and group are right. */
+int cf_listen(const char *path, mode_t mode, int64_t gid, int *listener);
+
+/* Connects; waits for room in the publisher's queue until the deadline. Non-blocking afterwards.
+ * Errors: NO_SUCH_STREAM, PERMISSION, TIMEOUT, SYSTEM. */
+int cf_connect(const char *path, const char *name, int64_t deadline, int *fd);
+
+enum { CF_RECEIVE_NOTHING = 1, CF_RECEIVE_CLOSED = 2 };
+
+/* Sends one message; never blocks, never raises SIGPIPE. Errors: TIMEOUT (the peer does not read), SYSTEM. */
+int cf_send(int fd, const void *message, size_t length, const int *fds, int fd_count);
+
+/* Receives one message without waiting. CUFRAMES_OK, CF_RECEIVE_NOTHING, CF_RECEIVE_CLOSED, or PROTOCOL (cut off, more than two
+ * descriptors), NO_MEMORY (no descriptor free). fds is set in every case. */
+int cf_receive(int fd, void *buffer, size_t capacity, size_t *length, cf_fds *fds);
+
+/* The same, waiting until the deadline: CUFRAMES_OK, TIMEOUT, PUBLISHER_GONE (closed), PROTOCOL. */
+int cf_receive_by(int fd, int64_t deadline, void *buffer, size_t capacity, size_t *length, cf_fds *fds);
+
+void cf_fds_close(cf_fds *fds);
+
+/* Who is at the other end, by the kernel's word. */
+typedef struct cf_credentials {
+  int32_t pid;   /* in our PID namespace, 0: not visible */
+  uint32_t uid, gid;
+} cf_credentials;
+
+int cf_credentials_of(int fd, cf_credentials *credentials);
+
+/* A descriptor that becomes readable when the peer's process is dead, -1 if there is none to have. */
+int cf_peer_pidfd(int fd, const cf_credentials *credentials);
+
+#endif

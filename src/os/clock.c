@@ -1,0 +1,28 @@
+/* os/clock.c - CLOCK_MONOTONIC in nanoseconds, and deadlines on it. */
+#include "os/clock.h"
+
+#include <limits.h>
+#include <time.h>
+
+int64_t cf_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock and a valid address */
+  return (int64_t)now.tv_sec * CF_SECOND + now.tv_nsec;
+}
+
+int64_t cf_deadline(int64_t timeout_ns) {
+  if (timeout_ns < 0)
+    return CF_NEVER;
+  int64_t now = cf_now();
+  return timeout_ns > CF_NEVER - now ? CF_NEVER : now + timeout_ns;
+}
+
+int cf_deadline_poll_ms(int64_t deadline) {
+  if (deadline == CF_NEVER)
+    return -1;
+  int64_t left = deadline - cf_now();
+  if (left <= 0)
+    return 0;
+  int64_t ms = (left + CF_MS - 1) / CF_MS;
+  return ms > INT_MAX ? INT_MAX : (int)ms;
+}

@@ -1,0 +1,13 @@
+/* os/error.h - the per-thread sentence behind an error code. */
+#ifndef CF_OS_ERROR_H
+#define CF_OS_ERROR_H
+
+/* Remembers the sentence for cuframes_last_error() and gives code back. */
+int cf_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* As cf_fail() with CUFRAMES_ERR_SYSTEM (or NO_MEMORY, for an errno that means it) and errno's text behind it. */
+int cf_fail_errno(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+const char *cf_last_detail(void);
+
+#endif

@@ -1,0 +1,63 @@
+/* os/futex.h - sleeping on a 32-bit word of shared memory, and small private flags and counters.
+ *
+ * This wrapper is the one place beside src/exchange where atomics may stand.
+ */
+#ifndef CF_OS_FUTEX_H
+#define CF_OS_FUTEX_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Sleeps while *word is `expected`, until a wake or the absolute deadline (CF_NEVER: none). May return early.
+ * The word may be mapped read-only. False when the deadline passed. */
+bool cf_futex_wait(const _Atomic uint32_t *word, uint32_t expected, int64_t deadline);
+
+/* Wakes up to `count` sleepers of all processes; gives how many. */
+int cf_futex_wake(const _Atomic uint32_t *word, int count);
+
+/* A flag or counter shared by the threads of this process; sequentially consistent; async-signal-safe. */
+typedef struct cf_flag {
+  _Atomic uint32_t value;
+} cf_flag;
+
+static inline void cf_flag_set(cf_flag *flag, uint32_t value) {
+  atomic_store(&flag->value, value);
+}
+static inline uint32_t cf_flag_get(const cf_flag *flag) {
+  return atomic_load(&flag->value);
+}
+/* Sets it and gives what it was. */
+static inline uint32_t cf_flag_swap(cf_flag *flag, uint32_t value) {
+  return atomic_exchange(&flag->value, value);
+}
+/* Adds and gives the new value. */
+static inline uint32_t cf_flag_add(cf_flag *flag, int32_t change) {
+  return atomic_fetch_add(&flag->value, (uint32_t)change) + (uint32_t)change;
+}
+
+/* A number that one thread writes and others read for people to look at. */
+typedef struct cf_counter {
+  _Atomic uint64_t value;
+} cf_counter;
+
+static inline void cf_counter_add(cf_counter *counter, uint64_t change) {
+  atomic_fetch_add_explicit(&counter->value, change, memory_order_relaxed);
+}
+static inline void cf_counter_set(cf_counter *counter, uint64_t value) {
+  atomic_store_explicit(&counter->value, value, memory_order_relaxed);
+}
+static inline uint64_t cf_counter_get(const cf_counter *counter) {
+  return atomic_load_explicit(&counter->value, memory_order_relaxed);
+}
+
+/* One turn of a spin loop: tells the processor so. */
+static inline void cf_spin_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+#endif

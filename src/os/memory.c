@@ -1,0 +1,84 @@
+/* os/memory.c - anonymous shared memory with seals. */
+#include "os/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cuframes/common.h>
+
+#include "os/error.h"
+
+#define PAGE UINT64_C(4096)
+
+static int seals_of(enum cf_seal seal) {
+  int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+  /* FUTURE_WRITE also stops a reopen through /proc, which an O_RDONLY descriptor would not */
+  return seal == CF_SEAL_PUBLIC ? seals | F_SEAL_FUTURE_WRITE : seals;
+}
+
+uint64_t cf_page_round(uint64_t bytes) {
+  return (bytes + PAGE - 1) & ~(PAGE - 1);
+}
+
+void cf_close(int fd) {
+  int error = errno;
+  if (fd >= 0)
+    (void)close(fd); /* nothing was written through it that could be lost */
+  errno = error;
+}
+
+int cf_memory_create(const char *name, uint64_t bytes, enum cf_seal seal, int *fd, void **address) {
+  if (bytes == 0 || bytes > INT64_MAX)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "cannot allocate %" PRIu64 " bytes of shared memory for %s", bytes, name);
+  int memory = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (memory < 0)
+    return cf_fail_errno("memfd_create for %s", name);
+  void *mapped = MAP_FAILED;
+  if (ftruncate(memory, (off_t)bytes) != 0)
+    goto failed;
+  int error = posix_fallocate(memory, 0, (off_t)bytes);
+  if (error != 0) {
+    errno = error;
+    goto failed;
+  }
+  mapped = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+  if (mapped == MAP_FAILED || fcntl(memory, F_ADD_SEALS, seals_of(seal)) != 0)
+    goto failed;
+  *fd = memory;
+  *address = mapped;
+  return CUFRAMES_OK;
+failed:;
+  int result = cf_fail_errno("allocating %" PRIu64 " bytes of sealed shared memory for %s", bytes, name);
+  if (mapped != MAP_FAILED)
+    (void)munmap(mapped, bytes); /* our own mapping: cannot fail */
+  cf_close(memory);
+  return result;
+}
+
+int cf_memory_map(int fd, uint64_t bytes, enum cf_seal seal, void **address) {
+  struct stat status;
+  if (fstat(fd, &status) != 0)
+    return cf_fail_errno("fstat of a peer's memory");
+  if (bytes == 0 || status.st_size < 0 || (uint64_t)status.st_size < bytes)
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the peer promised %" PRIu64 " bytes of shared memory and sent %" PRId64,
+                   bytes, (int64_t)status.st_size);
+  int wanted = seals_of(seal), seals = fcntl(fd, F_GET_SEALS);
+  if (seals < 0 || (seals & wanted) != wanted)
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the peer's shared memory is not sealed as it must be (seals 0x%x, expected 0x%x)",
+                   seals < 0 ? 0u : (unsigned)seals, (unsigned)wanted);
+  int protection = seal == CF_SEAL_PUBLIC ? PROT_READ : PROT_READ | PROT_WRITE;
+  void *mapped = mmap(NULL, bytes, protection, MAP_SHARED, fd, 0);
+  if (mapped == MAP_FAILED)
+    return cf_fail_errno("mapping %" PRIu64 " bytes of a peer's memory", bytes);
+  *address = mapped;
+  return CUFRAMES_OK;
+}
+
+void cf_memory_unmap(void *address, uint64_t bytes) {
+  if (address)
+    (void)munmap(address, bytes); /* our own mapping: cannot fail */
+}

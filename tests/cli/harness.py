@@ -1,0 +1,437 @@
+"""harness.py - what the end-to-end tests share: a runtime directory of their own, processes with deadlines,
+and the check that nothing is left behind.
+
+A test file looks like this (python3, standard library only; each file is one ctest test, exit 77 means skipped):
+
+    #!/usr/bin/env python3
+    import harness
+    from harness import check
+
+    def test_list_knows_a_stream(s):
+        pub = s.publish("test:320x240@25", "cam")
+        streams = s.json("list", "--json")
+        check(streams[0]["name"] == "cam", "list says %r", streams)
+        pub.stop()
+
+    if __name__ == "__main__":
+        harness.main(globals())
+
+Every test_* function gets a Session. When it returns, the session stops what still runs (SIGINT, then SIGKILL),
+and fails the test if a process had to be killed, a file is left in the runtime directory, or a child or
+grandchild is alive. On a failure it prints the end of every process's output.
+
+Environment: CUFRAMES (the program), CUFRAMES_SOURCE_DIR, CUFRAMES_BUILD_DIR, CUFRAMES_SANITIZE (not empty: a slow
+build); CUFRAMES_TEST_SCALE multiplies the deadlines. Arguments: names of the tests to run (default: all), -k keeps the temporary directory.
+Nothing here sleeps to synchronise: waits are for an event, with a deadline.
+"""
+import collections
+import ctypes
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+SKIP = 77
+SANITIZED = bool(os.environ.get("CUFRAMES_SANITIZE"))
+SCALE = float(os.environ.get("CUFRAMES_TEST_SCALE", "4" if SANITIZED else "1"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE_DIR = os.environ.get("CUFRAMES_SOURCE_DIR", os.path.dirname(os.path.dirname(HERE)))
+BUILD_DIR = os.environ.get("CUFRAMES_BUILD_DIR", os.path.join(SOURCE_DIR, "build"))
+CLIP = os.path.join(SOURCE_DIR, "tests", "data", "sintel-trailer-14s.mp4")
+
+# Exit codes of the program.
+OK, FAILED, USAGE, NO_STREAM, TIMEOUT = 0, 1, 2, 3, 4
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_PR_SET_CHILD_SUBREAPER = 36
+_IN_CREATE, _IN_DELETE, _IN_MOVED = 0x100, 0x200, 0xC0
+
+# How a process ended.
+Result = collections.namedtuple("Result", "code out err")
+
+
+class Failure(AssertionError):
+    """A check that did not hold."""
+
+
+class Skip(Exception):
+    """The test cannot run here; says why."""
+
+
+def check(condition, message="check failed", *args):
+    if not condition:
+        raise Failure(message % args if args else message)
+
+
+def skip(reason):
+    raise Skip(reason)
+
+
+def need_program(name):
+    """The path of a program from $PATH, or the test is skipped."""
+    path = shutil.which(name)
+    if not path:
+        skip("no program '%s' here" % name)
+    return path
+
+
+def need_built(*parts):
+    """A file of the build tree (as path parts), or the test is skipped."""
+    path = os.path.join(BUILD_DIR, *parts)
+    if not os.path.exists(path):
+        skip("'%s' was not built" % path)
+    return path
+
+
+def program():
+    path = os.environ.get("CUFRAMES")
+    if path:
+        return path
+    path = os.path.join(BUILD_DIR, "cuframes")
+    if os.access(path, os.X_OK):
+        return path
+    raise Failure("no program: set CUFRAMES to the path of cuframes")
+
+
+class Deadline:
+    """Seconds from now, scaled for slow builds; left() never goes below 0."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds * SCALE
+        self.end = time.monotonic() + self.seconds
+
+    def left(self):
+        return max(0.0, self.end - time.monotonic())
+
+    def over(self):
+        return self.left() <= 0
+
+
+def wait_ms(seconds):
+    """For poll(): rounded up, so that a deadline is not polled to death at its end."""
+    return int(seconds * 1000) + 1
+
+
+class Watch:
+    """inotify on one directory: wait() returns after a file came, went or moved."""
+
+    def __init__(self, path):
+        self.fd = _libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+        if self.fd < 0 or _libc.inotify_add_watch(self.fd, os.fsencode(path), _IN_CREATE | _IN_DELETE | _IN_MOVED) < 0:
+            raise OSError(ctypes.get_errno(), "inotify", path)
+        self.poll = select.poll()
+        self.poll.register(self.fd, select.POLLIN)
+
+    def wait(self, seconds):
+        if self.poll.poll(wait_ms(seconds)):
+            os.read(self.fd, 65536)
+
+    def close(self):
+        os.close(self.fd)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Process:
+    """A running program. Its output is read by two threads, kept as text, and can be waited for by line."""
+
+    def __init__(self, session, argv, name, **popen):
+        self.session, self.name, self.argv = session, name, argv
+        self.killed = False
+        self.changed = threading.Condition()
+        self.text = {"out": "", "err": ""}
+        self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                      cwd=session.root, **popen)
+        self.pid = self.popen.pid
+        self.pidfd = os.pidfd_open(self.pid)
+        self.readers = [threading.Thread(target=self._read, args=(pipe, key), daemon=True)
+                        for pipe, key in ((self.popen.stdout, "out"), (self.popen.stderr, "err"))]
+        self.open_pipes = 2
+        for reader in self.readers:
+            reader.start()
+
+    def _read(self, pipe, key):
+        while True:
+            data = os.read(pipe.fileno(), 65536)
+            with self.changed:
+                if data:
+                    self.text[key] += data.decode("utf-8", "replace")
+                else:
+                    self.open_pipes -= 1
+                self.changed.notify_all()
+            if not data:
+                return
+
+    @property
+    def out(self):
+        with self.changed:
+            return self.text["out"]
+
+    @property
+    def err(self):
+        with self.changed:
+            return self.text["err"]
+
+    def wait_for(self, pattern, seconds=10, stream="err", after=0):
+        """Waits until the output has a match of the pattern behind position `after`; gives the match."""
+        expression, deadline = re.compile(pattern, re.M), Deadline(seconds)
+        with self.changed:
+            while True:
+                match = expression.search(self.text[stream], after)
+                if match:
+                    return match
+                if self.open_pipes == 0:
+                    raise Failure("%s ended without saying /%s/" % (self.name, pattern))
+                if deadline.over():
+                    raise Failure("%s did not say /%s/ within %.1f s" % (self.name, pattern, deadline.seconds))
+                self.changed.wait(deadline.left())
+
+    def alive(self):
+        return self.popen.poll() is None
+
+    def send(self, number):
+        """A signal, by pid; never to a process that is gone."""
+        if self.alive():
+            signal.pidfd_send_signal(self.pidfd, number)
+
+    def wait(self, seconds=10):
+        """Waits for the end; gives Result(code, out, err). code is -N after signal N."""
+        poll, deadline = select.poll(), Deadline(seconds)
+        poll.register(self.pidfd, select.POLLIN)
+        if not poll.poll(wait_ms(deadline.left())):
+            raise Failure("%s did not end within %.1f s" % (self.name, deadline.seconds))
+        self.popen.wait()
+        for reader in self.readers:
+            reader.join(Deadline(5).left())
+            check(not reader.is_alive(), "%s ended, but somebody still holds its output open", self.name)
+        return Result(self.popen.returncode, self.out, self.err)
+
+    def stop(self, number=signal.SIGINT, seconds=10, code=OK):
+        """Asks it to end (SIGINT) and expects this exit code (None: any). Gives the Result."""
+        self.send(number)
+        result = self.wait(seconds)
+        check(code is None or result.code == code, "%s ended with %s, expected %s", self.name, result.code, code)
+        return result
+
+    def kill(self):
+        """SIGKILL, and waits for the end."""
+        self.killed = True
+        self.send(signal.SIGKILL)
+        return self.wait(5)
+
+    def expect(self, code, seconds=10):
+        """Waits for the end and checks the exit code. Gives the Result."""
+        result = self.wait(seconds)
+        check(result.code == code, "%s ended with %s, expected %s", self.name, result.code, code)
+        return result
+
+    def json(self, seconds=10, code=OK):
+        """Waits for the end, checks the exit code, and gives its output, which must be one JSON value."""
+        return parse_json(self.expect(code, seconds).out, self.name)
+
+    def descriptors(self):
+        """How many it has open now."""
+        return len(os.listdir("/proc/%d/fd" % self.pid))
+
+    def cpu_seconds(self):
+        """User and system time used so far."""
+        with open("/proc/%d/stat" % self.pid) as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def close(self):
+        os.close(self.pidfd)
+        self.popen.stdout.close()
+        self.popen.stderr.close()
+
+
+def parse_json(text, what="output"):
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise Failure("%s: not one JSON value (%s): %r" % (what, error, text[:400])) from None
+
+
+class Session:
+    """One test's temporary root, runtime directory and processes."""
+
+    def __init__(self, name):
+        self.root = tempfile.mkdtemp(prefix="cuframes-%s-" % name)
+        os.chmod(self.root, 0o755)  # a test may start processes of other users
+        self.dir = os.path.join(self.root, "run")
+        os.mkdir(self.dir, 0o700)
+        self.env = dict(os.environ, CUFRAMES_DIR=self.dir, LC_ALL="C.UTF-8")
+        self.processes = []
+        self.may_leave = set()
+        self.stop_seconds = 5
+        self.cleanups = []
+
+    def path(self, *parts):
+        """A path below the temporary root (outside the runtime directory)."""
+        return os.path.join(self.root, *parts)
+
+    def at_end(self, function, *args):
+        """Called at the end of the session, last one first, after the processes have ended."""
+        self.cleanups.append((function, args))
+
+    def start(self, *args, env=None, limit=(), user=None, name=None):
+        """Starts the cuframes program. limit: arguments for prlimit(1), such as "--fsize=100000"."""
+        return self.start_program(program(), *args, env=env, limit=limit, user=user, name=name or "cuframes " + args[0])
+
+    def start_program(self, *argv, env=None, limit=(), user=None, name=None):
+        """Starts any program. user: a uid to run as (needs root)."""
+        argv = [str(argument) for argument in argv]
+        name = name or os.path.basename(argv[0])
+        if limit:
+            argv = [need_program("prlimit"), *limit, "--", *argv]
+        popen = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+        process = Process(self, argv, "%s[%d]" % (name, len(self.processes)), env=dict(self.env, **(env or {})), **popen)
+        self.processes.append(process)
+        return process
+
+    def run(self, *args, seconds=20, **options):
+        """Runs the cuframes program to its end; gives Result(code, out, err)."""
+        return self.start(*args, **options).wait(seconds)
+
+    def json(self, *args, seconds=20, code=OK, **options):
+        """Runs the cuframes program to its end; gives the JSON it printed."""
+        return self.start(*args, **options).json(seconds, code)
+
+    def publish(self, source, name, *args, seconds=15, **options):
+        """Starts `publish SOURCE --name NAME ARGS...` and waits until the stream is listed."""
+        process = self.start("publish", source, "--name", name, *args, name="publish " + name, **options)
+        self.wait_stream(name, seconds, process)
+        return process
+
+    def wait_stream(self, name, seconds=15, process=None):
+        """Waits until `list --json` knows the stream and gives its entry; fails early if the process ends."""
+        deadline = Deadline(seconds)
+        with Watch(self.dir) as watch:
+            while True:
+                for stream in self.json("list", "--json"):
+                    if stream.get("name") == name:
+                        return stream
+                check(process is None or process.alive(), "the publisher of '%s' has ended", name)
+                check(not deadline.over(), "no stream '%s' within %.1f s", name, deadline.seconds)
+                watch.wait(min(0.2, deadline.left()))
+
+    def leaves(self, *names):
+        """Files that this test may leave in the runtime directory (a publisher that was killed)."""
+        self.may_leave.update(names)
+
+    def until(self, condition, what, seconds=10, every=0.1):
+        """Asks again until condition() gives something true, for things that have no event. Gives it."""
+        deadline = Deadline(seconds)
+        with Watch(self.dir) as watch:
+            while True:
+                value = condition()
+                if value:
+                    return value
+                check(not deadline.over(), "not within %.1f s: %s", deadline.seconds, what)
+                watch.wait(min(every, deadline.left()))
+
+    def end(self):
+        """Stops everything, gives the list of what was wrong."""
+        wrong = []
+        for process in reversed(self.processes):
+            try:
+                if process.alive():
+                    process.send(signal.SIGCONT)
+                    process.send(signal.SIGINT)
+                process.wait(self.stop_seconds)
+            except Failure as failure:
+                wrong.append(str(failure))
+                process.kill()
+            code = process.popen.returncode
+            if code < 0 and not process.killed and -code not in (signal.SIGINT, signal.SIGTERM):
+                wrong.append("%s died of %s" % (process.name, signal.Signals(-code).name))
+        for function, args in reversed(self.cleanups):
+            function(*args)
+        left = set(os.listdir(self.dir)) - self.may_leave if os.path.isdir(self.dir) else set()
+        if left:
+            wrong.append("left in the runtime directory: %s" % ", ".join(sorted(left)))
+        wrong += ["left running: %s" % child for child in reap_strays()]
+        return wrong
+
+    def report(self, lines=25):
+        """The end of what every process said."""
+        for process in self.processes:
+            print("--- %s: %s -> %s" % (process.name, " ".join(process.argv), process.popen.returncode))
+            for key in ("out", "err"):
+                for line in process.text[key].splitlines()[-lines:]:
+                    print("    %s| %s" % (key, line[:300]))
+
+    def close(self, keep=False):
+        for process in self.processes:
+            process.close()
+        if keep:
+            print("kept: %s" % self.root)
+        else:
+            shutil.rmtree(self.root, ignore_errors=True)
+
+
+def reap_strays():
+    """Kills and reaps what is left below us (as their subreaper we inherit orphans); gives their names."""
+    strays = []
+    with open("/proc/self/task/%d/children" % os.getpid()) as file:
+        pids = [int(pid) for pid in file.read().split()]
+    for pid in pids:
+        with open("/proc/%d/cmdline" % pid) as file:
+            strays.append("%d %s" % (pid, file.read().replace("\0", " ")))
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    return strays
+
+
+def run_one(name, function, keep):
+    """Gives "ok", "skipped" or "failed" and the time it took."""
+    began, session, verdict = time.monotonic(), Session(name.replace("test_", "", 1)), "ok"
+    reason = ""
+    try:
+        try:
+            function(session)
+        except Skip as why:
+            verdict, reason = "skipped", str(why)
+        except Failure as failure:
+            verdict, reason = "failed", "line %d: %s" % (traceback.extract_tb(failure.__traceback__)[1].lineno, failure)
+        except Exception:  # a bug of the test: as bad as a failure
+            verdict, reason = "failed", traceback.format_exc()
+        wrong = session.end()
+        if wrong:
+            verdict, reason = "failed", "; ".join(filter(None, [reason] + wrong))
+        if verdict == "failed":
+            session.report()
+    finally:
+        for process in session.processes:  # only after an interrupt is one still alive here
+            if process.alive():
+                process.kill()
+        session.close(keep)
+    print("%-8s %s (%.1f s)%s" % (verdict, name, time.monotonic() - began, ": " + reason if reason else ""), flush=True)
+    return verdict
+
+
+def main(module):
+    """Runs the test_* functions of a module and exits: 0 all well, 1 something failed, 77 all were skipped."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    tests = {name: value for name, value in module.items() if name.startswith("test_") and callable(value)}
+    wanted = [argument for argument in sys.argv[1:] if argument != "-k"] or list(tests)
+    unknown = [name for name in wanted if name not in tests]
+    if unknown:
+        sys.exit("no such test: %s (there are: %s)" % (", ".join(unknown), ", ".join(tests)))
+    verdicts = [run_one(name, tests[name], "-k" in sys.argv[1:]) for name in wanted]
+    if "failed" in verdicts:
+        sys.exit(1)
+    sys.exit(SKIP if verdicts and set(verdicts) == {"skipped"} else 0)

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""media.py - makes test footage of many kinds from the clip, with the ffmpeg program, at test time.
+
+From a test:           path = media.make(session.root, "hevc10")
+From a shell or C:     media.py DIRECTORY KIND...   prints one path per kind; exit 77 if ffmpeg cannot make it
+The kinds are the functions in KINDS below.
+"""
+import os
+import shutil
+import subprocess
+import sys
+
+import harness
+
+
+class CannotMake(Exception):
+    """This ffmpeg lacks something, usually an encoder."""
+
+
+def ffmpeg(*args):
+    program = shutil.which("ffmpeg")
+    if not program:
+        raise CannotMake("no program 'ffmpeg' here")
+    done = subprocess.run([program, "-nostdin", "-v", "error", "-y", *args], capture_output=True, text=True, timeout=120)
+    if done.returncode != 0:
+        raise CannotMake("ffmpeg %s: %s" % (" ".join(args), done.stderr.strip()))
+
+
+def encode(path, *options, seconds=2, size="320x180"):
+    """Two seconds of the clip, small: encoders share two slow cores with other tests."""
+    scale = ["-vf", "scale=" + size.replace("x", ":")] if size else []
+    ffmpeg("-t", str(seconds), "-i", harness.CLIP, *scale, *options, path)
+    return path
+
+
+def long(folder):
+    """Ten times the clip, 140 s, H.264 and AAC, without re-encoding."""
+    path = os.path.join(folder, "long.mp4")
+    ffmpeg("-stream_loop", "9", "-i", harness.CLIP, "-c", "copy", path)
+    return path
+
+
+def hevc8(folder):
+    return encode(os.path.join(folder, "hevc8.mp4"), "-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p",
+                  "-x265-params", "log-level=error", "-c:a", "copy")
+
+
+def hevc10(folder):
+    return encode(os.path.join(folder, "hevc10.mp4"), "-c:v", "libx265", "-preset", "ultrafast",
+                  "-pix_fmt", "yuv420p10le", "-x265-params", "log-level=error", "-an")
+
+
+def mjpeg(folder):
+    return encode(os.path.join(folder, "mjpeg.mkv"), "-c:v", "mjpeg", "-q:v", "4", "-pix_fmt", "yuvj422p", "-an")
+
+
+def odd(folder):
+    """321x181 pixels, 4:2:0: chroma planes are rounded up."""
+    return encode(os.path.join(folder, "odd.mkv"), "-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-an", size="321x181")
+
+
+def yuv444(folder):
+    return encode(os.path.join(folder, "yuv444.mp4"), "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv444p",
+                  "-an")
+
+
+def gray(folder):
+    return encode(os.path.join(folder, "gray.mp4"), "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "gray",
+                  "-an")
+
+
+def resize(folder):
+    """One transport stream that is 320x180 for 2 s, then 640x360 for 2 s, then 320x180 again."""
+    parts = []
+    for number, size in enumerate(("320x180", "640x360", "320x180")):
+        part = os.path.join(folder, "resize-%d.ts" % number)
+        encode(part, "-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-an", "-output_ts_offset",
+               str(number * 2), "-f", "mpegts", size=size)
+        parts.append(part)
+    path = os.path.join(folder, "resize.ts")
+    with open(path, "wb") as whole:
+        for part in parts:
+            with open(part, "rb") as file:
+                shutil.copyfileobj(file, whole)
+            os.unlink(part)
+    return path
+
+
+def audio(folder):
+    """The sound alone."""
+    path = os.path.join(folder, "audio.mp4")
+    ffmpeg("-i", harness.CLIP, "-vn", "-c", "copy", path)
+    return path
+
+
+def video(folder):
+    """The pictures alone."""
+    path = os.path.join(folder, "video.mp4")
+    ffmpeg("-i", harness.CLIP, "-an", "-c", "copy", path)
+    return path
+
+
+def truncated(folder):
+    """The first 60 % of a transport stream of 14 s: it plays, then stops in the middle of a packet."""
+    whole = os.path.join(folder, "truncated-whole.ts")
+    ffmpeg("-i", harness.CLIP, "-c", "copy", "-f", "mpegts", whole)
+    with open(whole, "rb") as file:
+        data = file.read()
+    os.unlink(whole)
+    return _write(folder, "truncated.ts", data[:len(data) * 6 // 10 + 77])
+
+
+def headless(folder):
+    """The first half of an MP4 whose index is at its end and so is missing: nothing in it can be played."""
+    whole = os.path.join(folder, "headless-whole.mp4")
+    ffmpeg("-i", harness.CLIP, "-c", "copy", whole)
+    with open(whole, "rb") as file:
+        data = file.read()
+    os.unlink(whole)
+    return _write(folder, "headless.mp4", data[:len(data) // 2])
+
+
+def empty(folder):
+    return _write(folder, "empty.mp4", b"")
+
+
+def noise(folder):
+    """64 KiB that are no film at all (the same ones every time)."""
+    return _write(folder, "noise.bin", bytes(_numbers(65536, 256)))
+
+
+def corrupt(folder):
+    """The clip as Matroska with one byte in about 2000 changed, the header left whole."""
+    whole = os.path.join(folder, "corrupt-whole.mkv")
+    ffmpeg("-i", harness.CLIP, "-c", "copy", whole)
+    with open(whole, "rb") as file:
+        data = bytearray(file.read())
+    os.unlink(whole)
+    for offset, value in zip(_numbers(len(data) // 2000, len(data) - 16384), _numbers(len(data) // 2000, 255)):
+        data[16384 + offset] ^= value + 1
+    return _write(folder, "corrupt.mkv", bytes(data))
+
+
+def _numbers(count, below):
+    """A fixed pseudo-random sequence (Knuth's MMIX generator): the same media in every run."""
+    state = 1
+    for _ in range(count):
+        state = (state * 6364136223846793005 + 1442695040888963407) % (1 << 64)
+        yield (state >> 33) % below
+
+
+def _write(folder, name, data):
+    path = os.path.join(folder, name)
+    with open(path, "wb") as file:
+        file.write(data)
+    return path
+
+
+KINDS = {kind.__name__: kind for kind in (long, hevc8, hevc10, mjpeg, odd, yuv444, gray, resize, audio, video, truncated,
+                                          headless, empty, noise, corrupt)}
+
+
+def make(folder, kind):
+    """Makes one file and gives its path; skips the calling test if this ffmpeg cannot."""
+    try:
+        return KINDS[kind](folder)
+    except CannotMake as why:
+        return harness.skip(str(why))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3 or not set(sys.argv[2:]) <= set(KINDS):
+        sys.exit("usage: media.py DIRECTORY KIND...   kinds: " + " ".join(KINDS))
+    try:
+        for wanted in sys.argv[2:]:
+            print(KINDS[wanted](sys.argv[1]))
+    except CannotMake as reason:
+        print(reason, file=sys.stderr)
+        sys.exit(harness.SKIP)

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""test_matrix.py - 15 s of 25 fps motion with a fast, a slow, a stopped and a killed subscriber, and a publisher that
+is killed: nobody alive sees a torn, repeated or earlier picture, and the publisher keeps its pace."""
+import json
+import signal
+
+import harness
+from harness import check
+
+SECONDS, FPS = 15, 25
+PUBLISHER_GONE = -11
+
+
+def witness(s, *args):
+    """A subscriber that holds each frame and checks that it did not change meanwhile; runs once it has joined."""
+    process = s.start_program(harness.need_built("tests", "witness"), *args, name="witness")
+    process.wait_for("joined")
+    return process
+
+
+def check_whole(seen, who):
+    for key in ("torn", "changed", "duplicates", "back_jumps"):
+        check(seen.get(key, 0) == 0, "%s: %s %s in %s", who, seen.get(key), key, seen)
+
+
+def seats(s, name):
+    return s.json("info", name, "--json")["subscriber_list"]
+
+
+def test_fast_slow_stopped_killed(s):
+    pub = s.publish("test:1280x720@%d" % FPS, "cam", "--json")
+    s.until(lambda: not seats(s, "cam"), "no subscriber at first")
+    descriptors = pub.descriptors()
+
+    slow = s.start("verify", "cam", "--delay", "0.2", "--json", "--duration", str(SECONDS))
+    ordered = witness(s, "cam", "--ordered", "--duration", str(SECONDS))
+    stopped = witness(s, "cam", "--hold", "500")
+    doomed = witness(s, "cam", "--hold", "300")
+    also_doomed = witness(s, "cam", "--ordered", "--hold", "300")
+    fast = s.start("verify", "cam", "--json", "--duration", str(SECONDS))
+    every = s.start("verify", "cam", "--mode", "ordered", "--json", "--duration", str(SECONDS))
+    s.until(lambda: len(seats(s, "cam")) == 7, "seven subscribers")
+
+    # In the middle of a hold: with frames pinned.
+    s.until(lambda: any(seat["pid"] == stopped.pid and seat["leases_held"] for seat in seats(s, "cam")),
+            "the one to be stopped holds a frame")
+    stopped.send(signal.SIGSTOP)
+    doomed.kill()
+    also_doomed.kill()
+    s.until(lambda: not {doomed.pid, also_doomed.pid} & {seat["pid"] for seat in seats(s, "cam")},
+            "the seats of the killed ones are free")
+
+    wait = SECONDS + 15
+    results = {"fast": fast.json(wait), "every": every.json(wait), "slow": slow.json(wait),
+               "ordered": ordered.json(wait)}
+    check(any(seat["pid"] == stopped.pid for seat in seats(s, "cam")), "the stopped one lost its seat")
+    stopped.send(signal.SIGCONT)
+    stopped.send(signal.SIGINT)
+    results["stopped"] = stopped.json(10)
+    for who, seen in results.items():
+        check_whole(seen, who)
+        check(seen.get("end", 0) == 0, "%s ended with %s", who, seen)
+
+    # One more picture or less at each end, and what a busy machine delays.
+    expected = SECONDS * FPS
+    pace = results["ordered"]
+    print("  longest interval %.1f ms, %d frames of %d, slow one saw %d" %
+          (pace["longest_interval_ms"], pace["frames"], expected, results["slow"]["frames"]))
+    check(pace["gaps"] == 0 and results["every"]["gaps"] == 0, "an ordered subscriber has gaps: %s", results)
+    check(abs(pace["frames"] - expected) <= 5, "%s frames, expected %s", pace["frames"], expected)
+    check(pace["longest_interval_ms"] < 5000 / FPS * harness.SCALE, "the publisher paused: %s", pace)
+    check(results["slow"]["frames"] > SECONDS * 3, "the slow one got only %s", results["slow"])
+    check(results["slow"]["skipped"] > SECONDS * 15, "the slow one skipped only %s", results["slow"])
+
+    s.until(lambda: not seats(s, "cam"), "everybody has left")
+    s.until(lambda: pub.descriptors() <= descriptors, "the publisher closed what its subscribers had")
+    end = json.loads(pub.stop().out.splitlines()[-1])
+    check(end["event"] == "end" and end["late"] == 0 and end["evictions"] == 0, "the publisher says %s", end)
+
+
+def test_publisher_killed(s):
+    pub = s.publish("test:320x240@25", "cam")
+    leaves = witness(s, "cam", "--hold", "100")
+    stays = witness(s, "cam", "--reconnect")
+    s.until(lambda: len(seats(s, "cam")) == 2, "two subscribers")
+    pub.kill()
+    seen = leaves.json(5)
+    check_whole(seen, "the one that leaves")
+    check(seen["end"] == PUBLISHER_GONE, "it ended with %s", seen)
+
+    pub = s.publish("test:640x480@25", "cam")
+    s.until(lambda: any(seat["pid"] == stays.pid and seat["delivered"] > 5 for seat in seats(s, "cam")),
+            "the one that waits goes on")
+    stays.send(signal.SIGINT)
+    seen = stays.json(5)
+    check_whole(seen, "the one that waits")
+    check(seen["epochs"] == 1 and seen["reconnects"] == 1 and seen["width"] == 640, "it saw %s", seen)
+    pub.stop()
+
+
+def test_publisher_ends_by_signal(s):
+    for number in (signal.SIGINT, signal.SIGTERM):
+        pub = s.publish("test:320x240@25", "cam")
+        seen = witness(s, "cam")
+        pub.stop(number)
+        check(seen.json(5)["end"] == PUBLISHER_GONE, "the subscriber saw something else")
+
+
+if __name__ == "__main__":
+    harness.main(globals())

@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""test_media.py - films of many kinds become streams of the right size and format, and stay whole."""
+import harness
+import media
+from harness import check
+
+# kind of film: what list says of its stream
+EXPECTED = {
+    "hevc8": (320, 180, ("nv12", "yuv420p")),
+    "hevc10": (320, 180, ("p010",)),
+    "mjpeg": (320, 180, ("yuv422p",)),
+    "odd": (321, 181, ("yuv420p", "nv12")),
+    "yuv444": (320, 180, ("yuv444p",)),
+    "gray": (320, 180, ("gray8",)),
+    "video": (1280, 720, ("nv12", "yuv420p")),
+}
+
+
+def publish_kind(s, kind):
+    width, height, formats = EXPECTED[kind]
+    pub = s.publish(media.make(s.root, kind), "cam", "--realtime", "--loop")
+    stream = s.wait_stream("cam")
+    check((stream["width"], stream["height"]) == (width, height), "%s: %s", kind, stream)
+    check(stream["format"] in formats, "%s became %s", kind, stream["format"])
+    seen = s.json("verify", "cam", "--json", "--duration", "1", "--mode", "ordered")
+    check(seen["frames"] > 10 and not seen["torn"] and not seen["back_jumps"] and not seen["gaps"], "%s: %s", kind, seen)
+    pub.stop()
+
+
+def test_hevc(s):
+    publish_kind(s, "hevc8")
+
+
+def test_hevc_10_bit(s):
+    publish_kind(s, "hevc10")
+
+
+def test_mjpeg(s):
+    publish_kind(s, "mjpeg")
+
+
+def test_odd_size(s):
+    publish_kind(s, "odd")
+
+
+def test_444(s):
+    publish_kind(s, "yuv444")
+
+
+def test_gray(s):
+    publish_kind(s, "gray")
+
+
+def test_without_sound(s):
+    publish_kind(s, "video")
+
+
+def test_every_frame_of_a_file(s):
+    """Not looped: an ordered subscriber that is there from the start gets all 338 pictures, then the end."""
+    waiting = s.start("verify", "cam", "--mode", "ordered", "--wait=20", "--json", "--duration", "60")
+    s.start("publish", harness.CLIP, "--name", "cam", "--realtime").expect(harness.OK, 30)
+    seen = waiting.json(20)
+    check(330 <= seen["frames"] <= 338 and seen["gaps"] == 0, "saw %s", seen)
+
+
+if __name__ == "__main__":
+    harness.main(globals())

@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""test_rtsp.py - a camera on loopback: pulled, killed, restarted, frozen, silent; subscribers go on."""
+import os
+import re
+import signal
+import subprocess
+
+import harness
+import media
+from harness import check
+
+
+def camera(s, *args, port=0):
+    """Starts the RTSP server; gives it and its URL once it can be connected to."""
+    process = s.start_program(harness.need_built("tests", "rtsp_server"), "--port", port, *args, name="camera")
+    return process, process.wait_for(r"^(rtsp://\S+)\n", 15, "out").group(1)
+
+
+def port_of(url):
+    return re.search(r":(\d+)/", url).group(1)
+
+
+def frames_of(s, name):
+    return s.json("info", name, "--json")["frames"]
+
+
+def wait_frames(s, name, more, seconds=20):
+    goal = frames_of(s, name) + more
+    s.until(lambda: frames_of(s, name) >= goal, "%d more frames of %s" % (more, name), seconds)
+
+
+def check_whole(seen):
+    check(not any(seen.get(key) for key in ("torn", "changed", "duplicates", "back_jumps")), "saw %s", seen)
+
+
+def test_camera_killed_and_restarted(s):
+    cam, url = camera(s, harness.CLIP)
+    pub = s.publish(url, "cam", seconds=20)
+    newest = s.start("verify", "cam", "--json", "--duration", "300")
+    ordered = s.start("verify", "cam", "--mode", "ordered", "--json", "--duration", "300")
+    witness = s.start_program(harness.need_built("tests", "witness"), "cam", "--ordered")
+    witness.wait_for("joined")
+    wait_frames(s, "cam", 40)
+    for _ in range(2):
+        cam.kill()
+        said = len(pub.err)
+        cam, _ = camera(s, harness.CLIP, port=port_of(url))
+        wait_frames(s, "cam", 40, 30)
+        check(len(pub.err) > said, "the publisher did not say that the camera was away")
+    for process in (newest, ordered, witness):
+        process.send(signal.SIGINT)
+    for seen in (newest.json(), ordered.json(), witness.json()):
+        check_whole(seen)
+        check(seen["frames"] > 100, "saw %s", seen)
+        check(seen["epochs"] == 2, "expected two new epochs, saw %s", seen)
+    check(harness.parse_json(witness.out)["gaps"] == 0, "frames were lost on the way: %s", witness.out)
+    pub.stop()
+    cam.stop(signal.SIGTERM)
+
+
+def test_camera_that_never_answers(s):
+    cam, url = camera(s, "--stall")
+    pub = s.start("publish", url, "--name", "cam", "--timeout", "1")
+    pub.wait_for(r"time[d ]*-?out|no answer", 15)
+    said = len(cam.err)
+    cam.wait_for("a client waits", 15, after=said)
+    check(pub.alive(), "the publisher gave up")
+    pub.stop(seconds=3, code=None)
+    cam.stop(signal.SIGTERM)
+
+
+def test_camera_that_is_not_there_yet(s):
+    cam, url = camera(s, "--stall")
+    cam.stop(signal.SIGTERM)
+    pub = s.start("publish", url, "--name", "cam")
+    pub.wait_for("refused", 15)
+    camera(s, harness.CLIP, port=port_of(url))
+    s.wait_stream("cam", 30, pub)
+    wait_frames(s, "cam", 10)
+    pub.stop()
+
+
+def test_camera_freezes(s):
+    cam, url = camera(s, harness.CLIP)
+    pub = s.publish(url, "cam", "--timeout", "1")
+    verify = s.start("verify", "cam", "--json", "--duration", "300")
+    wait_frames(s, "cam", 20)
+    cam.send(signal.SIGSTOP)
+    pub.wait_for(r"time[d ]*-?out|no answer", 15)
+    cam.send(signal.SIGCONT)
+    wait_frames(s, "cam", 40, 30)
+    verify.send(signal.SIGINT)
+    seen = verify.json()
+    check_whole(seen)
+    check(seen["epochs"] >= 1, "no new epoch: %s", seen)
+    pub.stop()
+
+
+def test_hevc_camera_and_recording(s):
+    """Video and sound of a camera, recorded without encoding."""
+    ffprobe = harness.need_program("ffprobe")
+    for source, codec in ((media.make(s.root, "hevc8"), "hevc"), (harness.CLIP, "h264")):
+        cam, url = camera(s, source)
+        pub = s.publish(url, "cam", seconds=20)
+        film = s.path(codec + ".mkv")
+        s.start("record", "cam", film, "--duration", "3").expect(harness.OK, 30) if codec == "h264" else None
+        stream = s.json("info", "cam", "--json")
+        kinds = {entry["codec"] for entry in stream["elementary"]}
+        check(kinds == {codec, "aac"}, "elementary streams %s", stream["elementary"])
+        pub.stop()
+        cam.stop(signal.SIGTERM)
+    probe = subprocess.run([ffprobe, "-v", "error", "-show_entries", "stream=codec_name:format=duration", "-of", "csv=p=0",
+                            film], capture_output=True, text=True, timeout=30)
+    check("h264" in probe.stdout and "aac" in probe.stdout, "recorded: %s %s", probe.stdout, probe.stderr)
+    played = subprocess.run([harness.need_program("ffmpeg"), "-v", "error", "-nostdin", "-i", film, "-f", "null", "-"],
+                            capture_output=True, text=True, timeout=60)
+    check(played.returncode == 0 and "error" not in played.stderr.lower(), "playing it: %s", played.stderr)
+
+
+def test_camera_changes_resolution(s):
+    cam, url = camera(s, media.make(s.root, "resize"))
+    witness = harness.need_built("tests", "witness")
+    pub = s.publish(url, "cam", seconds=20)
+    seen = s.start_program(witness, "cam", "--ordered", "--duration", "5").json(15)
+    check_whole(seen)
+    check(seen["new_formats"] >= 1, "no new size: %s", seen)
+    check(os.path.exists("/proc/%d" % pub.pid), "the publisher has ended")
+
+
+if __name__ == "__main__":
+    harness.main(globals())

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""test_verify.py - verify sees what is there, and fails where something is wrong: a film with a damaged, a repeated
+and an earlier picture is made from test pictures."""
+import json
+import signal
+import subprocess
+
+import harness
+from harness import FAILED, NO_STREAM, OK, TIMEOUT, USAGE, check
+
+KEYS = {"frames", "gaps", "duplicates", "longest_duplicate_run", "back_jumps", "torn", "skipped", "latency_us"}
+SIZE = 96, 64
+
+
+def check_clean(seen, **wanted):
+    check(KEYS <= set(seen), "missing: %s", KEYS - set(seen))
+    for key in ("gaps", "duplicates", "longest_duplicate_run", "back_jumps", "torn"):
+        check(seen[key] == 0, "%s: %s", key, seen)
+    for key, value in wanted.items():
+        check(seen[key] == value, "%s is not %s: %s", key, value, seen)
+
+
+def test_good_stream(s):
+    s.publish("test:320x240@50", "cam")
+    newest = s.start("verify", "cam", "--json", "--duration", "2")
+    every = s.start("verify", "cam", "--json", "--frames", "60", "--mode", "ordered")
+    slow = s.start("verify", "cam", "--json", "--duration", "2", "--delay", "0.2")
+    seen = newest.json()
+    check_clean(seen, stamped=True, ended="duration")
+    check(seen["frames"] + seen["skipped"] >= 90, "%s", seen)
+    latency = seen["latency_us"]
+    check(0 < latency["p50"] <= latency["p99"] <= latency["max"], "%s", latency)
+    check(sum(count for _, _, count in latency["histogram"]) == seen["frames"] - 1, "%s", latency)
+    check_clean(every.json(), stamped=True, ended="frames", frames=60, skipped=0)
+    seen = slow.json()
+    check_clean(seen, stamped=True)
+    check(5 <= seen["frames"] <= 12 and seen["skipped"] >= 60, "%s", seen)
+    text = s.run("verify", "cam", "--frames", "20").out
+    check("torn          0" in text and "latency       p50" in text and "#" in text, "it prints %s", text)
+
+
+def test_real_pictures(s):
+    s.publish(harness.CLIP, "film", "--realtime", "--loop")
+    check_clean(s.json("verify", "film", "--json", "--duration", "1"), stamped=False, inexact=0)
+    check_clean(s.json("verify", "film", "--json", "--duration", "1", "--delay", "0.1"), stamped=False)
+
+
+def raw_pictures(s, count):
+    """So many test pictures in a row, rgb24."""
+    pub = s.publish("test:%dx%d@100,rgb24" % SIZE, "source")
+    size = SIZE[0] * SIZE[1] * 3
+    with open(s.path("pictures"), "wb") as file:
+        subprocess.run([harness.program(), "snapshot", "source", "-o", "-", "--format", "raw", "--count", str(count)],
+                       stdout=file, env=s.env, check=True, timeout=30)
+    pub.stop()
+    with open(s.path("pictures"), "rb") as file:
+        data = file.read()
+    return [data[i:i + size] for i in range(0, len(data), size)]
+
+
+def watch(s, pictures, *args):
+    """What verify says of these pictures, played once at 25 per second."""
+    with open(s.path("film.raw"), "wb") as file:
+        file.write(b"".join(pictures))
+    subprocess.run([harness.need_program("ffmpeg"), "-nostdin", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24",
+                    "-s", "%dx%d" % SIZE, "-r", "25", "-i", s.path("film.raw"), "-c:v", "ffv1", "-pix_fmt", "bgr0",
+                    s.path("film.mkv")], check=True, timeout=60)
+    verify = s.start("verify", "film", "--wait", "--json", "--mode", "ordered", *args)
+    verify.wait_for("waiting")
+    s.start("publish", s.path("film.mkv"), "--name", "film", "--realtime", "--format", "rgb24").expect(OK, 30)
+    return verify
+
+
+def test_bad_streams(s):
+    good = raw_pictures(s, 24)
+    check_clean(watch(s, good).json(), stamped=True, ended="publisher_gone")
+
+    torn = bytearray(good[15])
+    torn[-1] ^= 1
+    seen = watch(s, good[:15] + [bytes(torn)] + good[16:]).json(code=FAILED)
+    check(seen["torn"] == 1 and seen["duplicates"] == 0 and seen["back_jumps"] == 0, "torn: %s", seen)
+
+    half = len(good[0]) // 2
+    seen = watch(s, good[:15] + [good[15][:half] + good[14][half:]] + good[16:]).json(code=FAILED)
+    check(seen["torn"] == 1, "half old, half new: %s", seen)
+
+    seen = watch(s, good[:15] + [good[14]] * 3 + good[15:] + [good[23]]).json(code=FAILED)
+    check((seen["duplicates"], seen["longest_duplicate_run"], seen["torn"]) == (4, 3, 0), "repeated: %s", seen)
+
+    seen = watch(s, good[:15] + good[11:]).json(code=FAILED)
+    check((seen["back_jumps"], seen["duplicates"], seen["torn"]) == (1, 0, 0), "back: %s", seen)
+
+    seen = watch(s, good[:15] + good[18:]).json()
+    check_clean(seen, source_gaps=1)
+
+    # A film of a test picture that an encoder changed is no broken stream.
+    soft = [bytes(min(255, value + 1) if i % 97 == 0 else value for i, value in enumerate(picture)) for picture in good]
+    seen = watch(s, soft).json()
+    check_clean(seen, stamped=False)
+    check(seen["inexact"] == seen["frames"], "inexact: %s", seen)
+
+
+def test_ends(s):
+    check(s.run("verify", "gone", "--duration", "1").code == NO_STREAM, "no stream")
+    check(s.run("verify", "gone", "--wait", "0.3").code == TIMEOUT, "--wait 0.3")
+    for args in ((), ("a", "b"), ("a", "--frames", "0"), ("a", "--delay", "x"), ("a", "--leases", "65"), ("a", "--depth", "0")):
+        check(s.run("verify", *args).code == USAGE, "%s is no usage error", args)
+    waiting = s.start("verify", "never", "--wait")
+    waiting.wait_for("waiting")
+    waiting.stop(code=FAILED, seconds=2)
+    pub = s.publish("test:64x64@1/15", "cam")
+    result = s.run("verify", "cam", "--timeout", "0.4", "--json")
+    check(result.code == TIMEOUT and json.loads(result.out)["ended"] == "timeout", "%r", result)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        verify = s.start("verify", "cam", "--json", "--delay", "60")
+        s.until(lambda: s.json("info", "cam", "--json")["slots_pinned"], "a frame is held")
+        check(json.loads(verify.stop(number, seconds=2).out)["ended"] == "signal", "ended %s", verify.out)
+    verify = s.start("verify", "cam", "--json", "--mode", "ordered")
+    s.until(lambda: s.json("info", "cam", "--json")["subscribers"], "it joined")
+    s.until(lambda: s.json("info", "cam", "--json")["subscriber_list"][0]["delivered"], "a frame")
+    pub.stop()
+    check_clean(verify.json(), ended="publisher_gone", frames=1)
+
+
+def test_reconnect(s):
+    pub = s.publish("test:64x64@50", "cam")
+    process = s.start("verify", "cam", "--json", "--reconnect", "--mode", "ordered")
+    delivered = lambda: sum(seat["delivered"] for seat in s.json("info", "cam", "--json")["subscriber_list"])
+    s.until(lambda: delivered() > 20, "some frames")
+    pub.kill()
+    pub = s.publish("test:96x64@50", "cam")
+    s.until(lambda: delivered() > 20, "some more frames")
+    seen = json.loads(process.stop().out)
+    check_clean(seen, epochs=1, reconnects=1, stamped=True, ended="signal")
+    pub.stop()
+
+
+def test_evicted(s):
+    s.publish("test:64x64@50", "cam", "--ordered-timeout", "0.2")
+    args = ("--mode", "ordered", "--depth", "1", "--leases", "1", "--delay", "1")
+    seen = s.start("verify", "cam", "--json", *args).json(15, code=FAILED)
+    check(seen["ended"] == "evicted" and seen["evictions"] == 1 and seen["torn"] == 0, "%s", seen)
+    again = s.start("verify", "cam", "--json", "--reconnect", "--frames", "3", *args).json(20)
+    check(again["evictions"] >= 1 and again["frames"] == 3, "%s", again)
+    check(s.json("info", "cam", "--json")["evictions"] >= 2, "info does not know")
+
+
+if __name__ == "__main__":
+    harness.main(globals())

@@ -1,0 +1,105 @@
+/* cli_avlog.c - the log callback of FFmpeg's libraries: joins fragments to lines, prefixes, limits, prints. */
+#include "cli_avlog.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+#include <libavutil/log.h>
+
+#include "cli.h"
+
+#define PERIOD_NS (10 * INT64_C(1000000000))
+#define LINES_PER_PERIOD 8
+
+static _Thread_local const char *thread_prefix;
+static _Thread_local bool held;
+static _Thread_local char last_line[256];
+static _Thread_local char unfinished[512]; /* FFmpeg prints some lines in pieces */
+
+/* How much was said lately, by all threads together. */
+static pthread_mutex_t limit_lock = PTHREAD_MUTEX_INITIALIZER;
+static int64_t period_start;
+static unsigned said, suppressed;
+
+static bool may_say(unsigned *left_out) {
+  pthread_mutex_lock(&limit_lock);
+  int64_t now = cuframes_now();
+  *left_out = 0;
+  if (period_start == 0 || now - period_start > PERIOD_NS) {
+    *left_out = suppressed;
+    period_start = now;
+    said = suppressed = 0;
+  }
+  bool may = said < LINES_PER_PERIOD;
+  if (may) {
+    said++;
+  } else {
+    suppressed++;
+  }
+  pthread_mutex_unlock(&limit_lock);
+  return may;
+}
+
+static const char *prefix_of(void *object) {
+  const AVClass *class = object ? *(AVClass **)object : NULL;
+  const char *prefix = NULL;
+  if (class == avcodec_get_class()) {
+    prefix = ((AVCodecContext *)object)->opaque;
+  } else if (class == avformat_get_class()) {
+    prefix = ((AVFormatContext *)object)->opaque;
+  }
+  return prefix ? prefix : thread_prefix;
+}
+
+static void on_line(void *object, int level, const char *format, va_list arguments) {
+  if (level > AV_LOG_WARNING) {
+    return;
+  }
+  char text[512];
+  int print_prefix = 0;
+  av_log_format_line2(object, level, format, arguments, text, sizeof text, &print_prefix);
+  size_t have = strlen(unfinished), length = strlen(text);
+  bool ends = length > 0 && text[length - 1] == '\n';
+  snprintf(unfinished + have, sizeof unfinished - have, "%s", text);
+  if (!ends && strlen(unfinished) < sizeof unfinished - 1) {
+    return;
+  }
+  unfinished[strcspn(unfinished, "\r\n")] = '\0';
+  unsigned left_out;
+  bool repeated = strncmp(unfinished, last_line, sizeof last_line - 1) == 0;
+  snprintf(last_line, sizeof last_line, "%.*s", (int)sizeof last_line - 1, unfinished);
+  if (!held && !repeated && may_say(&left_out)) {
+    const char *prefix = prefix_of(object), *class_name = "libav";
+    const AVClass *class = object ? *(AVClass **)object : NULL;
+    if (class != NULL && class->item_name != NULL) {
+      class_name = class->item_name(object);
+    }
+    if (left_out > 0) {
+      cli_note("(%u more messages of FFmpeg's libraries were left out)", left_out);
+    }
+    cli_note("%s%s[%s] %s", prefix ? prefix : "", prefix ? ": " : "", class_name, unfinished);
+  }
+  unfinished[0] = '\0';
+}
+
+void cli_avlog_install(void) {
+  av_log_set_callback(on_line);
+}
+
+void cli_avlog_thread(const char *prefix) {
+  thread_prefix = prefix;
+}
+
+void cli_avlog_hold(bool hold) {
+  held = hold;
+  if (hold) {
+    last_line[0] = '\0';
+  }
+}
+
+const char *cli_avlog_last(void) {
+  return last_line;
+}

@@ -1,0 +1,18 @@
+/* cli_avlog.h - what FFmpeg's libraries say, brought into the program's own messages. */
+#ifndef CUFRAMES_CLI_AVLOG_H
+#define CUFRAMES_CLI_AVLOG_H
+
+#include <stdbool.h>
+
+/* From now on FFmpeg's warnings and errors become cli_note() lines, a few per second at most. Each is prefixed with
+ * the `opaque` of the AVCodecContext or AVFormatContext it is about, which must therefore be NULL or a string that
+ * outlives the context; else with the name that the calling thread gave. */
+void cli_avlog_install(void);
+void cli_avlog_thread(const char *prefix);
+
+/* While held, lines of the calling thread are not printed; the last one of them is kept, for an error message.
+ * Never NULL; "" if there was none since hold(true). */
+void cli_avlog_hold(bool hold);
+const char *cli_avlog_last(void);
+
+#endif

@@ -1,0 +1,159 @@
+/* json.c - streams and subscribers as JSON, and the few words that the plain output shares with it. */
+#include "json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+json_t *cli_json_text(const char *text) {
+  json_t *value = json_string(text);
+  if (value)
+    return value;
+  char plain[256];
+  snprintf(plain, sizeof(plain), "%s", text);
+  for (char *c = plain; *c; c++)
+    if (*c < ' ' || *c > '~')
+      *c = '?';
+  return json_string(plain);
+}
+
+json_t *cli_json_rounded(double value, int decimals) {
+  const double scale = pow(10, decimals);
+  return json_real(isfinite(value) ? round(value * scale) / scale : 0.0);
+}
+
+const char *mode_text(uint32_t mode) {
+  static const char *const modes[] = { "newest", "ordered", "packets" };
+  return mode < sizeof(modes) / sizeof(*modes) ? modes[mode] : "unknown";
+}
+
+void format_text(char *text, size_t size, const cuframes_format *format) {
+  snprintf(text, size, "%ux%u %s", format->width, format->height, cuframes_pixel_format_name(format->pixel_format));
+}
+
+void bytes_text(char *text, size_t size, uint64_t bytes) {
+  static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+  double value = (double)bytes;
+  size_t unit = 0;
+  while (value >= 1024 && unit + 1 < sizeof(units) / sizeof(*units)) {
+    value /= 1024;
+    unit++;
+  }
+  snprintf(text, size, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
+static void set_count(json_t *object, const char *key, uint64_t value) {
+  json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static json_t *subscriber_json(const cuframes_subscriber_info *seat) {
+  json_t *object = json_object(), *held = json_array();
+  json_object_set_new(object, "label", cli_json_text(seat->label));
+  json_object_set_new(object, "pid", json_integer(seat->pid));
+  set_count(object, "uid", seat->uid);
+  set_count(object, "gid", seat->gid);
+  json_object_set_new(object, "mode", json_string(mode_text(seat->mode)));
+  json_object_set_new(object, "sync", cli_json_text(seat->sync_mode));
+  set_count(object, "leases", seat->leases);
+  set_count(object, "leases_held", seat->leases_held);
+  for (uint32_t i = 0; i < seat->leases_held; i++)
+    json_array_append_new(held, json_integer(seat->held_slots[i]));
+  json_object_set_new(object, "held_slots", held);
+  set_count(object, "depth", seat->depth);
+  set_count(object, "lag", seat->lag);
+  set_count(object, "delivered", seat->delivered);
+  set_count(object, "skipped", seat->skipped);
+  json_object_set_new(object, "packets", json_boolean(seat->packets));
+  json_object_set_new(object, "evicted", json_boolean(seat->evicted));
+  return object;
+}
+
+/* "complete" is what every publisher can do; others are known by who uses them. */
+static json_t *sync_modes_json(const cuframes_stream_info *info) {
+  json_t *modes = json_array();
+  json_array_append_new(modes, json_string("complete"));
+  for (size_t i = 0; i < info->subscriber_count; i++) {
+    const char *mode = info->subscribers[i]->sync_mode;
+    bool known = !*mode;
+    for (size_t k = 0; k < json_array_size(modes) && !known; k++)
+      known = !strcmp(json_string_value(json_array_get(modes, k)), mode);
+    if (!known)
+      json_array_append_new(modes, cli_json_text(mode));
+  }
+  return modes;
+}
+
+static json_t *color_json(const cuframes_color *color) {
+  json_t *object = json_object();
+  set_count(object, "matrix", color->matrix);
+  set_count(object, "range", color->range);
+  set_count(object, "primaries", color->primaries);
+  set_count(object, "transfer", color->transfer);
+  return object;
+}
+
+static json_t *elementary_json(const cuframes_stream_info *info) {
+  static const char *const types[] = { "unknown", "video", "audio", "data" };
+  json_t *array = json_array();
+  for (size_t i = 0; i < info->elementary_count; i++) {
+    const cuframes_elementary_info *stream = info->elementary[i];
+    json_t *object = json_object();
+    json_object_set_new(object, "type", json_string(types[stream->media_type <= 3 ? stream->media_type : 0]));
+    json_object_set_new(object, "codec", cli_json_text(stream->codec));
+    json_array_append_new(array, object);
+  }
+  return array;
+}
+
+static void add_details(json_t *object, const cuframes_stream_info *info) {
+  set_count(object, "slots", info->slots);
+  set_count(object, "max_slots", info->max_slots);
+  set_count(object, "slots_pinned", info->slots_pinned);
+  set_count(object, "segments", info->segments);
+  set_count(object, "memory_bytes", info->memory_bytes);
+  set_count(object, "dropped", info->dropped);
+  set_count(object, "evictions", info->evictions);
+  set_count(object, "packet_bytes", info->packet_bytes);
+  set_count(object, "packet_slots", info->packet_slots);
+  set_count(object, "packet_data_bytes", info->packet_data_bytes);
+  json_object_set_new(object, "color", color_json(&info->format.color));
+  json_object_set_new(object, "sync_modes", sync_modes_json(info));
+  json_object_set_new(object, "elementary", elementary_json(info));
+  json_t *subscribers = json_array();
+  for (size_t i = 0; i < info->subscriber_count; i++)
+    json_array_append_new(subscribers, subscriber_json(info->subscribers[i]));
+  json_object_set_new(object, "subscriber_list", subscribers);
+}
+
+json_t *cli_json_stream(const cuframes_stream_info *info, bool full) {
+  json_t *object = json_object();
+  json_object_set_new(object, "name", cli_json_text(info->name));
+  json_object_set_new(object, "width", json_integer(info->format.width));
+  json_object_set_new(object, "height", json_integer(info->format.height));
+  json_object_set_new(object, "format", json_string(cuframes_pixel_format_name(info->format.pixel_format)));
+  json_object_set_new(object, "fps", cli_json_rounded(info->fps, 2));
+  json_object_set_new(object, "device", cli_json_text(info->device));
+  set_count(object, "subscribers", info->subscriber_count);
+  set_count(object, "frames", info->frames);
+  set_count(object, "packets", info->packets);
+  json_object_set_new(object, "pid", json_integer(info->pid));
+  json_object_set_new(object, "description", cli_json_text(info->description));
+  json_object_set_new(object, "age_ms",
+                      info->age_ns == CUFRAMES_NO_TIME ? json_null() : cli_json_rounded((double)info->age_ns / 1e6, 1));
+  if (full)
+    add_details(object, info);
+  return object;
+}
+
+int cli_json_print(json_t *value, bool compact) {
+  int error =
+      value ? json_dumpf(value, stdout, (compact ? JSON_COMPACT : JSON_INDENT(2)) | JSON_REAL_PRECISION(15)) : -1;
+  json_decref(value);
+  if (error || putchar('\n') == EOF || fflush(stdout)) {
+    cli_error("cannot write the JSON to stdout");
+    return CLI_FAILED;
+  }
+  return CLI_OK;
+}

@@ -1,0 +1,29 @@
+/* json.h - streams and subscribers as JSON (jansson), for every command that has --json. */
+#ifndef CUFRAMES_JSON_H
+#define CUFRAMES_JSON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include <cuframes/cuframes.h>
+
+/* Text that came from another process: what is not UTF-8 is shown as '?'. */
+json_t *cli_json_text(const char *text);
+
+/* A number with at most `decimals` decimals: no 24.000000000000004 on the screen. */
+json_t *cli_json_rounded(double value, int decimals);
+
+/* What list says of a stream, and with `full` everything that info and top say. */
+json_t *cli_json_stream(const cuframes_stream_info *info, bool full);
+
+/* Prints it and a newline on stdout and lets go of it. compact: on one line, for JSON lines. Gives an exit code:
+ * an output that takes nothing more (a closed pipe) is a failure. */
+int cli_json_print(json_t *value, bool compact);
+
+/* A stream's pictures as one word, "1280x720 nv12". Text of `size` bytes. */
+void format_text(char *text, size_t size, const cuframes_format *format);
+/* "12.3 MiB". */
+void bytes_text(char *text, size_t size, uint64_t bytes);
+const char *mode_text(uint32_t mode);
+
+#endif

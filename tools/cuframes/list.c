@@ -1,0 +1,86 @@
+/* list.c - cuframes list: every stream of the runtime directory, one line each. */
+#include <stdio.h>
+#include <string.h>
+
+#include "json.h"
+#include "reader.h"
+
+static const char help[] =
+    "usage: cuframes list [OPTIONS]\n"
+    "Shows the streams of the runtime directory.\n\n" READER_HELP_BASIC
+    "\nWith --json: an array of objects with name, width, height, format, fps, device, subscribers, frames,\n"
+    "packets; an entry that does not answer has its name and `error`. No stream at all is no error.\n";
+
+static void print_table(const cuframes_list_entry *entries, size_t count) {
+  int width = 4;
+  for (size_t i = 0; i < count; i++)
+    if ((int)strlen(entries[i].name) > width)
+      width = (int)strlen(entries[i].name);
+  printf("%-*s  %-20s %7s  %-8s %11s %10s %10s  %s\n", width, "NAME", "PICTURE", "FPS", "DEVICE", "SUBSCRIBERS",
+         "FRAMES", "PACKETS", "SOURCE");
+  for (size_t i = 0; i < count; i++) {
+    const cuframes_stream_info *info = entries[i].info;
+    char picture[48];
+    if (!info) {
+      printf("%-*s  %s\n", width, entries[i].name, entries[i].detail ? entries[i].detail : "");
+      continue;
+    }
+    format_text(picture, sizeof(picture), &info->format);
+    printf("%-*s  %-20s %7.2f  %-8.8s %11zu %10llu %10llu  %s\n", width, info->name, picture, info->fps, info->device,
+           info->subscriber_count, (unsigned long long)info->frames, (unsigned long long)info->packets,
+           info->description);
+  }
+}
+
+static json_t *entries_json(const cuframes_list_entry *entries, size_t count) {
+  json_t *array = json_array();
+  for (size_t i = 0; i < count; i++) {
+    json_t *object;
+    if (entries[i].info) {
+      object = cli_json_stream(entries[i].info, false);
+    } else {
+      object = json_object();
+      json_object_set_new(object, "name", cli_json_text(entries[i].name));
+      json_object_set_new(object, "error",
+                          cli_json_text(entries[i].detail ? entries[i].detail : cuframes_strerror(entries[i].error)));
+    }
+    json_array_append_new(array, object);
+  }
+  return array;
+}
+
+int cmd_list(int argc, char **argv) {
+  static const struct option options[] = { READER_OPTIONS_BASIC, { 0 } };
+  reader_config reader = { 0 };
+  int option;
+  while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+    if (option == READER_HELP || option == 'h') {
+      fputs(help, stdout);
+      return CLI_OK;
+    }
+    int code = reader_option(&reader, option, argv, argc);
+    if (code)
+      return code;
+  }
+  if (optind < argc)
+    return cli_usage("list takes no NAME ('%s'); info shows one stream", argv[optind]);
+
+  cuframes_list_entry *entries = NULL;
+  size_t count = 0;
+  int error = cuframes_list(reader.directory, READER_QUERY_NS, &entries, &count);
+  if (error)
+    return cli_failed(error, "list");
+  int code = CLI_OK;
+  if (reader.json) {
+    code = cli_json_print(entries_json(entries, count), false);
+  } else if (count) {
+    print_table(entries, count);
+  } else {
+    char directory[4096] = "";
+    if (!reader.directory)
+      (void)cuframes_runtime_directory(directory, sizeof(directory)); /* only for the message */
+    cli_note("no streams in %s; 'cuframes publish' starts one", reader.directory ? reader.directory : directory);
+  }
+  cuframes_list_free(entries, count);
+  return code;
+}

@@ -1,0 +1,286 @@
+/* media_frame.c - decoded pictures into slots: the one copy, or the one conversion. */
+#include <string.h>
+
+#include <libavutil/imgutils.h>
+#include <libavutil/pixdesc.h>
+
+#include "av_compat.h"
+#include "cli.h"
+#include "media.h"
+
+#define UNSAID 2 /* "unspecified" in the tables of H.273; cuframes says 0 */
+
+/* Our formats and FFmpeg's. The yuvj ones are its old way to say "full range". */
+static const struct {
+  enum AVPixelFormat av;
+  uint32_t ours;
+  enum AVPixelFormat plain;
+} known_formats[] = {
+  { AV_PIX_FMT_NV12, CUFRAMES_PIXEL_NV12, AV_PIX_FMT_NV12 },
+  { AV_PIX_FMT_P010LE, CUFRAMES_PIXEL_P010, AV_PIX_FMT_P010LE },
+  { AV_PIX_FMT_YUV420P, CUFRAMES_PIXEL_YUV420P, AV_PIX_FMT_YUV420P },
+  { AV_PIX_FMT_YUV422P, CUFRAMES_PIXEL_YUV422P, AV_PIX_FMT_YUV422P },
+  { AV_PIX_FMT_YUV444P, CUFRAMES_PIXEL_YUV444P, AV_PIX_FMT_YUV444P },
+  { AV_PIX_FMT_GRAY8, CUFRAMES_PIXEL_GRAY8, AV_PIX_FMT_GRAY8 },
+  { AV_PIX_FMT_RGB24, CUFRAMES_PIXEL_RGB24, AV_PIX_FMT_RGB24 },
+  { AV_PIX_FMT_RGBA, CUFRAMES_PIXEL_RGBA, AV_PIX_FMT_RGBA },
+  { AV_PIX_FMT_BGRA, CUFRAMES_PIXEL_BGRA, AV_PIX_FMT_BGRA },
+  { AV_PIX_FMT_YUVJ420P, CUFRAMES_PIXEL_YUV420P, AV_PIX_FMT_YUV420P },
+  { AV_PIX_FMT_YUVJ422P, CUFRAMES_PIXEL_YUV422P, AV_PIX_FMT_YUV422P },
+  { AV_PIX_FMT_YUVJ444P, CUFRAMES_PIXEL_YUV444P, AV_PIX_FMT_YUV444P },
+};
+#define KNOWN_FORMATS (sizeof known_formats / sizeof *known_formats)
+
+static enum AVPixelFormat plain_format(enum AVPixelFormat format) {
+  for (size_t i = 0; i < KNOWN_FORMATS; i++) {
+    if (known_formats[i].av == format) {
+      return known_formats[i].plain;
+    }
+  }
+  return format;
+}
+
+static enum AVPixelFormat av_format(uint32_t ours) {
+  for (size_t i = 0; i < KNOWN_FORMATS; i++) {
+    if (known_formats[i].ours == ours) {
+      return known_formats[i].av;
+    }
+  }
+  return AV_PIX_FMT_NONE;
+}
+
+static bool is_rgb(enum AVPixelFormat format) {
+  const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
+  return d != NULL && (d->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL)) != 0;
+}
+
+/* Our format for a decoder's: the same if there is one, else the nearest. NONE: cannot be converted. */
+static uint32_t nearest_format(enum AVPixelFormat format) {
+  for (size_t i = 0; i < KNOWN_FORMATS; i++) {
+    if (known_formats[i].av == format) {
+      return known_formats[i].ours;
+    }
+  }
+  const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
+  if (d == NULL || sws_isSupportedInput(format) <= 0) {
+    return CUFRAMES_PIXEL_NONE;
+  }
+  if (is_rgb(format) || (d->flags & AV_PIX_FMT_FLAG_ALPHA)) {
+    return CUFRAMES_PIXEL_RGBA;
+  }
+  return d->comp[0].depth > 8 ? CUFRAMES_PIXEL_P010 : CUFRAMES_PIXEL_NV12;
+}
+
+static uint8_t code_point(int value) {
+  return value == UNSAID || value < 0 || value > UINT8_MAX ? 0 : (uint8_t)value;
+}
+
+/* What a picture looks like to FFmpeg, from a frame or from the container. */
+struct picture {
+  enum AVPixelFormat format;
+  int width, height, matrix, range, primaries, transfer;
+};
+
+static struct picture picture_of_frame(const AVFrame *f) {
+  return (struct picture){ f->format,      f->width,           f->height,   f->colorspace,
+                           f->color_range, f->color_primaries, f->color_trc };
+}
+
+static cuframes_format target_format(const struct media *m, const struct picture *p) {
+  cuframes_format format = { .width = (uint32_t)p->width, .height = (uint32_t)p->height };
+  uint32_t wanted = m->job->options->pixel_format;
+  format.pixel_format = wanted ? wanted : nearest_format(p->format);
+  format.color.primaries = code_point(p->primaries);
+  format.color.transfer = code_point(p->transfer);
+  bool to_rgb = format.pixel_format >= CUFRAMES_PIXEL_RGB24, from_rgb = is_rgb(p->format);
+  if (to_rgb) {
+    format.color.range = AVCOL_RANGE_JPEG;
+  } else if (from_rgb) {
+    format.color.matrix = AVCOL_SPC_SMPTE170M; /* what swscale makes of RGB */
+    format.color.range = AVCOL_RANGE_MPEG;
+  } else {
+    format.color.matrix = code_point(p->matrix);
+    /* AVCOL_RANGE_* are our values; "not said" is 0 here, not code_point()'s 2. */
+    bool said = p->range == AVCOL_RANGE_MPEG || p->range == AVCOL_RANGE_JPEG;
+    format.color.range = plain_format(p->format) != p->format ? AVCOL_RANGE_JPEG : said ? (uint8_t)p->range : 0;
+  }
+  return format;
+}
+
+static bool same_format(const cuframes_format *a, const cuframes_format *b) {
+  return a->pixel_format == b->pixel_format && a->width == b->width && a->height == b->height &&
+         memcmp(&a->color, &b->color, sizeof a->color) == 0;
+}
+
+/* The publisher in this format, made or changed where needed. */
+static int use_format(struct media *m, const cuframes_format *format) {
+  int code = CLI_OK;
+  if (m->job->publisher == NULL) {
+    code = publish_job_open(m->job, format);
+  } else if (!same_format(format, &m->format)) {
+    code = publish_job_format(m->job, format);
+  }
+  if (code == CLI_OK) {
+    m->format = *format;
+  }
+  return code;
+}
+
+int media_publish_early(struct media *m) {
+  const AVCodecParameters *c = m->in->streams[m->video]->codecpar;
+  struct picture p = {
+    c->format, c->width, c->height, c->color_space, c->color_range, c->color_primaries, c->color_trc
+  };
+  if (p.width <= 0 || p.height <= 0 || p.format < 0) {
+    return CLI_OK;
+  }
+  cuframes_format format = target_format(m, &p);
+  /* After a reconnect the publisher is there, and changes with the first picture that differs. */
+  return format.pixel_format == CUFRAMES_PIXEL_NONE || m->job->publisher != NULL ? CLI_OK : use_format(m, &format);
+}
+
+/* Makes (or keeps) the converter from the picture to the format. */
+static bool ready_scaler(struct media *m, const struct picture *p, const cuframes_format *to) {
+  if (m->scaler != NULL && same_format(to, &m->scaler_for) && m->scaler_source == (int)p->format &&
+      m->scaler_matrix == p->matrix && m->scaler_range == p->range) {
+    return true;
+  }
+  sws_freeContext(m->scaler);
+  enum AVPixelFormat from = plain_format(p->format), target = av_format(to->pixel_format);
+  m->scaler = sws_getContext(p->width, p->height, from, p->width, p->height, target, SWS_BILINEAR | SWS_ACCURATE_RND,
+                             NULL, NULL, NULL);
+  if (m->scaler == NULL) {
+    return false;
+  }
+  bool from_full = is_rgb(p->format) || from != p->format || p->range == AVCOL_RANGE_JPEG;
+  /* Gives -1 where there is nothing to set, as from RGB to RGB. */
+  (void)sws_setColorspaceDetails(m->scaler, sws_getCoefficients(p->matrix), from_full,
+                                 sws_getCoefficients(to->color.matrix ? to->color.matrix : SWS_CS_DEFAULT),
+                                 to->color.range == AVCOL_RANGE_JPEG, 0, 1 << 16, 1 << 16);
+  m->scaler_for = *to;
+  m->scaler_source = p->format;
+  m->scaler_matrix = p->matrix;
+  m->scaler_range = p->range;
+  return true;
+}
+
+static bool fill_slot(struct media *m, const struct picture *p, const cuframes_format *format, cuframes_frame *slot) {
+  uint8_t *plane[CUFRAMES_PLANES] = { NULL };
+  int pitch[CUFRAMES_PLANES] = { 0 };
+  int planes = cuframes_pixel_format_planes(format->pixel_format);
+  for (int i = 0; i < planes; i++) {
+    plane[i] = cuframes_frame_plane(slot, i);
+    pitch[i] = (int)cuframes_frame_pitch(slot, i);
+  }
+  if (plain_format(p->format) != av_format(format->pixel_format)) {
+    return ready_scaler(m, p, format) && sws_scale(m->scaler, (const uint8_t *const *)m->frame->data,
+                                                   m->frame->linesize, 0, p->height, plane, pitch) == p->height;
+  }
+  for (int i = 0; i < planes; i++) {
+    uint32_t row_bytes, rows;
+    if (cuframes_format_plane_size(format, i, &row_bytes, &rows) < 0) {
+      return false;
+    }
+    av_image_copy_plane(plane[i], pitch[i], m->frame->data[i], m->frame->linesize[i], (int)row_bytes, (int)rows);
+  }
+  return true;
+}
+
+static void count_decode_error(struct media *m, int error) {
+  char text[AV_ERROR_MAX_STRING_SIZE] = "";
+  uint64_t swallowed;
+  publish_job_count(m->job, &m->job->counts.decode_errors);
+  if (publish_limiter_may(&m->job->decode_limiter, &swallowed)) {
+    av_strerror(error, text, sizeof text);
+    if (swallowed > 0) {
+      publish_job_warn(m->job, "decoding: %s (and %llu errors before)", text, (unsigned long long)swallowed);
+    } else {
+      publish_job_warn(m->job, "decoding: %s", text);
+    }
+  }
+}
+
+/* The picture's time as published and its duration; a picture without a time follows the one before. */
+static int64_t frame_times(struct media *m, int64_t *duration) {
+  AVRational base = m->decoder->pkt_timebase;
+  int64_t pts = timeline_published(&m->timeline, timeline_source_ns(m->frame->best_effort_timestamp, base));
+  int64_t length = av_compat_duration(m->frame) > 0 ? timeline_source_ns(av_compat_duration(m->frame), base) : 0;
+  *duration = length > 0 ? length : m->frame_duration;
+  if (pts == CUFRAMES_NO_TIME) {
+    pts = m->next_pts;
+  }
+  m->next_pts = pts + (*duration ? *duration : PUBLISH_SECOND / 25);
+  return pts;
+}
+
+static int publish_frame(struct media *m) {
+  struct picture picture = picture_of_frame(m->frame);
+  cuframes_format format = target_format(m, &picture);
+  if (format.pixel_format == CUFRAMES_PIXEL_NONE) {
+    const char *name = av_get_pix_fmt_name(picture.format);
+    return publish_job_fail(m->job, "%s: pictures of format %s cannot be converted", m->job->input,
+                            name ? name : "unknown");
+  }
+  int code = use_format(m, &format);
+  if (code != CLI_OK) {
+    return code;
+  }
+  int64_t duration, pts = frame_times(m, &duration);
+  cuframes_frame *slot;
+  if ((code = publish_job_acquire(m->job, &slot)) != CLI_OK) {
+    return code;
+  }
+  if (!fill_slot(m, &picture, &format, slot)) {
+    (void)cuframes_publisher_cancel(m->job->publisher, slot); /* it is open, so this cannot fail */
+    return publish_job_fail(m->job, "%s: the picture cannot be converted", m->job->input);
+  }
+  bool corrupt = (m->frame->flags & AV_FRAME_FLAG_CORRUPT) || m->frame->decode_error_flags;
+  if (corrupt) {
+    publish_job_count(m->job, &m->job->counts.corrupt);
+  }
+  if (m->job->options->realtime && !m->live && !publish_job_pace(m->job, &m->pace, pts)) {
+    (void)cuframes_publisher_cancel(m->job->publisher, slot);
+    return CLI_OK;
+  }
+  return publish_job_publish(m->job, slot, pts, duration,
+                             (av_compat_is_key(m->frame) ? CUFRAMES_FRAME_KEY : 0u) |
+                                 (corrupt ? CUFRAMES_FRAME_CORRUPT : 0u));
+}
+
+/* Publishes all that the decoder has ready. */
+static int receive_frames(struct media *m) {
+  int code = CLI_OK;
+  while (code == CLI_OK && !publish_job_stopping(m->job)) {
+    int error = avcodec_receive_frame(m->decoder, m->frame);
+    if (error == AVERROR(EAGAIN) || error == AVERROR_EOF) {
+      break;
+    }
+    if (error < 0) {
+      count_decode_error(m, error);
+      continue;
+    }
+    code = publish_frame(m);
+    av_frame_unref(m->frame);
+  }
+  return code;
+}
+
+int media_decode(struct media *m, const AVPacket *packet) {
+  int error = avcodec_send_packet(m->decoder, packet);
+  if (error == AVERROR(EAGAIN)) {
+    int code = receive_frames(m);
+    if (code != CLI_OK) {
+      return code;
+    }
+    error = avcodec_send_packet(m->decoder, packet);
+  }
+  if (error < 0 && error != AVERROR_EOF && error != AVERROR(EAGAIN)) {
+    count_decode_error(m, error);
+  }
+  return receive_frames(m);
+}
+
+void media_frame_free(struct media *m) {
+  sws_freeContext(m->scaler);
+  m->scaler = NULL;
+}

@@ -1,0 +1,138 @@
+/* publish_config.c - the JSON file of `cuframes publish --config`. */
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+#include "publish_options.h"
+
+static const struct option *find_option(const char *name) {
+  for (const struct option *option = publish_long_options(); option->name != NULL; option++) {
+    if (strcmp(option->name, name) == 0) {
+      return option;
+    }
+  }
+  return NULL;
+}
+
+/* A value as the text that it would be on the command line. NULL if it is of no such kind. */
+static const char *value_text(const json_t *value, char *buffer, size_t size) {
+  if (json_is_string(value)) {
+    return json_string_value(value);
+  }
+  if (json_is_integer(value)) {
+    snprintf(buffer, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    return buffer;
+  }
+  if (json_is_real(value)) {
+    snprintf(buffer, size, "%.9f", json_real_value(value));
+    return buffer;
+  }
+  return NULL;
+}
+
+/* Sets one key. stream is NULL for the keys beside "streams". Gives NULL, or what is wrong. */
+static const char *set_key(struct publish_request *request, struct publish_options *stream, const char *key,
+                           const json_t *value) {
+  const struct option *option = find_option(key);
+  if (option == NULL || option->val == PUBLISH_OPTION_CONFIG || option->val == 'h') {
+    return "is no option";
+  }
+  char buffer[64];
+  const char *text = NULL;
+  if (option->has_arg == no_argument) {
+    if (!json_is_boolean(value)) {
+      return "wants true or false";
+    }
+    if (json_is_false(value)) {
+      return NULL;
+    }
+  } else if ((text = value_text(value, buffer, sizeof buffer)) == NULL) {
+    return "wants a string or a number";
+  }
+  bool known;
+  if (stream == NULL) {
+    const char *wrong = publish_request_set(request, option->val, text, &known);
+    return known ? wrong : "belongs into a stream";
+  }
+  return publish_options_set(stream, option->val, text);
+}
+
+/* Options that may be repeated may have an array here. */
+static const char *set_keys(struct publish_request *request, struct publish_options *stream, const char *key,
+                            const json_t *value) {
+  if (!json_is_array(value) || strncmp(key, "allow-", 6) != 0) {
+    return set_key(request, stream, key, value);
+  }
+  size_t index;
+  const json_t *item;
+  json_array_foreach(value, index, item) {
+    const char *wrong = set_key(request, stream, key, item);
+    if (wrong != NULL) {
+      return wrong;
+    }
+  }
+  return NULL;
+}
+
+static int read_stream(const char *path, size_t number, json_t *object, struct publish_request *request) {
+  if (!json_is_object(object)) {
+    return cli_usage("%s: stream %zu is no object", path, number + 1);
+  }
+  struct publish_options options;
+  publish_options_init(&options);
+  const char *key, *wrong = NULL;
+  json_t *value;
+  json_object_foreach(object, key, value) {
+    if (strcmp(key, "input") == 0) {
+      free(options.input);
+      options.input = json_is_string(value) ? strdup(json_string_value(value)) : NULL;
+      wrong = options.input ? NULL : "wants a string";
+    } else {
+      wrong = set_keys(request, &options, key, value);
+    }
+    if (wrong != NULL) {
+      break;
+    }
+  }
+  int code = CLI_OK;
+  if (wrong != NULL) {
+    code = cli_usage("%s: stream %zu: \"%s\" %s", path, number + 1, key, wrong);
+  } else if (options.input == NULL) {
+    code = cli_usage("%s: stream %zu has no \"input\"", path, number + 1);
+  } else if (publish_request_add(request, &options) == NULL) {
+    code = CLI_FAILED;
+  }
+  publish_options_free(&options);
+  return code;
+}
+
+int publish_config_read(const char *path, struct publish_request *request) {
+  json_error_t error;
+  json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+  if (root == NULL) {
+    if (error.line > 0) {
+      cli_error("%s:%d:%d: %s", path, error.line, error.column, error.text);
+    } else {
+      cli_error("%s", error.text); /* it could not be opened; the text names it */
+    }
+    return CLI_FAILED;
+  }
+  int code = CLI_OK;
+  json_t *streams = json_object_get(root, "streams"), *value;
+  if (!json_is_array(streams)) {
+    code = cli_usage("%s: wants {\"streams\": [...]}", path);
+  }
+  const char *key;
+  json_object_foreach(root, key, value) {
+    if (code == CLI_OK && value != streams) {
+      const char *wrong = set_key(request, NULL, key, value);
+      code = wrong ? cli_usage("%s: \"%s\" %s", path, key, wrong) : CLI_OK;
+    }
+  }
+  for (size_t i = 0; code == CLI_OK && i < json_array_size(streams); i++) {
+    code = read_stream(path, i, json_array_get(streams, i), request);
+  }
+  json_decref(root);
+  return code;
+}

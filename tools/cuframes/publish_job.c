@@ -1,0 +1,351 @@
+/* publish_job.c - see publish_job.h. */
+#include "publish_job.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+#include "cli.h"
+#include "cli_avlog.h"
+#include "json.h"
+#include "source_media.h"
+#include "source_test.h"
+
+#define LATE_NS (PUBLISH_SECOND / 2)
+#define JUMP_NS (20 * PUBLISH_SECOND) /* a wait longer than this is a jump of the source's times */
+#define LIMITER_NS (5 * PUBLISH_SECOND)
+
+/* "rtsp://user:password@host/" is shown as "rtsp://user:***@host/". */
+static void copy_without_password(char *to, size_t size, const char *input) {
+  const char *authority = strstr(input, "://");
+  authority = authority ? authority + 3 : input;
+  size_t length = authority == input ? 0 : strcspn(authority, "/?#");
+  const char *at = memrchr(authority, '@', length);
+  const char *colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
+  if (colon != NULL) {
+    snprintf(to, size, "%.*s:***%s", (int)(colon - input), input, at);
+  } else {
+    snprintf(to, size, "%s", input);
+  }
+}
+
+bool publish_job_init(struct publish_job *job, const struct publish_options *options, struct publish_run *run) {
+  *job = (struct publish_job){ .options = options, .run = run, .stats.struct_size = sizeof job->stats };
+  copy_without_password(job->input, sizeof job->input, options->input);
+  return pthread_mutex_init(&job->lock, NULL) == 0;
+}
+
+void publish_job_free(struct publish_job *job) {
+  pthread_mutex_destroy(&job->lock);
+}
+
+/* --- stopping and waiting --- */
+
+bool publish_job_stopping(struct publish_job *job) {
+  struct publish_run *run = job->run;
+  pthread_mutex_lock(&run->lock);
+  bool stopping = run->stopping || (run->deadline != 0 && cuframes_now() >= run->deadline);
+  pthread_mutex_unlock(&run->lock);
+  return stopping;
+}
+
+bool publish_job_wait(struct publish_job *job, int64_t when) {
+  struct publish_run *run = job->run;
+  pthread_mutex_lock(&run->lock);
+  int64_t until = run->deadline != 0 && run->deadline < when ? run->deadline : when;
+  struct timespec at = { .tv_sec = until / PUBLISH_SECOND, .tv_nsec = until % PUBLISH_SECOND };
+  int waited = 0;
+  while (!run->stopping && waited == 0 && cuframes_now() < until) {
+    waited = pthread_cond_timedwait(&run->changed, &run->lock, &at);
+  }
+  bool go_on = !run->stopping && (run->deadline == 0 || cuframes_now() < run->deadline);
+  pthread_mutex_unlock(&run->lock);
+  return go_on;
+}
+
+void publish_run_stop(struct publish_run *run) {
+  pthread_mutex_lock(&run->lock);
+  run->stopping = true;
+  pthread_cond_broadcast(&run->changed);
+  pthread_mutex_unlock(&run->lock);
+}
+
+void publish_job_library(struct publish_job *job, bool enter) {
+  pthread_mutex_lock(&job->lock);
+  job->in_library = enter;
+  bool abandoned = job->abandoned;
+  pthread_mutex_unlock(&job->lock);
+  if (abandoned) {
+    pthread_exit(NULL); /* the process is about to end; nothing of the job may be touched any more */
+  }
+}
+
+bool publish_job_pace(struct publish_job *job, struct publish_pace *pace, int64_t pts) {
+  int64_t now = cuframes_now();
+  if (!pace->running || pace->base + pts - now > JUMP_NS) {
+    pace->base = now - pts;
+    pace->running = true;
+  } else if (now - (pace->base + pts) > LATE_NS) {
+    uint64_t swallowed;
+    publish_job_count(job, &job->counts.late);
+    if (publish_limiter_may(&job->late_limiter, &swallowed)) {
+      publish_job_warn(job, "cannot keep the pace: %.1f s late", (double)(now - (pace->base + pts)) / 1e9);
+    }
+    pace->base = now - pts;
+  }
+  return publish_job_wait(job, pace->base + pts);
+}
+
+/* --- the publisher --- */
+
+static int library_failed(struct publish_job *job, int error, const char *what) {
+  char text[CUFRAMES_NAME_MAX + 64];
+  snprintf(text, sizeof text, "%s: %s", job->options->name, what);
+  publish_job_event(job, "error", json_pack("{s:s}", "message", cuframes_last_error()));
+  return cli_failed(error, text);
+}
+
+/* Whether frames are kept in what `options` grants, in words, for the first line of the stream. */
+static void announce(struct publish_job *job, const cuframes_format *format) {
+  const char *reason, *device = cuframes_publisher_device(job->publisher, &reason);
+  char text[64];
+  format_text(text, sizeof text, format);
+  publish_job_note(job, "publishing %s, %s on device %s (%s)", job->input, text, device, reason);
+  publish_job_event(job, "start",
+                    json_pack("{s:o,s:i,s:i,s:s,s:s,s:s}", "input", cli_json_text(job->input), "width",
+                              (int)format->width, "height", (int)format->height, "format",
+                              cuframes_pixel_format_name(format->pixel_format), "device", device, "device_reason",
+                              reason));
+}
+
+int publish_job_open(struct publish_job *job, const cuframes_format *format) {
+  const struct publish_options *o = job->options;
+  cuframes_publisher_options options = {
+    .struct_size = sizeof options,
+    .policy = o->policy ? CUFRAMES_POLICY_DROP : CUFRAMES_POLICY_WAIT,
+    .format = *format,
+    .directory = job->run->request->directory,
+    .device = o->device,
+    .description = job->input,
+    .slots = o->slots,
+    .max_slots = o->max_slots,
+    .ordered_timeout_ns = o->ordered_timeout_ns,
+    .socket_mode = o->socket_mode,
+    .socket_gid = o->gid,
+    .allow_uids = o->allow_uids,
+    .allow_uid_count = o->allow_uid_count,
+    .allow_gids = o->allow_gids,
+    .allow_gid_count = o->allow_gid_count,
+    .log = job->run->request->quiet ? NULL : cli_log,
+    .log_user = o->name,
+  };
+  cuframes_publisher *publisher;
+  int error = cuframes_publisher_create(o->name, &options, &publisher);
+  if (error < 0) {
+    return library_failed(job, error, "cannot publish");
+  }
+  if (!o->no_packets && !source_test_is(o->input)) {
+    cuframes_packet_ring_options ring = { .struct_size = sizeof ring,
+                                          .slots = o->packet_slots,
+                                          .data_bytes = o->packet_bytes,
+                                          .max_packet = o->packet_bytes / 4 };
+    error = cuframes_publisher_enable_packets(publisher, &ring);
+    if (error < 0) {
+      int code = library_failed(job, error, "no packet ring");
+      cuframes_publisher_destroy(publisher);
+      return code;
+    }
+  }
+  pthread_mutex_lock(&job->lock);
+  job->publisher = publisher;
+  pthread_mutex_unlock(&job->lock);
+  announce(job, format);
+  return CLI_OK;
+}
+
+int publish_job_format(struct publish_job *job, const cuframes_format *format) {
+  int error = cuframes_publisher_set_format(job->publisher, format);
+  if (error < 0) {
+    return library_failed(job, error, "cannot change the format");
+  }
+  char text[64];
+  format_text(text, sizeof text, format);
+  publish_job_note(job, "the picture is %s now", text);
+  publish_job_event(job, "format",
+                    json_pack("{s:i,s:i,s:s}", "width", (int)format->width, "height", (int)format->height, "format",
+                              cuframes_pixel_format_name(format->pixel_format)));
+  return CLI_OK;
+}
+
+int publish_job_acquire(struct publish_job *job, cuframes_frame **frame) {
+  int error = cuframes_publisher_acquire(job->publisher, frame);
+  return error < 0 ? library_failed(job, error, "no slot for the picture") : CLI_OK;
+}
+
+int publish_job_publish(struct publish_job *job, cuframes_frame *frame, int64_t pts, int64_t duration, uint32_t flags) {
+  cuframes_publish_info info = { .struct_size = sizeof info, .flags = flags, .pts = pts, .duration = duration };
+  int error = cuframes_publisher_publish(job->publisher, frame, &info);
+  if (error < 0 && error != CUFRAMES_ERR_DROPPED) {
+    return library_failed(job, error, "cannot publish the picture");
+  }
+  pthread_mutex_lock(&job->lock);
+  job->last_frame = cuframes_now();
+  if (job->first_frame == 0) {
+    job->first_frame = job->last_frame;
+  }
+  pthread_mutex_unlock(&job->lock);
+  return CLI_OK;
+}
+
+/* --- counts --- */
+
+void publish_job_count(struct publish_job *job, uint64_t *counter) {
+  pthread_mutex_lock(&job->lock);
+  ++*counter;
+  pthread_mutex_unlock(&job->lock);
+}
+
+/* With job->lock held. */
+static void refresh_stats(struct publish_job *job) {
+  if (job->publisher != NULL) {
+    (void)cuframes_publisher_get_stats(job->publisher, &job->stats); /* fails for a wrong size only */
+  }
+}
+
+void publish_job_stats(struct publish_job *job, cuframes_publisher_stats *stats, struct publish_counts *counts) {
+  pthread_mutex_lock(&job->lock);
+  refresh_stats(job);
+  *stats = job->stats;
+  *counts = job->counts;
+  pthread_mutex_unlock(&job->lock);
+}
+
+/* --- messages --- */
+
+static void say(struct publish_job *job, void (*print)(const char *format, ...), const char *format, va_list list) {
+  char text[1024];
+  vsnprintf(text, sizeof text, format, list);
+  print("%s: %s", job->options->name, text);
+}
+
+void publish_job_note(struct publish_job *job, const char *format, ...) {
+  if (job->run->request->quiet) {
+    return;
+  }
+  va_list list;
+  va_start(list, format);
+  say(job, cli_note, format, list);
+  va_end(list);
+}
+
+void publish_job_warn(struct publish_job *job, const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  say(job, cli_note, format, list);
+  va_end(list);
+}
+
+int publish_job_fail(struct publish_job *job, const char *format, ...) {
+  char text[1024];
+  va_list list;
+  va_start(list, format);
+  vsnprintf(text, sizeof text, format, list);
+  va_end(list);
+  cli_error("%s: %s", job->options->name, text);
+  publish_job_event(job, "error", json_pack("{s:o}", "message", cli_json_text(text)));
+  return CLI_FAILED;
+}
+
+bool publish_limiter_may(struct publish_limiter *limiter, uint64_t *swallowed) {
+  int64_t now = cuframes_now();
+  if (now < limiter->next) {
+    limiter->swallowed++;
+    return false;
+  }
+  *swallowed = limiter->swallowed;
+  limiter->swallowed = 0;
+  limiter->next = now + LIMITER_NS;
+  return true;
+}
+
+void publish_job_event(struct publish_job *job, const char *event, json_t *more) {
+  static pthread_mutex_t stdout_lock = PTHREAD_MUTEX_INITIALIZER;
+  if (job->run->request->json) {
+    json_t *line = json_pack("{s:s,s:o}", "event", event, "stream", cli_json_text(job->options->name));
+    if (line != NULL && more != NULL) {
+      json_object_update(line, more);
+    }
+    pthread_mutex_lock(&stdout_lock);
+    if (line != NULL && cli_json_print(line, true) != CLI_OK) {
+      publish_run_stop(job->run); /* nobody reads any more */
+    }
+    pthread_mutex_unlock(&stdout_lock);
+  }
+  json_decref(more);
+}
+
+void publish_job_summary(struct publish_job *job) {
+  cuframes_publisher_stats s;
+  struct publish_counts c;
+  publish_job_stats(job, &s, &c);
+  double seconds = (double)(job->last_frame - job->first_frame) / 1e9;
+  double fps = s.frames > 1 && seconds > 0 ? (double)(s.frames - 1) / seconds : 0;
+  char bytes[32];
+  bytes_text(bytes, sizeof bytes, s.packet_bytes);
+  if (s.frames > 0 || job->exit_code == CLI_OK) {
+    publish_job_note(job,
+                     "%llu frames in %.1f s (%.1f fps), %llu dropped, %llu packets (%s), %llu decode errors, "
+                     "%llu damaged pictures, %llu evictions, %llu reconnects",
+                     (unsigned long long)s.frames, seconds, fps, (unsigned long long)s.dropped,
+                     (unsigned long long)s.packets, bytes, (unsigned long long)c.decode_errors,
+                     (unsigned long long)c.corrupt, (unsigned long long)s.evictions, (unsigned long long)c.reconnects);
+  }
+  json_t *more = json_pack("{s:o,s:I,s:o,s:o,s:I,s:I,s:I,s:I}", "input", cli_json_text(job->input), "frames",
+                           (json_int_t)s.frames, "seconds", cli_json_rounded(seconds, 3), "fps",
+                           cli_json_rounded(fps, 3), "dropped", (json_int_t)s.dropped, "packets", (json_int_t)s.packets,
+                           "packet_bytes", (json_int_t)s.packet_bytes, "evictions", (json_int_t)s.evictions);
+  json_t *counts = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i}", "decode_errors", (json_int_t)c.decode_errors,
+                             "read_errors", (json_int_t)c.read_errors, "corrupt", (json_int_t)c.corrupt, "oversized",
+                             (json_int_t)c.oversized, "reconnects", (json_int_t)c.reconnects, "loops",
+                             (json_int_t)c.loops, "late", (json_int_t)c.late, "exit_code", job->exit_code);
+  json_object_update(more, counts);
+  json_decref(counts);
+  publish_job_event(job, "end", more);
+}
+
+/* --- the worker --- */
+
+/* A bad name is said before an input is opened, which may take seconds. Asking for the stream checks it. */
+static int check_name(struct publish_job *job) {
+  cuframes_stream_info *info = NULL;
+  int error = cuframes_query(job->run->request->directory, job->options->name, 0, &info);
+  if (error == CUFRAMES_ERR_NAME) {
+    return library_failed(job, error, "cannot publish");
+  }
+  cuframes_stream_info_free(info);
+  return CLI_OK;
+}
+
+void *publish_job_thread(void *argument) {
+  struct publish_job *job = argument;
+  cli_avlog_thread(job->options->name);
+  int code = check_name(job);
+  if (code == CLI_OK) {
+    code = source_test_is(job->options->input) ? source_test_run(job) : source_media_run(job);
+  }
+  pthread_mutex_lock(&job->lock);
+  refresh_stats(job);
+  cuframes_publisher_destroy(job->publisher);
+  job->publisher = NULL;
+  job->exit_code = code;
+  pthread_mutex_unlock(&job->lock);
+  publish_job_summary(job);
+  pthread_mutex_lock(&job->lock);
+  job->ended = true;
+  pthread_mutex_unlock(&job->lock);
+  (void)eventfd_write(job->run->ended_fd, 1); /* only fails if it is full, and then it is readable already */
+  return NULL;
+}

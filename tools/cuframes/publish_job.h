@@ -1,0 +1,115 @@
+/* publish_job.h - one stream being published: its publisher, its counts, its pace, what it says.
+ *
+ * Threads  A job has one worker, which runs its source and makes all frame and packet calls. The main thread reads
+ *          the counts and, when a worker hangs in a library call at the end, takes its publisher away; both under
+ *          job->lock. */
+#ifndef CUFRAMES_CLI_PUBLISH_JOB_H
+#define CUFRAMES_CLI_PUBLISH_JOB_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cuframes/cuframes.h>
+
+#include "publish_options.h"
+
+#define PUBLISH_SECOND INT64_C(1000000000)
+
+/* What all jobs share. */
+struct publish_run {
+  const struct publish_request *request;
+  pthread_mutex_t lock;
+  pthread_cond_t changed; /* on CLOCK_MONOTONIC; `stopping` became true */
+  bool stopping;
+  int64_t deadline; /* of --duration; 0: none */
+  int ended_fd;     /* eventfd, counts ended jobs */
+};
+
+/* What the library does not count itself. */
+struct publish_counts {
+  uint64_t decode_errors, read_errors;
+  uint64_t corrupt;   /* pictures the decoder called damaged */
+  uint64_t oversized; /* packets larger than the ring takes */
+  uint64_t reconnects, loops;
+  uint64_t late; /* how often the pace was lost by more than half a second */
+};
+
+/* Says at most one line per period, and how many it swallowed. */
+struct publish_limiter {
+  int64_t next;
+  uint64_t swallowed;
+};
+
+struct publish_job {
+  const struct publish_options *options;
+  struct publish_run *run;
+  pthread_t thread;
+  char input[512]; /* as shown: without a password */
+
+  pthread_mutex_t lock;           /* guards what follows */
+  cuframes_publisher *publisher;  /* NULL before the first format is known, and after the end */
+  cuframes_publisher_stats stats; /* the last ones, once the publisher is gone */
+  struct publish_counts counts;
+  int64_t first_frame, last_frame; /* when published; 0: none yet */
+  bool in_library;                 /* the worker is in a call of FFmpeg that might never end */
+  bool abandoned;                  /* the main thread took the publisher away; the worker must only end */
+  bool ended;
+  int exit_code;
+
+  struct publish_limiter decode_limiter, late_limiter; /* the worker's */
+  uint64_t status_frames;                              /* the main thread's, for the rate it shows */
+};
+
+/* Zeros counts and makes the locks. False: out of resources. */
+bool publish_job_init(struct publish_job *job, const struct publish_options *options, struct publish_run *run);
+void publish_job_free(struct publish_job *job);
+/* The thread's function: runs the source, then ends the stream and says how it went. */
+void *publish_job_thread(void *job);
+
+bool publish_job_stopping(struct publish_job *job);
+/* Waits until `when` (CLOCK_MONOTONIC ns). False, at once, when the job is to stop. */
+bool publish_job_wait(struct publish_job *job, int64_t when);
+void publish_run_stop(struct publish_run *run);
+
+/* Around calls that may block for ever. enter(false) ends the thread if the job was abandoned meanwhile. */
+void publish_job_library(struct publish_job *job, bool enter);
+
+/* Creates the publisher. Gives an exit code, after a message. */
+int publish_job_open(struct publish_job *job, const cuframes_format *format);
+/* A new format from the next frame on. Gives an exit code, after a message. */
+int publish_job_format(struct publish_job *job, const cuframes_format *format);
+/* Opens a slot. Gives an exit code, after a message. */
+int publish_job_acquire(struct publish_job *job, cuframes_frame **frame);
+/* Publishes it; a drop by policy is no failure. Gives an exit code, after a message. */
+int publish_job_publish(struct publish_job *job, cuframes_frame *frame, int64_t pts, int64_t duration, uint32_t flags);
+
+/* The stats as they are now or were at the end, and the counts. */
+void publish_job_stats(struct publish_job *job, cuframes_publisher_stats *stats, struct publish_counts *counts);
+/* Adds to one of job->counts. */
+void publish_job_count(struct publish_job *job, uint64_t *counter);
+
+/* Holds a source to its own clock: waits until the moment of `pts` has come. After a delay or a jump of the times
+ * it starts anew instead of hurrying or waiting for ages. False when the job is to stop. */
+struct publish_pace {
+  int64_t base;
+  bool running;
+};
+bool publish_job_pace(struct publish_job *job, struct publish_pace *pace, int64_t pts);
+
+/* Messages with the stream's name in front: notes are silenced by --quiet, warnings are not; fail() is the reason
+ * of the end, and gives CLI_FAILED. */
+void publish_job_note(struct publish_job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void publish_job_warn(struct publish_job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int publish_job_fail(struct publish_job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* True if it is time to say something again; *swallowed: how often it was not since the last time. */
+bool publish_limiter_may(struct publish_limiter *limiter, uint64_t *swallowed);
+
+/* With --json: one line on stdout, {"event": EVENT, "stream": NAME, and what `more` holds}. Takes `more` (or NULL). */
+void publish_job_event(struct publish_job *job, const char *event, json_t *more);
+
+/* The summary, as a note and as an event. */
+void publish_job_summary(struct publish_job *job);
+
+#endif

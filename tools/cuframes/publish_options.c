@@ -1,0 +1,367 @@
+/* publish_options.c - the options of `cuframes publish`: their names, their values, the command line. */
+#include "publish_options.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+#include "source_test.h"
+
+enum option_number {
+  OPTION_NAME = 256,
+  OPTION_DEVICE,
+  OPTION_FORMAT,
+  OPTION_LOOP,
+  OPTION_REALTIME,
+  OPTION_SLOTS,
+  OPTION_MAX_SLOTS,
+  OPTION_POLICY,
+  OPTION_ORDERED_TIMEOUT,
+  OPTION_GROUP,
+  OPTION_MODE,
+  OPTION_ALLOW_UID,
+  OPTION_ALLOW_GID,
+  OPTION_NO_PACKETS,
+  OPTION_PACKET_SLOTS,
+  OPTION_PACKET_BYTES,
+  OPTION_RTSP_TRANSPORT,
+  OPTION_TIMEOUT,
+  OPTION_RECONNECT,
+  OPTION_NO_RECONNECT,
+  OPTION_DIR,
+  OPTION_DURATION,
+  OPTION_JSON,
+  OPTION_QUIET
+};
+
+/* 64 packets, the library's default, are about one second of video with sound; keyframes are often several seconds
+ * apart, and who joins late wants the last one. */
+#define PACKET_SLOTS_DEFAULT 2048
+#define PACKET_BYTES_DEFAULT (UINT64_C(16) << 20)
+#define TIMEOUT_DEFAULT_NS (10 * INT64_C(1000000000))
+
+static const char help_text[] =
+    "Usage: cuframes publish INPUT --name NAME [OPTIONS] [INPUT --name NAME [OPTIONS]]...\n"
+    "       cuframes publish --config FILE\n\n"
+    "Decodes each INPUT once and publishes its pictures, and beside them its encoded packets, under NAME.\n\n"
+    "INPUT  anything FFmpeg's libavformat opens: a file, rtsp://..., srt://..., udp://..., http://...\n"
+    "       or test:WIDTHxHEIGHT@FPS[,PIXFMT]: a moving picture with its number stamped into the pixels; FPS is\n"
+    "       a number, a fraction such as 30000/1001, or max (as fast as possible). test:1280x720@30,nv12\n"
+    "NAME   letters, digits, '.', '_' and '-', at most 63, the first a letter or digit\n\n"
+    "Options of a stream stand behind its INPUT; those before the first INPUT are defaults for all that follow:\n"
+    "  --name NAME             the stream's name\n"
+    "  --device DEVICE         where the pictures lie: auto (default), host, ...\n"
+    "  --format PIXFMT         nv12, p010, yuv420p, yuv422p, yuv444p, gray8, rgb24, rgba or bgra; default: the\n"
+    "                          decoder's own if it is one of these, else the nearest (converted into the slot)\n"
+    "  --loop                  start again at the end; times go on\n"
+    "  --realtime              at the pace of the picture's times, not as fast as possible (live inputs and test:\n"
+    "                          pace themselves)\n"
+    "  --slots N               frames allocated at first (default 7)\n"
+    "  --max-slots N           up to which the pool grows for subscribers (default 128)\n"
+    "  --policy wait|drop      when an ordered subscriber is full: wait for it and then evict it (default), or\n"
+    "                          drop the new picture for everybody\n"
+    "  --ordered-timeout S     how long to wait for it (default 1)\n"
+    "  --group GROUP           give the socket to this group (name or number)\n"
+    "  --mode MODE             permissions of the socket, octal (default 0660)\n"
+    "  --allow-uid USER        let only these users in; name or number, may be repeated\n"
+    "  --allow-gid GROUP       let only these groups in; likewise\n"
+    "  --no-packets            publish pictures only\n"
+    "  --packet-slots N        packets kept (default 2048: some tens of seconds of video and sound, so that who\n"
+    "                          joins late still finds a keyframe)\n"
+    "  --packet-bytes SIZE     bytes of packets kept, e.g. 16M (default); the largest packet is a quarter of it\n"
+    "  --rtsp-transport T      tcp (default) or udp\n"
+    "  --timeout S             a network input that sends nothing for so long counts as dead (default 10)\n"
+    "  --reconnect             reopen this input whenever it fails or ends, as is done for live inputs (network\n"
+    "                          addresses): after 0.5 s, then twice as long each time, up to 10 s\n"
+    "  --no-reconnect          end when a live input fails or ends\n\n"
+    "Options of the whole run, anywhere:\n"
+    "  --duration S            end after S seconds (fractions allowed)\n"
+    "  --dir DIR               runtime directory\n"
+    "  --json                  events and a summary per stream as JSON lines on stdout\n"
+    "  --quiet                 only warnings and errors\n"
+    "  --config FILE           streams from a JSON file: {\"streams\": [{\"input\": ..., \"name\": ..., and the\n"
+    "                          options above by their names}], \"dir\": ..., \"duration\": ...}\n"
+    "  --help                  this text\n\n"
+    "Ends with the input, after --duration, or at Ctrl-C. Exit codes: 0 ok, 1 an input failed, 2 usage, 4 a live\n"
+    "input gave no picture within --duration.\n";
+
+void publish_print_help(void) {
+  fputs(help_text, stdout);
+}
+
+const struct option *publish_long_options(void) {
+  static const struct option options[] = {
+    { "name", required_argument, NULL, OPTION_NAME },
+    { "device", required_argument, NULL, OPTION_DEVICE },
+    { "format", required_argument, NULL, OPTION_FORMAT },
+    { "loop", no_argument, NULL, OPTION_LOOP },
+    { "realtime", no_argument, NULL, OPTION_REALTIME },
+    { "slots", required_argument, NULL, OPTION_SLOTS },
+    { "max-slots", required_argument, NULL, OPTION_MAX_SLOTS },
+    { "policy", required_argument, NULL, OPTION_POLICY },
+    { "ordered-timeout", required_argument, NULL, OPTION_ORDERED_TIMEOUT },
+    { "group", required_argument, NULL, OPTION_GROUP },
+    { "mode", required_argument, NULL, OPTION_MODE },
+    { "allow-uid", required_argument, NULL, OPTION_ALLOW_UID },
+    { "allow-gid", required_argument, NULL, OPTION_ALLOW_GID },
+    { "no-packets", no_argument, NULL, OPTION_NO_PACKETS },
+    { "packet-slots", required_argument, NULL, OPTION_PACKET_SLOTS },
+    { "packet-bytes", required_argument, NULL, OPTION_PACKET_BYTES },
+    { "rtsp-transport", required_argument, NULL, OPTION_RTSP_TRANSPORT },
+    { "timeout", required_argument, NULL, OPTION_TIMEOUT },
+    { "reconnect", no_argument, NULL, OPTION_RECONNECT },
+    { "no-reconnect", no_argument, NULL, OPTION_NO_RECONNECT },
+    { "dir", required_argument, NULL, OPTION_DIR },
+    { "duration", required_argument, NULL, OPTION_DURATION },
+    { "json", no_argument, NULL, OPTION_JSON },
+    { "quiet", no_argument, NULL, OPTION_QUIET },
+    { "config", required_argument, NULL, PUBLISH_OPTION_CONFIG },
+    { "help", no_argument, NULL, 'h' },
+    { NULL, 0, NULL, 0 },
+  };
+  return options;
+}
+
+void publish_options_init(struct publish_options *options) {
+  *options = (struct publish_options){ .packet_slots = PACKET_SLOTS_DEFAULT,
+                                       .packet_bytes = PACKET_BYTES_DEFAULT,
+                                       .timeout_ns = TIMEOUT_DEFAULT_NS };
+}
+
+void publish_options_free(struct publish_options *options) {
+  free(options->input);
+  free(options->name);
+  free(options->device);
+  options->input = options->name = options->device = NULL;
+}
+
+static const char *set_text(char **to, const char *value) {
+  char *copy = strdup(value);
+  if (copy == NULL) {
+    return "out of memory";
+  }
+  free(*to);
+  *to = copy;
+  return NULL;
+}
+
+static bool parse_user(const char *text, uint32_t *id) {
+  const struct passwd *user = getpwnam(text);
+  if (user != NULL) {
+    *id = user->pw_uid;
+  }
+  return user != NULL || cli_parse_unsigned(text, 0, UINT32_MAX - 1, id);
+}
+
+static bool parse_group(const char *text, uint32_t *id) {
+  const struct group *group = getgrnam(text);
+  if (group != NULL) {
+    *id = group->gr_gid;
+  }
+  return group != NULL || cli_parse_unsigned(text, 0, UINT32_MAX - 1, id);
+}
+
+static const char *add_id(uint32_t *list, uint32_t *count, bool known, uint32_t id) {
+  if (!known) {
+    return "names no user or group here";
+  }
+  if (*count == PUBLISH_ALLOW_MAX) {
+    return "given more than 64 times";
+  }
+  list[(*count)++] = id;
+  return NULL;
+}
+
+static const char *set_mode(uint32_t *mode, const char *value) {
+  char *end;
+  unsigned long number = strtoul(value, &end, 8);
+  if (strspn(value, "01234567") != strlen(value) || *end != '\0' || number == 0 || number > 0777) {
+    return "wants permission bits in octal, such as 0660";
+  }
+  *mode = (uint32_t)number;
+  return NULL;
+}
+
+/* A number of bytes, with K, M or G for powers of 1024. */
+static const char *set_bytes(uint64_t *bytes, const char *value) {
+  static const char sentence[] = "wants a size from 64K to 4G, such as 16M";
+  size_t digits = strspn(value, "0123456789");
+  if (digits == 0 || digits > 12) {
+    return sentence;
+  }
+  uint64_t number = strtoull(value, NULL, 10);
+  const char *unit = value + digits;
+  if (*unit != '\0') {
+    static const char units[] = "KMG";
+    const char *at = strchr(units, *unit);
+    if (at == NULL || unit[1] != '\0') {
+      return sentence;
+    }
+    number = number > 1u << 22 ? UINT64_MAX : number << 10 * (at - units + 1);
+  }
+  if (number < 64 << 10 || number > UINT64_C(4) << 30) {
+    return sentence;
+  }
+  *bytes = number;
+  return NULL;
+}
+
+static const char *set_choice(uint32_t *to, const char *value, const char *first, const char *second,
+                              const char *sentence) {
+  if (strcmp(value, first) != 0 && strcmp(value, second) != 0) {
+    return sentence;
+  }
+  *to = strcmp(value, second) == 0;
+  return NULL;
+}
+
+const char *publish_options_set(struct publish_options *o, int number, const char *value) {
+  static const char seconds[] = "wants seconds, more than 0, such as 2.5";
+  uint32_t id = 0;
+  switch (number) {
+    case OPTION_NAME: return set_text(&o->name, value);
+    case OPTION_DEVICE: return set_text(&o->device, value);
+    case OPTION_FORMAT:
+      o->pixel_format = cuframes_pixel_format_from_name(value);
+      return o->pixel_format ? NULL : "is none of nv12 p010 yuv420p yuv422p yuv444p gray8 rgb24 rgba bgra";
+    case OPTION_LOOP: o->loop = true; return NULL;
+    case OPTION_REALTIME: o->realtime = true; return NULL;
+    case OPTION_SLOTS: return cli_parse_unsigned(value, 3, 1024, &o->slots) ? NULL : "wants a number from 3 to 1024";
+    case OPTION_MAX_SLOTS:
+      return cli_parse_unsigned(value, 3, 1024, &o->max_slots) ? NULL : "wants a number from 3 to 1024";
+    case OPTION_POLICY: return set_choice(&o->policy, value, "wait", "drop", "is neither wait nor drop");
+    case OPTION_ORDERED_TIMEOUT: return cli_parse_seconds(value, &o->ordered_timeout_ns) ? NULL : seconds;
+    case OPTION_GROUP:
+      if (!parse_group(value, &id)) {
+        return "names no group here";
+      }
+      o->gid = id;
+      return id ? NULL : "may not be group 0: leave the option out to keep the publisher's own group";
+    case OPTION_MODE: return set_mode(&o->socket_mode, value);
+    case OPTION_ALLOW_UID: return add_id(o->allow_uids, &o->allow_uid_count, parse_user(value, &id), id);
+    case OPTION_ALLOW_GID: return add_id(o->allow_gids, &o->allow_gid_count, parse_group(value, &id), id);
+    case OPTION_NO_PACKETS: o->no_packets = true; return NULL;
+    case OPTION_PACKET_SLOTS:
+      return cli_parse_unsigned(value, 2, 1 << 20, &o->packet_slots) ? NULL : "wants a number from 2 to 1048576";
+    case OPTION_PACKET_BYTES: return set_bytes(&o->packet_bytes, value);
+    case OPTION_RTSP_TRANSPORT: {
+      uint32_t udp = 0;
+      const char *wrong = set_choice(&udp, value, "tcp", "udp", "is neither tcp nor udp");
+      o->udp = udp != 0;
+      return wrong;
+    }
+    case OPTION_TIMEOUT: return cli_parse_seconds(value, &o->timeout_ns) ? NULL : seconds;
+    case OPTION_RECONNECT: o->reconnect = true; return NULL;
+    case OPTION_NO_RECONNECT: o->no_reconnect = true; return NULL;
+    default: return "is no option of a stream";
+  }
+}
+
+const char *publish_request_set(struct publish_request *request, int number, const char *value, bool *known) {
+  *known = true;
+  switch (number) {
+    case OPTION_DIR: return *value ? set_text(&request->directory, value) : "wants a directory";
+    case OPTION_DURATION:
+      return cli_parse_seconds(value, &request->duration_ns) ? NULL : "wants seconds, more than 0, such as 2.5";
+    case OPTION_JSON: request->json = true; return NULL;
+    case OPTION_QUIET: request->quiet = true; return NULL;
+    default: *known = false; return NULL;
+  }
+}
+
+struct publish_options *publish_request_add(struct publish_request *request, const struct publish_options *from) {
+  struct publish_options *streams = realloc(request->streams, (request->stream_count + 1) * sizeof *streams);
+  if (streams == NULL) {
+    return NULL;
+  }
+  request->streams = streams;
+  struct publish_options *added = &streams[request->stream_count];
+  *added = *from;
+  added->input = added->name = added->device = NULL;
+  if ((from->input && set_text(&added->input, from->input)) || (from->name && set_text(&added->name, from->name)) ||
+      (from->device && set_text(&added->device, from->device))) {
+    publish_options_free(added);
+    return NULL;
+  }
+  request->stream_count++;
+  return added;
+}
+
+void publish_request_free(struct publish_request *request) {
+  for (size_t i = 0; i < request->stream_count; i++) {
+    publish_options_free(&request->streams[i]);
+  }
+  free(request->streams);
+  free(request->directory);
+}
+
+/* What can be said of the streams before anything is opened. */
+static int check_streams(const struct publish_request *request) {
+  if (request->stream_count == 0) {
+    return cli_usage("no INPUT");
+  }
+  for (size_t i = 0; i < request->stream_count; i++) {
+    const struct publish_options *o = &request->streams[i];
+    const char *wrong = source_test_is(o->input) ? source_test_check(o->input) : NULL;
+    if (wrong != NULL) {
+      return cli_usage("%s: %s", o->input, wrong);
+    }
+    if (o->name == NULL) {
+      return cli_usage("no --name for %s", o->input);
+    }
+    for (size_t k = 0; k < i; k++) {
+      if (strcmp(o->name, request->streams[k].name) == 0) {
+        return cli_usage("two streams are called \"%s\"", o->name);
+      }
+    }
+    if (o->reconnect && o->no_reconnect) {
+      return cli_usage("%s: --reconnect and --no-reconnect exclude each other", o->name);
+    }
+  }
+  return CLI_OK;
+}
+
+static int set_option(struct publish_request *request, struct publish_options *stream, int number, const char *name) {
+  if (number == PUBLISH_OPTION_CONFIG) {
+    return publish_config_read(optarg, request);
+  }
+  bool known;
+  const char *wrong = publish_request_set(request, number, optarg, &known);
+  if (!known) {
+    wrong = publish_options_set(stream, number, optarg);
+  }
+  return wrong ? cli_usage("--%s%s%s %s", name, optarg ? " " : "", optarg ? optarg : "", wrong) : CLI_OK;
+}
+
+int publish_parse(int argc, char **argv, struct publish_request *request) {
+  struct publish_options defaults;
+  publish_options_init(&defaults);
+  ssize_t current = -1; /* the stream whose INPUT came last */
+  int code = CLI_OK, option, at = 0;
+  opterr = 0;
+  /* '-': an INPUT comes as option 1, in its place among the others. */
+  while (code == CLI_OK && (option = getopt_long(argc, argv, "-:h", publish_long_options(), &at)) != -1) {
+    struct publish_options *stream = current < 0 ? &defaults : &request->streams[current];
+    if (option == 1) {
+      free(defaults.input);
+      defaults.input = strdup(optarg);
+      current = (ssize_t)request->stream_count;
+      code = defaults.input && publish_request_add(request, &defaults) ? CLI_OK : CLI_FAILED;
+    } else if (option == 'h') {
+      request->help = true;
+      break;
+    } else if (option == '?' || option == ':') {
+      code = cli_bad_option(option, argv);
+    } else {
+      code = set_option(request, stream, option, publish_long_options()[at].name);
+    }
+  }
+  publish_options_free(&defaults);
+  if (code == CLI_OK && !request->help && optind < argc) {
+    code = cli_usage("nothing may follow \"--\": %s", argv[optind]);
+  }
+  return code != CLI_OK || request->help ? code : check_streams(request);
+}

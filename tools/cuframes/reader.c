@@ -1,0 +1,210 @@
+/* reader.c - options and joining for the commands that read a stream. */
+#include "reader.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* "--wait 5" beside "--wait=5": getopt_long leaves a separate value of an optional argument where it is. */
+static int take_wait(reader_config *options, int argc, char **argv) {
+  const char *text = optarg;
+  if (!text && optind < argc && cli_parse_seconds(argv[optind], &options->wait_ns)) {
+    optind++;
+    return CLI_OK;
+  }
+  if (!text)
+    options->wait_ns = CUFRAMES_WAIT_FOREVER;
+  else if (!cli_parse_seconds(text, &options->wait_ns))
+    return cli_usage("--wait takes seconds, not '%s'", text);
+  return CLI_OK;
+}
+
+int reader_option(reader_config *options, int option, char **argv, int argc) {
+  switch (option) {
+    case READER_NAME: options->name = optarg; return CLI_OK;
+    case READER_DIR: options->directory = optarg; return CLI_OK;
+    case READER_JSON: options->json = true; return CLI_OK;
+    case READER_WAIT: return take_wait(options, argc, argv);
+    case READER_RECONNECT: options->reconnect = true; return CLI_OK;
+    case READER_LEASES:
+      return cli_parse_unsigned(optarg, 1, 64, &options->leases)
+                 ? CLI_OK
+                 : cli_usage("--leases takes a number from 1 to 64, not '%s'", optarg);
+    case READER_DEPTH:
+      return cli_parse_unsigned(optarg, 1, 256, &options->depth)
+                 ? CLI_OK
+                 : cli_usage("--depth takes a number from 1 to 256, not '%s'", optarg);
+    case READER_LABEL: options->label = optarg; return CLI_OK;
+    case READER_MODE:
+      if (!strcmp(optarg, "newest"))
+        options->mode = CUFRAMES_MODE_NEWEST;
+      else if (!strcmp(optarg, "ordered"))
+        options->mode = CUFRAMES_MODE_ORDERED;
+      else
+        return cli_usage("--mode is newest or ordered, not '%s'", optarg);
+      return CLI_OK;
+    default: return cli_bad_option(option, argv);
+  }
+}
+
+int reader_take_name(reader_config *options, int argc, char **argv, const char **file) {
+  if (!options->name && optind < argc)
+    options->name = argv[optind++];
+  if (!options->name)
+    return cli_usage("the NAME of the stream is missing");
+  if (file && optind < argc)
+    *file = argv[optind++];
+  if (optind < argc)
+    return cli_usage("'%s' is too much", argv[optind]);
+  return CLI_OK;
+}
+
+int reader_no_memory(void) {
+  cli_error("out of memory");
+  return CLI_FAILED;
+}
+
+bool reader_pause(int64_t deadline) {
+  for (;;) {
+    int64_t left = deadline - cuframes_now();
+    if (cli_stopped)
+      return false;
+    if (left <= 0)
+      return true;
+    if (left > READER_SLICE_NS)
+      left = READER_SLICE_NS;
+    (void)poll(NULL, 0, (int)((left + 999999) / 1000000)); /* ended early by a signal: looked at above */
+  }
+}
+
+/* One more try for a stream that is not there? False after the message of the end. */
+static bool keep_waiting(const reader_config *options, int error, int64_t start, int *code) {
+  if (cli_stopped) {
+    *code = CLI_FAILED;
+    return false;
+  }
+  if (!options->wait_ns || error != CUFRAMES_ERR_NO_SUCH_STREAM) {
+    *code = cli_failed(error, options->name);
+    return false;
+  }
+  if (options->wait_ns > 0 && cuframes_now() - start >= options->wait_ns) {
+    cli_error("no stream %s after %.3g s", options->name, (double)options->wait_ns / 1e9);
+    *code = CLI_TIMEOUT;
+    return false;
+  }
+  cli_live("waiting for %s", options->name);
+  return true;
+}
+
+int reader_query(const reader_config *options, cuframes_stream_info **info) {
+  const int64_t start = cuframes_now();
+  for (;;) {
+    int code, error = cuframes_query(options->directory, options->name, READER_QUERY_NS, info);
+    if (!error)
+      break;
+    if (!keep_waiting(options, error, start, &code))
+      return code;
+    (void)reader_pause(cuframes_now() + READER_SLICE_NS / 2); /* a signal ends the next try */
+  }
+  cli_live_end();
+  return CLI_OK;
+}
+
+/* Names change owners, so a stream found on the host device is trusted to stay there only until the next epoch
+ * (see verify.c and snapshot.c); not knowing costs a copy, nothing else. */
+static bool in_host_memory(const reader_config *options) {
+  cuframes_stream_info *info = NULL;
+  if (cuframes_query(options->directory, options->name, READER_QUERY_NS, &info))
+    return false;
+  bool host = !strcmp(info->device, "host");
+  cuframes_stream_info_free(info);
+  return host;
+}
+
+int reader_join(reader_config *options, cuframes_subscriber **subscriber) {
+  char label[CUFRAMES_LABEL_MAX + 1];
+  snprintf(label, sizeof(label), "%s", options->label ? options->label : "cuframes");
+  cuframes_subscriber_options join = {
+    .struct_size = sizeof(join),
+    .mode = options->mode,
+    .directory = options->directory,
+    .label = label,
+    .leases = options->leases,
+    .depth = options->depth,
+    .reconnect = options->reconnect,
+    .log = cli_log,
+  };
+  const int64_t start = cuframes_now();
+  for (;;) {
+    int64_t left = options->wait_ns - (cuframes_now() - start);
+    if (options->wait_ns < 0 || left > READER_SLICE_NS)
+      left = READER_SLICE_NS;
+    join.connect_timeout_ns = options->wait_ns && left > 0 ? left : 0;
+    int code, error = cuframes_subscriber_create(options->name, &join, subscriber);
+    if (!error)
+      break;
+    if (error == CUFRAMES_ERR_TIMEOUT && options->wait_ns)
+      error = CUFRAMES_ERR_NO_SUCH_STREAM;
+    if (!keep_waiting(options, error, start, &code))
+      return code;
+  }
+  cli_live_end();
+  options->host_memory = in_host_memory(options);
+  return CLI_OK;
+}
+
+int reader_next(cuframes_subscriber *subscriber, int64_t timeout_ns, cuframes_frame **frame) {
+  const int64_t start = cuframes_now();
+  for (;;) {
+    int64_t left = timeout_ns < 0 ? READER_SLICE_NS : start + timeout_ns - cuframes_now();
+    if (cli_stopped)
+      return CUFRAMES_ERR_INTERRUPTED;
+    if (left <= 0)
+      return CUFRAMES_ERR_TIMEOUT;
+    int error = cuframes_subscriber_next(subscriber, left < READER_SLICE_NS ? left : READER_SLICE_NS, frame);
+    if (error != CUFRAMES_ERR_TIMEOUT)
+      return error;
+  }
+}
+
+int picture_view(picture_planes *view, const cuframes_frame *frame, bool host_memory) {
+  const cuframes_format *format = cuframes_frame_format(frame);
+  const int planes = cuframes_pixel_format_planes(format->pixel_format);
+  uint32_t pitch[CUFRAMES_PLANES], rows[CUFRAMES_PLANES];
+  size_t total = 64;
+  for (int i = 0; i < planes; i++) {
+    int error = cuframes_format_plane_size(format, i, &pitch[i], &rows[i]);
+    if (error)
+      return error;
+    pitch[i] = (pitch[i] + 63) & ~63u;
+    total += (size_t)pitch[i] * rows[i];
+  }
+  if (!host_memory && total > view->copy_bytes) {
+    uint8_t *grown = realloc(view->copy, total);
+    if (!grown)
+      return CUFRAMES_ERR_NO_MEMORY;
+    view->copy = grown;
+    view->copy_bytes = total;
+  }
+  uint8_t *next = view->copy;
+  for (int i = 0; i < CUFRAMES_PLANES; i++) {
+    view->plane[i] = NULL;
+    view->pitch[i] = 0;
+    if (i >= planes)
+      continue;
+    view->plane[i] = host_memory ? cuframes_frame_plane(frame, i) : next;
+    view->pitch[i] = host_memory ? cuframes_frame_pitch(frame, i) : pitch[i];
+    int error = host_memory ? 0 : cuframes_frame_copy_to_host(frame, i, next, pitch[i]);
+    if (error)
+      return error;
+    if (!host_memory)
+      next += (size_t)pitch[i] * rows[i];
+  }
+  return 0;
+}
+
+void picture_free(picture_planes *view) {
+  free(view->copy);
+  *view = (picture_planes){ 0 };
+}

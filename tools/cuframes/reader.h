@@ -1,0 +1,104 @@
+/* reader.h - what the commands that read a stream share: their common options, joining the stream with them,
+ * and pictures where the CPU can see them.
+ */
+#ifndef CUFRAMES_READER_H
+#define CUFRAMES_READER_H
+
+#include <getopt.h>
+
+#include "cli.h"
+
+/* Longest wait inside the library: a signal is noticed within this time. */
+#define READER_SLICE_NS 200000000ll
+#define READER_QUERY_NS 2000000000ll
+
+typedef struct reader_config {
+  const char *name, *directory, *label;
+  int64_t wait_ns; /* for the stream to appear; 0: not at all, CUFRAMES_WAIT_FOREVER */
+  uint32_t mode, leases, depth;
+  bool reconnect, json;
+  bool host_memory; /* set by reader_join(): planes can be read where they lie */
+} reader_config;
+
+/* Values that getopt_long gives for the options below; a command's own ones start at READER_OWN. */
+enum reader_option {
+  READER_HELP = 0x100,
+  READER_NAME,
+  READER_DIR,
+  READER_JSON,
+  READER_WAIT,
+  READER_RECONNECT,
+  READER_LEASES,
+  READER_DEPTH,
+  READER_LABEL,
+  READER_MODE,
+  READER_OWN
+};
+
+/* clang-format off */
+#define READER_OPTIONS_BASIC                    \
+  { "help", no_argument, NULL, READER_HELP },   \
+  { "dir", required_argument, NULL, READER_DIR }, \
+  { "json", no_argument, NULL, READER_JSON }
+
+#define READER_OPTIONS_NAME                         \
+  { "name", required_argument, NULL, READER_NAME }, \
+  { "wait", optional_argument, NULL, READER_WAIT }
+
+#define READER_OPTIONS_JOIN                             \
+  { "reconnect", no_argument, NULL, READER_RECONNECT }, \
+  { "leases", required_argument, NULL, READER_LEASES }, \
+  { "depth", required_argument, NULL, READER_DEPTH },   \
+  { "label", required_argument, NULL, READER_LABEL },   \
+  { "mode", required_argument, NULL, READER_MODE }
+/* clang-format on */
+
+#define READER_HELP_WAIT "  --wait[=SECONDS]   wait for the stream to appear (without a value: for ever)\n"
+#define READER_HELP_JOIN                                                                                               \
+  "  --reconnect        when the publisher goes, wait for it and go on\n"                                              \
+  "  --mode MODE        newest (default) or ordered\n"                                                                 \
+  "  --leases N         frames held at the same time (default 2)\n"                                                    \
+  "  --depth N          ordered: frames that may wait for this subscriber (default 4)\n"                               \
+  "  --label TEXT       shown by info and top (default: the command)\n"
+#define READER_HELP_BASIC                                                                                              \
+  "  --dir DIR          runtime directory (default: $CUFRAMES_DIR, /run/cuframes, ...)\n"                              \
+  "  --json             print JSON\n"                                                                                  \
+  "  --help             this text\n"
+
+/* Takes one option of the lists above. CLI_OK, or CLI_USAGE after a message. */
+int reader_option(reader_config *options, int option, char **argv, int argc);
+
+/* What remains after the options: the one NAME (unless it came by --name) and, where `file` is not NULL, one FILE
+ * (left as it is if there is none). CLI_OK or CLI_USAGE. */
+int reader_take_name(reader_config *options, int argc, char **argv, const char **file);
+
+/* Says that memory is out; gives CLI_FAILED. */
+int reader_no_memory(void);
+
+/* Asks the publisher, waiting for it as --wait says. *info is the caller's. Gives an exit code, after a message. */
+int reader_query(const reader_config *options, cuframes_stream_info **info);
+
+/* Joins the stream, waiting for it as --wait says. Gives an exit code, after a message (none when stopped by a
+ * signal: then CLI_FAILED and cli_stopped is set). */
+int reader_join(reader_config *options, cuframes_subscriber **subscriber);
+
+/* Waits until CLOCK_MONOTONIC `deadline` or the end by a signal, which gives false. */
+bool reader_pause(int64_t deadline);
+
+/* cuframes_subscriber_next() with a timeout (negative: for ever) that a signal ends: CUFRAMES_ERR_INTERRUPTED. */
+int reader_next(cuframes_subscriber *subscriber, int64_t timeout_ns, cuframes_frame **frame);
+
+/* The planes of a frame for the CPU: where they lie if that is host memory, else in `copy`. */
+typedef struct picture_planes {
+  const uint8_t *plane[CUFRAMES_PLANES];
+  uint32_t pitch[CUFRAMES_PLANES];
+  uint8_t *copy;
+  size_t copy_bytes;
+} picture_planes;
+
+/* A copy has rows of whole 64 bytes and 64 bytes behind the last one, as swscale wants to read.
+ * Valid until the frame is released or the picture is used again. 0 or a negative CUFRAMES_ERR_*. */
+int picture_view(picture_planes *view, const cuframes_frame *frame, bool host_memory);
+void picture_free(picture_planes *view);
+
+#endif

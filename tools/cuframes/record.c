@@ -1,0 +1,317 @@
+/* record.c - cuframes record: the packets of a stream into MP4, Matroska or TS, without encoding. */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli_avlog.h"
+#include "json.h"
+#include "muxer.h"
+#include "reader.h"
+
+static const char help[] =
+    "usage: cuframes record NAME FILE [OPTIONS]\n"
+    "Writes the encoded video and sound of a stream to a file, as they are, from a keyframe on.\n\n"
+    "  -o, --output FILE  the same as FILE; .mp4, .mkv or .ts; '-' is stdout\n"
+    "  --format KIND      mp4, mkv or ts, if FILE does not say so\n"
+    "  --duration SECONDS end after so much of the stream (default: Ctrl-C, or when the publisher ends)\n"
+    "  --timeout SECONDS  end when no packet comes for that long (default: 10 for the first one, then for ever)\n"
+    "  --overwrite        replace FILE if it exists\n"
+    "  --reconnect        when the publisher goes, wait for it and go on in the same file\n"
+    "  --label TEXT       shown by info and top\n" READER_HELP_WAIT READER_HELP_BASIC
+    "\nMP4 is always fragmented, so that a recording that is cut off, by a full disk or otherwise, plays up to there.\n"
+    "With --json: an object with file, format, streams, packets, bytes, seconds, lost, epochs, ended.\n";
+
+typedef struct recording {
+  reader_config reader;
+  const char *output, *container;
+  int64_t duration_ns, timeout_ns;
+  bool overwrite;
+
+  cuframes_subscriber *subscriber;
+  muxer *muxer;
+  json_t *streams;
+  cuframes_codec_params params[CUFRAMES_ELEMENTARY_MAX];
+  uint32_t elementary;
+  bool described, existed;
+  uint64_t lost, epochs;
+  const char *ended;
+} recording;
+
+static const char *container_of(const char *text) {
+  static const char *const names[][2] = { { "mp4", "mp4" },           { "m4v", "mp4" },   { "mkv", "matroska" },
+                                          { "matroska", "matroska" }, { "ts", "mpegts" }, { "mpegts", "mpegts" } };
+  for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+    if (!strcasecmp(text, names[i][0]))
+      return names[i][1];
+  return NULL;
+}
+
+static int check(recording *r) {
+  struct stat there;
+  if (!r->output)
+    return cli_usage("the FILE to write is missing");
+  const bool to_stdout = !strcmp(r->output, "-");
+  const char *dot = strrchr(r->output, '.');
+  if (!r->container && dot)
+    r->container = container_of(dot + 1);
+  if (!r->container)
+    return cli_usage("'%s' does not say whether it is mp4, mkv or ts: give --format", r->output);
+  if (to_stdout && r->reader.json)
+    return cli_usage("stdout takes the recording or the JSON, not both");
+  if (to_stdout && isatty(STDOUT_FILENO))
+    return cli_usage("no recording goes to a terminal: redirect stdout or give a file");
+  r->existed = to_stdout || !stat(r->output, &there);
+  if (!to_stdout && r->existed && S_ISREG(there.st_mode) && !r->overwrite)
+    return cli_usage("%s exists: --overwrite replaces it", r->output);
+  return CLI_OK;
+}
+
+/* A publisher is listed a moment before it adds its packet ring. */
+static int enable_packets(recording *r) {
+  const int64_t deadline = cuframes_now() + READER_QUERY_NS;
+  for (;;) {
+    int error = cuframes_subscriber_enable_packets(r->subscriber, CUFRAMES_PACKETS_FROM_KEYFRAME);
+    if (!error)
+      return CLI_OK;
+    if (error != CUFRAMES_ERR_NO_PACKET_RING || cuframes_now() >= deadline)
+      return cli_failed(error, r->reader.name);
+    if (!reader_pause(cuframes_now() + READER_SLICE_NS / 4))
+      return CLI_FAILED;
+  }
+}
+
+static void list_stream(recording *r, const cuframes_codec_params *params) {
+  json_t *object = json_object();
+  json_object_set_new(object, "type", json_string(params->media_type == CUFRAMES_MEDIA_VIDEO ? "video" : "audio"));
+  json_object_set_new(object, "codec", cli_json_text(params->codec));
+  json_array_append_new(r->streams, object);
+}
+
+/* Tells the muxer of every elementary stream; with the first packet they are all described. */
+static int describe(recording *r) {
+  int error = cuframes_subscriber_elementary_count(r->subscriber, &r->elementary);
+  if (r->elementary > CUFRAMES_ELEMENTARY_MAX)
+    r->elementary = CUFRAMES_ELEMENTARY_MAX;
+  for (uint32_t i = 0; !error && i < r->elementary; i++) {
+    const void *extradata = NULL;
+    size_t size = 0;
+    error = cuframes_subscriber_get_codec_params(r->subscriber, i, &r->params[i], &extradata, &size);
+    if (error == CUFRAMES_ERR_NO_CODEC_PARAMS) {
+      error = 0;
+      continue;
+    }
+    if (error)
+      break;
+    if (muxer_add(r->muxer, i, &r->params[i], extradata, size))
+      list_stream(r, &r->params[i]);
+    else if (r->params[i].media_type != CUFRAMES_MEDIA_DATA)
+      cli_note("%s: left out: %s", r->reader.name, muxer_problem(r->muxer));
+  }
+  if (error)
+    return cli_failed(error, r->reader.name);
+  r->described = true;
+  if (json_array_size(r->streams))
+    return CLI_OK;
+  cli_error("%s has no stream that %s can hold", r->reader.name, r->output);
+  return CLI_FAILED;
+}
+
+/* The parameters are said to have changed: goes on, in one file, as long as the codec is the same. */
+static int note_new_params(recording *r, uint32_t index) {
+  cuframes_codec_params now;
+  if (index >= r->elementary || cuframes_subscriber_get_codec_params(r->subscriber, index, &now, NULL, NULL))
+    return CLI_OK; /* nothing to compare with */
+  const cuframes_codec_params *before = &r->params[index];
+  if (strcmp(now.codec, before->codec) != 0) {
+    cli_error("%s: stream %u was %s and is %s now: that does not go into one file", r->reader.name, index,
+              before->codec, now.codec);
+    r->ended = "parameters";
+    return CLI_FAILED;
+  }
+  if (now.width != before->width || now.height != before->height)
+    cli_note("%s: stream %u is %ux%u from here on, was %ux%u", r->reader.name, index, now.width, now.height,
+             before->width, before->height);
+  else if (now.sample_rate != before->sample_rate || now.channels != before->channels)
+    cli_note("%s: stream %u has %u Hz and %u channels from here on", r->reader.name, index, now.sample_rate,
+             now.channels);
+  r->params[index] = now;
+  return CLI_OK;
+}
+
+static int write_packet(recording *r, const cuframes_packet *packet) {
+  const uint32_t flags = cuframes_packet_flags(packet);
+  int code = CLI_OK;
+  if (!r->described)
+    code = describe(r);
+  else if (flags & CUFRAMES_PACKET_NEW_PARAMS)
+    code = note_new_params(r, cuframes_packet_stream(packet));
+  if (code)
+    return code;
+  if (flags & CUFRAMES_PACKET_EPOCH && muxer_packets(r->muxer)) {
+    r->epochs++;
+    cli_note("%s: the source started anew", r->reader.name);
+  }
+  if (muxer_write(r->muxer, packet))
+    return CLI_OK;
+  cli_error("%s%s", muxer_problem(r->muxer), muxer_packets(r->muxer) ? "; what is written so far is kept" : "");
+  r->ended = "error";
+  return CLI_FAILED;
+}
+
+static void note_loss(recording *r) {
+  cuframes_subscriber_stats stats = { .struct_size = sizeof(stats) };
+  if (!cuframes_subscriber_get_stats(r->subscriber, &stats)) {
+    cli_note("%s: too slow, %" PRIu64 " packets lost; going on at a keyframe", r->reader.name,
+             stats.packets_lost - r->lost);
+    r->lost = stats.packets_lost;
+  }
+  muxer_resync(r->muxer);
+}
+
+/* The end that an error of next_packet is. */
+static int note_error(recording *r, int error) {
+  if (error == CUFRAMES_ERR_PUBLISHER_GONE && muxer_packets(r->muxer)) {
+    cli_note("%s: the publisher has gone, the recording ends here", r->reader.name);
+    r->ended = "publisher_gone";
+    return CLI_OK;
+  }
+  r->ended = error == CUFRAMES_ERR_PUBLISHER_GONE ? "publisher_gone" : "error";
+  return cli_failed(error, r->reader.name);
+}
+
+static int run(recording *r) {
+  int64_t newest = cuframes_now(), shown = 0;
+  int code = CLI_OK;
+  while (!code && !r->ended) {
+    cuframes_packet *packet = NULL;
+    const int error = cuframes_subscriber_next_packet(r->subscriber, READER_SLICE_NS, &packet);
+    const int64_t now = cuframes_now();
+    const int64_t patience = r->timeout_ns ? r->timeout_ns : muxer_packets(r->muxer) ? INT64_MAX : 10000000000;
+    if (!error) {
+      newest = now;
+      code = write_packet(r, packet);
+      cuframes_subscriber_release_packet(r->subscriber, packet);
+    } else if (error == CUFRAMES_ERR_PACKET_OVERRUN) {
+      note_loss(r);
+    } else if (error == CUFRAMES_ERR_TIMEOUT && now - newest > patience) {
+      cli_error("%s: no packet came for %.3g s", r->reader.name, (double)patience / 1e9);
+      r->ended = "timeout";
+      code = CLI_TIMEOUT;
+    } else if (error != CUFRAMES_ERR_TIMEOUT) {
+      code = note_error(r, error);
+    }
+    if (cli_stopped && !r->ended)
+      r->ended = "signal";
+    if (muxer_done(r->muxer) && !r->ended)
+      r->ended = "duration";
+    if (now - shown > READER_SLICE_NS) {
+      shown = now;
+      cli_live("%s: %.1f s, %" PRIu64 " packets, %.1f MiB", r->reader.name, (double)muxer_position(r->muxer) / 1e9,
+               muxer_packets(r->muxer), (double)muxer_bytes(r->muxer) / 1048576);
+    }
+  }
+  return code;
+}
+
+/* Closes the file; an empty one that was not there before goes. */
+static int finish(recording *r, int code) {
+  cli_live_end();
+  if (!muxer_finish(r->muxer) && !code) {
+    cli_error("%s", muxer_problem(r->muxer));
+    code = CLI_FAILED;
+  }
+  if (!muxer_packets(r->muxer)) {
+    if (!r->existed)
+      (void)unlink(r->output); /* most often it was never created */
+    if (!code)
+      cli_error("%s: no packet came, nothing was written", r->reader.name);
+    return code ? code : CLI_FAILED;
+  }
+  if (!r->reader.json)
+    cli_note("%s: %.2f s, %" PRIu64 " packets", r->output, (double)muxer_position(r->muxer) / 1e9,
+             muxer_packets(r->muxer));
+  return code;
+}
+
+static int print_json(const recording *r) {
+  json_t *object = json_object();
+  json_object_set_new(object, "file", cli_json_text(r->output));
+  json_object_set_new(object, "format", json_string(r->container));
+  json_object_set(object, "streams", r->streams);
+  json_object_set_new(object, "packets", json_integer((json_int_t)muxer_packets(r->muxer)));
+  json_object_set_new(object, "bytes", json_integer((json_int_t)muxer_bytes(r->muxer)));
+  json_object_set_new(object, "seconds", cli_json_rounded((double)muxer_position(r->muxer) / 1e9, 3));
+  json_object_set_new(object, "lost", json_integer((json_int_t)r->lost));
+  json_object_set_new(object, "epochs", json_integer((json_int_t)r->epochs));
+  json_object_set_new(object, "ended", json_string(r->ended ? r->ended : "error"));
+  return cli_json_print(object, false);
+}
+
+enum { OUTPUT = READER_OWN, FORMAT, DURATION, TIMEOUT, OVERWRITE };
+
+static int parse(int argc, char **argv, recording *r) {
+  static const struct option options[] = { READER_OPTIONS_BASIC,
+                                           READER_OPTIONS_NAME,
+                                           { "reconnect", no_argument, NULL, READER_RECONNECT },
+                                           { "label", required_argument, NULL, READER_LABEL },
+                                           { "output", required_argument, NULL, OUTPUT },
+                                           { "format", required_argument, NULL, FORMAT },
+                                           { "duration", required_argument, NULL, DURATION },
+                                           { "timeout", required_argument, NULL, TIMEOUT },
+                                           { "overwrite", no_argument, NULL, OVERWRITE },
+                                           { 0 } };
+  int option, code = CLI_OK;
+  while (!code && (option = getopt_long(argc, argv, ":ho:", options, NULL)) != -1) {
+    bool good = true;
+    switch (option) {
+      case 'h':
+      case READER_HELP: fputs(help, stdout); return -1;
+      case 'o':
+      case OUTPUT: r->output = optarg; break;
+      case FORMAT:
+        r->container = container_of(optarg);
+        code = r->container ? CLI_OK : cli_usage("--format is mp4, mkv or ts, not '%s'", optarg);
+        break;
+      case DURATION: good = cli_parse_seconds(optarg, &r->duration_ns); break;
+      case TIMEOUT: good = cli_parse_seconds(optarg, &r->timeout_ns); break;
+      case OVERWRITE: r->overwrite = true; break;
+      default: code = reader_option(&r->reader, option, argv, argc);
+    }
+    if (!good)
+      code = cli_usage("'%s' is no number of seconds", optarg);
+  }
+  if (!code)
+    code = reader_take_name(&r->reader, argc, argv, &r->output);
+  return code ? code : check(r);
+}
+
+int cmd_record(int argc, char **argv) {
+  recording r = { .reader = { .mode = CUFRAMES_MODE_PACKETS, .label = "record" } };
+  int code = parse(argc, argv, &r);
+  if (code)
+    return code < 0 ? CLI_OK : code;
+  cli_catch_signals();
+  (void)signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write() like a full disk */
+  cli_avlog_install();
+  code = reader_join(&r.reader, &r.subscriber);
+  if (code)
+    return code;
+  r.streams = json_array();
+  r.muxer = muxer_create(r.output, r.container, r.duration_ns);
+  code = r.muxer ? enable_packets(&r) : reader_no_memory();
+  if (!code)
+    code = run(&r);
+  if (r.muxer) {
+    code = finish(&r, code);
+    int printed = r.reader.json ? print_json(&r) : CLI_OK;
+    code = code ? code : printed;
+  }
+  cuframes_subscriber_destroy(r.subscriber);
+  muxer_free(r.muxer);
+  json_decref(r.streams);
+  return code;
+}

@@ -1,0 +1,258 @@
+/* source_media.c - the course of a media input: open, read, decode, loop or reconnect, end. */
+#include "source_media.h"
+
+#include <string.h>
+
+#include "cli.h"
+#include "cli_avlog.h"
+#include "json.h"
+#include "media.h"
+
+#define BACKOFF_FIRST (PUBLISH_SECOND / 2)
+#define BACKOFF_MAX (10 * PUBLISH_SECOND)
+#define READ_ERRORS_MAX 64 /* in a row, before a file counts as unreadable from there on */
+#define RETRY_READ (PUBLISH_SECOND / 200)
+#define PACKET_LEAD PUBLISH_SECOND /* how far packets may run ahead of the pictures with --realtime */
+
+/* How a pass through the input ended. */
+enum end {
+  END_STOPPED, /* the job is to stop */
+  END_INPUT,   /* the input is over */
+  END_BROKEN,  /* the input failed; m->reason */
+  END_FATAL    /* publishing failed, which has been said; *code */
+};
+
+static bool wants_reconnect(const struct media *m) {
+  return !m->job->options->no_reconnect && (m->live || m->job->options->reconnect);
+}
+
+/* A film behind a web address has a length and can be sought: it ends like a file. */
+static bool is_finite(const struct media *m) {
+  return m->in->duration != AV_NOPTS_VALUE && m->in->duration > 0 && m->in->pb != NULL &&
+         (m->in->pb->seekable & AVIO_SEEKABLE_NORMAL);
+}
+
+static enum end fatal(int code, int *out) {
+  *out = code;
+  return END_FATAL;
+}
+
+/* One packet to the ring, and to the decoder if it is the video's. */
+static enum end take_packet(struct media *m, int *code) {
+  enum end end = END_INPUT; /* here: go on */
+  media_publish_packet(m);
+  if (m->packet->stream_index == m->video) {
+    int result = media_decode(m, m->packet);
+    end = result == CLI_OK ? END_INPUT : fatal(result, code);
+  } else if (m->job->options->realtime && !m->live && m->pace.running) {
+    /* Where there are no pictures to be held to their times, sound must not run away. */
+    int64_t dts = timeline_published(
+        &m->timeline, timeline_source_ns(m->packet->dts, m->in->streams[m->packet->stream_index]->time_base));
+    if (dts != CUFRAMES_NO_TIME) {
+      (void)publish_job_wait(m->job, m->pace.base + dts - PACKET_LEAD);
+    }
+  }
+  av_packet_unref(m->packet);
+  return end;
+}
+
+/* A file that goes on behind a damaged place is read on. */
+static bool may_read_on(struct media *m, int *errors_in_row) {
+  publish_job_count(m->job, &m->job->counts.read_errors);
+  return !m->live && ++*errors_in_row < READ_ERRORS_MAX;
+}
+
+static enum end drain(struct media *m, int *code) {
+  int result = media_decode(m, NULL);
+  return result == CLI_OK ? END_INPUT : fatal(result, code);
+}
+
+/* Reads to the end of the input, once. */
+static enum end play(struct media *m, int *code) {
+  int errors_in_row = 0;
+  while (!publish_job_stopping(m->job)) {
+    int error = media_read(m);
+    if (error == 0) {
+      errors_in_row = 0;
+      enum end end = take_packet(m, code);
+      if (end != END_INPUT) {
+        return end;
+      }
+    } else if (error == AVERROR(EAGAIN)) {
+      (void)publish_job_wait(m->job, cuframes_now() + RETRY_READ); /* the loop asks whether to stop */
+    } else if (error == AVERROR_EOF) {
+      return drain(m, code);
+    } else if (!may_read_on(m, &errors_in_row)) {
+      enum end end = publish_job_stopping(m->job) ? END_STOPPED : drain(m, code);
+      return end == END_INPUT ? END_BROKEN : end;
+    }
+  }
+  return END_STOPPED;
+}
+
+/* From the opened input to its end, again and again with --loop. */
+static enum end play_all(struct media *m, int *code) {
+  bool loop = m->job->options->loop && (!m->live || is_finite(m)), said = false;
+  for (;;) {
+    uint64_t frames_before = (uint64_t)m->job->last_frame;
+    enum end end = play(m, code);
+    if (end == END_INPUT && !m->live && !said && media_ended_early(m)) {
+      if (!loop) {
+        return END_BROKEN;
+      }
+      publish_job_warn(m->job, "%s is %s", m->job->input, m->reason);
+      said = true;
+    }
+    if (!loop || end == END_STOPPED || end == END_FATAL) {
+      return end;
+    }
+    if (end == END_BROKEN && !said) {
+      publish_job_warn(m->job, "%s: %s", m->job->input, m->reason);
+      said = true;
+    }
+    if ((uint64_t)m->job->last_frame == frames_before) {
+      snprintf(m->reason, sizeof m->reason, "no picture could be decoded");
+      return END_BROKEN; /* looping over nothing would be a busy loop */
+    }
+    timeline_loop(&m->timeline);
+    publish_job_count(m->job, &m->job->counts.loops);
+    if (media_rewind(m) < 0) {
+      return publish_job_stopping(m->job) ? END_STOPPED : END_BROKEN;
+    }
+  }
+}
+
+/* What to do once the input is open: the publisher, the descriptions, the sign of a restart. */
+static int begin(struct media *m, bool again, int64_t away_since) {
+  int code = media_publish_early(m);
+  if (code != CLI_OK) {
+    return code;
+  }
+  if (again && m->job->publisher != NULL) {
+    timeline_restart(&m->timeline, cuframes_now() - away_since);
+    m->pace.running = false;
+    (void)cuframes_publisher_discontinuity(m->job->publisher); /* cannot fail for a living publisher */
+    publish_job_count(m->job, &m->job->counts.reconnects);
+    publish_job_note(m->job, "%s is back after %.1f s", m->job->input, (double)(cuframes_now() - away_since) / 1e9);
+    publish_job_event(m->job, "reconnected", NULL);
+  }
+  media_describe(m);
+  return CLI_OK;
+}
+
+/* Opens the input and plays it. *opened: whether it could be opened. */
+static enum end attempt(struct media *m, bool again, int64_t away_since, bool *opened, int *error, int *code) {
+  *error = media_open(m);
+  *opened = *error >= 0;
+  if (!*opened) {
+    return publish_job_stopping(m->job) ? END_STOPPED : END_BROKEN;
+  }
+  int result = begin(m, again, away_since);
+  enum end end = result == CLI_OK ? play_all(m, code) : fatal(result, code);
+  if (end == END_INPUT && m->live && is_finite(m) && !m->job->options->reconnect) {
+    m->live = false; /* over, like a file */
+  } else if (end == END_INPUT && m->live) {
+    snprintf(m->reason, sizeof m->reason, "the source ended the stream");
+  }
+  media_close(m);
+  return end;
+}
+
+/* A film that went to its end, but not whole. */
+static void say_damage(struct media *m) {
+  cuframes_publisher_stats stats;
+  struct publish_counts c;
+  publish_job_stats(m->job, &stats, &c);
+  if (c.corrupt + c.decode_errors + c.read_errors == 0 || c.loops > 0) {
+    return;
+  }
+  unsigned long long frames = stats.frames;
+  int64_t length = m->timeline.start == CUFRAMES_NO_TIME ? 0 : m->timeline.end - m->timeline.start;
+  uint64_t expected = m->frame_duration > 0 ? (uint64_t)(length / m->frame_duration) : 0;
+  if (expected > frames) {
+    publish_job_warn(m->job, "%s is damaged: %llu of about %llu pictures, %llu of them with faults", m->job->input,
+                     frames, (unsigned long long)expected, (unsigned long long)c.corrupt);
+  } else {
+    publish_job_warn(m->job, "%s is damaged: %llu of %llu pictures have faults", m->job->input,
+                     (unsigned long long)c.corrupt, frames);
+  }
+}
+
+/* The end of a job without reconnecting. */
+static int conclude(struct media *m, enum end end) {
+  bool frames = m->job->first_frame != 0;
+  if (end == END_STOPPED) {
+    bool waited_in_vain = m->live && !frames && m->job->run->deadline != 0 && cuframes_now() >= m->job->run->deadline;
+    if (waited_in_vain) {
+      (void)publish_job_fail(m->job, "%s gave no picture within --duration%s%s", m->job->input,
+                             *m->reason ? "; last: " : "", m->reason);
+    }
+    return waited_in_vain ? CLI_TIMEOUT : CLI_OK;
+  }
+  if (end == END_BROKEN) {
+    return publish_job_fail(m->job, "%s: %s", m->job->input, m->reason);
+  }
+  if (!frames) {
+    return publish_job_fail(m->job, "%s: no picture could be decoded%s", m->job->input,
+                            m->damaged ? "; the file is damaged" : "");
+  }
+  say_damage(m);
+  if (m->job->options->realtime) {
+    (void)publish_job_pace(m->job, &m->pace, m->next_pts); /* the last picture is shown for its time, too */
+  }
+  return CLI_OK;
+}
+
+static void say_retry(struct media *m, int64_t delay) {
+  publish_job_warn(m->job, "%s: %s; trying again in %.1f s", m->job->input, m->reason, (double)delay / 1e9);
+  publish_job_event(m->job, "disconnected",
+                    json_pack("{s:o,s:f}", "reason", cli_json_text(m->reason), "retry_seconds", (double)delay / 1e9));
+}
+
+static int run(struct media *m) {
+  int64_t delay = BACKOFF_FIRST, away_since = 0;
+  bool ever_opened = false;
+  for (;;) {
+    bool opened;
+    int error = 0, code = CLI_OK;
+    int64_t last_before = m->job->last_frame;
+    enum end end = attempt(m, ever_opened, away_since, &opened, &error, &code);
+    if (end == END_FATAL) {
+      return code;
+    }
+    bool hopeless = !opened && !ever_opened && media_is_permanent(error);
+    if (end == END_STOPPED || hopeless || !wants_reconnect(m) ||
+        (end == END_INPUT && !m->live && !m->job->options->reconnect)) {
+      return conclude(m, end);
+    }
+    if (end == END_INPUT && !m->live) {
+      snprintf(m->reason, sizeof m->reason, "the input ended");
+    }
+    if (m->job->last_frame != last_before) {
+      delay = BACKOFF_FIRST;
+    }
+    if (opened || away_since == 0) {
+      away_since = cuframes_now();
+    }
+    ever_opened = ever_opened || opened;
+    say_retry(m, delay);
+    if (!publish_job_wait(m->job, cuframes_now() + delay)) {
+      return conclude(m, END_STOPPED);
+    }
+    delay = delay * 2 < BACKOFF_MAX ? delay * 2 : BACKOFF_MAX;
+  }
+}
+
+int source_media_run(struct publish_job *job) {
+  struct media m = { .job = job, .live = media_is_network(job->options->input) };
+  timeline_init(&m.timeline);
+  m.packet = av_packet_alloc();
+  m.frame = av_frame_alloc();
+  int code = m.packet && m.frame ? run(&m) : publish_job_fail(job, "out of memory");
+  media_close(&m);
+  av_packet_free(&m.packet);
+  av_frame_free(&m.frame);
+  media_packet_free(&m);
+  media_frame_free(&m);
+  return code;
+}

@@ -1,0 +1,11 @@
+/* source_media.h - inputs that FFmpeg opens: files, cameras, network streams. */
+#ifndef CUFRAMES_CLI_SOURCE_MEDIA_H
+#define CUFRAMES_CLI_SOURCE_MEDIA_H
+
+struct publish_job;
+
+/* Publishes the input's pictures and packets until it ends or the job is to stop, reconnecting where that is asked
+ * for. Gives an exit code, after a message. */
+int source_media_run(struct publish_job *job);
+
+#endif

@@ -1,0 +1,279 @@
+/* top.c - cuframes top: streams and their subscribers, live. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "json.h"
+#include "reader.h"
+
+static const char help[] =
+    "usage: cuframes top [NAME...] [OPTIONS]\n"
+    "Shows streams live: rates, pinned slots, and for each subscriber its mode, which slots it holds, how far it\n"
+    "is behind, what it skipped, evictions. Without a NAME: all streams. On a terminal the screen is redrawn in\n"
+    "place, elsewhere one block follows the other. Ctrl-C ends it.\n\n"
+    "  --interval SECONDS from one look to the next (default 1)\n"
+    "  --count N          end after N looks\n"
+    "  --duration SECONDS end after that time\n" READER_HELP_WAIT READER_HELP_BASIC
+    "\nWith --json: one line for each look, an object with time (s since 1970) and streams (as info gives them).\n";
+
+/* One stream at one look. */
+typedef struct row {
+  char name[CUFRAMES_NAME_MAX + 1];
+  char detail[160]; /* why there is no info */
+  int error;
+  cuframes_stream_info *info;
+} row;
+
+typedef struct look {
+  row *rows;
+  size_t count;
+  int64_t time;
+} look;
+
+static void look_free(look *view) {
+  for (size_t i = 0; i < view->count; i++)
+    cuframes_stream_info_free(view->rows[i].info);
+  free(view->rows);
+  *view = (look){ 0 };
+}
+
+static int look_at_all(const char *directory, look *view) {
+  cuframes_list_entry *entries = NULL;
+  size_t count = 0;
+  int error = cuframes_list(directory, READER_QUERY_NS, &entries, &count);
+  if (error)
+    return cli_failed(error, "top");
+  view->rows = calloc(count + 1, sizeof(row));
+  if (!view->rows) {
+    cuframes_list_free(entries, count);
+    return reader_no_memory();
+  }
+  for (size_t i = 0; i < count; i++) {
+    row *to = &view->rows[view->count++];
+    snprintf(to->name, sizeof(to->name), "%s", entries[i].name);
+    snprintf(to->detail, sizeof(to->detail), "%s", entries[i].detail ? entries[i].detail : "");
+    to->error = entries[i].error;
+    to->info = entries[i].info;
+    entries[i].info = NULL; /* ours now */
+  }
+  cuframes_list_free(entries, count);
+  return CLI_OK;
+}
+
+static int look_at(const reader_config *options, char **names, size_t count, look *view) {
+  view->time = cuframes_now();
+  if (!count)
+    return look_at_all(options->directory, view);
+  view->rows = calloc(count, sizeof(row));
+  if (!view->rows)
+    return reader_no_memory();
+  for (size_t i = 0; i < count; i++) {
+    row *to = &view->rows[view->count++];
+    snprintf(to->name, sizeof(to->name), "%s", names[i]);
+    to->error = cuframes_query(options->directory, names[i], READER_QUERY_NS, &to->info);
+    if (to->error)
+      snprintf(to->detail, sizeof(to->detail), "%s", cuframes_strerror(to->error));
+  }
+  return CLI_OK;
+}
+
+/* Frames per second that a subscriber took since the look before; negative: not known. */
+static double taken_per_second(const look *before, const look *now, const char *stream,
+                               const cuframes_subscriber_info *seat) {
+  for (size_t i = 0; i < before->count; i++) {
+    const cuframes_stream_info *info = before->rows[i].info;
+    if (!info || strcmp(before->rows[i].name, stream) != 0)
+      continue;
+    for (size_t k = 0; k < info->subscriber_count; k++) {
+      const cuframes_subscriber_info *old = info->subscribers[k];
+      if (old->pid == seat->pid && !strcmp(old->label, seat->label) && old->delivered <= seat->delivered)
+        return (double)(seat->delivered - old->delivered) * 1e9 / (double)(now->time - before->time);
+    }
+  }
+  return -1;
+}
+
+static void write_subscribers(FILE *out, const look *before, const look *now, const cuframes_stream_info *info) {
+  if (info->subscriber_count)
+    fprintf(out, "  %-20s %8s %-8s %6s %7s %6s %10s %9s  %s\n", "SUBSCRIBER", "PID", "MODE", "LEASES", "FPS", "LAG",
+            "DELIVERED", "SKIPPED", "HOLDS SLOTS");
+  for (size_t i = 0; i < info->subscriber_count; i++) {
+    const cuframes_subscriber_info *seat = info->subscribers[i];
+    char leases[24], fps[16] = "-";
+    double rate = taken_per_second(before, now, info->name, seat);
+    if (rate >= 0)
+      snprintf(fps, sizeof(fps), "%.1f", rate);
+    snprintf(leases, sizeof(leases), "%u/%u", seat->leases_held, seat->leases);
+    fprintf(out, "  %-20.20s %8d %-8s %6s %7s %6" PRIu64 " %10" PRIu64 " %9" PRIu64 "  ", seat->label, seat->pid,
+            mode_text(seat->mode), leases, fps, seat->lag, seat->delivered, seat->skipped);
+    for (uint32_t k = 0; k < seat->leases_held; k++)
+      fprintf(out, "%s%u", k ? "," : "", seat->held_slots[k]);
+    fprintf(out, "%s%s\n", seat->packets ? " packets" : "", seat->evicted ? " EVICTED" : "");
+  }
+}
+
+static void write_look(FILE *out, const look *before, const look *now) {
+  if (!now->count)
+    fprintf(out, "no streams\n");
+  for (size_t i = 0; i < now->count; i++) {
+    const cuframes_stream_info *info = now->rows[i].info;
+    char picture[48], memory[32];
+    if (!info) {
+      fprintf(out, "%s  %s\n", now->rows[i].name, now->rows[i].detail);
+      continue;
+    }
+    format_text(picture, sizeof(picture), &info->format);
+    bytes_text(memory, sizeof(memory), info->memory_bytes);
+    fprintf(out, "%s  %s  %s  %.1f fps  frames %" PRIu64 "  packets %" PRIu64 "  slots %u, %u pinned  %s", info->name,
+            picture, info->device, info->fps, info->frames, info->packets, info->slots, info->slots_pinned, memory);
+    fprintf(out, "  subscribers %zu  dropped %" PRIu64 "  evictions %" PRIu64 "\n", info->subscriber_count,
+            info->dropped, info->evictions);
+    write_subscribers(out, before, now, info);
+  }
+}
+
+/* Redraws from the top left corner, cut to the screen: each line is wiped behind its text, then what is below. */
+static void draw(const char *text) {
+  struct winsize screen = { 0 };
+  (void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &screen); /* unknown: 0, not cut */
+  unsigned lines = 0;
+  fputs("\033[H", stdout);
+  while (*text && (!screen.ws_row || ++lines < screen.ws_row)) {
+    int length = (int)strcspn(text, "\n");
+    printf("%.*s\033[K\n", screen.ws_col && length > screen.ws_col ? screen.ws_col : length, text);
+    text += length + (text[length] == '\n');
+  }
+  fputs("\033[J", stdout);
+}
+
+static int show(const look *before, const look *now, bool terminal) {
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  if (!out)
+    return reader_no_memory();
+  write_look(out, before, now);
+  int lost = fclose(out);
+  if (lost || !text) {
+    free(text);
+    return reader_no_memory();
+  }
+  if (terminal)
+    draw(text);
+  else
+    printf("%s\n", text);
+  free(text);
+  return fflush(stdout) ? CLI_FAILED : CLI_OK;
+}
+
+static int show_json(const look *now) {
+  struct timespec wall;
+  (void)clock_gettime(CLOCK_REALTIME, &wall); /* cannot fail with this clock */
+  json_t *object = json_object(), *streams = json_array();
+  json_object_set_new(object, "time", cli_json_rounded((double)wall.tv_sec + (double)wall.tv_nsec / 1e9, 3));
+  for (size_t i = 0; i < now->count; i++) {
+    const row *from = &now->rows[i];
+    json_t *stream = from->info ? cli_json_stream(from->info, true) : json_object();
+    if (!from->info) {
+      json_object_set_new(stream, "name", cli_json_text(from->name));
+      json_object_set_new(stream, "error", cli_json_text(from->detail));
+    }
+    json_array_append_new(streams, stream);
+  }
+  json_object_set_new(object, "streams", streams);
+  return cli_json_print(object, true);
+}
+
+typedef struct top_options {
+  reader_config reader;
+  int64_t interval_ns, duration_ns;
+  uint32_t count;
+  char **names;
+  size_t name_count;
+} top_options;
+
+static int run(const top_options *options) {
+  const int64_t start = cuframes_now();
+  const bool terminal = !options->reader.json && isatty(STDOUT_FILENO);
+  look before = { 0 }, now = { 0 };
+  int code = CLI_OK;
+  if (terminal)
+    fputs("\033[2J\033[?25l", stdout); /* clear, hide the cursor */
+  for (uint32_t i = 0; !code && !cli_stopped && (!options->count || i < options->count); i++) {
+    int64_t due = start + (int64_t)i * options->interval_ns;
+    bool over = options->duration_ns && due - start >= options->duration_ns;
+    if (!reader_pause(over ? start + options->duration_ns : due) || over)
+      break;
+    code = look_at(&options->reader, options->names, options->name_count, &now);
+    if (!code)
+      code = options->reader.json ? show_json(&now) : show(&before, &now, terminal);
+    look_free(&before);
+    before = now;
+    now = (look){ 0 };
+  }
+  if (terminal)
+    fputs("\033[?25h", stdout);
+  look_free(&before);
+  return code;
+}
+
+static int parse(int argc, char **argv, top_options *options) {
+  enum { INTERVAL = READER_OWN, COUNT, DURATION };
+  static const struct option long_options[] = { READER_OPTIONS_BASIC,
+                                                READER_OPTIONS_NAME,
+                                                { "interval", required_argument, NULL, INTERVAL },
+                                                { "count", required_argument, NULL, COUNT },
+                                                { "duration", required_argument, NULL, DURATION },
+                                                { 0 } };
+  int option, code = CLI_OK;
+  while (!code && (option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
+    switch (option) {
+      case 'h':
+      case READER_HELP: fputs(help, stdout); return -1;
+      case INTERVAL:
+        if (!cli_parse_seconds(optarg, &options->interval_ns))
+          code = cli_usage("--interval takes seconds, not '%s'", optarg);
+        break;
+      case COUNT:
+        if (!cli_parse_unsigned(optarg, 1, UINT32_MAX, &options->count))
+          code = cli_usage("--count takes a number from 1, not '%s'", optarg);
+        break;
+      case DURATION:
+        if (!cli_parse_seconds(optarg, &options->duration_ns))
+          code = cli_usage("--duration takes seconds, not '%s'", optarg);
+        break;
+      default: code = reader_option(&options->reader, option, argv, argc);
+    }
+  }
+  return code;
+}
+
+int cmd_top(int argc, char **argv) {
+  top_options options = { .interval_ns = 1000000000 };
+  int code = parse(argc, argv, &options);
+  if (code)
+    return code < 0 ? CLI_OK : code;
+  options.names = argv + optind;
+  options.name_count = (size_t)(argc - optind);
+  if (options.reader.name) {
+    if (options.name_count)
+      return cli_usage("either --name or NAMEs");
+    options.names = (char **)&options.reader.name;
+    options.name_count = 1;
+  }
+  cli_catch_signals();
+  /* A name that is not there at the start is a mistake; one that goes later is shown as gone. */
+  for (size_t i = 0; i < options.name_count; i++) {
+    cuframes_stream_info *info = NULL;
+    options.reader.name = options.names[i];
+    code = reader_query(&options.reader, &info);
+    cuframes_stream_info_free(info);
+    if (code)
+      return code;
+  }
+  return run(&options);
+}
