@@ -19,7 +19,7 @@ typedef struct cuframes_subscriber cuframes_subscriber;
 
 enum cuframes_mode {
   CUFRAMES_MODE_NEWEST = 0, /**< always the newest frame; what is skipped is counted (default) */
-  CUFRAMES_MODE_ORDERED = 1, /**< every frame in sequence, up to `depth` kept waiting */
+  CUFRAMES_MODE_ORDERED = 1, /**< every frame in sequence from the joining on, up to `depth` kept waiting */
   CUFRAMES_MODE_PACKETS = 2  /**< packets only: costs no slot, next() says UNSUPPORTED */
 };
 
@@ -47,8 +47,8 @@ CUFRAMES_API int cuframes_subscriber_create(const char *name, const cuframes_sub
 /** Leaves the stream; stops the callback thread. Frames in hand stay good until they are released. */
 CUFRAMES_API void cuframes_subscriber_destroy(cuframes_subscriber *subscriber);
 
-/** The next frame: in newest mode the newest one not yet seen, in ordered mode the one after the last.
- *  The first call gives the newest frame there is. The caller owns a lease on *frame until it releases it.
+/** The next frame: in newest mode the newest one not yet seen, in ordered mode the one after the last, beginning with
+ *  the one that was the newest when create() returned (so take frames soon: they wait from then on). The caller owns a lease on *frame until it releases it.
  *  Errors: TIMEOUT, INTERRUPTED, LEASE_LIMIT (release one first), EVICTED, PUBLISHER_GONE (not with
  *  reconnect), BUSY (the callback thread runs), and those of create() when a segment cannot be mapped. */
 CUFRAMES_API int cuframes_subscriber_next(cuframes_subscriber *subscriber, int64_t timeout_ns, cuframes_frame **frame);

@@ -39,7 +39,8 @@ static int connection_map(cf_connection *c, const cf_msg_welcome *welcome, const
   c->frames = calloc(c->leases ? c->leases : 1, sizeof *c->frames);
   if (!c->frames)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
-  if (!cf_reader_init(&c->reader, c->control, c->control_bytes, c->seat, hello->mode == CUFRAMES_MODE_ORDERED))
+  if (!cf_reader_init(&c->reader, c->control, c->control_bytes, c->seat, hello->mode == CUFRAMES_MODE_ORDERED) ||
+      !cf_reader_begin(&c->reader))
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's control page is not sound");
   return CUFRAMES_OK;
 }

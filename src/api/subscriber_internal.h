@@ -50,7 +50,6 @@ struct cuframes_subscriber {
   int64_t connect_at, back_off; /* when to try again; under connect_lock */
 
   cf_flag interrupted;       /* also a word to sleep on */
-  cf_flag sleepers;          /* threads of this subscriber that sleep on shared words, or are about to */
   cf_flag stop;              /* the watcher's end */
   pthread_t watcher;
   bool watching;

@@ -24,19 +24,19 @@ static bool must_not_sleep(const cuframes_subscriber *s, const cf_connection *co
 
 void cf_sleep_for_frame(cuframes_subscriber *s, cf_connection *connection, bool started, uint64_t last, int64_t deadline) {
   const cf_frame_reader *reader = &connection->reader;
-  (void)cf_flag_add(&s->sleepers, 1); /* before the flags are read: pairs with wake_sleepers */
+  (void)cf_flag_add(&connection->sleepers, 1); /* before the flags are read: pairs with wake_sleepers */
   uint32_t word = cf_reader_prepare_wait(reader);
   if (!cf_reader_news(reader, started, last) && !must_not_sleep(s, connection))
     (void)cf_futex_wait(&reader->control->wake, word, deadline); /* whatever ended it, the caller looks again */
   cf_reader_end_wait(reader);
-  (void)cf_flag_add(&s->sleepers, -1);
+  (void)cf_flag_add(&connection->sleepers, -1);
 }
 
 void cf_sleep_for_packet(cuframes_subscriber *s, cf_connection *connection, uint32_t word, int64_t deadline) {
-  (void)cf_flag_add(&s->sleepers, 1);
+  (void)cf_flag_add(&connection->sleepers, 1);
   if (!must_not_sleep(s, connection) && !cf_reader_over(&connection->reader))
     (void)cf_futex_wait(&connection->packet_reader.region->wake, word, deadline);
-  (void)cf_flag_add(&s->sleepers, -1);
+  (void)cf_flag_add(&connection->sleepers, -1);
 }
 
 void cf_sleep_for_connection(cuframes_subscriber *s, int64_t deadline) {
@@ -66,8 +66,8 @@ static cf_connection *watched(cuframes_subscriber *s) {
 }
 
 /* A flag was set before: a sleeper that counted itself later sees it and does not sleep. */
-static void wake_sleepers(cuframes_subscriber *s, const cf_connection *connection) {
-  while (cf_flag_get(&s->sleepers) > 0 && must_not_sleep(s, connection)) {
+static void wake_sleepers(cuframes_subscriber *s, cf_connection *connection) {
+  while (cf_flag_get(&connection->sleepers) > 0 && must_not_sleep(s, connection)) {
     (void)cf_futex_wake(&connection->reader.control->wake, INT32_MAX);
     if (connection->packets_mapped)
       (void)cf_futex_wake(&connection->packet_reader.region->wake, INT32_MAX);

@@ -31,6 +31,22 @@ static uint64_t newest(const cf_frame_reader *reader) {
   return atomic_load_explicit(&reader->control->head, memory_order_seq_cst); /* pairs with writer: cf_writer_publish */
 }
 
+bool cf_reader_begin(cf_frame_reader *reader) {
+  if (!reader->ordered)
+    return true;
+  for (int i = 0; i < TRIES; i++) {
+    uint64_t word = newest(reader);
+    reader->last = word ? cf_word_seq(word) - 1 : 0;
+    /* The newest frame is not taken while it is the newest. If it still is, the publisher sees our cursor before it
+     * next looks for a slot, and so does every frame after it: pairs with writer: seat_cursor. */
+    atomic_store_explicit(&reader->seat->cursor, reader->last, memory_order_seq_cst);
+    reader->started = true;
+    if (newest(reader) == word)
+      return true;
+  }
+  return false;
+}
+
 static bool evicted(const cf_frame_reader *reader) {
   return atomic_load_explicit(&reader->seat->state, memory_order_seq_cst) == CF_SEAT_EVICTED;
 }
@@ -77,21 +93,6 @@ static void cursor_move(cf_frame_reader *reader, uint64_t seq) {
   atomic_fetch_add_explicit(&reader->seat->room, 1, memory_order_seq_cst);
 }
 
-/* The first frame of an ordered reader: the newest one. The cursor holds only what is published after the publisher
- * could see it, so look whether something was published in between, and if so begin again. */
-static enum cf_take take_first(cf_frame_reader *reader, uint32_t k, uint64_t *word) {
-  for (int i = 0; i < TRIES; i++) {
-    enum cf_take take = take_newest(reader, k, word);
-    if (take != CF_TAKE_OK)
-      return take;
-    cursor_move(reader, cf_word_seq(*word));
-    if (newest(reader) == *word)
-      return CF_TAKE_OK;
-    cf_reader_release(reader->seat, k);
-  }
-  return CF_TAKE_BROKEN;
-}
-
 static enum cf_take take_ordered(cf_frame_reader *reader, uint32_t k, uint64_t *word) {
   uint64_t want = reader->last + 1;
   enum cf_take none = nothing_new(reader);
@@ -127,9 +128,7 @@ enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken
   if (evicted(reader))
     return CF_TAKE_EVICTED;
   uint64_t word = 0;
-  enum cf_take take = !reader->ordered   ? take_newest(reader, k, &word)
-                      : reader->started ? take_ordered(reader, k, &word)
-                                        : take_first(reader, k, &word);
+  enum cf_take take = reader->ordered ? take_ordered(reader, k, &word) : take_newest(reader, k, &word);
   if (take != CF_TAKE_OK)
     return take;
   describe(reader, word, taken);

@@ -43,6 +43,10 @@ enum cf_take {
 /* Checks a control page of `bytes` bytes and the seat's memory. False if the numbers are not sound. */
 bool cf_reader_init(cf_frame_reader *reader, const void *control, uint64_t bytes, cf_seat *seat, bool ordered);
 
+/* Once, before the first take: an ordered reader gets the frame that is the newest now and every one after it. False:
+ * the publisher breaks the protocol. */
+bool cf_reader_begin(cf_frame_reader *reader);
+
 /* Takes the next frame on lease k. *ring: the publisher sleeps on seat.room and must be woken. */
 enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken, bool *ring);
 

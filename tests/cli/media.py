@@ -65,8 +65,7 @@ def yuv444(folder):
 
 
 def gray(folder):
-    return encode(os.path.join(folder, "gray.mp4"), "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "gray",
-                  "-an")
+    return encode(os.path.join(folder, "gray.mkv"), "-c:v", "ffv1", "-pix_fmt", "gray", "-an")
 
 
 def resize(folder):

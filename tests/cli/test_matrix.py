@@ -36,7 +36,7 @@ def test_fast_slow_stopped_killed(s):
     ordered = witness(s, "cam", "--ordered", "--duration", str(SECONDS))
     stopped = witness(s, "cam", "--hold", "500")
     doomed = witness(s, "cam", "--hold", "300")
-    also_doomed = witness(s, "cam", "--ordered", "--hold", "300")
+    also_doomed = witness(s, "cam", "--ordered", "--hold", "20")
     fast = s.start("verify", "cam", "--json", "--duration", str(SECONDS))
     every = s.start("verify", "cam", "--mode", "ordered", "--json", "--duration", str(SECONDS))
     s.until(lambda: len(seats(s, "cam")) == 7, "seven subscribers")

@@ -19,9 +19,9 @@ def probe(path):
 
 
 def plays(path, strict=True):
-    """Decodes all of it; gives the number of pictures."""
+    """Decodes all of it; gives the number of pictures. Passed through: the clip itself has no steady pace."""
     done = subprocess.run([harness.need_program("ffmpeg"), "-nostdin", "-v", "error", "-progress", "-", "-i", path,
-                           "-map", "0:v", "-map", "0:a?", "-f", "null", "-"], capture_output=True, text=True, timeout=120)
+                           "-map", "0:v", "-map", "0:a?", "-fps_mode", "passthrough", "-f", "null", "-"], capture_output=True, text=True, timeout=120)
     check(done.returncode == 0 and (not strict or not done.stderr), "%s does not play: %s", path, done.stderr)
     return int([line for line in done.stdout.splitlines() if line.startswith("frame=")][-1][6:])
 
@@ -41,10 +41,10 @@ def check_recording(path, seconds=None, audio=True, step=0.15):
         widest = max(b - a for a, b in zip(times, times[1:])) if len(times) > 1 else 0
         check(widest < step, "%s: a hole of %.3f s", path, widest)
     start = min(float(p["pts_time"]) for p in seen["packets"])
-    container_start = 1.4 if path.endswith(".ts") else 0
-    check(abs(start - container_start) < 0.15, "%s starts at %s", path, start)
+    check(0 <= start < 0.15, "%s starts at %s", path, start)
     if seconds:
-        length = float(pictures[-1]["dts_time"]) - float(pictures[0]["dts_time"])
+        times = sorted(float(p["pts_time"]) for p in pictures)
+        length = times[-1] - times[0]
         check(abs(length - seconds) < 0.15, "%s has %.3f s, not %s", path, length, seconds)
         check(not audio or abs(float(sound[-1]["pts_time"]) - float(sound[0]["pts_time"]) - seconds) < 0.25,
               "%s: the sound has another length", path)

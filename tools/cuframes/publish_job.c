@@ -108,7 +108,7 @@ static int library_failed(struct publish_job *job, int error, const char *what) 
   return cli_failed(error, text);
 }
 
-/* Whether frames are kept in what `options` grants, in words, for the first line of the stream. */
+/* The first line of the stream: what is published and where its pictures lie. */
 static void announce(struct publish_job *job, const cuframes_format *format) {
   const char *reason, *device = cuframes_publisher_device(job->publisher, &reason);
   char text[64];
@@ -119,6 +119,14 @@ static void announce(struct publish_job *job, const cuframes_format *format) {
                               (int)format->width, "height", (int)format->height, "format",
                               cuframes_pixel_format_name(format->pixel_format), "device", device, "device_reason",
                               reason));
+}
+
+/* The library names the stream in its lines itself. */
+static void log_line(void *user, int level, const char *line) {
+  const struct publish_job *job = user;
+  if (!job->run->request->quiet || level <= CUFRAMES_LOG_WARNING) {
+    cli_log(NULL, level, line);
+  }
 }
 
 int publish_job_open(struct publish_job *job, const cuframes_format *format) {
@@ -139,8 +147,8 @@ int publish_job_open(struct publish_job *job, const cuframes_format *format) {
     .allow_uid_count = o->allow_uid_count,
     .allow_gids = o->allow_gids,
     .allow_gid_count = o->allow_gid_count,
-    .log = job->run->request->quiet ? NULL : cli_log,
-    .log_user = o->name,
+    .log = log_line,
+    .log_user = job,
   };
   cuframes_publisher *publisher;
   int error = cuframes_publisher_create(o->name, &options, &publisher);

@@ -59,7 +59,7 @@ static const char help_text[] =
     "  --loop                  start again at the end; times go on\n"
     "  --realtime              at the pace of the picture's times, not as fast as possible (live inputs and test:\n"
     "                          pace themselves)\n"
-    "  --slots N               frames allocated at first (default 7)\n"
+    "  --slots N               frames allocated at first (default 6)\n"
     "  --max-slots N           up to which the pool grows for subscribers (default 128)\n"
     "  --policy wait|drop      when an ordered subscriber is full: wait for it and then evict it (default), or\n"
     "                          drop the new picture for everybody\n"
@@ -229,9 +229,9 @@ const char *publish_options_set(struct publish_options *o, int number, const cha
       return o->pixel_format ? NULL : "is none of nv12 p010 yuv420p yuv422p yuv444p gray8 rgb24 rgba bgra";
     case OPTION_LOOP: o->loop = true; return NULL;
     case OPTION_REALTIME: o->realtime = true; return NULL;
-    case OPTION_SLOTS: return cli_parse_unsigned(value, 3, 1024, &o->slots) ? NULL : "wants a number from 3 to 1024";
+    case OPTION_SLOTS: return cli_parse_unsigned(value, 2, 1024, &o->slots) ? NULL : "wants a number from 2 to 1024";
     case OPTION_MAX_SLOTS:
-      return cli_parse_unsigned(value, 3, 1024, &o->max_slots) ? NULL : "wants a number from 3 to 1024";
+      return cli_parse_unsigned(value, 2, 1024, &o->max_slots) ? NULL : "wants a number from 2 to 1024";
     case OPTION_POLICY: return set_choice(&o->policy, value, "wait", "drop", "is neither wait nor drop");
     case OPTION_ORDERED_TIMEOUT: return cli_parse_seconds(value, &o->ordered_timeout_ns) ? NULL : seconds;
     case OPTION_GROUP:

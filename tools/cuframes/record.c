@@ -184,7 +184,7 @@ static int note_error(recording *r, int error) {
 }
 
 static int run(recording *r) {
-  int64_t newest = cuframes_now(), shown = 0;
+  int64_t newest = cuframes_now(), shown = newest;
   int code = CLI_OK;
   while (!code && !r->ended) {
     cuframes_packet *packet = NULL;

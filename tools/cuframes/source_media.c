@@ -26,10 +26,9 @@ static bool wants_reconnect(const struct media *m) {
   return !m->job->options->no_reconnect && (m->live || m->job->options->reconnect);
 }
 
-/* A film behind a web address has a length and can be sought: it ends like a file. */
+/* A film behind a web address has a length: it ends like a file. (A camera's RTSP may tell one, too.) */
 static bool is_finite(const struct media *m) {
-  return m->in->duration != AV_NOPTS_VALUE && m->in->duration > 0 && m->in->pb != NULL &&
-         (m->in->pb->seekable & AVIO_SEEKABLE_NORMAL);
+  return strncmp(m->job->options->input, "http", 4) == 0 && m->in->duration != AV_NOPTS_VALUE && m->in->duration > 0;
 }
 
 static enum end fatal(int code, int *out) {

@@ -252,7 +252,7 @@ static int note_error(verify *v, int error, bool is_end) {
 static int run(verify *v) {
   int code = CLI_OK;
   bool first = true;
-  v->start = cuframes_now();
+  v->start = v->shown = cuframes_now();
   while (!code && !v->ended) {
     bool is_end;
     cuframes_frame *frame = NULL;

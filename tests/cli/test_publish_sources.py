@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""test_publish_sources.py - what `publish` makes of its inputs: exact test pictures in every format, conversions,
+times that go on over loops, pace, films over http, and ends that come at once."""
+import os
+import subprocess
+
+import harness
+import media
+from harness import FAILED, OK, check
+
+FORMATS = ("nv12", "p010", "yuv420p", "yuv422p", "yuv444p", "gray8", "rgb24", "rgba", "bgra")
+
+
+def end_event(result):
+    lines = [harness.parse_json(line, "a line of stdout") for line in result.out.splitlines()]
+    check(lines and lines[-1]["event"] == "end", "no end event: %s", result)
+    return lines[-1]
+
+
+def test_every_format_is_whole(s):
+    args = []
+    for name in FORMATS:
+        args += ["test:101x67@100,%s" % name, "--name", name]
+    s.start("publish", *args)
+    for name in FORMATS:
+        stream = s.wait_stream(name)
+        check(stream["format"] == name, "%s is %s", name, stream)
+        seen = s.json("verify", name, "--json", "--duration", "0.3", "--mode", "ordered")
+        check(seen["stamped"] and seen["frames"] > 10 and seen["torn"] == 0 and seen["gaps"] == 0, "%s: %s", name, seen)
+
+
+def test_as_fast_as_possible(s):
+    result = s.run("publish", "test:64x48@max", "--name", "cam", "--duration", "0.5", "--json")
+    check(end_event(result)["fps"] > 1000, "said %s", result)
+
+
+def test_conversions(s):
+    """The slot holds what ffmpeg makes of the same picture."""
+    still = s.path("still.png")
+    media.ffmpeg("-ss", "5", "-i", harness.CLIP, "-frames:v", "1", "-vf", "scale=322:182", still)
+    for name in FORMATS:
+        wanted = {"gray8": "gray", "p010": "p010le"}.get(name, name)
+        pub = s.publish(still, "cam", "--loop", "--realtime", "--format", name)
+        check(s.run("snapshot", "cam", s.path("got.raw"), "--format", "raw").code == OK, "no snapshot of %s", name)
+        pub.stop()
+        media.ffmpeg("-i", still, "-sws_flags", "bilinear+accurate_rnd", "-pix_fmt", wanted, "-f", "rawvideo",
+                     s.path("want.raw"))
+        with open(s.path("got.raw"), "rb") as got, open(s.path("want.raw"), "rb") as want:
+            got, want = got.read(), want.read()
+        check(len(got) == len(want), "%s: %d bytes, not %d", name, len(got), len(want))
+        step = 2 if name == "p010" else 1
+        worst = max(abs(a - b) for a, b in zip(got[step - 1::step], want[step - 1::step]))
+        check(worst <= 2, "%s: a sample differs by %d", name, worst)
+        os.unlink(s.path("got.raw"))
+
+
+def packet_times(path, stream):
+    probe = harness.need_program("ffprobe")
+    done = subprocess.run([probe, "-v", "error", "-select_streams", stream, "-show_entries", "packet=dts_time,pts_time",
+                           "-of", "csv=p=0", path], capture_output=True, text=True, timeout=30)
+    rows = [line.split(",") for line in done.stdout.split()]
+    return [float(row[0]) for row in rows], [float(row[1]) for row in rows]
+
+
+def test_loop_goes_on_in_time(s):
+    """Sound and pictures of several rounds, recorded: dts only grow, and no pts is missing or doubled."""
+    film = media.make(s.root, "hevc8")
+    s.publish(film, "cam", "--loop", "--realtime")
+    recorded = s.run("record", "cam", s.path("loops.ts"), "--duration", "7")
+    check(recorded.code == OK, "record: %s", recorded)
+    for stream, most in (("v", 0.2), ("a", 0.1)):
+        pts, dts = packet_times(s.path("loops.ts"), stream)
+        check(len(dts) > 100 and all(a < b for a, b in zip(dts, dts[1:])), "%s: dts do not grow: %s", stream, dts)
+        shown = sorted(pts)
+        steps = [b - a for a, b in zip(shown, shown[1:])]
+        check(min(steps) > 0.005 and max(steps) < most, "%s: steps from %s to %s", stream, min(steps), max(steps))
+
+
+def test_loop_of_a_transport_stream(s):
+    """No index there: it is opened again."""
+    film = media.make(s.root, "resize")
+    result = s.run("publish", film, "--name", "cam", "--loop", "--realtime", "--duration", "8", "--json")
+    seen = end_event(result)
+    check(result.code == OK and seen["loops"] == 1 and seen["frames"] > 170, "said %s", result)
+
+
+def test_realtime(s):
+    film = media.make(s.root, "hevc8")
+    slow = end_event(s.run("publish", film, "--name", "cam", "--realtime", "--json"))
+    fast = end_event(s.run("publish", film, "--name", "cam", "--json"))
+    check(slow["frames"] == fast["frames"] > 40, "frames: %s, %s", slow, fast)
+    check(1.8 < slow["seconds"] and fast["seconds"] < slow["seconds"], "seconds: %s, %s", slow, fast)
+
+
+def test_truncated_film_says_so(s):
+    with open(harness.CLIP, "rb") as film, open(s.path("part.mp4"), "wb") as part:
+        part.write(film.read(2000000))
+    for path in (s.path("part.mp4"), media.make(s.root, "truncated")):
+        result = s.run("publish", path, "--name", "cam", "--json")
+        check(result.code == FAILED and "truncated" in result.err, "said %s", result)
+        check(os.path.basename(path) in result.err and end_event(result)["frames"] > 100, "said %s", result)
+
+
+def test_film_without_pictures_says_so(s):
+    for kind, words in (("audio", "no video stream"), ("empty", "empty"), ("noise", "no media file"),
+                        ("headless", "moov")):
+        result = s.run("publish", media.make(s.root, kind), "--name", "cam")
+        check(result.code == FAILED and words in result.err, "%s: %s", kind, result)
+
+
+def test_damaged_film_says_so(s):
+    result = s.run("publish", media.make(s.root, "corrupt"), "--name", "cam", "--json", seconds=60)
+    seen = end_event(result)
+    check(result.code == OK and seen["corrupt"] > 0 and "is damaged" in result.err, "said %s", result)
+    check(len(result.err.splitlines()) < 40, "%d lines", len(result.err.splitlines()))
+
+
+def test_film_over_http(s):
+    """Ends like a file; a server that is gone is tried again."""
+    film = media.make(s.root, "hevc8")
+    server = s.start_program("python3", "-u", "-m", "http.server", "--bind", "127.0.0.1", "-d", s.root, "0")
+    port = server.wait_for(r"port (\d+)", 10, "out").group(1)
+    url = "http://127.0.0.1:%s/%s" % (port, os.path.basename(film))
+    result = s.run("publish", url, "--name", "cam", "--json")
+    check(result.code == OK and end_event(result)["frames"] > 40, "said %s", result)
+    result = s.run("publish", url + ".none", "--name", "cam", "--no-reconnect")
+    check(result.code == FAILED and "404" in result.err, "said %s", result)
+    server.kill()
+    result = s.run("publish", url, "--name", "cam", "--duration", "1")
+    check(result.code == harness.TIMEOUT and "refused" in result.err, "said %s", result)
+
+
+def test_reconnect_of_a_file(s):
+    """With --reconnect a file that ends is taken up again, as a new epoch."""
+    film = media.make(s.root, "hevc8")
+    pub = s.start("publish", film, "--name", "cam", "--realtime", "--reconnect", "--json")
+    witness = s.wait_stream("cam") and s.start_program(harness.need_built("tests", "witness"), "cam", "--ordered")
+    pub.wait_for('"reconnected"', 15, "out")
+    frames = s.json("info", "cam", "--json")["frames"]
+    s.until(lambda: s.json("info", "cam", "--json")["frames"] > frames + 10, "it goes on")
+    witness.send(2)
+    seen = harness.parse_json(witness.wait().out)
+    check(seen["epochs"] == 1 and not seen["gaps"] and not seen["back_jumps"], "saw %s", seen)
+    check(end_event(pub.stop())["reconnects"] == 1, "said %s", pub.out)
+
+
+def test_ctrl_c_in_a_call_that_does_not_listen(s):
+    """Opening a FIFO nobody writes to blocks in the kernel; the stream beside it and the process end all the same."""
+    os.mkfifo(s.path("fifo"))
+    pub = s.start("publish", "test:64x48@50", "--name", "a", s.path("fifo"), "--name", "b")
+    s.wait_stream("a")
+    pub.stop(seconds=2)
+
+
+def test_drop_policy(s):
+    """A full subscriber that stands still: nothing waits for it, and nobody is evicted."""
+    pub = s.start("publish", "test:64x48@100", "--name", "cam", "--policy", "drop", "--json")
+    s.wait_stream("cam")
+    witness = s.start_program(harness.need_built("tests", "witness"), "cam", "--ordered", "--hold", "100000")
+    witness.wait_for("joined")
+    s.until(lambda: s.json("info", "cam", "--json")["dropped"] > 20, "frames are dropped")
+    seen = end_event(pub.stop())
+    check(seen["evictions"] == 0 and seen["dropped"] > 20, "said %s", seen)
+
+
+if __name__ == "__main__":
+    harness.main(globals())
