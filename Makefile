@@ -1,6 +1,6 @@
 # A thin front over CMake's presets; CMakeLists.txt builds, scripts/ do.
 .DEFAULT_GOAL := build
-.PHONY: build test demo lint format asan tsan bench fuzz coverage install clean help
+.PHONY: build test demo lint format asan tsan bench fuzz coverage docs install clean help
 
 PREFIX ?= /usr/local
 
@@ -45,6 +45,11 @@ coverage: ## all tests with line coverage; report in build-coverage/coverage/
 	@scripts/install-deps coverage
 	@scripts/test coverage
 	@scripts/coverage
+
+docs: ## API pages from the headers into build/docs/html (doxygen)
+	@scripts/install-deps docs
+	@mkdir -p build/docs
+	@doxygen docs/Doxyfile
 
 install: build ## install to PREFIX (/usr/local); DESTDIR is honoured
 	@cmake --install build --prefix "$(PREFIX)"

@@ -18,7 +18,7 @@ extern "C" {
 typedef struct cuframes_subscriber cuframes_subscriber;
 
 enum cuframes_mode {
-  CUFRAMES_MODE_NEWEST = 0, /**< always the newest frame; what is skipped is counted (default) */
+  CUFRAMES_MODE_NEWEST = 0,  /**< always the newest frame; what is skipped is counted (default) */
   CUFRAMES_MODE_ORDERED = 1, /**< every frame in sequence from the joining on, up to `depth` kept waiting */
   CUFRAMES_MODE_PACKETS = 2  /**< packets only: costs no slot, next() says UNSUPPORTED */
 };

@@ -16,12 +16,14 @@
 /* ---- joining and leaving ---- */
 
 /* Maps what WELCOME brought. */
-static int connection_map(cf_connection *c, const cf_msg_welcome *welcome, const cf_msg_hello *hello, const int fds[2]) {
+static int connection_map(cf_connection *c, const cf_msg_welcome *welcome, const cf_msg_hello *hello,
+                          const int fds[2]) {
   if (welcome->leases > CF_LEASES_MAX || welcome->control_bytes > (UINT64_C(1) << 20) ||
       welcome->seat_bytes < sizeof(cf_seat) || welcome->seat_bytes > (UINT64_C(1) << 20))
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's WELCOME has impossible sizes");
   if (welcome->sync_mode != CF_SYNC_COMPLETE)
-    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "the publisher chose sync mode %u, which was not asked for", welcome->sync_mode);
+    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "the publisher chose sync mode %u, which was not asked for",
+                   welcome->sync_mode);
   int result = cf_device_open(welcome->device, &c->device);
   if (result == CUFRAMES_OK)
     result = cf_memory_map(fds[0], welcome->control_bytes, CF_SEAL_PUBLIC, &c->control);
@@ -40,8 +42,10 @@ static int connection_map(cf_connection *c, const cf_msg_welcome *welcome, const
   if (!c->frames)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   if (!cf_reader_init(&c->reader, c->control, c->control_bytes, c->seat, hello->mode == CUFRAMES_MODE_ORDERED) ||
-      !cf_reader_begin(&c->reader))
+      !cf_reader_begin(&c->reader, &ring))
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's control page is not sound");
+  if (cf_reader_ended(&c->reader)) /* its last moment: one who reconnects would read its last packets once more */
+    return cf_fail(CUFRAMES_ERR_NO_SUCH_STREAM, "the publisher ends just now");
   return CUFRAMES_OK;
 }
 
@@ -111,7 +115,8 @@ static int ask(cf_connection *c, uint32_t type, const void *fields, uint32_t ans
   return result;
 }
 
-int cf_connection_ask(cf_connection *c, uint32_t type, const void *fields, uint32_t answer_type, void *answer, int *fd) {
+int cf_connection_ask(cf_connection *c, uint32_t type, const void *fields, uint32_t answer_type, void *answer,
+                      int *fd) {
   size_t length = 0;
   pthread_mutex_lock(&c->request_lock);
   int result = ask(c, type, fields, answer_type, &length, fd);
@@ -125,7 +130,7 @@ int cf_connection_ask(cf_connection *c, uint32_t type, const void *fields, uint3
 }
 
 int cf_connection_ask_codec(cf_connection *c, uint32_t stream, cf_msg_codec *codec, uint8_t **extradata) {
-  cf_msg_get_codec get = {.stream = stream};
+  cf_msg_get_codec get = { .stream = stream };
   cf_msg_codec answer;
   size_t length = 0;
   pthread_mutex_lock(&c->request_lock);
@@ -151,7 +156,7 @@ int cf_connection_ask_codec(cf_connection *c, uint32_t stream, cf_msg_codec *cod
 int cf_connection_map_packets(cf_connection *c, bool from_next) {
   if (c->packets_mapped)
     return CUFRAMES_OK;
-  cf_msg_get_packets get = {0};
+  cf_msg_get_packets get = { 0 };
   cf_msg_packets packets;
   int fd;
   int result = cf_connection_ask(c, CF_MSG_GET_PACKETS, &get, CF_MSG_PACKETS, &packets, &fd);
@@ -175,8 +180,10 @@ int cf_connection_map_packets(cf_connection *c, bool from_next) {
 
 /* What a publisher says of a segment must hold together before anybody computes with it. */
 static int view_check(const cf_msg_segment *segment, cf_view *view) {
-  view->format = (cuframes_format){.pixel_format = segment->pixel_format, .width = segment->width,
-                                   .height = segment->height, .color = cf_color_unpack(segment->color)};
+  view->format = (cuframes_format){ .pixel_format = segment->pixel_format,
+                                    .width = segment->width,
+                                    .height = segment->height,
+                                    .color = cf_color_unpack(segment->color) };
   memcpy(view->format.pitch, segment->pitch, sizeof view->format.pitch);
   memcpy(view->format.offset, segment->offset, sizeof view->format.offset);
   if (cuframes_format_layout(&view->format, 0, &view->frame_bytes) != CUFRAMES_OK || view->frame_bytes > segment->bytes)
@@ -185,7 +192,7 @@ static int view_check(const cf_msg_segment *segment, cf_view *view) {
 }
 
 static int view_fetch(cf_connection *c, uint32_t number, cf_view **fetched) {
-  cf_msg_get_segment get = {.segment = number};
+  cf_msg_get_segment get = { .segment = number };
   cf_msg_segment segment;
   int fd;
   int result = cf_connection_ask(c, CF_MSG_GET_SEGMENT, &get, CF_MSG_SEGMENT, &segment, &fd);
@@ -256,7 +263,8 @@ static int lease_reserve(cf_connection *c, uint32_t *k) {
     *k = (uint32_t)__builtin_ctzll(c->free_leases);
     c->free_leases &= c->free_leases - 1;
   } else {
-    result = cf_fail(CUFRAMES_ERR_LEASE_LIMIT, "all %u frames that this subscriber may hold are in hand: release one, or ask for more leases",
+    result = cf_fail(CUFRAMES_ERR_LEASE_LIMIT,
+                     "all %u frames that this subscriber may hold are in hand: release one, or ask for more leases",
                      c->leases);
   }
   pthread_mutex_unlock(&c->lock);
@@ -271,26 +279,32 @@ static void lease_unreserve(cf_connection *c, uint32_t k) {
 
 static int take_error(enum cf_take take) {
   switch (take) {
-    case CF_TAKE_OK:
-      return CUFRAMES_OK;
-    case CF_TAKE_NONE:
-      return cf_fail(CUFRAMES_ERR_TIMEOUT, "no new frame in the time given");
-    case CF_TAKE_ENDED:
-      return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher ended the stream");
+    case CF_TAKE_OK: return CUFRAMES_OK;
+    case CF_TAKE_NONE: return cf_fail(CUFRAMES_ERR_TIMEOUT, "no new frame in the time given");
+    case CF_TAKE_ENDED: return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher ended the stream");
     case CF_TAKE_EVICTED:
-      return cf_fail(CUFRAMES_ERR_EVICTED, "the publisher gave up waiting for this subscriber: connect again, with more depth or less work per frame");
-    case CF_TAKE_BROKEN:
-      break;
+      return cf_fail(
+          CUFRAMES_ERR_EVICTED,
+          "the publisher gave up waiting for this subscriber: connect again, with more depth or less work per frame");
+    case CF_TAKE_BROKEN: break;
   }
   return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's control page makes no sense");
 }
 
 static void frame_fill(cf_connection *c, uint32_t k, const cf_taken *taken, cf_view *view) {
-  c->frames[k] = (cuframes_frame){.state = CF_FRAME_LEASED, .owner = c, .device = c->device, .segment = view,
-                                  .base = (uint8_t *)view->memory.address + taken->offset, .format = &view->format,
-                                  .slot = taken->slot, .lease = k, .seq = taken->seq, .pts = taken->pts,
-                                  .duration = taken->duration, .timestamp = taken->timestamp,
-                                  .flags = taken->flags & (CUFRAMES_FRAME_KEY | CUFRAMES_FRAME_CORRUPT)};
+  c->frames[k] = (cuframes_frame){ .state = CF_FRAME_LEASED,
+                                   .owner = c,
+                                   .device = c->device,
+                                   .segment = view,
+                                   .base = (uint8_t *)view->memory.address + taken->offset,
+                                   .format = &view->format,
+                                   .slot = taken->slot,
+                                   .lease = k,
+                                   .seq = taken->seq,
+                                   .pts = taken->pts,
+                                   .duration = taken->duration,
+                                   .timestamp = taken->timestamp,
+                                   .flags = taken->flags & (CUFRAMES_FRAME_KEY | CUFRAMES_FRAME_CORRUPT) };
 }
 
 int cf_connection_take(cf_connection *c, cuframes_frame **frame, uint32_t *epoch) {
@@ -309,7 +323,8 @@ int cf_connection_take(cf_connection *c, cuframes_frame **frame, uint32_t *epoch
   if (ring)
     (void)cf_futex_wake(&c->seat->room, INT32_MAX);
   result = view_hold(c, taken.segment, &view);
-  if (result == CUFRAMES_OK && (taken.offset > view->memory.bytes || view->memory.bytes - taken.offset < view->frame_bytes)) {
+  if (result == CUFRAMES_OK &&
+      (taken.offset > view->memory.bytes || view->memory.bytes - taken.offset < view->frame_bytes)) {
     pthread_mutex_lock(&c->lock);
     view->frames--;
     pthread_mutex_unlock(&c->lock);
@@ -345,5 +360,6 @@ int cf_connection_release(cuframes_frame *frame) {
   (void)cf_flag_add(&c->releases, 1);
   bool over = cf_flag_get(&c->gone) || cf_reader_over(&c->reader);
   cf_connection_drop(c);
-  return over ? cf_fail(CUFRAMES_ERR_STALE, "the frame's connection is over: the publisher is gone or evicted us") : CUFRAMES_OK;
+  return over ? cf_fail(CUFRAMES_ERR_STALE, "the frame's connection is over: the publisher is gone or evicted us")
+              : CUFRAMES_OK;
 }

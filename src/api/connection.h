@@ -18,8 +18,8 @@
 /* A segment as this subscriber maps it. */
 typedef struct cf_view {
   uint32_t segment;
-  uint32_t frames;          /* in hand */
-  uint64_t frame_bytes;     /* from the slot's first byte to the end of its last plane */
+  uint32_t frames;      /* in hand */
+  uint64_t frame_bytes; /* from the slot's first byte to the end of its last plane */
   cuframes_format format;
   cf_device_segment memory;
   struct cf_view *next;
@@ -27,9 +27,9 @@ typedef struct cf_view {
 
 typedef struct cf_connection {
   cf_flag references;
-  cf_flag gone;             /* the publisher hung up, or this connection was given up */
-  cf_flag sleepers;         /* threads that sleep on the publisher's words, or are about to */
-  cf_flag releases;         /* moves with every frame given back: a word to sleep on */
+  cf_flag gone;     /* the publisher hung up, or this connection was given up */
+  cf_flag sleepers; /* threads that sleep on the publisher's words, or are about to */
+  cf_flag releases; /* moves with every frame given back: a word to sleep on */
   int fd;
   pthread_mutex_t request_lock; /* socket and message buffer */
   uint8_t *message;
@@ -41,11 +41,11 @@ typedef struct cf_connection {
   cf_frame_reader reader;
   bool mode_packets;
 
-  pthread_mutex_t lock;     /* what follows */
-  uint32_t leases;          /* granted */
-  uint64_t free_leases;     /* bit per lease */
+  pthread_mutex_t lock; /* what follows */
+  uint32_t leases;      /* granted */
+  uint64_t free_leases; /* bit per lease */
   cf_view *views;
-  cuframes_frame *frames;   /* one per lease */
+  cuframes_frame *frames; /* one per lease */
 
   bool packets_mapped;
   void *region;
@@ -78,8 +78,8 @@ int cf_connection_map_packets(cf_connection *connection, bool from_next);
 
 /* Opens a socket to a publisher, says HELLO and waits for the answer; used by monitors too. message: a buffer of
  * CF_WIRE_MESSAGE_MAX bytes. *fd is the caller's; so are fds on success. */
-int cf_rendezvous(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline, uint8_t *message,
-                  int *fd, cf_msg_welcome *welcome, int fds[2], int wanted_fds);
+int cf_rendezvous(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline,
+                  uint8_t *message, int *fd, cf_msg_welcome *welcome, int fds[2], int wanted_fds);
 /* One request and its answer on such a socket; *length of the answer in message. */
 int cf_request(int fd, uint32_t type, const void *fields, uint32_t answer_type, uint8_t *message, size_t *length,
                int *answer_fd);

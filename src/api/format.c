@@ -21,15 +21,15 @@ typedef struct pixel_kind {
 } pixel_kind;
 
 static const pixel_kind kinds[] = {
-    [CUFRAMES_PIXEL_NV12] = {"nv12", 2, {{0, 0, 1}, {1, 1, 2}}},
-    [CUFRAMES_PIXEL_P010] = {"p010", 2, {{0, 0, 2}, {1, 1, 4}}},
-    [CUFRAMES_PIXEL_YUV420P] = {"yuv420p", 3, {{0, 0, 1}, {1, 1, 1}, {1, 1, 1}}},
-    [CUFRAMES_PIXEL_YUV422P] = {"yuv422p", 3, {{0, 0, 1}, {1, 0, 1}, {1, 0, 1}}},
-    [CUFRAMES_PIXEL_YUV444P] = {"yuv444p", 3, {{0, 0, 1}, {0, 0, 1}, {0, 0, 1}}},
-    [CUFRAMES_PIXEL_GRAY8] = {"gray8", 1, {{0, 0, 1}}},
-    [CUFRAMES_PIXEL_RGB24] = {"rgb24", 1, {{0, 0, 3}}},
-    [CUFRAMES_PIXEL_RGBA] = {"rgba", 1, {{0, 0, 4}}},
-    [CUFRAMES_PIXEL_BGRA] = {"bgra", 1, {{0, 0, 4}}},
+  [CUFRAMES_PIXEL_NV12] = { "nv12", 2, { { 0, 0, 1 }, { 1, 1, 2 } } },
+  [CUFRAMES_PIXEL_P010] = { "p010", 2, { { 0, 0, 2 }, { 1, 1, 4 } } },
+  [CUFRAMES_PIXEL_YUV420P] = { "yuv420p", 3, { { 0, 0, 1 }, { 1, 1, 1 }, { 1, 1, 1 } } },
+  [CUFRAMES_PIXEL_YUV422P] = { "yuv422p", 3, { { 0, 0, 1 }, { 1, 0, 1 }, { 1, 0, 1 } } },
+  [CUFRAMES_PIXEL_YUV444P] = { "yuv444p", 3, { { 0, 0, 1 }, { 0, 0, 1 }, { 0, 0, 1 } } },
+  [CUFRAMES_PIXEL_GRAY8] = { "gray8", 1, { { 0, 0, 1 } } },
+  [CUFRAMES_PIXEL_RGB24] = { "rgb24", 1, { { 0, 0, 3 } } },
+  [CUFRAMES_PIXEL_RGBA] = { "rgba", 1, { { 0, 0, 4 } } },
+  [CUFRAMES_PIXEL_BGRA] = { "bgra", 1, { { 0, 0, 4 } } },
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
@@ -64,7 +64,8 @@ int cuframes_format_plane_size(const cuframes_format *format, int plane, uint32_
     return cf_fail(CUFRAMES_ERR_FORMAT, "pixel format %u is unknown", format ? format->pixel_format : 0);
   if (plane < 0 || plane >= kind->planes)
     return cf_fail(CUFRAMES_ERR_FORMAT, "%s has planes 0 to %d, not %d", kind->name, kind->planes - 1, plane);
-  if (format->width == 0 || format->height == 0 || format->width > CUFRAMES_SIZE_MAX || format->height > CUFRAMES_SIZE_MAX)
+  if (format->width == 0 || format->height == 0 || format->width > CUFRAMES_SIZE_MAX ||
+      format->height > CUFRAMES_SIZE_MAX)
     return cf_fail(CUFRAMES_ERR_FORMAT, "a picture of %u x %u cannot be: each side is 1 to %d pixels", format->width,
                    format->height, CUFRAMES_SIZE_MAX);
   const plane_kind *p = &kind->plane[plane];
@@ -92,7 +93,7 @@ int cuframes_format_layout(cuframes_format *format, uint32_t pitch_align, uint64
     return cf_fail(CUFRAMES_ERR_INVALID, "a pitch alignment of %u is not a power of two up to 65536", pitch_align);
   cuframes_format f = *format;
   int planes = cuframes_pixel_format_planes(f.pixel_format);
-  uint64_t bytes[CUFRAMES_PLANES] = {0}, end = 0;
+  uint64_t bytes[CUFRAMES_PLANES] = { 0 }, end = 0;
   bool given = f.offset[0] || f.offset[1] || f.offset[2] || f.offset[3];
   for (int i = 0; i == 0 || i < planes; i++) {
     uint32_t row_bytes, rows;
@@ -102,8 +103,8 @@ int cuframes_format_layout(cuframes_format *format, uint32_t pitch_align, uint64
     if (f.pitch[i] == 0)
       f.pitch[i] = (row_bytes + pitch_align - 1) & ~(pitch_align - 1);
     if (f.pitch[i] < row_bytes || f.pitch[i] > INT32_MAX)
-      return cf_fail(CUFRAMES_ERR_FORMAT, "a pitch of %u for plane %d: a row has %u bytes, and the most is %d", f.pitch[i], i,
-                     row_bytes, INT32_MAX);
+      return cf_fail(CUFRAMES_ERR_FORMAT, "a pitch of %u for plane %d: a row has %u bytes, and the most is %d",
+                     f.pitch[i], i, row_bytes, INT32_MAX);
     bytes[i] = (uint64_t)f.pitch[i] * rows;
     if (!given)
       f.offset[i] = end;

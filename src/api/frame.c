@@ -70,7 +70,7 @@ static int plane_rows(const cuframes_frame *frame, int plane, const void *host, 
     *host_pitch = *row_bytes;
   if (*host_pitch < *row_bytes)
     return cf_fail(CUFRAMES_ERR_INVALID, "a pitch of %zu bytes for rows of %u", *host_pitch, *row_bytes);
-  *rows = (cf_rows){cuframes_frame_plane(frame, plane), frame->format->pitch[plane]};
+  *rows = (cf_rows){ cuframes_frame_plane(frame, plane), frame->format->pitch[plane] };
   return CUFRAMES_OK;
 }
 
@@ -80,7 +80,7 @@ int cuframes_frame_copy_to_host(const cuframes_frame *frame, int plane, void *ds
   int result = plane_rows(frame, plane, dst, &dst_pitch, &rows, &row_bytes, &count);
   if (result != CUFRAMES_OK)
     return result;
-  return frame->device->ops->copy_to_host(frame->device, (cf_rows){dst, dst_pitch}, rows, row_bytes, count);
+  return frame->device->ops->copy_to_host(frame->device, (cf_rows){ dst, dst_pitch }, rows, row_bytes, count);
 }
 
 int cuframes_frame_copy_from_host(cuframes_frame *frame, int plane, const void *src, size_t src_pitch) {
@@ -91,14 +91,15 @@ int cuframes_frame_copy_from_host(cuframes_frame *frame, int plane, const void *
     return result;
   if (frame->state != CF_FRAME_OPEN)
     return cf_fail(CUFRAMES_ERR_INVALID, "only a publisher's open frame can be written");
-  return frame->device->ops->copy_from_host(frame->device, rows, (cf_rows){(void *)src, src_pitch}, row_bytes, count);
+  return frame->device->ops->copy_from_host(frame->device, rows, (cf_rows){ (void *)src, src_pitch }, row_bytes, count);
 }
 
 int cuframes_frame_release(cuframes_frame *frame) {
   if (!frame)
     return CUFRAMES_OK;
   if (frame->state != CF_FRAME_LEASED)
-    return cf_fail(CUFRAMES_ERR_INVALID, frame->state == CF_FRAME_OPEN ? "a publisher's frame is ended by publish or cancel"
-                                                                        : "the frame was released before");
+    return cf_fail(CUFRAMES_ERR_INVALID, frame->state == CF_FRAME_OPEN
+                                             ? "a publisher's frame is ended by publish or cancel"
+                                             : "the frame was released before");
   return cf_connection_release(frame);
 }

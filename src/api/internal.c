@@ -16,7 +16,8 @@ int cf_options_copy(void *to, size_t size, const void *options, const char *what
     return cf_fail(CUFRAMES_ERR_INVALID, "%s.struct_size is %u: set it to sizeof(%s)", what, given, what);
   for (size_t i = size; i < given; i++)
     if (((const uint8_t *)options)[i] != 0)
-      return cf_fail(CUFRAMES_ERR_INVALID, "%s has fields that this version (%s) does not know", what, cuframes_version());
+      return cf_fail(CUFRAMES_ERR_INVALID, "%s has fields that this version (%s) does not know", what,
+                     cuframes_version());
   memcpy(to, options, given < size ? given : size);
   return CUFRAMES_OK;
 }
@@ -38,8 +39,10 @@ uint32_t cf_color_pack(cuframes_color color) {
 }
 
 cuframes_color cf_color_unpack(uint32_t packed) {
-  return (cuframes_color){.matrix = (uint8_t)packed, .range = (uint8_t)(packed >> 8), .primaries = (uint8_t)(packed >> 16),
-                          .transfer = (uint8_t)(packed >> 24)};
+  return (cuframes_color){ .matrix = (uint8_t)packed,
+                           .range = (uint8_t)(packed >> 8),
+                           .primaries = (uint8_t)(packed >> 16),
+                           .transfer = (uint8_t)(packed >> 24) };
 }
 
 void cf_log(const cf_logger *logger, int level, const char *format, ...) {

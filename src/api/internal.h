@@ -15,7 +15,7 @@ enum cf_frame_state { CF_FRAME_FREE, CF_FRAME_OPEN /* publisher writes */, CF_FR
 /* A frame in hand. Lives in an array of its owner, so that a second release finds it free instead of freed. */
 struct cuframes_frame {
   enum cf_frame_state state;
-  void *owner;                   /* cuframes_publisher or cf_connection */
+  void *owner; /* cuframes_publisher or cf_connection */
   cf_device *device;
   uint8_t *base;                 /* of the slot */
   const cuframes_format *format; /* of its segment */

@@ -11,7 +11,7 @@
 
 /* What one query allocates; the public struct points into it. */
 typedef struct stream_report {
-  cuframes_stream_info info;  /* first: the caller's pointer is the report's */
+  cuframes_stream_info info; /* first: the caller's pointer is the report's */
   cuframes_elementary_info elementary[CUFRAMES_ELEMENTARY_MAX];
   const cuframes_elementary_info *elementary_list[CUFRAMES_ELEMENTARY_MAX];
   struct subscriber_report {
@@ -36,22 +36,26 @@ static void elementary_read(stream_report *r, const uint8_t *message, size_t len
 
 static const char *sync_name(uint32_t mode) {
   switch (mode) {
-    case CF_SYNC_COMPLETE:
-      return "complete";
-    case CF_SYNC_TIMELINE:
-      return "timeline";
-    case CF_SYNC_SLOT_EVENTS:
-      return "slot events";
-    default:
-      return "unknown";
+    case CF_SYNC_COMPLETE: return "complete";
+    case CF_SYNC_TIMELINE: return "timeline";
+    case CF_SYNC_SLOT_EVENTS: return "slot events";
+    default: return "unknown";
   }
 }
 
 static void subscriber_describe(const cf_info_seat *seat, struct subscriber_report *out) {
-  out->info = (cuframes_subscriber_info){.mode = seat->mode, .pid = seat->pid, .uid = seat->uid, .gid = seat->gid,
-                                         .leases = seat->leases, .depth = seat->depth, .leases_held = seat->held_count,
-                                         .packets = seat->packets, .evicted = seat->evicted, .lag = seat->lag,
-                                         .delivered = seat->delivered, .skipped = seat->skipped};
+  out->info = (cuframes_subscriber_info){ .mode = seat->mode,
+                                          .pid = seat->pid,
+                                          .uid = seat->uid,
+                                          .gid = seat->gid,
+                                          .leases = seat->leases,
+                                          .depth = seat->depth,
+                                          .leases_held = seat->held_count,
+                                          .packets = seat->packets,
+                                          .evicted = seat->evicted,
+                                          .lag = seat->lag,
+                                          .delivered = seat->delivered,
+                                          .skipped = seat->skipped };
   memcpy(out->info.label, seat->label, sizeof out->info.label);
   memcpy(out->held, seat->held, sizeof out->held);
   out->info.held_slots = out->held;
@@ -78,13 +82,25 @@ static int subscribers_read(stream_report *r, const uint8_t *message, size_t len
 }
 
 static void stream_describe(const cf_msg_info *m, const cf_credentials *publisher, cuframes_stream_info *info) {
-  *info = (cuframes_stream_info){
-      .pid = publisher->pid,
-      .format = {.pixel_format = m->pixel_format, .width = m->width, .height = m->height, .color = cf_color_unpack(m->color)},
-      .fps = (double)m->frame_rate_micro / 1e6, .frames = m->frames, .dropped = m->dropped, .evictions = m->evictions,
-      .age_ns = m->timestamp ? cf_now() - m->timestamp : CUFRAMES_NO_TIME, .slots = m->slots, .max_slots = m->max_slots,
-      .slots_pinned = m->slots_pinned, .segments = m->segments, .memory_bytes = m->memory_bytes, .packets = m->packets,
-      .packet_bytes = m->packet_bytes, .packet_slots = m->packet_slots, .packet_data_bytes = m->packet_data_bytes};
+  *info = (cuframes_stream_info){ .pid = publisher->pid,
+                                  .format = { .pixel_format = m->pixel_format,
+                                              .width = m->width,
+                                              .height = m->height,
+                                              .color = cf_color_unpack(m->color) },
+                                  .fps = (double)m->frame_rate_micro / 1e6,
+                                  .frames = m->frames,
+                                  .dropped = m->dropped,
+                                  .evictions = m->evictions,
+                                  .age_ns = m->timestamp ? cf_now() - m->timestamp : CUFRAMES_NO_TIME,
+                                  .slots = m->slots,
+                                  .max_slots = m->max_slots,
+                                  .slots_pinned = m->slots_pinned,
+                                  .segments = m->segments,
+                                  .memory_bytes = m->memory_bytes,
+                                  .packets = m->packets,
+                                  .packet_bytes = m->packet_bytes,
+                                  .packet_slots = m->packet_slots,
+                                  .packet_data_bytes = m->packet_data_bytes };
   memcpy(info->name, m->name, sizeof info->name);
   memcpy(info->device, m->device, sizeof info->device);
   memcpy(info->description, m->description, sizeof info->description);
@@ -93,11 +109,13 @@ static void stream_describe(const cf_msg_info *m, const cf_credentials *publishe
 }
 
 static int query(const char *directory, const char *name, int64_t deadline, uint8_t *message, stream_report *r) {
-  cf_msg_hello hello = {.version_min = CF_WIRE_VERSION_MIN, .version_max = CF_WIRE_VERSION_MAX, .role = CF_ROLE_MONITOR};
+  cf_msg_hello hello = { .version_min = CF_WIRE_VERSION_MIN,
+                         .version_max = CF_WIRE_VERSION_MAX,
+                         .role = CF_ROLE_MONITOR };
   cf_msg_welcome welcome;
-  cf_msg_get_info get = {0};
+  cf_msg_get_info get = { 0 };
   cf_msg_info answer;
-  cf_credentials publisher = {0};
+  cf_credentials publisher = { 0 };
   size_t length = 0;
   int fd;
   int result = cf_rendezvous(directory, name, &hello, deadline, message, &fd, &welcome, NULL, 0);
@@ -165,7 +183,7 @@ static int list_one(void *user, const char *name) {
     free(detail);
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   }
-  l->entries[l->count] = (cuframes_list_entry){.error = result, .detail = detail, .info = info};
+  l->entries[l->count] = (cuframes_list_entry){ .error = result, .detail = detail, .info = info };
   strncpy(l->entries[l->count].name, name, CUFRAMES_NAME_MAX);
   l->count++;
   return CUFRAMES_OK;
@@ -174,7 +192,7 @@ static int list_one(void *user, const char *name) {
 int cuframes_list(const char *directory, int64_t timeout_ns, cuframes_list_entry **entries, size_t *count) {
   if (!entries || !count)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_list: entries and count must be given");
-  listing l = {.directory = directory, .timeout_ns = timeout_ns};
+  listing l = { .directory = directory, .timeout_ns = timeout_ns };
   int result = cf_directory_visit(directory, list_one, &l);
   if (result != CUFRAMES_OK) {
     cuframes_list_free(l.entries, l.count);
@@ -199,7 +217,8 @@ int cuframes_runtime_directory(char *path, size_t size) {
   if (result != CUFRAMES_OK)
     return result;
   if (!path || size <= strlen(found))
-    return cf_fail(CUFRAMES_ERR_INVALID, "the runtime directory's path has %zu bytes; there is room for %zu", strlen(found), size);
+    return cf_fail(CUFRAMES_ERR_INVALID, "the runtime directory's path has %zu bytes; there is room for %zu",
+                   strlen(found), size);
   memcpy(path, found, strlen(found) + 1);
   return CUFRAMES_OK;
 }

@@ -22,7 +22,8 @@ static void segment_free(cf_pool *pool, cf_segment *segment) {
 }
 
 /* Allocates a segment; it is in the list, but not yet with the writer. */
-static int segment_make(cf_pool *pool, const cuframes_format *format, uint64_t stride, uint32_t slots, cf_segment **made) {
+static int segment_make(cf_pool *pool, const cuframes_format *format, uint64_t stride, uint32_t slots,
+                        cf_segment **made) {
   cf_segment *segment = calloc(1, sizeof *segment);
   if (!segment)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
@@ -94,7 +95,8 @@ void cf_pool_free(cf_pool *pool) {
 static int grow(cf_pool *pool, uint64_t needed) {
   if (needed > pool->max_slots)
     return cf_fail(CUFRAMES_ERR_NO_CAPACITY,
-                   "no room for this subscriber: it would take %" PRIu64 " slots, and the publisher's limit is %u (--max-slots)",
+                   "no room for this subscriber: it would take %" PRIu64
+                   " slots, and the publisher's limit is %u (--max-slots)",
                    needed, pool->max_slots);
   uint64_t wanted = (uint64_t)pool->slots + pool->slots / 2; /* few segments for many joiners */
   if (wanted < needed)

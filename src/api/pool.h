@@ -13,7 +13,7 @@
 #include "os/futex.h"
 
 typedef struct cf_segment {
-  cf_slot_run run;                /* first: the writer hands it back as a pointer to this */
+  cf_slot_run run; /* first: the writer hands it back as a pointer to this */
   cf_device_segment memory;
   cuframes_format format;
   struct cf_segment *next;
@@ -28,8 +28,8 @@ typedef struct cf_pool {
   uint64_t stride;                /* bytes of one slot */
   uint32_t base_slots, max_slots; /* never fewer, never more of the current format */
   uint32_t max_open;
-  uint32_t slots;                 /* of the current format, not retiring */
-  uint32_t cost;                  /* of all seats: cf_seat_cost() */
+  uint32_t slots; /* of the current format, not retiring */
+  uint32_t cost;  /* of all seats: cf_seat_cost() */
   uint32_t next_segment;
   cf_counter memory_bytes, segment_count, slot_count;
 } cf_pool;

@@ -39,16 +39,17 @@ static int options_check(cuframes_publisher_options *o) {
     result = in_range("socket_mode", &o->socket_mode, 0660, 0, 0777);
   if (result == CUFRAMES_OK && o->policy > CUFRAMES_POLICY_DROP)
     result = cf_fail(CUFRAMES_ERR_INVALID, "policy is %u: expected CUFRAMES_POLICY_WAIT or _DROP", o->policy);
-  if (result == CUFRAMES_OK && (o->ordered_timeout_ns < 0 || (o->allow_uid_count && !o->allow_uids) ||
-                                (o->allow_gid_count && !o->allow_gids)))
-    result = cf_fail(CUFRAMES_ERR_INVALID, "ordered_timeout_ns is negative, or an allow list has a count and no address");
+  if (result == CUFRAMES_OK &&
+      (o->ordered_timeout_ns < 0 || (o->allow_uid_count && !o->allow_uids) || (o->allow_gid_count && !o->allow_gids)))
+    result =
+        cf_fail(CUFRAMES_ERR_INVALID, "ordered_timeout_ns is negative, or an allow list has a count and no address");
   if (o->ordered_timeout_ns == 0)
     o->ordered_timeout_ns = CF_SECOND;
   return result;
 }
 
 static bool list_has(const uint32_t *list, size_t count, uint32_t id) {
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; list && i < count; i++)
     if (list[i] == id)
       return true;
   return false;
@@ -111,7 +112,8 @@ static int publisher_fill(cuframes_publisher *p, const char *name, const cuframe
   return result;
 }
 
-int cuframes_publisher_create(const char *name, const cuframes_publisher_options *options, cuframes_publisher **publisher) {
+int cuframes_publisher_create(const char *name, const cuframes_publisher_options *options,
+                              cuframes_publisher **publisher) {
   cuframes_publisher_options o;
   cuframes_format checked;
   if (!publisher || !options)
@@ -133,7 +135,7 @@ int cuframes_publisher_create(const char *name, const cuframes_publisher_options
   strncpy(p->name, name, sizeof p->name - 1);
   if (o.description)
     strncpy(p->description, o.description, sizeof p->description - 1);
-  p->logger = (cf_logger){o.log, o.log_user};
+  p->logger = (cf_logger){ o.log, o.log_user };
   p->claim.lock = p->claim.directory = p->control_fd = -1;
   p->policy = o.policy;
   p->ordered_timeout_ns = o.ordered_timeout_ns;
@@ -193,16 +195,22 @@ int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
     if (p->frames[i].state == CF_FRAME_FREE)
       f = &p->frames[i];
   int result = f ? CUFRAMES_OK
-                 : cf_fail(CUFRAMES_ERR_LEASE_LIMIT, "%u frames are open already: publish or cancel one, or raise max_open", p->max_open);
+                 : cf_fail(CUFRAMES_ERR_LEASE_LIMIT,
+                           "%u frames are open already: publish or cancel one, or raise max_open", p->max_open);
   uint32_t slot = f ? cf_writer_acquire(&p->writer) : CF_NO_SLOT;
   if (f && slot == CF_NO_SLOT)
     result = cf_fail(CUFRAMES_ERR_NO_CAPACITY, "every slot is pinned; a subscriber breaks the protocol");
   if (result == CUFRAMES_OK) {
     uint64_t offset;
     cf_segment *segment = (cf_segment *)cf_writer_slot(&p->writer, slot, &offset); /* the run is its first member */
-    *f = (cuframes_frame){.state = CF_FRAME_OPEN, .owner = p, .device = p->device, .segment = segment, .slot = slot,
-                          .base = (uint8_t *)segment->memory.address + offset, .format = &segment->format,
-                          .pts = CUFRAMES_NO_TIME};
+    *f = (cuframes_frame){ .state = CF_FRAME_OPEN,
+                           .owner = p,
+                           .device = p->device,
+                           .segment = segment,
+                           .slot = slot,
+                           .base = (uint8_t *)segment->memory.address + offset,
+                           .format = &segment->format,
+                           .pts = CUFRAMES_NO_TIME };
     *frame = f;
   }
   if (cf_writer_has_emptied(&p->writer))
@@ -222,7 +230,8 @@ static int make_room(cuframes_publisher *p) {
   for (cf_writer_seat *full; (full = cf_writer_enter_full(&p->writer)) != NULL; cf_writer_leave(&p->writer)) {
     if (p->policy == CUFRAMES_POLICY_DROP) {
       cf_counter_add(&p->dropped, 1);
-      cf_fail(CUFRAMES_ERR_DROPPED, "the frame was dropped: subscriber \"%s\" has %u frames waiting", label_of(full), full->depth);
+      cf_fail(CUFRAMES_ERR_DROPPED, "the frame was dropped: subscriber \"%s\" has %u frames waiting", label_of(full),
+              full->depth);
       cf_writer_leave(&p->writer);
       return CUFRAMES_ERR_DROPPED;
     }
@@ -237,8 +246,9 @@ static int make_room(cuframes_publisher *p) {
       cf_writer_evict(full);
       cf_counter_add(&p->evictions, 1);
       (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
-      cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: evicted subscriber \"%s\": %u frames waited for it for %" PRId64 " ms",
-             p->name, label_of(full), full->depth, p->ordered_timeout_ns / CF_MS);
+      cf_log(&p->logger, CUFRAMES_LOG_WARNING,
+             "%s: evicted subscriber \"%s\": %u frames waited for it for %" PRId64 " ms", p->name, label_of(full),
+             full->depth, p->ordered_timeout_ns / CF_MS);
     }
   }
   return CUFRAMES_OK;
@@ -280,10 +290,10 @@ int cuframes_publisher_publish(cuframes_publisher *p, cuframes_frame *frame, con
     result = make_room(p);
   if (result == CUFRAMES_OK) {
     int64_t now = cf_now();
-    cf_frame_meta meta = {.flags = i.flags & (CUFRAMES_FRAME_KEY | CUFRAMES_FRAME_CORRUPT),
-                          .pts = info ? i.pts : CUFRAMES_NO_TIME,
-                          .duration = i.duration,
-                          .timestamp = now};
+    cf_frame_meta meta = { .flags = i.flags & (CUFRAMES_FRAME_KEY | CUFRAMES_FRAME_CORRUPT),
+                           .pts = info ? i.pts : CUFRAMES_NO_TIME,
+                           .duration = i.duration,
+                           .timestamp = now };
     cf_writer_publish(&p->writer, frame->slot, &meta, true);
     uint32_t sleepers = cf_writer_sleepers(&p->writer);
     if (sleepers > CF_WAKE_DIRECT)
@@ -348,16 +358,16 @@ int cuframes_publisher_get_stats(cuframes_publisher *p, cuframes_publisher_stats
   if (!p)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_get_stats: no publisher given");
   cuframes_publisher_stats s = {
-      .subscribers = (uint32_t)cf_counter_get(&p->service.subscribers),
-      .slots = (uint32_t)cf_counter_get(&p->pool.slot_count),
-      .segments = (uint32_t)cf_counter_get(&p->pool.segment_count),
-      .frames = cf_counter_get(&p->published),
-      .dropped = cf_counter_get(&p->dropped),
-      .evictions = cf_counter_get(&p->evictions),
-      .waits = cf_counter_get(&p->waits),
-      .packets = cf_counter_get(&p->packets.count),
-      .packet_bytes = cf_counter_get(&p->packets.byte_count),
-      .memory_bytes = cf_publisher_memory(p),
+    .subscribers = (uint32_t)cf_counter_get(&p->service.subscribers),
+    .slots = (uint32_t)cf_counter_get(&p->pool.slot_count),
+    .segments = (uint32_t)cf_counter_get(&p->pool.segment_count),
+    .frames = cf_counter_get(&p->published),
+    .dropped = cf_counter_get(&p->dropped),
+    .evictions = cf_counter_get(&p->evictions),
+    .waits = cf_counter_get(&p->waits),
+    .packets = cf_counter_get(&p->packets.count),
+    .packet_bytes = cf_counter_get(&p->packets.byte_count),
+    .memory_bytes = cf_publisher_memory(p),
   };
   return cf_stats_give(stats, &s, sizeof s, "cuframes_publisher_stats");
 }

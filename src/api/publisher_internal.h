@@ -20,12 +20,11 @@
 
 /* One connection, of the service thread alone but for the seat's shared parts. */
 typedef struct cf_peer {
-  cf_writer_seat seat;       /* first: the writer knows a peer by it; page is NULL without a seat */
+  cf_writer_seat seat; /* first: the writer knows a peer by it; page is NULL without a seat */
   int fd, pidfd, seat_fd;
   uint64_t seat_bytes;
   enum cf_peer_state state;
-  int64_t deadline;          /* of the handshake, of an idle monitor, or of the grace after a hang-up */
-  bool hung_up;
+  int64_t deadline; /* of the handshake, of an idle monitor, or of the grace after a hang-up */
   bool reads_packets;
   cf_credentials credentials;
   uint32_t mode, sync_mode, cost;
@@ -37,13 +36,13 @@ typedef struct cf_service {
   pthread_t thread;
   bool running;
   int epoll, doorbell, listener;
-  int64_t listen_again;      /* CF_NEVER, or when to accept again after descriptors ran out */
-  bool stop;                 /* under `lock` */
+  int64_t listen_again; /* CF_NEVER, or when to accept again after descriptors ran out */
+  bool stop;            /* under `lock` */
   pthread_mutex_t lock;
-  cf_peer *peers;            /* newest first */
+  cf_peer *peers; /* newest first */
   uint32_t half_open;
   cf_counter subscribers;
-  uint8_t *message;          /* CF_WIRE_MESSAGE_MAX, the thread's buffer */
+  uint8_t *message; /* CF_WIRE_MESSAGE_MAX, the thread's buffer */
 } cf_service;
 
 typedef struct cf_elementary {
@@ -63,7 +62,7 @@ typedef struct cf_packets {
   cf_packet_writer writer;
   uint32_t elementary_count;
   cf_elementary elementary[CUFRAMES_ELEMENTARY_MAX];
-  uint32_t new_params;       /* bit per elementary stream: its next packet carries NEW_PARAMS */
+  uint32_t new_params; /* bit per elementary stream: its next packet carries NEW_PARAMS */
   uint32_t params_generation;
   bool new_epoch;
   cf_counter count, byte_count, memory_bytes;
@@ -86,9 +85,9 @@ struct cuframes_publisher {
   uint64_t control_bytes;
   void *control;
   cf_pool pool;
-  cuframes_frame *frames;     /* max_open of them */
+  cuframes_frame *frames; /* max_open of them */
   uint32_t max_open;
-  int64_t rate_start;         /* measuring frames per second */
+  int64_t rate_start; /* measuring frames per second */
   uint32_t rate_frames;
   cf_counter published, dropped, evictions, waits, rate_micro, newest_timestamp, seat_bytes;
 

@@ -101,9 +101,10 @@ int cuframes_publisher_set_codec_params(cuframes_publisher *p, uint32_t stream, 
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_set_codec_params: publisher and params must be given");
   if (stream >= CUFRAMES_ELEMENTARY_MAX)
     return bad_stream(stream);
-  if (params->media_type < CUFRAMES_MEDIA_VIDEO || params->media_type > CUFRAMES_MEDIA_DATA || params->codec[0] == '\0' ||
-      !memchr(params->codec, '\0', sizeof params->codec))
-    return cf_fail(CUFRAMES_ERR_INVALID, "codec parameters need a media type (1 to 3, got %u) and a codec name", params->media_type);
+  if (params->media_type < CUFRAMES_MEDIA_VIDEO || params->media_type > CUFRAMES_MEDIA_DATA ||
+      params->codec[0] == '\0' || !memchr(params->codec, '\0', sizeof params->codec))
+    return cf_fail(CUFRAMES_ERR_INVALID, "codec parameters need a media type (1 to 3, got %u) and a codec name",
+                   params->media_type);
   cf_packets *packets = &p->packets;
   pthread_mutex_lock(&packets->lock);
   int result = packets->enabled ? CUFRAMES_OK : no_ring();
@@ -122,7 +123,8 @@ int cuframes_publisher_set_codec_params(cuframes_publisher *p, uint32_t stream, 
 
 int cuframes_publisher_set_codec_extradata(cuframes_publisher *p, uint32_t stream, const void *extradata, size_t size) {
   if (!p || (!extradata && size > 0))
-    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_set_codec_extradata: publisher and extradata must be given");
+    return cf_fail(CUFRAMES_ERR_INVALID,
+                   "cuframes_publisher_set_codec_extradata: publisher and extradata must be given");
   if (stream >= CUFRAMES_ELEMENTARY_MAX)
     return bad_stream(stream);
   if (size > CUFRAMES_EXTRADATA_MAX)
@@ -171,8 +173,8 @@ static int packet_check(const cuframes_publisher *p, const cuframes_packet_info 
   if (!packet->data || packet->size == 0)
     return cf_fail(CUFRAMES_ERR_INVALID, "a packet without data");
   if (!packets->elementary[packet->stream].set)
-    return cf_fail(CUFRAMES_ERR_NO_CODEC_PARAMS, "describe elementary stream %u with cuframes_publisher_set_codec_params() first",
-                   packet->stream);
+    return cf_fail(CUFRAMES_ERR_NO_CODEC_PARAMS,
+                   "describe elementary stream %u with cuframes_publisher_set_codec_params() first", packet->stream);
   if (packet->size > packets->writer.max_packet)
     return cf_fail(CUFRAMES_ERR_PACKET_OVERSIZED, "a packet of %zu bytes: the ring takes at most %llu", packet->size,
                    (unsigned long long)packets->writer.max_packet);
@@ -192,11 +194,16 @@ int cuframes_publisher_publish_packet(cuframes_publisher *p, const cuframes_pack
   if (result == CUFRAMES_OK) {
     uint32_t bit = 1u << packet.stream;
     uint32_t flags = packet.flags & (CUFRAMES_PACKET_KEY | CUFRAMES_PACKET_EPOCH | CUFRAMES_PACKET_CORRUPT);
-    flags |= (packets->new_params & bit ? CUFRAMES_PACKET_NEW_PARAMS : 0) | (packets->new_epoch ? CUFRAMES_PACKET_EPOCH : 0);
+    flags |=
+        (packets->new_params & bit ? CUFRAMES_PACKET_NEW_PARAMS : 0) | (packets->new_epoch ? CUFRAMES_PACKET_EPOCH : 0);
     packets->new_params &= ~bit;
     packets->new_epoch = false;
-    cf_packet_meta meta = {.size = (uint32_t)packet.size, .stream = packet.stream, .flags = flags, .pts = packet.pts,
-                           .dts = packet.dts, .duration = packet.duration};
+    cf_packet_meta meta = { .size = (uint32_t)packet.size,
+                            .stream = packet.stream,
+                            .flags = flags,
+                            .pts = packet.pts,
+                            .dts = packet.dts,
+                            .duration = packet.duration };
     (void)cf_packet_write(&packets->writer, &meta, packet.data, is_start(packets, &packet)); /* its size was checked */
     uint32_t sleepers = cf_writer_packet_sleepers(&p->writer);
     if (sleepers > CF_WAKE_DIRECT)

@@ -17,7 +17,8 @@ static int refused(const uint8_t *message, size_t length) {
 }
 
 /* Receives the answer of that type with exactly so many descriptors. */
-static int answer_receive(int fd, int64_t deadline, uint32_t type, uint8_t *message, size_t *length, int *fds, int wanted) {
+static int answer_receive(int fd, int64_t deadline, uint32_t type, uint8_t *message, size_t *length, int *fds,
+                          int wanted) {
   cf_fds got;
   int result = cf_receive_by(fd, deadline, message, CF_WIRE_MESSAGE_MAX, length, &got);
   if (result != CUFRAMES_OK)
@@ -38,8 +39,8 @@ static int answer_receive(int fd, int64_t deadline, uint32_t type, uint8_t *mess
   return CUFRAMES_OK;
 }
 
-int cf_rendezvous(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline, uint8_t *message,
-                  int *fd, cf_msg_welcome *welcome, int fds[2], int wanted_fds) {
+int cf_rendezvous(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline,
+                  uint8_t *message, int *fd, cf_msg_welcome *welcome, int fds[2], int wanted_fds) {
   char path[CF_PATH_MAX];
   int s = -1;
   size_t length = 0;
@@ -75,7 +76,7 @@ int cf_request(int fd, uint32_t type, const void *fields, uint32_t answer_type, 
     result = cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher closed the connection");
   int ignored;
   if (result == CUFRAMES_OK)
-    result = answer_receive(fd, cf_now() + CF_HANDSHAKE_NS, answer_type, message, length, answer_fd ? answer_fd : &ignored,
-                            answer_fd ? 1 : 0);
+    result = answer_receive(fd, cf_now() + CF_HANDSHAKE_NS, answer_type, message, length,
+                            answer_fd ? answer_fd : &ignored, answer_fd ? 1 : 0);
   return result;
 }

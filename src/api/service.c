@@ -28,7 +28,7 @@ static uint64_t tag_of(const cf_peer *peer, bool pidfd) {
 }
 
 static int watch(cf_service *service, int fd, uint32_t events, uint64_t tag) {
-  struct epoll_event event = {.events = events, .data.u64 = tag};
+  struct epoll_event event = { .events = events, .data.u64 = tag };
   return epoll_ctl(service->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? CUFRAMES_OK : cf_fail_errno("epoll_ctl");
 }
 
@@ -71,7 +71,6 @@ static void peer_hang_up(cuframes_publisher *p, cf_peer *peer) {
   unwatch(&p->service, peer->fd);
   cf_close(peer->fd);
   peer->fd = -1;
-  peer->hung_up = true;
   peer->deadline = cf_now() + (peer->pidfd >= 0 ? GRACE_WITH_PIDFD_NS : GRACE_NS);
 }
 
@@ -92,16 +91,20 @@ static void peer_new(cuframes_publisher *p, int fd) {
     cf_close(fd);
     return;
   }
-  *peer = (cf_peer){.fd = fd, .pidfd = -1, .seat_fd = -1, .state = CF_PEER_CONNECTED,
-                    .deadline = cf_now() + CF_HANDSHAKE_NS, .next = service->peers};
+  *peer = (cf_peer){ .fd = fd,
+                     .pidfd = -1,
+                     .seat_fd = -1,
+                     .state = CF_PEER_CONNECTED,
+                     .deadline = cf_now() + CF_HANDSHAKE_NS,
+                     .next = service->peers };
   service->peers = peer;
   service->half_open++;
   bool welcome = cf_credentials_of(fd, &peer->credentials) == CUFRAMES_OK;
   if (welcome && !cf_publisher_allows(p, &peer->credentials)) {
     cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: refused user %u, group %u: not on the allow list", p->name,
            peer->credentials.uid, peer->credentials.gid);
-    cf_fail(CUFRAMES_ERR_PERMISSION, "the publisher's allow list has neither user %u nor group %u", peer->credentials.uid,
-            peer->credentials.gid);
+    cf_fail(CUFRAMES_ERR_PERMISSION, "the publisher's allow list has neither user %u nor group %u",
+            peer->credentials.uid, peer->credentials.gid);
     welcome = cf_peer_refuse(p, peer, CUFRAMES_ERR_PERMISSION);
   }
   if (!welcome || watch(service, fd, EPOLLIN | EPOLLRDHUP, tag_of(peer, false)) != CUFRAMES_OK)
@@ -117,8 +120,8 @@ static void listener_accept(cuframes_publisher *p) {
   }
   if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
     return; /* the peer went away again */
-  cf_log(&p->logger, CUFRAMES_LOG_ERROR, "%s: cannot accept a subscriber: %s; raise the descriptor limit (ulimit -n)", p->name,
-         strerror(errno));
+  cf_log(&p->logger, CUFRAMES_LOG_ERROR, "%s: cannot accept a subscriber: %s; raise the descriptor limit (ulimit -n)",
+         p->name, strerror(errno));
   unwatch(service, service->listener); /* or it would be ready all the time */
   service->listen_again = cf_now() + ACCEPT_AGAIN_NS;
 }
@@ -142,16 +145,11 @@ static bool peer_act(cuframes_publisher *p, cf_peer *peer, const uint8_t *messag
       }
       return true;
     }
-    case CF_DO_SEND_SEGMENT:
-      return cf_peer_send_segment(p, peer, message, length);
-    case CF_DO_SEND_PACKETS:
-      return cf_peer_send_packets(p, peer);
-    case CF_DO_SEND_CODEC:
-      return cf_peer_send_codec(p, peer, message, length);
-    case CF_DO_SEND_INFO:
-      return cf_peer_send_info(p, peer);
-    case CF_DO_CLOSE:
-      break;
+    case CF_DO_SEND_SEGMENT: return cf_peer_send_segment(p, peer, message, length);
+    case CF_DO_SEND_PACKETS: return cf_peer_send_packets(p, peer);
+    case CF_DO_SEND_CODEC: return cf_peer_send_codec(p, peer, message, length);
+    case CF_DO_SEND_INFO: return cf_peer_send_info(p, peer);
+    case CF_DO_CLOSE: break;
   }
   cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: closed a connection of pid %d, user %u: it broke the protocol", p->name,
          peer->credentials.pid, peer->credentials.uid);

@@ -9,13 +9,14 @@
 #include "os/error.h"
 #include "os/memory.h"
 
-static bool answer(cuframes_publisher *p, cf_peer *peer, uint32_t type, const void *fields, const int *fds, int fd_count) {
+static bool answer(cuframes_publisher *p, cf_peer *peer, uint32_t type, const void *fields, const int *fds,
+                   int fd_count) {
   size_t length = cf_message_encode(type, fields, p->service.message, CF_WIRE_MESSAGE_MAX);
   return length > 0 && cf_send(peer->fd, p->service.message, length, fds, fd_count) == CUFRAMES_OK;
 }
 
 bool cf_peer_refuse(cuframes_publisher *p, cf_peer *peer, int code) {
-  cf_msg_refused refused = {.code = code};
+  cf_msg_refused refused = { .code = code };
   snprintf(refused.text, sizeof refused.text, "%.255s", cf_last_detail());
   (void)answer(p, peer, CF_MSG_REFUSED, &refused, NULL, 0); /* the connection ends either way */
   return false;
@@ -25,7 +26,8 @@ bool cf_peer_refuse(cuframes_publisher *p, cf_peer *peer, int code) {
 
 static int seat_make(cuframes_publisher *p, cf_peer *peer, const cf_msg_welcome *welcome) {
   if (cf_counter_get(&p->service.subscribers) >= p->max_subscribers)
-    return cf_fail(CUFRAMES_ERR_NO_CAPACITY, "the stream has %u subscribers already, its limit (max_subscribers)", p->max_subscribers);
+    return cf_fail(CUFRAMES_ERR_NO_CAPACITY, "the stream has %u subscribers already, its limit (max_subscribers)",
+                   p->max_subscribers);
   peer->cost = cf_seat_cost(welcome->leases, welcome->depth);
   peer->seat_bytes = cf_page_round(sizeof(cf_seat));
   peer->seat.leases = welcome->leases;
@@ -70,7 +72,7 @@ void cf_peer_unseat(cuframes_publisher *p, cf_peer *peer) {
 }
 
 static bool welcome_send(cuframes_publisher *p, cf_peer *peer, cf_msg_welcome *welcome) {
-  int fds[2] = {p->control_fd, peer->seat_fd}; /* a monitor needs neither */
+  int fds[2] = { p->control_fd, peer->seat_fd }; /* a monitor needs neither */
   welcome->control_bytes = peer->seat.page ? p->control_bytes : 0;
   welcome->seat_bytes = peer->seat_bytes;
   welcome->instance = p->instance;
@@ -82,7 +84,7 @@ bool cf_peer_admit(cuframes_publisher *p, cf_peer *peer, const uint8_t *message,
   cf_msg_hello hello;
   cf_msg_welcome welcome;
   cf_msg_refused refused;
-  const cf_offer offer = {.sync_modes = CF_SYNC_COMPLETE, .max_leases = p->max_leases, .max_depth = p->max_depth};
+  const cf_offer offer = { .sync_modes = CF_SYNC_COMPLETE, .max_leases = p->max_leases, .max_depth = p->max_depth };
   if (!cf_message_decode(CF_MSG_HELLO, message, length, &hello)) {
     cf_fail(CUFRAMES_ERR_PROTOCOL, "the HELLO message is malformed");
     return cf_peer_refuse(p, peer, CUFRAMES_ERR_PROTOCOL);
@@ -111,7 +113,7 @@ bool cf_peer_admit(cuframes_publisher *p, cf_peer *peer, const uint8_t *message,
 
 bool cf_peer_send_segment(cuframes_publisher *p, cf_peer *peer, const uint8_t *message, size_t length) {
   cf_msg_get_segment get;
-  cf_msg_segment segment = {0};
+  cf_msg_segment segment = { 0 };
   cuframes_format format;
   int fd;
   if (!cf_message_decode(CF_MSG_GET_SEGMENT, message, length, &get))
@@ -135,7 +137,7 @@ bool cf_peer_send_segment(cuframes_publisher *p, cf_peer *peer, const uint8_t *m
 
 bool cf_peer_send_packets(cuframes_publisher *p, cf_peer *peer) {
   pthread_mutex_lock(&p->packets.describe);
-  cf_msg_packets packets = {.bytes = p->packets.bytes, .elementary_count = p->packets.elementary_count};
+  cf_msg_packets packets = { .bytes = p->packets.bytes, .elementary_count = p->packets.elementary_count };
   bool enabled = p->packets.enabled;
   int fd = p->packets.fd;
   pthread_mutex_unlock(&p->packets.describe);
@@ -161,12 +163,22 @@ bool cf_peer_send_codec(cuframes_publisher *p, cf_peer *peer, const uint8_t *mes
   } else {
     const cf_elementary *e = &packets->elementary[get.stream];
     const cuframes_codec_params *c = &e->params;
-    cf_msg_codec codec = {.stream = get.stream, .elementary_count = packets->elementary_count,
-                          .media_type = c->media_type, .profile = c->profile, .level = c->level, .width = c->width,
-                          .height = c->height, .frame_rate_num = c->frame_rate_num, .frame_rate_den = c->frame_rate_den,
-                          .sample_rate = c->sample_rate, .channels = c->channels, .frame_size = c->frame_size,
-                          .time_base_num = c->time_base_num, .time_base_den = c->time_base_den, .bit_rate = c->bit_rate,
-                          .extradata = {e->extradata, (uint32_t)e->extradata_size}};
+    cf_msg_codec codec = { .stream = get.stream,
+                           .elementary_count = packets->elementary_count,
+                           .media_type = c->media_type,
+                           .profile = c->profile,
+                           .level = c->level,
+                           .width = c->width,
+                           .height = c->height,
+                           .frame_rate_num = c->frame_rate_num,
+                           .frame_rate_den = c->frame_rate_den,
+                           .sample_rate = c->sample_rate,
+                           .channels = c->channels,
+                           .frame_size = c->frame_size,
+                           .time_base_num = c->time_base_num,
+                           .time_base_den = c->time_base_den,
+                           .bit_rate = c->bit_rate,
+                           .extradata = { e->extradata, (uint32_t)e->extradata_size } };
     memcpy(codec.codec, c->codec, sizeof codec.codec);
     sent = answer(p, peer, CF_MSG_CODEC, &codec, NULL, 0);
   }
@@ -178,9 +190,14 @@ bool cf_peer_send_codec(cuframes_publisher *p, cf_peer *peer, const uint8_t *mes
 
 static cf_info_seat describe_seat(cuframes_publisher *p, const cf_peer *peer) {
   const cf_writer_seat *seat = &peer->seat;
-  cf_info_seat s = {.mode = peer->mode, .pid = peer->credentials.pid, .uid = peer->credentials.uid,
-                    .gid = peer->credentials.gid, .leases = seat->leases, .depth = seat->depth,
-                    .packets = peer->reads_packets, .sync_mode = peer->sync_mode};
+  cf_info_seat s = { .mode = peer->mode,
+                     .pid = peer->credentials.pid,
+                     .uid = peer->credentials.uid,
+                     .gid = peer->credentials.gid,
+                     .leases = seat->leases,
+                     .depth = seat->depth,
+                     .packets = peer->reads_packets,
+                     .sync_mode = peer->sync_mode };
   memcpy(s.label, peer->label, sizeof s.label);
   s.held_count = cf_seat_held(seat, s.held);
   cf_seat_report report = cf_seat_look(seat);
@@ -201,15 +218,22 @@ static uint64_t current_rate(cuframes_publisher *p) {
 
 static void info_fill(cuframes_publisher *p, cf_msg_info *info) {
   cuframes_format format = cf_pool_format(&p->pool);
-  *info = (cf_msg_info){.pid = getpid(), .pixel_format = format.pixel_format, .width = format.width, .height = format.height,
-                        .color = cf_color_pack(format.color), .frame_rate_micro = current_rate(p),
-                        .frames = cf_counter_get(&p->published), .dropped = cf_counter_get(&p->dropped),
-                        .evictions = cf_counter_get(&p->evictions),
-                        .timestamp = (int64_t)cf_counter_get(&p->newest_timestamp),
-                        .slots = (uint32_t)cf_counter_get(&p->pool.slot_count), .max_slots = p->pool.max_slots,
-                        .segments = (uint32_t)cf_counter_get(&p->pool.segment_count),
-                        .memory_bytes = cf_publisher_memory(p), .packets = cf_counter_get(&p->packets.count),
-                        .packet_bytes = cf_counter_get(&p->packets.byte_count)};
+  *info = (cf_msg_info){ .pid = getpid(),
+                         .pixel_format = format.pixel_format,
+                         .width = format.width,
+                         .height = format.height,
+                         .color = cf_color_pack(format.color),
+                         .frame_rate_micro = current_rate(p),
+                         .frames = cf_counter_get(&p->published),
+                         .dropped = cf_counter_get(&p->dropped),
+                         .evictions = cf_counter_get(&p->evictions),
+                         .timestamp = (int64_t)cf_counter_get(&p->newest_timestamp),
+                         .slots = (uint32_t)cf_counter_get(&p->pool.slot_count),
+                         .max_slots = p->pool.max_slots,
+                         .segments = (uint32_t)cf_counter_get(&p->pool.segment_count),
+                         .memory_bytes = cf_publisher_memory(p),
+                         .packets = cf_counter_get(&p->packets.count),
+                         .packet_bytes = cf_counter_get(&p->packets.byte_count) };
   memcpy(info->name, p->name, sizeof info->name);
   memcpy(info->device, p->device->name, sizeof info->device);
   memcpy(info->description, p->description, sizeof info->description);
@@ -218,7 +242,7 @@ static void info_fill(cuframes_publisher *p, cf_msg_info *info) {
 }
 
 static uint32_t count_pinned(const cf_service *service) {
-  uint64_t seen[CF_SLOTS_MAX / 64] = {0};
+  uint64_t seen[CF_SLOTS_MAX / 64] = { 0 };
   uint32_t held[CF_LEASES_MAX], count = 0;
   for (const cf_peer *peer = service->peers; peer; peer = peer->next) {
     uint32_t n = peer->seat.page ? cf_seat_held(&peer->seat, held) : 0;
@@ -245,7 +269,7 @@ bool cf_peer_send_info(cuframes_publisher *p, cf_peer *peer) {
   for (uint32_t i = 0; i < CUFRAMES_ELEMENTARY_MAX && fits; i++) {
     if (!packets->elementary[i].set)
       continue;
-    cf_info_elementary e = {.media_type = packets->elementary[i].params.media_type};
+    cf_info_elementary e = { .media_type = packets->elementary[i].params.media_type };
     memcpy(e.codec, packets->elementary[i].params.codec, sizeof e.codec);
     fits = cf_message_append(CF_GROUP_ELEMENTARY, &e, message, &length, CF_WIRE_MESSAGE_MAX);
   }

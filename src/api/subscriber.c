@@ -25,8 +25,13 @@ static int hello_fill(const cuframes_subscriber_options *o, cf_msg_hello *hello)
     return cf_fail(CUFRAMES_ERR_INVALID, "depth is %u: at most %u", o->depth, CF_DEPTH_MAX);
   if (o->spin_ns < 0)
     return cf_fail(CUFRAMES_ERR_INVALID, "spin_ns is negative");
-  *hello = (cf_msg_hello){.version_min = CF_WIRE_VERSION_MIN, .version_max = CF_WIRE_VERSION_MAX, .role = CF_ROLE_SUBSCRIBER,
-                          .mode = o->mode, .leases = o->leases, .depth = o->depth, .sync_modes = CF_SYNC_COMPLETE};
+  *hello = (cf_msg_hello){ .version_min = CF_WIRE_VERSION_MIN,
+                           .version_max = CF_WIRE_VERSION_MAX,
+                           .role = CF_ROLE_SUBSCRIBER,
+                           .mode = o->mode,
+                           .leases = o->leases,
+                           .depth = o->depth,
+                           .sync_modes = CF_SYNC_COMPLETE };
   strncpy(hello->label, o->label ? o->label : program_invocation_short_name, sizeof hello->label - 1);
   return CUFRAMES_OK;
 }
@@ -66,7 +71,8 @@ static int subscriber_fill(cuframes_subscriber *s, const cuframes_subscriber_opt
   return result;
 }
 
-int cuframes_subscriber_create(const char *name, const cuframes_subscriber_options *options, cuframes_subscriber **subscriber) {
+int cuframes_subscriber_create(const char *name, const cuframes_subscriber_options *options,
+                               cuframes_subscriber **subscriber) {
   cuframes_subscriber_options o;
   if (!subscriber)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_create: subscriber must be given");
@@ -81,7 +87,7 @@ int cuframes_subscriber_create(const char *name, const cuframes_subscriber_optio
   strncpy(s->name, name, sizeof s->name - 1);
   s->reconnect = o.reconnect != 0;
   s->spin_ns = o.spin_ns;
-  s->logger = (cf_logger){o.log, o.log_user};
+  s->logger = (cf_logger){ o.log, o.log_user };
   s->doorbell = s->notifier.fd = -1;
   s->back_off = BACK_OFF_FIRST;
   pthread_mutex_init(&s->connect_lock, NULL);
@@ -158,7 +164,8 @@ int cf_subscriber_connection(cuframes_subscriber *s, cf_connection **connection)
     pthread_mutex_lock(&s->connect_lock);
     current = connection_current(s); /* the other thread may have been faster */
     if (!current)
-      result = s->reconnect ? connect_again(s, &current) : cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher is gone");
+      result =
+          s->reconnect ? connect_again(s, &current) : cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher is gone");
     pthread_mutex_unlock(&s->connect_lock);
   }
   if (result == CUFRAMES_OK)
@@ -177,7 +184,8 @@ void cf_subscriber_retire(cuframes_subscriber *s, cf_connection *connection) {
     return;
   cf_watcher_update(s);
   cf_connection_drop(connection);
-  cf_log(&s->logger, CUFRAMES_LOG_WARNING, "%s: the publisher is gone%s", s->name, s->reconnect ? "; waiting for it to come back" : "");
+  cf_log(&s->logger, CUFRAMES_LOG_WARNING, "%s: the publisher is gone%s", s->name,
+         s->reconnect ? "; waiting for it to come back" : "");
 }
 
 /* ---- frames ---- */
@@ -272,11 +280,11 @@ int cuframes_subscriber_get_stats(cuframes_subscriber *s, cuframes_subscriber_st
   if (!s)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_get_stats: no subscriber given");
   cuframes_subscriber_stats given = {
-      .frames = cf_counter_get(&s->delivered),
-      .skipped = cf_counter_get(&s->skipped),
-      .reconnects = cf_counter_get(&s->reconnects),
-      .packets = cf_counter_get(&s->packets.delivered),
-      .packets_lost = cf_counter_get(&s->packets.lost),
+    .frames = cf_counter_get(&s->delivered),
+    .skipped = cf_counter_get(&s->skipped),
+    .reconnects = cf_counter_get(&s->reconnects),
+    .packets = cf_counter_get(&s->packets.delivered),
+    .packets_lost = cf_counter_get(&s->packets.lost),
   };
   cf_connection *connection = connection_current(s);
   if (connection) {

@@ -10,17 +10,17 @@
 typedef struct cf_notifier {
   pthread_t thread;
   bool running;
-  int fd;                    /* a doorbell: the caller's to poll */
+  int fd; /* a doorbell: the caller's to poll */
   pthread_mutex_t lock;
   pthread_cond_t changed;
   bool armed, stop;
-  bool started;              /* what the reader had taken when it was armed */
+  bool started; /* what the reader had taken when it was armed */
   uint64_t last;
 } cf_notifier;
 
 typedef struct cf_callback {
   pthread_t thread;
-  bool running;              /* joinable; of the caller's threads */
+  bool running; /* joinable; of the caller's threads */
   cuframes_frame_fn call;
   void *user;
   cf_flag stop;
@@ -28,17 +28,17 @@ typedef struct cf_callback {
 
 typedef struct cf_packet_side {
   bool enabled;
-  bool new_epoch;            /* the next packet is the first of another publisher */
-  cf_connection *connection; /* where packets come from; one reference */
-  pthread_mutex_t lock;      /* of `idle` and extradata */
+  bool new_epoch;               /* the next packet is the first of another publisher */
+  cf_connection *connection;    /* where packets come from; one reference */
+  pthread_mutex_t lock;         /* of `idle` and extradata */
   struct cuframes_packet *idle; /* released, to be used again */
-  void *extradata;           /* last given out */
+  void *extradata;              /* last given out */
   cf_counter delivered, lost;
 } cf_packet_side;
 
 struct cuframes_subscriber {
   char name[CUFRAMES_NAME_MAX + 1];
-  char *directory;           /* as given, or NULL */
+  char *directory; /* as given, or NULL */
   cf_msg_hello hello;
   bool reconnect;
   int64_t spin_ns;
@@ -49,11 +49,11 @@ struct cuframes_subscriber {
   cf_connection *connection;    /* NULL while there is none; one reference */
   int64_t connect_at, back_off; /* when to try again; under connect_lock */
 
-  cf_flag interrupted;       /* also a word to sleep on */
-  cf_flag stop;              /* the watcher's end */
+  cf_flag interrupted; /* also a word to sleep on */
+  cf_flag stop;        /* the watcher's end */
   pthread_t watcher;
   bool watching;
-  int doorbell;              /* the watcher's */
+  int doorbell; /* the watcher's */
 
   cf_notifier notifier;
   cf_callback callback;
@@ -64,7 +64,7 @@ struct cuframes_subscriber {
   bool any_frame;
   uint32_t last_epoch;
   cuframes_format last_format;
-  uint64_t skipped_before;   /* on earlier connections */
+  uint64_t skipped_before; /* on earlier connections */
   cf_counter delivered, skipped, reconnects;
 };
 

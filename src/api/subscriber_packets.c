@@ -11,8 +11,8 @@
 
 struct cuframes_packet {
   cf_packet_meta meta;
-  bool out;                /* in the caller's hand */
-  size_t capacity;         /* of data, without the padding */
+  bool out;        /* in the caller's hand */
+  size_t capacity; /* of data, without the padding */
   uint8_t *data;
   struct cuframes_packet *next;
 };
@@ -85,7 +85,8 @@ void cf_packet_side_free(cuframes_subscriber *s) {
 
 int cuframes_subscriber_enable_packets(cuframes_subscriber *s, uint32_t start) {
   if (!s || start > CUFRAMES_PACKETS_FROM_NEXT_KEYFRAME)
-    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_enable_packets: subscriber must be given, start is %u (0 or 1)", start);
+    return cf_fail(CUFRAMES_ERR_INVALID,
+                   "cuframes_subscriber_enable_packets: subscriber must be given, start is %u (0 or 1)", start);
   cf_packet_side *side = &s->packets;
   if (side->enabled)
     return CUFRAMES_OK;
@@ -115,12 +116,14 @@ static int packet_read(cf_packet_side *side, cuframes_packet *packet) {
       return CUFRAMES_OK;
     }
     if (read == CF_PACKET_OVERRUN)
-      return cf_fail(CUFRAMES_ERR_PACKET_OVERRUN, "%llu packets were overwritten before they were read", (unsigned long long)lost);
+      return cf_fail(CUFRAMES_ERR_PACKET_OVERRUN, "%llu packets were overwritten before they were read",
+                     (unsigned long long)lost);
     if (read == CF_PACKET_NONE)
       return CUFRAMES_ERR_TIMEOUT;
     if (read == CF_PACKET_BROKEN)
       return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's packet region makes no sense");
-    uint8_t *larger = realloc(packet->data, (size_t)packet->meta.size + PADDING); /* CF_PACKET_SMALL; the size is capped */
+    uint8_t *larger =
+        realloc(packet->data, (size_t)packet->meta.size + PADDING); /* CF_PACKET_SMALL; the size is capped */
     if (!larger)
       return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
     packet->data = larger;
@@ -225,7 +228,7 @@ int cuframes_subscriber_elementary_count(cuframes_subscriber *s, uint32_t *count
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_elementary_count: subscriber and count must be given");
   cf_connection *connection;
   cf_msg_packets packets;
-  cf_msg_get_packets get = {0};
+  cf_msg_get_packets get = { 0 };
   int fd;
   int result = cf_subscriber_connection(s, &connection);
   if (result != CUFRAMES_OK)
@@ -242,7 +245,8 @@ int cuframes_subscriber_elementary_count(cuframes_subscriber *s, uint32_t *count
 int cuframes_subscriber_get_codec_params(cuframes_subscriber *s, uint32_t stream, cuframes_codec_params *params,
                                          const void **extradata, size_t *extradata_size) {
   if (!s || (extradata && !extradata_size))
-    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_get_codec_params: subscriber must be given, extradata with its size");
+    return cf_fail(CUFRAMES_ERR_INVALID,
+                   "cuframes_subscriber_get_codec_params: subscriber must be given, extradata with its size");
   cf_connection *connection;
   cf_msg_codec codec;
   uint8_t *copy;
@@ -254,11 +258,19 @@ int cuframes_subscriber_get_codec_params(cuframes_subscriber *s, uint32_t stream
   if (result != CUFRAMES_OK)
     return result;
   if (params) {
-    *params = (cuframes_codec_params){
-        .media_type = codec.media_type, .profile = codec.profile, .level = codec.level, .width = codec.width,
-        .height = codec.height, .frame_rate_num = codec.frame_rate_num, .frame_rate_den = codec.frame_rate_den,
-        .sample_rate = codec.sample_rate, .channels = codec.channels, .frame_size = codec.frame_size,
-        .time_base_num = codec.time_base_num, .time_base_den = codec.time_base_den, .bit_rate = codec.bit_rate};
+    *params = (cuframes_codec_params){ .media_type = codec.media_type,
+                                       .profile = codec.profile,
+                                       .level = codec.level,
+                                       .width = codec.width,
+                                       .height = codec.height,
+                                       .frame_rate_num = codec.frame_rate_num,
+                                       .frame_rate_den = codec.frame_rate_den,
+                                       .sample_rate = codec.sample_rate,
+                                       .channels = codec.channels,
+                                       .frame_size = codec.frame_size,
+                                       .time_base_num = codec.time_base_num,
+                                       .time_base_den = codec.time_base_den,
+                                       .bit_rate = codec.bit_rate };
     memcpy(params->codec, codec.codec, sizeof params->codec);
   }
   if (extradata) {

@@ -22,7 +22,8 @@ static bool must_not_sleep(const cuframes_subscriber *s, const cf_connection *co
   return cf_flag_get(&connection->gone) || cf_flag_get(&s->interrupted) || cf_flag_get(&s->stop);
 }
 
-void cf_sleep_for_frame(cuframes_subscriber *s, cf_connection *connection, bool started, uint64_t last, int64_t deadline) {
+void cf_sleep_for_frame(cuframes_subscriber *s, cf_connection *connection, bool started, uint64_t last,
+                        int64_t deadline) {
   const cf_frame_reader *reader = &connection->reader;
   (void)cf_flag_add(&connection->sleepers, 1); /* before the flags are read: pairs with wake_sleepers */
   uint32_t word = cf_reader_prepare_wait(reader);
@@ -80,7 +81,8 @@ static void *watcher_run(void *argument) {
   while (!cf_flag_get(&s->stop)) {
     cf_connection *connection = watched(s);
     bool live = connection && !cf_flag_get(&connection->gone);
-    struct pollfd fds[2] = {{.fd = s->doorbell, .events = POLLIN}, {.fd = live ? connection->fd : -1, .events = POLLRDHUP}};
+    struct pollfd fds[2] = { { .fd = s->doorbell, .events = POLLIN },
+                             { .fd = live ? connection->fd : -1, .events = POLLRDHUP } };
     (void)poll(fds, 2, -1); /* on an error we look at everything once more */
     cf_doorbell_drain(s->doorbell);
     if (live && (fds[1].revents & (POLLHUP | POLLRDHUP | POLLERR)))

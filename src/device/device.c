@@ -7,7 +7,7 @@
 
 #include "os/error.h"
 
-static const cf_device_ops *const kinds[] = {&cf_host_device};
+static const cf_device_ops *const kinds[] = { &cf_host_device };
 
 static const cf_device_ops *kind_of(const char *name) {
   size_t length = strcspn(name, ":");

@@ -14,16 +14,16 @@ typedef struct cf_device cf_device;
 
 /* A segment in this process: made here or imported. */
 typedef struct cf_device_segment {
-  void *address;     /* of its first byte, in the device's address space */
+  void *address; /* of its first byte, in the device's address space */
   uint64_t bytes;
-  int fd;            /* the maker's descriptor to send to importers; -1 for an importer */
-  void *state;       /* the device's own */
+  int fd;      /* the maker's descriptor to send to importers; -1 for an importer */
+  void *state; /* the device's own */
 } cf_device_segment;
 
 /* Rows of a picture, on the device or in host memory. */
 typedef struct cf_rows {
   void *data;
-  size_t pitch;      /* bytes from one row to the next */
+  size_t pitch; /* bytes from one row to the next */
 } cf_rows;
 
 typedef struct cf_device_ops {
@@ -51,10 +51,10 @@ typedef struct cf_device_ops {
 
 struct cf_device {
   const cf_device_ops *ops;
-  char name[64];          /* on the wire; "host", "cuda:UUID" */
-  char reason[192];       /* why it was chosen, a sentence */
-  uint32_t pitch_align;   /* of rows, bytes, a power of two */
-  uint32_t slot_align;    /* of frames in a segment, bytes, a power of two */
+  char name[64];        /* on the wire; "host", "cuda:UUID" */
+  char reason[192];     /* why it was chosen, a sentence */
+  uint32_t pitch_align; /* of rows, bytes, a power of two */
+  uint32_t slot_align;  /* of frames in a segment, bytes, a power of two */
 };
 
 /* Opens the device of that name: "auto" or NULL for the best there is, else a kind or a wire name.

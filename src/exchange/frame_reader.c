@@ -7,15 +7,20 @@
  * row does not want us to have a frame. */
 #define TRIES 100000
 
+/* Reads header fields that are not atomic because an honest writer never changes them again: once each. */
+#define LOAD_ONCE(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+
 bool cf_reader_init(cf_frame_reader *reader, const void *control, uint64_t bytes, cf_seat *seat, bool ordered) {
   const cf_control *page = control;
-  if (bytes < sizeof *page)
+  if (bytes < sizeof *page || LOAD_ONCE(page->magic) != CF_CONTROL_MAGIC ||
+      LOAD_ONCE(page->layout) != CF_CONTROL_LAYOUT)
     return false;
-  uint32_t capacity = page->capacity;
-  uint64_t index = page->index_offset, slots = page->slots_offset;
-  if (page->magic != CF_CONTROL_MAGIC || page->layout != CF_CONTROL_LAYOUT || capacity == 0 || capacity > CF_SLOTS_MAX ||
-      (capacity & (capacity - 1)) != 0 || index % 64 != 0 || slots % 64 != 0 || index > bytes || slots > bytes ||
-      bytes - index < capacity * sizeof(uint64_t) || bytes - slots < capacity * sizeof(cf_slot))
+  uint32_t capacity = LOAD_ONCE(page->capacity);
+  uint64_t index = LOAD_ONCE(page->index_offset), slots = LOAD_ONCE(page->slots_offset);
+  if (capacity == 0 ||
+      capacity > CF_SLOTS_MAX || (capacity & (capacity - 1)) != 0 || index % 64 != 0 || slots % 64 != 0 ||
+      index > bytes || slots > bytes || bytes - index < capacity * sizeof(uint64_t) ||
+      bytes - slots < capacity * sizeof(cf_slot))
     return false;
   memset(reader, 0, sizeof *reader);
   reader->control = page;
@@ -29,22 +34,6 @@ bool cf_reader_init(cf_frame_reader *reader, const void *control, uint64_t bytes
 
 static uint64_t newest(const cf_frame_reader *reader) {
   return atomic_load_explicit(&reader->control->head, memory_order_seq_cst); /* pairs with writer: cf_writer_publish */
-}
-
-bool cf_reader_begin(cf_frame_reader *reader) {
-  if (!reader->ordered)
-    return true;
-  for (int i = 0; i < TRIES; i++) {
-    uint64_t word = newest(reader);
-    reader->last = word ? cf_word_seq(word) - 1 : 0;
-    /* The newest frame is not taken while it is the newest. If it still is, the publisher sees our cursor before it
-     * next looks for a slot, and so does every frame after it: pairs with writer: seat_cursor. */
-    atomic_store_explicit(&reader->seat->cursor, reader->last, memory_order_seq_cst);
-    reader->started = true;
-    if (newest(reader) == word)
-      return true;
-  }
-  return false;
 }
 
 static bool evicted(const cf_frame_reader *reader) {
@@ -77,7 +66,8 @@ static enum cf_take take_newest(cf_frame_reader *reader, uint32_t k, uint64_t *w
     uint64_t w = newest(reader);
     if (w == 0 || (reader->started && cf_word_seq(w) == reader->last))
       return none;
-    if (cf_word_slot(w) >= reader->capacity || (reader->started && cf_word_seq(w) < reader->last))
+    if (cf_word_slot(w) >= reader->capacity || cf_word_seq(w) == 0 ||
+        (reader->started && cf_word_seq(w) < reader->last))
       return CF_TAKE_BROKEN;
     if (lease_announce(reader, k, w)) {
       *word = w;
@@ -87,10 +77,37 @@ static enum cf_take take_newest(cf_frame_reader *reader, uint32_t k, uint64_t *w
   return CF_TAKE_BROKEN;
 }
 
+static bool publisher_waits(const cf_frame_reader *reader) {
+  /* pairs with writer: cf_writer_seat_full */
+  return atomic_load_explicit(&reader->seat->publisher_waits, memory_order_seq_cst) != 0;
+}
+
 static void cursor_move(cf_frame_reader *reader, uint64_t seq) {
   /* after the lease: pairs with writer: pins_look, which reads them the other way round */
   atomic_store_explicit(&reader->seat->cursor, seq, memory_order_seq_cst);
   atomic_fetch_add_explicit(&reader->seat->room, 1, memory_order_seq_cst);
+}
+
+bool cf_reader_begin(cf_frame_reader *reader, bool *ring) {
+  *ring = false;
+  if (!reader->ordered)
+    return true;
+  for (int i = 0; i < TRIES; i++) {
+    uint64_t word = newest(reader);
+    if (word != 0 && cf_word_seq(word) == 0)
+      return false;
+    reader->last = word ? cf_word_seq(word) - 1 : 0;
+    reader->started = true;
+    cursor_move(reader, reader->last);
+    /* The newest frame is not taken while it is the newest. If it still is, the publisher sees our cursor before it
+     * next looks for a slot, and so does every frame after it: pairs with writer: seat_cursor. If it is not, the
+     * publisher may have seen a cursor that has no room. */
+    if (newest(reader) == word) {
+      *ring = publisher_waits(reader);
+      return true;
+    }
+  }
+  return false;
 }
 
 static enum cf_take take_ordered(cf_frame_reader *reader, uint32_t k, uint64_t *word) {
@@ -111,15 +128,15 @@ static enum cf_take take_ordered(cf_frame_reader *reader, uint32_t k, uint64_t *
 static void describe(const cf_frame_reader *reader, uint64_t word, cf_taken *taken) {
   const cf_slot *slot = &reader->slots[cf_word_slot(word)];
   *taken = (cf_taken){
-      .seq = cf_word_seq(word),
-      .slot = cf_word_slot(word),
-      .offset = atomic_load_explicit(&slot->offset, memory_order_relaxed),
-      .segment = atomic_load_explicit(&slot->segment, memory_order_relaxed),
-      .flags = atomic_load_explicit(&slot->flags, memory_order_relaxed),
-      .epoch = atomic_load_explicit(&slot->epoch, memory_order_relaxed),
-      .pts = atomic_load_explicit(&slot->pts, memory_order_relaxed),
-      .duration = atomic_load_explicit(&slot->duration, memory_order_relaxed),
-      .timestamp = atomic_load_explicit(&slot->timestamp, memory_order_relaxed),
+    .seq = cf_word_seq(word),
+    .slot = cf_word_slot(word),
+    .offset = atomic_load_explicit(&slot->offset, memory_order_relaxed),
+    .segment = atomic_load_explicit(&slot->segment, memory_order_relaxed),
+    .flags = atomic_load_explicit(&slot->flags, memory_order_relaxed),
+    .epoch = atomic_load_explicit(&slot->epoch, memory_order_relaxed),
+    .pts = atomic_load_explicit(&slot->pts, memory_order_relaxed),
+    .duration = atomic_load_explicit(&slot->duration, memory_order_relaxed),
+    .timestamp = atomic_load_explicit(&slot->timestamp, memory_order_relaxed),
   };
 }
 
@@ -141,13 +158,14 @@ enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken
   atomic_store_explicit(&seat->last_seq, reader->last, memory_order_relaxed);
   atomic_store_explicit(&seat->delivered, reader->delivered, memory_order_relaxed);
   atomic_store_explicit(&seat->skipped, reader->skipped, memory_order_relaxed);
-  /* pairs with writer: cf_writer_seat_full */
-  *ring = reader->ordered && atomic_load_explicit(&seat->publisher_waits, memory_order_seq_cst) != 0;
+  *ring = reader->ordered && publisher_waits(reader);
   return CF_TAKE_OK;
 }
 
 void cf_reader_release(cf_seat *seat, uint32_t k) {
-  atomic_store_explicit(&seat->lease[k], 0, memory_order_release); /* pairs with writer: seat_lease */
+  /* pairs with writer: seat_lease. Not only release: if a pass still sees this lease, what its reader takes next must
+   * be the newest frame of that pass, or one lease pins two slots in it; so head is loaded after this is seen. */
+  atomic_store_explicit(&seat->lease[k], 0, memory_order_seq_cst);
 }
 
 bool cf_reader_news(const cf_frame_reader *reader, bool started, uint64_t last) {

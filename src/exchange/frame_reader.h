@@ -20,8 +20,8 @@ typedef struct cf_frame_reader {
   cf_seat *seat;
   uint32_t capacity;
   bool ordered;
-  bool started;            /* has taken a frame */
-  uint64_t last;           /* seq of the last frame taken */
+  bool started;  /* has taken a frame */
+  uint64_t last; /* seq of the last frame taken */
   uint64_t delivered, skipped;
 } cf_frame_reader;
 
@@ -44,13 +44,13 @@ enum cf_take {
 bool cf_reader_init(cf_frame_reader *reader, const void *control, uint64_t bytes, cf_seat *seat, bool ordered);
 
 /* Once, before the first take: an ordered reader gets the frame that is the newest now and every one after it. False:
- * the publisher breaks the protocol. */
-bool cf_reader_begin(cf_frame_reader *reader);
+ * the publisher breaks the protocol. *ring: as in take. */
+bool cf_reader_begin(cf_frame_reader *reader, bool *ring);
 
 /* Takes the next frame on lease k. *ring: the publisher sleeps on seat.room and must be woken. */
 enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken, bool *ring);
 
-/* Gives lease k back. */
+/* Gives lease k back: before k is used again, and also when the GPU wrote released[k]. */
 void cf_reader_release(cf_seat *seat, uint32_t k);
 
 /* Whether take() has something to say to one who took `last` (started: took anything). */

@@ -253,7 +253,7 @@ uint64_t cf_writer_publish(cf_frame_writer *writer, uint32_t slot, const cf_fram
   atomic_store_explicit(&s->epoch, writer->epoch, memory_order_relaxed);
   if (ready)
     atomic_store_explicit(&s->ready, seq, memory_order_release);
-  atomic_store_explicit(&s->seq, seq, memory_order_seq_cst);     /* pairs with reader: lease_announce */
+  atomic_store_explicit(&s->seq, seq, memory_order_seq_cst); /* pairs with reader: lease_announce */
   atomic_store_explicit(&writer->index[seq & (writer->capacity - 1)], word, memory_order_release);
   atomic_store_explicit(&writer->control->head, word, memory_order_seq_cst); /* pairs with cf_reader_prepare_wait */
   atomic_fetch_add_explicit(&writer->control->wake, 1, memory_order_seq_cst);
@@ -305,10 +305,16 @@ void cf_writer_leave(cf_frame_writer *writer) {
   scan_end(writer, FRAME_THREAD);
 }
 
+/* From here on its cursor pins nothing. A writer that is about to sleep on its room does not. */
+static void seat_give_up(cf_writer_seat *seat) {
+  atomic_store_explicit(&seat->evicted, 1, memory_order_seq_cst);
+  atomic_fetch_add_explicit(&seat->page->room, 1, memory_order_seq_cst); /* pairs with cf_writer_seat_full */
+}
+
 void cf_writer_evict(cf_writer_seat *seat) {
-  /* the reader must know before its frames go: pairs with reader: lost_or_evicted */
+  /* the reader must know before its frames go: pairs with reader: evicted */
   atomic_store_explicit(&seat->page->state, CF_SEAT_EVICTED, memory_order_seq_cst);
-  atomic_store_explicit(&seat->evicted, 1, memory_order_release);
+  seat_give_up(seat);
 }
 
 /* ---- who sleeps ---- */
@@ -357,7 +363,7 @@ void cf_writer_adopt(cf_frame_writer *writer) {
     for (uint32_t slot = 0; slot < writer->capacity && run->live < run->count; slot++) {
       if (writer->notes[slot].run)
         continue;
-      writer->notes[slot] = (cf_slot_note){.run = run};
+      writer->notes[slot] = (cf_slot_note){ .run = run };
       atomic_store_explicit(&writer->slots[slot].segment, run->segment, memory_order_relaxed);
       atomic_store_explicit(&writer->slots[slot].offset, run->live * run->stride, memory_order_relaxed);
       list_prepend(writer, slot);
@@ -415,8 +421,7 @@ uint64_t cf_writer_remove_seat(cf_frame_writer *writer, cf_writer_seat *seat) {
       top = i + 1;
   }
   atomic_store_explicit(&writer->seat_top, top, memory_order_seq_cst);
-  atomic_store_explicit(&seat->evicted, 1, memory_order_release); /* a writer that waits for its room goes on */
-  atomic_fetch_add_explicit(&seat->page->room, 1, memory_order_seq_cst);
+  seat_give_up(seat);
   uint64_t frames = atomic_load_explicit(&writer->scanning[FRAME_THREAD], memory_order_seq_cst);
   uint64_t packets = atomic_load_explicit(&writer->scanning[PACKET_THREAD], memory_order_seq_cst);
   return frames << 32 | packets;
@@ -428,7 +433,8 @@ static bool scan_over(cf_frame_writer *writer, int thread, uint32_t ticket) {
 }
 
 bool cf_writer_quiet(cf_frame_writer *writer, uint64_t ticket) {
-  return scan_over(writer, FRAME_THREAD, (uint32_t)(ticket >> 32)) && scan_over(writer, PACKET_THREAD, (uint32_t)ticket);
+  return scan_over(writer, FRAME_THREAD, (uint32_t)(ticket >> 32)) &&
+         scan_over(writer, PACKET_THREAD, (uint32_t)ticket);
 }
 
 uint32_t cf_seat_held(const cf_writer_seat *seat, uint32_t *held) {
@@ -443,9 +449,9 @@ uint32_t cf_seat_held(const cf_writer_seat *seat, uint32_t *held) {
 
 cf_seat_report cf_seat_look(const cf_writer_seat *seat) {
   return (cf_seat_report){
-      .evicted = atomic_load_explicit(&seat->evicted, memory_order_relaxed) != 0,
-      .last_seq = atomic_load_explicit(&seat->page->last_seq, memory_order_relaxed),
-      .delivered = atomic_load_explicit(&seat->page->delivered, memory_order_relaxed),
-      .skipped = atomic_load_explicit(&seat->page->skipped, memory_order_relaxed),
+    .evicted = atomic_load_explicit(&seat->evicted, memory_order_relaxed) != 0,
+    .last_seq = atomic_load_explicit(&seat->page->last_seq, memory_order_relaxed),
+    .delivered = atomic_load_explicit(&seat->page->delivered, memory_order_relaxed),
+    .skipped = atomic_load_explicit(&seat->page->skipped, memory_order_relaxed),
   };
 }

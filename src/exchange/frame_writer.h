@@ -19,27 +19,27 @@
 /* A run of slots in one segment. Embedded in the owner's segment. The service thread hands it to the writer with
  * cf_writer_offer(); the writer hands it back through cf_writer_collect() once no slot of it is in use. */
 typedef struct cf_slot_run {
-  uint32_t segment;        /* its number; set by the owner */
-  uint32_t count;          /* slots; set by the owner */
-  uint64_t stride;         /* bytes from one slot to the next; set by the owner */
-  uint32_t live;           /* slots still in the table; the writer's */
-  _Atomic uint32_t retire; /* nonzero: the writer takes its slots out as they come free */
+  uint32_t segment;         /* its number; set by the owner */
+  uint32_t count;           /* slots; set by the owner */
+  uint64_t stride;          /* bytes from one slot to the next; set by the owner */
+  uint32_t live;            /* slots still in the table; the writer's */
+  _Atomic uint32_t retire;  /* nonzero: the writer takes its slots out as they come free */
   struct cf_slot_run *next; /* in whatever list it is */
 } cf_slot_run;
 
 /* What the publisher remembers of a slot; never shared. */
 typedef struct cf_slot_note {
-  uint64_t seq;            /* as in the table; 0: never written or open */
-  cf_slot_run *run;        /* NULL: the table entry is free */
-  uint32_t older, newer;   /* neighbours in order of age, CF_NO_SLOT at the ends */
+  uint64_t seq;          /* as in the table; 0: never written or open */
+  cf_slot_run *run;      /* NULL: the table entry is free */
+  uint32_t older, newer; /* neighbours in order of age, CF_NO_SLOT at the ends */
 } cf_slot_note;
 
 /* A seat as the publisher sees it. What stands in the shared page is hostile: leases and depth bound it. */
 typedef struct cf_writer_seat {
   cf_seat *page;
-  uint32_t leases;         /* granted */
-  uint32_t depth;          /* granted; 0: not ordered */
-  _Atomic uint64_t cursor; /* the furthest cursor seen; CF_CURSOR_NONE before the first */
+  uint32_t leases;          /* granted */
+  uint32_t depth;           /* granted; 0: not ordered */
+  _Atomic uint64_t cursor;  /* the furthest cursor seen; CF_CURSOR_NONE before the first */
   _Atomic uint32_t evicted; /* its cursor no longer pins; its leases do until it is removed */
 } cf_writer_seat;
 
@@ -47,17 +47,17 @@ typedef struct cf_frame_writer {
   cf_control *control;
   _Atomic uint64_t *index;
   cf_slot *slots;
-  cf_slot_note *notes;             /* capacity of them */
+  cf_slot_note *notes; /* capacity of them */
   uint32_t capacity;
-  uint32_t oldest, newest;         /* ends of the list of idle slots */
-  uint64_t seq;                    /* of the newest frame */
-  uint32_t head_slot;              /* its slot, CF_NO_SLOT before the first */
+  uint32_t oldest, newest; /* ends of the list of idle slots */
+  uint64_t seq;            /* of the newest frame */
+  uint32_t head_slot;      /* its slot, CF_NO_SLOT before the first */
   uint32_t epoch;
-  _Atomic(cf_slot_run *) offered;  /* runs from the service thread */
-  _Atomic(cf_slot_run *) emptied;  /* runs to the service thread */
-  _Atomic uint32_t retiring;       /* runs asked to retire that still have slots in the table */
-  _Atomic uint32_t scanning[2];    /* odd while the thread of frames [0], of packets [1] looks at seats */
-  _Atomic uint32_t seat_top;       /* no seat at this index or above */
+  _Atomic(cf_slot_run *) offered; /* runs from the service thread */
+  _Atomic(cf_slot_run *) emptied; /* runs to the service thread */
+  _Atomic uint32_t retiring;      /* runs asked to retire that still have slots in the table */
+  _Atomic uint32_t scanning[2];   /* odd while the thread of frames [0], of packets [1] looks at seats */
+  _Atomic uint32_t seat_top;      /* no seat at this index or above */
   _Atomic(cf_writer_seat *) seats[CF_SEATS_MAX];
 } cf_frame_writer;
 
@@ -86,7 +86,7 @@ cf_writer_seat *cf_writer_enter_full(cf_frame_writer *writer);
 void cf_writer_leave(cf_frame_writer *writer);
 /* writer, between the two: *room is the word to sleep on while this stays true. */
 bool cf_writer_seat_full(cf_frame_writer *writer, cf_writer_seat *seat, uint32_t *room);
-/* any thread: from now on its cursor pins nothing; its subscriber sees EVICTED. */
+/* any thread: from now on its cursor pins nothing; its subscriber sees EVICTED. Wake who sleeps on its room. */
 void cf_writer_evict(cf_writer_seat *seat);
 
 typedef struct cf_frame_meta {

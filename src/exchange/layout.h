@@ -14,10 +14,10 @@
 
 #define CF_CONTROL_MAGIC 0x4c4f52544e4f4346ull /* "FCONTROL" */
 #define CF_CONTROL_LAYOUT 1u
-#define CF_SLOTS_MAX 2048u  /* entries of the slot table; a power of two */
+#define CF_SLOTS_MAX 2048u /* entries of the slot table; a power of two */
 #define CF_SEATS_MAX 256u
-#define CF_LEASES_MAX 64u   /* of one seat */
-#define CF_DEPTH_MAX 256u   /* of one ordered seat */
+#define CF_LEASES_MAX 64u /* of one seat */
+#define CF_DEPTH_MAX 256u /* of one ordered seat */
 #define CF_SEQ_MAX ((UINT64_C(1) << 48) - 1)
 /* cursor of a seat that is not ordered, or not yet: pins nothing */
 #define CF_CURSOR_NONE UINT64_MAX
@@ -39,15 +39,15 @@ static inline uint32_t cf_word_slot(uint64_t word) {
  *   seq 0 -> q   put back unwritten (somebody pinned it just then), or published as the new frame
  * A reader that finds seq as it expects after it announced its lease may read all other fields and the bytes. */
 typedef struct cf_slot {
-  _Atomic uint64_t seq;       /* publisher; 0: being written or never written */
-  _Atomic uint64_t ready;     /* publisher or its GPU: the seq whose pixels are complete */
-  _Atomic uint64_t offset;    /* publisher: bytes from the start of the segment */
-  _Atomic uint32_t segment;   /* publisher: which segment holds it, 1, 2, 3, ... */
-  _Atomic uint32_t flags;     /* publisher: enum cuframes_frame_flag (KEY, CORRUPT) */
-  _Atomic int64_t pts;        /* publisher: ns or INT64_MIN */
-  _Atomic int64_t duration;   /* publisher: ns */
-  _Atomic int64_t timestamp;  /* publisher: CLOCK_MONOTONIC ns of publishing */
-  _Atomic uint32_t epoch;     /* publisher: counts (re)starts of the source */
+  _Atomic uint64_t seq;      /* publisher; 0: being written or never written */
+  _Atomic uint64_t ready;    /* publisher or its GPU: the seq whose pixels are complete */
+  _Atomic uint64_t offset;   /* publisher: bytes from the start of the segment */
+  _Atomic uint32_t segment;  /* publisher: which segment holds it, 1, 2, 3, ... */
+  _Atomic uint32_t flags;    /* publisher: enum cuframes_frame_flag (KEY, CORRUPT) */
+  _Atomic int64_t pts;       /* publisher: ns or INT64_MIN */
+  _Atomic int64_t duration;  /* publisher: ns */
+  _Atomic int64_t timestamp; /* publisher: CLOCK_MONOTONIC ns of publishing */
+  _Atomic uint32_t epoch;    /* publisher: counts (re)starts of the source */
   uint32_t reserved;
 } cf_slot;
 
@@ -56,17 +56,17 @@ enum cf_control_state { CF_CONTROL_RUNNING = 1, CF_CONTROL_ENDED = 2 };
 /* The publisher writes, everybody maps it read-only. index[] and slots[] follow. */
 typedef struct cf_control {
   /* constant since before it was shared */
-  uint64_t magic;             /* CF_CONTROL_MAGIC */
-  uint32_t layout;            /* CF_CONTROL_LAYOUT */
-  uint32_t capacity;          /* entries of index and of slots: a power of two, at most CF_SLOTS_MAX */
-  uint64_t instance;          /* random; as in WELCOME */
-  uint64_t index_offset;      /* bytes from the start of the page */
+  uint64_t magic;        /* CF_CONTROL_MAGIC */
+  uint32_t layout;       /* CF_CONTROL_LAYOUT */
+  uint32_t capacity;     /* entries of index and of slots: a power of two, at most CF_SLOTS_MAX */
+  uint64_t instance;     /* random; as in WELCOME */
+  uint64_t index_offset; /* bytes from the start of the page */
   uint64_t slots_offset;
   uint8_t pad0[24];
   /* moves with every frame */
-  _Atomic uint64_t head;      /* word of the newest frame */
-  _Atomic uint32_t wake;      /* futex word: moves with every frame and with every change of state */
-  _Atomic uint32_t state;     /* enum cf_control_state */
+  _Atomic uint64_t head;          /* word of the newest frame */
+  _Atomic uint32_t wake;          /* futex word: moves with every frame and with every change of state */
+  _Atomic uint32_t state;         /* enum cf_control_state */
   _Atomic uint32_t segment_floor; /* segments below this number are gone: unmap them */
   uint8_t pad1[44];
 } cf_control;
@@ -81,16 +81,16 @@ typedef struct cf_seat {
   _Atomic uint32_t packet_waiting; /* the same for the packet region's wake */
   _Atomic uint32_t room;           /* futex word: moves with cursor */
   uint32_t reserved;
-  _Atomic uint64_t lease[CF_LEASES_MAX];    /* words of the frames in hand; 0: none */
+  _Atomic uint64_t lease[CF_LEASES_MAX]; /* words of the frames in hand; 0: none */
   uint8_t pad0[40];
   /* subscriber's GPU */
   _Atomic uint64_t released[CF_LEASES_MAX]; /* seq: lease[k] of that seq counts as free */
   /* subscriber, for people who look */
-  _Atomic uint64_t last_seq;       /* of the newest frame taken */
+  _Atomic uint64_t last_seq; /* of the newest frame taken */
   _Atomic uint64_t delivered, skipped;
   uint8_t pad1[40];
   /* publisher */
-  _Atomic uint32_t state;          /* enum cf_seat_state */
+  _Atomic uint32_t state;           /* enum cf_seat_state */
   _Atomic uint32_t publisher_waits; /* nonzero: ring `room` after moving the cursor */
   uint8_t pad2[56];
 } cf_seat;

@@ -47,7 +47,8 @@ int cf_listen(const char *path, mode_t mode, int64_t gid, int *listener) {
   if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0)
     result = cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot create the socket %s: %s", path, strerror(errno));
   else if (gid > 0 && chown(path, (uid_t)-1, (gid_t)gid) != 0)
-    result = cf_fail(CUFRAMES_ERR_PERMISSION, "cannot give the socket %s to group %lld: %s", path, (long long)gid, strerror(errno));
+    result = cf_fail(CUFRAMES_ERR_PERMISSION, "cannot give the socket %s to group %lld: %s", path, (long long)gid,
+                     strerror(errno));
   else if (chmod(path, mode) != 0)
     result = cf_fail_errno("chmod of %s", path);
   else if (listen(fd, BACKLOG) != 0)
@@ -68,11 +69,10 @@ static int connect_error(const char *path, const char *name) {
       return cf_fail(CUFRAMES_ERR_NO_SUCH_STREAM, "no stream \"%s\": nobody publishes it at %s", name, path);
     case EACCES:
     case EPERM:
-      return cf_fail(CUFRAMES_ERR_PERMISSION, "no permission for stream \"%s\": the file system does not let us use %s", name, path);
-    case EAGAIN:
-      return cf_fail(CUFRAMES_ERR_TIMEOUT, "the publisher of \"%s\" takes no connections", name);
-    default:
-      return cf_fail_errno("connecting to %s", path);
+      return cf_fail(CUFRAMES_ERR_PERMISSION, "no permission for stream \"%s\": the file system does not let us use %s",
+                     name, path);
+    case EAGAIN: return cf_fail(CUFRAMES_ERR_TIMEOUT, "the publisher of \"%s\" takes no connections", name);
+    default: return cf_fail_errno("connecting to %s", path);
   }
 }
 
@@ -87,7 +87,7 @@ int cf_connect(const char *path, const char *name, int64_t deadline, int *fd) {
   int64_t left = deadline - cf_now();
   if (left < CF_MS)
     left = CF_MS; /* zero would mean for ever */
-  struct timeval limit = {.tv_sec = left / CF_SECOND, .tv_usec = left % CF_SECOND / 1000};
+  struct timeval limit = { .tv_sec = left / CF_SECOND, .tv_usec = left % CF_SECOND / 1000 };
   if (setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0)
     result = cf_fail_errno("SO_SNDTIMEO");
   else if (connect(s, (struct sockaddr *)&address, sizeof address) != 0)
@@ -107,8 +107,8 @@ int cf_send(int fd, const void *message, size_t length, const int *fds, int fd_c
     struct cmsghdr align;
     char bytes[CMSG_SPACE(2 * sizeof(int))];
   } control;
-  struct iovec data = {.iov_base = (void *)message, .iov_len = length};
-  struct msghdr header = {.msg_iov = &data, .msg_iovlen = 1};
+  struct iovec data = { .iov_base = (void *)message, .iov_len = length };
+  struct msghdr header = { .msg_iov = &data, .msg_iovlen = 1 };
   if (fd_count > 0) {
     memset(&control, 0, sizeof control);
     header.msg_control = control.bytes;
@@ -153,14 +153,17 @@ int cf_receive(int fd, void *buffer, size_t capacity, size_t *length, cf_fds *fd
     struct cmsghdr align;
     char bytes[CMSG_SPACE(FDS_LOOKED_FOR * sizeof(int))];
   } control;
-  struct iovec data = {.iov_base = buffer, .iov_len = capacity};
+  struct iovec data = { .iov_base = buffer, .iov_len = capacity };
   struct msghdr header = {
-      .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes
+  };
   fds->count = 0;
   ssize_t got;
+  /* A peer that closes before it has read all we sent resets the connection; the kernel says so once, ahead of what
+   * it still sent us, such as a refusal. */
   do
     got = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  while (got < 0 && errno == EINTR);
+  while (got < 0 && (errno == EINTR || errno == ECONNRESET));
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
     return CF_RECEIVE_NOTHING;
   if (got <= 0)
@@ -186,7 +189,7 @@ int cf_receive_by(int fd, int64_t deadline, void *buffer, size_t capacity, size_
       return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher closed the connection");
     if (result != CF_RECEIVE_NOTHING)
       return result;
-    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    struct pollfd ready = { .fd = fd, .events = POLLIN };
     int n = poll(&ready, 1, cf_deadline_poll_ms(deadline));
     if (n == 0)
       return cf_fail(CUFRAMES_ERR_TIMEOUT, "the publisher did not answer in time");
@@ -206,7 +209,7 @@ int cf_credentials_of(int fd, cf_credentials *credentials) {
   socklen_t length = sizeof peer;
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0)
     return cf_fail_errno("SO_PEERCRED");
-  *credentials = (cf_credentials){.pid = peer.pid, .uid = peer.uid, .gid = peer.gid};
+  *credentials = (cf_credentials){ .pid = peer.pid, .uid = peer.uid, .gid = peer.gid };
   return CUFRAMES_OK;
 }
 

@@ -36,7 +36,7 @@ void cf_fds_close(cf_fds *fds);
 
 /* Who is at the other end, by the kernel's word. */
 typedef struct cf_credentials {
-  int32_t pid;   /* in our PID namespace, 0: not visible */
+  int32_t pid; /* in our PID namespace, 0: not visible */
   uint32_t uid, gid;
 } cf_credentials;
 

@@ -31,8 +31,9 @@ int cf_name_check(const char *name) {
     return cf_fail(CUFRAMES_ERR_NAME, "the name \"%s\" must begin with a letter or a digit", name);
   size_t good = strspn(name, rest);
   if (good < length)
-    return cf_fail(CUFRAMES_ERR_NAME, "the name \"%s\" has a character that is not one of A-Z a-z 0-9 . _ - at position %zu",
-                   name, good + 1);
+    return cf_fail(CUFRAMES_ERR_NAME,
+                   "the name \"%s\" has a character that is not one of A-Z a-z 0-9 . _ - at position %zu", name,
+                   good + 1);
   return CUFRAMES_OK;
 }
 
@@ -65,11 +66,13 @@ static int directory_trusted(int fd, const char *path) {
   if (fstat(fd, &status) != 0)
     return cf_fail_errno("fstat of %s", path);
   if (status.st_uid != geteuid() && status.st_uid != 0)
-    return cf_fail(CUFRAMES_ERR_DIRECTORY,
-                   "the runtime directory %s belongs to user %u, not to us (%u) or root: choose another with CUFRAMES_DIR", path,
-                   (unsigned)status.st_uid, (unsigned)geteuid());
+    return cf_fail(
+        CUFRAMES_ERR_DIRECTORY,
+        "the runtime directory %s belongs to user %u, not to us (%u) or root: choose another with CUFRAMES_DIR", path,
+        (unsigned)status.st_uid, (unsigned)geteuid());
   if ((status.st_mode & S_IWOTH) && !(status.st_mode & S_ISVTX))
-    return cf_fail(CUFRAMES_ERR_DIRECTORY, "anybody may write to the runtime directory %s: take that away with chmod o-w", path);
+    return cf_fail(CUFRAMES_ERR_DIRECTORY,
+                   "anybody may write to the runtime directory %s: take that away with chmod o-w", path);
   return CUFRAMES_OK;
 }
 
@@ -92,7 +95,8 @@ static int socket_path(const char *directory, const char *name, char path[CF_PAT
   const size_t most = sizeof((struct sockaddr_un *)0)->sun_path - 1;
   int length = snprintf(path, CF_PATH_MAX, "%s/%s.sock", directory, name);
   if (!fits(length) || (size_t)length > most)
-    return cf_fail(CUFRAMES_ERR_DIRECTORY, "the socket path %.64s.../%s.sock has %d bytes, and sockets allow %zu: use a shorter directory",
+    return cf_fail(CUFRAMES_ERR_DIRECTORY,
+                   "the socket path %.64s.../%s.sock has %d bytes, and sockets allow %zu: use a shorter directory",
                    directory, name, length, most);
   return CUFRAMES_OK;
 }
@@ -116,10 +120,13 @@ static bool still_linked(int directory, int fd, const char *file) {
 static int lock_take(int directory, const char *file, int flags, int *lock) {
   for (;;) {
     int fd = openat(directory, file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
-    if (fd < 0 && errno == EACCES && faccessat(directory, file, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-      return 1; /* another user's: theirs as long as it is there */
-    if (fd < 0)
-      return cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot open the lock file %s in the runtime directory: %s", file, strerror(errno));
+    if (fd < 0) {
+      int error = errno; /* faccessat() changes it */
+      if (error == EACCES && faccessat(directory, file, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return 1; /* another user's: theirs as long as it is there */
+      return cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot open the lock file %s in the runtime directory: %s", file,
+                     strerror(error));
+    }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
       int error = errno;
       cf_close(fd);
@@ -141,7 +148,7 @@ static void names_of(const char *name, char lock[80], char socket[80]) {
 
 int cf_claim_take(const char *option, const char *name, cf_claim *claim) {
   char path[CF_PATH_MAX], lock_file[80], socket_file[80];
-  cf_claim taken = {.directory = -1, .lock = -1};
+  cf_claim taken = { .directory = -1, .lock = -1 };
   int result = cf_name_check(name);
   if (result == CUFRAMES_OK)
     result = cf_directory_resolve(option, path);
@@ -196,7 +203,7 @@ static bool name_of_socket(const char *file, char name[64]) {
 /* Whether a publisher holds the name; if not, what it left is removed. */
 static bool alive(int directory, const char *name) {
   char lock_file[80], socket_file[80];
-  int lock;
+  int lock = -1;
   names_of(name, lock_file, socket_file);
   if (lock_take(directory, lock_file, 0, &lock) != CUFRAMES_OK)
     return true; /* held, or not ours to judge: who connects will see */
@@ -213,8 +220,9 @@ int cf_directory_visit(const char *option, int (*visit)(void *user, const char *
   struct dirent **files;
   int count = scandir(path, &files, NULL, alphasort);
   if (count < 0)
-    return errno == ENOENT ? CUFRAMES_OK
-                           : cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot read the runtime directory %s: %s", path, strerror(errno));
+    return errno == ENOENT
+               ? CUFRAMES_OK
+               : cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot read the runtime directory %s: %s", path, strerror(errno));
   int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   for (int i = 0; i < count; i++) {
     if (result == CUFRAMES_OK && name_of_socket(files[i]->d_name, name) && alive(directory, name))

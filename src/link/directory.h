@@ -15,8 +15,8 @@ int cf_directory_resolve(const char *option, char path[CF_PATH_MAX]);
 
 /* A publisher's place under a name: it holds the lock as long as it lives; the kernel drops it on death. */
 typedef struct cf_claim {
-  int directory;                 /* descriptor */
-  int lock;                      /* descriptor */
+  int directory; /* descriptor */
+  int lock;      /* descriptor */
   char name[64];
   char socket_path[CF_PATH_MAX];
 } cf_claim;

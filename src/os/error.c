@@ -10,6 +10,8 @@
 
 static _Thread_local char detail[512];
 
+#undef cf_fail /* the header may have a macro of this name */
+
 int cf_fail(int code, const char *format, ...) {
   va_list args;
   va_start(args, format);
@@ -29,7 +31,7 @@ int cf_fail_errno(const char *format, ...) {
     snprintf(detail + n, sizeof detail - (size_t)n, ": %s", strerror_r(error, text, sizeof text));
   }
   return error == ENOMEM || error == ENOSPC || error == EMFILE || error == ENFILE ? CUFRAMES_ERR_NO_MEMORY
-                                                                                   : CUFRAMES_ERR_SYSTEM;
+                                                                                  : CUFRAMES_ERR_SYSTEM;
 }
 
 const char *cf_last_detail(void) {

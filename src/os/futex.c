@@ -10,7 +10,7 @@
 #include "os/clock.h"
 
 bool cf_futex_wait(const _Atomic uint32_t *word, uint32_t expected, int64_t deadline) {
-  struct timespec at = {.tv_sec = deadline / CF_SECOND, .tv_nsec = deadline % CF_SECOND};
+  struct timespec at = { .tv_sec = deadline / CF_SECOND, .tv_nsec = deadline % CF_SECOND };
   /* BITSET, because its time-out is absolute on CLOCK_MONOTONIC; not PRIVATE, because processes share the word */
   long r = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, deadline == CF_NEVER ? NULL : &at, NULL,
                    FUTEX_BITSET_MATCH_ANY);

@@ -68,7 +68,8 @@ int cf_memory_map(int fd, uint64_t bytes, enum cf_seal seal, void **address) {
                    bytes, (int64_t)status.st_size);
   int wanted = seals_of(seal), seals = fcntl(fd, F_GET_SEALS);
   if (seals < 0 || (seals & wanted) != wanted)
-    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the peer's shared memory is not sealed as it must be (seals 0x%x, expected 0x%x)",
+    return cf_fail(CUFRAMES_ERR_PROTOCOL,
+                   "the peer's shared memory is not sealed as it must be (seals 0x%x, expected 0x%x)",
                    seals < 0 ? 0u : (unsigned)seals, (unsigned)wanted);
   int protection = seal == CF_SEAL_PUBLIC ? PROT_READ : PROT_READ | PROT_WRITE;
   void *mapped = mmap(NULL, bytes, protection, MAP_SHARED, fd, 0);

@@ -16,8 +16,8 @@ enum cf_peer_state {
 
 /* What the publisher has to do about a message. */
 enum cf_peer_action {
-  CF_DO_CLOSE = 0,   /* the protocol forbids it here: close without an answer */
-  CF_DO_ADMIT,       /* HELLO: negotiate, then WELCOME or REFUSED */
+  CF_DO_CLOSE = 0, /* the protocol forbids it here: close without an answer */
+  CF_DO_ADMIT,     /* HELLO: negotiate, then WELCOME or REFUSED */
   CF_DO_SEND_SEGMENT,
   CF_DO_SEND_PACKETS,
   CF_DO_SEND_CODEC,
@@ -33,7 +33,7 @@ enum cf_peer_state cf_peer_admitted(uint32_t role, bool accepted);
 /* What this publisher can give. */
 typedef struct cf_offer {
   uint64_t features;
-  uint32_t sync_modes;               /* bits of enum cf_sync_mode */
+  uint32_t sync_modes; /* bits of enum cf_sync_mode */
   uint32_t max_leases, max_depth;
 } cf_offer;
 

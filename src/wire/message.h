@@ -27,9 +27,9 @@ enum cf_message_type {
   CF_MSG_SEGMENT = 5,
   CF_MSG_GET_PACKETS = 6, /* -> PACKETS, descriptor of the packet region */
   CF_MSG_PACKETS = 7,
-  CF_MSG_GET_CODEC = 8,   /* -> CODEC */
+  CF_MSG_GET_CODEC = 8, /* -> CODEC */
   CF_MSG_CODEC = 9,
-  CF_MSG_GET_INFO = 10,   /* -> INFO */
+  CF_MSG_GET_INFO = 10, /* -> INFO */
   CF_MSG_INFO = 11
 };
 
@@ -61,17 +61,17 @@ typedef struct cf_msg_hello {
 } cf_msg_hello;
 
 typedef struct cf_msg_welcome {
-  uint32_t version;      /* the one to speak */
-  uint64_t features;     /* the common ones */
-  uint32_t sync_mode;    /* enum cf_sync_mode */
+  uint32_t version;       /* the one to speak */
+  uint64_t features;      /* the common ones */
+  uint32_t sync_mode;     /* enum cf_sync_mode */
   uint32_t leases, depth; /* granted */
   uint64_t control_bytes, seat_bytes;
   char device[CF_DEVICE_BYTES];
-  uint64_t instance;     /* random; differs between publishers of one name */
+  uint64_t instance; /* random; differs between publishers of one name */
 } cf_msg_welcome;
 
 typedef struct cf_msg_refused {
-  int32_t code;               /* enum cuframes_error */
+  int32_t code; /* enum cuframes_error */
   char text[CF_TEXT_BYTES];
 } cf_msg_refused;
 
@@ -81,11 +81,11 @@ typedef struct cf_msg_get_segment {
 
 typedef struct cf_msg_segment {
   uint32_t segment;
-  uint64_t bytes;             /* of the whole segment */
+  uint64_t bytes; /* of the whole segment */
   uint32_t pixel_format, width, height;
-  uint32_t color;             /* matrix | range << 8 | primaries << 16 | transfer << 24 */
+  uint32_t color; /* matrix | range << 8 | primaries << 16 | transfer << 24 */
   uint32_t pitch[4];
-  uint64_t offset[4];         /* of the planes in a frame */
+  uint64_t offset[4]; /* of the planes in a frame */
 } cf_msg_segment;
 
 typedef struct cf_msg_get_packets {
@@ -93,7 +93,7 @@ typedef struct cf_msg_get_packets {
 } cf_msg_get_packets;
 
 typedef struct cf_msg_packets {
-  uint64_t bytes;             /* of the whole region */
+  uint64_t bytes; /* of the whole region */
   uint32_t elementary_count;
 } cf_msg_packets;
 
@@ -108,7 +108,7 @@ typedef struct cf_msg_codec {
   uint32_t profile, level, width, height, frame_rate_num, frame_rate_den;
   uint32_t sample_rate, channels, frame_size, time_base_num, time_base_den;
   uint64_t bit_rate;
-  cf_bytes extradata;         /* at most CUFRAMES_EXTRADATA_MAX (65536) bytes */
+  cf_bytes extradata; /* at most CUFRAMES_EXTRADATA_MAX (65536) bytes */
 } cf_msg_codec;
 
 typedef struct cf_msg_get_info {
@@ -123,9 +123,9 @@ typedef struct cf_msg_info {
   uint32_t pixel_format, width, height, color;
   uint32_t pitch[4];
   uint64_t offset[4];
-  uint64_t frame_rate_micro;  /* frames per 10^6 seconds, measured */
+  uint64_t frame_rate_micro; /* frames per 10^6 seconds, measured */
   uint64_t frames, dropped, evictions;
-  int64_t timestamp;          /* of the newest frame, CLOCK_MONOTONIC ns; 0: none yet */
+  int64_t timestamp; /* of the newest frame, CLOCK_MONOTONIC ns; 0: none yet */
   uint32_t slots, max_slots, slots_pinned, segments;
   uint64_t memory_bytes, packets, packet_bytes;
   uint32_t packet_slots;

@@ -21,7 +21,8 @@ and fails the test if a process had to be killed, a file is left in the runtime 
 grandchild is alive. On a failure it prints the end of every process's output.
 
 Environment: CUFRAMES (the program), CUFRAMES_SOURCE_DIR, CUFRAMES_BUILD_DIR, CUFRAMES_SANITIZE (not empty: a slow
-build); CUFRAMES_TEST_SCALE multiplies the deadlines. Arguments: names of the tests to run (default: all), -k keeps the temporary directory.
+build); CUFRAMES_TEST_SCALE multiplies the deadlines. Arguments: names of the tests to run (default: all), -k keeps
+the temporary directory.
 Nothing here sleeps to synchronise: waits are for an event, with a deadline.
 """
 import collections
@@ -297,7 +298,8 @@ class Session:
         if limit:
             argv = [need_program("prlimit"), *limit, "--", *argv]
         popen = {} if user is None else {"user": user, "group": user, "extra_groups": []}
-        process = Process(self, argv, "%s[%d]" % (name, len(self.processes)), env=dict(self.env, **(env or {})), **popen)
+        popen["env"] = dict(self.env, **(env or {}))
+        process = Process(self, argv, "%s[%d]" % (name, len(self.processes)), **popen)
         self.processes.append(process)
         return process
 

@@ -21,7 +21,8 @@ def ffmpeg(*args):
     program = shutil.which("ffmpeg")
     if not program:
         raise CannotMake("no program 'ffmpeg' here")
-    done = subprocess.run([program, "-nostdin", "-v", "error", "-y", *args], capture_output=True, text=True, timeout=120)
+    argv = [program, "-nostdin", "-v", "error", "-y", *args]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
         raise CannotMake("ffmpeg %s: %s" % (" ".join(args), done.stderr.strip()))
 
@@ -155,8 +156,8 @@ def _write(folder, name, data):
     return path
 
 
-KINDS = {kind.__name__: kind for kind in (long, hevc8, hevc10, mjpeg, odd, yuv444, gray, resize, audio, video, truncated,
-                                          headless, empty, noise, corrupt)}
+KINDS = {kind.__name__: kind for kind in (long, hevc8, hevc10, mjpeg, odd, yuv444, gray, resize, audio, video,
+                                          truncated, headless, empty, noise, corrupt)}
 
 
 def make(folder, kind):

@@ -8,6 +8,7 @@ import harness
 from harness import check
 
 SECONDS, FPS = 15, 25
+SIZE = "320x180" if harness.SANITIZED else "1280x720"
 PUBLISHER_GONE = -11
 
 
@@ -28,7 +29,7 @@ def seats(s, name):
 
 
 def test_fast_slow_stopped_killed(s):
-    pub = s.publish("test:1280x720@%d" % FPS, "cam", "--json")
+    pub = s.publish("test:%s@%d" % (SIZE, FPS), "cam", "--json")
     s.until(lambda: not seats(s, "cam"), "no subscriber at first")
     descriptors = pub.descriptors()
 
@@ -104,6 +105,24 @@ def test_publisher_ends_by_signal(s):
         seen = witness(s, "cam")
         pub.stop(number)
         check(seen.json(5)["end"] == PUBLISHER_GONE, "the subscriber saw something else")
+
+
+def test_idle_streams_cost_nothing(s):
+    """100 streams in one process, each with a subscriber's worth of memory and nothing to do."""
+    count, kib = 100, 1024
+    args = [text for i in range(count) for text in ("test:320x240@0.001", "--name", "cam%d" % i)]
+    pub = s.start("publish", *args, "--quiet", name="publish 100")
+    s.until(lambda: len(s.json("list", "--json")) == count, "100 streams", 20)
+    s.wait_stream("cam%d" % (count - 1), 5, pub)
+    for i in (0, count - 1):
+        info = s.json("info", "cam%d" % i, "--json")
+        frames = info["slots"] * 320 * 240 * 3 // 2
+        check(frames <= info["memory_bytes"] < frames + kib * kib, "memory: %s", info)
+    before = pub.cpu_seconds()
+    s.start("verify", "cam0", "--duration", "3").expect(harness.OK)
+    used = pub.cpu_seconds() - before
+    check(used <= 0.05, "%s s of CPU in 3 s", used)
+    pub.stop()
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def test_loop_goes_on_in_time(s):
     s.publish(film, "cam", "--loop", "--realtime")
     recorded = s.run("record", "cam", s.path("loops.ts"), "--duration", "7")
     check(recorded.code == OK, "record: %s", recorded)
-    for stream, most in (("v", 0.2), ("a", 0.1)):
+    for stream, most in (("v", 0.2), ("a", 0.2)):  # the film's sound is shorter than its pictures
         pts, dts = packet_times(s.path("loops.ts"), stream)
         check(len(dts) > 100 and all(a < b for a, b in zip(dts, dts[1:])), "%s: dts do not grow: %s", stream, dts)
         shown = sorted(pts)
@@ -117,7 +117,8 @@ def test_damaged_film_says_so(s):
 
 def test_film_over_http(s):
     """Ends like a file; a server that is gone is tried again."""
-    film = media.make(s.root, "hevc8")
+    film = s.path("web.mp4")
+    media.ffmpeg("-i", media.make(s.root, "hevc8"), "-c", "copy", "-movflags", "+faststart", film)
     server = s.start_program("python3", "-u", "-m", "http.server", "--bind", "127.0.0.1", "-d", s.root, "0")
     port = server.wait_for(r"port (\d+)", 10, "out").group(1)
     url = "http://127.0.0.1:%s/%s" % (port, os.path.basename(film))

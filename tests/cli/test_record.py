@@ -19,11 +19,14 @@ def probe(path):
 
 
 def plays(path, strict=True):
-    """Decodes all of it; gives the number of pictures. Passed through: the clip itself has no steady pace."""
-    done = subprocess.run([harness.need_program("ffmpeg"), "-nostdin", "-v", "error", "-progress", "-", "-i", path,
-                           "-map", "0:v", "-map", "0:a?", "-fps_mode", "passthrough", "-f", "null", "-"], capture_output=True, text=True, timeout=120)
+    """Decodes all of it; gives the number of pictures."""
+    done = subprocess.run([harness.need_program("ffprobe"), "-v", "error", "-count_frames", "-show_entries",
+                           "stream=codec_type,nb_read_frames", "-of", "json", path], capture_output=True, text=True,
+                          timeout=120)
     check(done.returncode == 0 and (not strict or not done.stderr), "%s does not play: %s", path, done.stderr)
-    return int([line for line in done.stdout.splitlines() if line.startswith("frame=")][-1][6:])
+    streams = {stream["codec_type"]: int(stream["nb_read_frames"]) for stream in json.loads(done.stdout)["streams"]}
+    check(strict is False or "audio" not in streams or streams["audio"] > 0, "%s: no sound", path)
+    return streams["video"]
 
 
 def check_recording(path, seconds=None, audio=True, step=0.15):
@@ -38,6 +41,7 @@ def check_recording(path, seconds=None, audio=True, step=0.15):
         dts = [float(p["dts_time"]) for p in packets if "dts_time" in p]
         check(all(a < b for a, b in zip(dts, dts[1:])), "%s: decoding times do not rise", path)
         times = sorted(float(p["pts_time"]) for p in packets if "pts_time" in p)
+        times = times[:-4]  # a cut may leave out pictures that come before the last ones
         widest = max(b - a for a, b in zip(times, times[1:])) if len(times) > 1 else 0
         check(widest < step, "%s: a hole of %.3f s", path, widest)
     start = min(float(p["pts_time"]) for p in seen["packets"])
@@ -83,10 +87,11 @@ def test_ends(s):
     """Ctrl-C, SIGTERM and the publisher's end leave clean files."""
     pub = film(s)
     for number in (signal.SIGINT, signal.SIGTERM):
-        process = s.start("record", "film", "x.mkv", "--overwrite", "--json")
-        s.until(lambda: os.path.exists(s.path("x.mkv")) and os.path.getsize(s.path("x.mkv")) > 300000, "a second of film")
+        name = "%d.mkv" % number
+        process = s.start("record", "film", name, "--json")
+        s.until(lambda: os.path.exists(s.path(name)) and os.path.getsize(s.path(name)) > 300000, "a second of film")
         check(json.loads(process.stop(number).out)["ended"] == "signal", "ended %s", process.out)
-        check_recording(s.path("x.mkv"))
+        check_recording(s.path(name))
     process = s.start("record", "film", "gone.mp4", "--json")
     s.until(lambda: os.path.exists(s.path("gone.mp4")) and os.path.getsize(s.path("gone.mp4")) > 100000, "some film")
     pub.stop()

@@ -42,7 +42,8 @@ static uint64_t fingerprint(const cuframes_frame *frame) {
     const uint8_t *row = cuframes_frame_plane(frame, plane);
     uint32_t bytes = 0, rows = 0;
 
-    if (cuframes_format_plane_size(format, plane, &bytes, &rows) != 0) return 0;
+    if (cuframes_format_plane_size(format, plane, &bytes, &rows) != 0)
+      return 0;
     for (uint32_t y = 0; y < rows; y++, row += format->pitch[plane]) {
       uint32_t x = 0;
       for (; x + 8 <= bytes; x += 8) {
@@ -50,7 +51,8 @@ static uint64_t fingerprint(const cuframes_frame *frame) {
         memcpy(&word, row + x, 8);
         sum = (sum ^ word) * 1099511628211u;
       }
-      for (; x < bytes; x++) sum = (sum ^ row[x]) * 1099511628211u;
+      for (; x < bytes; x++)
+        sum = (sum ^ row[x]) * 1099511628211u;
     }
   }
   return sum;
@@ -61,9 +63,12 @@ static void look(struct seen *seen, const cuframes_frame *frame) {
   uint32_t flags = cuframes_frame_flags(frame);
   int64_t time = cuframes_frame_timestamp(frame), now = cuframes_now();
 
-  if (seen->frames > 0 && (flags & CUFRAMES_FRAME_EPOCH)) seen->epochs++;
-  if (seen->frames > 0 && (flags & CUFRAMES_FRAME_NEW_FORMAT)) seen->new_formats++;
-  if (flags & CUFRAMES_FRAME_CORRUPT) seen->corrupt++;
+  if (seen->frames > 0 && (flags & CUFRAMES_FRAME_EPOCH))
+    seen->epochs++;
+  if (seen->frames > 0 && (flags & CUFRAMES_FRAME_NEW_FORMAT))
+    seen->new_formats++;
+  if (flags & CUFRAMES_FRAME_CORRUPT)
+    seen->corrupt++;
   if (seen->frames > 0 && !(flags & CUFRAMES_FRAME_EPOCH)) {
     if (seq == seen->last) {
       seen->duplicates++;
@@ -95,12 +100,16 @@ static int watch(struct seen *seen, int hold_ms, int64_t deadline) {
   while (!stopped && cuframes_now() < deadline) {
     cuframes_frame *frame = NULL;
     error = cuframes_subscriber_next(subscriber, deadline - cuframes_now(), &frame);
-    if (error != CUFRAMES_OK) break;
+    if (error != CUFRAMES_OK) {
+      fprintf(stderr, "witness: %s\n", cuframes_last_error());
+      break;
+    }
     uint64_t before = fingerprint(frame);
     look(seen, frame);
     if (hold_ms > 0) {
       (void)poll(NULL, 0, hold_ms); /* the work of a slow consumer */
-      if (fingerprint(frame) != before) seen->changed++;
+      if (fingerprint(frame) != before)
+        seen->changed++;
     }
     (void)cuframes_frame_release(frame); /* STALE after the publisher went: the next call says so */
   }
@@ -135,23 +144,15 @@ int main(int argc, char **argv) {
 
   while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
     switch (option) {
-      case 'o':
-        options.mode = CUFRAMES_MODE_ORDERED;
-        break;
-      case 'h':
-        hold_ms = atoi(optarg);
-        break;
-      case 'd':
-        duration = atof(optarg);
-        break;
-      case 'r':
-        options.reconnect = 1;
-        break;
-      default:
-        return 2;
+      case 'o': options.mode = CUFRAMES_MODE_ORDERED; break;
+      case 'h': hold_ms = atoi(optarg); break;
+      case 'd': duration = atof(optarg); break;
+      case 'r': options.reconnect = 1; break;
+      default: return 2;
     }
   }
-  if (optind + 1 != argc) return 2;
+  if (optind + 1 != argc)
+    return 2;
   if (cuframes_subscriber_create(argv[optind], &options, &subscriber) != CUFRAMES_OK) {
     fprintf(stderr, "witness: %s\n", cuframes_last_error());
     return 1;

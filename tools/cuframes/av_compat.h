@@ -7,6 +7,7 @@
 
 #include <libavcodec/avcodec.h>
 #include <libavutil/frame.h>
+#include <libavutil/version.h>
 
 /* Frame flags replaced key_frame, and duration pkt_duration, in libavutil 58 (FFmpeg 6). */
 #if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(58, 7, 100)

@@ -44,7 +44,10 @@ static bool may_say(unsigned *left_out) {
 }
 
 static const char *prefix_of(void *object) {
-  const AVClass *class = object ? *(AVClass **)object : NULL;
+  if (!object) {
+    return thread_prefix;
+  }
+  const AVClass *class = *(AVClass **)object;
   const char *prefix = NULL;
   if (class == avcodec_get_class()) {
     prefix = ((AVCodecContext *)object)->opaque;

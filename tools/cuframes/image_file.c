@@ -156,7 +156,7 @@ bool image_raw(const picture_planes *planes, const cuframes_format *format, uint
   uint8_t *bytes = malloc(total), *to = bytes;
   if (!bytes)
     return false;
-  for (int i = 0; i < CUFRAMES_PLANES; i++)
+  for (int i = 0; i < CUFRAMES_PLANES && planes->plane[i]; i++)
     for (uint32_t row = 0; row < rows[i]; row++, to += row_bytes[i])
       memcpy(to, planes->plane[i] + (size_t)row * planes->pitch[i], row_bytes[i]);
   *data = bytes;

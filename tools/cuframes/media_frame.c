@@ -97,7 +97,7 @@ static cuframes_format target_format(const struct media *m, const struct picture
     format.color.range = AVCOL_RANGE_JPEG;
   } else if (from_rgb) {
     format.color.matrix = AVCOL_SPC_SMPTE170M; /* what swscale makes of RGB */
-    format.color.range = AVCOL_RANGE_MPEG;
+    format.color.range = format.pixel_format == CUFRAMES_PIXEL_GRAY8 ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
   } else {
     format.color.matrix = code_point(p->matrix);
     /* AVCOL_RANGE_* are our values; "not said" is 0 here, not code_point()'s 2. */

@@ -36,6 +36,7 @@ typedef struct track {
   int64_t interval;     /* ns from packet to packet, for missing times */
   int64_t last_dts;     /* ns of the source, for missing times */
   int64_t first, next;  /* ns in the file: decoding time of the first packet, end of the last one */
+  int64_t shown;        /* ns in the file: the latest presentation time with its duration */
   int64_t last_written; /* in the stream's time base, as the container wants it: rising */
   AVRational time_base; /* what is asked of the container */
   bool done;
@@ -45,6 +46,7 @@ struct muxer {
   AVFormatContext *output;
   char *path;
   bool to_stdout, opened, failed, have_video;
+  bool new_epoch; /* no packet of it was written yet */
   int64_t limit, offset;
   uint32_t lead;           /* index of the stream that others are measured by */
   uint64_t packets, bytes; /* bytes: of the finished file */
@@ -82,7 +84,8 @@ muxer *muxer_create(const char *path, const char *container, int64_t limit_ns) {
   m->output->max_interleave_delta = SECOND / 1000; /* microseconds: what one silent stream may hold back */
   m->output->flags |= AVFMT_FLAG_FLUSH_PACKETS;
   for (int i = 0; i < CUFRAMES_ELEMENTARY_MAX; i++)
-    m->tracks[i] = (track){ .last_dts = NO_TIME, .first = NO_TIME, .next = NO_TIME, .last_written = INT64_MIN };
+    m->tracks[i] =
+        (track){ .last_dts = NO_TIME, .first = NO_TIME, .next = NO_TIME, .shown = NO_TIME, .last_written = INT64_MIN };
   return m;
 }
 
@@ -254,22 +257,31 @@ static void source_times(track *t, const cuframes_packet *packet, int64_t *pts, 
   t->last_dts = *dts;
 }
 
-/* The end of what is in the file, over all streams. */
-static int64_t file_end(const muxer *m) {
-  int64_t end = NO_TIME;
-  for (int i = 0; i < CUFRAMES_ELEMENTARY_MAX; i++)
-    if (m->tracks[i].next != NO_TIME && m->tracks[i].next > end)
-      end = m->tracks[i].next;
-  return end;
+/* Chooses the offset so that the packet follows everything in the file, by decoding and by presentation time: a cut
+ * may have left pictures out that come before the last one shown. */
+static void join_end(muxer *m, int64_t pts, int64_t dts) {
+  int64_t offset = INT64_MIN;
+  for (int i = 0; i < CUFRAMES_ELEMENTARY_MAX; i++) {
+    const track *t = &m->tracks[i];
+    if (t->next != NO_TIME && t->next - dts > offset)
+      offset = t->next - dts;
+    if (t->next != NO_TIME && t->shown - pts > offset)
+      offset = t->shown - pts;
+  }
+  if (offset != INT64_MIN)
+    m->offset = offset;
 }
 
-static void join_times(muxer *m, const track *t, int64_t dts, bool epoch) {
-  const int64_t end = file_end(m), expected = epoch || t->next == NO_TIME ? end : t->next;
-  if (expected == NO_TIME)
-    return;
-  const int64_t step = dts + m->offset - expected;
-  if (step < -DISORDER_NS || (epoch && step > OUTAGE_NS))
-    m->offset = end - dts;
+/* At an epoch any step back is a new clock; in between, only one that is larger than the streams' own disorder. */
+static void join_times(muxer *m, const track *t, int64_t pts, int64_t dts) {
+  if (t->next != NO_TIME) {
+    const int64_t step = dts + m->offset - t->next;
+    if (step < (m->new_epoch ? -t->interval / 2 : -DISORDER_NS) || (m->new_epoch && step > OUTAGE_NS))
+      join_end(m, pts, dts);
+  } else if (m->new_epoch) {
+    join_end(m, pts, dts); /* a stream that comes late, and with a new clock perhaps */
+  }
+  m->new_epoch = false;
 }
 
 static bool write_packet(muxer *m, track *t, const cuframes_packet *packet, int64_t pts, int64_t dts,
@@ -300,6 +312,7 @@ static bool write_packet(muxer *m, track *t, const cuframes_packet *packet, int6
 }
 
 static void start_epoch(muxer *m) {
+  m->new_epoch = true;
   muxer_resync(m);
   for (int i = 0; i < CUFRAMES_ELEMENTARY_MAX; i++)
     m->tracks[i].last_dts = NO_TIME;
@@ -308,14 +321,13 @@ static void start_epoch(muxer *m) {
 bool muxer_write(muxer *m, const cuframes_packet *packet) {
   const uint32_t index = cuframes_packet_stream(packet), flags = cuframes_packet_flags(packet);
   track *t = index < CUFRAMES_ELEMENTARY_MAX ? &m->tracks[index] : NULL;
-  const bool epoch = flags & CUFRAMES_PACKET_EPOCH;
   int64_t pts, dts;
   if (m->failed)
     return false;
+  if (m->opened && flags & CUFRAMES_PACKET_EPOCH)
+    start_epoch(m);
   if (!t || !t->stream)
     return true;
-  if (epoch && m->opened)
-    start_epoch(m);
   if (t->needs_key && !(flags & CUFRAMES_PACKET_KEY))
     return true;
   if (!m->opened && m->have_video && index != m->lead)
@@ -326,7 +338,7 @@ bool muxer_write(muxer *m, const cuframes_packet *packet) {
     if (!open_file(m, packet))
       return false;
   } else {
-    join_times(m, t, dts, epoch);
+    join_times(m, t, pts, dts);
   }
   t->needs_key = false;
   pts += m->offset;
@@ -337,6 +349,8 @@ bool muxer_write(muxer *m, const cuframes_packet *packet) {
     t->first = t->video ? dts : 0;
   const int64_t duration = cuframes_packet_duration(packet) > 0 ? cuframes_packet_duration(packet) : t->interval;
   t->next = dts + duration;
+  if (pts + duration > t->shown)
+    t->shown = pts + duration;
   t->done = m->limit && dts - t->first >= m->limit;
   return t->done || write_packet(m, t, packet, pts, dts, duration);
 }

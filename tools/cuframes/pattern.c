@@ -186,7 +186,7 @@ static bool walk_span(const struct walk *w, uint8_t *row, uint32_t x, uint32_t x
 static bool walk_plane(struct walk *w, uint8_t *data, uint32_t pitch, const cuframes_format *f, int plane,
                        uint64_t number, bool check) {
   uint32_t row_bytes, rows, block = block_size(f);
-  if (!plane_layout(f->pixel_format, plane, &w->layout) ||
+  if (!data || !plane_layout(f->pixel_format, plane, &w->layout) ||
       cuframes_format_plane_size(f, plane, &row_bytes, &rows) < 0) {
     return false;
   }

@@ -85,7 +85,7 @@ void publish_job_library(struct publish_job *job, bool enter) {
 
 bool publish_job_pace(struct publish_job *job, struct publish_pace *pace, int64_t pts) {
   int64_t now = cuframes_now();
-  if (!pace->running || pace->base + pts - now > JUMP_NS) {
+  if (!pace->running || (!pace->steady && pace->base + pts - now > JUMP_NS)) {
     pace->base = now - pts;
     pace->running = true;
   } else if (now - (pace->base + pts) > LATE_NS) {

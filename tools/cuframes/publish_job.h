@@ -95,6 +95,7 @@ void publish_job_count(struct publish_job *job, uint64_t *counter);
 struct publish_pace {
   int64_t base;
   bool running;
+  bool steady; /* its times never jump: any wait is meant */
 };
 bool publish_job_pace(struct publish_job *job, struct publish_pace *pace, int64_t pts);
 

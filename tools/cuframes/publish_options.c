@@ -164,8 +164,9 @@ static bool parse_group(const char *text, uint32_t *id) {
   return group != NULL || cli_parse_unsigned(text, 0, UINT32_MAX - 1, id);
 }
 
-static const char *add_id(uint32_t *list, uint32_t *count, bool known, uint32_t id) {
-  if (!known) {
+static const char *add_id(uint32_t *list, uint32_t *count, const char *text, bool (*parse)(const char *, uint32_t *)) {
+  uint32_t id;
+  if (!parse(text, &id)) {
     return "names no user or group here";
   }
   if (*count == PUBLISH_ALLOW_MAX) {
@@ -241,8 +242,8 @@ const char *publish_options_set(struct publish_options *o, int number, const cha
       o->gid = id;
       return id ? NULL : "may not be group 0: leave the option out to keep the publisher's own group";
     case OPTION_MODE: return set_mode(&o->socket_mode, value);
-    case OPTION_ALLOW_UID: return add_id(o->allow_uids, &o->allow_uid_count, parse_user(value, &id), id);
-    case OPTION_ALLOW_GID: return add_id(o->allow_gids, &o->allow_gid_count, parse_group(value, &id), id);
+    case OPTION_ALLOW_UID: return add_id(o->allow_uids, &o->allow_uid_count, value, parse_user);
+    case OPTION_ALLOW_GID: return add_id(o->allow_gids, &o->allow_gid_count, value, parse_group);
     case OPTION_NO_PACKETS: o->no_packets = true; return NULL;
     case OPTION_PACKET_SLOTS:
       return cli_parse_unsigned(value, 2, 1 << 20, &o->packet_slots) ? NULL : "wants a number from 2 to 1048576";

@@ -95,6 +95,9 @@ static enum end play_all(struct media *m, int *code) {
   for (;;) {
     uint64_t frames_before = (uint64_t)m->job->last_frame;
     enum end end = play(m, code);
+    if (end == END_INPUT && publish_job_stopping(m->job)) {
+      return END_STOPPED;
+    }
     if (end == END_INPUT && !m->live && !said && media_ended_early(m)) {
       if (!loop) {
         return END_BROKEN;

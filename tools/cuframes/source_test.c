@@ -132,7 +132,7 @@ int source_test_run(struct publish_job *job) {
   }
   cuframes_format format = format_of(&source);
   int code = publish_job_open(job, &format);
-  struct publish_pace pace = { .running = false };
+  struct publish_pace pace = { .steady = true };
   const int64_t began = cuframes_now();
   bool paced = source.rate_num != 0, go_on = true;
   for (uint64_t index = 0; code == CLI_OK && go_on; index++) {

@@ -31,7 +31,7 @@ static void host_close(cf_device *device) {
 
 static int host_segment_create(cf_device *device, uint64_t bytes, cf_device_segment *segment) {
   (void)device;
-  cf_device_segment made = {.bytes = cf_page_round(bytes)};
+  cf_device_segment made = { .bytes = cf_page_round(bytes) };
   int result = cf_memory_create("cuframes-segment", made.bytes, CF_SEAL_PUBLIC, &made.fd, &made.address);
   if (result == CUFRAMES_OK)
     *segment = made;
@@ -40,7 +40,7 @@ static int host_segment_create(cf_device *device, uint64_t bytes, cf_device_segm
 
 static int host_segment_import(cf_device *device, int fd, uint64_t bytes, cf_device_segment *segment) {
   (void)device;
-  cf_device_segment mapped = {.bytes = bytes, .fd = -1};
+  cf_device_segment mapped = { .bytes = bytes, .fd = -1 };
   int result = cf_memory_map(fd, bytes, CF_SEAL_PUBLIC, &mapped.address);
   if (result == CUFRAMES_OK)
     *segment = mapped;
@@ -51,7 +51,7 @@ static void host_segment_destroy(cf_device *device, cf_device_segment *segment) 
   (void)device;
   cf_memory_unmap(segment->address, segment->bytes);
   cf_close(segment->fd);
-  *segment = (cf_device_segment){.fd = -1};
+  *segment = (cf_device_segment){ .fd = -1 };
 }
 
 static int copy_rows(cf_device *device, cf_rows to, cf_rows from, size_t row_bytes, uint32_t rows) {
@@ -66,12 +66,12 @@ static int copy_rows(cf_device *device, cf_rows to, cf_rows from, size_t row_byt
 }
 
 const cf_device_ops cf_host_device = {
-    .kind = "host",
-    .open = host_open,
-    .close = host_close,
-    .segment_create = host_segment_create,
-    .segment_import = host_segment_import,
-    .segment_destroy = host_segment_destroy,
-    .copy_to_host = copy_rows,
-    .copy_from_host = copy_rows,
+  .kind = "host",
+  .open = host_open,
+  .close = host_close,
+  .segment_create = host_segment_create,
+  .segment_import = host_segment_import,
+  .segment_destroy = host_segment_destroy,
+  .copy_to_host = copy_rows,
+  .copy_from_host = copy_rows,
 };
