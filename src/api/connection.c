@@ -41,9 +41,12 @@ static int connection_map(cf_connection *c, const cf_msg_welcome *welcome, const
   c->frames = calloc(c->leases ? c->leases : 1, sizeof *c->frames);
   if (!c->frames)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  bool ring;
   if (!cf_reader_init(&c->reader, c->control, c->control_bytes, c->seat, hello->mode == CUFRAMES_MODE_ORDERED) ||
       !cf_reader_begin(&c->reader, &ring))
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's control page is not sound");
+  if (ring)
+    (void)cf_futex_wake(&c->seat->room, INT32_MAX);
   if (cf_reader_ended(&c->reader)) /* its last moment: one who reconnects would read its last packets once more */
     return cf_fail(CUFRAMES_ERR_NO_SUCH_STREAM, "the publisher ends just now");
   return CUFRAMES_OK;

@@ -134,8 +134,10 @@ void cf_pool_leave(cf_pool *pool, uint32_t cost) {
   uint64_t needed = slots_needed(pool, pool->cost);
   if (needed < pool->base_slots)
     needed = pool->base_slots;
-  for (cf_segment *s = pool->segments; s; s = s->next) /* newest first; those that retire already count no more */
-    if (!cf_run_retiring(&s->run) && pool->slots - s->run.count >= needed)
+  /* Newest first; those that retire already count no more. What the writer has not adopted yet stays for the next to
+   * join: only a writer that is at work hands retired memory back. */
+  for (cf_segment *s = pool->segments; s; s = s->next)
+    if (!cf_run_retiring(&s->run) && cf_run_adopted(&s->run) && pool->slots - s->run.count >= needed)
       retire(pool, s);
   pthread_mutex_unlock(&pool->lock);
 }

@@ -111,14 +111,15 @@ static bool seat_waits_in_order(const cf_writer_seat *seat) {
   return seat->depth > 0 && !atomic_load_explicit(&seat->evicted, memory_order_acquire);
 }
 
-/* Frames above this wait for the seat; never more than its depth. */
+/* Frames above this wait for the seat; never more than what it was granted. */
 static uint64_t seat_floor(cf_frame_writer *writer, cf_writer_seat *seat) {
   if (!seat_waits_in_order(seat))
     return CF_CURSOR_NONE;
   uint64_t cursor = seat_cursor(writer, seat);
   if (cursor == CF_CURSOR_NONE)
     return CF_CURSOR_NONE;
-  uint64_t least = writer->seq > seat->depth ? writer->seq - seat->depth : 0;
+  uint32_t depth = cf_seat_pinned_depth(seat->depth);
+  uint64_t least = writer->seq > depth ? writer->seq - depth : 0;
   return cursor > least ? cursor : least;
 }
 
@@ -178,12 +179,8 @@ static bool slot_take(cf_frame_writer *writer, uint32_t slot) {
   return false;
 }
 
-/* Takes an unused slot out of the table for good. */
-static void slot_drop(cf_frame_writer *writer, uint32_t slot) {
-  cf_slot_run *run = writer->notes[slot].run;
-  writer->notes[slot].run = NULL;
-  if (--run->live > 0)
-    return;
+/* No slot of a retiring run is in the table any more. */
+static void run_emptied(cf_frame_writer *writer, cf_slot_run *run) {
   atomic_fetch_sub_explicit(&writer->retiring, 1, memory_order_relaxed);
   run->next = atomic_load_explicit(&writer->emptied, memory_order_relaxed);
   while (!atomic_compare_exchange_weak_explicit(&writer->emptied, &run->next, run, memory_order_release,
@@ -191,29 +188,40 @@ static void slot_drop(cf_frame_writer *writer, uint32_t slot) {
     ;
 }
 
+/* The oldest slot that nobody pins, taken out of the list: of runs that retire, or of those that do not. */
+static uint32_t take_oldest(cf_frame_writer *writer, const pins *pinned, bool retire) {
+  for (uint32_t slot = writer->oldest, newer; slot != CF_NO_SLOT; slot = newer) {
+    cf_slot_note *note = &writer->notes[slot];
+    newer = note->newer;
+    bool leased = pinned->leased[slot / 64] >> (slot % 64) & 1;
+    if (cf_run_retiring(note->run) != retire || slot == writer->head_slot || leased || note->seq > pinned->floor ||
+        !slot_take(writer, slot))
+      continue;
+    list_unlink(writer, slot);
+    return slot;
+  }
+  return CF_NO_SLOT;
+}
+
+static void sweep(cf_frame_writer *writer, const pins *pinned) {
+  uint32_t slot;
+  while (atomic_load_explicit(&writer->retiring, memory_order_relaxed) > 0 &&
+         (slot = take_oldest(writer, pinned, true)) != CF_NO_SLOT) {
+    cf_slot_run *run = writer->notes[slot].run;
+    writer->notes[slot].run = NULL;
+    if (--run->live == 0)
+      run_emptied(writer, run);
+  }
+}
+
 /* One pass over the slots, oldest first: takes out of the table what retires, and with `want` gives a slot to write
  * into. */
 static uint32_t pass(cf_frame_writer *writer, bool want) {
-  uint32_t found = CF_NO_SLOT;
   pins pinned;
   pins_look(writer, &pinned);
+  sweep(writer, &pinned);  /* makes room in the table */
   cf_writer_adopt(writer); /* after the look: whoever was seated by then has its slots on offer */
-  bool sweep = atomic_load_explicit(&writer->retiring, memory_order_relaxed) > 0;
-  for (uint32_t slot = writer->oldest, newer; slot != CF_NO_SLOT && (sweep || found == CF_NO_SLOT); slot = newer) {
-    cf_slot_note *note = &writer->notes[slot];
-    newer = note->newer;
-    bool retire = cf_run_retiring(note->run);
-    bool leased = pinned.leased[slot / 64] >> (slot % 64) & 1;
-    if ((!retire && (!want || found != CF_NO_SLOT)) || slot == writer->head_slot || leased ||
-        note->seq > pinned.floor || !slot_take(writer, slot))
-      continue;
-    list_unlink(writer, slot);
-    if (retire)
-      slot_drop(writer, slot);
-    else
-      found = slot;
-  }
-  return found;
+  return want ? take_oldest(writer, &pinned, false) : CF_NO_SLOT;
 }
 
 uint32_t cf_writer_acquire(cf_frame_writer *writer) {
@@ -288,21 +296,24 @@ bool cf_writer_seat_full(cf_frame_writer *writer, cf_writer_seat *seat, uint32_t
 }
 
 cf_writer_seat *cf_writer_enter_full(cf_frame_writer *writer) {
+  cf_writer_seat *full = NULL;
   scan_begin(writer, FRAME_THREAD);
-  for (uint32_t i = 0, top = seat_top(writer); i < top; i++) {
+  for (uint32_t i = 0, top = seat_top(writer); i < top && !full; i++) {
     cf_writer_seat *seat = seat_at(writer, i);
     if (!seat || !seat_waits_in_order(seat))
       continue;
     uint64_t cursor = seat_cursor(writer, seat);
-    if (cursor != CF_CURSOR_NONE && writer->seq - cursor >= seat->depth)
-      return seat;
+    if (cursor != CF_CURSOR_NONE && writer->seq - cursor >= seat->depth) {
+      atomic_store_explicit(&writer->entered, seat, memory_order_release); /* before the scan ends: cf_writer_quiet */
+      full = seat;
+    }
   }
   scan_end(writer, FRAME_THREAD);
-  return NULL;
+  return full;
 }
 
 void cf_writer_leave(cf_frame_writer *writer) {
-  scan_end(writer, FRAME_THREAD);
+  atomic_store_explicit(&writer->entered, NULL, memory_order_release); /* pairs with cf_writer_quiet */
 }
 
 /* From here on its cursor pins nothing. A writer that is about to sleep on its room does not. */
@@ -353,28 +364,48 @@ void cf_writer_offer(cf_frame_writer *writer, cf_slot_run *run) {
     ;
 }
 
+static bool table_has_room(const cf_frame_writer *writer, uint32_t count) {
+  uint32_t free = 0;
+  for (uint32_t slot = 0; slot < writer->capacity && free < count; slot++)
+    free += !writer->notes[slot].run;
+  return free == count;
+}
+
+static void run_enter(cf_frame_writer *writer, cf_slot_run *run) {
+  for (uint32_t slot = 0; run->live < run->count; slot++) {
+    if (writer->notes[slot].run)
+      continue;
+    writer->notes[slot] = (cf_slot_note){ .run = run };
+    atomic_store_explicit(&writer->slots[slot].segment, run->segment, memory_order_relaxed);
+    atomic_store_explicit(&writer->slots[slot].offset, run->live * run->stride, memory_order_relaxed);
+    list_prepend(writer, slot);
+    run->live++;
+  }
+  atomic_store_explicit(&run->adopted, 1, memory_order_relaxed);
+}
+
 void cf_writer_adopt(cf_frame_writer *writer) {
   if (!atomic_load_explicit(&writer->offered, memory_order_seq_cst))
     return;
   cf_slot_run *run = atomic_exchange_explicit(&writer->offered, NULL, memory_order_seq_cst);
   for (cf_slot_run *next; run; run = next) {
     next = run->next;
-    run->live = 0;
-    for (uint32_t slot = 0; slot < writer->capacity && run->live < run->count; slot++) {
-      if (writer->notes[slot].run)
-        continue;
-      writer->notes[slot] = (cf_slot_note){ .run = run };
-      atomic_store_explicit(&writer->slots[slot].segment, run->segment, memory_order_relaxed);
-      atomic_store_explicit(&writer->slots[slot].offset, run->live * run->stride, memory_order_relaxed);
-      list_prepend(writer, slot);
-      run->live++;
-    }
+    if (cf_run_retiring(run))
+      run_emptied(writer, run);
+    else if (table_has_room(writer, run->count))
+      run_enter(writer, run);
+    else
+      cf_writer_offer(writer, run); /* until what retires is gone */
   }
 }
 
 void cf_writer_retire(cf_frame_writer *writer, cf_slot_run *run) {
   if (atomic_exchange_explicit(&run->retire, 1, memory_order_relaxed) == 0)
     atomic_fetch_add_explicit(&writer->retiring, 1, memory_order_relaxed);
+}
+
+bool cf_run_adopted(const cf_slot_run *run) {
+  return atomic_load_explicit(&run->adopted, memory_order_relaxed) != 0;
 }
 
 bool cf_run_retiring(const cf_slot_run *run) {
@@ -432,9 +463,10 @@ static bool scan_over(cf_frame_writer *writer, int thread, uint32_t ticket) {
   return ticket % 2 == 0 || atomic_load_explicit(&writer->scanning[thread], memory_order_acquire) != ticket;
 }
 
-bool cf_writer_quiet(cf_frame_writer *writer, uint64_t ticket) {
+bool cf_writer_quiet(cf_frame_writer *writer, const cf_writer_seat *seat, uint64_t ticket) {
   return scan_over(writer, FRAME_THREAD, (uint32_t)(ticket >> 32)) &&
-         scan_over(writer, PACKET_THREAD, (uint32_t)ticket);
+         scan_over(writer, PACKET_THREAD, (uint32_t)ticket) &&
+         atomic_load_explicit(&writer->entered, memory_order_acquire) != seat;
 }
 
 uint32_t cf_seat_held(const cf_writer_seat *seat, uint32_t *held) {

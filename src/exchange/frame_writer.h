@@ -22,7 +22,8 @@ typedef struct cf_slot_run {
   uint32_t segment;         /* its number; set by the owner */
   uint32_t count;           /* slots; set by the owner */
   uint64_t stride;          /* bytes from one slot to the next; set by the owner */
-  uint32_t live;            /* slots still in the table; the writer's */
+  uint32_t live;            /* slots in the table; the writer's */
+  _Atomic uint32_t adopted; /* nonzero: they entered the table */
   _Atomic uint32_t retire;  /* nonzero: the writer takes its slots out as they come free */
   struct cf_slot_run *next; /* in whatever list it is */
 } cf_slot_run;
@@ -57,6 +58,7 @@ typedef struct cf_frame_writer {
   _Atomic(cf_slot_run *) emptied; /* runs to the service thread */
   _Atomic uint32_t retiring;      /* runs asked to retire that still have slots in the table */
   _Atomic uint32_t scanning[2];   /* odd while the thread of frames [0], of packets [1] looks at seats */
+  _Atomic(cf_writer_seat *) entered; /* the seat between enter and leave */
   _Atomic uint32_t seat_top;      /* no seat at this index or above */
   _Atomic(cf_writer_seat *) seats[CF_SEATS_MAX];
 } cf_frame_writer;
@@ -65,10 +67,16 @@ typedef struct cf_frame_writer {
 void cf_writer_init(cf_frame_writer *writer, void *control, uint32_t capacity, cf_slot_note *notes, uint64_t instance,
                     uint64_t first_seq);
 
-/* Slots that a seat with these grants can pin beside the newest frame's: its leases and, if it is ordered, the depth -
- * 1 frames that wait for it with the newest one behind them. */
+/* Frames that can wait for an ordered seat: its depth, but two at least. A seat with a depth of one joins at the newest
+ * frame; the next one may be on its way, after the publisher looked for who is full and before it saw that cursor. */
+static inline uint32_t cf_seat_pinned_depth(uint32_t depth) {
+  return depth < 2 ? 2 : depth;
+}
+
+/* Slots that a seat with these grants can pin beside the newest frame's: its leases and, if it is ordered, the frames
+ * that wait for it but for the newest one. */
 static inline uint32_t cf_seat_cost(uint32_t leases, uint32_t depth) {
-  return leases + (depth > 0 ? depth - 1 : 0);
+  return leases + (depth > 0 ? cf_seat_pinned_depth(depth) - 1 : 0);
 }
 
 /* writer: takes a slot to write into. CF_NO_SLOT only if the theorem's condition does not hold. */
@@ -112,6 +120,9 @@ void cf_writer_adopt(cf_frame_writer *writer);
 /* any thread: the writer takes a run's slots out as they come free. */
 void cf_writer_retire(cf_frame_writer *writer, cf_slot_run *run);
 bool cf_run_retiring(const cf_slot_run *run);
+/* any thread: whether the writer adopted it. One that never was still takes memory until the next acquire when it
+ * retires. */
+bool cf_run_adopted(const cf_slot_run *run);
 /* writer: takes out at once what can be taken out. */
 void cf_writer_sweep(cf_frame_writer *writer);
 /* service: tells subscribers that segments below this number are gone. */
@@ -128,7 +139,7 @@ bool cf_writer_add_seat(cf_frame_writer *writer, cf_writer_seat *seat);
 /* service: takes the seat away; its memory may go once cf_writer_quiet(writer, ticket) says so. A writer that sleeps
  * on its room must be woken: the word has moved. */
 uint64_t cf_writer_remove_seat(cf_frame_writer *writer, cf_writer_seat *seat);
-bool cf_writer_quiet(cf_frame_writer *writer, uint64_t ticket);
+bool cf_writer_quiet(cf_frame_writer *writer, const cf_writer_seat *seat, uint64_t ticket);
 
 /* any thread: whether a seat holds leases; their slots into held[] (at most CF_LEASES_MAX). Gives the number. */
 uint32_t cf_seat_held(const cf_writer_seat *seat, uint32_t *held);

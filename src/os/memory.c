@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +16,7 @@
 #include "os/error.h"
 
 #define PAGE UINT64_C(4096)
+#define LARGE (UINT64_C(64) << 20)
 
 static int seals_of(enum cf_seal seal) {
   int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
@@ -31,9 +35,58 @@ void cf_close(int fd) {
   errno = error;
 }
 
+/* Below this it is not worth asking. */
+#define ASK_FROM (UINT64_C(64) << 20)
+
+/* A line of /proc/meminfo in bytes, 0 if it is not there. */
+static uint64_t meminfo(const char *text, const char *line) {
+  const char *found = strstr(text, line);
+  return found ? strtoull(found + strlen(line), NULL, 10) * 1024 : 0;
+}
+
+/* Whether the machine can give so much. It does not refuse by itself: reserving takes page by page until the kernel
+ * kills somebody for memory, seldom us. */
+static int memory_ask(uint64_t bytes, const char *name) {
+  char text[4096];
+  if (bytes < ASK_FROM)
+    return CUFRAMES_OK;
+  int file = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
+  ssize_t length = file >= 0 ? read(file, text, sizeof text - 1) : -1;
+  cf_close(file);
+  text[length > 0 ? length : 0] = '\0';
+  uint64_t available = meminfo(text, "MemAvailable:") + meminfo(text, "SwapFree:");
+  if (available == 0 || bytes <= available) /* 0: nobody tells us */
+    return CUFRAMES_OK;
+  return cf_fail(CUFRAMES_ERR_NO_MEMORY,
+                 "cannot allocate %" PRIu64 " MiB of shared memory for %s: %" PRIu64 " MiB are available", bytes >> 20, name,
+                 available >> 20);
+}
+
+/* Linux kills processes rather than refuse shared memory that it does not have. So ask first where it matters. */
+static bool memory_available(uint64_t bytes) {
+  if (bytes < LARGE)
+    return true;
+  FILE *info = fopen("/proc/meminfo", "re");
+  if (!info)
+    return true; /* nobody to ask */
+  char line[128];
+  uint64_t available_kib = UINT64_MAX / 1024;
+  while (fgets(line, sizeof line, info))
+    if (sscanf(line, "MemAvailable: %" SCNu64, &available_kib) == 1)
+      break;
+  (void)fclose(info); /* it was only read */
+  return bytes / 1024 < available_kib;
+}
+
 int cf_memory_create(const char *name, uint64_t bytes, enum cf_seal seal, int *fd, void **address) {
   if (bytes == 0 || bytes > INT64_MAX)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "cannot allocate %" PRIu64 " bytes of shared memory for %s", bytes, name);
+  int result = memory_ask(bytes, name);
+  if (result != CUFRAMES_OK)
+    return result;
+  if (!memory_available(bytes))
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "%" PRIu64 " MiB of shared memory for %s are more than the machine has free",
+                   bytes >> 20, name);
   int memory = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (memory < 0)
     return cf_fail_errno("memfd_create for %s", name);
@@ -51,8 +104,8 @@ int cf_memory_create(const char *name, uint64_t bytes, enum cf_seal seal, int *f
   *fd = memory;
   *address = mapped;
   return CUFRAMES_OK;
-failed:;
-  int result = cf_fail_errno("allocating %" PRIu64 " bytes of sealed shared memory for %s", bytes, name);
+failed:
+  result = cf_fail_errno("allocating %" PRIu64 " bytes of sealed shared memory for %s", bytes, name);
   if (mapped != MAP_FAILED)
     (void)munmap(mapped, bytes); /* our own mapping: cannot fail */
   cf_close(memory);

@@ -64,16 +64,11 @@ int cli_failed(int error, const char *what) {
   const char *detail = cuframes_last_error();
   cli_error("%s: %s", what, *detail ? detail : cuframes_strerror(error));
   switch (error) {
-    case CUFRAMES_OK:
-      return CLI_OK;
-    case CUFRAMES_ERR_NO_SUCH_STREAM:
-      return CLI_NO_STREAM;
-    case CUFRAMES_ERR_TIMEOUT:
-      return CLI_TIMEOUT;
-    case CUFRAMES_ERR_NAME:
-      return CLI_USAGE;
-    default:
-      return CLI_FAILED;
+    case CUFRAMES_OK: return CLI_OK;
+    case CUFRAMES_ERR_NO_SUCH_STREAM: return CLI_NO_STREAM;
+    case CUFRAMES_ERR_TIMEOUT: return CLI_TIMEOUT;
+    case CUFRAMES_ERR_NAME: return CLI_USAGE;
+    default: return CLI_FAILED;
   }
 }
 

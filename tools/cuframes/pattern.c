@@ -36,34 +36,16 @@ static bool plane_layout(uint32_t pixel_format, int plane, struct layout *l) {
                              pair16 = { 2, 2, false, false, 1, 1, { 0, 128 } };
   uint8_t shift_x = 0, shift_y = 0;
   switch (pixel_format) {
-    case CUFRAMES_PIXEL_NV12:
-      *l = plane ? pair8 : luma8;
-      return true;
-    case CUFRAMES_PIXEL_P010:
-      *l = plane ? pair16 : luma16;
-      return true;
-    case CUFRAMES_PIXEL_GRAY8:
-      *l = luma8;
-      return true;
-    case CUFRAMES_PIXEL_RGB24:
-      *l = rgb24;
-      return true;
-    case CUFRAMES_PIXEL_RGBA:
-      *l = rgba;
-      return true;
-    case CUFRAMES_PIXEL_BGRA:
-      *l = bgra;
-      return true;
-    case CUFRAMES_PIXEL_YUV420P:
-      shift_x = 1, shift_y = 1;
-      break;
-    case CUFRAMES_PIXEL_YUV422P:
-      shift_x = 1;
-      break;
-    case CUFRAMES_PIXEL_YUV444P:
-      break;
-    default:
-      return false;
+    case CUFRAMES_PIXEL_NV12: *l = plane ? pair8 : luma8; return true;
+    case CUFRAMES_PIXEL_P010: *l = plane ? pair16 : luma16; return true;
+    case CUFRAMES_PIXEL_GRAY8: *l = luma8; return true;
+    case CUFRAMES_PIXEL_RGB24: *l = rgb24; return true;
+    case CUFRAMES_PIXEL_RGBA: *l = rgba; return true;
+    case CUFRAMES_PIXEL_BGRA: *l = bgra; return true;
+    case CUFRAMES_PIXEL_YUV420P: shift_x = 1, shift_y = 1; break;
+    case CUFRAMES_PIXEL_YUV422P: shift_x = 1; break;
+    case CUFRAMES_PIXEL_YUV444P: break;
+    default: return false;
   }
   *l = luma8;
   if (plane > 0) {
