@@ -84,6 +84,11 @@ void cf_connection_hold(cf_connection *c) {
   (void)cf_flag_add(&c->references, 1);
 }
 
+void cf_connection_leave(cf_connection *c) {
+  if (cf_reader_leave(&c->reader))
+    (void)cf_futex_wake(&c->seat->room, INT32_MAX);
+}
+
 void cf_connection_drop(cf_connection *c) {
   if (!c || cf_flag_add(&c->references, -1) > 0)
     return;

@@ -61,6 +61,9 @@ void cf_connection_hold(cf_connection *connection);
 /* Gives a reference back; the last one leaves the stream. NULL is fine. */
 void cf_connection_drop(cf_connection *connection);
 
+/* Wants no more frames; those in hand stay good and keep the connection open. */
+void cf_connection_leave(cf_connection *connection);
+
 /* Takes the next frame if there is one: CUFRAMES_OK, TIMEOUT (nothing new), LEASE_LIMIT, PUBLISHER_GONE, EVICTED,
  * PROTOCOL, or what mapping its segment says. The frame holds a reference. One thread at a time. */
 int cf_connection_take(cf_connection *connection, cuframes_frame **frame, uint32_t *epoch);

@@ -74,6 +74,7 @@ int cf_pool_init(cf_pool *pool, cf_device *device, cf_frame_writer *writer, cons
     result = segment_make(pool, &pool->format, pool->stride, base_slots, &first);
   if (result != CUFRAMES_OK)
     return result;
+  first->base = true;
   pool->slots = base_slots;
   cf_writer_offer(writer, &first->run);
   cf_writer_adopt(writer);
@@ -128,18 +129,40 @@ static void retire(cf_pool *pool, cf_segment *segment) {
   cf_writer_retire(pool->writer, &segment->run);
 }
 
+/* The largest segment that can go. Those that retire already count no more. What the writer has not adopted yet stays
+ * for the next to join: only a writer that is at work hands retired memory back. */
+static cf_segment *superfluous(const cf_pool *pool) {
+  cf_segment *largest = NULL;
+  uint64_t needed = slots_needed(pool, pool->cost);
+  for (cf_segment *s = pool->segments; s; s = s->next)
+    if (!s->base && !cf_run_retiring(&s->run) && cf_run_adopted(&s->run) && pool->slots - s->run.count >= needed &&
+        (!largest || s->run.count > largest->run.count))
+      largest = s;
+  return largest;
+}
+
 void cf_pool_leave(cf_pool *pool, uint32_t cost) {
   pthread_mutex_lock(&pool->lock);
   pool->cost -= cost;
-  uint64_t needed = slots_needed(pool, pool->cost);
-  if (needed < pool->base_slots)
-    needed = pool->base_slots;
-  /* Newest first; those that retire already count no more. What the writer has not adopted yet stays for the next to
-   * join: only a writer that is at work hands retired memory back. */
-  for (cf_segment *s = pool->segments; s; s = s->next)
-    if (!cf_run_retiring(&s->run) && cf_run_adopted(&s->run) && pool->slots - s->run.count >= needed)
-      retire(pool, s);
+  for (cf_segment *s; (s = superfluous(pool)) != NULL;)
+    retire(pool, s);
   pthread_mutex_unlock(&pool->lock);
+}
+
+/* A base segment in a new format and, if subscribers need more, another one, which can go when they leave. On success
+ * they are the first in the list. */
+static int fresh_make(cf_pool *pool, const cuframes_format *format, uint64_t stride, uint32_t slots, cf_segment **base,
+                      cf_segment **more) {
+  *more = NULL;
+  int result = segment_make(pool, format, stride, pool->base_slots, base);
+  if (result != CUFRAMES_OK || slots <= pool->base_slots)
+    return result;
+  result = segment_make(pool, format, stride, slots - pool->base_slots, more);
+  if (result != CUFRAMES_OK) {
+    pool->segments = (*base)->next;
+    segment_free(pool, *base);
+  }
+  return result;
 }
 
 int cf_pool_set_format(cf_pool *pool, const cuframes_format *wanted) {
@@ -150,14 +173,17 @@ int cf_pool_set_format(cf_pool *pool, const cuframes_format *wanted) {
   if (result == CUFRAMES_OK && memcmp(&format, &pool->format, sizeof format) != 0) {
     uint64_t needed = slots_needed(pool, pool->cost);
     uint32_t slots = needed > pool->base_slots ? (uint32_t)needed : pool->base_slots;
-    cf_segment *fresh;
-    result = segment_make(pool, &format, stride, slots, &fresh);
+    cf_segment *base, *more;
+    result = fresh_make(pool, &format, stride, slots, &base, &more);
     if (result == CUFRAMES_OK) {
+      base->base = true;
       cf_writer_adopt(pool->writer); /* what is still on offer retires too */
-      for (cf_segment *s = fresh->next; s; s = s->next)
+      for (cf_segment *s = base->next; s; s = s->next)
         cf_writer_retire(pool->writer, &s->run);
       cf_writer_sweep(pool->writer); /* their places in the slot table are needed */
-      cf_writer_offer(pool->writer, &fresh->run);
+      cf_writer_offer(pool->writer, &base->run);
+      if (more)
+        cf_writer_offer(pool->writer, &more->run);
       cf_writer_adopt(pool->writer);
       pool->format = format;
       pool->stride = stride;

@@ -59,8 +59,8 @@ void cf_peer_unseat(cuframes_publisher *p, cf_peer *peer) {
     return;
   uint64_t ticket = cf_writer_remove_seat(&p->writer, &peer->seat);
   (void)cf_futex_wake(&peer->seat.page->room, INT32_MAX);
-  while (!cf_writer_quiet(&p->writer, &peer->seat, ticket)) /* the writer looks at it for a microsecond at most */
-    (void)sched_yield();                       /* cannot fail */
+  while (!cf_writer_quiet(&p->writer, &peer->seat, ticket)) /* the writer looks for a microsecond at most */
+    (void)sched_yield();                                    /* cannot fail */
   cf_memory_unmap(peer->seat.page, peer->seat_bytes);
   cf_close(peer->seat_fd);
   peer->seat.page = NULL;

@@ -111,6 +111,8 @@ void cuframes_subscriber_destroy(cuframes_subscriber *s) {
   cf_notifier_stop(s);
   cf_watcher_stop(s);
   cf_packet_side_free(s);
+  if (s->connection) /* or a publisher would wait for it as long as a frame is in hand */
+    cf_connection_leave(s->connection);
   cf_connection_drop(s->connection);
   cf_close(s->doorbell);
   pthread_mutex_destroy(&s->connect_lock);

@@ -17,9 +17,8 @@ bool cf_reader_init(cf_frame_reader *reader, const void *control, uint64_t bytes
     return false;
   uint32_t capacity = LOAD_ONCE(page->capacity);
   uint64_t index = LOAD_ONCE(page->index_offset), slots = LOAD_ONCE(page->slots_offset);
-  if (capacity == 0 ||
-      capacity > CF_SLOTS_MAX || (capacity & (capacity - 1)) != 0 || index % 64 != 0 || slots % 64 != 0 ||
-      index > bytes || slots > bytes || bytes - index < capacity * sizeof(uint64_t) ||
+  if (capacity == 0 || capacity > CF_SLOTS_MAX || (capacity & (capacity - 1)) != 0 || index % 64 != 0 ||
+      slots % 64 != 0 || index > bytes || slots > bytes || bytes - index < capacity * sizeof(uint64_t) ||
       bytes - slots < capacity * sizeof(cf_slot))
     return false;
   memset(reader, 0, sizeof *reader);
@@ -108,6 +107,16 @@ bool cf_reader_begin(cf_frame_reader *reader, bool *ring) {
     }
   }
   return false;
+}
+
+bool cf_reader_leave(const cf_frame_reader *reader) {
+  if (!reader->ordered)
+    return false;
+  /* pairs with writer: seat_cursor */
+  atomic_store_explicit(&reader->seat->cursor, CF_CURSOR_NONE, memory_order_seq_cst);
+  atomic_fetch_add_explicit(&reader->seat->room, 1, memory_order_seq_cst);
+  /* pairs with writer: cf_writer_seat_full */
+  return atomic_load_explicit(&reader->seat->publisher_waits, memory_order_seq_cst) != 0;
 }
 
 static enum cf_take take_ordered(cf_frame_reader *reader, uint32_t k, uint64_t *word) {

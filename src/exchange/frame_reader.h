@@ -47,6 +47,9 @@ bool cf_reader_init(cf_frame_reader *reader, const void *control, uint64_t bytes
  * the publisher breaks the protocol. *ring: as in take. */
 bool cf_reader_begin(cf_frame_reader *reader, bool *ring);
 
+/* The last: an ordered reader gives up the frames that wait for it; leases stand. As *ring of take(). */
+bool cf_reader_leave(const cf_frame_reader *reader);
+
 /* Takes the next frame on lease k. *ring: the publisher sleeps on seat.room and must be woken. */
 enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken, bool *ring);
 

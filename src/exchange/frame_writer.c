@@ -100,6 +100,8 @@ static uint32_t seat_top(cf_frame_writer *writer) {
 static uint64_t seat_cursor(cf_frame_writer *writer, cf_writer_seat *seat) {
   uint64_t seen = atomic_load_explicit(&seat->cursor, memory_order_relaxed);
   uint64_t now = atomic_load_explicit(&seat->page->cursor, memory_order_seq_cst); /* pairs with reader: take_ordered */
+  if (now == CF_CURSOR_NONE) /* it wants no more: pairs with reader: cf_reader_leave */
+    return CF_CURSOR_NONE;
   if (now <= writer->seq && (seen == CF_CURSOR_NONE || now > seen)) {
     seen = now;
     atomic_store_explicit(&seat->cursor, seen, memory_order_relaxed);
@@ -188,40 +190,39 @@ static void run_emptied(cf_frame_writer *writer, cf_slot_run *run) {
     ;
 }
 
-/* The oldest slot that nobody pins, taken out of the list: of runs that retire, or of those that do not. */
-static uint32_t take_oldest(cf_frame_writer *writer, const pins *pinned, bool retire) {
-  for (uint32_t slot = writer->oldest, newer; slot != CF_NO_SLOT; slot = newer) {
-    cf_slot_note *note = &writer->notes[slot];
-    newer = note->newer;
-    bool leased = pinned->leased[slot / 64] >> (slot % 64) & 1;
-    if (cf_run_retiring(note->run) != retire || slot == writer->head_slot || leased || note->seq > pinned->floor ||
-        !slot_take(writer, slot))
-      continue;
-    list_unlink(writer, slot);
-    return slot;
-  }
-  return CF_NO_SLOT;
+static bool take_unpinned(cf_frame_writer *writer, const pins *pinned, uint32_t slot) {
+  bool leased = pinned->leased[slot / 64] >> (slot % 64) & 1;
+  if (slot == writer->head_slot || leased || writer->notes[slot].seq > pinned->floor || !slot_take(writer, slot))
+    return false;
+  list_unlink(writer, slot);
+  return true;
 }
 
+/* Takes out of the table what retires. */
 static void sweep(cf_frame_writer *writer, const pins *pinned) {
-  uint32_t slot;
-  while (atomic_load_explicit(&writer->retiring, memory_order_relaxed) > 0 &&
-         (slot = take_oldest(writer, pinned, true)) != CF_NO_SLOT) {
+  if (atomic_load_explicit(&writer->retiring, memory_order_relaxed) == 0)
+    return;
+  for (uint32_t slot = writer->oldest, newer; slot != CF_NO_SLOT; slot = newer) {
     cf_slot_run *run = writer->notes[slot].run;
+    newer = writer->notes[slot].newer;
+    if (!cf_run_retiring(run) || !take_unpinned(writer, pinned, slot))
+      continue;
     writer->notes[slot].run = NULL;
     if (--run->live == 0)
       run_emptied(writer, run);
   }
 }
 
-/* One pass over the slots, oldest first: takes out of the table what retires, and with `want` gives a slot to write
- * into. */
+/* One pass over the slots, oldest first; with `want` it gives a slot to write into. */
 static uint32_t pass(cf_frame_writer *writer, bool want) {
   pins pinned;
   pins_look(writer, &pinned);
   sweep(writer, &pinned);  /* makes room in the table */
   cf_writer_adopt(writer); /* after the look: whoever was seated by then has its slots on offer */
-  return want ? take_oldest(writer, &pinned, false) : CF_NO_SLOT;
+  for (uint32_t slot = writer->oldest; want && slot != CF_NO_SLOT; slot = writer->notes[slot].newer)
+    if (!cf_run_retiring(writer->notes[slot].run) && take_unpinned(writer, &pinned, slot))
+      return slot;
+  return CF_NO_SLOT;
 }
 
 uint32_t cf_writer_acquire(cf_frame_writer *writer) {
@@ -372,6 +373,7 @@ static bool table_has_room(const cf_frame_writer *writer, uint32_t count) {
 }
 
 static void run_enter(cf_frame_writer *writer, cf_slot_run *run) {
+  run->live = 0;
   for (uint32_t slot = 0; run->live < run->count; slot++) {
     if (writer->notes[slot].run)
       continue;

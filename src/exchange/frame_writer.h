@@ -54,12 +54,12 @@ typedef struct cf_frame_writer {
   uint64_t seq;            /* of the newest frame */
   uint32_t head_slot;      /* its slot, CF_NO_SLOT before the first */
   uint32_t epoch;
-  _Atomic(cf_slot_run *) offered; /* runs from the service thread */
-  _Atomic(cf_slot_run *) emptied; /* runs to the service thread */
-  _Atomic uint32_t retiring;      /* runs asked to retire that still have slots in the table */
-  _Atomic uint32_t scanning[2];   /* odd while the thread of frames [0], of packets [1] looks at seats */
+  _Atomic(cf_slot_run *) offered;    /* runs from the service thread */
+  _Atomic(cf_slot_run *) emptied;    /* runs to the service thread */
+  _Atomic uint32_t retiring;         /* runs asked to retire that still have slots in the table */
+  _Atomic uint32_t scanning[2];      /* odd while the thread of frames [0], of packets [1] looks at seats */
   _Atomic(cf_writer_seat *) entered; /* the seat between enter and leave */
-  _Atomic uint32_t seat_top;      /* no seat at this index or above */
+  _Atomic uint32_t seat_top;         /* no seat at this index or above */
   _Atomic(cf_writer_seat *) seats[CF_SEATS_MAX];
 } cf_frame_writer;
 
@@ -136,7 +136,7 @@ bool cf_writer_has_emptied(cf_frame_writer *writer);
 
 /* service: seats the subscriber: formats its zeroed page and lets the writer see it. False: no place. */
 bool cf_writer_add_seat(cf_frame_writer *writer, cf_writer_seat *seat);
-/* service: takes the seat away; its memory may go once cf_writer_quiet(writer, ticket) says so. A writer that sleeps
+/* service: takes the seat away; its memory may go once cf_writer_quiet() says so. A writer that sleeps
  * on its room must be woken: the word has moved. */
 uint64_t cf_writer_remove_seat(cf_frame_writer *writer, cf_writer_seat *seat);
 bool cf_writer_quiet(cf_frame_writer *writer, const cf_writer_seat *seat, uint64_t ticket);

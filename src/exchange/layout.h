@@ -19,7 +19,7 @@
 #define CF_LEASES_MAX 64u /* of one seat */
 #define CF_DEPTH_MAX 256u /* of one ordered seat */
 #define CF_SEQ_MAX ((UINT64_C(1) << 48) - 1)
-/* cursor of a seat that is not ordered, or not yet: pins nothing */
+/* cursor of a seat that is not ordered, or not yet, or no more: pins nothing */
 #define CF_CURSOR_NONE UINT64_MAX
 
 /* "seq and slot in one 64-bit word": 48 bits of seq above 16 bits of slot. 0: none. */

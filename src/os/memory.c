@@ -93,7 +93,10 @@ int cf_memory_create(const char *name, uint64_t bytes, enum cf_seal seal, int *f
   void *mapped = MAP_FAILED;
   if (ftruncate(memory, (off_t)bytes) != 0)
     goto failed;
-  int error = posix_fallocate(memory, 0, (off_t)bytes);
+  int error;
+  do
+    error = posix_fallocate(memory, 0, (off_t)bytes);
+  while (error == EINTR); /* the program's signals */
   if (error != 0) {
     errno = error;
     goto failed;

@@ -100,6 +100,34 @@ def test_bad_streams(s):
     check(seen["inexact"] == seen["frames"], "inexact: %s", seen)
 
 
+def spoil(pid):
+    """Changes bytes of every slot behind the back of a publisher, in its own memory."""
+    with open("/proc/%d/maps" % pid) as maps:
+        areas = [line.split() for line in maps if "memfd:" in line and " rw-s " in line]
+    start, end = max((tuple(int(part, 16) for part in area[0].split("-")) for area in areas), key=lambda a: a[1] - a[0])
+    try:
+        with open("/proc/%d/mem" % pid, "r+b", buffering=0) as memory:
+            for at in range(start, end, 997):
+                memory.seek(at)
+                value = memory.read(1)
+                memory.seek(at)
+                memory.write(bytes([value[0] ^ 1]))
+    except PermissionError as why:
+        harness.skip("cannot write the memory of another process here: %s" % why)
+
+
+def test_changed_while_leased(s):
+    """A publisher that writes where a subscriber reads: seen when the picture is looked at again."""
+    for source, stamped in (("test:320x240@1/15", True), ("test:32x20@1/15", False)):
+        pub = s.publish(source, "cam")
+        verify = s.start("verify", "cam", "--json", "--frames", "1", "--delay", "1.5")
+        s.until(lambda: s.json("info", "cam", "--json")["slots_pinned"], "a frame is held")
+        spoil(pub.pid)
+        seen = verify.json(code=FAILED)
+        check(seen["torn"] == 1 and seen["stamped"] == stamped and seen["duplicates"] == 0, "%s", seen)
+        pub.stop()
+
+
 def test_ends(s):
     check(s.run("verify", "gone", "--duration", "1").code == NO_STREAM, "no stream")
     check(s.run("verify", "gone", "--wait", "0.3").code == TIMEOUT, "--wait 0.3")

@@ -1,0 +1,236 @@
+/* test_formats.c - pictures of every format and size: planes, pitches, offsets, copies from and to host memory. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "support/stream.h"
+
+static const uint32_t sizes[][2] = { { 1, 1 },   { 2, 2 },   { 3, 1 },     { 1, 3 },      { 17, 13 },
+                                     { 64, 64 }, { 65, 63 }, { 641, 359 }, { 65535, 1 }, { 1, 65535 } };
+#define SIZES (sizeof sizes / sizeof sizes[0])
+
+static uint8_t noise(size_t at) {
+  return (uint8_t)(at * 2654435761u >> 13);
+}
+
+/* Host rows of a plane, `pitch` apart, with something else between them. */
+static uint8_t *host_plane(uint32_t row_bytes, uint32_t rows, size_t pitch) {
+  uint8_t *host = malloc(pitch * rows);
+  NEED(host != NULL);
+  memset(host, 0xee, pitch * rows);
+  for (uint32_t y = 0; y < rows; y++)
+    for (uint32_t x = 0; x < row_bytes; x++)
+      host[y * pitch + x] = noise((size_t)y * row_bytes + x);
+  return host;
+}
+
+static void check_plane(cuframes_frame *frame, int plane, const uint8_t *wanted, size_t pitch, uint32_t row_bytes,
+                        uint32_t rows) {
+  const uint8_t *row = cuframes_frame_plane(frame, plane);
+  uint8_t *copy = calloc(rows, pitch);
+  NEED(copy != NULL);
+  OK(cuframes_frame_copy_to_host(frame, plane, copy, 0));
+  for (uint32_t y = 0; y < rows; y++, row += cuframes_frame_pitch(frame, plane)) {
+    assert_memory_equal(row, wanted + y * pitch, row_bytes);
+    assert_memory_equal(copy + (size_t)y * row_bytes, wanted + y * pitch, row_bytes);
+  }
+  memset(copy, 0xcc, rows * pitch);
+  OK(cuframes_frame_copy_to_host(frame, plane, copy, pitch));
+  for (uint32_t y = 0; y < rows; y++) {
+    assert_memory_equal(copy + y * pitch, wanted + y * pitch, row_bytes);
+    for (size_t x = row_bytes; x < pitch; x++)
+      assert_int_equal(copy[y * pitch + x], 0xcc); /* beside the rows nothing is touched */
+  }
+  if (row_bytes > 1)
+    IS(cuframes_frame_copy_to_host(frame, plane, copy, row_bytes - 1), CUFRAMES_ERR_INVALID);
+  free(copy);
+}
+
+static void round_trip(cuframes_publisher *publisher, cuframes_subscriber *subscriber, size_t extra) {
+  cuframes_frame *open = NULL;
+  uint32_t row_bytes, rows;
+  uint8_t *planes[CUFRAMES_PLANES] = { NULL };
+  OK(cuframes_publisher_acquire(publisher, &open));
+  int count = cuframes_pixel_format_planes(cuframes_frame_pixel_format(open));
+  assert_in_range(count, 1, CUFRAMES_PLANES);
+  for (int i = 0; i < count; i++) {
+    OK(cuframes_format_plane_size(cuframes_frame_format(open), i, &row_bytes, &rows));
+    planes[i] = host_plane(row_bytes, rows, row_bytes + extra);
+    OK(cuframes_frame_copy_from_host(open, i, planes[i], row_bytes + extra));
+  }
+  OK(cuframes_publisher_publish(publisher, open, NULL));
+  cuframes_frame *frame = frame_take(subscriber);
+  for (int i = 0; i < count; i++) {
+    OK(cuframes_format_plane_size(cuframes_frame_format(frame), i, &row_bytes, &rows));
+    assert_true(cuframes_frame_pitch(frame, i) >= row_bytes);
+    check_plane(frame, i, planes[i], row_bytes + extra, row_bytes, rows);
+    free(planes[i]);
+  }
+  uint8_t byte;
+  assert_null(cuframes_frame_plane(frame, count));
+  assert_null(cuframes_frame_plane(frame, -1));
+  assert_int_equal(cuframes_frame_pitch(frame, count), 0);
+  assert_int_equal(cuframes_frame_pitch(frame, -1), 0);
+  IS(cuframes_frame_copy_to_host(frame, count, &byte, 0), CUFRAMES_ERR_INVALID);
+  IS(cuframes_frame_copy_to_host(frame, -1, &byte, 0), CUFRAMES_ERR_INVALID);
+  IS(cuframes_frame_copy_to_host(frame, 0, NULL, 0), CUFRAMES_ERR_INVALID);
+  OK(cuframes_frame_release(frame));
+}
+
+static void every_format_in_odd_sizes(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+  for (uint32_t kind = CUFRAMES_PIXEL_NV12; kind <= CUFRAMES_PIXEL_BGRA; kind++) {
+    assert_int_equal(cuframes_pixel_format_from_name(cuframes_pixel_format_name(kind)), kind);
+    for (size_t i = 0; i < SIZES; i++) {
+      cuframes_format format = { .pixel_format = kind, .width = sizes[i][0], .height = sizes[i][1] };
+      OK(cuframes_publisher_set_format(publisher, &format));
+      round_trip(publisher, subscriber, i % 3);
+    }
+  }
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void chroma_is_rounded_up(void **state) {
+  (void)state;
+  static const struct {
+    uint32_t kind;
+    int plane;
+    uint32_t row_bytes, rows;
+  } expected[] = {
+    { CUFRAMES_PIXEL_NV12, 0, 5, 3 },     { CUFRAMES_PIXEL_NV12, 1, 6, 2 },    { CUFRAMES_PIXEL_P010, 0, 10, 3 },
+    { CUFRAMES_PIXEL_P010, 1, 12, 2 },    { CUFRAMES_PIXEL_YUV420P, 0, 5, 3 }, { CUFRAMES_PIXEL_YUV420P, 2, 3, 2 },
+    { CUFRAMES_PIXEL_YUV422P, 1, 3, 3 },  { CUFRAMES_PIXEL_YUV444P, 1, 5, 3 }, { CUFRAMES_PIXEL_YUV444P, 2, 5, 3 },
+    { CUFRAMES_PIXEL_GRAY8, 0, 5, 3 },    { CUFRAMES_PIXEL_RGB24, 0, 15, 3 },  { CUFRAMES_PIXEL_RGBA, 0, 20, 3 },
+    { CUFRAMES_PIXEL_BGRA, 0, 20, 3 },
+  };
+  for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+    cuframes_format format = { .pixel_format = expected[i].kind, .width = 5, .height = 3 };
+    uint32_t row_bytes, rows;
+    OK(cuframes_format_plane_size(&format, expected[i].plane, &row_bytes, &rows));
+    assert_int_equal(row_bytes, expected[i].row_bytes);
+    assert_int_equal(rows, expected[i].rows);
+  }
+}
+
+static void given_pitches_and_offsets_are_kept(void **state) {
+  (void)state;
+  cuframes_publisher_options options = publisher_options();
+  options.format = (cuframes_format){
+    .pixel_format = CUFRAMES_PIXEL_YUV420P,
+    .width = 33,
+    .height = 7,
+    .pitch = { 100, 41, 17 },
+    .offset = { 5000, 200, 13 }, /* last plane first, with holes */
+  };
+  cuframes_publisher *publisher = NULL;
+  OK(cuframes_publisher_create("s", &options, &publisher));
+  cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+  round_trip(publisher, subscriber, 3);
+  pictures_publish(publisher, 1, 1);
+  cuframes_frame *frame = frame_take(subscriber);
+  assert_true(picture_is(frame, 1));
+  const uint8_t *last = cuframes_frame_plane(frame, 2);
+  assert_ptr_equal(cuframes_frame_plane(frame, 0), last + 5000 - 13);
+  assert_ptr_equal(cuframes_frame_plane(frame, 1), last + 200 - 13);
+  for (int i = 0; i < 3; i++)
+    assert_int_equal(cuframes_frame_pitch(frame, i), options.format.pitch[i]);
+  assert_memory_equal(cuframes_frame_format(frame)->offset, options.format.offset, sizeof options.format.offset);
+  OK(cuframes_frame_release(frame));
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void impossible_formats_are_refused_and_say_why(void **state) {
+  (void)state;
+  static const struct {
+    cuframes_format format;
+    const char *named;
+  } bad[] = {
+    { { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 0, .height = 4 }, "0 x 4" },
+    { { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 4, .height = 0 }, "4 x 0" },
+    { { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 65536, .height = 4 }, "65536" },
+    { { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 4, .height = UINT32_MAX }, "4294967295" },
+    { { .pixel_format = CUFRAMES_PIXEL_NONE, .width = 4, .height = 4 }, "0" },
+    { { .pixel_format = CUFRAMES_PIXEL_BGRA + 1, .width = 4, .height = 4 }, "10" },
+    { { .pixel_format = UINT32_MAX, .width = 4, .height = 4 }, "4294967295" },
+    { { .pixel_format = CUFRAMES_PIXEL_RGBA, .width = 4, .height = 4, .pitch = { 15 } }, "15" },
+    { { .pixel_format = CUFRAMES_PIXEL_GRAY8, .width = 4, .height = 4, .pitch = { (uint32_t)-64 } }, "4294967232" },
+    { { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 4, .height = 4, .offset = { 0, 3 } }, "overlap" },
+    { { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 4, .height = 4, .offset = { 0, UINT64_MAX - 8 } }, "far" },
+    { { .pixel_format = CUFRAMES_PIXEL_GRAY8, .width = 4, .height = 4, .offset = { UINT64_MAX } }, "far" },
+  };
+  cuframes_publisher *publisher = publisher_new("s"), *none = NULL;
+  cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    cuframes_publisher_options options = publisher_options();
+    options.format = bad[i].format;
+    IS(cuframes_publisher_create("t", &options, &none), CUFRAMES_ERR_FORMAT);
+    detail_names(bad[i].named);
+    assert_null(none);
+    cuframes_format untouched = bad[i].format;
+    uint64_t bytes = 77;
+    IS(cuframes_format_layout(&untouched, 0, &bytes), CUFRAMES_ERR_FORMAT);
+    assert_memory_equal(&untouched, &bad[i].format, sizeof untouched);
+    assert_int_equal(bytes, 77);
+    IS(cuframes_publisher_set_format(publisher, &bad[i].format), CUFRAMES_ERR_FORMAT);
+    pictures_publish(publisher, i + 1, 1); /* the old format stays */
+    assert_int_equal(frame_look(subscriber), i + 1);
+  }
+  assert_int_equal(scene_files(), 2);
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void a_frame_too_large_for_memory_is_no_memory(void **state) {
+  (void)state;
+  cuframes_publisher_options options = publisher_options();
+  cuframes_publisher *publisher = publisher_new("s"), *none = NULL;
+  /* A library that tried would have the kernel kill the whole machine's processes for memory: not here. */
+  struct rlimit before, limit;
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+  limit = (struct rlimit){ .rlim_cur = 1 << 20, .rlim_max = before.rlim_max };
+  (void)signal(SIGXFSZ, SIG_IGN);
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  options.format = (cuframes_format){
+    .pixel_format = CUFRAMES_PIXEL_GRAY8, .width = 65535, .height = 65535, .pitch = { INT32_MAX }
+  };
+  options.slots = options.max_slots = 1024;
+  IS(cuframes_publisher_create("t", &options, &none), CUFRAMES_ERR_NO_MEMORY);
+  detail_names("available");
+  IS(cuframes_publisher_set_format(publisher, &options.format), CUFRAMES_ERR_NO_MEMORY);
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+  pictures_publish(publisher, 1, 3);
+  assert_int_equal(scene_files(), 2);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void the_format_cannot_change_under_an_open_frame(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_format format = { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 8, .height = 8 };
+  cuframes_frame *open = NULL;
+  OK(cuframes_publisher_acquire(publisher, &open));
+  IS(cuframes_publisher_set_format(publisher, &format), CUFRAMES_ERR_BUSY);
+  OK(cuframes_publisher_publish(publisher, open, NULL));
+  OK(cuframes_publisher_set_format(publisher, &format));
+  OK(cuframes_publisher_acquire(publisher, &open));
+  assert_int_equal(cuframes_frame_width(open), 8);
+  OK(cuframes_publisher_cancel(publisher, open));
+  cuframes_publisher_destroy(publisher);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    SCENE(every_format_in_odd_sizes),
+    SCENE(chroma_is_rounded_up),
+    SCENE(given_pitches_and_offsets_are_kept),
+    SCENE(impossible_formats_are_refused_and_say_why),
+    SCENE(a_frame_too_large_for_memory_is_no_memory),
+    SCENE(the_format_cannot_change_under_an_open_frame),
+  };
+  return cmocka_run_group_tests_name("formats", tests, NULL, NULL);
+}

@@ -1,0 +1,325 @@
+/* test_pool.c - frame memory: grows for those who join, shrinks when they leave, changes format under held frames. */
+#include <stdio.h>
+#include <string.h>
+
+#include "support/child.h"
+#include "support/stream.h"
+
+static cuframes_publisher *open_stream(uint32_t slots, uint32_t max_slots) {
+  cuframes_publisher_options options = publisher_options();
+  cuframes_publisher *publisher = NULL;
+  options.slots = slots;
+  options.max_slots = max_slots;
+  options.max_leases = 64;
+  OK(cuframes_publisher_create("s", &options, &publisher));
+  return publisher;
+}
+
+static int join(uint32_t mode, uint32_t leases, uint32_t depth, cuframes_subscriber **subscriber) {
+  cuframes_subscriber_options options = subscriber_options(mode);
+  options.leases = leases;
+  options.depth = depth;
+  return cuframes_subscriber_create("s", &options, subscriber);
+}
+
+static void the_pool_grows_for_leases_and_shrinks_after(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = open_stream(2, 200);
+  cuframes_publisher_stats before = publisher_stats(publisher);
+  assert_int_equal(before.slots, 2);
+  cuframes_subscriber *subscribers[3];
+  cuframes_frame *held[3][60];
+  uint64_t number = 0;
+  for (int i = 0; i < 3; i++)
+    OK(join(CUFRAMES_MODE_NEWEST, 60, 0, &subscribers[i]));
+  for (int k = 0; k < 60; k++) {
+    for (int i = 0; i < 3; i++) { /* each another frame: all that can be pinned is */
+      pictures_publish(publisher, ++number, 1);
+      held[i][k] = frame_take(subscribers[i]);
+    }
+  }
+  cuframes_publisher_stats grown = publisher_stats(publisher);
+  assert_in_range(grown.slots, 182, 200);
+  assert_true(grown.memory_bytes - before.memory_bytes >= 180 * 4096);
+  pictures_publish(publisher, ++number, 500); /* with every lease in hand there is still room to publish */
+  for (int k = 0; k < 60; k++) {
+    for (int i = 0; i < 3; i++) {
+      assert_int_equal(picture_number(held[i][k]), k * 3 + i + 1);
+      OK(cuframes_frame_release(held[i][k]));
+    }
+  }
+  for (int i = 0; i < 3; i++)
+    cuframes_subscriber_destroy(subscribers[i]);
+  WAIT_FOR(publisher_stats(publisher).subscribers == 0, 2000);
+  WAIT_FOR(picture_publish(publisher, ++number) == CUFRAMES_OK && publisher_stats(publisher).slots == before.slots, 2000);
+  assert_int_equal(publisher_stats(publisher).memory_bytes, before.memory_bytes);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void who_does_not_fit_is_told_the_limit(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = open_stream(2, 10); /* 8 for subscribers: the newest frame and an open one are ours */
+  cuframes_subscriber *first = NULL, *second = NULL, *none = NULL;
+  OK(join(CUFRAMES_MODE_NEWEST, 4, 0, &first));
+  IS(join(CUFRAMES_MODE_NEWEST, 5, 0, &none), CUFRAMES_ERR_NO_CAPACITY);
+  detail_names("11");
+  detail_names("10");
+  detail_names("--max-slots");
+  IS(join(CUFRAMES_MODE_ORDERED, 1, 5, &none), CUFRAMES_ERR_NO_CAPACITY);
+  assert_null(none);
+  OK(join(CUFRAMES_MODE_ORDERED, 1, 4, &second));
+  IS(join(CUFRAMES_MODE_NEWEST, 1, 0, &none), CUFRAMES_ERR_NO_CAPACITY);
+  pictures_publish(publisher, 1, 1);
+  assert_int_equal(frame_look(first), 1); /* those inside notice nothing */
+  assert_int_equal(frame_look(second), 1);
+  OK(join(CUFRAMES_MODE_PACKETS, 0, 0, &none)); /* costs nothing */
+  cuframes_subscriber_destroy(none);
+  cuframes_subscriber_destroy(second);
+  WAIT_FOR(join(CUFRAMES_MODE_NEWEST, 4, 0, &second) == CUFRAMES_OK, 2000); /* its room is free again */
+  cuframes_subscriber_destroy(first);
+  cuframes_subscriber_destroy(second);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void no_more_subscribers_than_allowed(void **state) {
+  (void)state;
+  cuframes_publisher_options options = publisher_options();
+  cuframes_publisher *publisher = NULL;
+  cuframes_subscriber *subscribers[2], *none = NULL;
+  options.max_subscribers = 2;
+  OK(cuframes_publisher_create("s", &options, &publisher));
+  for (int i = 0; i < 2; i++)
+    subscribers[i] = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+  IS(join(CUFRAMES_MODE_NEWEST, 0, 0, &none), CUFRAMES_ERR_NO_CAPACITY);
+  detail_names("2");
+  detail_names("max_subscribers");
+  for (int i = 0; i < 2; i++)
+    cuframes_subscriber_destroy(subscribers[i]);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void options_out_of_range_are_refused(void **state) {
+  (void)state;
+  cuframes_publisher_options good = publisher_options(), options;
+  cuframes_publisher *none = NULL;
+#define BAD(field, value)                                                                                              \
+  options = good;                                                                                                      \
+  options.field = value;                                                                                               \
+  IS(cuframes_publisher_create("s", &options, &none), CUFRAMES_ERR_INVALID);                                           \
+  detail_names(#field);
+  BAD(max_open, 65)
+  BAD(max_slots, 1025)
+  BAD(max_slots, 1)
+  BAD(slots, 1)
+  BAD(slots, 129)
+  BAD(max_subscribers, 257)
+  BAD(max_leases, 65)
+  BAD(max_depth, 257)
+  BAD(socket_mode, 01000)
+  BAD(policy, 2)
+  BAD(ordered_timeout_ns, -1)
+#undef BAD
+  options = good;
+  options.device = "gpu9";
+  IS(cuframes_publisher_create("s", &options, &none), CUFRAMES_ERR_UNSUPPORTED);
+  detail_names("gpu9");
+  assert_null(none);
+  assert_int_equal(scene_files(), 0);
+}
+
+#define EACH 16
+#define PROCESSES 4
+#define LAST 60
+
+/* Sixteen subscribers of both kinds in one process. */
+static void many_in_one(int test, void *unused) {
+  (void)unused;
+  cuframes_subscriber *subscribers[EACH];
+  uint64_t last[EACH] = { 0 };
+  for (int i = 0; i < EACH; i++) {
+    cuframes_subscriber_options options = subscriber_options(i % 4 == 0 ? CUFRAMES_MODE_ORDERED : CUFRAMES_MODE_NEWEST);
+    options.leases = 3;
+    options.connect_timeout_ns = patience(5000);
+    OK(cuframes_subscriber_create("s", &options, &subscribers[i]));
+  }
+  say(test, 0);
+  for (bool going = true; going;) {
+    going = false;
+    for (int i = 0; i < EACH; i++) {
+      if (last[i] >= LAST)
+        continue;
+      cuframes_frame *frame = frame_take(subscribers[i]);
+      uint64_t number = picture_number(frame);
+      NEED(i % 4 == 0 ? number == last[i] + 1 : number > last[i]);
+      last[i] = number;
+      OK(cuframes_frame_release(frame));
+      going = true;
+    }
+  }
+  for (int i = 0; i < EACH; i++)
+    cuframes_subscriber_destroy(subscribers[i]);
+}
+
+static void sixty_four_subscribers_get_their_frames(void **state) {
+  (void)state;
+  child *children[PROCESSES];
+  for (int i = 0; i < PROCESSES; i++)
+    children[i] = child_start(many_in_one, NULL);
+  cuframes_publisher_options options = publisher_options();
+  cuframes_publisher *publisher = NULL;
+  options.max_slots = 512;
+  options.ordered_timeout_ns = patience(10000);
+  OK(cuframes_publisher_create("s", &options, &publisher));
+  for (int i = 0; i < PROCESSES; i++)
+    (void)hear(children[i]->fd);
+  assert_int_equal(publisher_stats(publisher).subscribers, EACH * PROCESSES);
+  cuframes_stream_info *info = NULL;
+  OK(cuframes_query(NULL, "s", patience(2000), &info));
+  assert_int_equal(info->subscriber_count, EACH * PROCESSES);
+  cuframes_stream_info_free(info);
+  pictures_publish(publisher, 1, LAST);
+  for (int i = 0; i < PROCESSES; i++)
+    child_finish(children[i]);
+  assert_int_equal(publisher_stats(publisher).evictions, 0);
+  WAIT_FOR(publisher_stats(publisher).subscribers == 0, 2000);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void frames_of_an_old_format_stay_whole(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_subscriber *newest = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+  cuframes_subscriber *ordered = subscriber_new("s", CUFRAMES_MODE_ORDERED);
+  cuframes_format large = { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 320, .height = 179 };
+  pictures_publish(publisher, 1, 2);
+  cuframes_frame *old = frame_take(newest);
+  OK(cuframes_publisher_set_format(publisher, &large));
+  pictures_publish(publisher, 3, 1);
+  cuframes_frame *fresh = frame_take(newest);
+  assert_int_equal(cuframes_frame_flags(fresh), CUFRAMES_FRAME_NEW_FORMAT);
+  assert_int_equal(cuframes_frame_width(fresh), 320);
+  assert_int_equal(cuframes_frame_height(fresh), 179);
+  assert_int_equal(cuframes_frame_pixel_format(fresh), CUFRAMES_PIXEL_NV12);
+  assert_int_equal(picture_number(fresh), 3);
+  for (uint64_t number = 1; number <= 3; number++) { /* an ordered one goes through the change without a loss */
+    cuframes_frame *frame = frame_take(ordered);
+    assert_int_equal(picture_number(frame), number);
+    assert_int_equal(cuframes_frame_flags(frame), number == 3 ? CUFRAMES_FRAME_NEW_FORMAT : 0);
+    OK(cuframes_frame_release(frame));
+  }
+  cuframes_subscriber_destroy(ordered);
+  pictures_publish(publisher, 4, 200);
+  assert_int_equal(picture_number(old), 2);
+  assert_int_equal(cuframes_frame_width(old), 64);
+  assert_int_equal(picture_number(fresh), 3);
+  OK(cuframes_frame_release(old));
+  OK(cuframes_frame_release(fresh));
+  fresh = frame_take(newest);
+  assert_int_equal(cuframes_frame_flags(fresh), 0);
+  OK(cuframes_frame_release(fresh));
+  OK(cuframes_publisher_set_format(publisher, &large)); /* the same: nothing happens */
+  pictures_publish(publisher, 300, 1);
+  fresh = frame_take(newest);
+  assert_int_equal(cuframes_frame_flags(fresh), 0);
+  OK(cuframes_frame_release(fresh));
+  cuframes_subscriber_destroy(newest);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void a_hundred_formats_leave_nothing_behind(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+  cuframes_frame *before = NULL;
+  uint64_t memory = 0;
+  int descriptors = 0, mappings = 0;
+  for (uint32_t i = 0; i <= 100; i++) {
+    cuframes_format format = { .pixel_format = CUFRAMES_PIXEL_RGBA, .width = 16 + i % 100, .height = 9 };
+    OK(cuframes_publisher_set_format(publisher, &format));
+    pictures_publish(publisher, i + 1, 1);
+    cuframes_frame *frame = frame_take(subscriber);
+    assert_int_equal(picture_number(frame), i + 1);
+    assert_int_equal(cuframes_frame_width(frame), 16 + i % 100);
+    if (before) { /* each is held until the next one of another format came */
+      assert_int_equal(picture_number(before), i);
+      OK(cuframes_frame_release(before));
+    }
+    before = frame;
+    if (i == 0 || i == 100) {
+      OK(cuframes_frame_release(before));
+      before = NULL;
+      pictures_publish(publisher, i + 1, 1);
+      WAIT_FOR(picture_publish(publisher, i + 1) == CUFRAMES_OK && publisher_stats(publisher).segments == 1, 2000);
+      assert_int_equal(frame_look(subscriber), i + 1);
+    }
+    if (i == 0) {
+      memory = publisher_stats(publisher).memory_bytes;
+      descriptors = scene_descriptors();
+      mappings = scene_mappings();
+    }
+  }
+  assert_int_equal(publisher_stats(publisher).memory_bytes, memory);
+  assert_int_equal(scene_descriptors(), descriptors);
+  OK(cuframes_publisher_set_format(publisher, &(cuframes_format){ .pixel_format = 6, .width = 5, .height = 5 }));
+  pictures_publish(publisher, 1, 1);
+  assert_int_equal(frame_look(subscriber), 1); /* it unmaps old segments when it maps a new one */
+  assert_in_range(scene_mappings(), mappings - 1, mappings + 2);
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void a_thousand_subscribers_leave_nothing_behind(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  pictures_publish(publisher, 1, 1);
+  cuframes_publisher_stats before = publisher_stats(publisher);
+  int descriptors = scene_descriptors(), mappings = scene_mappings();
+  for (uint32_t i = 0; i < 1000; i++) {
+    cuframes_subscriber *subscriber = NULL;
+    OK(join(i % 2, i % 3 == 0 ? 12 : 1, 0, &subscriber));
+    cuframes_frame *frame = frame_take(subscriber);
+    if (i % 5 == 0)
+      cuframes_subscriber_destroy(subscriber);
+    OK(cuframes_frame_release(frame));
+    if (i % 5 != 0)
+      cuframes_subscriber_destroy(subscriber);
+    if (i % 10 == 0)
+      pictures_publish(publisher, 1, 2);
+  }
+  WAIT_FOR(publisher_stats(publisher).subscribers == 0, 2000);
+  WAIT_FOR(picture_publish(publisher, 1) == CUFRAMES_OK && publisher_stats(publisher).slots == before.slots, 2000);
+  assert_int_equal(publisher_stats(publisher).memory_bytes, before.memory_bytes);
+  assert_int_equal(publisher_stats(publisher).segments, 1);
+  assert_int_equal(scene_descriptors(), descriptors);
+  assert_int_equal(scene_mappings(), mappings);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void the_memory_of_a_stream_is_its_frames_and_little_more(void **state) {
+  (void)state;
+  cuframes_publisher_options options = publisher_options();
+  cuframes_publisher *publisher = NULL;
+  options.format = (cuframes_format){ .pixel_format = CUFRAMES_PIXEL_NV12, .width = 1920, .height = 1080 };
+  options.slots = 4;
+  options.max_slots = 1024;
+  OK(cuframes_publisher_create("s", &options, &publisher));
+  uint64_t frame_bytes = 0;
+  OK(cuframes_format_layout(&options.format, 0, &frame_bytes));
+  assert_in_range(publisher_stats(publisher).memory_bytes, 4 * frame_bytes, 4 * frame_bytes + (1 << 20));
+  cuframes_publisher_destroy(publisher);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    SCENE(the_pool_grows_for_leases_and_shrinks_after),
+    SCENE(who_does_not_fit_is_told_the_limit),
+    SCENE(no_more_subscribers_than_allowed),
+    SCENE(options_out_of_range_are_refused),
+    SCENE(sixty_four_subscribers_get_their_frames),
+    SCENE(frames_of_an_old_format_stay_whole),
+    SCENE(a_hundred_formats_leave_nothing_behind),
+    SCENE(a_thousand_subscribers_leave_nothing_behind),
+    SCENE(the_memory_of_a_stream_is_its_frames_and_little_more),
+  };
+  return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
+}

@@ -1,0 +1,77 @@
+/* times.c - a subscriber for the end-to-end tests: prints the times of all frames and packets for a while, one per line.
+ *
+ *   times NAME SECONDS
+ *
+ *   frame SEQ PTS
+ *   packet STREAM PTS DTS FLAGS        a time that is not given is "-"
+ *
+ * Frames are taken in order, packets from the last keyframe on. Exit 0, or 1 with the library's reason.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cuframes/cuframes.h>
+
+#define SLICE_NS INT64_C(20000000)
+
+static int fail(const char *what) {
+  fprintf(stderr, "times: %s: %s\n", what, cuframes_last_error());
+  return 1;
+}
+
+static void print_time(int64_t ns) {
+  if (ns == CUFRAMES_NO_TIME)
+    printf(" -");
+  else
+    printf(" %" PRId64, ns);
+}
+
+static int take_frames(cuframes_subscriber *subscriber) {
+  cuframes_frame *frame;
+  int error = cuframes_subscriber_next(subscriber, SLICE_NS, &frame);
+  for (; error == CUFRAMES_OK; error = cuframes_subscriber_next(subscriber, 0, &frame)) {
+    printf("frame %" PRIu64, cuframes_frame_seq(frame));
+    print_time(cuframes_frame_pts(frame));
+    putchar('\n');
+    (void)cuframes_frame_release(frame); /* stale at the worst, and then the next call says so */
+  }
+  return error;
+}
+
+static int take_packets(cuframes_subscriber *subscriber) {
+  cuframes_packet *packet;
+  int error;
+  while ((error = cuframes_subscriber_next_packet(subscriber, 0, &packet)) == CUFRAMES_OK) {
+    printf("packet %" PRIu32, cuframes_packet_stream(packet));
+    print_time(cuframes_packet_pts(packet));
+    print_time(cuframes_packet_dts(packet));
+    printf(" %" PRIu32 "\n", cuframes_packet_flags(packet));
+    cuframes_subscriber_release_packet(subscriber, packet);
+  }
+  return error;
+}
+
+int main(int argc, char **argv) {
+  cuframes_subscriber_options options = { .struct_size = sizeof options, .mode = CUFRAMES_MODE_ORDERED, .depth = 16 };
+  cuframes_subscriber *subscriber;
+  if (argc != 3)
+    return 2;
+  if (cuframes_subscriber_create(argv[1], &options, &subscriber) < 0)
+    return fail("cannot join");
+  int error = cuframes_subscriber_enable_packets(subscriber, CUFRAMES_PACKETS_FROM_KEYFRAME), code = 0;
+  int64_t end = cuframes_now() + (int64_t)(strtod(argv[2], NULL) * 1e9);
+  if (error < 0)
+    code = fail("no packets");
+  while (code == 0 && cuframes_now() < end) {
+    error = take_frames(subscriber);
+    if (error == CUFRAMES_ERR_TIMEOUT)
+      error = take_packets(subscriber);
+    if (error == CUFRAMES_ERR_PUBLISHER_GONE)
+      break;
+    if (error != CUFRAMES_ERR_TIMEOUT)
+      code = fail("cannot go on");
+  }
+  cuframes_subscriber_destroy(subscriber);
+  return code;
+}

@@ -1,0 +1,161 @@
+/* support/child.c - forked processes that talk with the test in 64-bit numbers. */
+#include "support/child.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "support/scene.h"
+
+#define CHILDREN 16
+#define LIMIT_MS 10000
+
+static child children[CHILDREN];
+static bool is_child;
+
+/* Writes the counts of a coverage build, which _exit() would lose. */
+extern void __gcov_dump(void) __attribute__((weak));
+
+bool child_is_one(void) {
+  return is_child;
+}
+
+static child *free_entry(void) {
+  for (int i = 0; i < CHILDREN; i++)
+    if (children[i].pid == 0 && children[i].fd == 0)
+      return &children[i];
+  return NULL;
+}
+
+child *child_start(child_run *run, void *user) {
+  int ends[2];
+  child *c = free_entry();
+  NEED(c != NULL);
+  NEED(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+  fflush(NULL);
+  pid_t pid = fork();
+  NEED(pid >= 0);
+  if (pid == 0) {
+    is_child = true;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close(ends[0]);
+    for (int i = 0; i < CHILDREN; i++) /* or the others would not hear the test's end close */
+      if (children[i].fd > 0)
+        close(children[i].fd);
+    run(ends[1], user);
+    if (__gcov_dump)
+      __gcov_dump();
+    _exit(0);
+  }
+  close(ends[1]);
+  *c = (child){ .pid = pid, .fd = ends[0] };
+  return c;
+}
+
+void say(int fd, uint64_t number) {
+  NEED(send(fd, &number, sizeof number, MSG_NOSIGNAL) == sizeof number);
+}
+
+uint64_t hear(int fd) {
+  uint64_t number = 0;
+  struct pollfd ready = { .fd = fd, .events = POLLIN };
+  int64_t end = cuframes_now() + patience(LIMIT_MS);
+  int n;
+  do
+    n = poll(&ready, 1, (int)((end - cuframes_now()) / MS));
+  while (n < 0 && errno == EINTR);
+  NEED(n > 0);
+  NEED(recv(fd, &number, sizeof number, 0) == sizeof number);
+  return number;
+}
+
+static void forget(child *c) {
+  close(c->fd);
+  *c = (child){ 0 };
+}
+
+/* False if it has not ended by then. */
+static bool wait_end(const child *c, int64_t end, int *status) {
+  for (;;) {
+    pid_t ended = waitpid(c->pid, status, WNOHANG);
+    if (ended == c->pid)
+      return true;
+    if (ended < 0 || cuframes_now() > end)
+      return false;
+    pause_ms(1);
+  }
+}
+
+int child_status(child *c) {
+  int status = 0;
+  NEED(wait_end(c, cuframes_now() + patience(LIMIT_MS), &status));
+  forget(c);
+  return status;
+}
+
+void child_finish(child *c) {
+  NEED(child_status(c) == 0);
+}
+
+void child_kill(child *c) {
+  NEED(kill(c->pid, SIGKILL) == 0);
+  int status = child_status(c);
+  NEED(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+void child_stop(child *c) {
+  int status = 0;
+  NEED(kill(c->pid, SIGSTOP) == 0);
+  NEED(waitpid(c->pid, &status, WUNTRACED) == c->pid && WIFSTOPPED(status));
+}
+
+void child_continue(child *c) {
+  NEED(kill(c->pid, SIGCONT) == 0);
+}
+
+static char state_of(pid_t pid) {
+  char path[64], line[512] = "";
+  snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+  FILE *file = fopen(path, "re");
+  NEED(file != NULL);
+  char *got = fgets(line, sizeof line, file);
+  fclose(file);
+  const char *end = got ? strrchr(line, ')') : NULL; /* "PID (NAME) STATE ..." */
+  return end && end[1] ? end[2] : '?';
+}
+
+void child_wait_asleep(const child *c) {
+  int looks = 0; /* three in a row: not just between two calls */
+  int64_t end = cuframes_now() + patience(LIMIT_MS);
+  while (looks < 3) {
+    looks = state_of(c->pid) == 'S' ? looks + 1 : 0;
+    NEED(cuframes_now() < end);
+    pause_ms(2);
+  }
+}
+
+int child_end_all(void) {
+  int left = 0, status;
+  for (int i = 0; i < CHILDREN; i++) {
+    child *c = &children[i];
+    if (c->pid == 0)
+      continue;
+    print_error("left behind: child %d\n", (int)c->pid);
+    left++;
+    (void)kill(c->pid, SIGKILL);
+    (void)waitpid(c->pid, &status, 0);
+    forget(c);
+  }
+  while (waitpid(-1, &status, WNOHANG) > 0) {
+    print_error("left behind: a child that nobody waited for\n");
+    left++;
+  }
+  return left;
+}

@@ -1,0 +1,170 @@
+/* support/scene.c - runtime directory, deadlines, and what a test must not leave behind. */
+#include "support/scene.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "support/child.h"
+
+#define DESCRIPTORS 1024
+
+static char directory[64];
+static bool open_before[DESCRIPTORS];
+static int mappings_before;
+
+const char *scene_directory(void) {
+  return directory;
+}
+
+const char *scene_path(const char *format, ...) {
+  static char paths[4][512];
+  static unsigned next;
+  char *path = paths[next++ % 4];
+  int n = snprintf(path, sizeof paths[0], "%s/", directory);
+  va_list args;
+  va_start(args, format);
+  vsnprintf(path + n, sizeof paths[0] - (size_t)n, format, args);
+  va_end(args);
+  return path;
+}
+
+static int directory_visit(const char *path, void (*visit)(const char *name, void *user), void *user) {
+  DIR *open = opendir(path);
+  int count = 0;
+  NEED(open != NULL);
+  for (struct dirent *entry; (entry = readdir(open)) != NULL;) {
+    char own[16];
+    snprintf(own, sizeof own, "%d", dirfd(open));
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || strcmp(entry->d_name, own) == 0)
+      continue;
+    count++;
+    if (visit)
+      visit(entry->d_name, user);
+  }
+  closedir(open);
+  return count;
+}
+
+int scene_files(void) {
+  return directory_visit(directory, NULL, NULL);
+}
+
+int scene_descriptors(void) {
+  return directory_visit("/proc/self/fd", NULL, NULL);
+}
+
+int scene_mappings(void) {
+  FILE *maps = fopen("/proc/self/maps", "re");
+  char line[512];
+  int count = 0;
+  NEED(maps != NULL);
+  while (fgets(line, sizeof line, maps))
+    count += strstr(line, "memfd:cuframes") != NULL;
+  fclose(maps);
+  return count;
+}
+
+int64_t patience(int64_t ms) {
+  const char *sanitizer = getenv("CUFRAMES_SANITIZE");
+  return ms * MS * (sanitizer && sanitizer[0] ? 4 : 1);
+}
+
+void pause_ms(int ms) {
+  (void)poll(NULL, 0, ms);
+}
+
+int64_t cpu_time(void) {
+  struct timespec used;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return (int64_t)used.tv_sec * SECOND + used.tv_nsec;
+}
+
+_Noreturn void need_failed(const char *file, int line, const char *text) {
+  if (child_is_one() || syscall(SYS_gettid) != getpid()) {
+    fprintf(stderr, "%s:%d: in process %d: not so: %s\n", file, line, (int)getpid(), text);
+    _exit(99);
+  }
+  print_error("%s:%d: not so: %s\n", file, line, text);
+  _fail(file, line);
+  abort(); /* _fail() does not return */
+}
+
+void is_result(const char *file, int line, const char *call, int result, int wanted) {
+  if (result == wanted)
+    return;
+  char text[1024];
+  snprintf(text, sizeof text, "%s gave %d (%s; %s) instead of %d (%s)", call, result, cuframes_strerror(result),
+           result < 0 ? cuframes_last_error() : "", wanted, cuframes_strerror(wanted));
+  need_failed(file, line, text);
+}
+
+void detail_names(const char *text) {
+  if (!strstr(cuframes_last_error(), text)) {
+    char sentence[1024];
+    snprintf(sentence, sizeof sentence, "\"%s\" names \"%s\"", cuframes_last_error(), text);
+    need_failed(__FILE__, __LINE__, sentence);
+  }
+}
+
+/* ---- before and after ---- */
+
+static void note_open(const char *name, void *unused) {
+  (void)unused;
+  int fd = atoi(name);
+  if (fd < DESCRIPTORS)
+    open_before[fd] = true;
+}
+
+int scene_begin(void **state) {
+  (void)state;
+  const char *base = getenv("TMPDIR");
+  snprintf(directory, sizeof directory, "%.40s/cf-test-XXXXXX", base && strlen(base) <= 40 ? base : "/tmp");
+  if (!mkdtemp(directory) || setenv("CUFRAMES_DIR", directory, 1) != 0)
+    return -1;
+  memset(open_before, 0, sizeof open_before);
+  (void)directory_visit("/proc/self/fd", note_open, NULL);
+  mappings_before = scene_mappings();
+  return 0;
+}
+
+static void complain_open(const char *name, void *count) {
+  char path[64], target[256];
+  if (open_before[atoi(name) % DESCRIPTORS])
+    return;
+  snprintf(path, sizeof path, "/proc/self/fd/%.16s", name);
+  ssize_t length = readlink(path, target, sizeof target - 1);
+  target[length > 0 ? length : 0] = '\0';
+  print_error("left open: descriptor %s, %s\n", name, target);
+  ++*(int *)count;
+}
+
+static void complain_file(const char *name, void *count) {
+  print_error("left in the runtime directory: %s\n", name);
+  (void)unlink(scene_path("%s", name));
+  ++*(int *)count;
+}
+
+int scene_end(void **state) {
+  (void)state;
+  int left = child_end_all();
+  (void)directory_visit("/proc/self/fd", complain_open, &left);
+  (void)directory_visit(directory, complain_file, &left);
+  if (scene_mappings() != mappings_before) {
+    print_error("mappings of shared memory: %d before, %d now\n", mappings_before, scene_mappings());
+    left++;
+  }
+  if (rmdir(directory) != 0) {
+    print_error("cannot remove %s: %s\n", directory, strerror(errno));
+    left++;
+  }
+  unsetenv("CUFRAMES_DIR");
+  return left == 0 ? 0 : -1;
+}

@@ -1,0 +1,37 @@
+/* support/stream.h - small streams to test with: pictures whose every byte follows from a number. */
+#ifndef SUPPORT_STREAM_H
+#define SUPPORT_STREAM_H
+
+#include "support/scene.h"
+
+/* Grey, 64 x 16: one page holds a frame. */
+cuframes_format small_format(void);
+/* Options with their sizes and the small format filled in. */
+cuframes_publisher_options publisher_options(void);
+cuframes_subscriber_options subscriber_options(uint32_t mode);
+
+/* A stream with standard options, and one who joined it. */
+cuframes_publisher *publisher_new(const char *name);
+cuframes_subscriber *subscriber_new(const char *name, uint32_t mode);
+
+/* Fills an open frame with the picture of that number. */
+void picture_draw(cuframes_frame *frame, uint64_t number);
+/* Whether every visible byte is of that picture. */
+bool picture_is(const cuframes_frame *frame, uint64_t number);
+/* The number in a frame that publish_picture() published; fails if the picture is not whole. */
+uint64_t picture_number(const cuframes_frame *frame);
+
+/* Draws and publishes a picture; its pts is number * 1000. */
+int picture_publish(cuframes_publisher *publisher, uint64_t number);
+/* Pictures first, first + 1, ... `count` of them, all of which must go well. */
+void pictures_publish(cuframes_publisher *publisher, uint64_t first, uint64_t count);
+
+/* Takes the next frame, which must come within the usual patience. */
+cuframes_frame *frame_take(cuframes_subscriber *subscriber);
+/* Takes and gives back the next frame: its number. */
+uint64_t frame_look(cuframes_subscriber *subscriber);
+
+cuframes_publisher_stats publisher_stats(cuframes_publisher *publisher);
+cuframes_subscriber_stats subscriber_stats(cuframes_subscriber *subscriber);
+
+#endif
