@@ -101,9 +101,10 @@ void tally_add(tally *t);
 /* Waits until the count is `wanted` or more, by looking now and then, or all the time. Dies after 30 s. */
 void tally_wait(const tally *t, uint32_t wanted, bool spin);
 
-/* Keeps this thread, and those it starts from now on, on the n-th of the cores that the program may use (if there are
- * so many); on any of them. */
-void cpu_pin(unsigned n);
+/* The sender stays on the first core and the readers on the others, in turn. Where the scheduler is left to choose, it
+ * decides over the numbers: a reader on the sender's core has its frame late or, in place of the sender, early. */
+void cpu_pin_sender(void);
+void cpu_pin_reader(unsigned index);
 void cpu_unpin(void);
 
 /* Plain futex calls, without the library's wrapper. */

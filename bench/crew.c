@@ -96,14 +96,22 @@ void tally_wait(const tally *t, uint32_t wanted, bool spin) {
 
 static cpu_set_t cpus; /* that the program may use */
 
-void cpu_pin(unsigned n) {
+static void cpu_pin(int n) {
   cpu_set_t one;
   CPU_ZERO(&one);
   for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
     if (CPU_ISSET(cpu, &cpus) && n-- == 0)
       CPU_SET(cpu, &one);
-  if (CPU_COUNT(&one) == 1)
-    (void)sched_setaffinity(0, sizeof one, &one); /* without it the numbers are only noisier */
+  (void)sched_setaffinity(0, sizeof one, &one); /* without it the numbers are only noisier */
+}
+
+void cpu_pin_sender(void) {
+  cpu_pin(0);
+}
+
+void cpu_pin_reader(unsigned index) {
+  int others = CPU_COUNT(&cpus) - 1;
+  cpu_pin(others > 0 ? 1 + (int)index % others : 0);
 }
 
 void cpu_unpin(void) {
@@ -184,7 +192,7 @@ void stream_send(cuframes_publisher *publisher, cuframes_frame *frame) {
 
 cuframes_frame *stream_next(cuframes_subscriber *subscriber) {
   cuframes_frame *frame;
-  int result = cuframes_subscriber_next(subscriber, PATIENCE, &frame);
+  int result = cuframes_subscriber_next(subscriber, CUFRAMES_WAIT_FOREVER, &frame);
   if (result == CUFRAMES_ERR_PUBLISHER_GONE)
     return NULL;
   bench_check(result, "next frame");

@@ -27,7 +27,6 @@ typedef struct ping_page {
 typedef struct ping {
   unsigned readers, rounds;
   bool spin;
-  bool apart; /* sender and reader each stay on a core of their own: nobody is woken in place of the sender */
   ping_page *page;
   samples *bare_seen, *seen; /* from the sender's stamp to the reader's, of all readers */
   stopwatch bare_send, send, lone_send;
@@ -58,8 +57,7 @@ static double frame_receive(cuframes_subscriber *subscriber) {
 
 static void reader_run(void *argument, unsigned index) {
   const ping *p = argument;
-  if (p->apart)
-    cpu_pin(1);
+  cpu_pin_reader(index);
   int64_t spin = p->spin ? LONG_SPIN : 0;
   cuframes_subscriber *subscriber = stream_join("ping", (cuframes_subscriber_options){ .spin_ns = spin });
   tally_add(&p->page->arrived);
@@ -107,6 +105,13 @@ static void frame_send(cuframes_publisher *publisher, stopwatch *watch) {
   stopwatch_stop(watch);
 }
 
+/* Before either kind of ping, so that readers sleep equally long before both. */
+static void lone_send(ping *p, cuframes_publisher *lone, uint32_t pings) {
+  settle(p, pings);
+  frame_send(lone, &p->lone_send);
+  settle(p, pings);
+}
+
 static void ping_run(ping *p) {
   crew readers;
   p->page = shared_new(sizeof *p->page);
@@ -114,18 +119,15 @@ static void ping_run(ping *p) {
   p->seen = samples_new((size_t)p->readers * p->rounds);
   stopwatch_init(&p->bare_send, WARM_UP + p->rounds);
   stopwatch_init(&p->send, WARM_UP + p->rounds);
-  stopwatch_init(&p->lone_send, WARM_UP + p->rounds);
+  stopwatch_init(&p->lone_send, 2 * (WARM_UP + p->rounds));
   crew_start(&readers, p->readers, reader_run, p);
-  if (p->apart)
-    cpu_pin(0);
   cuframes_publisher *publisher = stream_publish("ping", 64, 64, (cuframes_publisher_options){ .max_slots = 256 });
   cuframes_publisher *lone = stream_publish("lone", 64, 64, (cuframes_publisher_options){ 0 });
+  cpu_pin_sender(); /* after the publisher's own thread was started: that one goes where it likes */
   for (uint32_t round = 0; round < WARM_UP + p->rounds; round++) {
-    settle(p, 2 * round);
+    lone_send(p, lone, 2 * round);
     bare_send(p, &p->bare_send, round);
-    settle(p, 2 * round + 1);
-    frame_send(lone, &p->lone_send);
-    settle(p, 2 * round + 1);
+    lone_send(p, lone, 2 * round + 1);
     frame_send(publisher, &p->send);
   }
   crew_join(&readers);
@@ -146,27 +148,22 @@ static void ping_free(ping *p) {
 
 /* ---- hand-off to one ---- */
 
-void bench_handoff(bool quick) {
-  ping blocking = { .readers = 1, .rounds = quick ? 100 : 2000, .apart = true };
-  ping_run(&blocking);
-  report_row row = { .section = "Hand-off, from just before publish to the return of next",
-              .what = "to a subscriber that sleeps",
-              .figure = samples_figure(blocking.seen, 0),
-              .beside = "a futex ping between the same two processes",
-              .bare = samples_figure(blocking.bare_seen, 0),
-              .goal = 1.3 };
+static void handoff(ping p, const char *what, const char *beside, double goal) {
+  report_row row = { .section = "Hand-off, from just before publish to the return of next", .goal = goal };
+  ping_run(&p);
+  (void)snprintf(row.what, sizeof row.what, "%s", what);
+  (void)snprintf(row.beside, sizeof row.beside, "%s", beside);
+  row.figure = samples_figure(p.seen, 0);
+  row.bare = samples_figure(p.bare_seen, 0);
   report_add(&row);
-  ping_free(&blocking);
+  ping_free(&p);
+}
 
-  ping spinning = { .readers = 1, .rounds = quick ? 2000 : 100000, .spin = true, .apart = true };
-  ping_run(&spinning);
-  snprintf(row.what, sizeof row.what, "to a subscriber that spins (spin_ns)");
-  snprintf(row.beside, sizeof row.beside, "a cache-line ping between the same two processes");
-  row.figure = samples_figure(spinning.seen, 0);
-  row.bare = samples_figure(spinning.bare_seen, 0);
-  row.goal = 3;
-  report_add(&row);
-  ping_free(&spinning);
+void bench_handoff(bool quick) {
+  handoff((ping){ .readers = 1, .rounds = quick ? 100 : 2000 }, "to a subscriber that sleeps",
+          "a futex ping between the same processes", 1.3);
+  handoff((ping){ .readers = 1, .rounds = quick ? 2000 : 100000, .spin = true }, "to a subscriber that spins (spin_ns)",
+          "a cache-line ping between the same processes", 3);
 }
 
 /* ---- many ---- */
@@ -210,7 +207,7 @@ void bench_wake(bool quick) {
 static void poller_run(void *argument, unsigned index) {
   tally *arrived = argument;
   cuframes_subscriber *subscriber = stream_join("ping", (cuframes_subscriber_options){ 0 });
-  (void)index;
+  cpu_pin_reader(index);
   tally_add(arrived);
   for (int result = CUFRAMES_OK; result != CUFRAMES_ERR_PUBLISHER_GONE;) {
     cuframes_frame *frame;
@@ -233,6 +230,7 @@ static void poll_run(unsigned count, unsigned rounds) {
   crew_start(&readers, count, poller_run, arrived);
   cuframes_publisher *publisher = stream_publish("ping", 64, 64, (cuframes_publisher_options){ .max_slots = 256 });
   cuframes_publisher *lone = stream_publish("lone", 64, 64, (cuframes_publisher_options){ 0 });
+  cpu_pin_sender(); /* after the publisher's own thread was started: that one goes where it likes */
   tally_wait(arrived, count, false);
   for (unsigned round = 0; round < rounds; round++) {
     sleep_until(now_ns() + PACE);
@@ -242,6 +240,7 @@ static void poll_run(unsigned count, unsigned rounds) {
   }
   cuframes_publisher_destroy(publisher);
   cuframes_publisher_destroy(lone);
+  cpu_unpin();
   crew_join(&readers);
   report_row row = { .section = "Many subscribers that never sleep (they poll, and take each frame): the publisher's call",
               .beside = "a stream without subscribers",

@@ -315,14 +315,23 @@ static void frame_fill(cf_connection *c, uint32_t k, const cf_taken *taken, cf_v
                                    .flags = taken->flags & (CUFRAMES_FRAME_KEY | CUFRAMES_FRAME_CORRUPT) };
 }
 
+/* Every lease is in hand. But who has nothing more to expect should hear that. */
+static int hands_full(cf_connection *c, bool gone) {
+  enum cf_take next = cf_reader_peek(&c->reader);
+  if (next == CF_TAKE_EVICTED || next == CF_TAKE_ENDED || (next == CF_TAKE_NONE && gone))
+    return take_error(next == CF_TAKE_NONE ? CF_TAKE_ENDED : next);
+  return CUFRAMES_ERR_LEASE_LIMIT;
+}
+
 int cf_connection_take(cf_connection *c, cuframes_frame **frame, uint32_t *epoch) {
   uint32_t k = 0;
+  bool gone = cf_flag_get(&c->gone) != 0; /* before the look: the last frames are still to be taken */
   cf_taken taken;
   cf_view *view = NULL;
   bool ring;
   int result = lease_reserve(c, &k);
   if (result != CUFRAMES_OK)
-    return result;
+    return hands_full(c, gone);
   result = take_error(cf_reader_take(&c->reader, k, &taken, &ring));
   if (result != CUFRAMES_OK) {
     lease_unreserve(c, k);

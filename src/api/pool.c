@@ -124,11 +124,6 @@ int cf_pool_admit(cf_pool *pool, uint32_t cost) {
   return result;
 }
 
-static void retire(cf_pool *pool, cf_segment *segment) {
-  pool->slots -= segment->run.count;
-  cf_writer_retire(pool->writer, &segment->run);
-}
-
 /* The largest segment that can go. Those that retire already count no more. What the writer has not adopted yet stays
  * for the next to join: only a writer that is at work hands retired memory back. */
 static cf_segment *superfluous(const cf_pool *pool) {
@@ -141,11 +136,17 @@ static cf_segment *superfluous(const cf_pool *pool) {
   return largest;
 }
 
+static void trim(cf_pool *pool) {
+  for (cf_segment *s; (s = superfluous(pool)) != NULL;) {
+    pool->slots -= s->run.count;
+    cf_writer_retire(pool->writer, &s->run);
+  }
+}
+
 void cf_pool_leave(cf_pool *pool, uint32_t cost) {
   pthread_mutex_lock(&pool->lock);
   pool->cost -= cost;
-  for (cf_segment *s; (s = superfluous(pool)) != NULL;)
-    retire(pool, s);
+  trim(pool);
   pthread_mutex_unlock(&pool->lock);
 }
 
@@ -196,8 +197,6 @@ int cf_pool_set_format(cf_pool *pool, const cuframes_format *wanted) {
 
 void cf_pool_reap(cf_pool *pool) {
   cf_slot_run *run = cf_writer_collect(pool->writer);
-  if (!run)
-    return;
   pthread_mutex_lock(&pool->lock);
   for (cf_slot_run *next; run; run = next) {
     next = run->next;
@@ -208,6 +207,7 @@ void cf_pool_reap(cf_pool *pool) {
     *link = segment->next;
     segment_free(pool, segment);
   }
+  trim(pool); /* whoever a segment was for may have left before it was adopted */
   uint32_t floor = pool->next_segment;
   for (cf_segment *s = pool->segments; s; s = s->next)
     if (s->run.segment < floor)

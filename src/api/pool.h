@@ -48,7 +48,7 @@ void cf_pool_leave(cf_pool *pool, uint32_t cost);
 /* On the writer's thread: new slots in the new format, the old ones retire. On failure the old format stays. */
 int cf_pool_set_format(cf_pool *pool, const cuframes_format *format);
 
-/* On the service thread: frees segments that the writer has emptied. */
+/* On the service thread, after the writer adopted or emptied segments: frees what is empty, retires what none needs. */
 void cf_pool_reap(cf_pool *pool);
 
 /* A duplicate of a segment's descriptor (the caller closes it) and its format; STALE if it is gone. */

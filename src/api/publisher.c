@@ -213,8 +213,9 @@ int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
                            .pts = CUFRAMES_NO_TIME };
     *frame = f;
   }
-  if (cf_writer_has_emptied(&p->writer))
-    cf_doorbell_ring(p->service.doorbell);
+  bool adopted = cf_writer_has_adopted(&p->writer);
+  if (adopted || cf_writer_has_emptied(&p->writer))
+    cf_doorbell_ring(p->service.doorbell); /* for cf_pool_reap() */
   pthread_mutex_unlock(&p->frame_lock);
   return result;
 }

@@ -171,6 +171,14 @@ enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken
   return CF_TAKE_OK;
 }
 
+enum cf_take cf_reader_peek(const cf_frame_reader *reader) {
+  if (evicted(reader))
+    return CF_TAKE_EVICTED;
+  enum cf_take none = nothing_new(reader); /* before the look, as in take_newest() */
+  uint64_t w = newest(reader);
+  return w == 0 || (reader->started && cf_word_seq(w) == reader->last) ? none : CF_TAKE_OK;
+}
+
 void cf_reader_release(cf_seat *seat, uint32_t k) {
   /* pairs with writer: seat_lease. Not only release: if a pass still sees this lease, what its reader takes next must
    * be the newest frame of that pass, or one lease pins two slots in it; so head is loaded after this is seen. */

@@ -53,6 +53,9 @@ bool cf_reader_leave(const cf_frame_reader *reader);
 /* Takes the next frame on lease k. *ring: the publisher sleeps on seat.room and must be woken. */
 enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken, bool *ring);
 
+/* What take() would say now, if it had a lease. */
+enum cf_take cf_reader_peek(const cf_frame_reader *reader);
+
 /* Gives lease k back: before k is used again, and also when the GPU wrote released[k]. */
 void cf_reader_release(cf_seat *seat, uint32_t k);
 

@@ -384,6 +384,7 @@ static void run_enter(cf_frame_writer *writer, cf_slot_run *run) {
     run->live++;
   }
   atomic_store_explicit(&run->adopted, 1, memory_order_relaxed);
+  writer->adopted = true;
 }
 
 void cf_writer_adopt(cf_frame_writer *writer) {
@@ -404,6 +405,12 @@ void cf_writer_adopt(cf_frame_writer *writer) {
 void cf_writer_retire(cf_frame_writer *writer, cf_slot_run *run) {
   if (atomic_exchange_explicit(&run->retire, 1, memory_order_relaxed) == 0)
     atomic_fetch_add_explicit(&writer->retiring, 1, memory_order_relaxed);
+}
+
+bool cf_writer_has_adopted(cf_frame_writer *writer) {
+  bool adopted = writer->adopted;
+  writer->adopted = false;
+  return adopted;
 }
 
 bool cf_run_adopted(const cf_slot_run *run) {

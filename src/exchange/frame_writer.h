@@ -54,6 +54,7 @@ typedef struct cf_frame_writer {
   uint64_t seq;            /* of the newest frame */
   uint32_t head_slot;      /* its slot, CF_NO_SLOT before the first */
   uint32_t epoch;
+  bool adopted;            /* runs, since somebody asked */
   _Atomic(cf_slot_run *) offered;    /* runs from the service thread */
   _Atomic(cf_slot_run *) emptied;    /* runs to the service thread */
   _Atomic uint32_t retiring;         /* runs asked to retire that still have slots in the table */
@@ -123,6 +124,8 @@ bool cf_run_retiring(const cf_slot_run *run);
 /* any thread: whether the writer adopted it. One that never was still takes memory until the next acquire when it
  * retires. */
 bool cf_run_adopted(const cf_slot_run *run);
+/* writer: whether runs were adopted since the last call. */
+bool cf_writer_has_adopted(cf_frame_writer *writer);
 /* writer: takes out at once what can be taken out. */
 void cf_writer_sweep(cf_frame_writer *writer);
 /* service: tells subscribers that segments below this number are gone. */

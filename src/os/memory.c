@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,7 +15,6 @@
 #include "os/error.h"
 
 #define PAGE UINT64_C(4096)
-#define LARGE (UINT64_C(64) << 20)
 
 static int seals_of(enum cf_seal seal) {
   int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
@@ -62,31 +60,12 @@ static int memory_ask(uint64_t bytes, const char *name) {
                  available >> 20);
 }
 
-/* Linux kills processes rather than refuse shared memory that it does not have. So ask first where it matters. */
-static bool memory_available(uint64_t bytes) {
-  if (bytes < LARGE)
-    return true;
-  FILE *info = fopen("/proc/meminfo", "re");
-  if (!info)
-    return true; /* nobody to ask */
-  char line[128];
-  uint64_t available_kib = UINT64_MAX / 1024;
-  while (fgets(line, sizeof line, info))
-    if (sscanf(line, "MemAvailable: %" SCNu64, &available_kib) == 1)
-      break;
-  (void)fclose(info); /* it was only read */
-  return bytes / 1024 < available_kib;
-}
-
 int cf_memory_create(const char *name, uint64_t bytes, enum cf_seal seal, int *fd, void **address) {
   if (bytes == 0 || bytes > INT64_MAX)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "cannot allocate %" PRIu64 " bytes of shared memory for %s", bytes, name);
   int result = memory_ask(bytes, name);
   if (result != CUFRAMES_OK)
     return result;
-  if (!memory_available(bytes))
-    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "%" PRIu64 " MiB of shared memory for %s are more than the machine has free",
-                   bytes >> 20, name);
   int memory = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (memory < 0)
     return cf_fail_errno("memfd_create for %s", name);

@@ -53,7 +53,8 @@ static int stall_listen(int port, int *bound) {
       bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, 16) != 0 ||
       getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
     int error = errno;
-    if (fd >= 0) close(fd);
+    if (fd >= 0)
+      close(fd);
     errno = error;
     return -1;
   }
@@ -67,7 +68,8 @@ static int stall(const struct arguments *arguments) {
   int listener = stall_listen(arguments->port, &port);
   sigset_t signals;
 
-  if (listener < 0) return fail("listen", strerror(errno));
+  if (listener < 0)
+    return fail("listen", strerror(errno));
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
@@ -82,7 +84,8 @@ static int stall(const struct arguments *arguments) {
     }
     if (fds[0].revents & POLLIN) {
       int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-      if (fd < 0) continue;
+      if (fd < 0)
+        continue;
       fprintf(stderr, "rtsp_server: a client waits\n");
       if (count < MAX_HELD) {
         held[count++] = fd;
@@ -91,7 +94,8 @@ static int stall(const struct arguments *arguments) {
       }
     }
   }
-  while (count > 0) close(held[--count]);
+  while (count > 0)
+    close(held[--count]);
   close(fds[1].fd);
   close(listener);
   return status;
@@ -126,10 +130,12 @@ static const char *elements_for(const struct payload *table, GstDiscovererStream
   GstCaps *caps = info ? gst_discoverer_stream_info_get_caps(info) : NULL;
   const char *name, *found = NULL;
 
-  if (!caps || gst_caps_is_empty(caps)) return NULL;
+  if (!caps || gst_caps_is_empty(caps))
+    return NULL;
   name = gst_structure_get_name(gst_caps_get_structure(caps, 0));
   for (; table->caps && !found; table++) {
-    if (strcmp(table->caps, name) == 0) found = table->elements;
+    if (strcmp(table->caps, name) == 0)
+      found = table->elements;
   }
   gst_caps_unref(caps);
   return found;
@@ -161,12 +167,15 @@ static gchar *launch_line(const char *file) {
     }
     gst_discoverer_stream_info_list_free(audios);
     gst_discoverer_stream_info_list_free(videos);
-    if (container) gst_discoverer_stream_info_unref(container);
+    if (container)
+      gst_discoverer_stream_info_unref(container);
     g_object_unref(info);
   }
-  if (!line) (void)fail(file, error ? error->message : "no film that can be sent by RTP");
+  if (!line)
+    (void)fail(file, error ? error->message : "no film that can be sent by RTP");
   g_clear_error(&error);
-  if (discoverer) g_object_unref(discoverer);
+  if (discoverer)
+    g_object_unref(discoverer);
   g_free(uri);
   return line;
 }
@@ -217,7 +226,8 @@ static int serve(const struct arguments *arguments) {
     g_main_loop_run(loop);
   }
   for (int i = 0; i < 3; i++) {
-    if (ids[i] != 0) g_source_remove(ids[i]);
+    if (ids[i] != 0)
+      g_source_remove(ids[i]);
   }
   GList *clients = gst_rtsp_server_client_filter(server, drop_client, NULL);
   g_list_free_full(clients, g_object_unref);
@@ -252,7 +262,8 @@ int main(int argc, char **argv) {
     g_free(arguments.path);
     return EXIT_USAGE;
   }
-  if (!arguments.path) arguments.path = g_strdup("/cam");
+  if (!arguments.path)
+    arguments.path = g_strdup("/cam");
   if (arguments.stall) {
     status = stall(&arguments);
   } else {

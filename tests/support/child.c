@@ -120,9 +120,9 @@ void child_continue(child *c) {
   NEED(kill(c->pid, SIGCONT) == 0);
 }
 
-static char state_of(pid_t pid) {
+static char state_of(pid_t pid, pid_t thread) {
   char path[64], line[512] = "";
-  snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+  snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int)pid, (int)thread);
   FILE *file = fopen(path, "re");
   NEED(file != NULL);
   char *got = fgets(line, sizeof line, file);
@@ -131,14 +131,22 @@ static char state_of(pid_t pid) {
   return end && end[1] ? end[2] : '?';
 }
 
-void child_wait_asleep(const child *c) {
+static void wait_asleep(pid_t pid, pid_t thread) {
   int looks = 0; /* three in a row: not just between two calls */
   int64_t end = cuframes_now() + patience(LIMIT_MS);
   while (looks < 3) {
-    looks = state_of(c->pid) == 'S' ? looks + 1 : 0;
+    looks = state_of(pid, thread) == 'S' ? looks + 1 : 0;
     NEED(cuframes_now() < end);
     pause_ms(2);
   }
+}
+
+void child_wait_asleep(const child *c) {
+  wait_asleep(c->pid, c->pid);
+}
+
+void thread_wait_asleep(pid_t thread) {
+  wait_asleep(getpid(), thread);
 }
 
 int child_end_all(void) {

@@ -33,8 +33,9 @@ void child_finish(child *c);
 void child_kill(child *c);
 void child_stop(child *c);
 void child_continue(child *c);
-/* Waits until the child's first thread sleeps in the kernel. */
+/* Waits until the child's first thread, or a thread of this process, sleeps in the kernel. */
 void child_wait_asleep(const child *c);
+void thread_wait_asleep(pid_t thread);
 
 /* Kills what is left and gives how many there were; for scene_end(). */
 int child_end_all(void);

@@ -35,10 +35,11 @@ typedef struct sim_task {
 
 /* How a schedule is drawn; all of it changes from schedule to schedule. */
 typedef struct sim_habits {
-  uint32_t stay;    /* of 256: go on with the same task */
-  uint32_t drain;   /* of 256: a store leaves some buffer in this step */
-  uint32_t stall;   /* of 65536: a task is stopped for a while */
-  uint32_t longest; /* while, in steps */
+  uint32_t stay;     /* of 256: go on with the same task */
+  uint32_t drain;    /* of 256: a store leaves some buffer in this step */
+  uint32_t stall;    /* of 65536: some task is stopped for a while */
+  uint32_t hesitate; /* of 256: this task is, before a seq_cst operation */
+  uint32_t longest;  /* while, in steps */
 } sim_habits;
 
 static struct sim {
@@ -110,8 +111,12 @@ static void sim_switch(void) {
     (void)swapcontext(&from->context, to ? &to->context : &sim.home);
 }
 
+static void sim_stall(sim_task *task) {
+  task->stalled = sim.step + sim_below(sim.habits.longest);
+}
+
 /* Before every atomic operation, and wherever else a task lets others go first. */
-static void sim_yield(void) {
+static void sim_yield_for(memory_order order) {
   if (!sim.current)
     return;
   if (++sim.step > sim.last_step)
@@ -122,9 +127,15 @@ static void sim_yield(void) {
       sim_drain_one(t);
   }
   if (sim_below(65536) < sim.habits.stall)
-    sim.task[sim_below(SIM_TASKS)].stalled = sim.step + sim_below(sim.habits.longest);
+    sim_stall(&sim.task[sim_below(SIM_TASKS)]);
+  if (order == memory_order_seq_cst && sim_below(256) < sim.habits.hesitate)
+    sim_stall(sim.current);
   if (sim.current->stalled > sim.step || sim_below(256) >= sim.habits.stay)
     sim_switch();
+}
+
+static void sim_yield(void) {
+  sim_yield_for(memory_order_relaxed);
 }
 
 static void sim_enter(void) {
@@ -135,25 +146,27 @@ static void sim_enter(void) {
   sim_switch();
 }
 
-/* Starts a task; NULL if there is no place. */
+static void sim_prepare(sim_task *t) {
+  t->alive = true;
+  t->stalled = 0;
+  t->buffered = 0;
+  if (!t->stack && !(t->stack = malloc(SIM_STACK)))
+    abort();
+  (void)getcontext(&t->context);
+  t->context.uc_stack = (stack_t){ .ss_sp = t->stack, .ss_size = SIM_STACK };
+  t->context.uc_link = NULL;
+  makecontext(&t->context, sim_enter, 0);
+}
+
+/* Starts a task; there are never as many as places. */
 static sim_task *sim_spawn(void (*run)(void *), void *argument) {
-  for (sim_task *t = sim.task; t < sim.task + SIM_TASKS; t++) {
-    if (t->alive || t == sim.current)
-      continue;
-    if (!t->stack && !(t->stack = malloc(SIM_STACK)))
-      abort();
-    t->run = run;
-    t->argument = argument;
-    t->stalled = 0;
-    t->buffered = 0;
-    (void)getcontext(&t->context);
-    t->context.uc_stack = (stack_t){ .ss_sp = t->stack, .ss_size = SIM_STACK };
-    t->context.uc_link = NULL;
-    makecontext(&t->context, sim_enter, 0);
-    t->alive = true;
-    return t;
-  }
-  return NULL;
+  sim_task *t = sim.task;
+  while (t->alive)
+    t++;
+  t->run = run;
+  t->argument = argument;
+  sim_prepare(t);
+  return t;
 }
 
 /* kill -9: where it stands, it stays. What it has stored gets out. */
@@ -184,8 +197,8 @@ static void sim_free(void) {
 
 /* ---- memory ---- */
 
-static void sim_load(const volatile void *at, void *value, size_t size) {
-  sim_yield();
+static void sim_load(const volatile void *at, void *value, size_t size, memory_order order) {
+  sim_yield_for(order);
   for (unsigned i = sim.current ? sim.current->buffered : 0; i-- > 0;) {
     if (sim.current->buffer[i].at == at) {
       memcpy(value, &sim.current->buffer[i].value, size);
@@ -196,7 +209,7 @@ static void sim_load(const volatile void *at, void *value, size_t size) {
 }
 
 static void sim_store(volatile void *at, const void *value, size_t size, memory_order order) {
-  sim_yield();
+  sim_yield_for(order);
   sim_task *t = sim.current;
   if (!t || order == memory_order_seq_cst) {
     if (t)
@@ -227,8 +240,7 @@ static void sim_lock(void) { /* what a locked instruction does first */
 #define atomic_load_explicit(p, order) \
   __extension__({ \
     SIM_TYPE(p) sim_value; \
-    (void)(order); \
-    sim_load((p), &sim_value, sizeof sim_value); \
+    sim_load((p), &sim_value, sizeof sim_value, (order)); \
     sim_value; \
   })
 #define atomic_store_explicit(p, v, order) \

@@ -19,7 +19,6 @@
 #include <cmocka.h>
 
 enum { CAPACITY = 64, READERS = 6, LEASES = 3, DEPTH = 3, OPEN = 3, RUNS = 256, FRAMES = 60, WORDS = 3 };
-#define FIRST_SEQ ((UINT64_C(1) << 32) - FRAMES / 2)
 
 typedef struct reader {
   cf_writer_seat seat;
@@ -35,8 +34,8 @@ typedef struct reader {
 
 static struct world {
   uint32_t missing; /* slots fewer than the theorem asks for */
-  bool hostile;     /* one seat's page is written at random */
-  uint32_t open_most;
+  bool hostile;     /* the first one's page is written at random */
+  uint32_t open_most, readers_most, leases_most, rest; /* what the publisher grants; steps between two joiners */
   cf_frame_writer writer;
   void *control;
   cf_slot_note notes[CAPACITY];
@@ -143,7 +142,7 @@ static void hostile_run(void *argument) {
     uint64_t seq = world.writer.seq - sim_below(8) + sim_below(4);
     uint32_t k = sim_below(LEASES);
     switch (sim_below(5)) {
-      case 0: atomic_store_explicit(&page->cursor, sim_below(2) ? seq : sim_random(), memory_order_seq_cst); break;
+      case 0: atomic_store_explicit(&page->cursor, sim_below(4) ? seq : sim_below(4), memory_order_seq_cst); break;
       case 1: atomic_store_explicit(&page->released[k], seq, memory_order_seq_cst); break;
       case 2: atomic_store_explicit(&page->lease[k], sim_random(), memory_order_seq_cst); break;
       default: atomic_store_explicit(&page->lease[k], cf_word(seq, sim_below(CAPACITY)), memory_order_seq_cst); break;
@@ -199,7 +198,7 @@ static void join(reader *r) {
   if (world.run_count == RUNS)
     return;
   *r = (reader){ .there = true };
-  r->seat.leases = 1 + sim_below(LEASES);
+  r->seat.leases = 1 + sim_below(world.leases_most);
   r->seat.depth = sim_below(2) ? 1 + sim_below(DEPTH) : 0;
   r->seat.page = aligned_alloc(64, sizeof *r->seat.page);
   memset(r->seat.page, 0, sizeof *r->seat.page);
@@ -216,6 +215,7 @@ static void part(reader *r) {
   for (uint32_t k = 0; k < LEASES; k++)
     while (r->hand[k].state == ON_GPU)
       sim_yield();
+  memset(r->hand, 0, sizeof r->hand); /* what the dead held */
   uint64_t ticket = cf_writer_remove_seat(&world.writer, &r->seat);
   while (!cf_writer_quiet(&world.writer, &r->seat, ticket))
     sim_yield();
@@ -234,10 +234,14 @@ static void reader_kill(reader *r) {
 
 static void service_run(void *unused) {
   (void)unused;
+  for (uint32_t i = 0; i < world.readers_most; i++)
+    join(&world.readers[i]);
   while (!world.ended) {
-    for (uint32_t n = sim_below(400); n > 0; n--)
+    for (uint32_t n = sim_below(world.rest); n > 0; n--)
       sim_yield();
-    reader *r = &world.readers[sim_below(READERS)];
+    reader *r = &world.readers[sim_below(world.readers_most)];
+    if (world.ended)
+      break;
     if (!r->there)
       join(r);
     else if (sim_below(3) && !r->done)
@@ -323,16 +327,31 @@ static void publisher_run(void *unused) {
 /* ---- schedules ---- */
 
 static bool schedule(uint64_t seed, uint32_t missing, bool hostile) {
-  static const uint32_t stay[] = { 0, 128, 224, 250 }, drain[] = { 8, 64, 256 }, stall[] = { 0, 8, 64, 256 },
-                        longest[] = { 50, 500, 5000 };
+  static const uint32_t stay[] = { 0, 128, 224, 250 }, drain[] = { 8, 64, 256 }, stall[] = { 0, 8, 64, 512 },
+                        hesitate[] = { 0, 4, 32 }, longest[] = { 50, 300, 2000 }, rest[] = { 20, 200, 2000, 200000 };
   sim.random = seed;
   sim.failed = false;
-  sim.habits = (sim_habits){ stay[sim_below(4)], drain[sim_below(3)], stall[sim_below(4)], longest[sim_below(3)] };
+  sim.habits = (sim_habits){ .stay = stay[sim_below(4)],
+                             .drain = drain[sim_below(3)],
+                             .stall = stall[sim_below(4)],
+                             .hesitate = hesitate[sim_below(3)],
+                             .longest = longest[sim_below(3)] };
   void *control = world.control;
-  world = (struct world){ .missing = missing, .hostile = hostile, .open_most = 1 + sim_below(OPEN), .control = control };
+  world = (struct world){ .missing = missing, .hostile = hostile, .control = control };
+  world.open_most = 1 + sim_below(OPEN);
+  world.readers_most = 1 + sim_below(READERS);
+  world.leases_most = 1 + sim_below(LEASES);
+  world.rest = rest[sim_below(4)];
   memset(control, 0, cf_control_bytes(CAPACITY));
-  cf_writer_init(&world.writer, control, CAPACITY, world.notes, seed, FIRST_SEQ);
+  bool from_one = sim_below(2);
+  uint64_t around[] = { UINT64_C(1) << 32, UINT64_C(1) << 47 };
+  cf_writer_init(&world.writer, control, CAPACITY, world.notes, seed, from_one ? 1 : around[sim_below(2)] - FRAMES / 2);
   cf_writer_offer(&world.writer, run_make(1 + world.open_most - missing));
+  if (!from_one) { /* who joins before the first frame waits for frame 1 */
+    uint32_t slot = cf_writer_acquire(&world.writer);
+    frame_write(slot, world.writer.seq + 1);
+    cf_writer_publish(&world.writer, slot, &(cf_frame_meta){ .pts = -1 }, true);
+  }
   (void)sim_spawn(publisher_run, NULL);
   (void)sim_spawn(service_run, NULL);
   (void)sim_spawn(gpu_run, NULL);
