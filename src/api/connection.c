@@ -13,6 +13,8 @@
 
 #define PADDING 64 /* zero bytes that decoders read past the end */
 
+static void views_look_ahead(cf_connection *c);
+
 /* ---- joining and leaving ---- */
 
 /* Maps what WELCOME brought. */
@@ -76,6 +78,8 @@ int cf_connection_open(const char *directory, const char *name, const cf_msg_hel
     cf_connection_drop(c);
     return result;
   }
+  if (!c->mode_packets)
+    views_look_ahead(c);
   *connection = c;
   return CUFRAMES_OK;
 }
@@ -262,6 +266,34 @@ static int view_hold(cf_connection *c, uint32_t number, cf_view **held) {
   return CUFRAMES_OK;
 }
 
+/* A look ahead goes no further back than this: what lies behind it is old. */
+#define LOOK_AHEAD 8u
+
+/* Maps the segments that came since the last look. When the publisher dies nobody hands out descriptors any more, and
+ * the frames that wait for us in a segment we never asked for would be lost. */
+static void views_look_ahead(cf_connection *c) {
+  uint32_t top = cf_reader_segment_top(&c->reader), floor = cf_reader_segment_floor(&c->reader);
+  uint32_t number = c->segments_known + 1;
+  if (top == c->segments_known)
+    return;
+  c->segments_known = top;
+  if (number < floor)
+    number = floor;
+  if (top >= LOOK_AHEAD && number <= top - LOOK_AHEAD)
+    number = top - LOOK_AHEAD + 1;
+  for (; number != 0 && number <= top; number++) {
+    cf_view *view;
+    int result = view_hold(c, number, &view);
+    if (result == CUFRAMES_OK) {
+      pthread_mutex_lock(&c->lock);
+      view->frames--;
+      pthread_mutex_unlock(&c->lock);
+    } else if (result != CUFRAMES_ERR_STALE) {
+      return; /* who takes a frame in it will hear why */
+    }
+  }
+}
+
 /* ---- frames ---- */
 
 static int lease_reserve(cf_connection *c, uint32_t *k) {
@@ -329,6 +361,7 @@ int cf_connection_take(cf_connection *c, cuframes_frame **frame, uint32_t *epoch
   cf_taken taken;
   cf_view *view = NULL;
   bool ring;
+  views_look_ahead(c);
   int result = lease_reserve(c, &k);
   if (result != CUFRAMES_OK)
     return hands_full(c, gone);

@@ -40,6 +40,8 @@ typedef struct cf_connection {
   uint64_t seat_bytes;
   cf_frame_reader reader;
   bool mode_packets;
+  uint64_t serial;          /* tells the subscriber's connections apart: 1, 2, 3, ... */
+  uint32_t segments_known;  /* the newest one looked at; of the thread that takes frames */
 
   pthread_mutex_t lock; /* what follows */
   uint32_t leases;      /* granted */

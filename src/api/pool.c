@@ -45,6 +45,7 @@ static int segment_make(cf_pool *pool, const cuframes_format *format, uint64_t s
   cf_counter_add(&pool->memory_bytes, segment->memory.bytes);
   cf_counter_add(&pool->segment_count, 1);
   cf_counter_add(&pool->slot_count, slots);
+  cf_writer_set_top(pool->writer, segment->run.segment);
   *made = segment;
   return CUFRAMES_OK;
 }

@@ -42,7 +42,10 @@ static bool worth_waiting(int error) {
 }
 
 static int connect_once(cuframes_subscriber *s, cf_connection **connection) {
-  return cf_connection_open(s->directory, s->name, &s->hello, cf_now() + CF_HANDSHAKE_NS, connection);
+  int result = cf_connection_open(s->directory, s->name, &s->hello, cf_now() + CF_HANDSHAKE_NS, connection);
+  if (result == CUFRAMES_OK)
+    (*connection)->serial = ++s->serial; /* an address would not do: the next one may get the last one's */
+  return result;
 }
 
 static int connect_first(cuframes_subscriber *s, int64_t deadline) {
@@ -193,9 +196,9 @@ void cf_subscriber_retire(cuframes_subscriber *s, cf_connection *connection) {
 /* ---- frames ---- */
 
 static void frame_delivered(cuframes_subscriber *s, cf_connection *connection, cuframes_frame *frame, uint32_t epoch) {
-  if (connection != s->last_connection) {
+  if (connection->serial != s->last_serial) {
     s->skipped_before = cf_counter_get(&s->skipped);
-    s->last_connection = connection;
+    s->last_serial = connection->serial;
     frame->flags |= s->any_frame ? CUFRAMES_FRAME_EPOCH : 0;
   } else if (epoch != s->last_epoch) {
     frame->flags |= CUFRAMES_FRAME_EPOCH;

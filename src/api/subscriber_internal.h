@@ -48,6 +48,7 @@ struct cuframes_subscriber {
   pthread_mutex_t lock;         /* of `connection` */
   cf_connection *connection;    /* NULL while there is none; one reference */
   int64_t connect_at, back_off; /* when to try again; under connect_lock */
+  uint64_t serial;              /* of the newest connection; under connect_lock */
 
   cf_flag interrupted; /* also a word to sleep on */
   cf_flag stop;        /* the watcher's end */
@@ -60,7 +61,7 @@ struct cuframes_subscriber {
   cf_packet_side packets;
 
   /* of the thread that takes frames */
-  cf_connection *last_connection; /* of the last frame; compared, never followed */
+  uint64_t last_serial;      /* of the connection that gave the last frame */
   bool any_frame;
   uint32_t last_epoch;
   cuframes_format last_format;

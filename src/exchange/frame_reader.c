@@ -217,3 +217,7 @@ bool cf_reader_over(const cf_frame_reader *reader) {
 uint32_t cf_reader_segment_floor(const cf_frame_reader *reader) {
   return atomic_load_explicit(&reader->control->segment_floor, memory_order_acquire);
 }
+
+uint32_t cf_reader_segment_top(const cf_frame_reader *reader) {
+  return atomic_load_explicit(&reader->control->segment_top, memory_order_acquire);
+}

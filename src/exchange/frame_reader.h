@@ -75,5 +75,6 @@ bool cf_reader_ended(const cf_frame_reader *reader);
 /* No more frames will be published: the stream ended, or this seat was evicted. */
 bool cf_reader_over(const cf_frame_reader *reader);
 uint32_t cf_reader_segment_floor(const cf_frame_reader *reader);
+uint32_t cf_reader_segment_top(const cf_frame_reader *reader);
 
 #endif

@@ -425,6 +425,10 @@ void cf_writer_set_floor(cf_frame_writer *writer, uint32_t segment) {
   atomic_store_explicit(&writer->control->segment_floor, segment, memory_order_release);
 }
 
+void cf_writer_set_top(cf_frame_writer *writer, uint32_t segment) {
+  atomic_store_explicit(&writer->control->segment_top, segment, memory_order_release);
+}
+
 bool cf_writer_has_emptied(cf_frame_writer *writer) {
   return atomic_load_explicit(&writer->emptied, memory_order_relaxed) != NULL;
 }

@@ -68,7 +68,8 @@ typedef struct cf_control {
   _Atomic uint32_t wake;          /* futex word: moves with every frame and with every change of state */
   _Atomic uint32_t state;         /* enum cf_control_state */
   _Atomic uint32_t segment_floor; /* segments below this number are gone: unmap them */
-  uint8_t pad1[44];
+  _Atomic uint32_t segment_top;   /* the newest segment: map them before frames come in them */
+  uint8_t pad1[40];
 } cf_control;
 
 enum cf_seat_state { CF_SEAT_ACTIVE = 1, CF_SEAT_EVICTED = 2 };
@@ -100,7 +101,8 @@ static_assert(offsetof(cf_slot, offset) == 16 && offsetof(cf_slot, segment) == 2
                   offsetof(cf_slot, timestamp) == 48 && offsetof(cf_slot, epoch) == 56,
               "docs/protocol.md, slot");
 static_assert(sizeof(cf_control) == 128 && offsetof(cf_control, head) == 64 && offsetof(cf_control, wake) == 72 &&
-                  offsetof(cf_control, state) == 76 && offsetof(cf_control, segment_floor) == 80,
+                  offsetof(cf_control, state) == 76 && offsetof(cf_control, segment_floor) == 80 &&
+                  offsetof(cf_control, segment_top) == 84,
               "docs/protocol.md, control page");
 static_assert(sizeof(cf_seat) == 1216 && offsetof(cf_seat, lease) == 24 && offsetof(cf_seat, released) == 576 &&
                   offsetof(cf_seat, last_seq) == 1088 && offsetof(cf_seat, state) == 1152,

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,8 @@
 #include "os/memory.h"
 
 #define SYSTEM_DIRECTORY "/run/cuframes"
+/* Who sweeps up after the dead holds their locks for a moment: look again, so many times, a millisecond apart. */
+#define LOCK_TRIES 20
 
 int cf_name_check(const char *name) {
   static const char first[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -160,11 +163,17 @@ int cf_claim_take(const char *option, const char *name, cf_claim *claim) {
     return result;
   names_of(name, lock_file, socket_file);
   result = lock_take(taken.directory, lock_file, O_CREAT, &taken.lock);
+  for (int i = 0; i < LOCK_TRIES && result > 0; i++) {
+    (void)poll(NULL, 0, 1);
+    result = lock_take(taken.directory, lock_file, O_CREAT, &taken.lock);
+  }
   if (result > 0)
     result = cf_fail(CUFRAMES_ERR_NAME_IN_USE, "the name \"%s\" is in use: a publisher in %s holds it", name, path);
   if (result == CUFRAMES_OK && unlinkat(taken.directory, socket_file, 0) != 0 && errno != ENOENT)
     result = cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot remove the old socket %s: %s", taken.socket_path, strerror(errno));
   if (result != CUFRAMES_OK) {
+    if (taken.lock >= 0)
+      (void)unlinkat(taken.directory, lock_file, 0); /* while we hold it; at worst an empty file stays */
     cf_close(taken.lock);
     cf_close(taken.directory);
     return result;

@@ -86,7 +86,7 @@ static void the_last_frames_are_delivered_before_the_end(void **state) {
     for (uint64_t number = 2; number <= 5; number++) {
       OK(cuframes_subscriber_next(ordered, patience(1000), &frame));
       assert_int_equal(picture_number(frame), number);
-      IS(cuframes_frame_release(frame), CUFRAMES_ERR_STALE);
+      (void)cuframes_frame_release(frame); /* stale, or the death is not known yet */
     }
     IS(cuframes_subscriber_next(ordered, CUFRAMES_WAIT_FOREVER, &frame), CUFRAMES_ERR_PUBLISHER_GONE);
     OK(cuframes_subscriber_next(newest, patience(1000), &frame));
@@ -160,18 +160,21 @@ static void every_return_is_an_epoch(void **state) {
   cuframes_subscriber *subscriber = join(CUFRAMES_MODE_ORDERED, true);
   uint64_t skipped = 0;
   for (uint64_t round = 0; round < 30; round++) {
-    pictures_publish(publisher, 1, 2);
+    pictures_publish(publisher, round * 2 + 1, 1);
     cuframes_frame *frame = frame_take(subscriber);
+    assert_int_equal(picture_number(frame), round * 2 + 1);
     assert_int_equal(cuframes_frame_flags(frame), round == 0 ? 0 : CUFRAMES_FRAME_EPOCH);
     OK(cuframes_frame_release(frame));
+    pictures_publish(publisher, round * 2 + 2, 1);
+    assert_int_equal(frame_look(subscriber), round * 2 + 2);
     skipped = subscriber_stats(subscriber).skipped;
     cuframes_publisher_destroy(publisher);
     publisher = publisher_new("s");
   }
   assert_int_equal(skipped, 0);
   cuframes_subscriber_stats stats = subscriber_stats(subscriber);
-  assert_in_range(stats.reconnects, 29, 30);
-  assert_in_range(stats.frames, 30, 60);
+  assert_int_equal(stats.reconnects, 29);
+  assert_int_equal(stats.frames, 60);
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
 }
@@ -207,6 +210,7 @@ static void create_waits_for_a_publisher_to_come(void **state) {
 
 static void join_take_two_and_wait(int test, void *unused) {
   (void)unused;
+  (void)hear(test);
   cuframes_subscriber *subscriber = join(CUFRAMES_MODE_NEWEST, false);
   for (int i = 0; i < 2; i++) {
     cuframes_frame *frame = frame_take(subscriber);
@@ -224,6 +228,8 @@ static void a_killed_subscribers_slots_come_back(void **state) {
   process[1] = child_start(join_take_two_and_wait, NULL);
   cuframes_publisher *publisher = publisher_new("s");
   uint64_t memory = publisher_stats(publisher).memory_bytes;
+  for (int i = 0; i < 2; i++)
+    say(process[i]->fd, 0);
   for (uint64_t number = 1; number <= 2; number++) {
     WAIT_FOR(publisher_stats(publisher).subscribers == 2, 5000);
     pictures_publish(publisher, number, 1);

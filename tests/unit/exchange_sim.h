@@ -16,6 +16,18 @@
 #include <string.h>
 #include <ucontext.h>
 
+#if defined(__SANITIZE_THREAD__)
+#define SIM_WORKS_HERE false
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SIM_WORKS_HERE false
+#else
+#define SIM_WORKS_HERE true
+#endif
+#else
+#define SIM_WORKS_HERE true
+#endif
+
 enum { SIM_TASKS = 16, SIM_BUFFER = 8, SIM_STACK = 128 * 1024 };
 
 typedef struct sim_task {
@@ -36,6 +48,7 @@ typedef struct sim_task {
 /* How a schedule is drawn; all of it changes from schedule to schedule. */
 typedef struct sim_habits {
   uint32_t stay;     /* of 256: go on with the same task */
+  uint32_t first;    /* of 256: else go on with the first task */
   uint32_t drain;    /* of 256: a store leaves some buffer in this step */
   uint32_t stall;    /* of 65536: some task is stopped for a while */
   uint32_t hesitate; /* of 256: this task is, before a seq_cst operation */
@@ -100,6 +113,8 @@ static sim_task *sim_pick(void) {
     if (t->alive && (!alive || t->stalled < alive->stalled))
       alive = t;
   }
+  if (count > 0 && sim_below(256) < sim.habits.first)
+    return ready[0];
   return count > 0 ? ready[sim_below(count)] : alive;
 }
 
@@ -237,34 +252,34 @@ static void sim_lock(void) { /* what a locked instruction does first */
 #undef atomic_fetch_sub_explicit
 #undef atomic_exchange_explicit
 #undef atomic_compare_exchange_weak_explicit
-#define atomic_load_explicit(p, order) \
-  __extension__({ \
-    SIM_TYPE(p) sim_value; \
-    sim_load((p), &sim_value, sizeof sim_value, (order)); \
-    sim_value; \
+#define atomic_load_explicit(p, order)                                                                                 \
+  __extension__({                                                                                                      \
+    SIM_TYPE(p) sim_value;                                                                                             \
+    sim_load((p), &sim_value, sizeof sim_value, (order));                                                              \
+    sim_value;                                                                                                         \
   })
-#define atomic_store_explicit(p, v, order) \
-  __extension__({ \
-    SIM_TYPE(p) sim_value = (v); \
-    sim_store((p), &sim_value, sizeof sim_value, (order)); \
+#define atomic_store_explicit(p, v, order)                                                                             \
+  __extension__({                                                                                                      \
+    SIM_TYPE(p) sim_value = (v);                                                                                       \
+    sim_store((p), &sim_value, sizeof sim_value, (order));                                                             \
   })
-#define SIM_CHANGE(p, changed) \
-  __extension__({ \
-    sim_lock(); \
-    SIM_TYPE(p) sim_old, sim_new; \
-    memcpy(&sim_old, (const void *)(p), sizeof sim_old); \
-    sim_new = (changed); \
-    memcpy((void *)(p), &sim_new, sizeof sim_new); \
-    sim_old; \
+#define SIM_CHANGE(p, changed)                                                                                         \
+  __extension__({                                                                                                      \
+    sim_lock();                                                                                                        \
+    SIM_TYPE(p) sim_old, sim_new;                                                                                      \
+    memcpy(&sim_old, (const void *)(p), sizeof sim_old);                                                               \
+    sim_new = (changed);                                                                                               \
+    memcpy((void *)(p), &sim_new, sizeof sim_new);                                                                     \
+    sim_old;                                                                                                           \
   })
 #define atomic_fetch_add_explicit(p, v, order) SIM_CHANGE(p, sim_old + (v))
 #define atomic_fetch_sub_explicit(p, v, order) SIM_CHANGE(p, sim_old - (v))
 #define atomic_exchange_explicit(p, v, order) SIM_CHANGE(p, (v))
-#define atomic_compare_exchange_weak_explicit(p, expected, v, success, failure) \
-  __extension__({ \
-    SIM_TYPE(p) sim_before = *(expected); \
-    *(expected) = SIM_CHANGE(p, sim_old == sim_before ? (v) : sim_old); \
-    *(expected) == sim_before; \
+#define atomic_compare_exchange_weak_explicit(p, expected, v, success, failure)                                        \
+  __extension__({                                                                                                      \
+    SIM_TYPE(p) sim_before = *(expected);                                                                              \
+    *(expected) = SIM_CHANGE(p, sim_old == sim_before ? (v) : sim_old);                                                \
+    *(expected) == sim_before;                                                                                         \
   })
 
 #endif

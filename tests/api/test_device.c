@@ -1,0 +1,1 @@
+/* test_device.c - taken: another helper writes packets_api, protocol, fake_publisher, device (and tests/support/raw, packets) now. */

@@ -1,0 +1,205 @@
+/* support/raw.c - the protocol spoken by hand. */
+#include "support/raw.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "os/memory.h"
+
+#define ANSWER_MS 5000
+
+/* ---- a client ---- */
+
+int raw_connect(const char *name) {
+  int fd = -1;
+  OK(cf_connect(scene_path("%s.sock", name), name, cuframes_now() + patience(ANSWER_MS), &fd));
+  return fd;
+}
+
+void raw_send(int fd, uint32_t type, const void *fields) {
+  uint8_t message[CF_WIRE_MESSAGE_MAX];
+  size_t length = cf_message_encode(type, fields, message, sizeof message);
+  NEED(length > 0);
+  (void)send(fd, message, length, MSG_NOSIGNAL); /* the other side may have closed: what it said counts */
+}
+
+uint32_t raw_receive(int fd, uint8_t message[CF_WIRE_MESSAGE_MAX], size_t *length, cf_fds *fds) {
+  int result = cf_receive_by(fd, cuframes_now() + patience(ANSWER_MS), message, CF_WIRE_MESSAGE_MAX, length, fds);
+  if (result == CUFRAMES_ERR_PUBLISHER_GONE)
+    return 0;
+  OK(result);
+  return cf_message_type(message, *length);
+}
+
+void raw_expect(int fd, uint32_t type, void *fields, cf_fds *fds) {
+  uint8_t message[CF_WIRE_MESSAGE_MAX];
+  size_t length = 0;
+  NEED(raw_receive(fd, message, &length, fds) == type);
+  NEED(cf_message_decode(type, message, length, fields));
+}
+
+void raw_expect_end(int fd) {
+  uint8_t message[CF_WIRE_MESSAGE_MAX];
+  size_t length = 0;
+  cf_fds fds;
+  NEED(raw_receive(fd, message, &length, &fds) == 0);
+}
+
+cf_msg_refused raw_expect_refused(int fd, bool end) {
+  cf_msg_refused refused = { 0 };
+  cf_fds fds;
+  raw_expect(fd, CF_MSG_REFUSED, &refused, &fds);
+  NEED(fds.count == 0);
+  NEED(refused.code < 0 && refused.text[0] != '\0');
+  if (end)
+    raw_expect_end(fd);
+  return refused;
+}
+
+cf_msg_hello raw_hello(uint32_t mode) {
+  return (cf_msg_hello){ .version_min = CF_WIRE_VERSION_MIN,
+                         .version_max = CF_WIRE_VERSION_MAX,
+                         .role = CF_ROLE_SUBSCRIBER,
+                         .mode = mode,
+                         .sync_modes = CF_SYNC_COMPLETE,
+                         .label = "by hand" };
+}
+
+void raw_join(raw_seat *raw, const char *name, const cf_msg_hello *hello) {
+  cf_fds fds;
+  raw->fd = raw_connect(name);
+  raw_send(raw->fd, CF_MSG_HELLO, hello);
+  raw_expect(raw->fd, CF_MSG_WELCOME, &raw->welcome, &fds);
+  NEED(fds.count == 2);
+  raw->control_fd = fds.fd[0];
+  raw->seat_fd = fds.fd[1];
+  void *control = mmap(NULL, raw->welcome.control_bytes, PROT_READ, MAP_SHARED, raw->control_fd, 0);
+  void *seat = mmap(NULL, raw->welcome.seat_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, raw->seat_fd, 0);
+  NEED(control != MAP_FAILED && seat != MAP_FAILED);
+  raw->control = control;
+  raw->seat = seat;
+}
+
+void raw_leave(raw_seat *raw) {
+  munmap((void *)raw->control, raw->welcome.control_bytes);
+  munmap(raw->seat, raw->welcome.seat_bytes);
+  close(raw->control_fd);
+  close(raw->seat_fd);
+  close(raw->fd);
+}
+
+/* ---- a publisher that is none ---- */
+
+#define FRAME_BYTES 4096
+#define FRAMES 4
+
+int raw_memory(uint64_t bytes, int seals) {
+  int fd = memfd_create("cuframes-raw", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  NEED(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0);
+  NEED(fcntl(fd, F_ADD_SEALS, seals) == 0);
+  return fd;
+}
+
+static void frames_make(raw_publisher *p) {
+  void *frames = NULL;
+  OK(cf_memory_create("cuframes-raw", FRAME_BYTES * FRAMES, CF_SEAL_PUBLIC, &p->segment_fd, &frames));
+  p->frames = frames;
+  p->segment = (cf_msg_segment){ .segment = 1,
+                                 .bytes = FRAME_BYTES * FRAMES,
+                                 .pixel_format = CUFRAMES_PIXEL_GRAY8,
+                                 .width = 64,
+                                 .height = 16,
+                                 .pitch = { 64 } };
+  p->run = (cf_slot_run){ .segment = 1, .count = FRAMES, .stride = FRAME_BYTES };
+  cf_writer_offer(&p->writer, &p->run);
+  cf_writer_adopt(&p->writer);
+  cf_writer_set_floor(&p->writer, 1);
+  uint32_t slot = cf_writer_acquire(&p->writer);
+  NEED(slot != CF_NO_SLOT);
+  (void)cf_writer_publish(&p->writer, slot, &(cf_frame_meta){ .pts = 1 }, true);
+}
+
+raw_publisher *raw_publisher_new(const char *name) {
+  raw_publisher *p = calloc(1, sizeof *p);
+  uint64_t control_bytes = cf_page_round(cf_control_bytes(64));
+  void *control = NULL, *seat = NULL;
+  NEED(p != NULL);
+  OK(cf_memory_create("cuframes-raw", control_bytes, CF_SEAL_PUBLIC, &p->welcome_fds[0], &control));
+  OK(cf_memory_create("cuframes-raw", cf_page_round(sizeof(cf_seat)), CF_SEAL_PAIR, &p->welcome_fds[1], &seat));
+  cf_memory_unmap(seat, cf_page_round(sizeof(cf_seat)));
+  p->control = control;
+  cf_writer_init(&p->writer, control, 64, p->notes, 77, 1);
+  frames_make(p);
+  p->welcome = (cf_msg_welcome){ .version = 1,
+                                 .sync_mode = CF_SYNC_COMPLETE,
+                                 .leases = 2,
+                                 .control_bytes = control_bytes,
+                                 .seat_bytes = cf_page_round(sizeof(cf_seat)),
+                                 .device = "host",
+                                 .instance = 77 };
+  p->welcome_fd_count = 2;
+  p->welcome_type = CF_MSG_WELCOME;
+  p->segment_type = CF_MSG_SEGMENT;
+  OK(cf_listen(scene_path("%s.sock", name), 0600, 0, &p->listener));
+  return p;
+}
+
+static void answer(int fd, uint32_t type, const void *fields, const int *fds, int fd_count) {
+  uint8_t message[CF_WIRE_MESSAGE_MAX];
+  size_t length = cf_message_encode(type, fields, message, sizeof message);
+  (void)cf_send(fd, message, length, fds, fd_count); /* who asked may be gone */
+}
+
+static void serve(const raw_publisher *p, int fd) {
+  uint8_t message[CF_WIRE_MESSAGE_MAX];
+  size_t length = 0;
+  cf_fds fds;
+  while (cf_receive_by(fd, cuframes_now() + patience(ANSWER_MS), message, sizeof message, &length, &fds) == CUFRAMES_OK) {
+    uint32_t type = cf_message_type(message, length);
+    if (type == CF_MSG_HELLO && p->welcome_type == CF_MSG_WELCOME)
+      answer(fd, CF_MSG_WELCOME, &p->welcome, p->welcome_fds, p->welcome_fd_count);
+    else if (type == CF_MSG_GET_SEGMENT && p->segment_type == CF_MSG_SEGMENT)
+      answer(fd, CF_MSG_SEGMENT, &p->segment, &p->segment_fd, p->segment_fd >= 0 ? 1 : 0);
+    else if ((type == CF_MSG_HELLO ? p->welcome_type : p->segment_type) == CF_MSG_CODEC)
+      answer(fd, CF_MSG_CODEC, &(cf_msg_codec){ 0 }, NULL, 0); /* not what was asked */
+  }
+}
+
+static void *publisher_run(void *argument) {
+  raw_publisher *p = argument;
+  for (;;) {
+    struct pollfd ready = { .fd = p->listener, .events = POLLIN };
+    (void)poll(&ready, 1, -1);
+    int fd = accept4(p->listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0 && errno == EINVAL)
+      return NULL; /* shut down: the end */
+    if (fd >= 0) {
+      serve(p, fd);
+      close(fd);
+    }
+  }
+}
+
+void raw_publisher_run(raw_publisher *p) {
+  NEED(pthread_create(&p->thread, NULL, publisher_run, p) == 0);
+}
+
+void raw_publisher_end(raw_publisher *p, const char *name) {
+  NEED(shutdown(p->listener, SHUT_RDWR) == 0);
+  NEED(pthread_join(p->thread, NULL) == 0);
+  NEED(unlink(scene_path("%s.sock", name)) == 0);
+  close(p->listener);
+  for (int i = 0; i < 2; i++)
+    close(p->welcome_fds[i]);
+  if (p->segment_fd >= 0)
+    close(p->segment_fd);
+  munmap(p->control, cf_page_round(cf_control_bytes(64)));
+  munmap(p->frames, FRAME_BYTES * FRAMES);
+  free(p);
+}
