@@ -100,7 +100,9 @@ static void bare_send(const ping *p, stopwatch *watch, uint32_t round) {
 static void frame_send(cuframes_publisher *publisher, stopwatch *watch) {
   stopwatch_start(watch);
   cuframes_frame *frame = stream_acquire(publisher);
-  *(int64_t *)cuframes_frame_plane(frame, 0) = now_ns();
+  _Atomic int64_t *stamp = cuframes_frame_plane(frame, 0);
+  atomic_store_explicit(stamp, 0, memory_order_seq_cst); /* pixels are written before publish; the reader had this line */
+  atomic_store_explicit(stamp, now_ns(), memory_order_relaxed);
   stream_send(publisher, frame);
   stopwatch_stop(watch);
 }

@@ -408,6 +408,8 @@ int cf_connection_release(cuframes_frame *frame) {
   if (!leased)
     return cf_fail(CUFRAMES_ERR_INVALID, "the frame was released before");
   (void)cf_flag_add(&c->releases, 1);
+  if (cf_flag_swap(&c->release_awaited, 0))
+    (void)cf_futex_wake(&c->releases.value, INT32_MAX);
   bool over = cf_flag_get(&c->gone) || cf_reader_over(&c->reader);
   cf_connection_drop(c);
   return over ? cf_fail(CUFRAMES_ERR_STALE, "the frame's connection is over: the publisher is gone or evicted us")

@@ -30,6 +30,7 @@ typedef struct cf_connection {
   cf_flag gone;     /* the publisher hung up, or this connection was given up */
   cf_flag sleepers; /* threads that sleep on the publisher's words, or are about to */
   cf_flag releases; /* moves with every frame given back: a word to sleep on */
+  cf_flag release_awaited; /* somebody sleeps on it, or is about to */
   int fd;
   pthread_mutex_t request_lock; /* socket and message buffer */
   uint8_t *message;

@@ -47,6 +47,7 @@ typedef struct cf_service {
 
 typedef struct cf_elementary {
   bool set;
+  uint32_t generation; /* of what follows: the number of the change that made it so */
   cuframes_codec_params params;
   void *extradata;
   size_t extradata_size;

@@ -93,7 +93,8 @@ static int bad_stream(uint32_t stream) {
 /* The next packet of the stream tells readers to ask for the parameters anew. */
 static void params_changed(cf_packets *packets, uint32_t stream) {
   packets->new_params |= 1u << stream;
-  cf_packet_writer_params(&packets->writer, ++packets->params_generation);
+  packets->elementary[stream].generation = ++packets->params_generation;
+  cf_packet_writer_params(&packets->writer, packets->params_generation);
 }
 
 int cuframes_publisher_set_codec_params(cuframes_publisher *p, uint32_t stream, const cuframes_codec_params *params) {
@@ -201,6 +202,7 @@ int cuframes_publisher_publish_packet(cuframes_publisher *p, const cuframes_pack
     cf_packet_meta meta = { .size = (uint32_t)packet.size,
                             .stream = packet.stream,
                             .flags = flags,
+                            .params = packets->elementary[packet.stream].generation,
                             .pts = packet.pts,
                             .dts = packet.dts,
                             .duration = packet.duration };

@@ -4,11 +4,15 @@
 #include "os/error.h"
 #include "os/thread.h"
 
+/* Whose callback this thread runs. */
+static _Thread_local const cuframes_subscriber *calling;
+
 /* The callee holds every frame it may: wait until it gives one back. */
 static void wait_for_release(cuframes_subscriber *s) {
   cf_connection *connection;
   if (cf_subscriber_connection(s, &connection) != CUFRAMES_OK)
     return;
+  cf_flag_set(&connection->release_awaited, 1); /* before the look: pairs with cf_connection_release */
   uint32_t seen = cf_flag_get(&connection->releases);
   pthread_mutex_lock(&connection->lock);
   bool full = connection->free_leases == 0;
@@ -21,6 +25,7 @@ static void wait_for_release(cuframes_subscriber *s) {
 static void *callback_run(void *argument) {
   cuframes_subscriber *s = argument;
   cf_callback *callback = &s->callback;
+  calling = s;
   while (!cf_flag_get(&callback->stop)) {
     cuframes_frame *frame;
     int result = cf_subscriber_next(s, CF_NEVER, &frame);
@@ -46,18 +51,22 @@ int cuframes_subscriber_start(cuframes_subscriber *s, cuframes_frame_fn call, vo
   s->callback.call = call;
   s->callback.user = user;
   cf_flag_set(&s->callback.stop, 0);
+  s->callback.running = true; /* before the thread can ask */
   int result = cf_thread_start(&s->callback.thread, "cuframes-call", callback_run, s);
-  s->callback.running = result == CUFRAMES_OK;
+  if (result != CUFRAMES_OK)
+    s->callback.running = false;
   return result;
 }
 
 void cf_callback_stop(cuframes_subscriber *s) {
+  if (calling == s) { /* it ends after this callback; stop() or destroy() from elsewhere joins it */
+    cf_flag_set(&s->callback.stop, 1);
+    return;
+  }
   if (!s->callback.running)
     return;
   cf_flag_set(&s->callback.stop, 1);
   cuframes_subscriber_interrupt(s);
-  if (pthread_equal(pthread_self(), s->callback.thread))
-    return; /* it ends after this callback; stop() or destroy() from elsewhere joins it */
   (void)pthread_join(s->callback.thread, NULL); /* it is joinable and ours */
   s->callback.running = false;
   cf_flag_set(&s->interrupted, 0);

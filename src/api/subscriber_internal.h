@@ -30,6 +30,7 @@ typedef struct cf_packet_side {
   bool enabled;
   bool new_epoch;               /* the next packet is the first of another publisher */
   cf_connection *connection;    /* where packets come from; one reference */
+  uint32_t params[CUFRAMES_ELEMENTARY_MAX]; /* the newest generation of parameters that the caller knows of */
   pthread_mutex_t lock;         /* of `idle` and extradata */
   struct cuframes_packet *idle; /* released, to be used again */
   void *extradata;              /* last given out */

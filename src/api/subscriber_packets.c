@@ -100,6 +100,8 @@ int cuframes_subscriber_enable_packets(cuframes_subscriber *s, uint32_t start) {
     return result;
   }
   side->connection = connection;
+  for (int i = 0; i < CUFRAMES_ELEMENTARY_MAX; i++)
+    side->params[i] = cf_packet_reader_params(&connection->packet_reader);
   side->enabled = true;
   return CUFRAMES_OK;
 }
@@ -147,6 +149,7 @@ static int packets_follow(cuframes_subscriber *s) {
   cf_connection_drop(side->connection);
   side->connection = fresh;
   side->new_epoch = true;
+  memset(side->params, 0, sizeof side->params);
   return CUFRAMES_OK;
 }
 
@@ -184,6 +187,18 @@ static void packet_sleep(cuframes_subscriber *s, bool gone, int64_t deadline) {
   cf_reader_end_packet_wait(&connection->reader);
 }
 
+/* The flags that depend on what this reader had before: packets that were lost may have had them. */
+static void packet_flag(cf_packet_side *side, cf_packet_meta *meta) {
+  uint32_t *known = &side->params[meta->stream];
+  if ((int32_t)(meta->params - *known) > 0) {
+    meta->flags |= CUFRAMES_PACKET_NEW_PARAMS;
+    *known = meta->params;
+  }
+  if (side->new_epoch)
+    meta->flags |= CUFRAMES_PACKET_EPOCH;
+  side->new_epoch = false;
+}
+
 int cuframes_subscriber_next_packet(cuframes_subscriber *s, int64_t timeout_ns, cuframes_packet **packet) {
   if (!s || !packet)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_next_packet: subscriber and packet must be given");
@@ -213,9 +228,7 @@ int cuframes_subscriber_next_packet(cuframes_subscriber *s, int64_t timeout_ns, 
     return result;
   }
   p->out = true;
-  if (side->new_epoch)
-    p->meta.flags |= CUFRAMES_PACKET_EPOCH;
-  side->new_epoch = false;
+  packet_flag(side, &p->meta);
   cf_counter_add(&side->delivered, 1);
   *packet = p;
   return CUFRAMES_OK;

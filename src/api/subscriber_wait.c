@@ -35,7 +35,7 @@ void cf_sleep_for_frame(cuframes_subscriber *s, cf_connection *connection, bool 
 
 void cf_sleep_for_packet(cuframes_subscriber *s, cf_connection *connection, uint32_t word, int64_t deadline) {
   (void)cf_flag_add(&connection->sleepers, 1);
-  if (!must_not_sleep(s, connection) && !cf_reader_over(&connection->reader))
+  if (!must_not_sleep(s, connection) && !cf_reader_ended(&connection->reader))
     (void)cf_futex_wait(&connection->packet_reader.region->wake, word, deadline);
   (void)cf_flag_add(&connection->sleepers, -1);
 }

@@ -120,6 +120,7 @@ static void frames_make(raw_publisher *p) {
   cf_writer_offer(&p->writer, &p->run);
   cf_writer_adopt(&p->writer);
   cf_writer_set_floor(&p->writer, 1);
+  cf_writer_set_top(&p->writer, 1);
   uint32_t slot = cf_writer_acquire(&p->writer);
   NEED(slot != CF_NO_SLOT);
   (void)cf_writer_publish(&p->writer, slot, &(cf_frame_meta){ .pts = 1 }, true);

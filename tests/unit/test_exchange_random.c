@@ -44,6 +44,8 @@ static struct world {
   uint64_t *memory[RUNS]; /* of the run with this segment number, NULL: gone */
   uint32_t run_count;
   uint32_t open[OPEN], open_count;
+  sim_task *gpu;
+  reader *gpu_at; /* whose page it uses */
   bool ended, over;
   uint64_t taken, evicted, killed;
 } world;
@@ -129,8 +131,11 @@ static void reader_run(void *argument) {
   if (take == CF_TAKE_ENDED && r->in.last != world.writer.seq)
     sim_fail("the end came at frame %llu of %llu", (unsigned long long)r->in.last,
              (unsigned long long)world.writer.seq);
+  if (sim_below(2))
+    (void)cf_reader_leave(&r->in);
   for (k = 0; k < r->seat.leases; k++)
     lease_let_go(r, k, false);
+  sim_drain(sim.current); /* the system call that says good-bye */
   r->done = true;
 }
 
@@ -148,6 +153,7 @@ static void hostile_run(void *argument) {
       default: atomic_store_explicit(&page->lease[k], cf_word(seq, sim_below(CAPACITY)), memory_order_seq_cst); break;
     }
   }
+  sim_drain(sim.current);
   r->done = true;
 }
 
@@ -160,9 +166,11 @@ static void gpu_run(void *unused) {
     sim_yield();
     if (r->hand[k].state != ON_GPU)
       continue;
+    world.gpu_at = r;
     frame_check(&r->hand[k].taken, "on the GPU");
     r->hand[k].state = GPU_DONE;
     atomic_store_explicit(&r->seat.page->released[k], r->hand[k].taken.seq, memory_order_release);
+    world.gpu_at = NULL;
   }
 }
 
@@ -213,8 +221,9 @@ static void part(reader *r) {
   while (!r->done)
     sim_yield();
   for (uint32_t k = 0; k < LEASES; k++)
-    while (r->hand[k].state == ON_GPU)
+    while (r->hand[k].state == ON_GPU || world.gpu_at == r)
       sim_yield();
+  sim_drain(world.gpu);
   memset(r->hand, 0, sizeof r->hand); /* what the dead held */
   uint64_t ticket = cf_writer_remove_seat(&world.writer, &r->seat);
   while (!cf_writer_quiet(&world.writer, &r->seat, ticket))
@@ -356,7 +365,7 @@ static bool schedule(uint64_t seed, uint32_t missing, bool hostile) {
   }
   (void)sim_spawn(publisher_run, NULL);
   (void)sim_spawn(service_run, NULL);
-  (void)sim_spawn(gpu_run, NULL);
+  world.gpu = sim_spawn(gpu_run, NULL);
   sim_run(3000000);
   for (uint32_t i = 0; i < world.run_count; i++)
     run_free(i);

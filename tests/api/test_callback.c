@@ -1,0 +1,227 @@
+/* test_callback.c - frames by callback: start, stop, stop from within, full hands, the end of the stream. */
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "support/child.h"
+#include "support/stream.h"
+
+/* What the callback has seen, and what it is to do. */
+typedef struct callee {
+  pthread_mutex_t lock;
+  cuframes_subscriber *subscriber;
+  bool keep, stop_within;
+  uint64_t calls, last, ends;
+  int error;
+  cuframes_frame *kept[8];
+  uint32_t kept_count;
+} callee;
+
+static void on_frame(void *user, cuframes_frame *frame, int error) {
+  callee *c = user;
+  pthread_mutex_lock(&c->lock);
+  if (!frame) {
+    c->ends++;
+    c->error = error;
+  } else {
+    NEED(error == CUFRAMES_OK);
+    c->calls++;
+    c->last = picture_number(frame);
+    if (c->keep)
+      c->kept[c->kept_count++] = frame;
+    else
+      (void)cuframes_frame_release(frame);
+  }
+  bool stop = c->stop_within;
+  pthread_mutex_unlock(&c->lock);
+  if (stop)
+    OK(cuframes_subscriber_stop(c->subscriber));
+}
+
+static callee *callee_of(void) {
+  static callee c;
+  memset(&c, 0, sizeof c);
+  pthread_mutex_init(&c.lock, NULL);
+  return &c;
+}
+
+static callee seen(callee *c) {
+  pthread_mutex_lock(&c->lock);
+  callee copy = *c;
+  pthread_mutex_unlock(&c->lock);
+  return copy;
+}
+
+static cuframes_subscriber *join(uint32_t mode, bool reconnect) {
+  cuframes_subscriber_options options = subscriber_options(mode);
+  cuframes_subscriber *subscriber = NULL;
+  options.reconnect = reconnect;
+  options.depth = 16;
+  OK(cuframes_subscriber_create("s", &options, &subscriber));
+  return subscriber;
+}
+
+static void frames_come_until_stop(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_subscriber *subscriber = join(CUFRAMES_MODE_ORDERED, false);
+  callee *c = callee_of();
+  cuframes_frame *none = NULL;
+  int fd = -1;
+  IS(cuframes_subscriber_start(subscriber, NULL, c), CUFRAMES_ERR_INVALID);
+  OK(cuframes_subscriber_stop(subscriber)); /* nothing runs: nothing to do */
+  for (uint64_t round = 0; round < 5; round++) {
+    OK(cuframes_subscriber_start(subscriber, on_frame, c));
+    IS(cuframes_subscriber_start(subscriber, on_frame, c), CUFRAMES_ERR_BUSY);
+    IS(cuframes_subscriber_next(subscriber, 0, &none), CUFRAMES_ERR_BUSY);
+    IS(cuframes_subscriber_fd(subscriber, &fd), CUFRAMES_ERR_BUSY);
+    pictures_publish(publisher, round * 10 + 1, 10);
+    WAIT_FOR(seen(c).last == round * 10 + 10, 2000);
+    OK(cuframes_subscriber_stop(subscriber));
+    assert_int_equal(seen(c).calls, round * 10 + 10);
+  }
+  pictures_publish(publisher, 51, 1);
+  assert_int_equal(frame_look(subscriber), 51); /* now it is ours again */
+  assert_int_equal(seen(c).calls, 50);
+  assert_int_equal(seen(c).ends, 0);
+  assert_null(none);
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void stop_from_within_ends_it_after_that_call(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  for (uint64_t round = 0; round < 200; round++) {
+    cuframes_subscriber *subscriber = join(CUFRAMES_MODE_ORDERED, false);
+    callee *c = callee_of();
+    c->subscriber = subscriber;
+    c->stop_within = true;
+    pictures_publish(publisher, 1, 6);
+    OK(cuframes_subscriber_start(subscriber, on_frame, c)); /* its first call may come before this returns */
+    WAIT_FOR(seen(c).calls == 1, 2000);
+    if (round % 2) {
+      OK(cuframes_subscriber_stop(subscriber)); /* waits for the thread */
+      cuframes_frame *frame = frame_take(subscriber);
+      (void)picture_number(frame);
+      OK(cuframes_frame_release(frame));
+    }
+    cuframes_subscriber_destroy(subscriber); /* so does this */
+    assert_int_equal(seen(c).calls, 1);
+    assert_int_equal(seen(c).ends, 0);
+  }
+  cuframes_publisher_destroy(publisher);
+}
+
+static void destroy_stops_it(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  for (int i = 0; i < 30; i++) {
+    cuframes_subscriber *subscriber = join(CUFRAMES_MODE_NEWEST, false);
+    callee *c = callee_of();
+    OK(cuframes_subscriber_start(subscriber, on_frame, c));
+    if (i % 2)
+      pictures_publish(publisher, 1, 3);
+    cuframes_subscriber_destroy(subscriber);
+    uint64_t calls = seen(c).calls;
+    pictures_publish(publisher, 4, 3);
+    assert_int_equal(seen(c).calls, calls);
+  }
+  cuframes_publisher_destroy(publisher);
+}
+
+static void full_hands_wait_for_a_release(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_subscriber *subscriber = join(CUFRAMES_MODE_ORDERED, false); /* two leases */
+  callee *c = callee_of();
+  c->keep = true;
+  OK(cuframes_subscriber_start(subscriber, on_frame, c));
+  pictures_publish(publisher, 1, 6);
+  for (uint64_t number = 1; number <= 6; number++) {
+    WAIT_FOR(seen(c).calls == (number + 1 < 6 ? number + 1 : 6), 2000);
+    int64_t used = cpu_time();
+    if (number == 1)
+      pause_ms(30);
+    assert_true(cpu_time() - used < patience(15)); /* it sleeps meanwhile */
+    cuframes_frame *frame = seen(c).kept[number - 1];
+    assert_int_equal(picture_number(frame), number);
+    int64_t start = cuframes_now();
+    OK(cuframes_frame_release(frame)); /* from another thread than it was called on */
+    if (number < 5)
+      WAIT_FOR(seen(c).calls == number + 2, 2000);
+    assert_true(cuframes_now() - start < patience(80));
+  }
+  pictures_publish(publisher, 7, 3);
+  WAIT_FOR(seen(c).calls == 8, 2000);
+  OK(cuframes_subscriber_stop(subscriber)); /* with full hands */
+  assert_int_equal(seen(c).calls, 8);
+  for (int i = 6; i < 8; i++)
+    OK(cuframes_frame_release(c->kept[i]));
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void the_end_of_the_stream_is_one_call(void **state) {
+  (void)state;
+  for (int full = 0; full < 2; full++) {
+    cuframes_publisher *publisher = publisher_new("s");
+    cuframes_subscriber *subscriber = join(CUFRAMES_MODE_NEWEST, false);
+    callee *c = callee_of();
+    c->keep = full;
+    OK(cuframes_subscriber_start(subscriber, on_frame, c));
+    for (uint64_t number = 1; number <= 2; number++) {
+      pictures_publish(publisher, number, 1);
+      WAIT_FOR(seen(c).calls == number, 2000);
+    }
+    cuframes_publisher_destroy(publisher);
+    WAIT_FOR(seen(c).ends == 1, 1000); /* also with every lease in hand */
+    assert_int_equal(seen(c).error, CUFRAMES_ERR_PUBLISHER_GONE);
+    for (uint32_t i = 0; i < c->kept_count; i++)
+      IS(cuframes_frame_release(c->kept[i]), CUFRAMES_ERR_STALE);
+    OK(cuframes_subscriber_stop(subscriber));
+    assert_int_equal(seen(c).ends, 1);
+    cuframes_subscriber_destroy(subscriber);
+  }
+}
+
+static void with_reconnect_the_calls_go_on(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_subscriber *subscriber = join(CUFRAMES_MODE_NEWEST, true);
+  callee *c = callee_of();
+  OK(cuframes_subscriber_start(subscriber, on_frame, c));
+  for (uint64_t round = 1; round <= 4; round++) {
+    pictures_publish(publisher, round, 1);
+    WAIT_FOR(seen(c).last == round, 3000);
+    cuframes_publisher_destroy(publisher);
+    if (round == 4)
+      break;
+    publisher = publisher_new("s");
+  }
+  assert_int_equal(seen(c).ends, 0);
+  OK(cuframes_subscriber_stop(subscriber)); /* while it waits for the name to come back */
+  cuframes_subscriber_destroy(subscriber);
+}
+
+static void not_for_packets_only(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_subscriber *subscriber = join(CUFRAMES_MODE_PACKETS, false);
+  IS(cuframes_subscriber_start(subscriber, on_frame, NULL), CUFRAMES_ERR_UNSUPPORTED);
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    SCENE(frames_come_until_stop),
+    SCENE(stop_from_within_ends_it_after_that_call),
+    SCENE(destroy_stops_it),
+    SCENE(full_hands_wait_for_a_release),
+    SCENE(the_end_of_the_stream_is_one_call),
+    SCENE(with_reconnect_the_calls_go_on),
+    SCENE(not_for_packets_only),
+  };
+  return cmocka_run_group_tests_name("callback", tests, NULL, NULL);
+}

@@ -1,0 +1,315 @@
+/* test_hostile.c - shared memory in the hands of somebody who means harm: a publisher that lies to its subscribers, a
+ * subscriber that scribbles into its seat.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "support/child.h"
+#include "support/raw.h"
+#include "support/stream.h"
+
+/* ---- publishers that lie ---- */
+
+#define PUBLIC_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | F_SEAL_FUTURE_WRITE)
+#define PAIR_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+static void replace(int *fd, int with) {
+  close(*fd);
+  *fd = with;
+}
+
+/* Each makes an honest publisher lie in one way. */
+#define LIE(name, ...)                                                                                                 \
+  static void name(raw_publisher *p) {                                                                                 \
+    __VA_ARGS__;                                                                                                       \
+  }
+LIE(control_unsealed, replace(&p->welcome_fds[0], raw_memory(p->welcome.control_bytes, 0)))
+LIE(control_may_shrink, replace(&p->welcome_fds[0], raw_memory(p->welcome.control_bytes, PUBLIC_SEALS & ~F_SEAL_SHRINK)))
+LIE(control_may_be_written, replace(&p->welcome_fds[0], raw_memory(p->welcome.control_bytes, PAIR_SEALS)))
+LIE(control_short, replace(&p->welcome_fds[0], raw_memory(p->welcome.control_bytes - 4096, PUBLIC_SEALS)))
+LIE(control_empty, p->welcome.control_bytes = 0)
+LIE(control_tiny, p->welcome.control_bytes = 64)
+LIE(control_huge, p->welcome.control_bytes = UINT64_MAX)
+LIE(control_is_no_memory, replace(&p->welcome_fds[0], open("/dev/null", O_RDWR | O_CLOEXEC)))
+LIE(seat_unsealed, replace(&p->welcome_fds[1], raw_memory(p->welcome.seat_bytes, 0)))
+LIE(seat_short, p->welcome.seat_bytes = 64)
+LIE(seat_huge, p->welcome.seat_bytes = UINT64_C(1) << 40)
+LIE(seat_shorter_than_said, replace(&p->welcome_fds[1], raw_memory(4096, PAIR_SEALS)); p->welcome.seat_bytes = 8192)
+LIE(no_descriptors, p->welcome_fd_count = 0)
+LIE(one_descriptor, p->welcome_fd_count = 1)
+LIE(too_many_leases, p->welcome.leases = 65)
+LIE(endless_leases, p->welcome.leases = UINT32_MAX)
+LIE(another_version, p->welcome.version = 2)
+LIE(another_answer, p->welcome_type = CF_MSG_CODEC)
+LIE(wrong_magic, p->control->magic++)
+LIE(wrong_layout, p->control->layout++)
+LIE(no_capacity, p->control->capacity = 0)
+LIE(odd_capacity, p->control->capacity = 63)
+LIE(large_capacity, p->control->capacity = 4096)
+LIE(capacity_beyond_the_page, p->control->capacity = 2048)
+LIE(index_misaligned, p->control->index_offset += 4)
+LIE(index_outside, p->control->index_offset = p->welcome.control_bytes)
+LIE(index_overflows, p->control->index_offset = UINT64_MAX - 63)
+LIE(slots_misaligned, p->control->slots_offset += 32)
+LIE(slots_outside, p->control->slots_offset = p->welcome.control_bytes - 64)
+LIE(slots_overflow, p->control->slots_offset = UINT64_MAX - 63)
+
+static void no_welcome_that_lies_is_believed(void **state) {
+  (void)state;
+  static const struct {
+    void (*lie)(raw_publisher *);
+    const char *name;
+  } lies[] = {
+#define ENTRY(lie) { lie, #lie }
+    ENTRY(control_unsealed),  ENTRY(control_may_shrink),  ENTRY(control_may_be_written), ENTRY(control_short),
+    ENTRY(control_empty),     ENTRY(control_tiny),        ENTRY(control_huge),           ENTRY(control_is_no_memory),
+    ENTRY(seat_unsealed),     ENTRY(seat_short),          ENTRY(seat_huge),              ENTRY(seat_shorter_than_said),
+    ENTRY(no_descriptors),    ENTRY(one_descriptor),      ENTRY(too_many_leases),        ENTRY(endless_leases),
+    ENTRY(another_answer),    ENTRY(wrong_magic),         ENTRY(wrong_layout),           ENTRY(no_capacity),
+    ENTRY(odd_capacity),      ENTRY(large_capacity),      ENTRY(index_misaligned),       ENTRY(index_outside),
+    ENTRY(index_overflows),   ENTRY(slots_misaligned),    ENTRY(slots_outside),          ENTRY(slots_overflow),
+    ENTRY(another_version),   ENTRY(capacity_beyond_the_page),
+  };
+  for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
+    raw_publisher *p = raw_publisher_new("s");
+    cuframes_subscriber *none = NULL;
+    lies[i].lie(p);
+    raw_publisher_run(p);
+    int result = cuframes_subscriber_create("s", NULL, &none);
+    if (result != CUFRAMES_ERR_PROTOCOL && !(result == CUFRAMES_ERR_VERSION && lies[i].lie == another_version))
+      fail_msg("%s: create() gave %d (%s)", lies[i].name, result, cuframes_last_error());
+    assert_null(none);
+    raw_publisher_end(p, "s");
+  }
+}
+
+LIE(honest, (void)p)
+LIE(segment_unsealed, replace(&p->segment_fd, raw_memory(p->segment.bytes, 0)))
+LIE(segment_may_grow, replace(&p->segment_fd, raw_memory(p->segment.bytes, PUBLIC_SEALS & ~F_SEAL_GROW)))
+LIE(segment_may_be_written, replace(&p->segment_fd, raw_memory(p->segment.bytes, PAIR_SEALS)))
+LIE(segment_short, replace(&p->segment_fd, raw_memory(p->segment.bytes - 4096, PUBLIC_SEALS)))
+LIE(segment_empty, p->segment.bytes = 0)
+LIE(segment_huge, p->segment.bytes = UINT64_MAX)
+LIE(segment_without_memory, replace(&p->segment_fd, -1))
+LIE(segment_another_answer, p->segment_type = CF_MSG_CODEC)
+LIE(unknown_pixels, p->segment.pixel_format = 99)
+LIE(no_width, p->segment.width = 0)
+LIE(huge_height, p->segment.height = UINT32_MAX)
+LIE(short_pitch, p->segment.pitch[0] = 63)
+LIE(long_pitch, p->segment.pitch[0] = 1 << 24)
+LIE(far_offset, p->segment.offset[0] = UINT64_C(1) << 39)
+LIE(overflowing_offset, p->segment.offset[0] = UINT64_MAX - 100)
+LIE(offset_into_the_next_frame, p->segment.offset[0] = p->segment.bytes - 64)
+LIE(slot_outside, atomic_store(&p->control->head, cf_word(1, 64)))
+LIE(slot_far_outside, atomic_store(&p->control->head, cf_word(1, 65535)))
+LIE(frame_outside, atomic_store(&p->writer.slots[cf_word_slot(p->control->head)].offset, p->segment.bytes - 1023))
+LIE(frame_far_outside, atomic_store(&p->writer.slots[cf_word_slot(p->control->head)].offset, UINT64_MAX))
+LIE(frame_never_there, atomic_store(&p->writer.slots[cf_word_slot(p->control->head)].seq, 99))
+
+static int next_of(const char *name, uint32_t mode) {
+  cuframes_subscriber_options options = subscriber_options(mode);
+  cuframes_subscriber *subscriber = NULL;
+  cuframes_frame *frame = NULL;
+  int result = cuframes_subscriber_create(name, &options, &subscriber);
+  if (result == CUFRAMES_OK)
+    result = cuframes_subscriber_next(subscriber, patience(1000), &frame);
+  if (result == CUFRAMES_OK)
+    OK(cuframes_frame_release(frame));
+  cuframes_subscriber_destroy(subscriber);
+  return result;
+}
+
+static void no_segment_or_frame_that_lies_is_believed(void **state) {
+  (void)state;
+  static const struct {
+    void (*lie)(raw_publisher *);
+    const char *name;
+  } lies[] = {
+    ENTRY(honest),         ENTRY(segment_unsealed),           ENTRY(segment_may_grow),       ENTRY(segment_may_be_written),
+    ENTRY(segment_short),  ENTRY(segment_empty),              ENTRY(segment_huge),           ENTRY(segment_without_memory),
+    ENTRY(unknown_pixels), ENTRY(no_width),                   ENTRY(huge_height),            ENTRY(short_pitch),
+    ENTRY(long_pitch),     ENTRY(far_offset),                 ENTRY(overflowing_offset),     ENTRY(frame_outside),
+    ENTRY(slot_outside),   ENTRY(slot_far_outside),           ENTRY(frame_far_outside),      ENTRY(frame_never_there),
+    ENTRY(no_width),       ENTRY(offset_into_the_next_frame), ENTRY(segment_another_answer),
+  };
+  for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
+    for (uint32_t mode = CUFRAMES_MODE_NEWEST; mode <= CUFRAMES_MODE_ORDERED; mode++) {
+      raw_publisher *p = raw_publisher_new("s");
+      lies[i].lie(p);
+      raw_publisher_run(p);
+      int result = next_of("s", mode);
+      bool ordered_reads_index = mode == CUFRAMES_MODE_ORDERED && strncmp(lies[i].name, "slot_", 5) == 0;
+      if (result != (lies[i].lie == honest ? CUFRAMES_OK : CUFRAMES_ERR_PROTOCOL) && !ordered_reads_index)
+        fail_msg("%s, mode %u: next() gave %d (%s)", lies[i].name, mode, result, cuframes_last_error());
+      raw_publisher_end(p, "s");
+    }
+  }
+}
+
+static void numbers_that_go_back_are_not_believed(void **state) {
+  (void)state;
+  raw_publisher *p = raw_publisher_new("s");
+  raw_publisher_run(p);
+  for (int i = 0; i < 5; i++)
+    (void)cf_writer_publish(&p->writer, cf_writer_acquire(&p->writer), &(cf_frame_meta){ .pts = 1 }, true);
+  cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+  cuframes_frame *frame = NULL;
+  OK(cuframes_subscriber_next(subscriber, 0, &frame));
+  assert_int_equal(cuframes_frame_seq(frame), 6);
+  OK(cuframes_frame_release(frame));
+  atomic_store(&p->control->head, cf_word(4, 1));
+  IS(cuframes_subscriber_next(subscriber, 0, &frame), CUFRAMES_ERR_PROTOCOL);
+  cuframes_subscriber_destroy(subscriber);
+  raw_publisher_end(p, "s");
+}
+
+static void a_publisher_that_says_nothing_is_given_up(void **state) {
+  (void)state;
+  raw_publisher *p = raw_publisher_new("s");
+  cuframes_subscriber *none = NULL;
+  cuframes_stream_info *info = NULL;
+  p->welcome_type = 0;
+  raw_publisher_run(p);
+  int64_t start = cuframes_now();
+  IS(cuframes_subscriber_create("s", NULL, &none), CUFRAMES_ERR_TIMEOUT);
+  assert_in_range(cuframes_now() - start, 1900 * MS, patience(3000));
+  start = cuframes_now();
+  IS(cuframes_query(NULL, "s", 100 * MS, &info), CUFRAMES_ERR_TIMEOUT);
+  assert_in_range(cuframes_now() - start, 90 * MS, patience(600));
+  raw_publisher_end(p, "s");
+  p = raw_publisher_new("s"); /* welcomes, and then never answers */
+  p->welcome_fd_count = 0;
+  raw_publisher_run(p);
+  start = cuframes_now();
+  IS(cuframes_query(NULL, "s", 100 * MS, &info), CUFRAMES_ERR_TIMEOUT);
+  assert_in_range(cuframes_now() - start, 90 * MS, patience(600));
+  assert_null(info);
+  raw_publisher_end(p, "s");
+}
+
+/* ---- subscribers that scribble ---- */
+
+typedef struct scribbler {
+  pthread_t thread;
+  pthread_mutex_t lock;
+  bool stop;
+  raw_seat raw;
+  uint32_t style; /* 0: anything anywhere, 1: leases that could be, 2: an ordered seat that is always about to move */
+} scribbler;
+
+static bool stopped(scribbler *s) {
+  pthread_mutex_lock(&s->lock);
+  bool stop = s->stop;
+  pthread_mutex_unlock(&s->lock);
+  return stop;
+}
+
+static void *scribble(void *argument) {
+  scribbler *s = argument;
+  cf_seat *seat = s->raw.seat;
+  _Atomic uint32_t *words = (_Atomic uint32_t *)(void *)seat;
+  uint64_t state = 88172645463325252ull + s->style;
+  while (!stopped(s)) {
+    for (int i = 0; i < 2000; i++) {
+      state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+      uint64_t head = atomic_load(&s->raw.control->head);
+      if (s->style == 0)
+        atomic_store(&words[state % (sizeof *seat / 4)], (uint32_t)(state >> 24));
+      else if (s->style == 1)
+        atomic_store(&seat->lease[state % CF_LEASES_MAX], cf_word(cf_word_seq(head) - state % 3, (state >> 20) % 64));
+      else
+        atomic_fetch_add(&seat->room, 1);
+      if (s->style == 2 && i == 0)
+        atomic_store(&seat->cursor, cf_word_seq(head) > 300 ? cf_word_seq(head) - 300 : 0);
+    }
+  }
+  return NULL;
+}
+
+static void scribbler_start(scribbler *s, uint32_t style) {
+  cf_msg_hello hello = raw_hello(style == 2 ? CUFRAMES_MODE_ORDERED : CUFRAMES_MODE_NEWEST);
+  hello.leases = 16;
+  *s = (scribbler){ .style = style };
+  pthread_mutex_init(&s->lock, NULL);
+  raw_join(&s->raw, "s", &hello);
+  assert_int_equal(pthread_create(&s->thread, NULL, scribble, s), 0);
+}
+
+static void scribbler_end(scribbler *s) {
+  pthread_mutex_lock(&s->lock);
+  s->stop = true;
+  pthread_mutex_unlock(&s->lock);
+  assert_int_equal(pthread_join(s->thread, NULL), 0);
+  raw_leave(&s->raw);
+}
+
+/* Publishes for a while beside a scribbler; two honest subscribers hold and check frames. */
+static void publish_beside(cuframes_publisher *publisher, int64_t for_ns, int64_t longest_allowed) {
+  cuframes_subscriber *newest = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+  cuframes_subscriber *ordered = subscriber_new("s", CUFRAMES_MODE_ORDERED);
+  uint64_t number = publisher_stats(publisher).frames, seen = number, last = number ? number - 1 : 0;
+  cuframes_frame *held = NULL;
+  uint64_t held_number = 0;
+  for (int64_t end = cuframes_now() + for_ns; cuframes_now() < end;) {
+    int64_t start = cuframes_now();
+    OK(picture_publish(publisher, ++number));
+    assert_true(cuframes_now() - start < longest_allowed);
+    while (last < number)
+      assert_int_equal(frame_look(ordered), ++last);
+    if (number % 3)
+      continue;
+    cuframes_frame *frame = frame_take(newest);
+    assert_true(picture_number(frame) > seen);
+    seen = picture_number(frame);
+    if (held) {
+      assert_true(picture_is(held, held_number));
+      OK(cuframes_frame_release(held));
+    }
+    held = frame;
+    held_number = seen;
+  }
+  assert_true(number > 100);
+  OK(cuframes_frame_release(held));
+  cuframes_subscriber_destroy(newest);
+  cuframes_subscriber_destroy(ordered);
+}
+
+static void a_seat_full_of_nonsense_harms_nobody_else(void **state) {
+  (void)state;
+  cuframes_publisher_options options = publisher_options();
+  cuframes_publisher *publisher = NULL;
+  options.ordered_timeout_ns = 30 * MS;
+  OK(cuframes_publisher_create("s", &options, &publisher));
+  uint64_t memory = publisher_stats(publisher).memory_bytes;
+  for (uint32_t style = 0; style < 3; style++) {
+    scribbler s;
+    cuframes_stream_info *info = NULL;
+    scribbler_start(&s, style);
+    publish_beside(publisher, 400 * MS, patience(style == 2 ? 400 : 250));
+    OK(cuframes_query(NULL, "s", patience(1000), &info));
+    assert_int_equal(info->subscribers[info->subscriber_count - 1]->leases, 16);
+    assert_in_range(info->subscribers[info->subscriber_count - 1]->leases_held, 0, 16);
+    cuframes_stream_info_free(info);
+    scribbler_end(&s);
+    WAIT_FOR(publisher_stats(publisher).subscribers == 0, 4000); /* leases that stand are kept until its end is sure */
+    WAIT_FOR(picture_publish(publisher, publisher_stats(publisher).frames + 1) == CUFRAMES_OK &&
+                 publisher_stats(publisher).memory_bytes == memory,
+             2000);
+  }
+  cuframes_publisher_destroy(publisher);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    SCENE(no_welcome_that_lies_is_believed),
+    SCENE(no_segment_or_frame_that_lies_is_believed),
+    SCENE(numbers_that_go_back_are_not_believed),
+    SCENE(a_publisher_that_says_nothing_is_given_up),
+    SCENE(a_seat_full_of_nonsense_harms_nobody_else),
+  };
+  return cmocka_run_group_tests_name("hostile", tests, NULL, NULL);
+}

@@ -1,0 +1,215 @@
+/* test_poll.c - the descriptor for event loops: readable exactly when next() has something to say. */
+#include <poll.h>
+#include <pthread.h>
+
+#include "support/child.h"
+#include "support/stream.h"
+
+static cuframes_subscriber *join(uint32_t mode, bool reconnect) {
+  cuframes_subscriber_options options = subscriber_options(mode);
+  cuframes_subscriber *subscriber = NULL;
+  options.reconnect = reconnect;
+  options.depth = 8;
+  OK(cuframes_subscriber_create("s", &options, &subscriber));
+  return subscriber;
+}
+
+static int fd_of(cuframes_subscriber *subscriber) {
+  int fd = -1;
+  OK(cuframes_subscriber_fd(subscriber, &fd));
+  assert_true(fd >= 0);
+  return fd;
+}
+
+static bool readable(int fd, int64_t timeout_ns) {
+  struct pollfd ready = { .fd = fd, .events = POLLIN };
+  int n = poll(&ready, 1, (int)(timeout_ns / MS));
+  NEED(n >= 0 && (n == 0 || ready.revents == POLLIN));
+  return n == 1;
+}
+
+static int look(cuframes_subscriber *subscriber, uint64_t *number) {
+  cuframes_frame *frame = NULL;
+  int result = cuframes_subscriber_next(subscriber, 0, &frame);
+  if (result == CUFRAMES_OK) {
+    *number = picture_number(frame);
+    OK(cuframes_frame_release(frame));
+  }
+  return result;
+}
+
+static void readable_with_a_frame_and_not_without(void **state) {
+  (void)state;
+  for (uint32_t mode = CUFRAMES_MODE_NEWEST; mode <= CUFRAMES_MODE_ORDERED; mode++) {
+    cuframes_publisher *publisher = publisher_new("s");
+    cuframes_subscriber *subscriber = join(mode, false);
+    uint64_t number = 0;
+    int fd = fd_of(subscriber);
+    assert_int_equal(fd_of(subscriber), fd);
+    if (readable(fd, 0)) /* the first look may be in vain */
+      IS(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
+    for (uint64_t i = 0; i < 20; i++) {
+      assert_false(readable(fd, i < 2 ? 20 * MS : 0));
+      pictures_publish(publisher, 3 * i + 1, 3);
+      assert_true(readable(fd, patience(1000)));
+      for (uint64_t k = mode == CUFRAMES_MODE_ORDERED ? 1 : 3; k <= 3; k++) {
+        assert_true(readable(fd, 0)); /* until next() has nothing more */
+        IS(look(subscriber, &number), CUFRAMES_OK);
+        assert_int_equal(number, 3 * i + k);
+      }
+      IS(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
+    }
+    assert_int_equal(fd_of(subscriber), fd);
+    cuframes_subscriber_destroy(subscriber);
+    cuframes_publisher_destroy(publisher);
+  }
+}
+
+static void readable_at_the_end(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_subscriber *subscriber = join(CUFRAMES_MODE_NEWEST, false);
+  uint64_t number = 0;
+  int fd = fd_of(subscriber);
+  IS(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
+  assert_false(readable(fd, 0));
+  cuframes_publisher_destroy(publisher);
+  for (int i = 0; i < 3; i++) { /* and stays so */
+    assert_true(readable(fd, patience(1000)));
+    IS(look(subscriber, &number), CUFRAMES_ERR_PUBLISHER_GONE);
+  }
+  cuframes_subscriber_destroy(subscriber);
+}
+
+static void readable_when_interrupted(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_subscriber *subscriber = join(CUFRAMES_MODE_ORDERED, false);
+  uint64_t number = 0;
+  int fd = fd_of(subscriber);
+  for (int i = 0; i < 5; i++) {
+    IS(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
+    assert_false(readable(fd, 0));
+    cuframes_subscriber_interrupt(subscriber);
+    assert_true(readable(fd, patience(1000)));
+    IS(look(subscriber, &number), CUFRAMES_ERR_INTERRUPTED);
+  }
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void readable_when_evicted(void **state) {
+  (void)state;
+  cuframes_publisher_options options = publisher_options();
+  cuframes_publisher *publisher = NULL;
+  uint64_t number = 0;
+  options.ordered_timeout_ns = 10 * MS;
+  OK(cuframes_publisher_create("s", &options, &publisher));
+  cuframes_subscriber *subscriber = join(CUFRAMES_MODE_ORDERED, false);
+  int fd = fd_of(subscriber);
+  pictures_publish(publisher, 1, 9); /* it reads none of them */
+  assert_true(readable(fd, patience(1000)));
+  IS(look(subscriber, &number), CUFRAMES_ERR_EVICTED);
+  assert_true(readable(fd, 0));
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
+/* An event loop: polls, and calls next() until there is nothing; the number of the first frame that comes. */
+static uint64_t loop_until_frame(cuframes_subscriber *subscriber, int fd) {
+  int64_t end = cuframes_now() + patience(3000);
+  for (uint64_t number = 0;;) {
+    NEED(cuframes_now() < end);
+    (void)readable(fd, end - cuframes_now());
+    int result = look(subscriber, &number);
+    if (result == CUFRAMES_OK)
+      return number;
+    IS(result, CUFRAMES_ERR_TIMEOUT);
+  }
+}
+
+static void it_survives_reconnects(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_subscriber *subscriber = join(CUFRAMES_MODE_NEWEST, true);
+  uint64_t number = 0;
+  int fd = fd_of(subscriber);
+  for (uint64_t i = 1; i <= 5; i++) {
+    pictures_publish(publisher, i, 1);
+    assert_int_equal(loop_until_frame(subscriber, fd), i);
+    IS(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
+    cuframes_publisher_destroy(publisher);
+    int64_t away = cuframes_now() + 30 * MS, used = cpu_time();
+    while (cuframes_now() < away) { /* an event loop while nobody publishes must not go round and round */
+      (void)readable(fd, away - cuframes_now());
+      IS(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
+    }
+    assert_true(cpu_time() - used < patience(15));
+    publisher = publisher_new("s");
+    assert_int_equal(fd_of(subscriber), fd);
+  }
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
+#define BURSTS 1500
+
+static void *publish_in_bursts(void *publisher) {
+  uint64_t number = 1;
+  for (uint32_t i = 0, noise = 1; i < BURSTS; i++, noise = noise * 1664525 + 1013904223) {
+    pictures_publish(publisher, number, 1);
+    number++;
+    for (uint32_t spin = noise >> 18; spin > 0; spin--) /* up to some tens of microseconds */
+      (void)cuframes_now();
+  }
+  return NULL;
+}
+
+static void no_wake_is_ever_lost(void **state) {
+  (void)state;
+  cuframes_publisher_options options = publisher_options();
+  cuframes_publisher *publisher = NULL;
+  options.ordered_timeout_ns = patience(20000);
+  OK(cuframes_publisher_create("s", &options, &publisher));
+  cuframes_subscriber *subscriber = join(CUFRAMES_MODE_ORDERED, false);
+  int fd = fd_of(subscriber);
+  pthread_t thread;
+  uint64_t last = 0, number = 0;
+  assert_int_equal(pthread_create(&thread, NULL, publish_in_bursts, publisher), 0);
+  while (last < BURSTS) {
+    if (!readable(fd, patience(3000)))
+      fail_msg("asleep after frame %llu", (unsigned long long)last);
+    int result;
+    while ((result = look(subscriber, &number)) == CUFRAMES_OK)
+      assert_int_equal(number, ++last);
+    IS(result, CUFRAMES_ERR_TIMEOUT);
+  }
+  assert_int_equal(pthread_join(thread, NULL), 0);
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void not_for_packets_only(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_subscriber *subscriber = join(CUFRAMES_MODE_PACKETS, false);
+  int fd = 77;
+  IS(cuframes_subscriber_fd(subscriber, &fd), CUFRAMES_ERR_UNSUPPORTED);
+  IS(cuframes_subscriber_fd(subscriber, NULL), CUFRAMES_ERR_INVALID);
+  assert_int_equal(fd, 77);
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    SCENE(readable_with_a_frame_and_not_without),
+    SCENE(readable_at_the_end),
+    SCENE(readable_when_interrupted),
+    SCENE(readable_when_evicted),
+    SCENE(it_survives_reconnects),
+    SCENE(no_wake_is_ever_lost),
+    SCENE(not_for_packets_only),
+  };
+  return cmocka_run_group_tests_name("poll", tests, NULL, NULL);
+}
