@@ -9,7 +9,8 @@ static const struct {
   const char *name, *about;
   void (*run)(bool quick);
 } benchmarks[] = {
-  { "handoff", "one frame to one subscriber that sleeps or spins, beside bare pings", bench_handoff },
+  { "sleep", "a frame to a subscriber that sleeps, beside a futex ping", bench_sleep },
+  { "spin", "a frame to a subscriber that spins, beside a cache-line ping", bench_spin },
   { "wake", "1 to 64 sleeping subscribers, beside the bare wake of as many", bench_wake },
   { "poll", "1 to 64 subscribers that do not sleep, beside none at all", bench_poll },
   { "pictures", "1080p and 4K, beside the copy alone", bench_pictures },

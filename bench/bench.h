@@ -152,7 +152,8 @@ void report_begin(void);
 
 /* ---- the benchmarks ---- */
 
-void bench_handoff(bool quick);
+void bench_sleep(bool quick);
+void bench_spin(bool quick);
 void bench_wake(bool quick);
 void bench_poll(bool quick);
 void bench_pictures(bool quick);

@@ -161,10 +161,13 @@ static void handoff(ping p, const char *what, const char *beside, double goal) {
   ping_free(&p);
 }
 
-void bench_handoff(bool quick) {
+void bench_sleep(bool quick) {
   handoff((ping){ .readers = 1, .rounds = quick ? 100 : 2000 }, "to a subscriber that sleeps",
           "a futex ping between the same processes", 1.3);
-  handoff((ping){ .readers = 1, .rounds = quick ? 2000 : 100000, .spin = true }, "to a subscriber that spins (spin_ns)",
+}
+
+void bench_spin(bool quick) {
+  handoff((ping){ .readers = 1, .rounds = quick ? 2000 : 20000, .spin = true }, "to a subscriber that spins (spin_ns)",
           "a cache-line ping between the same processes", 3);
 }
 

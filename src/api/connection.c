@@ -119,7 +119,7 @@ void cf_connection_drop(cf_connection *c) {
 static int ask(cf_connection *c, uint32_t type, const void *fields, uint32_t answer_type, size_t *length, int *fd) {
   if (cf_flag_get(&c->gone))
     return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher is gone");
-  int result = cf_request(c->fd, type, fields, answer_type, c->message, length, fd);
+  int result = cf_request(c->fd, type, fields, cf_now() + CF_HANDSHAKE_NS, answer_type, c->message, length, fd);
   if (result == CUFRAMES_ERR_TIMEOUT || result == CUFRAMES_ERR_PUBLISHER_GONE) {
     cf_flag_set(&c->gone, 1); /* a late answer would be taken for the next one's */
     result = cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher does not answer");
@@ -166,7 +166,7 @@ int cf_connection_ask_codec(cf_connection *c, uint32_t stream, cf_msg_codec *cod
 }
 
 int cf_connection_map_packets(cf_connection *c, bool from_next) {
-  if (c->packets_mapped)
+  if (cf_flag_get(&c->packets_mapped))
     return CUFRAMES_OK;
   cf_msg_get_packets get = { 0 };
   cf_msg_packets packets;
@@ -184,7 +184,7 @@ int cf_connection_map_packets(cf_connection *c, bool from_next) {
     c->region = NULL;
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's packet region is not sound");
   }
-  c->packets_mapped = true;
+  cf_flag_set(&c->packets_mapped, 1);
   return CUFRAMES_OK;
 }
 

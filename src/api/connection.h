@@ -50,7 +50,7 @@ typedef struct cf_connection {
   cf_view *views;
   cuframes_frame *frames; /* one per lease */
 
-  bool packets_mapped;
+  cf_flag packets_mapped; /* what follows is there: the watcher asks, too */
   void *region;
   uint64_t region_bytes;
   uint32_t elementary_count;
@@ -87,7 +87,7 @@ int cf_connection_map_packets(cf_connection *connection, bool from_next);
 int cf_rendezvous(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline,
                   uint8_t *message, int *fd, cf_msg_welcome *welcome, int fds[2], int wanted_fds);
 /* One request and its answer on such a socket; *length of the answer in message. */
-int cf_request(int fd, uint32_t type, const void *fields, uint32_t answer_type, uint8_t *message, size_t *length,
-               int *answer_fd);
+int cf_request(int fd, uint32_t type, const void *fields, int64_t deadline, uint32_t answer_type, uint8_t *message,
+               size_t *length, int *answer_fd);
 
 #endif

@@ -122,7 +122,9 @@ static int query(const char *directory, const char *name, int64_t deadline, uint
   if (result != CUFRAMES_OK)
     return result;
   (void)cf_credentials_of(fd, &publisher); /* without them the pid is 0: not visible */
-  result = cf_request(fd, CF_MSG_GET_INFO, &get, CF_MSG_INFO, message, &length, NULL);
+  result = cf_request(fd, CF_MSG_GET_INFO, &get, deadline, CF_MSG_INFO, message, &length, NULL);
+  if (result == CUFRAMES_ERR_PUBLISHER_GONE)
+    result = cf_fail(CUFRAMES_ERR_NO_SUCH_STREAM, "no stream \"%s\": its publisher ended just now", name);
   cf_close(fd);
   if (result == CUFRAMES_OK && !cf_message_decode(CF_MSG_INFO, message, length, &answer))
     result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's INFO answer is malformed");

@@ -14,10 +14,11 @@ static uint64_t slots_needed(const cf_pool *pool, uint64_t cost) {
 }
 
 static void segment_free(cf_pool *pool, cf_segment *segment) {
-  cf_counter_add(&pool->memory_bytes, -segment->memory.bytes);
+  uint64_t bytes = segment->memory.bytes;
+  pool->device->ops->segment_destroy(pool->device, &segment->memory);
+  cf_counter_add(&pool->memory_bytes, -bytes); /* now it is true */
   cf_counter_add(&pool->segment_count, (uint64_t)-1);
   cf_counter_add(&pool->slot_count, -(uint64_t)segment->run.count);
-  pool->device->ops->segment_destroy(pool->device, &segment->memory);
   free(segment);
 }
 

@@ -242,7 +242,8 @@ static int make_room(cuframes_publisher *p) {
     }
     bool in_time = true;
     while (cf_writer_seat_full(&p->writer, full, &room) && in_time)
-      in_time = cf_futex_wait(&full->page->room, room, deadline);
+      /* the clock, too: a seat whose word never stands still is no reason to wait for ever */
+      in_time = cf_futex_wait(&full->page->room, room, deadline) && cf_now() < deadline;
     if (!in_time && cf_writer_seat_full(&p->writer, full, &room)) {
       cf_writer_evict(full);
       cf_counter_add(&p->evictions, 1);

@@ -11,7 +11,8 @@
 /* The answer's refusal as this thread's failure. */
 static int refused(const uint8_t *message, size_t length) {
   cf_msg_refused r;
-  if (!cf_message_decode(CF_MSG_REFUSED, message, length, &r) || r.code >= 0)
+  /* a code of a later version would mean nothing here: BUSY is the last one of ours */
+  if (!cf_message_decode(CF_MSG_REFUSED, message, length, &r) || r.code >= 0 || r.code < CUFRAMES_ERR_BUSY)
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher refused with a malformed message");
   return cf_fail(r.code, "%s", r.text[0] ? r.text : cuframes_strerror(r.code));
 }
@@ -55,12 +56,18 @@ int cf_rendezvous(const char *directory, const char *name, const cf_msg_hello *h
   result = answer_receive(s, deadline, CF_MSG_WELCOME, message, &length, fds, wanted_fds);
   if (result == CUFRAMES_ERR_PUBLISHER_GONE)
     result = cf_fail(CUFRAMES_ERR_NO_SUCH_STREAM, "no stream \"%s\": its publisher closed the connection", name);
-  if (result == CUFRAMES_OK && !cf_message_decode(CF_MSG_WELCOME, message, length, welcome)) {
+  if (result != CUFRAMES_OK) {
+    cf_close(s);
+    return result;
+  }
+  if (!cf_message_decode(CF_MSG_WELCOME, message, length, welcome))
+    result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's WELCOME is malformed");
+  else if (welcome->version < hello->version_min || welcome->version > hello->version_max)
+    result = cf_fail(CUFRAMES_ERR_VERSION, "the publisher chose protocol version %u; offered were %u to %u",
+                     welcome->version, hello->version_min, hello->version_max);
+  if (result != CUFRAMES_OK) {
     for (int i = 0; i < wanted_fds; i++)
       cf_close(fds[i]);
-    result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's WELCOME is malformed");
-  }
-  if (result != CUFRAMES_OK) {
     cf_close(s);
     return result;
   }
@@ -68,15 +75,15 @@ int cf_rendezvous(const char *directory, const char *name, const cf_msg_hello *h
   return CUFRAMES_OK;
 }
 
-int cf_request(int fd, uint32_t type, const void *fields, uint32_t answer_type, uint8_t *message, size_t *length,
-               int *answer_fd) {
+int cf_request(int fd, uint32_t type, const void *fields, int64_t deadline, uint32_t answer_type, uint8_t *message,
+               size_t *length, int *answer_fd) {
   size_t size = cf_message_encode(type, fields, message, CF_WIRE_MESSAGE_MAX);
   int result = cf_send(fd, message, size, NULL, 0);
   if (result == CUFRAMES_ERR_SYSTEM)
     result = cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher closed the connection");
   int ignored;
   if (result == CUFRAMES_OK)
-    result = answer_receive(fd, cf_now() + CF_HANDSHAKE_NS, answer_type, message, length,
-                            answer_fd ? answer_fd : &ignored, answer_fd ? 1 : 0);
+    result = answer_receive(fd, deadline, answer_type, message, length, answer_fd ? answer_fd : &ignored,
+                            answer_fd ? 1 : 0);
   return result;
 }

@@ -188,6 +188,7 @@ void cf_subscriber_retire(cuframes_subscriber *s, cf_connection *connection) {
   if (!ours)
     return;
   cf_watcher_update(s);
+  cf_watcher_wake(s, connection); /* our other thread may sleep on it, and the watcher looks at the next one */
   cf_connection_drop(connection);
   cf_log(&s->logger, CUFRAMES_LOG_WARNING, "%s: the publisher is gone%s", s->name,
          s->reconnect ? "; waiting for it to come back" : "");
@@ -241,6 +242,7 @@ static void spin_for_frame(cuframes_subscriber *s, cf_connection *connection, in
 }
 
 int cf_subscriber_next(cuframes_subscriber *s, int64_t deadline, cuframes_frame **frame) {
+  bool returned = false;
   for (bool spun = s->spin_ns == 0;; spun = true) {
     cf_connection *connection = NULL;
     int result = cf_subscriber_connection(s, &connection);
@@ -249,7 +251,15 @@ int cf_subscriber_next(cuframes_subscriber *s, int64_t deadline, cuframes_frame 
     if (result == CUFRAMES_ERR_PUBLISHER_GONE && s->reconnect && connection) {
       cf_subscriber_retire(s, connection);
       cf_connection_drop(connection);
-      continue;
+      connection = NULL;
+      result = CUFRAMES_ERR_TIMEOUT;
+      if (!returned) { /* it may be back at once; but one that always goes again does not keep us */
+        returned = true;
+        continue;
+      }
+      pthread_mutex_lock(&s->connect_lock);
+      s->connect_at = cf_now() + BACK_OFF_FIRST;
+      pthread_mutex_unlock(&s->connect_lock);
     }
     bool over = result != CUFRAMES_ERR_TIMEOUT;
     if (!over && cf_flag_swap(&s->interrupted, 0)) {

@@ -82,6 +82,8 @@ int cf_watcher_start(cuframes_subscriber *subscriber);
 void cf_watcher_stop(cuframes_subscriber *subscriber);
 /* The connection was replaced: look at the new one. */
 void cf_watcher_update(cuframes_subscriber *subscriber);
+/* Wakes every thread of the subscriber that sleeps on the connection's words and should not. */
+void cf_watcher_wake(cuframes_subscriber *subscriber, cf_connection *connection);
 
 /* Sleep until there may be something new: a frame after `last` / a packet, the end, an interruption, the deadline. */
 void cf_sleep_for_frame(cuframes_subscriber *subscriber, cf_connection *connection, bool started, uint64_t last,

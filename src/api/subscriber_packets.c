@@ -142,9 +142,12 @@ static int packets_follow(cuframes_subscriber *s) {
     return result;
   result = fresh == side->connection ? CUFRAMES_ERR_TIMEOUT : cf_connection_map_packets(fresh, false);
   if (result != CUFRAMES_OK) {
+    bool gone = result == CUFRAMES_ERR_PUBLISHER_GONE; /* this one, too: wait for the next */
+    if (gone)
+      cf_subscriber_retire(s, fresh);
     cf_connection_drop(fresh);
     /* its ring may be a moment behind its name */
-    return result == CUFRAMES_ERR_NO_PACKET_RING ? CUFRAMES_ERR_TIMEOUT : result;
+    return gone || result == CUFRAMES_ERR_NO_PACKET_RING ? CUFRAMES_ERR_TIMEOUT : result;
   }
   cf_connection_drop(side->connection);
   side->connection = fresh;

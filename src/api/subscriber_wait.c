@@ -25,7 +25,7 @@ static bool must_not_sleep(const cuframes_subscriber *s, const cf_connection *co
 void cf_sleep_for_frame(cuframes_subscriber *s, cf_connection *connection, bool started, uint64_t last,
                         int64_t deadline) {
   const cf_frame_reader *reader = &connection->reader;
-  (void)cf_flag_add(&connection->sleepers, 1); /* before the flags are read: pairs with wake_sleepers */
+  (void)cf_flag_add(&connection->sleepers, 1); /* before the flags are read: pairs with cf_watcher_wake */
   uint32_t word = cf_reader_prepare_wait(reader);
   if (!cf_reader_news(reader, started, last) && !must_not_sleep(s, connection))
     (void)cf_futex_wait(&reader->control->wake, word, deadline); /* whatever ended it, the caller looks again */
@@ -67,10 +67,10 @@ static cf_connection *watched(cuframes_subscriber *s) {
 }
 
 /* A flag was set before: a sleeper that counted itself later sees it and does not sleep. */
-static void wake_sleepers(cuframes_subscriber *s, cf_connection *connection) {
+void cf_watcher_wake(cuframes_subscriber *s, cf_connection *connection) {
   while (cf_flag_get(&connection->sleepers) > 0 && must_not_sleep(s, connection)) {
     (void)cf_futex_wake(&connection->reader.control->wake, INT32_MAX);
-    if (connection->packets_mapped)
+    if (cf_flag_get(&connection->packets_mapped))
       (void)cf_futex_wake(&connection->packet_reader.region->wake, INT32_MAX);
     (void)poll(NULL, 0, WAKE_AGAIN_MS); /* it may have been between its look and its sleep */
   }
@@ -88,7 +88,7 @@ static void *watcher_run(void *argument) {
     if (live && (fds[1].revents & (POLLHUP | POLLRDHUP | POLLERR)))
       cf_flag_set(&connection->gone, 1);
     if (connection)
-      wake_sleepers(s, connection);
+      cf_watcher_wake(s, connection);
     cf_connection_drop(connection);
   }
   return NULL;

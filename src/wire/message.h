@@ -21,7 +21,7 @@
 
 enum cf_message_type {
   CF_MSG_HELLO = 1,       /* subscriber or monitor: first message */
-  CF_MSG_WELCOME = 2,     /* publisher: admitted; descriptors control, seat (seat: subscribers only) */
+  CF_MSG_WELCOME = 2,     /* publisher: admitted; descriptors control, seat (subscribers only) */
   CF_MSG_REFUSED = 3,     /* publisher: any request refused, code and sentence */
   CF_MSG_GET_SEGMENT = 4, /* -> SEGMENT, descriptor of its memory */
   CF_MSG_SEGMENT = 5,

@@ -1,1 +1,423 @@
-/* test_device.c - taken: another helper writes packets_api, protocol, fake_publisher, device (and tests/support/raw, packets) now. */
+/* test_device.c - what every device must be able to do, run over all of them.
+ *
+ * Importers are programs of their own (this one, started anew): a GPU's driver does not survive a fork. They are told
+ * the segment over the line of support/child.h and answer with a checksum of what they see.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "device/device.h"
+#include "link/channel.h"
+#include "support/child.h"
+#include "support/scene.h"
+
+static const struct kind {
+  const char *name;
+  bool cpu; /* addresses are the CPU's to use */
+} kinds[] = {
+  { "host", true },
+};
+#define KINDS (sizeof kinds / sizeof kinds[0])
+
+static cf_device *device_open(const struct kind *kind) {
+  cf_device *device = NULL;
+  OK(cf_device_open(kind->name, &device));
+  NEED(device != NULL);
+  return device;
+}
+
+/* Pictures go in and out in rows; this is a row of everything. */
+static void read_all(cf_device *device, const cf_device_segment *segment, uint64_t bytes, void *to) {
+  OK(device->ops->copy_to_host(device, (cf_rows){ to, bytes }, (cf_rows){ segment->address, bytes }, bytes, 1));
+}
+
+static void write_all(cf_device *device, const cf_device_segment *segment, uint64_t bytes, const void *from) {
+  OK(device->ops->copy_from_host(device, (cf_rows){ segment->address, bytes }, (cf_rows){ (void *)from, bytes }, bytes,
+                                 1));
+}
+
+static uint64_t words_of(uint64_t bytes) {
+  return (bytes + 7) / 8;
+}
+
+/* Of whole words: what is not in use of the last one is zero. */
+static uint64_t checksum(const uint64_t *data, uint64_t bytes) {
+  uint64_t sum = 14695981039346656037u;
+  for (uint64_t i = 0; i < words_of(bytes); i++)
+    sum = (sum ^ data[i]) * 1099511628211u;
+  return sum;
+}
+
+static uint64_t checksum_of(cf_device *device, const cf_device_segment *segment, uint64_t bytes) {
+  uint64_t *data = calloc(words_of(bytes), 8);
+  NEED(data != NULL);
+  read_all(device, segment, bytes, data);
+  uint64_t sum = checksum(data, bytes);
+  free(data);
+  return sum;
+}
+
+/* ---- the other process ---- */
+
+enum order { LOOK = 1, WRITE = 2, LEAVE = 3 };
+
+/* Imports what it is sent and obeys. */
+static int importer_main(const char *kind_number, const char *line) {
+  const struct kind *kind = &kinds[atoi(kind_number)];
+  int fd = atoi(line);
+  cf_device *device = device_open(kind);
+  cf_device_segment segment = { .fd = -1 };
+  cf_fds fds;
+  uint64_t bytes = 0;
+  size_t length = 0;
+  OK(cf_receive_by(fd, cuframes_now() + patience(10000), &bytes, sizeof bytes, &length, &fds));
+  NEED(length == sizeof bytes && fds.count == 1);
+  OK(device->ops->segment_import(device, fds.fd[0], bytes, &segment));
+  NEED(segment.fd == -1 && segment.bytes >= bytes && segment.address != NULL);
+  cf_fds_close(&fds); /* not needed any more */
+  for (;;) {
+    switch (hear(fd)) {
+      case LOOK: say(fd, checksum_of(device, &segment, bytes)); break;
+      case WRITE:
+        if (!kind->cpu) {
+          uint8_t byte = 1;
+          say(fd,
+              device->ops->copy_from_host(device, (cf_rows){ segment.address, 1 }, (cf_rows){ &byte, 1 }, 1, 1) == 0);
+          break;
+        }
+        (void)signal(SIGSEGV, SIG_DFL); /* a sanitizer would have it */
+        (void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
+        *(volatile uint8_t *)segment.address = 1;
+        say(fd, 1);
+        break;
+      default:
+        device->ops->segment_destroy(device, &segment);
+        cf_device_close(device);
+        return 0;
+    }
+  }
+}
+
+static void become_importer(int test, void *kind_number) {
+  char line[16];
+  snprintf(line, sizeof line, "%d", test);
+  NEED(fcntl(test, F_SETFD, 0) == 0);
+  execl("/proc/self/exe", "importer", "--import", (const char *)kind_number, line, NULL);
+  NEED(!"execl");
+}
+
+static child *importer_start(const struct kind *kind, const cf_device_segment *segment) {
+  char number[16];
+  snprintf(number, sizeof number, "%d", (int)(kind - kinds));
+  child *importer = child_start(become_importer, number);
+  OK(cf_send(importer->fd, &segment->bytes, sizeof segment->bytes, &segment->fd, 1));
+  return importer;
+}
+
+static uint64_t importer_asked(child *importer, enum order order) {
+  say(importer->fd, order);
+  return hear(importer->fd);
+}
+
+static void importer_end(child *importer) {
+  say(importer->fd, LEAVE);
+  child_finish(importer);
+}
+
+/* ---- names ---- */
+
+static void a_device_says_what_it_is(void **state) {
+  const struct kind *kind = *state;
+  cf_device *device = device_open(kind);
+  assert_int_equal(strncmp(device->name, device->ops->kind, strlen(device->ops->kind)), 0);
+  assert_true(device->reason[0] != '\0');
+  assert_true(device->pitch_align > 0 && (device->pitch_align & (device->pitch_align - 1)) == 0);
+  assert_true(device->slot_align > 0 && (device->slot_align & (device->slot_align - 1)) == 0);
+  cf_device *again = NULL, *best = NULL;
+  OK(cf_device_open(device->name, &again)); /* as a subscriber does */
+  assert_string_equal(again->name, device->name);
+  OK(cf_device_open("auto", &best));
+  cf_device_close(best);
+  OK(cf_device_open(NULL, &best));
+  cf_device_close(best);
+  cf_device_close(again);
+  cf_device_close(device);
+  cf_device_close(NULL);
+}
+
+static void unknown_names_are_refused(void **state) {
+  (void)state;
+  static const char *const names[] = {
+    "", ":", "hos", "hosts", "host:", "host:0", "HOST", " host", "nonsense", "auto:1"
+  };
+  char endless[5000];
+  memset(endless, 'x', sizeof endless - 1);
+  endless[sizeof endless - 1] = '\0';
+  cf_device *none = NULL;
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    IS(cf_device_open(names[i], &none), CUFRAMES_ERR_UNSUPPORTED);
+  IS(cf_device_open(endless, &none), CUFRAMES_ERR_UNSUPPORTED);
+  assert_null(none);
+}
+
+/* ---- segments ---- */
+
+static void segments_of_all_sizes_arrive(void **state) {
+  const struct kind *kind = *state;
+  static const uint64_t sizes[] = { 1, 2, 4095, 4096, 4097, 65537, 3 << 20, 64 << 20 };
+  cf_device *device = device_open(kind);
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    cf_device_segment segment = { .fd = -1 };
+    OK(device->ops->segment_create(device, sizes[i], &segment));
+    assert_true(segment.bytes >= sizes[i] && segment.address && segment.fd >= 0);
+    assert_true(fcntl(segment.fd, F_GETFD) & FD_CLOEXEC);
+    uint64_t *data = malloc(words_of(segment.bytes) * 8);
+    assert_non_null(data);
+    data[words_of(segment.bytes) - 1] = 0;
+    read_all(device, &segment, segment.bytes, data);
+    for (uint64_t k = 0; k < words_of(segment.bytes); k++)
+      if (data[k] != 0)
+        fail_msg("word %d of a new segment of %d bytes is not zero", (int)k, (int)sizes[i]);
+    child *importer = importer_start(kind, &segment);
+    assert_int_equal(importer_asked(importer, LOOK), checksum(data, segment.bytes));
+    for (uint64_t k = 0; k < segment.bytes / 8; k++)
+      data[k] = (k + 1) * 0x9e3779b97f4a7c15u + i;
+    write_all(device, &segment, segment.bytes, data);
+    assert_int_equal(importer_asked(importer, LOOK),
+                     checksum(data, segment.bytes)); /* the same memory, no copy of it */
+    importer_end(importer);
+    free(data);
+    device->ops->segment_destroy(device, &segment);
+  }
+  cf_device_close(device);
+}
+
+static void impossible_sizes_are_refused(void **state) {
+  const struct kind *kind = *state;
+  static const uint64_t sizes[] = { 0, UINT64_C(1) << 60, INT64_MAX, UINT64_MAX - 4096, UINT64_MAX };
+  cf_device *device = device_open(kind);
+  int descriptors = scene_descriptors();
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    cf_device_segment segment = { .bytes = 77, .fd = -77 };
+    IS(device->ops->segment_create(device, sizes[i], &segment), CUFRAMES_ERR_NO_MEMORY);
+    assert_true(segment.bytes == 77 && segment.fd == -77 && !segment.address);
+  }
+  assert_int_equal(scene_descriptors(), descriptors);
+  cf_device_close(device);
+}
+
+static void an_importer_cannot_write(void **state) {
+  const struct kind *kind = *state;
+  cf_device *device = device_open(kind);
+  cf_device_segment segment;
+  OK(device->ops->segment_create(device, 4096, &segment));
+  uint64_t before = checksum_of(device, &segment, segment.bytes);
+  child *importer = importer_start(kind, &segment);
+  assert_int_equal(importer_asked(importer, LOOK), before);
+  if (kind->cpu) {
+    say(importer->fd, WRITE);
+    int status = child_status(importer);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+  } else {
+    assert_int_equal(importer_asked(importer, WRITE), 0);
+    importer_end(importer);
+  }
+  assert_int_equal(checksum_of(device, &segment, segment.bytes), before);
+  device->ops->segment_destroy(device, &segment);
+  cf_device_close(device);
+}
+
+static void memory_lives_as_long_as_somebody_maps_it(void **state) {
+  const struct kind *kind = *state;
+  cf_device *device = device_open(kind);
+  cf_device_segment segment;
+  uint8_t data[5000];
+  OK(device->ops->segment_create(device, sizeof data, &segment));
+  for (size_t i = 0; i < sizeof data; i++)
+    data[i] = (uint8_t)(i * 3 + 1);
+  write_all(device, &segment, sizeof data, data);
+  uint64_t sum = checksum_of(device, &segment, segment.bytes);
+  child *importer[2] = { importer_start(kind, &segment), importer_start(kind, &segment) };
+  for (int i = 0; i < 2; i++)
+    assert_int_equal(importer_asked(importer[i], LOOK), sum);
+  device->ops->segment_destroy(device, &segment);
+  assert_int_equal(segment.fd, -1);
+  cf_device_close(device);
+  child_kill(importer[1]);
+  assert_int_equal(importer_asked(importer[0], LOOK), sum);
+  importer_end(importer[0]);
+}
+
+static int memory(uint64_t bytes, int seals) {
+  int fd = memfd_create("wrong", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  NEED(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0 && fcntl(fd, F_ADD_SEALS, seals) == 0);
+  return fd;
+}
+
+static void wrong_descriptors_are_refused(void **state) {
+  const struct kind *kind = *state;
+  cf_device *device = device_open(kind);
+  int descriptors = scene_descriptors(), mappings = scene_mappings();
+  cf_device_segment imported = { .bytes = 77, .fd = -77 };
+  const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | F_SEAL_FUTURE_WRITE;
+  int ends[2];
+  NEED(pipe2(ends, O_CLOEXEC) == 0);
+  const int wrong[] = {
+    ends[0],
+    ends[1],
+    open("/dev/zero", O_RDWR | O_CLOEXEC),
+    open("/proc/self/exe", O_RDONLY | O_CLOEXEC),
+    open("/", O_RDONLY | O_CLOEXEC),
+    socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+    memory(8192, 0),
+    memory(8192, seals & ~F_SEAL_SHRINK),
+    memory(8192, seals & ~F_SEAL_GROW),
+    memory(8192, seals & ~F_SEAL_FUTURE_WRITE),
+    memory(4096, seals), /* shorter than said */
+    memory(0, seals),
+  };
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    assert_true(wrong[i] >= 0);
+    IS(device->ops->segment_import(device, wrong[i], 8192, &imported), CUFRAMES_ERR_PROTOCOL);
+    assert_int_equal(fcntl(wrong[i], F_GETFD), FD_CLOEXEC); /* it stays the caller's */
+    close(wrong[i]);
+  }
+  assert_true(device->ops->segment_import(device, -1, 4096, &imported) < 0);
+  cf_device_segment segment;
+  OK(device->ops->segment_create(device, 4096, &segment));
+  const uint64_t sizes[] = { 0, segment.bytes + 1, segment.bytes * 2, INT64_MAX, UINT64_MAX };
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+    IS(device->ops->segment_import(device, segment.fd, sizes[i], &imported), CUFRAMES_ERR_PROTOCOL);
+  assert_true(imported.bytes == 77 && imported.fd == -77 && !imported.address);
+  device->ops->segment_destroy(device, &segment);
+  assert_int_equal(scene_descriptors(), descriptors);
+  assert_int_equal(scene_mappings(), mappings);
+  cf_device_close(device);
+}
+
+static void two_hundred_cycles_leave_nothing(void **state) {
+  const struct kind *kind = *state;
+  cf_device *device = NULL;
+  int descriptors = 0, mappings = 0;
+  for (int i = 0; i < 200; i++) {
+    cf_device_segment made, imported;
+    if (i % 20 == 0) {
+      cf_device_close(device);
+      device = device_open(kind);
+    }
+    OK(device->ops->segment_create(device, 1 + (uint64_t)i * 1000, &made));
+    OK(device->ops->segment_import(device, made.fd, made.bytes, &imported));
+    write_all(device, &made, 1, "x");
+    if (i % 2)
+      device->ops->segment_destroy(device, &made);
+    assert_int_equal(checksum_of(device, &imported, 1), checksum(&(uint64_t){ 'x' }, 1));
+    device->ops->segment_destroy(device, &imported);
+    if (i % 2 == 0)
+      device->ops->segment_destroy(device, &made);
+    if (i == 0) { /* what a driver opens once is its own */
+      descriptors = scene_descriptors();
+      mappings = scene_mappings();
+    }
+  }
+  assert_int_equal(scene_descriptors(), descriptors);
+  assert_int_equal(scene_mappings(), mappings);
+  cf_device_close(device);
+}
+
+/* ---- rows ---- */
+
+enum { ROWS_MOST = 9, PITCH_MOST = 700, ROOM = (ROWS_MOST + 1) * PITCH_MOST };
+
+/* Copies rows in and out again; nothing beside them may change on either side. */
+static void rows_go_both_ways(void **state) {
+  const struct kind *kind = *state;
+  static const struct {
+    size_t row_bytes, host_pitch, device_pitch, back_pitch, at; /* at: where they start on the device */
+    uint32_t rows;
+  } copies[] = {
+    { 1, 1, 1, 1, 0, 1 },          { 1, 3, 5, 2, 7, 9 },          { 64, 64, 64, 64, 0, 9 },
+    { 63, 63, 64, 63, 1, 9 },      { 641, 641, 641, 700, 13, 5 }, { 641, 700, 641, 641, 0, 8 },
+    { 100, 641, 333, 101, 64, 9 }, { 7, 7, 512, 7, 4096, 3 },     { 0, 5, 5, 5, 0, 3 },
+    { 50, 60, 60, 60, 0, 0 },      { 699, 699, 700, 699, 2, 9 },
+  };
+  cf_device *device = device_open(kind);
+  cf_device_segment segment;
+  uint8_t *host = malloc(ROOM), *whole = malloc(ROOM), *back = malloc(ROOM);
+  assert_true(host && whole && back);
+  OK(device->ops->segment_create(device, ROOM, &segment));
+  for (size_t i = 0; i < sizeof copies / sizeof copies[0]; i++) {
+    size_t row_bytes = copies[i].row_bytes, pitch = copies[i].device_pitch, at = copies[i].at;
+    for (size_t k = 0; k < ROOM; k++)
+      host[k] = (uint8_t)(k * 11 + (k >> 8) + i + 1);
+    memset(whole, 0xee, ROOM);
+    write_all(device, &segment, ROOM, whole);
+    uint8_t *there = (uint8_t *)segment.address + at;
+    OK(device->ops->copy_from_host(device, (cf_rows){ there, pitch }, (cf_rows){ host, copies[i].host_pitch },
+                                   row_bytes, copies[i].rows));
+    read_all(device, &segment, ROOM, whole);
+    for (size_t k = 0; k < ROOM; k++) {
+      size_t y = k < at ? copies[i].rows : (k - at) / pitch, x = k < at ? 0 : (k - at) % pitch;
+      bool copied = y < copies[i].rows && x < row_bytes;
+      if (whole[k] != (copied ? host[y * copies[i].host_pitch + x] : 0xee))
+        fail_msg("copy %d: byte %d on the device is wrong", (int)i, (int)k);
+    }
+    memset(back, 0xdd, ROOM);
+    OK(device->ops->copy_to_host(device, (cf_rows){ back, copies[i].back_pitch }, (cf_rows){ there, pitch }, row_bytes,
+                                 copies[i].rows));
+    for (size_t k = 0; k < ROOM; k++) {
+      size_t y = k / copies[i].back_pitch, x = k % copies[i].back_pitch;
+      bool copied = y < copies[i].rows && x < row_bytes;
+      if (back[k] != (copied ? host[y * copies[i].host_pitch + x] : 0xdd))
+        fail_msg("copy %d: byte %d back in host memory is wrong", (int)i, (int)k);
+    }
+  }
+  device->ops->segment_destroy(device, &segment);
+  cf_device_close(device);
+  free(host);
+  free(whole);
+  free(back);
+}
+
+/* ---- every test with every device ---- */
+
+#define OVER(test)                                                                                                     \
+  { #test, test }
+static const struct {
+  const char *name;
+  CMUnitTestFunction run;
+} suite[] = {
+  OVER(a_device_says_what_it_is),
+  OVER(unknown_names_are_refused),
+  OVER(segments_of_all_sizes_arrive),
+  OVER(impossible_sizes_are_refused),
+  OVER(an_importer_cannot_write),
+  OVER(memory_lives_as_long_as_somebody_maps_it),
+  OVER(wrong_descriptors_are_refused),
+  OVER(two_hundred_cycles_leave_nothing),
+  OVER(rows_go_both_ways),
+};
+#define TESTS (sizeof suite / sizeof suite[0])
+
+int main(int argc, char **argv) {
+  if (argc == 4 && strcmp(argv[1], "--import") == 0)
+    return importer_main(argv[2], argv[3]);
+  static struct CMUnitTest tests[KINDS * TESTS];
+  static char names[KINDS * TESTS][80];
+  for (size_t i = 0; i < KINDS * TESTS; i++) {
+    snprintf(names[i], sizeof names[i], "%s: %s", kinds[i / TESTS].name, suite[i % TESTS].name);
+    tests[i] = (struct CMUnitTest){ .name = names[i],
+                                    .test_func = suite[i % TESTS].run,
+                                    .setup_func = scene_begin,
+                                    .teardown_func = scene_end,
+                                    .initial_state = (void *)&kinds[i / TESTS] };
+  }
+  return cmocka_run_group_tests_name("device", tests, NULL, NULL);
+}

@@ -197,12 +197,9 @@ static void links_and_directories_in_the_way(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(the_option_goes_before_the_environment),
-    SCENE(without_either_there_is_a_default),
-    SCENE(places_that_cannot_be_are_refused),
-    SCENE(a_directory_that_anybody_may_write_must_be_sticky),
-    SCENE(another_users_directory_is_refused),
-    SCENE(a_directory_that_cannot_be_written_is_refused),
+    SCENE(the_option_goes_before_the_environment), SCENE(without_either_there_is_a_default),
+    SCENE(places_that_cannot_be_are_refused),      SCENE(a_directory_that_anybody_may_write_must_be_sticky),
+    SCENE(another_users_directory_is_refused),     SCENE(a_directory_that_cannot_be_written_is_refused),
     SCENE(links_and_directories_in_the_way),
   };
   return cmocka_run_group_tests_name("directory", tests, NULL, NULL);

@@ -6,7 +6,7 @@
 
 #include "support/stream.h"
 
-static const uint32_t sizes[][2] = { { 1, 1 },   { 2, 2 },   { 3, 1 },     { 1, 3 },      { 17, 13 },
+static const uint32_t sizes[][2] = { { 1, 1 },   { 2, 2 },   { 3, 1 },     { 1, 3 },     { 17, 13 },
                                      { 64, 64 }, { 65, 63 }, { 641, 359 }, { 65535, 1 }, { 1, 65535 } };
 #define SIZES (sizeof sizes / sizeof sizes[0])
 
@@ -101,10 +101,10 @@ static void chroma_is_rounded_up(void **state) {
     int plane;
     uint32_t row_bytes, rows;
   } expected[] = {
-    { CUFRAMES_PIXEL_NV12, 0, 5, 3 },     { CUFRAMES_PIXEL_NV12, 1, 6, 2 },    { CUFRAMES_PIXEL_P010, 0, 10, 3 },
-    { CUFRAMES_PIXEL_P010, 1, 12, 2 },    { CUFRAMES_PIXEL_YUV420P, 0, 5, 3 }, { CUFRAMES_PIXEL_YUV420P, 2, 3, 2 },
-    { CUFRAMES_PIXEL_YUV422P, 1, 3, 3 },  { CUFRAMES_PIXEL_YUV444P, 1, 5, 3 }, { CUFRAMES_PIXEL_YUV444P, 2, 5, 3 },
-    { CUFRAMES_PIXEL_GRAY8, 0, 5, 3 },    { CUFRAMES_PIXEL_RGB24, 0, 15, 3 },  { CUFRAMES_PIXEL_RGBA, 0, 20, 3 },
+    { CUFRAMES_PIXEL_NV12, 0, 5, 3 },    { CUFRAMES_PIXEL_NV12, 1, 6, 2 },    { CUFRAMES_PIXEL_P010, 0, 10, 3 },
+    { CUFRAMES_PIXEL_P010, 1, 12, 2 },   { CUFRAMES_PIXEL_YUV420P, 0, 5, 3 }, { CUFRAMES_PIXEL_YUV420P, 2, 3, 2 },
+    { CUFRAMES_PIXEL_YUV422P, 1, 3, 3 }, { CUFRAMES_PIXEL_YUV444P, 1, 5, 3 }, { CUFRAMES_PIXEL_YUV444P, 2, 5, 3 },
+    { CUFRAMES_PIXEL_GRAY8, 0, 5, 3 },   { CUFRAMES_PIXEL_RGB24, 0, 15, 3 },  { CUFRAMES_PIXEL_RGBA, 0, 20, 3 },
     { CUFRAMES_PIXEL_BGRA, 0, 20, 3 },
   };
   for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {

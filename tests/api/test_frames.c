@@ -180,7 +180,7 @@ static void open_frames_are_published_in_any_order_or_not_at_all(void **state) {
   OK(cuframes_publisher_acquire(publisher, &more));
   IS(cuframes_publisher_publish(publisher, more, &strange), CUFRAMES_ERR_INVALID);
   IS(cuframes_publisher_publish(publisher, more, NULL), CUFRAMES_ERR_INVALID); /* consumed all the same */
-  OK(cuframes_publisher_acquire(publisher, &more)); /* and left open over the end */
+  OK(cuframes_publisher_acquire(publisher, &more));                            /* and left open over the end */
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
   cuframes_publisher_destroy(other);
@@ -308,6 +308,22 @@ static void options_of_other_versions_are_understood_or_refused(void **state) {
   cuframes_publisher_destroy(publisher);
 }
 
+static void a_publisher_says_which_device_it_took_and_why(void **state) {
+  (void)state;
+  cuframes_publisher_options options = publisher_options();
+  static const char *const asked[] = { NULL, "auto", "host" };
+  for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+    cuframes_publisher *publisher = NULL;
+    const char *reason = NULL;
+    options.device = asked[i];
+    OK(cuframes_publisher_create("s", &options, &publisher));
+    assert_string_equal(cuframes_publisher_device(publisher, &reason), "host");
+    assert_true(reason && reason[0]);
+    assert_string_equal(cuframes_publisher_device(publisher, NULL), "host");
+    cuframes_publisher_destroy(publisher);
+  }
+}
+
 static void nothing_given_is_an_error_and_not_a_crash(void **state) {
   (void)state;
   cuframes_publisher *publisher = publisher_new("s");
@@ -345,6 +361,7 @@ int main(void) {
     SCENE(a_subscriber_that_writes_dies_of_it),
     SCENE(threads_may_take_turns_in_publishing),
     SCENE(options_of_other_versions_are_understood_or_refused),
+    SCENE(a_publisher_says_which_device_it_took_and_why),
     SCENE(nothing_given_is_an_error_and_not_a_crash),
   };
   return cmocka_run_group_tests_name("frames", tests, NULL, NULL);

@@ -28,7 +28,8 @@ static void replace(int *fd, int with) {
     __VA_ARGS__;                                                                                                       \
   }
 LIE(control_unsealed, replace(&p->welcome_fds[0], raw_memory(p->welcome.control_bytes, 0)))
-LIE(control_may_shrink, replace(&p->welcome_fds[0], raw_memory(p->welcome.control_bytes, PUBLIC_SEALS & ~F_SEAL_SHRINK)))
+LIE(control_may_shrink,
+    replace(&p->welcome_fds[0], raw_memory(p->welcome.control_bytes, PUBLIC_SEALS & ~F_SEAL_SHRINK)))
 LIE(control_may_be_written, replace(&p->welcome_fds[0], raw_memory(p->welcome.control_bytes, PAIR_SEALS)))
 LIE(control_short, replace(&p->welcome_fds[0], raw_memory(p->welcome.control_bytes - 4096, PUBLIC_SEALS)))
 LIE(control_empty, p->welcome.control_bytes = 0)
@@ -65,14 +66,36 @@ static void no_welcome_that_lies_is_believed(void **state) {
     const char *name;
   } lies[] = {
 #define ENTRY(lie) { lie, #lie }
-    ENTRY(control_unsealed),  ENTRY(control_may_shrink),  ENTRY(control_may_be_written), ENTRY(control_short),
-    ENTRY(control_empty),     ENTRY(control_tiny),        ENTRY(control_huge),           ENTRY(control_is_no_memory),
-    ENTRY(seat_unsealed),     ENTRY(seat_short),          ENTRY(seat_huge),              ENTRY(seat_shorter_than_said),
-    ENTRY(no_descriptors),    ENTRY(one_descriptor),      ENTRY(too_many_leases),        ENTRY(endless_leases),
-    ENTRY(another_answer),    ENTRY(wrong_magic),         ENTRY(wrong_layout),           ENTRY(no_capacity),
-    ENTRY(odd_capacity),      ENTRY(large_capacity),      ENTRY(index_misaligned),       ENTRY(index_outside),
-    ENTRY(index_overflows),   ENTRY(slots_misaligned),    ENTRY(slots_outside),          ENTRY(slots_overflow),
-    ENTRY(another_version),   ENTRY(capacity_beyond_the_page),
+    ENTRY(control_unsealed),
+    ENTRY(control_may_shrink),
+    ENTRY(control_may_be_written),
+    ENTRY(control_short),
+    ENTRY(control_empty),
+    ENTRY(control_tiny),
+    ENTRY(control_huge),
+    ENTRY(control_is_no_memory),
+    ENTRY(seat_unsealed),
+    ENTRY(seat_short),
+    ENTRY(seat_huge),
+    ENTRY(seat_shorter_than_said),
+    ENTRY(no_descriptors),
+    ENTRY(one_descriptor),
+    ENTRY(too_many_leases),
+    ENTRY(endless_leases),
+    ENTRY(another_answer),
+    ENTRY(wrong_magic),
+    ENTRY(wrong_layout),
+    ENTRY(no_capacity),
+    ENTRY(odd_capacity),
+    ENTRY(large_capacity),
+    ENTRY(index_misaligned),
+    ENTRY(index_outside),
+    ENTRY(index_overflows),
+    ENTRY(slots_misaligned),
+    ENTRY(slots_outside),
+    ENTRY(slots_overflow),
+    ENTRY(another_version),
+    ENTRY(capacity_beyond_the_page),
   };
   for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
     raw_publisher *p = raw_publisher_new("s");
@@ -129,12 +152,29 @@ static void no_segment_or_frame_that_lies_is_believed(void **state) {
     void (*lie)(raw_publisher *);
     const char *name;
   } lies[] = {
-    ENTRY(honest),         ENTRY(segment_unsealed),           ENTRY(segment_may_grow),       ENTRY(segment_may_be_written),
-    ENTRY(segment_short),  ENTRY(segment_empty),              ENTRY(segment_huge),           ENTRY(segment_without_memory),
-    ENTRY(unknown_pixels), ENTRY(no_width),                   ENTRY(huge_height),            ENTRY(short_pitch),
-    ENTRY(long_pitch),     ENTRY(far_offset),                 ENTRY(overflowing_offset),     ENTRY(frame_outside),
-    ENTRY(slot_outside),   ENTRY(slot_far_outside),           ENTRY(frame_far_outside),      ENTRY(frame_never_there),
-    ENTRY(no_width),       ENTRY(offset_into_the_next_frame), ENTRY(segment_another_answer),
+    ENTRY(honest),
+    ENTRY(segment_unsealed),
+    ENTRY(segment_may_grow),
+    ENTRY(segment_may_be_written),
+    ENTRY(segment_short),
+    ENTRY(segment_empty),
+    ENTRY(segment_huge),
+    ENTRY(segment_without_memory),
+    ENTRY(unknown_pixels),
+    ENTRY(no_width),
+    ENTRY(huge_height),
+    ENTRY(short_pitch),
+    ENTRY(long_pitch),
+    ENTRY(far_offset),
+    ENTRY(overflowing_offset),
+    ENTRY(frame_outside),
+    ENTRY(slot_outside),
+    ENTRY(slot_far_outside),
+    ENTRY(frame_far_outside),
+    ENTRY(frame_never_there),
+    ENTRY(no_width),
+    ENTRY(offset_into_the_next_frame),
+    ENTRY(segment_another_answer),
   };
   for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
     for (uint32_t mode = CUFRAMES_MODE_NEWEST; mode <= CUFRAMES_MODE_ORDERED; mode++) {
@@ -214,7 +254,7 @@ static void *scribble(void *argument) {
   _Atomic uint32_t *words = (_Atomic uint32_t *)(void *)seat;
   uint64_t state = 88172645463325252ull + s->style;
   while (!stopped(s)) {
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < 100000; i++) {
       state ^= state << 13, state ^= state >> 7, state ^= state << 17;
       uint64_t head = atomic_load(&s->raw.control->head);
       if (s->style == 0)
@@ -305,10 +345,8 @@ static void a_seat_full_of_nonsense_harms_nobody_else(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(no_welcome_that_lies_is_believed),
-    SCENE(no_segment_or_frame_that_lies_is_believed),
-    SCENE(numbers_that_go_back_are_not_believed),
-    SCENE(a_publisher_that_says_nothing_is_given_up),
+    SCENE(no_welcome_that_lies_is_believed),          SCENE(no_segment_or_frame_that_lies_is_believed),
+    SCENE(numbers_that_go_back_are_not_believed),     SCENE(a_publisher_that_says_nothing_is_given_up),
     SCENE(a_seat_full_of_nonsense_harms_nobody_else),
   };
   return cmocka_run_group_tests_name("hostile", tests, NULL, NULL);

@@ -15,9 +15,7 @@ static cuframes_subscriber *join(uint32_t mode, uint32_t leases) {
 
 static void no_more_frames_than_granted(void **state) {
   (void)state;
-  static const struct {
-    uint32_t asked, granted;
-  } leases[] = { { 0, 2 }, { 1, 1 }, { 5, 5 }, { 16, 16 } };
+  static const struct { uint32_t asked, granted; } leases[] = { { 0, 2 }, { 1, 1 }, { 5, 5 }, { 16, 16 } };
   cuframes_publisher *publisher = publisher_new("s");
   uint64_t number = 0;
   for (size_t i = 0; i < sizeof leases / sizeof leases[0]; i++) {
@@ -270,10 +268,10 @@ static void info_shows_who_holds_what(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(no_more_frames_than_granted),    SCENE(more_leases_than_may_be_are_refused),
-    SCENE(a_second_release_is_an_error),   SCENE(a_frame_outlives_its_publisher),
-    SCENE(any_thread_may_release),         SCENE(a_frame_outlives_its_subscriber),
-    SCENE(a_frame_outlives_both),          SCENE(held_frames_never_change),
+    SCENE(no_more_frames_than_granted),  SCENE(more_leases_than_may_be_are_refused),
+    SCENE(a_second_release_is_an_error), SCENE(a_frame_outlives_its_publisher),
+    SCENE(any_thread_may_release),       SCENE(a_frame_outlives_its_subscriber),
+    SCENE(a_frame_outlives_both),        SCENE(held_frames_never_change),
     SCENE(info_shows_who_holds_what),
   };
   return cmocka_run_group_tests_name("leases", tests, NULL, NULL);

@@ -108,8 +108,8 @@ static void who_is_too_slow_is_evicted_and_only_it(void **state) {
   assert_int_equal(info->evictions, 1);
   assert_int_equal(info->subscriber_count, 3);
   for (size_t i = 0; i < 3; i++)
-    assert_int_equal(info->subscribers[i]->evicted, strcmp(info->subscribers[i]->label, "slow one") == 0 &&
-                                                        info->subscribers[i]->depth == 4);
+    assert_int_equal(info->subscribers[i]->evicted,
+                     strcmp(info->subscribers[i]->label, "slow one") == 0 && info->subscribers[i]->depth == 4);
   cuframes_stream_info_free(info);
   IS(cuframes_subscriber_next(slow, CUFRAMES_WAIT_FOREVER, &none), CUFRAMES_ERR_EVICTED);
   IS(cuframes_subscriber_next(slow, 0, &none), CUFRAMES_ERR_EVICTED);

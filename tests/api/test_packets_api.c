@@ -248,11 +248,12 @@ static void a_late_reader_begins_at_a_keyframe(void **state) {
   (void)state;
   cuframes_publisher *publisher = packet_publisher("s", 0, 0);
   cuframes_subscriber *first = packet_subscriber("s", 0, false);
-  OK(packet_publish(publisher, 0, 1, 10, 0)); /* no start yet */
+  OK(packet_publish(publisher, 0, 1, 10, 0));   /* no start yet */
   OK(packet_publish(publisher, 1, 2, 10, KEY)); /* each of audio is a key, but there is video */
   packet_none(first);
   for (uint64_t number = 3; number <= 20; number++)
-    OK(packet_publish(publisher, number % 3 == 0 ? 0 : 1, number, 100, number == 6 || number == 12 || number % 3 ? KEY : 0));
+    OK(packet_publish(publisher, number % 3 == 0 ? 0 : 1, number, 100,
+                      number == 6 || number == 12 || number % 3 ? KEY : 0));
   assert_int_equal(packet_look(first, NULL), 12); /* it had nothing yet: the last start there is */
   cuframes_subscriber *late = packet_subscriber("s", CUFRAMES_PACKETS_FROM_KEYFRAME, false);
   cuframes_subscriber *next = packet_subscriber("s", CUFRAMES_PACKETS_FROM_NEXT_KEYFRAME, false);

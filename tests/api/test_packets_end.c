@@ -205,8 +205,7 @@ static void a_return_is_an_epoch_that_starts_at_a_keyframe(void **state) {
   OK(packet_publish(publisher, 0, 110, 100, KEY));
   assert_int_equal(waiter_end(&waiting), CUFRAMES_OK);
   assert_true(packet_is(waiting.packet, 110, 100));
-  assert_int_equal(cuframes_packet_flags(waiting.packet),
-                   KEY | CUFRAMES_PACKET_EPOCH | CUFRAMES_PACKET_NEW_PARAMS);
+  assert_int_equal(cuframes_packet_flags(waiting.packet), KEY | CUFRAMES_PACKET_EPOCH | CUFRAMES_PACKET_NEW_PARAMS);
   cuframes_subscriber_release_packet(subscriber, waiting.packet);
   OK(packet_publish(publisher, 0, 111, 100, 0));
   assert_int_equal(packet_look(subscriber, &flags), 111);

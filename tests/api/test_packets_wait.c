@@ -137,6 +137,24 @@ static void frames_and_packets_go_on_together_after_a_return(void **state) {
   end(process[ROUNDS], false);
 }
 
+/* The ring is mapped while the library's threads are at work on the same subscriber. */
+static void packets_may_be_enabled_beside_a_wait_for_frames(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = packet_publisher("s", 64, 65536);
+  OK(packet_publish(publisher, 0, 1, 100, KEY));
+  for (int round = 0; round < 20; round++) {
+    waiter frames;
+    cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+    waiter_start(&frames, subscriber, CUFRAMES_WAIT_FOREVER);
+    cuframes_subscriber_interrupt(subscriber);
+    OK(cuframes_subscriber_enable_packets(subscriber, 0));
+    assert_int_equal(waiter_end(&frames), CUFRAMES_ERR_INTERRUPTED);
+    assert_int_equal(packet_look(subscriber, NULL), 1);
+    cuframes_subscriber_destroy(subscriber);
+  }
+  cuframes_publisher_destroy(publisher);
+}
+
 static void a_reader_may_leave_while_the_stream_is_gone(void **state) {
   (void)state;
   for (int reconnect = 0; reconnect < 2; reconnect++) {
@@ -157,6 +175,7 @@ int main(void) {
     SCENE(every_reader_is_woken),
     SCENE(every_sleeping_reader_notices_the_end),
     SCENE(frames_and_packets_go_on_together_after_a_return),
+    SCENE(packets_may_be_enabled_beside_a_wait_for_frames),
     SCENE(a_reader_may_leave_while_the_stream_is_gone),
   };
   return cmocka_run_group_tests_name("packets_wait", tests, NULL, NULL);

@@ -41,8 +41,9 @@ static void garbage_ends_the_connection_and_nothing_else(void **state) {
     for (size_t k = 0; k < length; k++)
       bytes[k] = (uint8_t)noise();
     if (i % 2) /* a header that looks right */
-      memcpy(bytes, (uint8_t[]){ 'C', 'U', 'F', 'R', (uint8_t)(noise() % 13), 0, 0, 0, (uint8_t)length,
-                                 (uint8_t)(length >> 8), (uint8_t)(length >> 16), 0 },
+      memcpy(bytes,
+             (uint8_t[]){ 'C', 'U', 'F', 'R', (uint8_t)(noise() % 13), 0, 0, 0, (uint8_t)length, (uint8_t)(length >> 8),
+                          (uint8_t)(length >> 16), 0 },
              length < 12 ? length : 12);
     int fd = raw_connect("s");
     send_bytes(fd, bytes, length);
@@ -150,8 +151,8 @@ static void messages_out_of_turn_end_the_connection(void **state) {
       raw_expect_end(fd);
       close(fd);
     }
-    bool request = type == CF_MSG_GET_SEGMENT || type == CF_MSG_GET_PACKETS || type == CF_MSG_GET_CODEC ||
-                   type == CF_MSG_GET_INFO;
+    bool request =
+        type == CF_MSG_GET_SEGMENT || type == CF_MSG_GET_PACKETS || type == CF_MSG_GET_CODEC || type == CF_MSG_GET_INFO;
     if (!request) { /* after it: a second one, or what only a publisher says */
       raw_join(&raw, "s", &hello);
       raw_send(raw.fd, type, type == CF_MSG_HELLO ? (void *)&hello : (void *)&fields);

@@ -1,7 +1,6 @@
 /* support/raw.c - the protocol spoken by hand. */
 #include "support/raw.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -161,7 +160,8 @@ static void serve(const raw_publisher *p, int fd) {
   uint8_t message[CF_WIRE_MESSAGE_MAX];
   size_t length = 0;
   cf_fds fds;
-  while (cf_receive_by(fd, cuframes_now() + patience(ANSWER_MS), message, sizeof message, &length, &fds) == CUFRAMES_OK) {
+  while (cf_receive_by(fd, cuframes_now() + patience(ANSWER_MS), message, sizeof message, &length, &fds) ==
+         CUFRAMES_OK) {
     uint32_t type = cf_message_type(message, length);
     if (type == CF_MSG_HELLO && p->welcome_type == CF_MSG_WELCOME)
       answer(fd, CF_MSG_WELCOME, &p->welcome, p->welcome_fds, p->welcome_fd_count);
@@ -178,7 +178,7 @@ static void *publisher_run(void *argument) {
     struct pollfd ready = { .fd = p->listener, .events = POLLIN };
     (void)poll(&ready, 1, -1);
     int fd = accept4(p->listener, NULL, NULL, SOCK_CLOEXEC);
-    if (fd < 0 && errno == EINVAL)
+    if (fd < 0 && (ready.revents & POLLHUP))
       return NULL; /* shut down: the end */
     if (fd >= 0) {
       serve(p, fd);

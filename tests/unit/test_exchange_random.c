@@ -401,12 +401,12 @@ static void run_schedules(uint64_t count, bool hostile) {
 
 static void the_theorem_holds(void **state) {
   (void)state;
-  run_schedules(3000, false);
+  run_schedules(2000, false);
 }
 
 static void a_hostile_seat_harms_nobody_else(void **state) {
   (void)state;
-  run_schedules(400, true);
+  run_schedules(300, true);
 }
 
 static void one_slot_less_is_too_few(void **state) {

@@ -212,8 +212,18 @@ static void unknown_roles_and_modes_are_invalid(void **unused) {
     refused_with(&hello, &host, CUFRAMES_ERR_INVALID, words);
   }
   hello.role = CF_ROLE_SUBSCRIBER;
-  hello.mode = 2;
-  refused_with(&hello, &host, CUFRAMES_ERR_INVALID, "mode 2|newest|ordered");
+  hello.mode = 3;
+  refused_with(&hello, &host, CUFRAMES_ERR_INVALID, "mode 3|newest|ordered|packets");
+}
+
+static void packets_only_costs_no_slots(void **unused) {
+  (void)unused;
+  cf_msg_hello hello = subscriber();
+  hello.mode = CUFRAMES_MODE_PACKETS;
+  hello.leases = hello.depth = 1000; /* nothing that it would get */
+  cf_msg_welcome welcome = accepted(&hello, &host);
+  assert_int_equal(welcome.leases, 0);
+  assert_int_equal(welcome.depth, 0);
 }
 
 static void a_monitor_gets_no_seat(void **unused) {
@@ -259,6 +269,7 @@ int main(void) {
     cmocka_unit_test(an_ordered_subscriber_needs_depth),
     cmocka_unit_test(versions_must_overlap),
     cmocka_unit_test(unknown_roles_and_modes_are_invalid),
+    cmocka_unit_test(packets_only_costs_no_slots),
     cmocka_unit_test(a_monitor_gets_no_seat),
     cmocka_unit_test(the_most_demanding_common_sync_mode_wins),
   };

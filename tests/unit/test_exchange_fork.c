@@ -1,0 +1,233 @@
+/* test_exchange_fork.c - the frame exchange across processes that are stopped and killed at random instants. The
+ * publisher always finds a slot, though there are no more than the theorem asks for; survivors see no torn frame and,
+ * if they are ordered, every frame.
+ */
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "exchange_support.h"
+#include "os/clock.h"
+#include "os/futex.h"
+
+enum { CAPACITY = 64, READERS = 5, LEASES = 3 };
+#define RUN_NS (2 * CF_SECOND)
+#define PATIENCE_NS (30 * CF_SECOND)    /* for a process that does not get the processor */
+#define ORDERED_TIMEOUT_NS (20 * CF_MS) /* then who is full is evicted */
+#define NEXT_VICTIM_NS (4 * CF_MS)
+
+enum { EXIT_EVICTED = 10, EXIT_TORN, EXIT_SEQUENCE, EXIT_BROKEN, EXIT_NOT_WOKEN };
+
+static const struct { uint32_t leases, depth; } grants[READERS] = { { 1, 0 }, { 2, 0 }, { 3, 0 }, { 2, 4 }, { 1, 1 } };
+
+typedef struct child {
+  cf_writer_seat seat;
+  pid_t pid;
+  int pipe; /* at its end: the child is dead */
+  bool stopped;
+} child;
+
+static struct stage {
+  cf_frame_writer writer;
+  cf_slot_note notes[CAPACITY];
+  cf_slot_run run;
+  child children[READERS];
+  uint64_t random, killed, stopped, evicted;
+  uint64_t *frames; /* shared, as are the control page and the seats */
+} stage;
+
+static void *shared(size_t bytes) {
+  void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  assert_ptr_not_equal(memory, MAP_FAILED);
+  return memory;
+}
+
+/* ---- subscribers ---- */
+
+static void check(const cf_taken *taken) {
+  if (!frame_whole(stage.frames + taken->offset / sizeof(uint64_t), taken->seq))
+    _exit(EXIT_TORN);
+}
+
+static void sleep_for_frame(cf_frame_reader *in) {
+  uint32_t word = cf_reader_prepare_wait(in);
+  if (!cf_reader_news(in, in->started, in->last) && !cf_futex_wait(&in->control->wake, word, cf_now() + PATIENCE_NS))
+    _exit(EXIT_NOT_WOKEN);
+  cf_reader_end_wait(in);
+}
+
+static void reader_run(const cf_writer_seat *seat, uint64_t random) {
+  cf_frame_reader in;
+  cf_taken hand[LEASES] = { 0 };
+  bool ring, held[LEASES] = { false };
+  if (!cf_reader_init(&in, stage.writer.control, cf_control_bytes(CAPACITY), seat->page, seat->depth > 0) ||
+      !cf_reader_begin(&in, &ring))
+    _exit(EXIT_BROKEN);
+  for (;;) {
+    uint32_t k = random_below(&random, seat->leases);
+    if (held[k]) {
+      check(&hand[k]);
+      held[k] = false;
+      cf_reader_release(seat->page, k);
+    }
+    uint64_t before = in.last;
+    switch (cf_reader_take(&in, k, &hand[k], &ring)) {
+      case CF_TAKE_OK: break;
+      case CF_TAKE_NONE: sleep_for_frame(&in); continue;
+      case CF_TAKE_ENDED: _exit(0);
+      case CF_TAKE_EVICTED: _exit(EXIT_EVICTED);
+      case CF_TAKE_BROKEN: _exit(EXIT_BROKEN);
+    }
+    if (ring)
+      (void)cf_futex_wake(&seat->page->room, INT32_MAX);
+    held[k] = true;
+    check(&hand[k]);
+    if (seat->depth > 0 ? hand[k].seq != before + 1 : hand[k].seq <= before)
+      _exit(EXIT_SEQUENCE);
+  }
+}
+
+static void child_start(child *c) {
+  int ends[2];
+  memset(c->seat.page, 0, sizeof *c->seat.page);
+  assert_true(cf_writer_add_seat(&stage.writer, &c->seat));
+  uint64_t seed = random_next(&stage.random);
+  pid_t parent = getpid();
+  assert_int_equal(pipe(ends), 0);
+  c->pid = fork();
+  assert_true(c->pid >= 0);
+  if (c->pid == 0) {
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* if the test dies, so do we */
+    if (getppid() != parent)
+      _exit(0);
+    reader_run(&c->seat, seed);
+  }
+  (void)close(ends[1]);
+  c->pipe = ends[0];
+  c->stopped = false;
+}
+
+/* Waits for its end; gives its status. Its seat goes, and nothing of it pins any more. */
+static int child_end(child *c) {
+  struct pollfd end = { .fd = c->pipe, .events = POLLIN };
+  int status;
+  assert_int_equal(poll(&end, 1, (int)(PATIENCE_NS / CF_MS)), 1);
+  assert_int_equal(waitpid(c->pid, &status, 0), c->pid);
+  c->pid = 0;
+  (void)close(c->pipe);
+  assert_true(cf_writer_quiet(&stage.writer, &c->seat, cf_writer_remove_seat(&stage.writer, &c->seat)));
+  return status;
+}
+
+static bool child_has_ended(const child *c) {
+  struct pollfd end = { .fd = c->pipe, .events = POLLIN };
+  return poll(&end, 1, 0) == 1;
+}
+
+/* ---- the publisher ---- */
+
+static void make_room(void) {
+  uint32_t room;
+  for (cf_writer_seat *full; (full = cf_writer_enter_full(&stage.writer)) != NULL; cf_writer_leave(&stage.writer)) {
+    int64_t deadline = cf_now() + ORDERED_TIMEOUT_NS;
+    bool in_time = true;
+    while (cf_writer_seat_full(&stage.writer, full, &room) && in_time)
+      in_time = cf_futex_wait(&full->page->room, room, deadline);
+    if (!in_time && cf_writer_seat_full(&stage.writer, full, &room))
+      cf_writer_evict(full);
+  }
+}
+
+static void publish(void) {
+  uint64_t offset;
+  uint32_t slot = cf_writer_acquire(&stage.writer);
+  assert_true(slot != CF_NO_SLOT);
+  (void)cf_writer_slot(&stage.writer, slot, &offset);
+  frame_fill(stage.frames + offset / sizeof(uint64_t), stage.writer.seq + 1);
+  make_room();
+  (void)cf_writer_publish(&stage.writer, slot, &(cf_frame_meta){ .pts = 0 }, true);
+  if (cf_writer_sleepers(&stage.writer) > 0)
+    (void)cf_futex_wake(&stage.writer.control->wake, INT32_MAX);
+}
+
+static void strike(void) {
+  child *c = &stage.children[random_below(&stage.random, READERS)];
+  if (child_has_ended(c)) { /* only the evicted go by themselves */
+    int status = child_end(c);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), EXIT_EVICTED);
+    stage.evicted++;
+    child_start(c);
+  } else if (c->stopped) {
+    assert_int_equal(kill(c->pid, SIGCONT), 0);
+    c->stopped = false;
+  } else if (random_below(&stage.random, 3) == 0) {
+    assert_int_equal(kill(c->pid, SIGSTOP), 0);
+    c->stopped = true;
+    stage.stopped++;
+  } else {
+    assert_int_equal(kill(c->pid, SIGKILL), 0);
+    int status = child_end(c);
+    bool was_evicted = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_EVICTED; /* just then */
+    assert_true(was_evicted || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
+    stage.killed++;
+    child_start(c);
+  }
+}
+
+static void the_living_do_not_notice(void **state) {
+  (void)state;
+  const char *given = getenv("CUFRAMES_TEST_SEED");
+  uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)cf_now();
+  uint32_t slots = 1 + 1;
+  print_message("CUFRAMES_TEST_SEED=%llu\n", (unsigned long long)seed);
+  stage.random = seed;
+  for (int i = 0; i < READERS; i++)
+    slots += cf_seat_cost(grants[i].leases, grants[i].depth);
+  stage.frames = shared((size_t)slots * FRAME_BYTES);
+  cf_writer_init(&stage.writer, shared(cf_control_bytes(CAPACITY)), CAPACITY, stage.notes, seed, 1);
+  stage.run = (cf_slot_run){ .segment = 1, .count = slots, .stride = FRAME_BYTES };
+  cf_writer_offer(&stage.writer, &stage.run);
+  for (int i = 0; i < READERS; i++) {
+    child *c = &stage.children[i];
+    c->seat = (cf_writer_seat){ .page = shared(sizeof(cf_seat)), .leases = grants[i].leases, .depth = grants[i].depth };
+    child_start(c);
+  }
+  int64_t now = cf_now(), next = now, end = now + RUN_NS;
+  for (; now < end; now = cf_now()) {
+    publish();
+    if (now >= next) {
+      strike();
+      next = now + random_below(&stage.random, (uint32_t)NEXT_VICTIM_NS);
+    }
+  }
+  cf_writer_end(&stage.writer);
+  (void)cf_futex_wake(&stage.writer.control->wake, INT32_MAX);
+  for (int i = 0; i < READERS; i++) {
+    assert_int_equal(kill(stage.children[i].pid, SIGCONT), 0);
+    int status = child_end(&stage.children[i]);
+    assert_true(WIFEXITED(status));
+    assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == EXIT_EVICTED);
+  }
+  print_message("%llu frames in %u slots; %llu killed, %llu stopped, %llu evicted\n",
+                (unsigned long long)stage.writer.seq, slots, (unsigned long long)stage.killed,
+                (unsigned long long)stage.stopped, (unsigned long long)stage.evicted);
+  assert_true(stage.writer.seq > 100 && stage.killed > 20 && stage.stopped > 5);
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  for (int i = 0; i < READERS; i++) {
+    if (stage.children[i].pid > 0 && kill(stage.children[i].pid, SIGKILL) == 0)
+      (void)waitpid(stage.children[i].pid, NULL, 0);
+  }
+  return 0;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = { cmocka_unit_test_teardown(the_living_do_not_notice, tear_down) };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
