@@ -27,9 +27,9 @@ typedef struct cf_view {
 
 typedef struct cf_connection {
   cf_flag references;
-  cf_flag gone;     /* the publisher hung up, or this connection was given up */
-  cf_flag sleepers; /* threads that sleep on the publisher's words, or are about to */
-  cf_flag releases; /* moves with every frame given back: a word to sleep on */
+  cf_flag gone;            /* the publisher hung up, or this connection was given up */
+  cf_flag sleepers;        /* threads that sleep on the publisher's words, or are about to */
+  cf_flag releases;        /* moves with every frame given back: a word to sleep on */
   cf_flag release_awaited; /* somebody sleeps on it, or is about to */
   int fd;
   pthread_mutex_t request_lock; /* socket and message buffer */
@@ -41,8 +41,8 @@ typedef struct cf_connection {
   uint64_t seat_bytes;
   cf_frame_reader reader;
   bool mode_packets;
-  uint64_t serial;          /* tells the subscriber's connections apart: 1, 2, 3, ... */
-  uint32_t segments_known;  /* the newest one looked at; of the thread that takes frames */
+  uint64_t serial;         /* tells the subscriber's connections apart: 1, 2, 3, ... */
+  uint32_t segments_known; /* the newest one looked at; of the thread that takes frames */
 
   pthread_mutex_t lock; /* what follows */
   uint32_t leases;      /* granted */

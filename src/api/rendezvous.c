@@ -83,7 +83,7 @@ int cf_request(int fd, uint32_t type, const void *fields, int64_t deadline, uint
     result = cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher closed the connection");
   int ignored;
   if (result == CUFRAMES_OK)
-    result = answer_receive(fd, deadline, answer_type, message, length, answer_fd ? answer_fd : &ignored,
-                            answer_fd ? 1 : 0);
+    result =
+        answer_receive(fd, deadline, answer_type, message, length, answer_fd ? answer_fd : &ignored, answer_fd ? 1 : 0);
   return result;
 }

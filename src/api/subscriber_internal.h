@@ -28,12 +28,12 @@ typedef struct cf_callback {
 
 typedef struct cf_packet_side {
   bool enabled;
-  bool new_epoch;               /* the next packet is the first of another publisher */
-  cf_connection *connection;    /* where packets come from; one reference */
+  bool new_epoch;                           /* the next packet is the first of another publisher */
+  cf_connection *connection;                /* where packets come from; one reference */
   uint32_t params[CUFRAMES_ELEMENTARY_MAX]; /* the newest generation of parameters that the caller knows of */
-  pthread_mutex_t lock;         /* of `idle` and extradata */
-  struct cuframes_packet *idle; /* released, to be used again */
-  void *extradata;              /* last given out */
+  pthread_mutex_t lock;                     /* of `idle` and extradata */
+  struct cuframes_packet *idle;             /* released, to be used again */
+  void *extradata;                          /* last given out */
   cf_counter delivered, lost;
 } cf_packet_side;
 
@@ -62,7 +62,7 @@ struct cuframes_subscriber {
   cf_packet_side packets;
 
   /* of the thread that takes frames */
-  uint64_t last_serial;      /* of the connection that gave the last frame */
+  uint64_t last_serial; /* of the connection that gave the last frame */
   bool any_frame;
   uint32_t last_epoch;
   cuframes_format last_format;
