@@ -44,9 +44,9 @@ static bool select_one(const char *name, unsigned *selected) {
 
 int main(int argc, char **argv) {
   static const struct option options[] = {
-    { "quick", no_argument, NULL, 'q' },      { "json", no_argument, NULL, 'j' },
-    { "markdown", no_argument, NULL, 'm' },   { "only", required_argument, NULL, 'o' },
-    { "help", no_argument, NULL, 'h' },       { NULL, 0, NULL, 0 },
+    { "quick", no_argument, NULL, 'q' },    { "json", no_argument, NULL, 'j' },
+    { "markdown", no_argument, NULL, 'm' }, { "only", required_argument, NULL, 'o' },
+    { "help", no_argument, NULL, 'h' },     { NULL, 0, NULL, 0 },
   };
   bool quick = false, good = true;
   enum report_form form = REPORT_TEXT;

@@ -119,7 +119,8 @@ void spin_pause(void);
 void bench_init(void);
 
 /* A publisher of NV12 pictures; the rest of options may be set before. */
-cuframes_publisher *stream_publish(const char *name, uint32_t width, uint32_t height, cuframes_publisher_options options);
+cuframes_publisher *stream_publish(const char *name, uint32_t width, uint32_t height,
+                                   cuframes_publisher_options options);
 /* Waits for the name to appear. */
 cuframes_subscriber *stream_join(const char *name, cuframes_subscriber_options options);
 cuframes_frame *stream_acquire(cuframes_publisher *publisher);
@@ -137,9 +138,9 @@ typedef struct report_row {
   char what[80];
   enum unit unit;
   figure figure;
-  char beside[80];     /* what `bare` is; "": there is nothing to put beside it */
+  char beside[80]; /* what `bare` is; "": there is nothing to put beside it */
   figure bare;
-  double goal;         /* most that the ratio should be; 0: none */
+  double goal; /* most that the ratio should be; 0: none */
 } report_row;
 
 /* Keeps a copy. */

@@ -31,10 +31,10 @@ static void lease(unsigned rounds) {
     samples_add(bare, (double)(now_ns() - between) / BATCH);
   }
   report_row row = { .section = section,
-              .what = "a lease: next and release of a frame that is there",
-              .figure = samples_figure(ours, 0),
-              .beside = "the cheapest system call",
-              .bare = samples_figure(bare, 0) };
+                     .what = "a lease: next and release of a frame that is there",
+                     .figure = samples_figure(ours, 0),
+                     .beside = "the cheapest system call",
+                     .bare = samples_figure(bare, 0) };
   report_add(&row);
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);

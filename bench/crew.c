@@ -84,11 +84,13 @@ void tally_add(tally *t) {
 
 void tally_wait(const tally *t, uint32_t wanted, bool spin) {
   int64_t deadline = now_ns() + PATIENCE;
-  while ((int32_t)(atomic_load_explicit(&t->count, memory_order_acquire) - wanted) < 0) {
+  for (uint32_t turn = 0; (int32_t)(atomic_load_explicit(&t->count, memory_order_acquire) - wanted) < 0; turn++) {
     if (now_ns() > deadline)
       bench_die("the other processes do not answer");
-    if (spin)
+    if (spin && turn % 1024 != 1023)
       spin_pause();
+    else if (spin)
+      (void)sched_yield(); /* the one waited for may need this core */
     else
       sleep_until(now_ns() + 50 * US);
   }

@@ -86,9 +86,9 @@ void bench_idle(bool quick) {
   crew_join(&readers);
   shared_free(asleep, sizeof *asleep);
   report_row row = { .section = "Idle streams",
-              .what = "CPU time in a second, 100 streams, a blocked subscriber on each, all together",
-              .figure = { used, NAN },
-              .bare = { NAN, NAN } };
+                     .what = "CPU time in a second, 100 streams, a blocked subscriber on each, all together",
+                     .figure = { used, NAN },
+                     .bare = { NAN, NAN } };
   report_add(&row);
   row.unit = UNIT_BYTES;
   row.figure.median = memory;

@@ -9,13 +9,13 @@
 #include "bench.h"
 
 #define READERS_MAX 4u
-#define AHEAD 16u /* 200 kB each: less than half of the ring's 8 MiB */
+#define AHEAD 32u /* of 200 kB: less than the ring's 8 MiB; and half of its 64 slots */
 #define POOL_BYTES (8u << 20)
 
 typedef struct packet_run {
   unsigned readers;
   uint32_t size;
-  tally *open;    /* 1: the ring is there to be joined */
+  tally *open; /* 1: the ring is there to be joined */
   tally *arrived;
   tally *taken; /* of each reader */
 } packet_run;
@@ -24,6 +24,7 @@ static void reader_run(void *argument, unsigned index) {
   const packet_run *r = argument;
   cuframes_packet *packet;
   int result;
+  cpu_pin_reader(index);
   tally_wait(r->open, 1, false);
   cuframes_subscriber *subscriber =
       stream_join("packets", (cuframes_subscriber_options){ .mode = CUFRAMES_MODE_PACKETS });
@@ -90,6 +91,7 @@ static void packets_run(uint32_t size, unsigned count, unsigned rounds, uint32_t
   bench_check(cuframes_publisher_set_codec_params(publisher, 0, &params), "codec parameters");
   send(publisher, bytes, size, CUFRAMES_PACKET_KEY); /* the one where readers start */
   tally_add(r.open);
+  cpu_pin_sender();
   tally_wait(r.arrived, count, false);
   ring_round(&r, publisher, bytes, 1, packets); /* touches all memory once */
   for (unsigned i = 0; i < rounds; i++) {
@@ -97,11 +99,12 @@ static void packets_run(uint32_t size, unsigned count, unsigned rounds, uint32_t
     samples_add(ours, ring_round(&r, publisher, bytes, 1 + packets * (1 + i), packets));
   }
   cuframes_publisher_destroy(publisher);
+  cpu_unpin();
   crew_join(&readers);
   report_row row = { .section = "Packets through the ring, none lost",
-              .unit = UNIT_RATE,
-              .figure = { samples_median(ours), NAN },
-              .bare = { samples_median(bare), NAN } };
+                     .unit = UNIT_RATE,
+                     .figure = { samples_median(ours), NAN },
+                     .bare = { samples_median(bare), NAN } };
   snprintf(row.what, sizeof row.what, "%u kB, %u reader%s", size / 1000, count, count == 1 ? "" : "s");
   snprintf(row.beside, sizeof row.beside, "memcpy of as many (%.1f GB/s)", row.bare.median * size / 1e9);
   report_add(&row);

@@ -30,7 +30,7 @@ static uint64_t touch(const uint8_t *bytes, uint64_t size) {
 
 static void reader_run(void *argument, unsigned index) {
   run *r = argument;
-  (void)index;
+  cpu_pin_reader(index);
   cuframes_subscriber *subscriber = stream_join("pictures", (cuframes_subscriber_options){ .mode = r->mode });
   tally_add(r->taken);
   for (cuframes_frame *frame; (frame = stream_next(subscriber)) != NULL;) {
@@ -77,6 +77,7 @@ static void end_to_end(run *r) {
   crew_start(&readers, 1, reader_run, r);
   cuframes_publisher *publisher =
       stream_publish("pictures", r->width, r->height, (cuframes_publisher_options){ .slots = SLOTS });
+  cpu_pin_sender();
   tally_wait(r->taken, 1, false);
   stream_round(r, publisher, 1); /* touches all memory once */
   copy_round(r);
@@ -85,11 +86,12 @@ static void end_to_end(run *r) {
     samples_add(ours, stream_round(r, publisher, 1 + r->frames * (1 + i)));
   }
   cuframes_publisher_destroy(publisher);
+  cpu_unpin();
   crew_join(&readers);
   report_row row = { .section = "Pictures, NV12",
-              .unit = UNIT_RATE,
-              .figure = { samples_median(ours), NAN },
-              .bare = { samples_median(bare), NAN } };
+                     .unit = UNIT_RATE,
+                     .figure = { samples_median(ours), NAN },
+                     .bare = { samples_median(bare), NAN } };
   snprintf(row.what, sizeof row.what, "%s, filled by a copy, every byte read by another process", r->size);
   snprintf(row.beside, sizeof row.beside, "the copy alone (%.1f GB/s)", row.bare.median * (double)r->bytes / 1e9);
   report_add(&row);
@@ -107,6 +109,7 @@ static void extra_cost(run *r) {
   crew_start(&readers, 1, reader_run, r);
   cuframes_publisher *publisher =
       stream_publish("pictures", r->width, r->height, (cuframes_publisher_options){ .slots = SLOTS });
+  cpu_pin_sender();
   tally_wait(r->taken, 1, false);
   for (unsigned i = 0; i < frames; i++) {
     int64_t start = now_ns();
@@ -119,11 +122,12 @@ static void extra_cost(run *r) {
     samples_add(copy, (double)(to - from));
   }
   cuframes_publisher_destroy(publisher);
+  cpu_unpin();
   crew_join(&readers);
   report_row row = { .section = "Pictures, NV12",
-              .figure = samples_figure(whole, 0),
-              .beside = "the copy in it",
-              .bare = samples_figure(copy, 0) };
+                     .figure = samples_figure(whole, 0),
+                     .beside = "the copy in it",
+                     .bare = samples_figure(copy, 0) };
   snprintf(row.what, sizeof row.what, "%s, one frame of the publisher: acquire, copy, publish", r->size);
   report_add(&row);
   samples_free(whole);

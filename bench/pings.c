@@ -7,8 +7,8 @@
 
 #include "bench.h"
 
-#define WARM_UP 16u      /* rounds before the first that counts */
-#define PACE (1 * MS)    /* between two pings, so that sleepers sleep */
+#define WARM_UP 16u   /* rounds before the first that counts */
+#define PACE (1 * MS) /* between two pings, so that sleepers sleep */
 #define SPIN_PACE (5 * US)
 #define LONG_SPIN (10 * SECOND)
 
@@ -101,7 +101,8 @@ static void frame_send(cuframes_publisher *publisher, stopwatch *watch) {
   stopwatch_start(watch);
   cuframes_frame *frame = stream_acquire(publisher);
   _Atomic int64_t *stamp = cuframes_frame_plane(frame, 0);
-  atomic_store_explicit(stamp, 0, memory_order_seq_cst); /* pixels are written before publish; the reader had this line */
+  atomic_store_explicit(stamp, 0,
+                        memory_order_seq_cst); /* pixels are written before publish; the reader had this line */
   atomic_store_explicit(stamp, now_ns(), memory_order_relaxed);
   stream_send(publisher, frame);
   stopwatch_stop(watch);
@@ -247,10 +248,11 @@ static void poll_run(unsigned count, unsigned rounds) {
   cuframes_publisher_destroy(lone);
   cpu_unpin();
   crew_join(&readers);
-  report_row row = { .section = "Many subscribers that never sleep (they poll, and take each frame): the publisher's call",
-              .beside = "a stream without subscribers",
-              .figure = stopwatch_cpu(&send),
-              .bare = stopwatch_cpu(&lone_send) };
+  report_row row = { .section =
+                         "Many subscribers that never sleep (they poll, and take each frame): the publisher's call",
+                     .beside = "a stream without subscribers",
+                     .figure = stopwatch_cpu(&send),
+                     .bare = stopwatch_cpu(&lone_send) };
   snprintf(row.what, sizeof row.what, "%u polling, CPU time of the thread", count);
   report_add(&row);
   stopwatch_free(&send);

@@ -4,7 +4,7 @@
  * Every access to shared memory is one step. Proves what lease.pml does, and that the ordered one gets every frame from
  * joining on until it is evicted, and knows when it is.
  * Must fail: NSLOT one less; CURSOR_FIRST, where the ordered one moves its cursor before it stores its lease; NO_LOOK,
- * where it goes on taking frames after it was evicted.
+ * where it goes on taking frames after it was evicted (with MAXSEQ 6).
  */
 #ifndef DEPTH
 #define DEPTH 2
@@ -18,7 +18,7 @@
 #endif
 #endif
 #ifndef MAXSEQ
-#define MAXSEQ 6
+#define MAXSEQ 5
 #endif
 #define NONE 255
 

@@ -90,9 +90,15 @@ int cf_connect(const char *path, const char *name, int64_t deadline, int *fd) {
   struct timeval limit = { .tv_sec = left / CF_SECOND, .tv_usec = left % CF_SECOND / 1000 };
   if (setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0)
     result = cf_fail_errno("SO_SNDTIMEO");
-  else if (connect(s, (struct sockaddr *)&address, sizeof address) != 0)
-    result = connect_error(path, name);
-  else if (fcntl(s, F_SETFL, O_NONBLOCK) != 0)
+  if (result == CUFRAMES_OK) {
+    int connected;
+    do
+      connected = connect(s, (struct sockaddr *)&address, sizeof address);
+    while (connected != 0 && errno == EINTR && cf_now() < deadline); /* the program's signals */
+    if (connected != 0)
+      result = connect_error(path, name);
+  }
+  if (result == CUFRAMES_OK && fcntl(s, F_SETFL, O_NONBLOCK) != 0)
     result = cf_fail_errno("O_NONBLOCK");
   if (result != CUFRAMES_OK) {
     cf_close(s);

@@ -56,8 +56,8 @@ static int memory_ask(uint64_t bytes, const char *name) {
   if (available == 0 || bytes <= available) /* 0: nobody tells us */
     return CUFRAMES_OK;
   return cf_fail(CUFRAMES_ERR_NO_MEMORY,
-                 "cannot allocate %" PRIu64 " MiB of shared memory for %s: %" PRIu64 " MiB are available", bytes >> 20, name,
-                 available >> 20);
+                 "cannot allocate %" PRIu64 " MiB of shared memory for %s: %" PRIu64 " MiB are available", bytes >> 20,
+                 name, available >> 20);
 }
 
 int cf_memory_create(const char *name, uint64_t bytes, enum cf_seal seal, int *fd, void **address) {
