@@ -63,7 +63,8 @@ CUFRAMES_API int cuframes_frame_copy_from_host(cuframes_frame *frame, int plane,
  *  Never blocks; any thread.
  *  CUFRAMES_ERR_STALE: the connection it was leased from is over (publisher gone, evicted); the picture
  *  was whole until now and the frame is given back all the same.
- *  CUFRAMES_ERR_INVALID: it was released before, or belongs to a publisher. */
+ *  CUFRAMES_ERR_INVALID: it was released before, or belongs to a publisher. (A second release is noticed only while
+ *  the subscriber lives and keeps its connection; after that the frame's memory is gone.) */
 CUFRAMES_API int cuframes_frame_release(cuframes_frame *frame);
 
 #ifdef __cplusplus

@@ -49,7 +49,8 @@ typedef struct cuframes_packet_info {
   uint32_t reserved;    /**< 0 */
 } cuframes_packet_info;
 
-/** A packet in a subscriber's hand: its own copy, taken out of the shared ring. */
+/** A packet in a subscriber's hand: its own copy, taken out of the shared ring. Give it back with
+ *  cuframes_subscriber_release_packet() before cuframes_subscriber_destroy(). */
 typedef struct cuframes_packet cuframes_packet;
 
 /** The bytes; readable until the packet is released, followed by 64 zero bytes as decoders want. */

@@ -242,14 +242,21 @@ static void views_prune(cf_connection *c) {
   }
 }
 
-/* The view of a segment, with one frame more counted in it. */
+/* The view of a segment, with one frame more counted in it, if it is mapped. With the lock held. */
+static cf_view *view_count_one(cf_connection *c, uint32_t number) {
+  cf_view *view = c->views;
+  while (view && view->segment != number)
+    view = view->next;
+  if (view)
+    view->frames++;
+  return view;
+}
+
+/* The same, mapped if it was not. */
 static int view_hold(cf_connection *c, uint32_t number, cf_view **held) {
   cf_view *view;
   pthread_mutex_lock(&c->lock);
-  for (view = c->views; view && view->segment != number; view = view->next)
-    ;
-  if (view)
-    view->frames++;
+  view = view_count_one(c, number);
   pthread_mutex_unlock(&c->lock);
   if (!view) { /* only the thread that takes frames adds views */
     int result = view_fetch(c, number, &view);
@@ -296,21 +303,6 @@ static void views_look_ahead(cf_connection *c) {
 
 /* ---- frames ---- */
 
-static int lease_reserve(cf_connection *c, uint32_t *k) {
-  int result = CUFRAMES_OK;
-  pthread_mutex_lock(&c->lock);
-  if (c->free_leases != 0) {
-    *k = (uint32_t)__builtin_ctzll(c->free_leases);
-    c->free_leases &= c->free_leases - 1;
-  } else {
-    result = cf_fail(CUFRAMES_ERR_LEASE_LIMIT,
-                     "all %u frames that this subscriber may hold are in hand: release one, or ask for more leases",
-                     c->leases);
-  }
-  pthread_mutex_unlock(&c->lock);
-  return result;
-}
-
 static void lease_unreserve(cf_connection *c, uint32_t k) {
   pthread_mutex_lock(&c->lock);
   c->free_leases |= UINT64_C(1) << k;
@@ -356,23 +348,28 @@ static int hands_full(cf_connection *c, bool gone) {
 }
 
 int cf_connection_take(cf_connection *c, cuframes_frame **frame, uint32_t *epoch) {
-  uint32_t k = 0;
+  uint32_t k;
   bool gone = cf_flag_get(&c->gone) != 0; /* before the look: the last frames are still to be taken */
   cf_taken taken;
   cf_view *view = NULL;
   bool ring;
   views_look_ahead(c);
-  int result = lease_reserve(c, &k);
-  if (result != CUFRAMES_OK)
-    return hands_full(c, gone);
-  result = take_error(cf_reader_take(&c->reader, k, &taken, &ring));
-  if (result != CUFRAMES_OK) {
-    lease_unreserve(c, k);
-    return result;
+  pthread_mutex_lock(&c->lock); /* once: who spins for a frame feels each turn */
+  bool hands_are_full = c->free_leases == 0;
+  k = hands_are_full ? 0 : (uint32_t)__builtin_ctzll(c->free_leases);
+  enum cf_take take = hands_are_full ? CF_TAKE_NONE : cf_reader_take(&c->reader, k, &taken, &ring);
+  if (take == CF_TAKE_OK) {
+    c->free_leases &= c->free_leases - 1;
+    view = view_count_one(c, taken.segment);
   }
+  pthread_mutex_unlock(&c->lock);
+  if (hands_are_full)
+    return hands_full(c, gone);
+  if (take != CF_TAKE_OK)
+    return take_error(take);
   if (ring)
     (void)cf_futex_wake(&c->seat->room, INT32_MAX);
-  result = view_hold(c, taken.segment, &view);
+  int result = view ? CUFRAMES_OK : view_hold(c, taken.segment, &view);
   if (result == CUFRAMES_OK &&
       (taken.offset > view->memory.bytes || view->memory.bytes - taken.offset < view->frame_bytes)) {
     pthread_mutex_lock(&c->lock);

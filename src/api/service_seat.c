@@ -121,7 +121,7 @@ bool cf_peer_send_segment(cuframes_publisher *p, cf_peer *peer, const uint8_t *m
   int result = cf_pool_export(&p->pool, get.segment, &fd, &segment.bytes, &format);
   if (result != CUFRAMES_OK) {
     (void)cf_peer_refuse(p, peer, result);
-    return result == CUFRAMES_ERR_STALE; /* it may go on with newer frames */
+    return true; /* it may go on: with newer frames, or when descriptors are free again */
   }
   segment.segment = get.segment;
   segment.pixel_format = format.pixel_format;

@@ -248,6 +248,10 @@ int cf_subscriber_next(cuframes_subscriber *s, int64_t deadline, cuframes_frame 
     int result = cf_subscriber_connection(s, &connection);
     if (result == CUFRAMES_OK)
       result = take_now(s, connection, frame);
+    if (result == CUFRAMES_ERR_TIMEOUT && connection && !spun) {
+      spin_for_frame(s, connection, deadline);
+      result = take_now(s, connection, frame);
+    }
     if (result == CUFRAMES_ERR_PUBLISHER_GONE && s->reconnect && connection) {
       cf_subscriber_retire(s, connection);
       cf_connection_drop(connection);
@@ -270,8 +274,6 @@ int cf_subscriber_next(cuframes_subscriber *s, int64_t deadline, cuframes_frame 
       over = true;
     } else if (!over && !connection) {
       cf_sleep_for_connection(s, deadline);
-    } else if (!over && !spun) {
-      spin_for_frame(s, connection, deadline);
     } else if (!over) {
       cf_sleep_for_frame(s, connection, connection->reader.started, connection->reader.last, deadline);
     }
