@@ -34,8 +34,8 @@ tsan: ## all tests under the thread sanitizer
 	@scripts/install-deps test
 	@scripts/test tsan
 
-bench: build ## measure hand-off, wake-ups and packets
-	@build/cuframes-bench
+bench: build ## measure hand-off, wake-ups and packets; writes docs/benchmarks.md
+	@bench/report
 
 fuzz: ## run each fuzz target for FUZZ_SECONDS (60)
 	@scripts/install-deps fuzz

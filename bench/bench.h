@@ -24,6 +24,8 @@
 _Noreturn void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Dies of a library call that failed, with its detail. */
 void bench_check(int result, const char *what);
+/* Dies if a signal asked for the end. All waiting here does that, too. */
+void bench_go_on(void);
 /* A line of progress on stderr. */
 void bench_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

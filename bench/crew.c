@@ -19,6 +19,7 @@
 
 static char directory[256];
 static pid_t owner; /* of the directory */
+static volatile sig_atomic_t stopped;
 
 static void say(const char *format, va_list arguments) {
   char line[512];
@@ -44,6 +45,15 @@ void bench_die(const char *format, ...) {
 void bench_check(int result, const char *what) {
   if (result != CUFRAMES_OK)
     bench_die("%s: %s (%s)", what, cuframes_strerror(result), cuframes_last_error());
+}
+
+static void on_signal(int number) {
+  stopped = number;
+}
+
+void bench_go_on(void) {
+  if (stopped && getpid() == owner)
+    bench_die("stopped by signal %d", (int)stopped);
 }
 
 /* ---- processes ---- */
@@ -87,6 +97,7 @@ void tally_wait(const tally *t, uint32_t wanted, bool spin) {
   for (uint32_t turn = 0; (int32_t)(atomic_load_explicit(&t->count, memory_order_acquire) - wanted) < 0; turn++) {
     if (now_ns() > deadline)
       bench_die("the other processes do not answer");
+    bench_go_on();
     if (spin && turn % 1024 != 1023)
       spin_pause();
     else if (spin)
@@ -156,6 +167,8 @@ void bench_init(void) {
   (void)sched_getaffinity(0, sizeof cpus, &cpus);
   owner = getpid();
   (void)atexit(directory_remove);
+  (void)signal(SIGINT, on_signal); /* cannot fail for these; ending by exit() cleans up */
+  (void)signal(SIGTERM, on_signal);
 }
 
 const char *streams_directory(void) {

@@ -122,5 +122,5 @@ void bench_packets(bool quick) {
   static const unsigned readers[] = { 0, 1, READERS_MAX };
   for (int i = 0; i < 3; i++)
     for (int k = 0; k < 3; k++)
-      packets_run(sizes[i], readers[k], quick ? 3 : 11, 20000000 / sizes[i] / (quick ? 4 : 1) + AHEAD);
+      packets_run(sizes[i], readers[k], quick ? 5 : 21, 20000000 / sizes[i] + AHEAD);
 }

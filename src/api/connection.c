@@ -344,7 +344,9 @@ static int hands_full(cf_connection *c, bool gone) {
   enum cf_take next = cf_reader_peek(&c->reader);
   if (next == CF_TAKE_EVICTED || next == CF_TAKE_ENDED || (next == CF_TAKE_NONE && gone))
     return take_error(next == CF_TAKE_NONE ? CF_TAKE_ENDED : next);
-  return CUFRAMES_ERR_LEASE_LIMIT;
+  return cf_fail(CUFRAMES_ERR_LEASE_LIMIT,
+                 "all %u frames that this subscriber may hold are in hand: release one, or ask for more leases",
+                 c->leases);
 }
 
 int cf_connection_take(cf_connection *c, cuframes_frame **frame, uint32_t *epoch) {

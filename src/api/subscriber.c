@@ -129,7 +129,7 @@ void cuframes_subscriber_destroy(cuframes_subscriber *s) {
 
 /* ---- connections ---- */
 
-static cf_connection *connection_current(cuframes_subscriber *s) {
+cf_connection *cf_subscriber_current(cuframes_subscriber *s) {
   pthread_mutex_lock(&s->lock);
   cf_connection *connection = s->connection;
   if (connection)
@@ -163,11 +163,11 @@ static int connect_again(cuframes_subscriber *s, cf_connection **connection) {
 }
 
 int cf_subscriber_connection(cuframes_subscriber *s, cf_connection **connection) {
-  cf_connection *current = connection_current(s);
+  cf_connection *current = cf_subscriber_current(s);
   int result = CUFRAMES_OK;
   if (!current) {
     pthread_mutex_lock(&s->connect_lock);
-    current = connection_current(s); /* the other thread may have been faster */
+    current = cf_subscriber_current(s); /* the other thread may have been faster */
     if (!current)
       result =
           s->reconnect ? connect_again(s, &current) : cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher is gone");
@@ -228,16 +228,14 @@ static int take_now(cuframes_subscriber *s, cf_connection *connection, cuframes_
 }
 
 static void spin_for_frame(cuframes_subscriber *s, cf_connection *connection, int64_t deadline) {
-  int64_t end = cf_now() + s->spin_ns;
+  int64_t end = cf_deadline(s->spin_ns);
   const cf_frame_reader *reader = &connection->reader;
   if (end > deadline)
     end = deadline;
-  while (!cf_reader_news(reader, reader->started, reader->last) && !cf_flag_get(&connection->gone) &&
+  while (cf_now() < end && !cf_reader_news(reader, reader->started, reader->last) && !cf_flag_get(&connection->gone) &&
          !cf_flag_get(&s->interrupted)) {
     for (int i = 0; i < 64 && !cf_reader_news(reader, reader->started, reader->last); i++)
       cf_spin_pause();
-    if (cf_now() >= end)
-      return;
   }
 }
 
@@ -303,7 +301,7 @@ int cuframes_subscriber_get_stats(cuframes_subscriber *s, cuframes_subscriber_st
     .packets = cf_counter_get(&s->packets.delivered),
     .packets_lost = cf_counter_get(&s->packets.lost),
   };
-  cf_connection *connection = connection_current(s);
+  cf_connection *connection = cf_subscriber_current(s);
   if (connection) {
     pthread_mutex_lock(&connection->lock);
     given.leases_held = connection->leases - (uint32_t)__builtin_popcountll(connection->free_leases);

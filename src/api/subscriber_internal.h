@@ -70,6 +70,8 @@ struct cuframes_subscriber {
   cf_counter delivered, skipped, reconnects;
 };
 
+/* The connection there is, with a reference for the caller; NULL: none. */
+cf_connection *cf_subscriber_current(cuframes_subscriber *subscriber);
 /* The connection to use, with a reference for the caller; connects again if that is wanted and due.
  * TIMEOUT: not yet; otherwise the error is for the user. */
 int cf_subscriber_connection(cuframes_subscriber *subscriber, cf_connection **connection);

@@ -57,15 +57,6 @@ void cuframes_subscriber_interrupt(cuframes_subscriber *s) {
 
 /* ---- the watcher ---- */
 
-static cf_connection *watched(cuframes_subscriber *s) {
-  pthread_mutex_lock(&s->lock);
-  cf_connection *connection = s->connection;
-  if (connection)
-    cf_connection_hold(connection);
-  pthread_mutex_unlock(&s->lock);
-  return connection;
-}
-
 /* A flag was set before: a sleeper that counted itself later sees it and does not sleep. */
 void cf_watcher_wake(cuframes_subscriber *s, cf_connection *connection) {
   while (cf_flag_get(&connection->sleepers) > 0 && must_not_sleep(s, connection)) {
@@ -79,7 +70,7 @@ void cf_watcher_wake(cuframes_subscriber *s, cf_connection *connection) {
 static void *watcher_run(void *argument) {
   cuframes_subscriber *s = argument;
   while (!cf_flag_get(&s->stop)) {
-    cf_connection *connection = watched(s);
+    cf_connection *connection = cf_subscriber_current(s);
     bool live = connection && !cf_flag_get(&connection->gone);
     struct pollfd fds[2] = { { .fd = s->doorbell, .events = POLLIN },
                              { .fd = live ? connection->fd : -1, .events = POLLRDHUP } };
@@ -131,7 +122,7 @@ static void *notifier_run(void *argument) {
   bool started;
   uint64_t last;
   while (notifier_wait_armed(n, &started, &last)) {
-    cf_connection *connection = watched(s);
+    cf_connection *connection = cf_subscriber_current(s);
     if (connection) {
       while (!cf_reader_news(&connection->reader, started, last) && !must_not_sleep(s, connection))
         cf_sleep_for_frame(s, connection, started, last, CF_NEVER);

@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-enum { CAPACITY = 64, READERS = 6, LEASES = 3, DEPTH = 3, OPEN = 3, RUNS = 256, FRAMES = 40, WORDS = 3 };
+enum { CAPACITY = 64, READERS = 6, LEASES = 3, DEPTH = 3, OPEN = 3, RUNS = 256, FRAMES = 24, WORDS = 3 };
 
 typedef struct reader {
   cf_writer_seat seat;
@@ -336,7 +336,7 @@ static void publisher_run(void *unused) {
 /* ---- schedules ---- */
 
 static bool schedule(uint64_t seed, uint32_t missing, bool hostile) {
-  static const uint32_t stay[] = { 0, 128, 224, 250 }, first[] = { 0, 64, 192, 240 }, drain[] = { 8, 64, 256 },
+  static const uint32_t stay[] = { 0, 128, 224, 250 }, first[] = { 0, 64, 192, 240 }, drain[] = { 1, 16, 256 },
                         stall[] = { 0, 8, 64, 512 }, hesitate[] = { 0, 4, 32 }, longest[] = { 50, 300, 2000 },
                         rest[] = { 20, 200, 2000, 200000 };
   sim.random = seed;
@@ -350,7 +350,7 @@ static bool schedule(uint64_t seed, uint32_t missing, bool hostile) {
   void *control = world.control;
   world = (struct world){ .missing = missing, .hostile = hostile, .control = control };
   world.open_most = 1 + sim_below(OPEN);
-  world.readers_most = 1 + sim_below(READERS);
+  world.readers_most = 1 + sim_below(1 + sim_below(READERS)); /* rather few: then slots are soon used again */
   world.leases_most = 1 + sim_below(LEASES);
   world.rest = rest[sim_below(4)];
   memset(control, 0, cf_control_bytes(CAPACITY));
@@ -395,18 +395,18 @@ static void run_schedules(uint64_t count, bool hostile) {
   print_message("%llu schedules from seed %llu: %llu steps, %llu frames taken, %llu evicted, %llu killed\n",
                 (unsigned long long)count, (unsigned long long)first_seed(), (unsigned long long)steps,
                 (unsigned long long)taken, (unsigned long long)evicted, (unsigned long long)killed);
-  assert_true(taken > count * 20 && evicted > count / 10 &&
+  assert_true(taken > count * 10 && evicted > count / 10 &&
               killed > count / 10); /* the schedules are worth something */
 }
 
 static void the_theorem_holds(void **state) {
   (void)state;
-  run_schedules(2000, false);
+  run_schedules(6000, false);
 }
 
 static void a_hostile_seat_harms_nobody_else(void **state) {
   (void)state;
-  run_schedules(300, true);
+  run_schedules(1000, true);
 }
 
 static void one_slot_less_is_too_few(void **state) {
