@@ -105,6 +105,7 @@ void tally_wait(const tally *t, uint32_t wanted, bool spin);
 
 /* The sender stays on the first core and the readers on the others, in turn. Where the scheduler is left to choose, it
  * decides over the numbers: a reader on the sender's core has its frame late or, in place of the sender, early. */
+int cpu_count(void);
 void cpu_pin_sender(void);
 void cpu_pin_reader(unsigned index);
 void cpu_unpin(void);

@@ -44,7 +44,7 @@ static void lease(unsigned rounds) {
 
 static void call_report(const char *what, samples *list) {
   report_row row = { .section = section, .figure = samples_figure(list, 0), .bare = { NAN, NAN } };
-  snprintf(row.what, sizeof row.what, "%s", what);
+  (void)snprintf(row.what, sizeof row.what, "%s", what);
   report_add(&row);
   samples_free(list);
 }

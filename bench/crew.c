@@ -94,13 +94,15 @@ void tally_add(tally *t) {
 
 void tally_wait(const tally *t, uint32_t wanted, bool spin) {
   int64_t deadline = now_ns() + PATIENCE;
-  for (uint32_t turn = 0; (int32_t)(atomic_load_explicit(&t->count, memory_order_acquire) - wanted) < 0; turn++) {
+  for (uint32_t turn = 1; (int32_t)(atomic_load_explicit(&t->count, memory_order_acquire) - wanted) < 0; turn++) {
+    if (spin && turn % 1024 != 0) {
+      spin_pause();
+      continue;
+    }
+    bench_go_on();
     if (now_ns() > deadline)
       bench_die("the other processes do not answer");
-    bench_go_on();
-    if (spin && turn % 1024 != 1023)
-      spin_pause();
-    else if (spin)
+    if (spin)
       (void)sched_yield(); /* the one waited for may need this core */
     else
       sleep_until(now_ns() + 50 * US);
@@ -122,8 +124,12 @@ void cpu_pin_sender(void) {
   cpu_pin(0);
 }
 
+int cpu_count(void) {
+  return CPU_COUNT(&cpus);
+}
+
 void cpu_pin_reader(unsigned index) {
-  int others = CPU_COUNT(&cpus) - 1;
+  int others = cpu_count() - 1;
   cpu_pin(others > 0 ? 1 + (int)index % others : 0);
 }
 

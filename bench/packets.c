@@ -105,8 +105,8 @@ static void packets_run(uint32_t size, unsigned count, unsigned rounds, uint32_t
                      .unit = UNIT_RATE,
                      .figure = { samples_median(ours), NAN },
                      .bare = { samples_median(bare), NAN } };
-  snprintf(row.what, sizeof row.what, "%u kB, %u reader%s", size / 1000, count, count == 1 ? "" : "s");
-  snprintf(row.beside, sizeof row.beside, "memcpy of as many (%.1f GB/s)", row.bare.median * size / 1e9);
+  (void)snprintf(row.what, sizeof row.what, "%u kB, %u reader%s", size / 1000, count, count == 1 ? "" : "s");
+  (void)snprintf(row.beside, sizeof row.beside, "memcpy of as many (%.1f GB/s)", row.bare.median * size / 1e9);
   report_add(&row);
   samples_free(ours);
   samples_free(bare);

@@ -73,7 +73,7 @@ static void end_to_end(run *r) {
   crew readers;
   samples *ours = samples_new(r->rounds), *bare = samples_new(r->rounds);
   r->mode = CUFRAMES_MODE_ORDERED;
-  atomic_store(&r->taken->count, 0);
+  atomic_store_explicit(&r->taken->count, 0, memory_order_relaxed); /* nobody else is there yet */
   crew_start(&readers, 1, reader_run, r);
   cuframes_publisher *publisher =
       stream_publish("pictures", r->width, r->height, (cuframes_publisher_options){ .slots = SLOTS });
@@ -92,8 +92,8 @@ static void end_to_end(run *r) {
                      .unit = UNIT_RATE,
                      .figure = { samples_median(ours), NAN },
                      .bare = { samples_median(bare), NAN } };
-  snprintf(row.what, sizeof row.what, "%s, filled by a copy, every byte read by another process", r->size);
-  snprintf(row.beside, sizeof row.beside, "the copy alone (%.1f GB/s)", row.bare.median * (double)r->bytes / 1e9);
+  (void)snprintf(row.what, sizeof row.what, "%s, filled by a copy, every byte read by another process", r->size);
+  (void)snprintf(row.beside, sizeof row.beside, "the copy alone (%.1f GB/s)", row.bare.median * (double)r->bytes / 1e9);
   report_add(&row);
   samples_free(ours);
   samples_free(bare);
@@ -105,7 +105,7 @@ static void extra_cost(run *r) {
   unsigned frames = r->rounds * r->frames;
   samples *whole = samples_new(frames), *copy = samples_new(frames);
   r->mode = CUFRAMES_MODE_NEWEST;
-  atomic_store(&r->taken->count, 0);
+  atomic_store_explicit(&r->taken->count, 0, memory_order_relaxed); /* nobody else is there yet */
   crew_start(&readers, 1, reader_run, r);
   cuframes_publisher *publisher =
       stream_publish("pictures", r->width, r->height, (cuframes_publisher_options){ .slots = SLOTS });
@@ -128,7 +128,7 @@ static void extra_cost(run *r) {
                      .figure = samples_figure(whole, 0),
                      .beside = "the copy in it",
                      .bare = samples_figure(copy, 0) };
-  snprintf(row.what, sizeof row.what, "%s, one frame of the publisher: acquire, copy, publish", r->size);
+  (void)snprintf(row.what, sizeof row.what, "%s, one frame of the publisher: acquire, copy, publish", r->size);
   report_add(&row);
   samples_free(whole);
   samples_free(copy);

@@ -101,8 +101,7 @@ static void frame_send(cuframes_publisher *publisher, stopwatch *watch) {
   stopwatch_start(watch);
   cuframes_frame *frame = stream_acquire(publisher);
   _Atomic int64_t *stamp = cuframes_frame_plane(frame, 0);
-  atomic_store_explicit(stamp, 0,
-                        memory_order_seq_cst); /* pixels are written before publish; the reader had this line */
+  atomic_store_explicit(stamp, 0, memory_order_seq_cst); /* the pixels are written before the time runs */
   atomic_store_explicit(stamp, now_ns(), memory_order_relaxed);
   stream_send(publisher, frame);
   stopwatch_stop(watch);
@@ -168,6 +167,10 @@ void bench_sleep(bool quick) {
 }
 
 void bench_spin(bool quick) {
+  if (cpu_count() < 2) {
+    bench_say("left out: it takes two cores");
+    return;
+  }
   handoff((ping){ .readers = 1, .rounds = quick ? 2000 : 20000, .spin = true }, "to a subscriber that spins (spin_ns)",
           "a cache-line ping between the same processes", 3);
 }
@@ -179,21 +182,21 @@ static const unsigned many[] = { 1, 4, 16, 32, 64 };
 
 static void wake_report(ping *p) {
   report_row row = { .section = "Many sleeping subscribers: the publisher's call (acquire and publish)" };
-  snprintf(row.beside, sizeof row.beside, "FUTEX_WAKE of as many");
-  snprintf(row.what, sizeof row.what, "%u asleep, wall clock", p->readers);
+  (void)snprintf(row.beside, sizeof row.beside, "FUTEX_WAKE of as many");
+  (void)snprintf(row.what, sizeof row.what, "%u asleep, wall clock", p->readers);
   row.figure = stopwatch_wall(&p->send);
   row.bare = stopwatch_wall(&p->bare_send);
   report_add(&row);
-  snprintf(row.what, sizeof row.what, "%u asleep, CPU time of the thread", p->readers);
+  (void)snprintf(row.what, sizeof row.what, "%u asleep, CPU time of the thread", p->readers);
   row.figure = stopwatch_cpu(&p->send);
   row.bare = stopwatch_cpu(&p->bare_send);
   report_add(&row);
-  snprintf(row.beside, sizeof row.beside, "a stream without subscribers");
+  (void)snprintf(row.beside, sizeof row.beside, "a stream without subscribers");
   row.bare = stopwatch_cpu(&p->lone_send);
   report_add(&row);
   row.section = "Many sleeping subscribers: when each of them has the frame";
-  snprintf(row.beside, sizeof row.beside, "FUTEX_WAKE of as many");
-  snprintf(row.what, sizeof row.what, "%u asleep", p->readers);
+  (void)snprintf(row.beside, sizeof row.beside, "FUTEX_WAKE of as many");
+  (void)snprintf(row.what, sizeof row.what, "%u asleep", p->readers);
   row.figure = samples_figure(p->seen, 0);
   row.bare = samples_figure(p->bare_seen, 0);
   report_add(&row);
@@ -212,8 +215,8 @@ void bench_wake(bool quick) {
 
 static void poller_run(void *argument, unsigned index) {
   tally *arrived = argument;
-  cuframes_subscriber *subscriber = stream_join("ping", (cuframes_subscriber_options){ 0 });
   cpu_pin_reader(index);
+  cuframes_subscriber *subscriber = stream_join("ping", (cuframes_subscriber_options){ 0 });
   tally_add(arrived);
   for (int result = CUFRAMES_OK; result != CUFRAMES_ERR_PUBLISHER_GONE;) {
     cuframes_frame *frame;
@@ -248,12 +251,11 @@ static void poll_run(unsigned count, unsigned rounds) {
   cuframes_publisher_destroy(lone);
   cpu_unpin();
   crew_join(&readers);
-  report_row row = { .section =
-                         "Many subscribers that never sleep (they poll, and take each frame): the publisher's call",
+  report_row row = { .section = "Many subscribers that poll and never sleep in next: the publisher's call",
                      .beside = "a stream without subscribers",
                      .figure = stopwatch_cpu(&send),
                      .bare = stopwatch_cpu(&lone_send) };
-  snprintf(row.what, sizeof row.what, "%u polling, CPU time of the thread", count);
+  (void)snprintf(row.what, sizeof row.what, "%u polling, CPU time of the thread", count);
   report_add(&row);
   stopwatch_free(&send);
   stopwatch_free(&lone_send);

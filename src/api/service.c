@@ -62,12 +62,14 @@ static void peer_free(cuframes_publisher *p, cf_peer *peer) {
  * use keep counting for a while; nobody waits for that. */
 static void peer_hang_up(cuframes_publisher *p, cf_peer *peer) {
   uint32_t held[CF_LEASES_MAX];
+  if (peer->seat.page) { /* if it lives it must know; and who waits for its room waits in vain */
+    cf_writer_evict(&peer->seat);
+    (void)cf_futex_wake(&peer->seat.page->room, INT32_MAX);
+  }
   if (!peer->seat.page || cf_seat_held(&peer->seat, held) == 0) {
     peer_free(p, peer);
     return;
   }
-  cf_writer_evict(&peer->seat);
-  (void)cf_futex_wake(&peer->seat.page->room, INT32_MAX); /* the deadline's wait would be in vain */
   unwatch(&p->service, peer->fd);
   cf_close(peer->fd);
   peer->fd = -1;

@@ -264,7 +264,8 @@ static int run(snapshot *shot, cuframes_subscriber *subscriber) {
     int written = encode_and_write(shot, 1, &shot->sheet, NULL);
     code = code ? code : written;
   }
-  return code || taken ? code : CLI_FAILED;
+  /* wherever Ctrl-C came: these are not all the pictures that were asked for */
+  return code || (taken && (taken == count || !cli_stopped)) ? code : CLI_FAILED;
 }
 
 int cmd_snapshot(int argc, char **argv) {
