@@ -1,0 +1,52 @@
+/* gpu.h - a device for the tests of the CUDA stand-in: driver, primary context, module; what must be gone at the end. */
+#ifndef GPU_H
+#define GPU_H
+
+#include "device/cuda/driver.h"
+#include "standin.h"
+#include "support/scene.h"
+
+typedef struct gpu {
+  cu_device device;
+  cu_context context; /* current on the thread that began it */
+  cu_module module;
+} gpu;
+
+/* The driver; gpu_begin() loads it. */
+extern cf_cuda_driver cu;
+
+/* Loads the driver, makes the context of a device and makes it current. In a test and in a child of it. */
+void gpu_begin(gpu *g, int device);
+/* Undoes that and looks whether anything of the stand-in is left. */
+void gpu_end(gpu *g);
+/* Looks only: nothing is alive, and no context had to clean up more than `swept` things since the last look. */
+void gpu_nothing_left(long swept);
+
+cu_function gpu_kernel(const gpu *g, const char *name);
+/* Launches a kernel of 64-bit parameters. */
+cu_result gpu_launch(const gpu *g, cu_stream stream, const char *name, const uint64_t *parameters);
+#define LAUNCH(g, stream, name, ...) gpu_launch(g, stream, name, (const uint64_t[]){ __VA_ARGS__ })
+
+void gpu_is(const char *file, int line, const char *call, cu_result result, cu_result wanted);
+#define GIVES(call, wanted) gpu_is(__FILE__, __LINE__, #call, (call), (wanted))
+#define CU(call) GIVES(call, CUDA_SUCCESS)
+
+#define MIB ((uint64_t)1 << 20)
+#define SEGMENT (2 * MIB)
+
+/* VMM memory, mapped. */
+typedef struct gpu_memory {
+  cu_mem_handle handle;
+  cu_deviceptr address;
+  uint64_t bytes;
+} gpu_memory;
+
+/* What an exportable allocation on that device is asked for with. */
+cu_mem_prop gpu_prop(int device);
+/* Makes memory that can be exported; exports it, if fd is not NULL. */
+void gpu_memory_make(const gpu *g, gpu_memory *m, uint64_t bytes, int *fd);
+/* Imports and maps with these rights. The descriptor stays the caller's. */
+void gpu_memory_import(const gpu *g, gpu_memory *m, int fd, uint64_t bytes, unsigned rights);
+void gpu_memory_end(gpu_memory *m);
+
+#endif

@@ -1,0 +1,240 @@
+/* kernel.c - the stand-in's modules and kernels: functions of its own that are found by name. standin.h lists them.
+ *
+ * A new kernel is a function below and a row in the table; tests that run on a GPU too need the same in PTX.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define PARAMETERS 8
+
+typedef struct kernel {
+  const char *name;
+  const char *sizes; /* of its parameters in bytes, a digit each */
+  cu_result (*run)(si_stream *stream, const uint64_t *parameters);
+} kernel;
+
+typedef struct module {
+  struct module *next;
+  si_context *context;
+} module;
+
+/* What cuModuleGetFunction() gives is a pointer to one of these: they live as long as the process. */
+typedef struct function {
+  bool given;
+} function;
+
+typedef struct launch_op {
+  si_op op;
+  const kernel *kernel;
+  uint64_t parameters[PARAMETERS];
+} launch_op;
+
+static module *modules;
+
+/* ---- kernels ---- */
+
+typedef void word_work(uint64_t *word, uint64_t value, uint64_t *count);
+
+static void set_word(uint64_t *word, uint64_t value, uint64_t *count) {
+  (void)count;
+  *word = value;
+}
+
+static void compare_word(uint64_t *word, uint64_t value, uint64_t *count) {
+  *count += *word != value;
+}
+
+static void add_word(uint64_t *word, uint64_t value, uint64_t *count) {
+  (void)count;
+  *word += value;
+}
+
+/* Goes over the words of fill, check and add, and stops once in the middle. */
+static cu_result each_word(si_stream *stream, const uint64_t *p, int how, word_work *work, uint64_t *count) {
+  uint64_t words = p[1];
+  si_pin pin;
+  if (words == 0)
+    return CUDA_SUCCESS;
+  if (p[0] % sizeof(uint64_t) != 0)
+    return CUDA_ERROR_MISALIGNED_ADDRESS;
+  if (words > UINT64_MAX / sizeof(uint64_t) ||
+      si_pin_range(stream->context, p[0], words * sizeof(uint64_t), how | SI_BY_KERNEL, &pin) != CUDA_SUCCESS)
+    return CUDA_ERROR_ILLEGAL_ADDRESS;
+  uint64_t *memory = (uint64_t *)(void *)pin.memory;
+  cu_result result = CUDA_SUCCESS;
+  for (uint64_t i = 0; i < words && result == CUDA_SUCCESS; i++) {
+    if (i == words / 2 && !si_stream_pause(stream))
+      result = SI_STOPPED;
+    else
+      work(&memory[i], p[2], count);
+  }
+  si_unpin(&pin);
+  return result;
+}
+
+static cu_result run_fill(si_stream *stream, const uint64_t *p) {
+  return each_word(stream, p, SI_WRITES, set_word, NULL);
+}
+
+static cu_result run_add(si_stream *stream, const uint64_t *p) {
+  return each_word(stream, p, SI_READS | SI_WRITES, add_word, NULL);
+}
+
+static cu_result run_check(si_stream *stream, const uint64_t *p) {
+  uint64_t different = 0;
+  cu_result result = each_word(stream, p, SI_READS, compare_word, &different);
+  si_pin pin;
+  if (result != CUDA_SUCCESS)
+    return result;
+  if (si_pin_range(stream->context, p[3], sizeof(uint64_t), SI_WRITES | SI_BY_KERNEL, &pin) != CUDA_SUCCESS)
+    return CUDA_ERROR_ILLEGAL_ADDRESS;
+  __atomic_add_fetch((uint64_t *)(void *)pin.memory, different, __ATOMIC_ACQ_REL); /* several streams may count there */
+  si_unpin(&pin);
+  return CUDA_SUCCESS;
+}
+
+static cu_result run_spin(si_stream *stream, const uint64_t *p) {
+  return si_stream_sleep(stream, p[0]) ? CUDA_SUCCESS : SI_STOPPED;
+}
+
+static cu_result run_until(si_stream *stream, const uint64_t *p) {
+  for (;;) {
+    si_pin pin;
+    if (si_pin_range(stream->context, p[0], sizeof(uint64_t), SI_READS | SI_BY_KERNEL, &pin) != CUDA_SUCCESS)
+      return CUDA_ERROR_ILLEGAL_ADDRESS;
+    uint64_t now = __atomic_load_n((uint64_t *)(void *)pin.memory, __ATOMIC_ACQUIRE); /* pairs with any writer */
+    si_unpin(&pin);
+    if (now == p[1])
+      return CUDA_SUCCESS;
+    if (!si_stream_sleep(stream, 50))
+      return SI_STOPPED;
+  }
+}
+
+static cu_result run_trap(si_stream *stream, const uint64_t *p) {
+  (void)stream, (void)p;
+  return CUDA_ERROR_LAUNCH_FAILED;
+}
+
+static const kernel kernels[] = {
+  { "fill", "888", run_fill }, { "check", "8888", run_check }, { "add", "888", run_add },
+  { "spin", "8", run_spin },   { "until", "88", run_until },   { "trap", "", run_trap },
+};
+#define KERNELS (sizeof kernels / sizeof kernels[0])
+static function functions[SI_DEVICES][KERNELS];
+
+/* ---- modules ---- */
+
+static bool module_known(cu_module handle, const si_context *context) {
+  for (const module *m = modules; m; m = m->next)
+    if ((cu_module)(void *)m == handle)
+      return m->context == context;
+  return false;
+}
+
+long si_modules_live(void) {
+  long count = 0;
+  for (const module *m = modules; m; m = m->next)
+    count++;
+  return count;
+}
+
+/* Removes one module, or all of a context. */
+static long remove_modules(cu_module handle, const si_context *context) {
+  long count = 0;
+  for (module **at = &modules; *at;) {
+    module *m = *at;
+    if (m->context == context && (!handle || (cu_module)(void *)m == handle)) {
+      *at = m->next;
+      free(m);
+      count++;
+    } else {
+      at = &m->next;
+    }
+  }
+  return count;
+}
+
+long si_modules_sweep(si_context *context) {
+  return remove_modules(NULL, context);
+}
+
+cu_result cuModuleLoadData(cu_module *handle, const void *image) {
+  SI_ENTER(cuModuleLoadData, SI_CONTEXT);
+  if (!handle || !image)
+    return CUDA_ERROR_INVALID_VALUE;
+  module *made = malloc(sizeof *made);
+  if (!made)
+    return CUDA_ERROR_OUT_OF_MEMORY;
+  pthread_mutex_lock(&si_lock);
+  *made = (module){ .next = modules, .context = context };
+  modules = made;
+  pthread_mutex_unlock(&si_lock);
+  *handle = (cu_module)(void *)made;
+  return CUDA_SUCCESS;
+}
+
+cu_result cuModuleUnload(cu_module handle) {
+  SI_ENTER_RELEASE(cuModuleUnload, SI_CONTEXT);
+  pthread_mutex_lock(&si_lock);
+  long removed = handle ? remove_modules(handle, context) : 0;
+  pthread_mutex_unlock(&si_lock);
+  return removed == 1 ? say : CUDA_ERROR_INVALID_HANDLE;
+}
+
+cu_result cuModuleGetFunction(cu_function *handle, cu_module of, const char *name) {
+  SI_ENTER(cuModuleGetFunction, SI_CONTEXT);
+  if (!handle || !name)
+    return CUDA_ERROR_INVALID_VALUE;
+  cu_result result = CUDA_ERROR_NOT_FOUND;
+  pthread_mutex_lock(&si_lock);
+  if (!module_known(of, context))
+    result = CUDA_ERROR_INVALID_HANDLE;
+  for (size_t i = 0; i < KERNELS && result == CUDA_ERROR_NOT_FOUND; i++)
+    if (strcmp(kernels[i].name, name) == 0) {
+      functions[context->device][i].given = true;
+      *handle = (cu_function)(void *)&functions[context->device][i];
+      result = CUDA_SUCCESS;
+    }
+  pthread_mutex_unlock(&si_lock);
+  return result;
+}
+
+/* ---- launching ---- */
+
+static cu_result run_launch(si_stream *stream, si_op *op) {
+  const launch_op *launch = (const launch_op *)op;
+  return launch->kernel->run(stream, launch->parameters);
+}
+
+static const kernel *kernel_of(cu_function handle, const si_context *context) {
+  for (size_t i = 0; i < KERNELS; i++)
+    if ((cu_function)(void *)&functions[context->device][i] == handle && functions[context->device][i].given)
+      return &kernels[i];
+  return NULL;
+}
+
+/* The grid must be one that a GPU takes; the work does not depend on it. */
+cu_result cuLaunchKernel(cu_function handle, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
+                         unsigned block_y, unsigned block_z, unsigned shared_bytes, cu_stream stream, void **parameters,
+                         void **extra) {
+  SI_ENTER(cuLaunchKernel, SI_CONTEXT);
+  if (!grid_x || !grid_y || !grid_z || !block_x || !block_y || !block_z ||
+      (uint64_t)block_x * block_y * block_z > 1024 || grid_y > 65535 || grid_z > 65535 || shared_bytes > 48u << 10 ||
+      extra)
+    return CUDA_ERROR_INVALID_VALUE;
+  pthread_mutex_lock(&si_lock);
+  const kernel *found = kernel_of(handle, context);
+  pthread_mutex_unlock(&si_lock);
+  if (!found)
+    return CUDA_ERROR_INVALID_HANDLE;
+  launch_op launch = { .op = { .run = run_launch }, .kernel = found };
+  for (size_t i = 0; found->sizes[i]; i++) {
+    if (!parameters || !parameters[i])
+      return CUDA_ERROR_INVALID_VALUE;
+    memcpy(&launch.parameters[i], parameters[i], (size_t)(found->sizes[i] - '0'));
+  }
+  return si_enqueue(context, stream, &launch.op, sizeof launch, false);
+}
