@@ -60,7 +60,8 @@ CUFRAMES_API void cuframes_publisher_destroy(cuframes_publisher *publisher);
 
 /** Opens a slot to write the next frame into, in the current format. Never waits.
  *  The frame stays the publisher's; end it with publish or cancel.
- *  Errors: LEASE_LIMIT when max_open frames are open already. */
+ *  Errors: INVALID, LEASE_LIMIT when max_open frames are open already, NO_CAPACITY when every slot is
+ *  pinned, which takes a subscriber that breaks the protocol. */
 CUFRAMES_API int cuframes_publisher_acquire(cuframes_publisher *publisher, cuframes_frame **frame);
 
 typedef struct cuframes_publish_info {
