@@ -1,9 +1,13 @@
-/* gpu.h - a device for the tests of the CUDA stand-in: driver, primary context, module; what must be gone at the end. */
+/* gpu.h - a device for tests: driver, primary context, module; what must be gone at the end.
+ *
+ * The same on a real GPU and over the stand-in. Only with the stand-in is it known what was left behind, and only that
+ * takes any image for a module: elsewhere $GPU_KERNELS names the PTX made of tests/gpu/kernels.cu.
+ */
 #ifndef GPU_H
 #define GPU_H
 
 #include "device/cuda/driver.h"
-#include "standin.h"
+#include "standin/standin.h"
 #include "support/scene.h"
 
 typedef struct gpu {
@@ -17,9 +21,12 @@ extern cf_cuda_driver cu;
 
 /* Loads the driver, makes the context of a device and makes it current. In a test and in a child of it. */
 void gpu_begin(gpu *g, int device);
-/* Undoes that and looks whether anything of the stand-in is left. */
+/* Undoes that and looks, with the stand-in, whether anything is left. */
 void gpu_end(gpu *g);
-/* Looks only: nothing is alive, and no context had to clean up more than `swept` things since the last look. */
+/* Whether the driver that gpu_begin() loaded is the stand-in. */
+bool gpu_is_standin(void);
+/* Looks only: nothing is alive, and no context had to clean up more than `swept` things since the last look. With the
+ * stand-in; else it does nothing. */
 void gpu_nothing_left(long swept);
 
 cu_function gpu_kernel(const gpu *g, const char *name);
