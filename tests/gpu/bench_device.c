@@ -1,0 +1,213 @@
+/* bench_device.c - a CUDA context for each process of the benchmark, words that streams write, pictures to copy. */
+#include <dlfcn.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench_gpu.h"
+
+#define PAGE 4096u
+#define SOURCES 4u /* different pictures, so that they do not all stay in the caches */
+
+typedef struct line {
+  alignas(64) _Atomic uint64_t value;
+  uint8_t pad[56];
+} line;
+
+cf_cuda_driver cu;
+cu_stream work;
+static cu_device device;
+static cu_context context;
+static line *words; /* a page */
+static cu_deviceptr words_address, sources, bare;
+
+void cu_check(cu_result result, const char *what) {
+  if (result != CUDA_SUCCESS) {
+    (void)cf_cuda_check(&cu, result, "%s", what);
+    bench_die("%s", cuframes_last_error());
+  }
+}
+
+/* ---- words ---- */
+
+void device_words(void) {
+  uint8_t *part = cast_memory((size_t)2 * PAGE);
+  words = (line *)(part + (PAGE - (uintptr_t)part % PAGE) % PAGE);
+}
+
+_Atomic uint64_t *word_at(enum word word) {
+  return &words[word].value;
+}
+
+static cu_deviceptr word_address(enum word word) {
+  return words_address + word * sizeof(line);
+}
+
+void word_write(cu_stream stream, enum word word, uint64_t value) {
+  CU(cu.cuStreamWriteValue64(stream, word_address(word), value, CU_STREAM_WRITE_VALUE_DEFAULT));
+}
+
+void word_wait(cu_stream stream, enum word word, uint64_t value) {
+  CU(cu.cuStreamWaitValue64(stream, word_address(word), value, CU_STREAM_WAIT_VALUE_GEQ));
+}
+
+void word_store(enum word word, uint64_t value) {
+  atomic_store_explicit(word_at(word), value, memory_order_release);
+}
+
+/* ---- the device ---- */
+
+void device_begin(bool pictures) {
+  bench_check(cf_cuda_driver_load(&cu), "CUDA");
+  if (!cu.cuStreamWriteValue64 || !cu.cuStreamWaitValue64)
+    bench_die("the driver has no 64-bit stream memory operations: there is nothing to measure with");
+  CU(cu.cuDeviceGet(&device, 0));
+  CU(cu.cuDevicePrimaryCtxRetain(&context, device));
+  CU(cu.cuCtxPushCurrent(context));
+  CU(cu.cuStreamCreate(&work, CU_STREAM_NON_BLOCKING));
+  CU(cu.cuMemHostRegister(words, PAGE, CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP));
+  CU(cu.cuMemHostGetDevicePointer(&words_address, words, 0));
+  if (pictures) {
+    CU(cu.cuMemAlloc(&sources, SOURCES * PICTURE));
+    CU(cu.cuMemAlloc(&bare, BARE_PICTURES * PICTURE));
+    CU(cu.cuMemsetD8(sources, 0x55, SOURCES * PICTURE));
+  }
+}
+
+void device_end(void) {
+  if (sources)
+    CU(cu.cuMemFree(sources));
+  if (bare)
+    CU(cu.cuMemFree(bare));
+  CU(cu.cuMemHostUnregister(words));
+  CU(cu.cuStreamDestroy(work));
+  cu_context popped;
+  CU(cu.cuCtxPopCurrent(&popped));
+  CU(cu.cuDevicePrimaryCtxRelease(device));
+}
+
+static cu_deviceptr source_plane(unsigned number, int plane) {
+  return sources + number % SOURCES * PICTURE + (size_t)plane * PITCH * HEIGHT;
+}
+
+void picture_copy(unsigned number) {
+  for (int plane = 0; plane < 2; plane++) {
+    cu_copy_2d copy = { .from_type = CU_MEMORYTYPE_DEVICE,
+                        .from_device = source_plane(number, plane),
+                        .from_pitch = PITCH,
+                        .to_type = CU_MEMORYTYPE_DEVICE,
+                        .to_device = bare + number % BARE_PICTURES * PICTURE + (size_t)plane * PITCH * HEIGHT,
+                        .to_pitch = PITCH,
+                        .width = WIDTH,
+                        .height = plane ? HEIGHT / 2 : HEIGHT };
+    CU(cu.cuMemcpy2DAsync(&copy, work));
+  }
+}
+
+void picture_fill(cuframes_frame *frame, unsigned number) {
+  for (int plane = 0; plane < 2; plane++)
+    bench_check(
+        cuframes_frame_copy_from_device(frame, plane, (void *)(uintptr_t)source_plane(number, plane), PITCH, work),
+        "copy into a frame");
+}
+
+/* ---- what it is ---- */
+
+static void driver_version(char *text, size_t size) {
+  char said[256];
+  FILE *file = fopen("/proc/driver/nvidia/version", "re");
+  (void)snprintf(text, size, "%s", dlsym(cu.library, "standin_live") ? "stand-in, no GPU" : "unknown");
+  const char *at = file && fgets(said, sizeof said, file) ? strstr(said, "  ") : NULL;
+  for (; at; at = strchr(at, ' ')) { /* the first word that is a number with dots */
+    at += strspn(at, " ");
+    size_t length = strspn(at, "0123456789.");
+    if (length > 3 && at[length] == ' ') {
+      (void)snprintf(text, size, "%.*s", (int)length, at);
+      break;
+    }
+  }
+  if (file)
+    (void)fclose(file);
+}
+
+void device_describe(FILE *out, bool json) {
+  char name[96] = "", version[64], mps[256];
+  const char *directory = getenv("CUDA_MPS_PIPE_DIRECTORY");
+  CU(cu.cuDeviceGetName(name, sizeof name, device));
+  driver_version(version, sizeof version);
+  (void)snprintf(mps, sizeof mps, "%s/control", directory ? directory : "/tmp/nvidia-mps");
+  bool shared = access(mps, F_OK) == 0;
+  fprintf(out,
+          json ? "{\"name\": \"%s\", \"driver\": \"%s\", \"cuda\": \"%d.%d\", \"mps\": %s}"
+               : "%s; driver %s; CUDA %d.%d; MPS: %s.\n",
+          name, version, cu.version / 1000, cu.version % 1000 / 10,
+          json     ? shared ? "true" : "false"
+          : shared ? "yes"
+                   : "no, so the GPU switches between the contexts of the processes");
+}
+
+/* ---- streams of frames ---- */
+
+cuframes_publisher *gpu_publish(const char *name, uint32_t width, uint32_t height, cuframes_publisher_options options) {
+  cuframes_publisher *publisher;
+  options.struct_size = sizeof options;
+  options.directory = streams_directory();
+  options.device = "cuda:0";
+  options.format = (cuframes_format){ .pixel_format = CUFRAMES_PIXEL_NV12, .width = width, .height = height };
+  bench_check(cuframes_publisher_create(name, &options, &publisher), "publish");
+  return publisher;
+}
+
+void gpu_send(cuframes_publisher *publisher, cuframes_frame *frame, int64_t pts) {
+  cuframes_publish_info info = { .struct_size = sizeof info, .pts = pts, .stream = work };
+  bench_check(cuframes_publisher_publish(publisher, frame, &info), "publish a frame");
+}
+
+cuframes_subscriber *gpu_join(const char *name, cuframes_subscriber_options options) {
+  options.device = "cuda:0";
+  return stream_join(name, options);
+}
+
+void audience_scene(void *argument, unsigned index) {
+  audience *a = argument;
+  (void)index;
+  cuframes_subscriber *subscriber =
+      gpu_join(a->name, (cuframes_subscriber_options){ .mode = a->mode, .depth = a->mode ? 16 : 0, .sync = a->sync });
+  tally_add(&a->arrived);
+  for (;;) {
+    cuframes_frame *frame;
+    int result = a->on_stream ? cuframes_subscriber_next_on(subscriber, CUFRAMES_WAIT_FOREVER, work, &frame)
+                              : cuframes_subscriber_next(subscriber, CUFRAMES_WAIT_FOREVER, &frame);
+    if (result == CUFRAMES_ERR_PUBLISHER_GONE)
+      break;
+    bench_check(result, "next frame");
+    result = a->on_stream ? cuframes_frame_release_on(frame, work) : cuframes_frame_release(frame);
+    if (result != CUFRAMES_ERR_STALE)
+      bench_check(result, "release");
+    if (a->counts)
+      tally_add(&a->taken);
+  }
+  cuframes_subscriber_destroy(subscriber);
+}
+
+/* ---- rows ---- */
+
+void row_add(report_row row, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  (void)vsnprintf(row.what, sizeof row.what, format, arguments);
+  va_end(arguments);
+  report_add(&row);
+}
+
+void row_limit(const char *section, figure seen, double most, const char *format, ...) {
+  report_row row = {
+    .section = section, .figure = seen, .beside = "the most it should be", .bare = { most, NAN }, .goal = 1
+  };
+  va_list arguments;
+  va_start(arguments, format);
+  (void)vsnprintf(row.what, sizeof row.what, format, arguments);
+  va_end(arguments);
+  report_add(&row);
+}
