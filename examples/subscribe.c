@@ -3,7 +3,11 @@
 #include <stdio.h>
 
 int main(int argc, char **argv) {
-  cuframes_subscriber_options options = { .struct_size = sizeof options, .connect_timeout_ns = INT64_C(5000000000) };
+  cuframes_subscriber_options options = {
+    .struct_size = sizeof options,
+    .connect_timeout_ns = INT64_C(5000000000),
+    .device = "host", /* it reads with the CPU: refuse a stream that lies in GPU memory */
+  };
   cuframes_subscriber *subscriber = NULL;
   cuframes_frame *frame;
   int result = cuframes_subscriber_create(argc > 1 ? argv[1] : "demo", &options, &subscriber);

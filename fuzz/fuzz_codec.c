@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <cuframes/subscriber.h>
+
 #include "wire/handshake.h"
 #include "wire/schema.h"
 
@@ -20,6 +22,7 @@ typedef union any_message {
   cf_msg_refused refused;
   cf_msg_segment segment;
   cf_msg_codec codec;
+  cf_msg_events events;
   cf_msg_info info;
   cf_info_seat seat;
   cf_info_elementary elementary;
@@ -33,18 +36,22 @@ static void require(int condition) {
   }
 }
 
+static void require_same_bytes(cf_bytes *a, const cf_bytes *b) {
+  require(a->length == b->length);
+  require(a->length == 0 || memcmp(a->data, b->data, a->length) == 0);
+  a->data = b->data;
+}
+
 static void require_same(uint32_t type, any_message *a, const any_message *b) {
-  if (type == CF_MSG_CODEC) {
-    uint32_t length = a->codec.extradata.length;
-    require(length == b->codec.extradata.length);
-    require(length == 0 || memcmp(a->codec.extradata.data, b->codec.extradata.data, length) == 0);
-    a->codec.extradata.data = b->codec.extradata.data;
-  }
+  if (type == CF_MSG_CODEC)
+    require_same_bytes(&a->codec.extradata, &b->codec.extradata);
+  if (type == CF_MSG_EVENTS)
+    require_same_bytes(&a->events.handles, &b->events.handles);
   require(memcmp(a, b, sizeof *a) == 0);
 }
 
 static void try_hello(const cf_msg_hello *hello) {
-  static const cf_offer offer = { .features = 1, .sync_modes = CF_SYNC_COMPLETE, .max_leases = 16, .max_depth = 32 };
+  static const cf_offer offer = { .features = 1, .sync_modes = CUFRAMES_SYNC_COMPLETE, .max_leases = 16, .max_depth = 32 };
   any_message welcome, refused;
   memset(&refused, 0, sizeof refused);
   if (cf_negotiate(hello, &offer, &welcome.welcome, &refused.refused) != 0) {
@@ -91,7 +98,7 @@ static void try_groups(enum cf_info_group group, const uint8_t *message, size_t 
 
 static void try_message(const uint8_t *message, size_t length) {
   (void)cf_message_type(message, length);
-  for (uint32_t type = 0; type <= CF_MSG_INFO + 1; type++) {
+  for (uint32_t type = 0; type <= CF_MSG_EVENTS + 1; type++) {
     size_t made = try_type(type, message, length);
     try_groups(CF_GROUP_SEAT, message, length, type == CF_MSG_INFO ? made : 0);
     made = try_type(type, message, length);

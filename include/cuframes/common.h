@@ -9,6 +9,11 @@
  *   Timestamps     absolute, nanoseconds of CLOCK_MONOTONIC. pts, dts and durations are nanoseconds too,
  *                  on the clock of the source.
  *   Destroy        functions take NULL and cannot fail.
+ *   CUDA           no CUDA type stands in these headers: a `void *stream` is a CUstream (or cudaStream_t), NULL the
+ *                  legacy default stream; a device pointer is a `void *`. The library uses the CUDA context that is
+ *                  current on the calling thread when a publisher or subscriber is created, if that belongs to the
+ *                  device, else the device's primary context (the one that torch, CuPy and the runtime API use);
+ *                  that context must outlive the object, and streams must belong to it.
  */
 #ifndef CUFRAMES_COMMON_H
 #define CUFRAMES_COMMON_H
@@ -63,7 +68,8 @@ enum cuframes_error {
   CUFRAMES_ERR_PACKET_OVERRUN = -23,   /**< packets were overwritten before they were read; said once */
   CUFRAMES_ERR_DEVICE = -24,           /**< the device failed */
   CUFRAMES_ERR_UNSUPPORTED = -25,      /**< this build, device or peer cannot do that */
-  CUFRAMES_ERR_BUSY = -26              /**< not in this state, for example while a callback thread runs */
+  CUFRAMES_ERR_BUSY = -26,             /**< not in this state, for example while a callback thread runs */
+  CUFRAMES_ERR_LOST = -27              /**< the publisher died before this picture was complete */
 };
 
 /** One short English sentence for an error code. Never NULL; static. Thread-safety: any thread. */

@@ -5,7 +5,12 @@
  *            A publisher's frame is writable until it is published or cancelled.
  * Threads    Accessors may be called from any thread, also at the same time. A frame may be released
  *            from any thread, once.
- * Pointers   Point into memory of the stream's device: host memory for "host".
+ * Pointers   Point into memory of the stream's device: cuframes_frame_device() names it. On "host" the CPU reads them, on
+ *            "cuda:..." they are device pointers of the GPU that the subscriber uses, read-only there, too: a kernel that
+ *            writes through one fails in its own process with "illegal memory access".
+ * Readiness  A GPU writes a picture some time after the publisher published it. In sync mode complete a frame is in hand
+ *            only once its picture is; in the modes timeline and slot-events the subscriber's stream waits for it, and
+ *            the CPU, which does not, may ask with cuframes_frame_wait().
  */
 #ifndef CUFRAMES_FRAME_H
 #define CUFRAMES_FRAME_H
@@ -51,21 +56,44 @@ CUFRAMES_API int64_t cuframes_frame_timestamp(const cuframes_frame *frame);
 /** Bits of enum cuframes_frame_flag. */
 CUFRAMES_API uint32_t cuframes_frame_flags(const cuframes_frame *frame);
 
+/** The device that the frame's memory is on: "host", or "cuda:GPU-..." with the UUID of the GPU that made it. */
+CUFRAMES_API const char *cuframes_frame_device(const cuframes_frame *frame);
+
+/** Waits on the CPU until a subscriber's frame is complete; at once in sync mode complete. timeout_ns 0 asks.
+ *  CUFRAMES_OK: the picture is whole. TIMEOUT: not yet. LOST: it never will be, since the publisher died; what a stream
+ *  made of it is worthless. INVALID: a publisher's frame. Any thread. */
+CUFRAMES_API int cuframes_frame_wait(const cuframes_frame *frame, int64_t timeout_ns);
+
 /** Copies one plane's visible rows into host memory at dst, dst_pitch bytes apart (0: packed).
- *  Blocks until it is done. CUFRAMES_ERR_INVALID for a plane or pitch that cannot be. */
+ *  Blocks until the frame is complete and the copy done.
+ *  Errors: INVALID for a plane or pitch that cannot be; LOST; DEVICE. */
 CUFRAMES_API int cuframes_frame_copy_to_host(const cuframes_frame *frame, int plane, void *dst, size_t dst_pitch);
 
 /** Copies host memory into one plane of an open frame of a publisher, row by row, the other way round.
- *  CUFRAMES_ERR_INVALID as above, and for a subscriber's frame. */
+ *  Done when it returns. CUFRAMES_ERR_INVALID as above, and for a subscriber's frame. */
 CUFRAMES_API int cuframes_frame_copy_from_host(cuframes_frame *frame, int plane, const void *src, size_t src_pitch);
 
-/** Gives a subscriber's frame back; it must not be touched afterwards. NULL is fine.
+/** The same from memory of the publisher's own device, in order on the stream: src may be used again when the stream
+ *  has come so far, and the frame be published on the same stream at once. On "host" it is copy_from_host() and the
+ *  stream is not looked at. Errors: INVALID (also for a stream of another context), DEVICE. */
+CUFRAMES_API int cuframes_frame_copy_from_device(cuframes_frame *frame, int plane, const void *src, size_t src_pitch,
+                                                 void *stream);
+
+/** Gives a subscriber's frame back; it must not be touched afterwards, neither by the CPU nor by work that was given to
+ *  a GPU and has not ended (for that there is cuframes_frame_release_on()). NULL is fine.
  *  Never blocks; any thread.
  *  CUFRAMES_ERR_STALE: the connection it was leased from is over (publisher gone, evicted); the picture
  *  was whole until now and the frame is given back all the same.
  *  CUFRAMES_ERR_INVALID: it was released before, or belongs to a publisher. (A second release is noticed only while
  *  the subscriber lives and keeps its connection; after that the frame's memory is gone.) */
 CUFRAMES_API int cuframes_frame_release(cuframes_frame *frame);
+
+/** Gives a subscriber's frame back when the stream has done all that was put on it before: the publisher reuses the slot
+ *  only then. The CPU does not wait, and must not touch the frame any more. On "host" it is cuframes_frame_release().
+ *  Until the stream has come so far the lease counts: next() waits for it, within its timeout, when no other is free.
+ *  Errors: as cuframes_frame_release(), and LOST if the picture never became complete; INVALID or DEVICE if the stream
+ *  cannot take it (another context, a failed GPU): then the frame is still the caller's. */
+CUFRAMES_API int cuframes_frame_release_on(cuframes_frame *frame, void *stream);
 
 #ifdef __cplusplus
 }

@@ -22,7 +22,8 @@ typedef struct cuframes_subscriber_info {
   uint64_t lag;     /**< frames published since the last one it took */
   uint64_t delivered, skipped;
   const uint32_t *held_slots; /**< leases_held slot numbers */
-  char sync_mode[16];         /**< "complete" */
+  char sync_mode[16];         /**< "complete", "timeline", "slot-events" */
+  uint32_t sync_asked;        /**< bits of enum cuframes_sync: what it would have liked */
 } cuframes_subscriber_info;
 
 typedef struct cuframes_elementary_info {
@@ -32,7 +33,8 @@ typedef struct cuframes_elementary_info {
 
 typedef struct cuframes_stream_info {
   char name[CUFRAMES_NAME_MAX + 1];
-  char device[64]; /**< "host" */
+  char device[64]; /**< "host", "cuda:GPU-..." */
+  char memory[16]; /**< how it is shared: "memfd", "vmm", "legacy", "pool", "external" */
   char description[256];
   int32_t pid; /**< of the publisher, 0: not visible here */
   cuframes_format format;

@@ -24,12 +24,20 @@ enum cuframes_policy {
   CUFRAMES_POLICY_DROP = 1  /**< drop the new frame for everybody, and count it */
 };
 
+/** How GPU memory is handed to other processes. */
+enum cuframes_memory {
+  CUFRAMES_MEMORY_DEFAULT = 0, /**< VMM memory by file descriptor where the driver has it, else legacy */
+  CUFRAMES_MEMORY_LEGACY = 1   /**< cuIpc handles: same PID namespace, and subscribers can write (docs/gpu.md) */
+};
+
 typedef struct cuframes_publisher_options {
   uint32_t struct_size;       /**< sizeof(cuframes_publisher_options) */
   uint32_t policy;            /**< enum cuframes_policy */
   cuframes_format format;     /**< of the first frames; cuframes_publisher_set_format() changes it */
   const char *directory;      /**< runtime directory; NULL: as cuframes_runtime_directory() finds it */
-  const char *device;         /**< "host"; NULL or "auto": the best there is */
+  const char *device;         /**< NULL or "host": memory that the CPU reads and writes. "cuda", "cuda:N" (N as
+                                   CUDA_VISIBLE_DEVICES counts), "cuda:GPU-UUID": GPU memory; planes are device
+                                   pointers then. "auto": a GPU if there is one, else host */
   const char *description;    /**< shown by list and info: where the pictures come from */
   uint32_t slots;             /**< frames to allocate at first, at least 1 + max_open; 0: 5 + max_open */
   uint32_t max_slots;         /**< up to which the pool grows for subscribers; 0: 128, at most 1024 */
@@ -45,6 +53,9 @@ typedef struct cuframes_publisher_options {
   size_t allow_uid_count;
   const uint32_t *allow_gids;
   size_t allow_gid_count;
+  uint32_t memory;   /**< enum cuframes_memory; for a GPU */
+  uint32_t external; /**< nonzero: frames live in buffers of yours, cuframes_publisher_register_external(); slots and
+                          max_slots then say how many of them at most (0: 128) */
   cuframes_log_fn log; /**< NULL: silent */
   void *log_user;
 } cuframes_publisher_options;
@@ -55,7 +66,8 @@ typedef struct cuframes_publisher_options {
 CUFRAMES_API int cuframes_publisher_create(const char *name, const cuframes_publisher_options *options,
                                            cuframes_publisher **publisher);
 
-/** Ends the stream: subscribers get PUBLISHER_GONE and keep what they hold. Open frames become invalid. */
+/** Ends the stream: subscribers get PUBLISHER_GONE and keep what they hold. Open frames become invalid. On a GPU it
+ *  waits for the work of the context, so that the last frames are complete. */
 CUFRAMES_API void cuframes_publisher_destroy(cuframes_publisher *publisher);
 
 /** Opens a slot to write the next frame into, in the current format. Never waits.
@@ -69,16 +81,44 @@ typedef struct cuframes_publish_info {
   uint32_t flags;       /**< CUFRAMES_FRAME_KEY, CUFRAMES_FRAME_CORRUPT */
   int64_t pts;          /**< ns or CUFRAMES_NO_TIME */
   int64_t duration;     /**< ns, 0 if unknown */
+  void *stream;         /**< GPU: the picture is complete when this stream has done all that is on it now;
+                             NULL: the legacy default stream */
 } cuframes_publish_info;
 
-/** Makes an open frame the newest one and wakes whoever waits for it. info may be NULL (no times).
- *  The frame is consumed, also on failure.
- *  Errors: DROPPED (policy drop), INVALID (not an open frame of this publisher). */
+/** Makes an open frame the newest one and wakes whoever waits for it. info may be NULL (no times, default stream).
+ *  On a GPU it returns at submission: the stream tells subscribers when the picture is complete, in a few microseconds
+ *  of its time. Frames of one publisher belong on one stream; with several, acquire() waits for a slot that an earlier
+ *  one has not finished with. The frame is consumed, also on failure.
+ *  Errors: DROPPED (policy drop), INVALID (not an open frame of this publisher, a stream of another context or device),
+ *  DEVICE (the GPU failed; if it is for good, the stream ends and subscribers get PUBLISHER_GONE). */
 CUFRAMES_API int cuframes_publisher_publish(cuframes_publisher *publisher, cuframes_frame *frame,
                                             const cuframes_publish_info *info);
 
 /** Gives an open frame back unpublished. NULL is fine. */
 CUFRAMES_API int cuframes_publisher_cancel(cuframes_publisher *publisher, cuframes_frame *frame);
+
+/** Registers GPU memory of yours for one frame of the current format, whose pitches and offsets count from `address`; at
+ *  least `bytes` bytes are there. Only with options.external. What can be shared: VMM memory made exportable as a POSIX
+ *  descriptor, memory of a pool made so, and cuMemAlloc() memory (by a legacy handle of the whole allocation).
+ *  The memory stays yours and must live until the publisher is destroyed, or unregister succeeded. At first it is in
+ *  your hands: write into it, then publish it; from then on only acquire, or acquire_external, says when it may be
+ *  written again. Subscribers are admitted while there are buffers enough: 1 + max_open + what they may hold.
+ *  Blocks for the export. Errors: INVALID (not GPU memory of this device, too small, registered already, not an external
+ *  publisher), UNSUPPORTED (memory that cannot be exported; the detail says why and what can), NO_CAPACITY, DEVICE. */
+CUFRAMES_API int cuframes_publisher_register_external(cuframes_publisher *publisher, void *address, uint64_t bytes);
+
+/** Publishes a registered buffer that is in the caller's hands. info as in publish().
+ *  Errors: those of publish(); INVALID also if the buffer is not in the caller's hands. */
+CUFRAMES_API int cuframes_publisher_publish_external(cuframes_publisher *publisher, void *address,
+                                                     const cuframes_publish_info *info);
+
+/** Takes a certain registered buffer back into the caller's hands, to write the next picture into it. Never waits.
+ *  (cuframes_publisher_acquire() takes any, the one published longest ago.)
+ *  Errors: BUSY (it is the newest frame, or a subscriber uses it), INVALID. */
+CUFRAMES_API int cuframes_publisher_acquire_external(cuframes_publisher *publisher, void *address);
+
+/** Forgets a registered buffer that is in the caller's hands; its memory may be freed then. Errors: INVALID. */
+CUFRAMES_API int cuframes_publisher_unregister_external(cuframes_publisher *publisher, void *address);
 
 /** Frames acquired from now on have this format. Leases on old frames stay good; their memory goes when the
  *  last one is released. Errors: FORMAT, NO_MEMORY, BUSY (frames are open); then the old format stays. */
@@ -126,7 +166,7 @@ typedef struct cuframes_publisher_stats {
 /** Any thread. */
 CUFRAMES_API int cuframes_publisher_get_stats(cuframes_publisher *publisher, cuframes_publisher_stats *stats);
 
-/** The device that was chosen ("host"), and why, as one sentence. Lives as long as the publisher. */
+/** The device that was chosen ("host", "cuda:GPU-..."), and why, as one sentence. Lives as long as the publisher. */
 CUFRAMES_API const char *cuframes_publisher_device(const cuframes_publisher *publisher, const char **reason);
 
 #ifdef __cplusplus

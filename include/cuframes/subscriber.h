@@ -23,6 +23,16 @@ enum cuframes_mode {
   CUFRAMES_MODE_PACKETS = 2  /**< packets only: costs no slot, next() says UNSUPPORTED */
 };
 
+/** How this subscriber learns that a GPU has completed a picture. Bits: what it would like; the publisher grants the
+ *  first of timeline, slot-events, complete that both can do. On "host" it is always complete. */
+enum cuframes_sync {
+  CUFRAMES_SYNC_COMPLETE = 1, /**< next() returns when the picture is complete: right for every use (default) */
+  CUFRAMES_SYNC_TIMELINE = 2, /**< next_on() returns at submission, the subscriber's stream waits. If the publisher dies
+                                   the wait ends and the frame is LOST */
+  CUFRAMES_SYNC_SLOT_EVENTS = 4 /**< the same by interprocess events, for drivers without 64-bit stream memory
+                                   operations. If the publisher dies in the wrong moment the stream waits for ever */
+};
+
 typedef struct cuframes_subscriber_options {
   uint32_t struct_size;       /**< sizeof(cuframes_subscriber_options) */
   uint32_t mode;              /**< enum cuframes_mode */
@@ -31,11 +41,14 @@ typedef struct cuframes_subscriber_options {
   uint32_t leases;            /**< frames held at the same time; 0: 2 */
   uint32_t depth;             /**< ordered: frames that may wait for this subscriber; 0: 4 */
   uint32_t reconnect;         /**< nonzero: when the publisher goes, wait for the name to come back */
-  uint32_t reserved;          /**< 0 */
+  uint32_t sync;              /**< bits of enum cuframes_sync; 0: complete */
   int64_t connect_timeout_ns; /**< how long create() waits for the name to appear; 0: not at all */
   int64_t spin_ns;            /**< busy-wait this long for a frame before sleeping; 0: never */
   cuframes_log_fn log;        /**< NULL: silent */
   void *log_user;
+  const char *device;         /**< NULL or "auto": whatever the stream is on. "host": refuse a stream on a GPU, since the
+                                   CPU is to read the planes. "cuda", "cuda:N", "cuda:GPU-UUID": refuse host memory, and
+                                   map the frames for this GPU, which may be another than the publisher's */
 } cuframes_subscriber_options;
 
 /** Joins a stream. options may be NULL. Blocks up to connect_timeout_ns, and up to 2 s for an answer.
@@ -44,7 +57,8 @@ typedef struct cuframes_subscriber_options {
 CUFRAMES_API int cuframes_subscriber_create(const char *name, const cuframes_subscriber_options *options,
                                             cuframes_subscriber **subscriber);
 
-/** Leaves the stream; stops the callback thread. Frames in hand stay good until they are released. */
+/** Leaves the stream; stops the callback thread. Frames in hand stay good until they are released. On a GPU the last
+ *  of destroy() and these releases waits for the work of the context that may still use the frames. */
 CUFRAMES_API void cuframes_subscriber_destroy(cuframes_subscriber *subscriber);
 
 /** The next frame: in newest mode the newest one not yet seen, in ordered mode the one after the last, beginning with
@@ -52,6 +66,17 @@ CUFRAMES_API void cuframes_subscriber_destroy(cuframes_subscriber *subscriber);
  *  Errors: TIMEOUT, INTERRUPTED, LEASE_LIMIT (release one first), EVICTED, PUBLISHER_GONE (not with
  *  reconnect), BUSY (the callback thread runs), and those of create() when a segment cannot be mapped. */
 CUFRAMES_API int cuframes_subscriber_next(cuframes_subscriber *subscriber, int64_t timeout_ns, cuframes_frame **frame);
+
+/** As next(), for work on a GPU: in the sync modes timeline and slot-events the frame is given at once and the stream
+ *  waits until its picture is complete, the CPU does not. In mode complete, and on "host", it is next().
+ *  next() in those modes waits on the CPU and so gives complete frames.
+ *  Errors: those of next(); INVALID (a stream of another context), DEVICE. */
+CUFRAMES_API int cuframes_subscriber_next_on(cuframes_subscriber *subscriber, int64_t timeout_ns, void *stream,
+                                             cuframes_frame **frame);
+
+/** The device of the stream and the sync mode granted, of the present connection. Either may be NULL. *device lives as
+ *  long as the subscriber or until it reconnects. Errors: PUBLISHER_GONE (no connection at present). */
+CUFRAMES_API int cuframes_subscriber_device(cuframes_subscriber *subscriber, const char **device, uint32_t *sync);
 
 /** Ends a wait of this subscriber in another thread, now or the next one, with INTERRUPTED.
  *  Async-signal-safe. */
@@ -110,6 +135,7 @@ typedef struct cuframes_subscriber_stats {
   uint64_t reconnects;
   uint64_t packets;      /**< delivered */
   uint64_t packets_lost; /**< overwritten before they were read */
+  uint64_t frames_lost;  /**< delivered, and then the publisher died before they were complete */
 } cuframes_subscriber_stats;
 
 /** Any thread. */

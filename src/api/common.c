@@ -35,6 +35,7 @@ static const char *const sentences[] = {
   [-CUFRAMES_ERR_DEVICE] = "the device failed",
   [-CUFRAMES_ERR_UNSUPPORTED] = "not supported",
   [-CUFRAMES_ERR_BUSY] = "busy",
+  [-CUFRAMES_ERR_LOST] = "the picture was never completed",
 };
 
 const char *cuframes_strerror(int error) {

@@ -22,6 +22,9 @@ typedef struct cf_view {
   uint64_t frame_bytes; /* from the slot's first byte to the end of its last plane */
   cuframes_format format;
   cf_device_segment memory;
+  void **events; /* of its slots, in sync mode slot-events; event_count of them */
+  uint32_t event_count;
+  uint64_t stride; /* bytes from one slot to the next, where there are events */
   struct cf_view *next;
 } cf_view;
 
@@ -41,14 +44,20 @@ typedef struct cf_connection {
   uint64_t seat_bytes;
   cf_frame_reader reader;
   bool mode_packets;
+  uint32_t sync_mode;       /* granted */
+  char device_name[64];     /* of the stream */
   uint64_t serial;         /* tells the subscriber's connections apart: 1, 2, 3, ... */
   uint32_t segments_known; /* the newest one looked at; of the thread that takes frames */
 
   pthread_mutex_t lock; /* what follows */
   uint32_t leases;      /* granted */
   uint64_t free_leases; /* bit per lease */
+  uint64_t returning;   /* bit per lease that the GPU gives back */
+  bool orphan;          /* nobody takes frames any more */
   cf_view *views;
   cuframes_frame *frames; /* one per lease */
+  cf_device_words words;  /* the seat, once a stream writes or waits there */
+  cf_counter lost;        /* frames that were LOST */
 
   cf_flag packets_mapped; /* what follows is there: the watcher asks, too */
   void *region;
@@ -57,9 +66,9 @@ typedef struct cf_connection {
   cf_packet_reader packet_reader;
 } cf_connection;
 
-/* Joins; blocks until the deadline at most. On success the caller holds one reference. */
-int cf_connection_open(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline,
-                       cf_connection **connection);
+/* Joins; device: as in cuframes_subscriber_options. Blocks until the deadline at most. On success the caller holds one reference. */
+int cf_connection_open(const char *directory, const char *name, const cf_msg_hello *hello, const char *device,
+                       int64_t deadline, cf_connection **connection);
 void cf_connection_hold(cf_connection *connection);
 /* Gives a reference back; the last one leaves the stream. NULL is fine. */
 void cf_connection_drop(cf_connection *connection);
@@ -67,9 +76,36 @@ void cf_connection_drop(cf_connection *connection);
 /* Wants no more frames; those in hand stay good and keep the connection open. */
 void cf_connection_leave(cf_connection *connection);
 
-/* Takes the next frame if there is one: CUFRAMES_OK, TIMEOUT (nothing new), LEASE_LIMIT, PUBLISHER_GONE, EVICTED,
- * PROTOCOL, or what mapping its segment says. The frame holds a reference. One thread at a time. */
-int cf_connection_take(cf_connection *connection, cuframes_frame **frame, uint32_t *epoch);
+/* The publisher is dead, or this connection was given up: frames that are not complete by now are LOST, and the streams
+ * that wait for them go on. Any thread, any number of times. */
+void cf_connection_lose(cf_connection *connection);
+/* Nobody takes frames from it any more; what the GPU gives back is waited for. */
+void cf_connection_orphan(cf_connection *connection);
+/* For its end: nothing on the GPU waits for its seat, or uses its memory. */
+void cf_connection_quiet(cf_connection *connection);
+/* Makes the seat visible to the GPU, once. */
+int cf_connection_words(cf_connection *connection);
+
+/* How a frame may be handed out. */
+typedef struct cf_take_how {
+  bool on_stream; /* `stream` waits for the picture, if the sync mode has that; else the caller does */
+  void *stream;
+  cuframes_frame **pending; /* of this connection, taken and not complete yet; NULL there: none. The taking thread's */
+} cf_take_how;
+
+/* Takes the next frame if there is one: CUFRAMES_OK, TIMEOUT (nothing new), BUSY (only the GPU keeps it from us: the
+ * picture is not complete, or a lease not yet given back), LEASE_LIMIT, PUBLISHER_GONE, EVICTED, PROTOCOL, or what mapping
+ * its segment says. The frame holds a reference. One thread at a time. */
+int cf_connection_take(cf_connection *connection, cf_take_how how, cuframes_frame **frame, uint32_t *epoch);
+
+/* Views; connection_view.c. look_ahead() and hold() are of the thread that takes frames. */
+/* Maps the segments that came since the last look. */
+void cf_views_look_ahead(cf_connection *connection);
+/* The view of a segment, with one frame more counted in it, if it is mapped. With the lock held. */
+cf_view *cf_view_count_one(cf_connection *connection, uint32_t segment);
+/* The same, mapped if it was not. */
+int cf_view_hold(cf_connection *connection, uint32_t segment, cf_view **view);
+void cf_view_free(cf_connection *connection, cf_view *view);
 
 /* Sends a request and decodes its answer of the given type. Descriptors go to *fd (one is wanted; NULL: none).
  * A refusal is its code. */
@@ -78,6 +114,10 @@ int cf_connection_ask(cf_connection *connection, uint32_t type, const void *fiel
 
 /* As cf_connection_ask() for CODEC, whose extradata is copied into a new buffer padded with 64 zero bytes. */
 int cf_connection_ask_codec(cf_connection *connection, uint32_t stream, cf_msg_codec *codec, uint8_t **extradata);
+
+/* The same for EVENTS: count handles of CF_HANDLE_BYTES, in a buffer that the caller frees. */
+int cf_connection_ask_events(cf_connection *connection, uint32_t segment, uint8_t **handles, uint32_t *count,
+                             uint64_t *stride);
 
 /* Maps the packet region if it is not mapped yet and starts reading. */
 int cf_connection_map_packets(cf_connection *connection, bool from_next);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 
 #include "api/internal.h"
+#include "os/clock.h"
 #include "os/error.h"
 
 static bool has_plane(const cuframes_frame *frame, int plane) {
@@ -58,6 +59,16 @@ uint32_t cuframes_frame_flags(const cuframes_frame *frame) {
   return frame->flags;
 }
 
+const char *cuframes_frame_device(const cuframes_frame *frame) {
+  return frame->device->name;
+}
+
+int cuframes_frame_wait(const cuframes_frame *frame, int64_t timeout_ns) {
+  if (!frame || frame->state != CF_FRAME_LEASED)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_frame_wait: not a frame that a subscriber holds");
+  return cf_connection_wait(frame, cf_deadline(timeout_ns));
+}
+
 /* The plane's rows on the device, and what a copy between it and host memory of that pitch must move. */
 static int plane_rows(const cuframes_frame *frame, int plane, const void *host, size_t *host_pitch, cf_rows *rows,
                       uint32_t *row_bytes, uint32_t *count) {
@@ -74,10 +85,16 @@ static int plane_rows(const cuframes_frame *frame, int plane, const void *host, 
   return CUFRAMES_OK;
 }
 
+static int not_open(void) {
+  return cf_fail(CUFRAMES_ERR_INVALID, "only a publisher's open frame can be written");
+}
+
 int cuframes_frame_copy_to_host(const cuframes_frame *frame, int plane, void *dst, size_t dst_pitch) {
   cf_rows rows;
   uint32_t row_bytes, count;
   int result = plane_rows(frame, plane, dst, &dst_pitch, &rows, &row_bytes, &count);
+  if (result == CUFRAMES_OK && frame->state == CF_FRAME_LEASED)
+    result = cf_connection_wait(frame, CF_NEVER);
   if (result != CUFRAMES_OK)
     return result;
   return frame->device->ops->copy_to_host(frame->device, (cf_rows){ dst, dst_pitch }, rows, row_bytes, count);
@@ -90,16 +107,39 @@ int cuframes_frame_copy_from_host(cuframes_frame *frame, int plane, const void *
   if (result != CUFRAMES_OK)
     return result;
   if (frame->state != CF_FRAME_OPEN)
-    return cf_fail(CUFRAMES_ERR_INVALID, "only a publisher's open frame can be written");
+    return not_open();
   return frame->device->ops->copy_from_host(frame->device, rows, (cf_rows){ (void *)src, src_pitch }, row_bytes, count);
+}
+
+int cuframes_frame_copy_from_device(cuframes_frame *frame, int plane, const void *src, size_t src_pitch,
+                                    void *stream) {
+  cf_rows rows;
+  uint32_t row_bytes, count;
+  int result = plane_rows(frame, plane, src, &src_pitch, &rows, &row_bytes, &count);
+  if (result != CUFRAMES_OK)
+    return result;
+  if (frame->state != CF_FRAME_OPEN)
+    return not_open();
+  return frame->device->ops->copy_on(frame->device, stream, rows, (cf_rows){ (void *)src, src_pitch }, row_bytes,
+                                     count);
+}
+
+static int not_leased(const cuframes_frame *frame) {
+  return cf_fail(CUFRAMES_ERR_INVALID, frame->state == CF_FRAME_OPEN
+                                           ? "a publisher's frame is ended by publish or cancel"
+                                           : "the frame was released before");
 }
 
 int cuframes_frame_release(cuframes_frame *frame) {
   if (!frame)
     return CUFRAMES_OK;
+  return frame->state == CF_FRAME_LEASED ? cf_connection_release(frame) : not_leased(frame);
+}
+
+int cuframes_frame_release_on(cuframes_frame *frame, void *stream) {
+  if (!frame)
+    return CUFRAMES_OK;
   if (frame->state != CF_FRAME_LEASED)
-    return cf_fail(CUFRAMES_ERR_INVALID, frame->state == CF_FRAME_OPEN
-                                             ? "a publisher's frame is ended by publish or cancel"
-                                             : "the frame was released before");
-  return cf_connection_release(frame);
+    return not_leased(frame);
+  return frame->device->has_streams ? cf_connection_release_on(frame, stream) : cf_connection_release(frame);
 }

@@ -36,9 +36,9 @@ static void elementary_read(stream_report *r, const uint8_t *message, size_t len
 
 static const char *sync_name(uint32_t mode) {
   switch (mode) {
-    case CF_SYNC_COMPLETE: return "complete";
-    case CF_SYNC_TIMELINE: return "timeline";
-    case CF_SYNC_SLOT_EVENTS: return "slot events";
+    case CUFRAMES_SYNC_COMPLETE: return "complete";
+    case CUFRAMES_SYNC_TIMELINE: return "timeline";
+    case CUFRAMES_SYNC_SLOT_EVENTS: return "slot-events";
     default: return "unknown";
   }
 }
@@ -55,7 +55,8 @@ static void subscriber_describe(const cf_info_seat *seat, struct subscriber_repo
                                           .evicted = seat->evicted,
                                           .lag = seat->lag,
                                           .delivered = seat->delivered,
-                                          .skipped = seat->skipped };
+                                          .skipped = seat->skipped,
+                                          .sync_asked = seat->sync_asked };
   memcpy(out->info.label, seat->label, sizeof out->info.label);
   memcpy(out->held, seat->held, sizeof out->held);
   out->info.held_slots = out->held;
@@ -104,6 +105,7 @@ static void stream_describe(const cf_msg_info *m, const cf_credentials *publishe
   memcpy(info->name, m->name, sizeof info->name);
   memcpy(info->device, m->device, sizeof info->device);
   memcpy(info->description, m->description, sizeof info->description);
+  memcpy(info->memory, m->memory, sizeof info->memory);
   memcpy(info->format.pitch, m->pitch, sizeof info->format.pitch);
   memcpy(info->format.offset, m->offset, sizeof info->format.offset);
 }

@@ -13,18 +13,42 @@ static uint64_t slots_needed(const cf_pool *pool, uint64_t cost) {
   return 1 + (uint64_t)pool->max_open + cost;
 }
 
+static void events_free(cf_pool *pool, cf_segment *segment) {
+  for (uint32_t i = 0; segment->events && i < segment->run.count; i++)
+    pool->device->ops->event_destroy(pool->device, segment->events[i]);
+  free(segment->events);
+  free(segment->event_handles);
+  segment->events = NULL;
+  segment->event_handles = NULL;
+}
+
+static int events_make(cf_pool *pool, cf_segment *segment) {
+  uint32_t count = segment->run.count;
+  segment->events = calloc(count, sizeof *segment->events);
+  segment->event_handles = calloc(count, sizeof *segment->event_handles);
+  int result = segment->events && segment->event_handles ? CUFRAMES_OK
+                                                         : cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  for (uint32_t i = 0; i < count && result == CUFRAMES_OK; i++)
+    result = pool->device->ops->event_create(pool->device, &segment->events[i], segment->event_handles[i]);
+  if (result != CUFRAMES_OK)
+    events_free(pool, segment);
+  return result;
+}
+
 static void segment_free(cf_pool *pool, cf_segment *segment) {
   uint64_t bytes = segment->memory.bytes;
   pool->device->ops->segment_destroy(pool->device, &segment->memory);
+  events_free(pool, segment);
   cf_counter_add(&pool->memory_bytes, -bytes); /* now it is true */
   cf_counter_add(&pool->segment_count, (uint64_t)-1);
   cf_counter_add(&pool->slot_count, -(uint64_t)segment->run.count);
   free(segment);
 }
 
-/* Allocates a segment; it is in the list, but not yet with the writer. */
-static int segment_make(cf_pool *pool, const cuframes_format *format, uint64_t stride, uint32_t slots,
+/* Allocates a segment, or takes the application's memory; it is in the list, but not yet with the writer. */
+static int segment_make(cf_pool *pool, const cuframes_format *format, uint64_t stride, uint32_t slots, void *external,
                         cf_segment **made) {
+  const cf_device_ops *ops = pool->device->ops;
   cf_segment *segment = calloc(1, sizeof *segment);
   if (!segment)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
@@ -32,14 +56,18 @@ static int segment_make(cf_pool *pool, const cuframes_format *format, uint64_t s
     free(segment);
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "%u frames of %" PRIu64 " bytes are too many", slots, stride);
   }
-  int result = pool->device->ops->segment_create(pool->device, stride * slots, &segment->memory);
+  int result = external ? ops->segment_adopt(pool->device, external, stride, &segment->memory)
+                        : ops->segment_create(pool->device, stride * slots, &segment->memory);
+  segment->run.count = slots;
+  if (result == CUFRAMES_OK && pool->events && (result = events_make(pool, segment)) != CUFRAMES_OK)
+    ops->segment_destroy(pool->device, &segment->memory);
   if (result != CUFRAMES_OK) {
     free(segment);
     return result;
   }
+  segment->external = external;
   segment->format = *format;
   segment->run.segment = pool->next_segment++;
-  segment->run.count = slots;
   segment->run.stride = stride;
   segment->next = pool->segments;
   pool->segments = segment;
@@ -55,13 +83,13 @@ static int layout(const cf_pool *pool, const cuframes_format *wanted, cuframes_f
   uint64_t align = pool->device->slot_align, bytes;
   *format = *wanted;
   int result = cuframes_format_layout(format, pool->device->pitch_align, &bytes);
-  if (result == CUFRAMES_OK)
-    *stride = (bytes + align - 1) & ~(align - 1);
+  if (result == CUFRAMES_OK) /* a buffer of the application need not end at a boundary */
+    *stride = pool->external ? bytes : (bytes + align - 1) & ~(align - 1);
   return result;
 }
 
 int cf_pool_init(cf_pool *pool, cf_device *device, cf_frame_writer *writer, const cuframes_format *format,
-                 uint32_t base_slots, uint32_t max_slots, uint32_t max_open) {
+                 uint32_t base_slots, uint32_t max_slots, uint32_t max_open, bool external) {
   memset(pool, 0, sizeof *pool);
   pthread_mutex_init(&pool->lock, NULL);
   pool->device = device;
@@ -70,17 +98,18 @@ int cf_pool_init(cf_pool *pool, cf_device *device, cf_frame_writer *writer, cons
   pool->max_slots = max_slots;
   pool->max_open = max_open;
   pool->next_segment = 1;
+  pool->external = external;
+  cf_writer_set_floor(writer, 1);
   cf_segment *first;
   int result = layout(pool, format, &pool->format, &pool->stride);
-  if (result == CUFRAMES_OK)
-    result = segment_make(pool, &pool->format, pool->stride, base_slots, &first);
-  if (result != CUFRAMES_OK)
+  if (result == CUFRAMES_OK && !external)
+    result = segment_make(pool, &pool->format, pool->stride, base_slots, NULL, &first);
+  if (result != CUFRAMES_OK || external)
     return result;
   first->base = true;
   pool->slots = base_slots;
   cf_writer_offer(writer, &first->run);
   cf_writer_adopt(writer);
-  cf_writer_set_floor(writer, 1);
   return CUFRAMES_OK;
 }
 
@@ -96,6 +125,11 @@ void cf_pool_free(cf_pool *pool) {
 }
 
 static int grow(cf_pool *pool, uint64_t needed) {
+  if (pool->external)
+    return cf_fail(CUFRAMES_ERR_NO_CAPACITY,
+                   "no room for this subscriber: it would take %" PRIu64
+                   " buffers, and the publisher has registered %u",
+                   needed, pool->slots);
   if (needed > pool->max_slots)
     return cf_fail(CUFRAMES_ERR_NO_CAPACITY,
                    "no room for this subscriber: it would take %" PRIu64
@@ -108,7 +142,7 @@ static int grow(cf_pool *pool, uint64_t needed) {
     wanted = pool->max_slots;
   cf_segment *segment;
   uint32_t more = (uint32_t)wanted - pool->slots;
-  int result = segment_make(pool, &pool->format, pool->stride, more, &segment);
+  int result = segment_make(pool, &pool->format, pool->stride, more, NULL, &segment);
   if (result == CUFRAMES_OK) {
     pool->slots += more;
     cf_writer_offer(pool->writer, &segment->run);
@@ -157,10 +191,10 @@ void cf_pool_leave(cf_pool *pool, uint32_t cost) {
 static int fresh_make(cf_pool *pool, const cuframes_format *format, uint64_t stride, uint32_t slots, cf_segment **base,
                       cf_segment **more) {
   *more = NULL;
-  int result = segment_make(pool, format, stride, pool->base_slots, base);
+  int result = segment_make(pool, format, stride, pool->base_slots, NULL, base);
   if (result != CUFRAMES_OK || slots <= pool->base_slots)
     return result;
-  result = segment_make(pool, format, stride, slots - pool->base_slots, more);
+  result = segment_make(pool, format, stride, slots - pool->base_slots, NULL, more);
   if (result != CUFRAMES_OK) {
     pool->segments = (*base)->next;
     segment_free(pool, *base);
@@ -168,12 +202,40 @@ static int fresh_make(cf_pool *pool, const cuframes_format *format, uint64_t str
   return result;
 }
 
+static void segment_forget(cf_pool *pool, cf_segment *segment) {
+  cf_segment **link = &pool->segments;
+  while (*link != segment)
+    link = &(*link)->next;
+  *link = segment->next;
+  segment_free(pool, segment);
+}
+
+/* The application's buffers hold the old format: those in its hands go at once, the others as they come free. */
+static void externals_retire(cf_pool *pool) {
+  for (cf_segment *s = pool->segments, *next; s; s = next) {
+    next = s->next;
+    if (s->in_hand) {
+      cf_writer_forget(pool->writer, s->slot);
+      segment_forget(pool, s);
+    } else {
+      cf_writer_retire(pool->writer, &s->run);
+    }
+  }
+  cf_writer_sweep(pool->writer);
+  pool->slots = 0;
+}
+
 int cf_pool_set_format(cf_pool *pool, const cuframes_format *wanted) {
   cuframes_format format;
   uint64_t stride;
   pthread_mutex_lock(&pool->lock);
   int result = layout(pool, wanted, &format, &stride);
-  if (result == CUFRAMES_OK && memcmp(&format, &pool->format, sizeof format) != 0) {
+  bool same = result == CUFRAMES_OK && memcmp(&format, &pool->format, sizeof format) == 0;
+  if (result == CUFRAMES_OK && !same && pool->external) {
+    externals_retire(pool);
+    pool->format = format;
+    pool->stride = stride;
+  } else if (result == CUFRAMES_OK && !same) {
     uint64_t needed = slots_needed(pool, pool->cost);
     uint32_t slots = needed > pool->base_slots ? (uint32_t)needed : pool->base_slots;
     cf_segment *base, *more;
@@ -202,12 +264,7 @@ void cf_pool_reap(cf_pool *pool) {
   pthread_mutex_lock(&pool->lock);
   for (cf_slot_run *next; run; run = next) {
     next = run->next;
-    cf_segment **link = &pool->segments;
-    while (&(*link)->run != run)
-      link = &(*link)->next;
-    cf_segment *segment = *link;
-    *link = segment->next;
-    segment_free(pool, segment);
+    segment_forget(pool, (cf_segment *)run); /* the run is its first member */
   }
   trim(pool); /* whoever a segment was for may have left before it was adopted */
   uint32_t floor = pool->next_segment;
@@ -218,23 +275,100 @@ void cf_pool_reap(cf_pool *pool) {
   pthread_mutex_unlock(&pool->lock);
 }
 
-int cf_pool_export(cf_pool *pool, uint32_t number, int *fd, uint64_t *bytes, cuframes_format *format) {
-  int result = cf_fail(CUFRAMES_ERR_STALE, "segment %u is gone", number);
+/* With the lock held. */
+static cf_segment *segment_numbered(const cf_pool *pool, uint32_t number) {
+  cf_segment *s = pool->segments;
+  while (s && s->run.segment != number)
+    s = s->next;
+  return s;
+}
+
+int cf_pool_export(cf_pool *pool, uint32_t number, cf_device_export *exported, cuframes_format *format) {
+  int result = CUFRAMES_OK, duplicate = -1;
   pthread_mutex_lock(&pool->lock);
-  for (cf_segment *s = pool->segments; s; s = s->next) {
-    if (s->run.segment != number)
-      continue;
-    int duplicate = fcntl(s->memory.fd, F_DUPFD_CLOEXEC, 0);
-    result = duplicate < 0 ? cf_fail_errno("duplicating a segment's descriptor") : CUFRAMES_OK;
-    if (duplicate >= 0) {
-      *fd = duplicate;
-      *bytes = s->memory.bytes;
-      *format = s->format;
-    }
-    break;
+  const cf_segment *s = segment_numbered(pool, number);
+  if (!s)
+    result = cf_fail(CUFRAMES_ERR_STALE, "segment %u is gone", number);
+  else if (s->memory.exported.fd >= 0 && (duplicate = fcntl(s->memory.exported.fd, F_DUPFD_CLOEXEC, 0)) < 0)
+    result = cf_fail_errno("duplicating a segment's descriptor");
+  if (result == CUFRAMES_OK) {
+    *exported = s->memory.exported;
+    exported->fd = duplicate;
+    *format = s->format;
   }
   pthread_mutex_unlock(&pool->lock);
   return result;
+}
+
+int cf_pool_make_events(cf_pool *pool) {
+  int result = CUFRAMES_OK;
+  pthread_mutex_lock(&pool->lock);
+  for (cf_segment *s = pool->segments; s && result == CUFRAMES_OK; s = s->next)
+    if (!s->events)
+      result = events_make(pool, s);
+  pool->events = pool->events || result == CUFRAMES_OK;
+  pthread_mutex_unlock(&pool->lock);
+  return result;
+}
+
+int cf_pool_event_handles(cf_pool *pool, uint32_t number, uint8_t *handles, uint32_t *bytes, uint64_t *stride) {
+  int result = CUFRAMES_OK;
+  pthread_mutex_lock(&pool->lock);
+  const cf_segment *s = segment_numbered(pool, number);
+  if (!s || !s->event_handles) {
+    result = cf_fail(CUFRAMES_ERR_STALE, "segment %u is gone, or has no events", number);
+  } else {
+    *bytes = s->run.count * (uint32_t)sizeof s->event_handles[0];
+    *stride = s->run.stride;
+    memcpy(handles, s->event_handles, *bytes);
+  }
+  pthread_mutex_unlock(&pool->lock);
+  return result;
+}
+
+/* ---- memory of the application ---- */
+
+int cf_pool_register(cf_pool *pool, void *address, uint64_t bytes) {
+  cf_segment *segment;
+  pthread_mutex_lock(&pool->lock);
+  uint64_t needed = pool->stride;
+  int result = CUFRAMES_OK;
+  if (bytes < needed)
+    result = cf_fail(CUFRAMES_ERR_INVALID, "a frame takes %" PRIu64 " bytes, the buffer has %" PRIu64, needed, bytes);
+  else if (pool->slots >= pool->max_slots)
+    result = cf_fail(CUFRAMES_ERR_NO_CAPACITY, "%u buffers are registered, as many as may be (max_slots)", pool->slots);
+  else
+    result = segment_make(pool, &pool->format, pool->stride, 1, address, &segment);
+  if (result == CUFRAMES_OK) {
+    segment->base = true;
+    segment->in_hand = true;
+    segment->slot = cf_writer_adopt_taken(pool->writer, &segment->run);
+    if (segment->slot == CF_NO_SLOT) {
+      segment_forget(pool, segment);
+      result = cf_fail(CUFRAMES_ERR_NO_CAPACITY, "too many buffers of an older format are still in use");
+    } else {
+      pool->slots++;
+    }
+  }
+  pthread_mutex_unlock(&pool->lock);
+  return result;
+}
+
+void cf_pool_unregister(cf_pool *pool, cf_segment *segment) {
+  pthread_mutex_lock(&pool->lock);
+  cf_writer_forget(pool->writer, segment->slot);
+  segment_forget(pool, segment);
+  pool->slots--;
+  pthread_mutex_unlock(&pool->lock);
+}
+
+cf_segment *cf_pool_registered(cf_pool *pool, const void *address) {
+  pthread_mutex_lock(&pool->lock);
+  cf_segment *s = pool->segments;
+  while (s && (s->external != address || cf_run_retiring(&s->run)))
+    s = s->next;
+  pthread_mutex_unlock(&pool->lock);
+  return s;
 }
 
 cuframes_format cf_pool_format(cf_pool *pool) {

@@ -17,6 +17,11 @@ typedef struct cf_segment {
   cf_device_segment memory;
   cuframes_format format;
   bool base; /* the base_slots of its format: stays as long as that is current */
+  void **events; /* of its slots, once a subscriber waits by events; NULL before */
+  uint8_t (*event_handles)[64];
+  void *external; /* the application's address; NULL: ours */
+  bool in_hand;   /* external: the application may write into it */
+  uint32_t slot;  /* external: its place in the table */
   struct cf_segment *next;
 } cf_segment;
 
@@ -32,12 +37,14 @@ typedef struct cf_pool {
   uint32_t slots; /* of the current format, not retiring */
   uint32_t cost;  /* of all seats: cf_seat_cost() */
   uint32_t next_segment;
+  bool external; /* every segment is one buffer of the application */
+  bool events;   /* segments get events */
   cf_counter memory_bytes, segment_count, slot_count;
 } cf_pool;
 
-/* Allocates the first segment. format is as the caller wants it. */
+/* Allocates the first segment, unless the application brings the memory. format is as the caller wants it. */
 int cf_pool_init(cf_pool *pool, cf_device *device, cf_frame_writer *writer, const cuframes_format *format,
-                 uint32_t base_slots, uint32_t max_slots, uint32_t max_open);
+                 uint32_t base_slots, uint32_t max_slots, uint32_t max_open, bool external);
 void cf_pool_free(cf_pool *pool);
 
 /* Makes room for a seat of that cost, or NO_CAPACITY with the reason, or what the allocation says. */
@@ -51,8 +58,21 @@ int cf_pool_set_format(cf_pool *pool, const cuframes_format *format);
 /* On the service thread, after the writer adopted or emptied segments: frees what is empty, retires what none needs. */
 void cf_pool_reap(cf_pool *pool);
 
-/* A duplicate of a segment's descriptor (the caller closes it) and its format; STALE if it is gone. */
-int cf_pool_export(cf_pool *pool, uint32_t segment, int *fd, uint64_t *bytes, cuframes_format *format);
+/* What others import a segment by, with a duplicate of its descriptor (the caller closes it; -1: none), and its format;
+ * STALE if it is gone. */
+int cf_pool_export(cf_pool *pool, uint32_t segment, cf_device_export *exported, cuframes_format *format);
+
+/* Every slot gets an event, also those to come. On failure none is wanted. */
+int cf_pool_make_events(cf_pool *pool);
+/* The handles of a segment's events, in a buffer of CF_EVENTS_BYTES, *bytes of them; STALE if it is gone. */
+int cf_pool_event_handles(cf_pool *pool, uint32_t segment, uint8_t *handles, uint32_t *bytes, uint64_t *stride);
+
+/* On the writer's thread: buffers of the application. */
+int cf_pool_register(cf_pool *pool, void *address, uint64_t bytes);
+/* Of a buffer in the application's hands. */
+void cf_pool_unregister(cf_pool *pool, cf_segment *segment);
+/* The segment of an address; NULL: it is not registered. */
+cf_segment *cf_pool_registered(cf_pool *pool, const void *address);
 
 cuframes_format cf_pool_format(cf_pool *pool);
 

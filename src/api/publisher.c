@@ -37,6 +37,8 @@ static int options_check(cuframes_publisher_options *o) {
     result = in_range("max_depth", &o->max_depth, 32, 1, CF_DEPTH_MAX);
   if (result == CUFRAMES_OK)
     result = in_range("socket_mode", &o->socket_mode, 0660, 0, 0777);
+  if (result == CUFRAMES_OK && o->memory > CUFRAMES_MEMORY_LEGACY)
+    result = cf_fail(CUFRAMES_ERR_INVALID, "memory is %u: expected CUFRAMES_MEMORY_DEFAULT or _LEGACY", o->memory);
   if (result == CUFRAMES_OK && o->policy > CUFRAMES_POLICY_DROP)
     result = cf_fail(CUFRAMES_ERR_INVALID, "policy is %u: expected CUFRAMES_POLICY_WAIT or _DROP", o->policy);
   if (result == CUFRAMES_OK &&
@@ -94,15 +96,22 @@ static int exchange_create(cuframes_publisher *p, const cuframes_publisher_optio
   if (result != CUFRAMES_OK)
     return result;
   cf_writer_init(&p->writer, p->control, capacity, p->notes, p->instance, 1);
-  return cf_pool_init(&p->pool, p->device, &p->writer, &o->format, o->slots, o->max_slots, o->max_open);
+  if (p->device->has_streams)
+    result = p->device->ops->words_open(p->device, p->control, p->control_bytes, &p->control_words);
+  if (result != CUFRAMES_OK)
+    return result;
+  return cf_pool_init(&p->pool, p->device, &p->writer, &o->format, o->slots, o->max_slots, o->max_open, o->external);
 }
 
 static int publisher_fill(cuframes_publisher *p, const char *name, const cuframes_publisher_options *o) {
   int result = list_copy(o->allow_uids, o->allow_uid_count, &p->allow_uids);
   if (result == CUFRAMES_OK)
     result = list_copy(o->allow_gids, o->allow_gid_count, &p->allow_gids);
+  cf_device_wish wish = { .name = o->device, .legacy = o->memory == CUFRAMES_MEMORY_LEGACY };
   if (result == CUFRAMES_OK)
-    result = cf_device_open(o->device, &p->device);
+    result = cf_device_open(&wish, &p->device);
+  if (result == CUFRAMES_OK && o->external && !p->device->has_streams)
+    result = cf_fail(CUFRAMES_ERR_UNSUPPORTED, "external buffers are GPU memory; the device is %s", p->device->name);
   if (result == CUFRAMES_OK)
     result = exchange_create(p, o);
   if (result == CUFRAMES_OK) /* after everything that can fail for lack of memory: a name is not taken in vain */
@@ -158,21 +167,30 @@ int cuframes_publisher_create(const char *name, const cuframes_publisher_options
   return CUFRAMES_OK;
 }
 
+/* No more frames or packets; wakes everybody. */
+static void stream_end(cuframes_publisher *p) {
+  cf_writer_end(&p->writer);
+  (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
+  if (p->packets.enabled) {
+    cf_packet_writer_end(&p->packets.writer);
+    (void)cf_futex_wake(&p->packets.writer.region->wake, INT32_MAX);
+  }
+}
+
 void cuframes_publisher_destroy(cuframes_publisher *p) {
   if (!p)
     return;
-  if (p->service.running) {
-    cf_writer_end(&p->writer);
-    (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
-    if (p->packets.enabled) {
-      cf_packet_writer_end(&p->packets.writer);
-      (void)cf_futex_wake(&p->packets.writer.region->wake, INT32_MAX);
-    }
-  }
+  if (p->device && p->device->has_streams) /* the last frames become complete */
+    p->device->ops->settle(p->device);
+  if (p->service.running)
+    stream_end(p);
   cf_service_stop(p);
   cf_claim_drop(&p->claim);
   cf_packets_free(&p->packets);
+  (void)cf_tombs_free(p, true);
   cf_pool_free(&p->pool);
+  if (p->device && p->device->has_streams)
+    p->device->ops->words_close(p->device, &p->control_words);
   cf_memory_unmap(p->control, p->control_bytes);
   cf_close(p->control_fd);
   cf_device_close(p->device);
@@ -186,9 +204,42 @@ void cuframes_publisher_destroy(cuframes_publisher *p) {
 
 /* ---- frames ---- */
 
+/* The device is lost for good: nothing that was handed to it will be complete. */
+static int device_failed(cuframes_publisher *p) {
+  return cf_fail(CUFRAMES_ERR_DEVICE, "the GPU of this process failed, and the stream \"%s\" has ended: publish it "
+                                      "again from a new process",
+                 p->name);
+}
+
+/* After a failed call of the device: ends the stream if there is no hope. With the frame lock held. */
+static void look_at_device(cuframes_publisher *p) {
+  if (!p->device->has_streams || !p->device->ops->is_lost(p->device) || cf_flag_swap(&p->failed, 1))
+    return;
+  cf_log(&p->logger, CUFRAMES_LOG_ERROR, "%s: the GPU failed (%s); the stream ends", p->name, cf_last_detail());
+  stream_end(p);
+  cf_doorbell_ring(p->service.doorbell); /* it hangs up */
+}
+
+/* A slot is written by the stream that the next picture is made on. When there are several, an earlier one may not
+ * have come to the end of what it did there. */
+static int wait_for_slot(cuframes_publisher *p, uint32_t slot) {
+  if (!p->many_streams)
+    return CUFRAMES_OK;
+  int64_t began = cf_now(), deadline = began + CF_SECOND;
+  while (!cf_writer_completed(&p->writer, slot)) {
+    if (cf_now() >= deadline)
+      return cf_fail(CUFRAMES_ERR_DEVICE, "the GPU has not completed the frame that was published in this slot "
+                                          "before, on another stream, within a second");
+    cf_wait_turn(began, deadline);
+  }
+  return CUFRAMES_OK;
+}
+
 int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
   if (!p || !frame)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_acquire: publisher and frame must be given");
+  if (cf_flag_get(&p->failed))
+    return device_failed(p);
   pthread_mutex_lock(&p->frame_lock);
   cuframes_frame *f = NULL;
   for (uint32_t i = 0; i < p->max_open && !f; i++)
@@ -199,7 +250,10 @@ int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
                            "%u frames are open already: publish or cancel one, or raise max_open", p->max_open);
   uint32_t slot = f ? cf_writer_acquire(&p->writer) : CF_NO_SLOT;
   if (f && slot == CF_NO_SLOT)
-    result = cf_fail(CUFRAMES_ERR_NO_CAPACITY, "every slot is pinned; a subscriber breaks the protocol");
+    result = p->pool.external ? cf_fail(CUFRAMES_ERR_NO_CAPACITY, "every registered buffer is in use or in your hands")
+                              : cf_fail(CUFRAMES_ERR_NO_CAPACITY, "every slot is pinned; a subscriber breaks the protocol");
+  if (result == CUFRAMES_OK && (result = wait_for_slot(p, slot)) != CUFRAMES_OK)
+    cf_writer_cancel(&p->writer, slot);
   if (result == CUFRAMES_OK) {
     uint64_t offset;
     cf_segment *segment = (cf_segment *)cf_writer_slot(&p->writer, slot, &offset); /* the run is its first member */
@@ -278,37 +332,93 @@ static int not_open(void) {
   return cf_fail(CUFRAMES_ERR_INVALID, "the frame is not an open frame of this publisher");
 }
 
-int cuframes_publisher_publish(cuframes_publisher *p, cuframes_frame *frame, const cuframes_publish_info *info) {
-  cuframes_publish_info i;
-  if (!p || !frame)
-    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_publish: publisher and frame must be given");
-  int result = cf_options_copy(&i, sizeof i, info, "cuframes_publish_info");
-  pthread_mutex_lock(&p->frame_lock);
-  if (!frame_is_open(p, frame)) {
-    pthread_mutex_unlock(&p->frame_lock);
-    return not_open();
+/* Lets the stream say when the picture is complete: to everybody by the slot's ready word, and to the streams of
+ * subscribers that wait for it. */
+static int hand_to_gpu(cuframes_publisher *p, uint32_t slot, cf_segment *segment, uint64_t offset, void *stream) {
+  const cf_device_ops *ops = p->device->ops;
+  cf_writer_seat *seats[CF_SEATS_MAX];
+  cf_device_write writes[CF_SEATS_MAX + 1];
+  uint32_t count = 0, writes_count = 0;
+  bool event = false;
+  int result = ops->stream_check(p->device, stream);
+  if (result != CUFRAMES_OK)
+    return result;
+  uint64_t seq = cf_writer_next_seq(&p->writer);
+  count = cf_writer_enter_gates(&p->writer, slot, seats);
+  for (uint32_t i = 0; i < count; i++) {
+    event = event || seats[i]->gating == CF_GATING_EVENTS;
+    if (seats[i]->gating == CF_GATING_WORDS)
+      writes[writes_count++] = (cf_device_write){ .in = &((cf_peer *)seats[i])->words, /* the seat is its first member */
+                                                  .word = cf_seat_gate(seats[i]->page, slot),
+                                                  .value = seq };
   }
+  /* last: once it is there the GPU does nothing more for this frame */
+  writes[writes_count++] =
+      (cf_device_write){ .in = &p->control_words, .word = cf_writer_ready_word(&p->writer, slot), .value = seq };
+  if (event && segment->events)
+    result = ops->event_record(p->device, segment->events[offset / segment->run.stride], stream);
+  if (result == CUFRAMES_OK)
+    result = ops->words_write(p->device, stream, writes, writes_count);
+  if (result != CUFRAMES_OK) {
+    ops->settle(p->device);
+    cf_writer_take_back(&p->writer, slot, seats, count);
+  }
+  cf_writer_leave_gates(&p->writer);
+  p->many_streams = p->many_streams || (p->any_stream && p->stream != stream);
+  p->any_stream = true;
+  p->stream = stream;
+  return result;
+}
+
+static void wake_sleepers(cuframes_publisher *p) {
+  uint32_t sleepers = cf_writer_sleepers(&p->writer);
+  if (sleepers > CF_WAKE_DIRECT)
+    cf_doorbell_ring(p->service.doorbell);
+  else if (sleepers > 0)
+    (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
+}
+
+/* Publishes a taken slot; on failure it is still taken. With the frame lock held. */
+static int slot_publish(cuframes_publisher *p, uint32_t slot, const cuframes_publish_info *info) {
+  cuframes_publish_info i;
+  bool has_streams = p->device->has_streams;
+  int result = cf_options_copy(&i, sizeof i, info, "cuframes_publish_info");
+  if (result == CUFRAMES_OK && cf_flag_get(&p->failed))
+    result = device_failed(p);
   if (result == CUFRAMES_OK)
     result = make_room(p);
-  if (result == CUFRAMES_OK) {
-    int64_t now = cf_now();
-    cf_frame_meta meta = { .flags = i.flags & (CUFRAMES_FRAME_KEY | CUFRAMES_FRAME_CORRUPT),
-                           .pts = info ? i.pts : CUFRAMES_NO_TIME,
-                           .duration = i.duration,
-                           .timestamp = now };
-    cf_writer_publish(&p->writer, frame->slot, &meta, true);
-    uint32_t sleepers = cf_writer_sleepers(&p->writer);
-    if (sleepers > CF_WAKE_DIRECT)
-      cf_doorbell_ring(p->service.doorbell);
-    else if (sleepers > 0)
-      (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
-    cf_counter_add(&p->published, 1);
-    cf_counter_set(&p->newest_timestamp, (uint64_t)now);
-    measure_rate(p, now);
-  } else {
-    cf_writer_cancel(&p->writer, frame->slot);
+  if (result == CUFRAMES_OK && has_streams) {
+    uint64_t offset;
+    cf_segment *segment = (cf_segment *)cf_writer_slot(&p->writer, slot, &offset); /* the run is its first member */
+    result = hand_to_gpu(p, slot, segment, offset, i.stream);
+    if (result != CUFRAMES_OK)
+      look_at_device(p);
   }
-  frame->state = CF_FRAME_FREE;
+  if (result != CUFRAMES_OK)
+    return result;
+  int64_t now = cf_now();
+  cf_frame_meta meta = { .flags = i.flags & (CUFRAMES_FRAME_KEY | CUFRAMES_FRAME_CORRUPT),
+                         .pts = info ? i.pts : CUFRAMES_NO_TIME,
+                         .duration = i.duration,
+                         .timestamp = now };
+  cf_writer_publish(&p->writer, slot, &meta, !has_streams);
+  wake_sleepers(p);
+  cf_counter_add(&p->published, 1);
+  cf_counter_set(&p->newest_timestamp, (uint64_t)now);
+  measure_rate(p, now);
+  return CUFRAMES_OK;
+}
+
+int cuframes_publisher_publish(cuframes_publisher *p, cuframes_frame *frame, const cuframes_publish_info *info) {
+  if (!p || !frame)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_publish: publisher and frame must be given");
+  pthread_mutex_lock(&p->frame_lock);
+  int result = frame_is_open(p, frame) ? slot_publish(p, frame->slot, info) : not_open();
+  if (frame_is_open(p, frame)) {
+    if (result != CUFRAMES_OK)
+      cf_writer_cancel(&p->writer, frame->slot);
+    frame->state = CF_FRAME_FREE;
+  }
   pthread_mutex_unlock(&p->frame_lock);
   return result;
 }
@@ -327,6 +437,84 @@ int cuframes_publisher_cancel(cuframes_publisher *p, cuframes_frame *frame) {
   pthread_mutex_unlock(&p->frame_lock);
   return result;
 }
+
+/* ---- buffers of the application ---- */
+
+/* The registered buffer at an address. With the frame lock held. */
+static int external_find(cuframes_publisher *p, const void *address, bool in_hand, cf_segment **found) {
+  cf_segment *s = p->pool.external ? cf_pool_registered(&p->pool, address) : NULL;
+  if (!s)
+    return cf_fail(CUFRAMES_ERR_INVALID, "%p is not a registered buffer of this publisher%s", address,
+                   p->pool.external ? "" : ", which has none (options.external)");
+  if (s->in_hand != in_hand)
+    return cf_fail(CUFRAMES_ERR_INVALID, in_hand ? "the buffer %p was published: acquire it before it is written again"
+                                                 : "the buffer %p is in your hands already",
+                   address);
+  *found = s;
+  return CUFRAMES_OK;
+}
+
+int cuframes_publisher_register_external(cuframes_publisher *p, void *address, uint64_t bytes) {
+  if (!p || !address)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_register_external: publisher and address must be given");
+  pthread_mutex_lock(&p->frame_lock);
+  int result = CUFRAMES_OK;
+  if (!p->pool.external)
+    result = cf_fail(CUFRAMES_ERR_INVALID, "this publisher has memory of its own: create it with options.external");
+  else if (cf_pool_registered(&p->pool, address))
+    result = cf_fail(CUFRAMES_ERR_INVALID, "the buffer %p is registered already", address);
+  else
+    result = cf_pool_register(&p->pool, address, bytes);
+  pthread_mutex_unlock(&p->frame_lock);
+  return result;
+}
+
+int cuframes_publisher_publish_external(cuframes_publisher *p, void *address, const cuframes_publish_info *info) {
+  cf_segment *segment;
+  if (!p)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_publish_external: no publisher given");
+  pthread_mutex_lock(&p->frame_lock);
+  int result = external_find(p, address, true, &segment);
+  if (result == CUFRAMES_OK)
+    result = slot_publish(p, segment->slot, info);
+  if (result == CUFRAMES_OK)
+    segment->in_hand = false;
+  pthread_mutex_unlock(&p->frame_lock);
+  return result;
+}
+
+int cuframes_publisher_acquire_external(cuframes_publisher *p, void *address) {
+  cf_segment *segment;
+  if (!p)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_acquire_external: no publisher given");
+  pthread_mutex_lock(&p->frame_lock);
+  int result = external_find(p, address, false, &segment);
+  for (uint32_t i = 0; i < p->max_open && result == CUFRAMES_OK; i++)
+    if (p->frames[i].state == CF_FRAME_OPEN && p->frames[i].slot == segment->slot)
+      result = cf_fail(CUFRAMES_ERR_INVALID, "the buffer %p is open already, as a frame of acquire()", address);
+  if (result == CUFRAMES_OK && !cf_writer_acquire_slot(&p->writer, segment->slot))
+    result = cf_fail(CUFRAMES_ERR_BUSY, "the buffer %p is the newest frame, or a subscriber uses it", address);
+  if (result == CUFRAMES_OK && (result = wait_for_slot(p, segment->slot)) != CUFRAMES_OK)
+    cf_writer_cancel(&p->writer, segment->slot);
+  if (result == CUFRAMES_OK)
+    segment->in_hand = true;
+  pthread_mutex_unlock(&p->frame_lock);
+  return result;
+}
+
+int cuframes_publisher_unregister_external(cuframes_publisher *p, void *address) {
+  cf_segment *segment;
+  if (!p)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_unregister_external: no publisher given");
+  pthread_mutex_lock(&p->frame_lock);
+  int result = external_find(p, address, true, &segment);
+  if (result == CUFRAMES_OK)
+    cf_pool_unregister(&p->pool, segment);
+  pthread_mutex_unlock(&p->frame_lock);
+  return result;
+}
+
+/* ---- format and source ---- */
 
 int cuframes_publisher_set_format(cuframes_publisher *p, const cuframes_format *format) {
   if (!p || !format)

@@ -23,14 +23,23 @@ typedef struct cf_peer {
   cf_writer_seat seat; /* first: the writer knows a peer by it; page is NULL without a seat */
   int fd, pidfd, seat_fd;
   uint64_t seat_bytes;
+  cf_device_words words; /* of the seat, in sync mode timeline */
   enum cf_peer_state state;
   int64_t deadline; /* of the handshake, of an idle monitor, or of the grace after a hang-up */
   bool reads_packets;
   cf_credentials credentials;
-  uint32_t mode, sync_mode, cost;
+  uint32_t mode, sync_mode, sync_asked, cost;
   char label[CF_LABEL_BYTES];
   struct cf_peer *next;
 } cf_peer;
+
+/* A seat whose subscriber is gone and that the GPU may still write into. */
+typedef struct cf_tomb {
+  cf_writer_seat seat;
+  cf_device_words words;
+  uint64_t bytes;
+  struct cf_tomb *next;
+} cf_tomb;
 
 typedef struct cf_service {
   pthread_t thread;
@@ -40,6 +49,7 @@ typedef struct cf_service {
   bool stop;            /* under `lock` */
   pthread_mutex_t lock;
   cf_peer *peers; /* newest first */
+  cf_tomb *tombs;
   uint32_t half_open;
   cf_counter subscribers;
   uint8_t *message; /* CF_WIRE_MESSAGE_MAX, the thread's buffer */
@@ -85,6 +95,10 @@ struct cuframes_publisher {
   int control_fd;
   uint64_t control_bytes;
   void *control;
+  cf_device_words control_words; /* for a device with streams */
+  void *stream;                  /* of the last frame */
+  bool any_stream, many_streams; /* one was used; more than one were */
+  cf_flag failed;                /* the device is lost, and the stream ends */
   cf_pool pool;
   cuframes_frame *frames; /* max_open of them */
   uint32_t max_open;
@@ -114,9 +128,13 @@ void cf_peer_unseat(cuframes_publisher *publisher, cf_peer *peer);
 bool cf_peer_send_segment(cuframes_publisher *publisher, cf_peer *peer, const uint8_t *message, size_t length);
 bool cf_peer_send_packets(cuframes_publisher *publisher, cf_peer *peer);
 bool cf_peer_send_codec(cuframes_publisher *publisher, cf_peer *peer, const uint8_t *message, size_t length);
+bool cf_peer_send_events(cuframes_publisher *publisher, cf_peer *peer, const uint8_t *message, size_t length);
 bool cf_peer_send_info(cuframes_publisher *publisher, cf_peer *peer);
 /* REFUSED with the code and the detail of this thread's last failure. Always false. */
 bool cf_peer_refuse(cuframes_publisher *publisher, cf_peer *peer, int code);
+
+/* Frees the seats that the GPU has done with, or all of them. False: some are left. */
+bool cf_tombs_free(cuframes_publisher *publisher, bool all);
 
 /* Whether the allow list lets these credentials in. */
 bool cf_publisher_allows(const cuframes_publisher *publisher, const cf_credentials *credentials);

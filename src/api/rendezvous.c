@@ -11,13 +11,14 @@
 /* The answer's refusal as this thread's failure. */
 static int refused(const uint8_t *message, size_t length) {
   cf_msg_refused r;
-  /* a code of a later version would mean nothing here: BUSY is the last one of ours */
+  /* a code of a later version would mean nothing here: BUSY is the last one that is sent */
   if (!cf_message_decode(CF_MSG_REFUSED, message, length, &r) || r.code >= 0 || r.code < CUFRAMES_ERR_BUSY)
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher refused with a malformed message");
   return cf_fail(r.code, "%s", r.text[0] ? r.text : cuframes_strerror(r.code));
 }
 
-/* Receives the answer of that type with exactly so many descriptors. */
+/* Receives the answer of that type with exactly so many descriptors, or with one or none (AT_MOST_ONE; -1: none). */
+#define AT_MOST_ONE (-1)
 static int answer_receive(int fd, int64_t deadline, uint32_t type, uint8_t *message, size_t *length, int *fds,
                           int wanted) {
   cf_fds got;
@@ -29,12 +30,14 @@ static int answer_receive(int fd, int64_t deadline, uint32_t type, uint8_t *mess
     result = refused(message, *length);
   else if (came != type)
     result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher answered with message type %u, expected %u", came, type);
-  else if (got.count != wanted)
+  else if (wanted == AT_MOST_ONE ? got.count > 1 : got.count != wanted)
     result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher sent %d descriptors, expected %d", got.count, wanted);
   if (result != CUFRAMES_OK) {
     cf_fds_close(&got);
     return result;
   }
+  if (wanted == AT_MOST_ONE)
+    fds[0] = got.count == 1 ? got.fd[0] : -1;
   for (int i = 0; i < wanted; i++)
     fds[i] = got.fd[i];
   return CUFRAMES_OK;
@@ -81,9 +84,8 @@ int cf_request(int fd, uint32_t type, const void *fields, int64_t deadline, uint
   int result = cf_send(fd, message, size, NULL, 0);
   if (result == CUFRAMES_ERR_SYSTEM)
     result = cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher closed the connection");
-  int ignored;
+  int ignored, wanted = !answer_fd ? 0 : answer_type == CF_MSG_SEGMENT ? AT_MOST_ONE : 1;
   if (result == CUFRAMES_OK)
-    result =
-        answer_receive(fd, deadline, answer_type, message, length, answer_fd ? answer_fd : &ignored, answer_fd ? 1 : 0);
+    result = answer_receive(fd, deadline, answer_type, message, length, answer_fd ? answer_fd : &ignored, wanted);
   return result;
 }

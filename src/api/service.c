@@ -21,6 +21,7 @@
 #define GRACE_WITH_PIDFD_NS (2 * CF_SECOND)
 #define GRACE_NS (250 * CF_MS)
 #define ACCEPT_AGAIN_NS (100 * CF_MS)
+#define TOMBS_AGAIN_NS (20 * CF_MS)
 
 /* What an epoll event is about: a pointer to a peer, with the lowest bit set for its pidfd. */
 static uint64_t tag_of(const cf_peer *peer, bool pidfd) {
@@ -151,6 +152,7 @@ static bool peer_act(cuframes_publisher *p, cf_peer *peer, const uint8_t *messag
     case CF_DO_SEND_PACKETS: return cf_peer_send_packets(p, peer);
     case CF_DO_SEND_CODEC: return cf_peer_send_codec(p, peer, message, length);
     case CF_DO_SEND_INFO: return cf_peer_send_info(p, peer);
+    case CF_DO_SEND_EVENTS: return cf_peer_send_events(p, peer, message, length);
     case CF_DO_CLOSE: break;
   }
   cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: closed a connection of pid %d, user %u: it broke the protocol", p->name,
@@ -194,7 +196,21 @@ static int64_t deadlines_run(cuframes_publisher *p) {
     else if (peer->deadline < next)
       next = peer->deadline;
   }
+  if (!cf_tombs_free(p, false) && next > now + TOMBS_AGAIN_NS)
+    next = now + TOMBS_AGAIN_NS;
   return next;
+}
+
+/* The device is lost: nobody can join any more, and whoever is here learns it by the end of his socket. */
+static void hang_up_all(cuframes_publisher *p) {
+  cf_service *service = &p->service;
+  if (service->listener >= 0 && service->listen_again == CF_NEVER)
+    unwatch(service, service->listener);
+  service->listen_again = CF_NEVER;
+  cf_close(service->listener);
+  service->listener = -1;
+  while (service->peers)
+    peer_free(p, service->peers);
 }
 
 static bool stop_asked(cf_service *service) {
@@ -219,6 +235,8 @@ static void event_handle(cuframes_publisher *p, const struct epoll_event *event)
   } else if (event->data.u64 == 1) {
     cf_doorbell_drain(service->doorbell);
     ring_all(p);
+    if (cf_flag_get(&p->failed))
+      hang_up_all(p);
     cf_pool_reap(&p->pool);
   } else if (peer_known(service, peer)) { /* an earlier event of this round may have freed it */
     if (event->data.u64 & 1)

@@ -1,6 +1,7 @@
 /* api/service_seat.c - what the service thread answers: admission to a seat, segments, packets, codecs, statistics. */
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,12 +25,38 @@ bool cf_peer_refuse(cuframes_publisher *p, cf_peer *peer, int code) {
 
 /* ---- seats ---- */
 
-static int seat_make(cuframes_publisher *p, cf_peer *peer, const cf_msg_welcome *welcome) {
+/* Prepares the sync mode granted. On failure the seat may still do in mode complete. */
+static int sync_prepare(cuframes_publisher *p, cf_peer *peer, void *page) {
+  switch (peer->sync_mode) {
+    case CUFRAMES_SYNC_TIMELINE:
+      peer->seat.gating = CF_GATING_WORDS;
+      return p->device->ops->words_open(p->device, page, peer->seat_bytes, &peer->words);
+    case CUFRAMES_SYNC_SLOT_EVENTS: peer->seat.gating = CF_GATING_EVENTS; return cf_pool_make_events(&p->pool);
+    default: return CUFRAMES_OK;
+  }
+}
+
+/* What was granted, or complete if that cannot be had after all. */
+static void sync_begin(cuframes_publisher *p, cf_peer *peer, void *page, cf_msg_welcome *welcome) {
+  if (sync_prepare(p, peer, page) == CUFRAMES_OK)
+    return;
+  cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: subscriber \"%s\" falls back to sync mode complete: %s", p->name,
+         peer->label, cf_last_detail());
+  peer->seat.gating = CF_GATING_NONE;
+  welcome->sync_mode = peer->sync_mode = CUFRAMES_SYNC_COMPLETE;
+}
+
+static void sync_end(cuframes_publisher *p, cf_peer *peer) {
+  if (peer->words.host)
+    p->device->ops->words_close(p->device, &peer->words);
+}
+
+static int seat_make(cuframes_publisher *p, cf_peer *peer, cf_msg_welcome *welcome) {
   if (cf_counter_get(&p->service.subscribers) >= p->max_subscribers)
     return cf_fail(CUFRAMES_ERR_NO_CAPACITY, "the stream has %u subscribers already, its limit (max_subscribers)",
                    p->max_subscribers);
   peer->cost = cf_seat_cost(welcome->leases, welcome->depth);
-  peer->seat_bytes = cf_page_round(sizeof(cf_seat));
+  peer->seat_bytes = cf_page_round(cf_seat_bytes(p->writer.capacity, welcome->sync_mode == CUFRAMES_SYNC_TIMELINE));
   peer->seat.leases = welcome->leases;
   peer->seat.depth = welcome->depth;
   void *page;
@@ -38,6 +65,7 @@ static int seat_make(cuframes_publisher *p, cf_peer *peer, const cf_msg_welcome 
     return result;
   result = cf_pool_admit(&p->pool, peer->cost);
   if (result == CUFRAMES_OK) {
+    sync_begin(p, peer, page, welcome);
     peer->seat.page = page;
     if (cf_writer_add_seat(&p->writer, &peer->seat)) {
       cf_counter_add(&p->seat_bytes, peer->seat_bytes);
@@ -45,6 +73,7 @@ static int seat_make(cuframes_publisher *p, cf_peer *peer, const cf_msg_welcome 
       return CUFRAMES_OK;
     }
     peer->seat.page = NULL;
+    sync_end(p, peer);
     cf_pool_leave(&p->pool, peer->cost);
     result = cf_fail(CUFRAMES_ERR_NO_CAPACITY, "the stream has %u seats, and all are taken", CF_SEATS_MAX);
   }
@@ -54,6 +83,37 @@ static int seat_make(cuframes_publisher *p, cf_peer *peer, const cf_msg_welcome 
   return result;
 }
 
+bool cf_tombs_free(cuframes_publisher *p, bool all) {
+  for (cf_tomb **link = &p->service.tombs, *tomb; (tomb = *link) != NULL;) {
+    if (!all && !cf_writer_gates_done(&p->writer, &tomb->seat) && !p->device->ops->is_lost(p->device)) {
+      link = &tomb->next;
+      continue;
+    }
+    *link = tomb->next;
+    p->device->ops->words_close(p->device, &tomb->words);
+    cf_memory_unmap(tomb->seat.page, tomb->bytes);
+    free(tomb);
+  }
+  return p->service.tombs == NULL;
+}
+
+/* Frees a seat that the writer does not look at any more, now or when the GPU has written what was put on its stream. */
+static void seat_bury(cuframes_publisher *p, cf_peer *peer) {
+  if (peer->words.host && !cf_writer_gates_done(&p->writer, &peer->seat)) {
+    cf_tomb *tomb = malloc(sizeof *tomb);
+    if (tomb) {
+      *tomb = (cf_tomb){ .words = peer->words, .bytes = peer->seat_bytes, .next = p->service.tombs };
+      memcpy(&tomb->seat, &peer->seat, sizeof tomb->seat); /* nobody else has it now */
+      p->service.tombs = tomb;
+      peer->words = (cf_device_words){ 0 };
+      return;
+    }
+    p->device->ops->settle(p->device); /* no memory for patience */
+  }
+  sync_end(p, peer);
+  cf_memory_unmap(peer->seat.page, peer->seat_bytes);
+}
+
 void cf_peer_unseat(cuframes_publisher *p, cf_peer *peer) {
   if (!peer->seat.page)
     return;
@@ -61,7 +121,7 @@ void cf_peer_unseat(cuframes_publisher *p, cf_peer *peer) {
   (void)cf_futex_wake(&peer->seat.page->room, INT32_MAX);
   while (!cf_writer_quiet(&p->writer, &peer->seat, ticket)) /* the writer looks for a microsecond at most */
     (void)sched_yield();                                    /* cannot fail */
-  cf_memory_unmap(peer->seat.page, peer->seat_bytes);
+  seat_bury(p, peer);
   cf_close(peer->seat_fd);
   peer->seat.page = NULL;
   peer->seat_fd = -1;
@@ -84,7 +144,7 @@ bool cf_peer_admit(cuframes_publisher *p, cf_peer *peer, const uint8_t *message,
   cf_msg_hello hello;
   cf_msg_welcome welcome;
   cf_msg_refused refused;
-  const cf_offer offer = { .sync_modes = CF_SYNC_COMPLETE, .max_leases = p->max_leases, .max_depth = p->max_depth };
+  const cf_offer offer = { .sync_modes = p->device->sync_modes, .max_leases = p->max_leases, .max_depth = p->max_depth };
   if (!cf_message_decode(CF_MSG_HELLO, message, length, &hello)) {
     cf_fail(CUFRAMES_ERR_PROTOCOL, "the HELLO message is malformed");
     return cf_peer_refuse(p, peer, CUFRAMES_ERR_PROTOCOL);
@@ -97,6 +157,7 @@ bool cf_peer_admit(cuframes_publisher *p, cf_peer *peer, const uint8_t *message,
   memcpy(peer->label, hello.label, sizeof peer->label);
   peer->mode = hello.mode;
   peer->sync_mode = welcome.sync_mode;
+  peer->sync_asked = hello.sync_asked ? hello.sync_asked : hello.sync_modes;
   if (hello.role == CF_ROLE_SUBSCRIBER) {
     int result = seat_make(p, peer, &welcome);
     if (result != CUFRAMES_OK) {
@@ -115,10 +176,10 @@ bool cf_peer_send_segment(cuframes_publisher *p, cf_peer *peer, const uint8_t *m
   cf_msg_get_segment get;
   cf_msg_segment segment = { 0 };
   cuframes_format format;
-  int fd;
+  cf_device_export exported;
   if (!cf_message_decode(CF_MSG_GET_SEGMENT, message, length, &get))
     return false;
-  int result = cf_pool_export(&p->pool, get.segment, &fd, &segment.bytes, &format);
+  int result = cf_pool_export(&p->pool, get.segment, &exported, &format);
   if (result != CUFRAMES_OK) {
     (void)cf_peer_refuse(p, peer, result);
     return true; /* it may go on: with newer frames, or when descriptors are free again */
@@ -130,8 +191,35 @@ bool cf_peer_send_segment(cuframes_publisher *p, cf_peer *peer, const uint8_t *m
   segment.color = cf_color_pack(format.color);
   memcpy(segment.pitch, format.pitch, sizeof segment.pitch);
   memcpy(segment.offset, format.offset, sizeof segment.offset);
-  bool sent = answer(p, peer, CF_MSG_SEGMENT, &segment, &fd, 1);
-  cf_close(fd);
+  segment.bytes = exported.bytes;
+  segment.memory = exported.kind;
+  segment.start = exported.start;
+  segment.whole = exported.whole == exported.bytes ? 0 : exported.whole;
+  if (exported.kind != CF_EXPORT_FD) {
+    segment.handle_words = CF_HANDLE_WORDS;
+    memcpy(segment.handle, exported.handle, sizeof segment.handle);
+  }
+  bool sent = answer(p, peer, CF_MSG_SEGMENT, &segment, &exported.fd, exported.fd >= 0 ? 1 : 0);
+  cf_close(exported.fd);
+  return sent;
+}
+
+bool cf_peer_send_events(cuframes_publisher *p, cf_peer *peer, const uint8_t *message, size_t length) {
+  cf_msg_get_events get;
+  cf_msg_events events = { 0 };
+  if (!cf_message_decode(CF_MSG_GET_EVENTS, message, length, &get))
+    return false;
+  uint8_t *handles = malloc(CF_EVENTS_BYTES);
+  int result = handles ? cf_pool_event_handles(&p->pool, get.segment, handles, &events.handles.length, &events.stride)
+                       : cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  bool sent = true; /* refused, it may go on */
+  events.segment = get.segment;
+  events.handles.data = handles;
+  if (result != CUFRAMES_OK)
+    (void)cf_peer_refuse(p, peer, result);
+  else
+    sent = answer(p, peer, CF_MSG_EVENTS, &events, NULL, 0);
+  free(handles);
   return sent;
 }
 
@@ -197,7 +285,8 @@ static cf_info_seat describe_seat(cuframes_publisher *p, const cf_peer *peer) {
                      .leases = seat->leases,
                      .depth = seat->depth,
                      .packets = peer->reads_packets,
-                     .sync_mode = peer->sync_mode };
+                     .sync_mode = peer->sync_mode,
+                     .sync_asked = peer->sync_asked };
   memcpy(s.label, peer->label, sizeof s.label);
   s.held_count = cf_seat_held(seat, s.held);
   cf_seat_report report = cf_seat_look(seat);
@@ -237,6 +326,7 @@ static void info_fill(cuframes_publisher *p, cf_msg_info *info) {
   memcpy(info->name, p->name, sizeof info->name);
   memcpy(info->device, p->device->name, sizeof info->device);
   memcpy(info->description, p->description, sizeof info->description);
+  snprintf(info->memory, sizeof info->memory, "%s", p->pool.external ? "external" : p->device->memory);
   memcpy(info->pitch, format.pitch, sizeof info->pitch);
   memcpy(info->offset, format.offset, sizeof info->offset);
 }

@@ -25,13 +25,15 @@ static int hello_fill(const cuframes_subscriber_options *o, cf_msg_hello *hello)
     return cf_fail(CUFRAMES_ERR_INVALID, "depth is %u: at most %u", o->depth, CF_DEPTH_MAX);
   if (o->spin_ns < 0)
     return cf_fail(CUFRAMES_ERR_INVALID, "spin_ns is negative");
+  if (o->sync & ~(uint32_t)(CUFRAMES_SYNC_COMPLETE | CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_SLOT_EVENTS))
+    return cf_fail(CUFRAMES_ERR_INVALID, "sync is 0x%x: expected bits of enum cuframes_sync", o->sync);
   *hello = (cf_msg_hello){ .version_min = CF_WIRE_VERSION_MIN,
                            .version_max = CF_WIRE_VERSION_MAX,
                            .role = CF_ROLE_SUBSCRIBER,
                            .mode = o->mode,
                            .leases = o->leases,
                            .depth = o->depth,
-                           .sync_modes = CF_SYNC_COMPLETE };
+                           .sync_modes = o->sync | CUFRAMES_SYNC_COMPLETE };
   strncpy(hello->label, o->label ? o->label : program_invocation_short_name, sizeof hello->label - 1);
   return CUFRAMES_OK;
 }
@@ -42,7 +44,15 @@ static bool worth_waiting(int error) {
 }
 
 static int connect_once(cuframes_subscriber *s, cf_connection **connection) {
-  int result = cf_connection_open(s->directory, s->name, &s->hello, cf_now() + CF_HANDSHAKE_NS, connection);
+  int result = cf_connection_open(s->directory, s->name, &s->hello, s->device, cf_now() + CF_HANDSHAKE_NS, connection);
+  bool device_failed = result == CUFRAMES_ERR_UNSUPPORTED || result == CUFRAMES_ERR_DEVICE;
+  if (device_failed && s->hello.sync_modes != CUFRAMES_SYNC_COMPLETE) {
+    /* the publisher can do it and this side cannot: what is always possible then */
+    cf_log(&s->logger, CUFRAMES_LOG_WARNING, "%s: falling back to sync mode complete: %s", s->name, cf_last_detail());
+    s->hello.sync_asked = s->hello.sync_modes;
+    s->hello.sync_modes = CUFRAMES_SYNC_COMPLETE;
+    result = cf_connection_open(s->directory, s->name, &s->hello, s->device, cf_now() + CF_HANDSHAKE_NS, connection);
+  }
   if (result == CUFRAMES_OK)
     (*connection)->serial = ++s->serial; /* an address would not do: the next one may get the last one's */
   return result;
@@ -63,6 +73,8 @@ static int connect_first(cuframes_subscriber *s, int64_t deadline) {
 
 static int subscriber_fill(cuframes_subscriber *s, const cuframes_subscriber_options *o) {
   if (o->directory && !(s->directory = strdup(o->directory)))
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  if (o->device && !(s->device = strdup(o->device)))
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   int result = hello_fill(o, &s->hello);
   if (result == CUFRAMES_OK)
@@ -107,6 +119,13 @@ int cuframes_subscriber_create(const char *name, const cuframes_subscriber_optio
   return CUFRAMES_OK;
 }
 
+/* A frame that was waited for is not wanted any more. */
+static void pending_give_up(cuframes_subscriber *s) {
+  if (s->pending)
+    (void)cf_connection_release(s->pending); /* whatever it says: nobody saw the frame */
+  s->pending = NULL;
+}
+
 void cuframes_subscriber_destroy(cuframes_subscriber *s) {
   if (!s)
     return;
@@ -114,8 +133,11 @@ void cuframes_subscriber_destroy(cuframes_subscriber *s) {
   cf_notifier_stop(s);
   cf_watcher_stop(s);
   cf_packet_side_free(s);
-  if (s->connection) /* or a publisher would wait for it as long as a frame is in hand */
+  pending_give_up(s);
+  if (s->connection) { /* or a publisher would wait for it as long as a frame is in hand */
     cf_connection_leave(s->connection);
+    cf_connection_orphan(s->connection);
+  }
   cf_connection_drop(s->connection);
   cf_close(s->doorbell);
   pthread_mutex_destroy(&s->connect_lock);
@@ -124,6 +146,7 @@ void cuframes_subscriber_destroy(cuframes_subscriber *s) {
   pthread_cond_destroy(&s->notifier.changed);
   pthread_mutex_destroy(&s->packets.lock);
   free(s->directory);
+  free(s->device);
   free(s);
 }
 
@@ -179,7 +202,7 @@ int cf_subscriber_connection(cuframes_subscriber *s, cf_connection **connection)
 }
 
 void cf_subscriber_retire(cuframes_subscriber *s, cf_connection *connection) {
-  cf_flag_set(&connection->gone, 1);
+  cf_connection_lose(connection);
   pthread_mutex_lock(&s->lock);
   bool ours = s->connection == connection;
   if (ours)
@@ -189,6 +212,8 @@ void cf_subscriber_retire(cuframes_subscriber *s, cf_connection *connection) {
     return;
   cf_watcher_update(s);
   cf_watcher_wake(s, connection); /* our other thread may sleep on it, and the watcher looks at the next one */
+  cf_connection_orphan(connection);
+  cf_counter_add(&s->lost_before, cf_counter_get(&connection->lost));
   cf_connection_drop(connection);
   cf_log(&s->logger, CUFRAMES_LOG_WARNING, "%s: the publisher is gone%s", s->name,
          s->reconnect ? "; waiting for it to come back" : "");
@@ -214,10 +239,12 @@ static void frame_delivered(cuframes_subscriber *s, cf_connection *connection, c
 }
 
 /* Takes what is there now. TIMEOUT: nothing; *started and *last say up to where. */
-static int take_now(cuframes_subscriber *s, cf_connection *connection, cuframes_frame **frame) {
+static int take_now(cuframes_subscriber *s, cf_connection *connection, cf_take_how how, cuframes_frame **frame) {
   uint32_t epoch;
   bool gone = cf_flag_get(&connection->gone) != 0; /* before the look: the last frames are still taken */
-  int result = cf_connection_take(connection, frame, &epoch);
+  if (s->pending && s->pending->owner != connection)
+    pending_give_up(s);
+  int result = cf_connection_take(connection, how, frame, &epoch);
   if (result == CUFRAMES_OK)
     frame_delivered(s, connection, *frame, epoch);
   else if (result == CUFRAMES_ERR_STALE) /* the frame's segment went while we asked for it: there are newer ones */
@@ -239,17 +266,23 @@ static void spin_for_frame(cuframes_subscriber *s, cf_connection *connection, in
   }
 }
 
-int cf_subscriber_next(cuframes_subscriber *s, int64_t deadline, cuframes_frame **frame) {
+int cf_subscriber_next(cuframes_subscriber *s, int64_t deadline, bool on_stream, void *stream,
+                       cuframes_frame **frame) {
+  const cf_take_how how = { .on_stream = on_stream, .stream = stream, .pending = &s->pending };
   bool returned = false;
+  int64_t busy_since = 0;
   for (bool spun = s->spin_ns == 0;; spun = true) {
     cf_connection *connection = NULL;
     int result = cf_subscriber_connection(s, &connection);
     if (result == CUFRAMES_OK)
-      result = take_now(s, connection, frame);
+      result = take_now(s, connection, how, frame);
     if (result == CUFRAMES_ERR_TIMEOUT && connection && !spun) {
       spin_for_frame(s, connection, deadline);
-      result = take_now(s, connection, frame);
+      result = take_now(s, connection, how, frame);
     }
+    bool busy = result == CUFRAMES_ERR_BUSY; /* with work that wakes nobody when it is done */
+    if (busy)
+      result = cf_fail(CUFRAMES_ERR_TIMEOUT, "the GPU has not completed the next frame in the time given");
     if (result == CUFRAMES_ERR_PUBLISHER_GONE && s->reconnect && connection) {
       cf_subscriber_retire(s, connection);
       cf_connection_drop(connection);
@@ -268,8 +301,12 @@ int cf_subscriber_next(cuframes_subscriber *s, int64_t deadline, cuframes_frame 
       result = cf_fail(CUFRAMES_ERR_INTERRUPTED, "cuframes_subscriber_interrupt() was called");
       over = true;
     } else if (!over && cf_now() >= deadline) {
-      cf_notifier_arm(s, connection && connection->reader.started, connection ? connection->reader.last : 0);
+      cf_notifier_arm(s, connection);
       over = true;
+    } else if (!over && busy) {
+      if (busy_since == 0)
+        busy_since = cf_now();
+      cf_wait_turn(busy_since, deadline);
     } else if (!over && !connection) {
       cf_sleep_for_connection(s, deadline);
     } else if (!over) {
@@ -281,14 +318,36 @@ int cf_subscriber_next(cuframes_subscriber *s, int64_t deadline, cuframes_frame 
   }
 }
 
-int cuframes_subscriber_next(cuframes_subscriber *s, int64_t timeout_ns, cuframes_frame **frame) {
+static int next(cuframes_subscriber *s, int64_t timeout_ns, bool on_stream, void *stream, cuframes_frame **frame) {
   if (!s || !frame)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_next: subscriber and frame must be given");
   if (s->hello.mode == CUFRAMES_MODE_PACKETS)
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this subscriber joined for packets only");
   if (cf_callback_blocks(s))
     return cf_fail(CUFRAMES_ERR_BUSY, "the callback thread takes the frames: stop it first");
-  return cf_subscriber_next(s, cf_deadline(timeout_ns), frame);
+  return cf_subscriber_next(s, cf_deadline(timeout_ns), on_stream, stream, frame);
+}
+
+int cuframes_subscriber_next(cuframes_subscriber *s, int64_t timeout_ns, cuframes_frame **frame) {
+  return next(s, timeout_ns, false, NULL, frame);
+}
+
+int cuframes_subscriber_next_on(cuframes_subscriber *s, int64_t timeout_ns, void *stream, cuframes_frame **frame) {
+  return next(s, timeout_ns, true, stream, frame);
+}
+
+int cuframes_subscriber_device(cuframes_subscriber *s, const char **device, uint32_t *sync) {
+  if (!s)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_device: no subscriber given");
+  cf_connection *connection = cf_subscriber_current(s);
+  if (!connection)
+    return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher of \"%s\" is gone", s->name);
+  if (device)
+    *device = connection->device_name;
+  if (sync)
+    *sync = connection->sync_mode;
+  cf_connection_drop(connection); /* the subscriber keeps it */
+  return CUFRAMES_OK;
 }
 
 int cuframes_subscriber_get_stats(cuframes_subscriber *s, cuframes_subscriber_stats *stats) {
@@ -300,10 +359,12 @@ int cuframes_subscriber_get_stats(cuframes_subscriber *s, cuframes_subscriber_st
     .reconnects = cf_counter_get(&s->reconnects),
     .packets = cf_counter_get(&s->packets.delivered),
     .packets_lost = cf_counter_get(&s->packets.lost),
+    .frames_lost = cf_counter_get(&s->lost_before),
   };
   cf_connection *connection = cf_subscriber_current(s);
   if (connection) {
     pthread_mutex_lock(&connection->lock);
+    given.frames_lost += cf_counter_get(&connection->lost);
     given.leases_held = connection->leases - (uint32_t)__builtin_popcountll(connection->free_leases);
     pthread_mutex_unlock(&connection->lock);
     cf_connection_drop(connection);

@@ -28,7 +28,7 @@ static void *callback_run(void *argument) {
   calling = s;
   while (!cf_flag_get(&callback->stop)) {
     cuframes_frame *frame;
-    int result = cf_subscriber_next(s, CF_NEVER, &frame);
+    int result = cf_subscriber_next(s, CF_NEVER, false, NULL, &frame);
     if (result == CUFRAMES_ERR_LEASE_LIMIT) {
       wait_for_release(s);
     } else if (result == CUFRAMES_OK) {

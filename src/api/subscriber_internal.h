@@ -16,6 +16,8 @@ typedef struct cf_notifier {
   bool armed, stop;
   bool started; /* what the reader had taken when it was armed */
   uint64_t last;
+  uint32_t pending_slot; /* a frame that it waits for; pending_seq 0: none */
+  uint64_t pending_seq;
 } cf_notifier;
 
 typedef struct cf_callback {
@@ -40,6 +42,7 @@ typedef struct cf_packet_side {
 struct cuframes_subscriber {
   char name[CUFRAMES_NAME_MAX + 1];
   char *directory; /* as given, or NULL */
+  char *device;    /* as given, or NULL */
   cf_msg_hello hello;
   bool reconnect;
   int64_t spin_ns;
@@ -63,11 +66,12 @@ struct cuframes_subscriber {
 
   /* of the thread that takes frames */
   uint64_t last_serial; /* of the connection that gave the last frame */
+  cuframes_frame *pending; /* taken, and not complete yet */
   bool any_frame;
   uint32_t last_epoch;
   cuframes_format last_format;
   uint64_t skipped_before; /* on earlier connections */
-  cf_counter delivered, skipped, reconnects;
+  cf_counter delivered, skipped, reconnects, lost_before;
 };
 
 /* The connection there is, with a reference for the caller; NULL: none. */
@@ -77,8 +81,9 @@ cf_connection *cf_subscriber_current(cuframes_subscriber *subscriber);
 int cf_subscriber_connection(cuframes_subscriber *subscriber, cf_connection **connection);
 /* That connection is over. */
 void cf_subscriber_retire(cuframes_subscriber *subscriber, cf_connection *connection);
-/* next() for the callback thread too. */
-int cf_subscriber_next(cuframes_subscriber *subscriber, int64_t deadline, cuframes_frame **frame);
+/* next() for the callback thread too; on_stream: as next_on(). */
+int cf_subscriber_next(cuframes_subscriber *subscriber, int64_t deadline, bool on_stream, void *stream,
+                       cuframes_frame **frame);
 
 int cf_watcher_start(cuframes_subscriber *subscriber);
 void cf_watcher_stop(cuframes_subscriber *subscriber);
@@ -94,8 +99,8 @@ void cf_sleep_for_packet(cuframes_subscriber *subscriber, cf_connection *connect
 /* Sleep while there is no connection, until it is time to try again. */
 void cf_sleep_for_connection(cuframes_subscriber *subscriber, int64_t deadline);
 
-/* next() had nothing: make the descriptor readable when that changes. */
-void cf_notifier_arm(cuframes_subscriber *subscriber, bool started, uint64_t last);
+/* next() had nothing: make the descriptor readable when that changes. connection NULL: there is none. */
+void cf_notifier_arm(cuframes_subscriber *subscriber, const cf_connection *connection);
 void cf_notifier_stop(cuframes_subscriber *subscriber);
 
 void cf_callback_stop(cuframes_subscriber *subscriber);

@@ -77,7 +77,7 @@ static void *watcher_run(void *argument) {
     (void)poll(fds, 2, -1); /* on an error we look at everything once more */
     cf_doorbell_drain(s->doorbell);
     if (live && (fds[1].revents & (POLLHUP | POLLRDHUP | POLLERR)))
-      cf_flag_set(&connection->gone, 1);
+      cf_connection_lose(connection);
     if (connection)
       cf_watcher_wake(s, connection);
     cf_connection_drop(connection);
@@ -105,12 +105,15 @@ void cf_watcher_update(cuframes_subscriber *s) {
 
 /* ---- the pollable descriptor ---- */
 
-static bool notifier_wait_armed(cf_notifier *n, bool *started, uint64_t *last) {
+/* What it was armed with goes to *armed. */
+static bool notifier_wait_armed(cf_notifier *n, cf_notifier *armed) {
   pthread_mutex_lock(&n->lock);
   while (!n->armed && !n->stop)
     pthread_cond_wait(&n->changed, &n->lock);
-  *started = n->started;
-  *last = n->last;
+  armed->started = n->started;
+  armed->last = n->last;
+  armed->pending_slot = n->pending_slot;
+  armed->pending_seq = n->pending_seq;
   bool go_on = !n->stop;
   pthread_mutex_unlock(&n->lock);
   return go_on;
@@ -119,13 +122,17 @@ static bool notifier_wait_armed(cf_notifier *n, bool *started, uint64_t *last) {
 static void *notifier_run(void *argument) {
   cuframes_subscriber *s = argument;
   cf_notifier *n = &s->notifier;
-  bool started;
-  uint64_t last;
-  while (notifier_wait_armed(n, &started, &last)) {
+  cf_notifier armed;
+  while (notifier_wait_armed(n, &armed)) {
     cf_connection *connection = cf_subscriber_current(s);
-    if (connection) {
-      while (!cf_reader_news(&connection->reader, started, last) && !must_not_sleep(s, connection))
-        cf_sleep_for_frame(s, connection, started, last, CF_NEVER);
+    if (connection && armed.pending_seq != 0) { /* a GPU completes it, which wakes nobody */
+      int64_t began = cf_now();
+      while (!cf_reader_complete(&connection->reader, armed.pending_slot, armed.pending_seq) &&
+             !must_not_sleep(s, connection))
+        cf_wait_turn(began, CF_NEVER);
+    } else if (connection) {
+      while (!cf_reader_news(&connection->reader, armed.started, armed.last) && !must_not_sleep(s, connection))
+        cf_sleep_for_frame(s, connection, armed.started, armed.last, CF_NEVER);
     } else {
       cf_sleep_for_connection(s, CF_NEVER);
     }
@@ -138,7 +145,7 @@ static void *notifier_run(void *argument) {
   return NULL;
 }
 
-void cf_notifier_arm(cuframes_subscriber *s, bool started, uint64_t last) {
+void cf_notifier_arm(cuframes_subscriber *s, const cf_connection *connection) {
   cf_notifier *n = &s->notifier;
   if (!n->running)
     return;
@@ -146,8 +153,10 @@ void cf_notifier_arm(cuframes_subscriber *s, bool started, uint64_t last) {
   if (!n->armed) {
     cf_doorbell_drain(n->fd);
     n->armed = true;
-    n->started = started;
-    n->last = last;
+    n->started = connection && connection->reader.started;
+    n->last = connection ? connection->reader.last : 0;
+    n->pending_slot = s->pending ? s->pending->slot : 0;
+    n->pending_seq = s->pending ? s->pending->seq : 0;
     pthread_cond_signal(&n->changed);
   }
   pthread_mutex_unlock(&n->lock);

@@ -179,6 +179,35 @@ enum cf_take cf_reader_peek(const cf_frame_reader *reader) {
   return w == 0 || (reader->started && cf_word_seq(w) == reader->last) ? none : CF_TAKE_OK;
 }
 
+bool cf_reader_complete(const cf_frame_reader *reader, uint32_t slot, uint64_t seq) {
+  /* acquire: pairs with the GPU's write behind the picture, or with writer: cf_writer_publish. The slot is pinned, so
+   * nothing later than seq can stand there. */
+  return atomic_load_explicit(&reader->slots[slot].ready, memory_order_acquire) >= seq;
+}
+
+bool cf_reader_gated(const cf_frame_reader *reader, uint64_t seq) {
+  /* pairs with writer: cf_writer_enter_gates, before head */
+  uint64_t from = atomic_load_explicit(&reader->seat->gated_from, memory_order_acquire);
+  return from != 0 && seq >= from;
+}
+
+void cf_seat_open_gate(cf_seat *seat, uint32_t slot, uint64_t seq) {
+  atomic_store_explicit(cf_seat_gate(seat, slot), seq, memory_order_release); /* pairs with the stream's wait */
+}
+
+void cf_seat_open_gates(cf_seat *seat, uint32_t capacity) {
+  for (uint32_t slot = 0; slot < capacity; slot++)
+    cf_seat_open_gate(seat, slot, CF_SEQ_MAX); /* no wait is for a later one */
+}
+
+_Atomic uint64_t *cf_seat_released_word(cf_seat *seat, uint32_t k) {
+  return &seat->released[k];
+}
+
+bool cf_seat_released(const cf_seat *seat, uint32_t k, uint64_t seq) {
+  return atomic_load_explicit(&seat->released[k], memory_order_acquire) == seq; /* pairs with the GPU's write */
+}
+
 void cf_reader_release(cf_seat *seat, uint32_t k) {
   /* pairs with writer: seat_lease. Not only release: if a pass still sees this lease, what its reader takes next must
    * be the newest frame of that pass, or one lease pins two slots in it; so head is loaded after this is seen. */

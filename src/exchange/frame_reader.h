@@ -56,6 +56,19 @@ enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken
 /* What take() would say now, if it had a lease. */
 enum cf_take cf_reader_peek(const cf_frame_reader *reader);
 
+/* The picture of a taken frame is complete. */
+bool cf_reader_complete(const cf_frame_reader *reader, uint32_t slot, uint64_t seq);
+/* The publisher's GPU opens this seat's gate for that taken frame (or records the slot's event); otherwise the frame is
+ * from before that began, and only cf_reader_complete() tells. */
+bool cf_reader_gated(const cf_frame_reader *reader, uint64_t seq);
+/* The publisher is dead: lets the streams go on that wait for a slot's gate, or for any of the seat's. */
+void cf_seat_open_gate(cf_seat *seat, uint32_t slot, uint64_t seq);
+void cf_seat_open_gates(cf_seat *seat, uint32_t capacity);
+/* The word that the subscriber's GPU sets to a frame's seq to give lease k back. */
+_Atomic uint64_t *cf_seat_released_word(cf_seat *seat, uint32_t k);
+/* It has done so: the publisher counts the lease as free, and cf_reader_release() is due. */
+bool cf_seat_released(const cf_seat *seat, uint32_t k, uint64_t seq);
+
 /* Gives lease k back: before k is used again, and also when the GPU wrote released[k]. */
 void cf_reader_release(cf_seat *seat, uint32_t k);
 

@@ -198,14 +198,20 @@ static bool take_unpinned(cf_frame_writer *writer, const pins *pinned, uint32_t 
   return true;
 }
 
-/* Takes out of the table what retires. */
+/* A GPU has done what was put on its stream for that frame: gates, then ready, in this order. */
+static bool slot_ready(const cf_frame_writer *writer, uint32_t slot, uint64_t seq) {
+  return atomic_load_explicit(&writer->slots[slot].ready, memory_order_acquire) >= seq; /* pairs with the GPU's write */
+}
+
+/* Takes out of the table what retires and is not written any more. */
 static void sweep(cf_frame_writer *writer, const pins *pinned) {
   if (atomic_load_explicit(&writer->retiring, memory_order_relaxed) == 0)
     return;
   for (uint32_t slot = writer->oldest, newer; slot != CF_NO_SLOT; slot = newer) {
     cf_slot_run *run = writer->notes[slot].run;
     newer = writer->notes[slot].newer;
-    if (!cf_run_retiring(run) || !take_unpinned(writer, pinned, slot))
+    if (!cf_run_retiring(run) || !slot_ready(writer, slot, writer->notes[slot].last) ||
+        !take_unpinned(writer, pinned, slot))
       continue;
     writer->notes[slot].run = NULL;
     if (--run->live == 0)
@@ -266,10 +272,60 @@ uint64_t cf_writer_publish(cf_frame_writer *writer, uint32_t slot, const cf_fram
   atomic_store_explicit(&writer->index[seq & (writer->capacity - 1)], word, memory_order_release);
   atomic_store_explicit(&writer->control->head, word, memory_order_seq_cst); /* pairs with cf_reader_prepare_wait */
   atomic_fetch_add_explicit(&writer->control->wake, 1, memory_order_seq_cst);
-  writer->notes[slot].seq = seq;
+  writer->notes[slot].seq = writer->notes[slot].last = seq;
   writer->head_slot = slot;
   list_append(writer, slot);
   return seq;
+}
+
+/* ---- frames that a GPU completes ---- */
+
+uint64_t cf_writer_next_seq(const cf_frame_writer *writer) {
+  return writer->seq + 1;
+}
+
+_Atomic uint64_t *cf_writer_ready_word(const cf_frame_writer *writer, uint32_t slot) {
+  return &writer->slots[slot].ready;
+}
+
+uint32_t cf_writer_enter_gates(cf_frame_writer *writer, uint32_t slot, cf_writer_seat *seats[CF_SEATS_MAX]) {
+  uint32_t count = 0;
+  uint64_t seq = writer->seq + 1;
+  scan_begin(writer, FRAME_THREAD);
+  if (atomic_load_explicit(&writer->gated_seats, memory_order_relaxed) == 0)
+    return 0; /* one that is just being seated gets gates from the next frame on */
+  for (uint32_t i = 0, top = seat_top(writer); i < top; i++) {
+    cf_writer_seat *seat = seat_at(writer, i);
+    if (!seat || seat->gating == CF_GATING_NONE)
+      continue;
+    if (atomic_load_explicit(&seat->page->gated_from, memory_order_relaxed) == 0)
+      /* before head: pairs with reader: cf_reader_gated. A frame that is not published after all has the same seq. */
+      atomic_store_explicit(&seat->page->gated_from, seq, memory_order_release);
+    if (seat->gating == CF_GATING_WORDS) /* before the scan ends: pairs with cf_writer_gates_done, after cf_writer_quiet */
+      atomic_store_explicit(&seat->gated, cf_word(seq, slot), memory_order_relaxed);
+    seats[count++] = seat;
+  }
+  return count;
+}
+
+void cf_writer_leave_gates(cf_frame_writer *writer) {
+  scan_end(writer, FRAME_THREAD);
+}
+
+bool cf_writer_gates_done(const cf_frame_writer *writer, const cf_writer_seat *seat) {
+  uint64_t word = atomic_load_explicit(&seat->gated, memory_order_relaxed);
+  return word == 0 || slot_ready(writer, cf_word_slot(word), cf_word_seq(word));
+}
+
+bool cf_writer_completed(const cf_frame_writer *writer, uint32_t slot) {
+  return slot_ready(writer, slot, writer->notes[slot].last);
+}
+
+void cf_writer_take_back(cf_frame_writer *writer, uint32_t slot, cf_writer_seat *const seats[], uint32_t count) {
+  atomic_store_explicit(&writer->slots[slot].ready, 0, memory_order_relaxed); /* nobody looks at a slot without a frame */
+  for (uint32_t i = 0; i < count; i++)
+    if (seats[i]->gating == CF_GATING_WORDS)
+      atomic_store_explicit(cf_seat_gate(seats[i]->page, slot), 0, memory_order_relaxed);
 }
 
 void cf_writer_new_epoch(cf_frame_writer *writer) {
@@ -402,6 +458,31 @@ void cf_writer_adopt(cf_frame_writer *writer) {
   }
 }
 
+/* ---- slots of the caller's choice ---- */
+
+bool cf_writer_acquire_slot(cf_frame_writer *writer, uint32_t slot) {
+  pins pinned;
+  scan_begin(writer, FRAME_THREAD);
+  pins_look(writer, &pinned);
+  bool taken = take_unpinned(writer, &pinned, slot);
+  scan_end(writer, FRAME_THREAD);
+  return taken;
+}
+
+uint32_t cf_writer_adopt_taken(cf_frame_writer *writer, cf_slot_run *run) {
+  if (!table_has_room(writer, run->count))
+    return CF_NO_SLOT;
+  run_enter(writer, run);
+  uint32_t slot = writer->oldest; /* where it went, and nobody knows it yet */
+  list_unlink(writer, slot);
+  return slot;
+}
+
+void cf_writer_forget(cf_frame_writer *writer, uint32_t slot) {
+  writer->notes[slot].run->live--;
+  writer->notes[slot].run = NULL;
+}
+
 void cf_writer_retire(cf_frame_writer *writer, cf_slot_run *run) {
   if (atomic_exchange_explicit(&run->retire, 1, memory_order_relaxed) == 0)
     atomic_fetch_add_explicit(&writer->retiring, 1, memory_order_relaxed);
@@ -447,6 +528,8 @@ bool cf_writer_add_seat(cf_frame_writer *writer, cf_writer_seat *seat) {
   for (uint32_t i = 0; i < CF_SEATS_MAX; i++) {
     if (atomic_load_explicit(&writer->seats[i], memory_order_relaxed))
       continue;
+    if (seat->gating != CF_GATING_NONE)
+      atomic_fetch_add_explicit(&writer->gated_seats, 1, memory_order_relaxed);
     atomic_store_explicit(&writer->seats[i], seat, memory_order_seq_cst);
     if (i >= atomic_load_explicit(&writer->seat_top, memory_order_relaxed))
       atomic_store_explicit(&writer->seat_top, i + 1, memory_order_seq_cst);
@@ -459,10 +542,13 @@ uint64_t cf_writer_remove_seat(cf_frame_writer *writer, cf_writer_seat *seat) {
   uint32_t top = 0;
   for (uint32_t i = 0; i < CF_SEATS_MAX; i++) {
     cf_writer_seat *there = atomic_load_explicit(&writer->seats[i], memory_order_relaxed);
-    if (there == seat)
+    if (there == seat) {
       atomic_store_explicit(&writer->seats[i], NULL, memory_order_seq_cst);
-    else if (there)
+      if (seat->gating != CF_GATING_NONE)
+        atomic_fetch_sub_explicit(&writer->gated_seats, 1, memory_order_relaxed);
+    } else if (there) {
       top = i + 1;
+    }
   }
   atomic_store_explicit(&writer->seat_top, top, memory_order_seq_cst);
   seat_give_up(seat);

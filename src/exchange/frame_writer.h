@@ -32,15 +32,25 @@ typedef struct cf_slot_run {
 /* What the publisher remembers of a slot; never shared. */
 typedef struct cf_slot_note {
   uint64_t seq;          /* as in the table; 0: never written or open */
+  uint64_t last;         /* of the frame that was last published in it; 0: none */
   cf_slot_run *run;      /* NULL: the table entry is free */
   uint32_t older, newer; /* neighbours in order of age, CF_NO_SLOT at the ends */
 } cf_slot_note;
+
+/* How a seat's subscriber orders its GPU behind the publisher's. */
+enum cf_gating {
+  CF_GATING_NONE,  /* its CPU looks at slot.ready */
+  CF_GATING_WORDS, /* its stream waits for the seat's gates */
+  CF_GATING_EVENTS /* its stream waits for the slot's event */
+};
 
 /* A seat as the publisher sees it. What stands in the shared page is hostile: leases and depth bound it. */
 typedef struct cf_writer_seat {
   cf_seat *page;
   uint32_t leases;          /* granted */
   uint32_t depth;           /* granted; 0: not ordered */
+  enum cf_gating gating;    /* constant */
+  _Atomic uint64_t gated;   /* word of the newest frame whose gate was handed to the GPU; 0: none */
   _Atomic uint64_t cursor;  /* the furthest cursor seen; CF_CURSOR_NONE before the first */
   _Atomic uint32_t evicted; /* its cursor no longer pins; its leases do until it is removed */
 } cf_writer_seat;
@@ -58,6 +68,7 @@ typedef struct cf_frame_writer {
   bool adopted;                      /* runs, since somebody asked */
   _Atomic(cf_slot_run *) offered;    /* runs from the service thread */
   _Atomic(cf_slot_run *) emptied;    /* runs to the service thread */
+  _Atomic uint32_t gated_seats;      /* seats with a gating */
   _Atomic uint32_t retiring;         /* runs asked to retire that still have slots in the table */
   _Atomic uint32_t scanning[2];      /* odd while the thread of frames [0], of packets [1] looks at seats */
   _Atomic(cf_writer_seat *) entered; /* the seat between enter and leave */
@@ -106,6 +117,33 @@ typedef struct cf_frame_meta {
 
 /* writer: publishes a taken slot as the next frame. ready: its pixels are complete now. Gives its seq. */
 uint64_t cf_writer_publish(cf_frame_writer *writer, uint32_t slot, const cf_frame_meta *meta, bool ready);
+
+/* ---- frames that a GPU completes ----
+ * Before cf_writer_publish(..., false) the publisher puts on its stream, behind the picture's work: the gates of
+ * cf_writer_enter_gates() and then the ready word, each to become cf_writer_next_seq(). */
+
+/* writer: the seq that the next frame gets. */
+uint64_t cf_writer_next_seq(const cf_frame_writer *writer);
+/* writer: the word of a taken slot that its GPU sets to that seq. */
+_Atomic uint64_t *cf_writer_ready_word(const cf_frame_writer *writer, uint32_t slot);
+/* writer: the seats that want to be told by the GPU when the next frame, in this slot, is complete. They stay until
+ * cf_writer_leave_gates(), which must follow: who takes one away waits meanwhile. Gives their number. */
+uint32_t cf_writer_enter_gates(cf_frame_writer *writer, uint32_t slot, cf_writer_seat *seats[CF_SEATS_MAX]);
+void cf_writer_leave_gates(cf_frame_writer *writer);
+/* any thread: the GPU has nothing more to write into that seat, which was removed. */
+bool cf_writer_gates_done(const cf_frame_writer *writer, const cf_writer_seat *seat);
+/* writer: the GPU has completed what was last published in a slot. */
+bool cf_writer_completed(const cf_frame_writer *writer, uint32_t slot);
+/* writer, between enter and leave, when the frame will not be published and the GPU does nothing more: takes back what
+ * it wrote, since the next frame has the same seq. */
+void cf_writer_take_back(cf_frame_writer *writer, uint32_t slot, cf_writer_seat *const seats[], uint32_t count);
+
+/* writer: takes this slot, whatever its age. False: somebody uses it, or it is the newest frame's. */
+bool cf_writer_acquire_slot(cf_frame_writer *writer, uint32_t slot);
+/* writer: takes a taken slot out of the table for good; its run must have no other. */
+void cf_writer_forget(cf_frame_writer *writer, uint32_t slot);
+/* writer: adopts a run of one slot at once and takes it. CF_NO_SLOT: the table is full. */
+uint32_t cf_writer_adopt_taken(cf_frame_writer *writer, cf_slot_run *run);
 
 /* writer: subscribers' threads that sleep, or are about to, on frames. */
 uint32_t cf_writer_sleepers(cf_frame_writer *writer);

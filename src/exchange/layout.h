@@ -93,8 +93,21 @@ typedef struct cf_seat {
   /* publisher */
   _Atomic uint32_t state;           /* enum cf_seat_state */
   _Atomic uint32_t publisher_waits; /* nonzero: ring `room` after moving the cursor */
-  uint8_t pad2[56];
+  _Atomic uint64_t gated_from;      /* frames from this seq on come with a gate (or event) of this seat; 0: none yet */
+  uint8_t pad2[48];
 } cf_seat;
+
+/* Behind the seat of a subscriber in sync mode timeline: a gate for each slot of the table, the seq whose picture is
+ * complete. The publisher's GPU writes it just before slot.ready; the subscriber's stream waits for it. It is not the
+ * control page's word, so that the subscriber can open it when the publisher is dead. */
+static inline _Atomic uint64_t *cf_seat_gate(cf_seat *seat, uint32_t slot) {
+  return (_Atomic uint64_t *)(void *)(seat + 1) + slot;
+}
+
+/* Bytes of a seat, with gates or without. */
+static inline uint64_t cf_seat_bytes(uint32_t capacity, bool gates) {
+  return sizeof(cf_seat) + (gates ? (uint64_t)capacity * sizeof(uint64_t) : 0);
+}
 
 static_assert(sizeof(cf_slot) == 64, "one cache line");
 static_assert(offsetof(cf_slot, offset) == 16 && offsetof(cf_slot, segment) == 24 && offsetof(cf_slot, pts) == 32 &&
@@ -105,7 +118,8 @@ static_assert(sizeof(cf_control) == 128 && offsetof(cf_control, head) == 64 && o
                   offsetof(cf_control, segment_top) == 84,
               "docs/protocol.md, control page");
 static_assert(sizeof(cf_seat) == 1216 && offsetof(cf_seat, lease) == 24 && offsetof(cf_seat, released) == 576 &&
-                  offsetof(cf_seat, last_seq) == 1088 && offsetof(cf_seat, state) == 1152,
+                  offsetof(cf_seat, last_seq) == 1088 && offsetof(cf_seat, state) == 1152 &&
+                  offsetof(cf_seat, gated_from) == 1160,
               "docs/protocol.md, seat");
 static_assert(sizeof(_Atomic uint64_t) == 8 && sizeof(_Atomic uint32_t) == 4, "atomics are plain words");
 

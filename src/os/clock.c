@@ -4,6 +4,8 @@
 #include <limits.h>
 #include <time.h>
 
+#include "os/futex.h"
+
 int64_t cf_now(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock and a valid address */
@@ -15,6 +17,24 @@ int64_t cf_deadline(int64_t timeout_ns) {
     return CF_NEVER;
   int64_t now = cf_now();
   return timeout_ns > CF_NEVER - now ? CF_NEVER : now + timeout_ns;
+}
+
+/* A copy of a picture takes some ten microseconds, a sleep some sixty more than was asked for. */
+#define SPIN_NS (50 * INT64_C(1000))
+#define SLEEP_PART 8
+#define SLEEP_MOST (CF_MS / 2)
+
+void cf_wait_turn(int64_t began, int64_t deadline) {
+  int64_t now = cf_now(), passed = now - began;
+  if (passed < SPIN_NS) {
+    cf_spin_pause();
+    return;
+  }
+  int64_t sleep = passed / SLEEP_PART < SLEEP_MOST ? passed / SLEEP_PART : SLEEP_MOST;
+  if (deadline - now < sleep)
+    sleep = deadline > now ? deadline - now : 0;
+  struct timespec time = { .tv_nsec = (long)sleep };
+  (void)nanosleep(&time, NULL); /* a signal only makes the turn shorter */
 }
 
 int cf_deadline_poll_ms(int64_t deadline) {

@@ -51,6 +51,11 @@ static inline uint64_t cf_counter_get(const cf_counter *counter) {
   return atomic_load_explicit(&counter->value, memory_order_relaxed);
 }
 
+/* Stores a word of shared memory in a GPU's stead: whoever sees it sees what was written before. */
+static inline void cf_word_store(void *word, uint64_t value) {
+  atomic_store_explicit((_Atomic uint64_t *)word, value, memory_order_release);
+}
+
 /* One turn of a spin loop: tells the processor so. */
 static inline void cf_spin_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)

@@ -40,6 +40,7 @@ static const cf_schema_field hello_fields[] = {
   U32(7, cf_msg_hello, depth),
   U32(8, cf_msg_hello, sync_modes),
   TEXT(9, cf_msg_hello, label),
+  U32(10, cf_msg_hello, sync_asked),
 };
 
 static const cf_schema_field welcome_fields[] = {
@@ -72,6 +73,20 @@ static const cf_schema_field segment_fields[] = {
   U32(6, cf_msg_segment, color),
   U32(7, cf_msg_segment, pitch),
   U64(8, cf_msg_segment, offset),
+  U32(9, cf_msg_segment, memory),
+  LIST(10, cf_msg_segment, handle, handle_words),
+  U64(11, cf_msg_segment, start),
+  U64(12, cf_msg_segment, whole),
+};
+
+static const cf_schema_field get_events_fields[] = {
+  U32(1, cf_msg_get_events, segment),
+};
+
+static const cf_schema_field events_fields[] = {
+  U32(1, cf_msg_events, segment),
+  BYTES(2, cf_msg_events, handles, CF_EVENTS_BYTES),
+  U64(3, cf_msg_events, stride),
 };
 
 static const cf_schema_field packets_fields[] = {
@@ -128,6 +143,7 @@ static const cf_schema_field info_fields[] = {
   U64(22, cf_msg_info, packet_bytes),
   U32(23, cf_msg_info, packet_slots),
   U64(24, cf_msg_info, packet_data_bytes),
+  TEXT(25, cf_msg_info, memory),
   GROUP(CF_GROUP_SEAT, "seat"),
   GROUP(CF_GROUP_ELEMENTARY, "elementary"),
 };
@@ -147,6 +163,7 @@ static const cf_schema_field seat_fields[] = {
   U64(12, cf_info_seat, delivered),
   U64(13, cf_info_seat, skipped),
   LIST(14, cf_info_seat, held, held_count),
+  U32(15, cf_info_seat, sync_asked),
 };
 
 static const cf_schema_field elementary_fields[] = {
@@ -178,6 +195,8 @@ static const schema schemas[] = {
   SCHEMA(CF_MSG_CODEC, codec_fields, cf_msg_codec),
   { CF_MSG_GET_INFO, 0, NULL, sizeof(cf_msg_get_info) },
   SCHEMA(CF_MSG_INFO, info_fields, cf_msg_info),
+  SCHEMA(CF_MSG_GET_EVENTS, get_events_fields, cf_msg_get_events),
+  SCHEMA(CF_MSG_EVENTS, events_fields, cf_msg_events),
   SCHEMA(CF_SCHEMA_GROUP(CF_GROUP_SEAT), seat_fields, cf_info_seat),
   SCHEMA(CF_SCHEMA_GROUP(CF_GROUP_ELEMENTARY), elementary_fields, cf_info_elementary),
 };

@@ -10,7 +10,7 @@
 #define DEFAULT_LEASES 2u
 #define DEFAULT_DEPTH 4u
 
-#define TYPES (CF_MSG_INFO + 1)
+#define TYPES (CF_MSG_EVENTS + 1)
 
 /* Whatever is not listed is CF_DO_CLOSE: a second HELLO, an answer sent to the one who answers, garbage. */
 static const uint8_t actions[CF_PEER_STATES][TYPES] = {
@@ -18,7 +18,8 @@ static const uint8_t actions[CF_PEER_STATES][TYPES] = {
   [CF_PEER_SEATED] = { [CF_MSG_GET_SEGMENT] = CF_DO_SEND_SEGMENT,
                        [CF_MSG_GET_PACKETS] = CF_DO_SEND_PACKETS,
                        [CF_MSG_GET_CODEC] = CF_DO_SEND_CODEC,
-                       [CF_MSG_GET_INFO] = CF_DO_SEND_INFO },
+                       [CF_MSG_GET_INFO] = CF_DO_SEND_INFO,
+                       [CF_MSG_GET_EVENTS] = CF_DO_SEND_EVENTS },
   [CF_PEER_WATCHING] = { [CF_MSG_GET_INFO] = CF_DO_SEND_INFO },
 };
 
@@ -67,15 +68,15 @@ static int agree_version(const cf_msg_hello *hello, cf_msg_welcome *welcome, cf_
 }
 
 static void name_sync_modes(uint32_t modes, char text[64]) {
-  (void)snprintf(text, 64, "%s%s%s", modes & CF_SYNC_TIMELINE ? " timeline" : "",
-                 modes & CF_SYNC_SLOT_EVENTS ? " slot-events" : "", modes & CF_SYNC_COMPLETE ? " complete" : "");
+  (void)snprintf(text, 64, "%s%s%s", modes & CUFRAMES_SYNC_TIMELINE ? " timeline" : "",
+                 modes & CUFRAMES_SYNC_SLOT_EVENTS ? " slot-events" : "", modes & CUFRAMES_SYNC_COMPLETE ? " complete" : "");
 }
 
 /* A subscriber sets only the bits that it wants, so the most demanding common one is what it asks for. */
 static int agree_sync_mode(const cf_msg_hello *hello, const cf_offer *offer, cf_msg_welcome *welcome,
                            cf_msg_refused *refused) {
-  static const uint32_t preference[] = { CF_SYNC_TIMELINE, CF_SYNC_SLOT_EVENTS, CF_SYNC_COMPLETE };
-  uint32_t asked = hello->sync_modes ? hello->sync_modes : CF_SYNC_COMPLETE;
+  static const uint32_t preference[] = { CUFRAMES_SYNC_TIMELINE, CUFRAMES_SYNC_SLOT_EVENTS, CUFRAMES_SYNC_COMPLETE };
+  uint32_t asked = hello->sync_modes ? hello->sync_modes : CUFRAMES_SYNC_COMPLETE;
   for (size_t i = 0; i < sizeof preference / sizeof preference[0]; i++) {
     if (asked & offer->sync_modes & preference[i]) {
       welcome->sync_mode = preference[i];

@@ -21,7 +21,8 @@ enum cf_peer_action {
   CF_DO_SEND_SEGMENT,
   CF_DO_SEND_PACKETS,
   CF_DO_SEND_CODEC,
-  CF_DO_SEND_INFO
+  CF_DO_SEND_INFO,
+  CF_DO_SEND_EVENTS
 };
 
 /* The transition table. type is what cf_message_type() gave (0 for garbage). */
@@ -33,7 +34,7 @@ enum cf_peer_state cf_peer_admitted(uint32_t role, bool accepted);
 /* What this publisher can give. */
 typedef struct cf_offer {
   uint64_t features;
-  uint32_t sync_modes; /* bits of enum cf_sync_mode */
+  uint32_t sync_modes; /* bits of enum cuframes_sync */
   uint32_t max_leases, max_depth;
 } cf_offer;
 

@@ -30,13 +30,19 @@ enum cf_message_type {
   CF_MSG_GET_CODEC = 8, /* -> CODEC */
   CF_MSG_CODEC = 9,
   CF_MSG_GET_INFO = 10, /* -> INFO */
-  CF_MSG_INFO = 11
+  CF_MSG_INFO = 11,
+  CF_MSG_GET_EVENTS = 12, /* -> EVENTS: of the slots of a segment, for sync mode slot-events */
+  CF_MSG_EVENTS = 13
 };
 
 enum cf_role { CF_ROLE_SUBSCRIBER = 1, CF_ROLE_MONITOR = 2 };
 
-/* How a subscriber learns that a frame is ready (bits in HELLO, one value in WELCOME). */
-enum cf_sync_mode { CF_SYNC_COMPLETE = 1, CF_SYNC_TIMELINE = 2, CF_SYNC_SLOT_EVENTS = 4 };
+/* How a segment's memory is handed over. */
+enum cf_memory_kind {
+  CF_MEMORY_FD = 0,     /* by the descriptor beside SEGMENT: a memfd, or VMM memory of a GPU */
+  CF_MEMORY_LEGACY = 1, /* by a cuIpcMemHandle of the whole allocation */
+  CF_MEMORY_POOL = 2    /* by the descriptor of a CUDA memory pool, and a handle of the pointer in it */
+};
 
 #define CF_LABEL_BYTES 64u
 #define CF_TEXT_BYTES 256u
@@ -44,6 +50,10 @@ enum cf_sync_mode { CF_SYNC_COMPLETE = 1, CF_SYNC_TIMELINE = 2, CF_SYNC_SLOT_EVE
 #define CF_NAME_BYTES 64u
 #define CF_CODEC_BYTES 32u
 #define CF_HELD_MAX 64u
+#define CF_HANDLE_WORDS 16u
+#define CF_HANDLE_BYTES 64u /* of CUDA's handles for other processes */
+#define CF_EVENTS_BYTES (CF_HANDLE_BYTES * 1024u)
+#define CF_MEMORY_BYTES 16u
 
 typedef struct cf_bytes { /* points into the message that was decoded */
   const uint8_t *data;
@@ -56,14 +66,15 @@ typedef struct cf_msg_hello {
   uint32_t role;                     /* enum cf_role */
   uint32_t mode;                     /* enum cuframes_mode */
   uint32_t leases, depth;            /* wanted */
-  uint32_t sync_modes;               /* bits of enum cf_sync_mode it can do */
+  uint32_t sync_modes;               /* bits of enum cuframes_sync it can do */
   char label[CF_LABEL_BYTES];
+  uint32_t sync_asked; /* bits that its user asked for, if it can do fewer; only shown. 0: sync_modes */
 } cf_msg_hello;
 
 typedef struct cf_msg_welcome {
   uint32_t version;       /* the one to speak */
   uint64_t features;      /* the common ones */
-  uint32_t sync_mode;     /* enum cf_sync_mode */
+  uint32_t sync_mode;     /* one of enum cuframes_sync */
   uint32_t leases, depth; /* granted */
   uint64_t control_bytes, seat_bytes;
   char device[CF_DEVICE_BYTES];
@@ -86,7 +97,21 @@ typedef struct cf_msg_segment {
   uint32_t color; /* matrix | range << 8 | primaries << 16 | transfer << 24 */
   uint32_t pitch[4];
   uint64_t offset[4]; /* of the planes in a frame */
+  uint32_t memory;    /* enum cf_memory_kind */
+  uint32_t handle_words;
+  uint32_t handle[CF_HANDLE_WORDS]; /* of CF_MEMORY_LEGACY and _POOL, its bytes as they are in memory */
+  uint64_t start, whole;            /* the segment begins at byte `start` of an allocation of `whole` bytes */
 } cf_msg_segment;
+
+typedef struct cf_msg_get_events {
+  uint32_t segment;
+} cf_msg_get_events;
+
+typedef struct cf_msg_events {
+  uint32_t segment;
+  cf_bytes handles; /* 64 bytes for each slot of the segment */
+  uint64_t stride;  /* bytes from one slot to the next */
+} cf_msg_events;
 
 typedef struct cf_msg_get_packets {
   uint32_t reserved;
@@ -130,6 +155,7 @@ typedef struct cf_msg_info {
   uint64_t memory_bytes, packets, packet_bytes;
   uint32_t packet_slots;
   uint64_t packet_data_bytes;
+  char memory[CF_MEMORY_BYTES]; /* how frames are shared, for people */
 } cf_msg_info;
 
 /* INFO carries these as repeated groups after its own fields. */
@@ -142,6 +168,7 @@ typedef struct cf_info_seat {
   uint64_t lag, delivered, skipped;
   uint32_t held_count;
   uint32_t held[CF_HELD_MAX]; /* slot numbers, held_count of them */
+  uint32_t sync_asked;        /* bits, as in its HELLO */
 } cf_info_seat;
 
 typedef struct cf_info_elementary {

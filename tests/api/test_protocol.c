@@ -123,7 +123,7 @@ static void strange_wishes_are_refused(void **state) {
       case 2: hello.mode = 3; break;
       case 3: hello.leases = UINT32_MAX, code = CUFRAMES_ERR_NO_CAPACITY; break;
       case 4: hello.depth = UINT32_MAX, code = CUFRAMES_ERR_NO_CAPACITY; break;
-      case 5: hello.sync_modes = CF_SYNC_TIMELINE, code = CUFRAMES_ERR_UNSUPPORTED; break;
+      case 5: hello.sync_modes = CUFRAMES_SYNC_TIMELINE, code = CUFRAMES_ERR_UNSUPPORTED; break;
     }
     int fd = raw_connect("s");
     raw_send(fd, CF_MSG_HELLO, &hello);

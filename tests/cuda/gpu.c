@@ -20,10 +20,13 @@ static void find(void *function, const char *name) {
   memcpy(function, &found, sizeof found);
 }
 
-static void load(void) {
-  OK(cf_cuda_driver_load(&cu));
-  find((void *)&live, "standin_live");
-  find((void *)&kind_name, "standin_kind_name");
+int gpu_load(void) {
+  int result = cf_cuda_driver_load(&cu);
+  if (result == CUFRAMES_OK) {
+    find((void *)&live, "standin_live");
+    find((void *)&kind_name, "standin_kind_name");
+  }
+  return result;
 }
 
 bool gpu_is_standin(void) {
@@ -58,7 +61,7 @@ void gpu_is(const char *file, int line, const char *call, cu_result result, cu_r
 void gpu_begin(gpu *g, int device) {
   *g = (gpu){ .device = device };
   if (!cu.library)
-    load();
+    OK(gpu_load());
   swept_before = live ? live(STANDIN_SWEPT) : 0;
   CU(cu.cuDevicePrimaryCtxRetain(&g->context, device));
   CU(cu.cuCtxPushCurrent(g->context));

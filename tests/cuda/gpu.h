@@ -19,11 +19,14 @@ typedef struct gpu {
 /* The driver; gpu_begin() loads it. */
 extern cf_cuda_driver cu;
 
+/* Only that; what cf_cuda_driver_load() gives. */
+int gpu_load(void);
+
 /* Loads the driver, makes the context of a device and makes it current. In a test and in a child of it. */
 void gpu_begin(gpu *g, int device);
 /* Undoes that and looks, with the stand-in, whether anything is left. */
 void gpu_end(gpu *g);
-/* Whether the driver that gpu_begin() loaded is the stand-in. */
+/* Whether the driver that was loaded is the stand-in. */
 bool gpu_is_standin(void);
 /* Looks only: nothing is alive, and no context had to clean up more than `swept` things since the last look. With the
  * stand-in; else it does nothing. */

@@ -172,8 +172,11 @@ cuframes_subscriber *gpu_join(const char *name, cuframes_subscriber_options opti
 void audience_scene(void *argument, unsigned index) {
   audience *a = argument;
   (void)index;
+  uint32_t granted = 0;
   cuframes_subscriber *subscriber =
       gpu_join(a->name, (cuframes_subscriber_options){ .mode = a->mode, .depth = a->mode ? 16 : 0, .sync = a->sync });
+  bench_check(cuframes_subscriber_device(subscriber, NULL, &granted), "device");
+  atomic_store_explicit(&a->granted, granted, memory_order_relaxed);
   tally_add(&a->arrived);
   for (;;) {
     cuframes_frame *frame;

@@ -117,8 +117,9 @@ typedef struct audience {
   const char *name;
   tally arrived, taken;
   uint32_t mode, sync;
-  bool on_stream; /* takes and releases in the order of a stream */
-  bool counts;    /* into taken */
+  bool on_stream;           /* takes and releases in the order of a stream */
+  bool counts;              /* into taken */
+  _Atomic uint32_t granted; /* the sync mode that they have */
 } audience;
 void audience_scene(void *argument, unsigned index);
 

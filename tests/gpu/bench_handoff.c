@@ -143,12 +143,13 @@ static void sleepers(unsigned readers, unsigned rounds, unsigned copies) {
 
 /* Work longer than the wake-up: a subscriber is awake before the picture is complete. */
 #define LONG_WORK 60u
+#define QUICK_LONG_WORK 20u
 
 void bench_handoff(bool quick) {
   static const unsigned many[] = { 1, 4, 8, 16 };
   for (unsigned i = 0; i < (quick ? 2 : 4); i++)
     sleepers(many[i], quick ? 30 : ROUNDS, 1);
-  sleepers(1, quick ? 20 : 200, LONG_WORK);
+  sleepers(1, quick ? 10 : 200, quick ? QUICK_LONG_WORK : LONG_WORK);
   if (!quick)
     sleepers(16, 200, LONG_WORK);
 }

@@ -1,4 +1,4 @@
-/* bench_torch.c - our hand-off beside that of torch.multiprocessing (bench_torch.py), on the same card, in the same run. */
+/* bench_torch.c - our hand-off beside torch.multiprocessing (bench_torch.py), on the same card, in the same run. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>

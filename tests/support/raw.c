@@ -66,7 +66,7 @@ cf_msg_hello raw_hello(uint32_t mode) {
                          .version_max = CF_WIRE_VERSION_MAX,
                          .role = CF_ROLE_SUBSCRIBER,
                          .mode = mode,
-                         .sync_modes = CF_SYNC_COMPLETE,
+                         .sync_modes = CUFRAMES_SYNC_COMPLETE,
                          .label = "by hand" };
 }
 
@@ -137,7 +137,7 @@ raw_publisher *raw_publisher_new(const char *name) {
   cf_writer_init(&p->writer, control, 64, p->notes, 77, 1);
   frames_make(p);
   p->welcome = (cf_msg_welcome){ .version = 1,
-                                 .sync_mode = CF_SYNC_COMPLETE,
+                                 .sync_mode = CUFRAMES_SYNC_COMPLETE,
                                  .leases = 2,
                                  .control_bytes = control_bytes,
                                  .seat_bytes = cf_page_round(sizeof(cf_seat)),

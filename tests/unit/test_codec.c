@@ -364,7 +364,7 @@ static void unknown_fields_are_skipped(void **unused) {
 
 static void unknown_types_are_named_and_garbage_is_not(void **unused) {
   (void)unused;
-  static const uint32_t types[] = { CF_MSG_INFO + 1, 255, 256, 0xffff };
+  static const uint32_t types[] = { CF_MSG_EVENTS + 1, 255, 256, 0xffff };
   uint8_t buffer[64];
   any_message fields;
   memset(&fields, 0, sizeof fields);

@@ -22,6 +22,7 @@ static const struct edge {
   { CF_PEER_SEATED, CF_MSG_GET_PACKETS, CF_DO_SEND_PACKETS },
   { CF_PEER_SEATED, CF_MSG_GET_CODEC, CF_DO_SEND_CODEC },
   { CF_PEER_SEATED, CF_MSG_GET_INFO, CF_DO_SEND_INFO },
+  { CF_PEER_SEATED, CF_MSG_GET_EVENTS, CF_DO_SEND_EVENTS },
   { CF_PEER_WATCHING, CF_MSG_GET_INFO, CF_DO_SEND_INFO },
 };
 
@@ -70,7 +71,7 @@ static void only_accepted_roles_get_in(void **unused) {
 
 /* ---- negotiation ---- */
 
-static const cf_offer host = { .features = 6, .sync_modes = CF_SYNC_COMPLETE, .max_leases = 16, .max_depth = 32 };
+static const cf_offer host = { .features = 6, .sync_modes = CUFRAMES_SYNC_COMPLETE, .max_leases = 16, .max_depth = 32 };
 
 static cf_msg_hello subscriber(void) {
   cf_msg_hello hello;
@@ -120,13 +121,13 @@ static void nothing_asked_gives_the_defaults(void **unused) {
   cf_msg_welcome welcome = accepted(&hello, &host);
   assert_int_equal(welcome.leases, 2);
   assert_int_equal(welcome.depth, 0); /* newest */
-  assert_int_equal(welcome.sync_mode, CF_SYNC_COMPLETE);
+  assert_int_equal(welcome.sync_mode, CUFRAMES_SYNC_COMPLETE);
   assert_int_equal(welcome.features, 0);
   hello.mode = CUFRAMES_MODE_ORDERED;
   welcome = accepted(&hello, &host);
   assert_int_equal(welcome.leases, 2);
   assert_int_equal(welcome.depth, 4);
-  cf_offer small = { .sync_modes = CF_SYNC_COMPLETE, .max_leases = 1, .max_depth = 3 };
+  cf_offer small = { .sync_modes = CUFRAMES_SYNC_COMPLETE, .max_leases = 1, .max_depth = 3 };
   welcome = accepted(&hello, &small);
   assert_int_equal(welcome.leases, 1);
   assert_int_equal(welcome.depth, 3);
@@ -159,7 +160,7 @@ static void the_asked_is_granted_up_to_the_limit(void **unused) {
 static void an_ordered_subscriber_needs_depth(void **unused) {
   (void)unused;
   cf_msg_hello hello = subscriber();
-  cf_offer none = { .sync_modes = CF_SYNC_COMPLETE, .max_leases = 2, .max_depth = 0 };
+  cf_offer none = { .sync_modes = CUFRAMES_SYNC_COMPLETE, .max_leases = 2, .max_depth = 0 };
   (void)accepted(&hello, &none);
   hello.mode = CUFRAMES_MODE_ORDERED;
   refused_with(&hello, &none, CUFRAMES_ERR_NO_CAPACITY, "4|depth|at most 0");
@@ -232,7 +233,7 @@ static void a_monitor_gets_no_seat(void **unused) {
   hello.role = CF_ROLE_MONITOR;
   hello.mode = 99; /* all of this means nothing to a monitor */
   hello.leases = hello.depth = 1000;
-  hello.sync_modes = CF_SYNC_TIMELINE;
+  hello.sync_modes = CUFRAMES_SYNC_TIMELINE;
   hello.features = 4;
   cf_msg_welcome welcome = accepted(&hello, &host);
   assert_int_equal(welcome.leases | welcome.depth | welcome.sync_mode, 0);
@@ -245,16 +246,16 @@ static void the_most_demanding_common_sync_mode_wins(void **unused) {
     for (uint32_t asked = 0; asked < 16; asked++) { /* 8: a mode of the future */
       cf_offer offer = host;
       cf_msg_hello hello = subscriber();
-      uint32_t common = (asked ? asked : CF_SYNC_COMPLETE) & offered;
+      uint32_t common = (asked ? asked : CUFRAMES_SYNC_COMPLETE) & offered;
       offer.sync_modes = offered;
       hello.sync_modes = asked;
       if (common) {
-        uint32_t expected = common & CF_SYNC_TIMELINE      ? CF_SYNC_TIMELINE
-                            : common & CF_SYNC_SLOT_EVENTS ? CF_SYNC_SLOT_EVENTS
-                                                           : CF_SYNC_COMPLETE;
+        uint32_t expected = common & CUFRAMES_SYNC_TIMELINE      ? CUFRAMES_SYNC_TIMELINE
+                            : common & CUFRAMES_SYNC_SLOT_EVENTS ? CUFRAMES_SYNC_SLOT_EVENTS
+                                                           : CUFRAMES_SYNC_COMPLETE;
         assert_int_equal(accepted(&hello, &offer).sync_mode, expected);
       } else {
-        refused_with(&hello, &offer, CUFRAMES_ERR_UNSUPPORTED, asked & CF_SYNC_TIMELINE ? "timeline" : "nothing");
+        refused_with(&hello, &offer, CUFRAMES_ERR_UNSUPPORTED, asked & CUFRAMES_SYNC_TIMELINE ? "timeline" : "nothing");
       }
     }
   }

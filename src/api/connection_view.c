@@ -1,0 +1,155 @@
+/* api/connection_view.c - the segments of a stream as one subscriber maps them: asked for once, kept while they are used. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/connection.h"
+#include "os/error.h"
+#include "os/memory.h"
+
+/* What a publisher says of a segment must hold together before anybody computes with it. */
+static int view_check(const cf_msg_segment *segment, cf_view *view) {
+  view->format = (cuframes_format){ .pixel_format = segment->pixel_format,
+                                    .width = segment->width,
+                                    .height = segment->height,
+                                    .color = cf_color_unpack(segment->color) };
+  memcpy(view->format.pitch, segment->pitch, sizeof view->format.pitch);
+  memcpy(view->format.offset, segment->offset, sizeof view->format.offset);
+  if (cuframes_format_layout(&view->format, 0, &view->frame_bytes) != CUFRAMES_OK || view->frame_bytes > segment->bytes)
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's segment %u has an impossible format", segment->segment);
+  return CUFRAMES_OK;
+}
+
+static int view_import(cf_connection *c, const cf_msg_segment *segment, int fd, cf_view *view) {
+  cf_device_export from = { .kind = segment->memory,
+                            .fd = fd,
+                            .bytes = segment->bytes,
+                            .start = segment->start,
+                            .whole = segment->whole ? segment->whole : segment->bytes };
+  memcpy(from.handle, segment->handle, sizeof from.handle);
+  if (segment->memory == CF_MEMORY_FD && fd < 0)
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher sent a segment without its descriptor");
+  return c->device->ops->segment_import(c->device, &from, &view->memory);
+}
+
+/* Opens the events of a segment's slots. Without them its frames are waited for by the CPU. */
+static void view_import_events(cf_connection *c, cf_view *view) {
+  const cf_device_ops *ops = c->device->ops;
+  uint8_t *handles = NULL;
+  uint32_t count = 0;
+  if (c->sync_mode != CUFRAMES_SYNC_SLOT_EVENTS ||
+      cf_connection_ask_events(c, view->segment, &handles, &count, &view->stride) != CUFRAMES_OK)
+    return;
+  view->events = view->stride > 0 ? calloc(count, sizeof *view->events) : NULL;
+  for (uint32_t i = 0; view->events && i < count; i++)
+    if (ops->event_import(c->device, handles + (size_t)i * CF_HANDLE_BYTES, &view->events[i]) == CUFRAMES_OK)
+      view->event_count = i + 1;
+    else
+      break;
+  free(handles);
+}
+
+void cf_view_free(cf_connection *c, cf_view *view) {
+  for (uint32_t i = 0; i < view->event_count; i++)
+    c->device->ops->event_destroy(c->device, view->events[i]);
+  free(view->events);
+  c->device->ops->segment_destroy(c->device, &view->memory);
+  free(view);
+}
+
+static int view_fetch(cf_connection *c, uint32_t number, cf_view **fetched) {
+  cf_msg_get_segment get = { .segment = number };
+  cf_msg_segment segment;
+  int fd;
+  int result = cf_connection_ask(c, CF_MSG_GET_SEGMENT, &get, CF_MSG_SEGMENT, &segment, &fd);
+  if (result != CUFRAMES_OK)
+    return result;
+  cf_view *view = calloc(1, sizeof *view);
+  if (!view)
+    result = cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  if (result == CUFRAMES_OK)
+    result = view_check(&segment, view);
+  if (result == CUFRAMES_OK)
+    result = view_import(c, &segment, fd, view);
+  cf_close(fd);
+  if (result != CUFRAMES_OK) {
+    free(view);
+    return result;
+  }
+  view->segment = number;
+  view_import_events(c, view);
+  *fetched = view;
+  return CUFRAMES_OK;
+}
+
+/* Unmaps segments that the publisher has given up and of which no frame is in hand. With the lock held. */
+static void views_prune(cf_connection *c) {
+  uint32_t floor = cf_reader_segment_floor(&c->reader);
+  for (cf_view **link = &c->views; *link;) {
+    cf_view *view = *link;
+    if (view->segment < floor && view->frames == 0) {
+      *link = view->next;
+      cf_view_free(c, view);
+    } else {
+      link = &view->next;
+    }
+  }
+}
+
+/* The view of a segment, with one frame more counted in it, if it is mapped. With the lock held. */
+cf_view *cf_view_count_one(cf_connection *c, uint32_t number) {
+  cf_view *view = c->views;
+  while (view && view->segment != number)
+    view = view->next;
+  if (view)
+    view->frames++;
+  return view;
+}
+
+/* The same, mapped if it was not. */
+int cf_view_hold(cf_connection *c, uint32_t number, cf_view **held) {
+  cf_view *view;
+  pthread_mutex_lock(&c->lock);
+  view = cf_view_count_one(c, number);
+  pthread_mutex_unlock(&c->lock);
+  if (!view) { /* only the thread that takes frames adds views */
+    int result = view_fetch(c, number, &view);
+    if (result != CUFRAMES_OK)
+      return result;
+    view->frames = 1;
+    pthread_mutex_lock(&c->lock);
+    views_prune(c);
+    view->next = c->views;
+    c->views = view;
+    pthread_mutex_unlock(&c->lock);
+  }
+  *held = view;
+  return CUFRAMES_OK;
+}
+
+/* A look ahead goes no further back than this: what lies behind it is old. */
+#define LOOK_AHEAD 8u
+
+/* Maps the segments that came since the last look. When the publisher dies nobody hands out descriptors any more, and
+ * the frames that wait for us in a segment we never asked for would be lost. */
+void cf_views_look_ahead(cf_connection *c) {
+  uint32_t top = cf_reader_segment_top(&c->reader), floor = cf_reader_segment_floor(&c->reader);
+  uint32_t number = c->segments_known + 1;
+  if (top == c->segments_known)
+    return;
+  c->segments_known = top;
+  if (number < floor)
+    number = floor;
+  if (top >= LOOK_AHEAD && number <= top - LOOK_AHEAD)
+    number = top - LOOK_AHEAD + 1;
+  for (; number != 0 && number <= top; number++) {
+    cf_view *view;
+    int result = cf_view_hold(c, number, &view);
+    if (result == CUFRAMES_OK) {
+      pthread_mutex_lock(&c->lock);
+      view->frames--;
+      pthread_mutex_unlock(&c->lock);
+    } else if (result != CUFRAMES_ERR_STALE) {
+      return; /* who takes a frame in it will hear why */
+    }
+  }
+}

@@ -1,0 +1,256 @@
+/* device/cuda/cuda.c - opening the CUDA device: the driver, the GPU that a name stands for, the context. */
+#include "device/cuda/cuda.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cuframes/subscriber.h>
+
+#include "os/error.h"
+
+#define KIND "cuda"
+#define UUID_TEXT 41 /* "GPU-" and 8-4-4-4-12 hexadecimal digits, terminated */
+
+int cf_cuda_result(cf_cuda *cuda, cu_result result, const char *format, ...) {
+  if (result == CUDA_SUCCESS)
+    return CUFRAMES_OK;
+  if (cf_cuda_is_sticky(result) || result == CUDA_ERROR_CONTEXT_IS_DESTROYED || result == CUDA_ERROR_DEINITIALIZED)
+    cf_flag_set(&cuda->lost, 1);
+  char sentence[256];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(sentence, sizeof sentence, format, args);
+  va_end(args);
+  return cf_cuda_check(&cuda->driver, result, "%s", sentence);
+}
+
+int cf_cuda_enter(cf_cuda *cuda) {
+  return cf_cuda_result(cuda, cuda->driver.cuCtxPushCurrent(cuda->context), "making the CUDA context current");
+}
+
+void cf_cuda_leave(cf_cuda *cuda) {
+  cu_context popped;
+  (void)cuda->driver.cuCtxPopCurrent(&popped); /* it was pushed */
+}
+
+/* ---- which GPU ---- */
+
+static int gpu_uuid(cf_cuda *cuda, cu_device gpu, char text[UUID_TEXT]) {
+  cu_uuid uuid;
+  int result = cf_cuda_result(cuda, cuda->driver.cuDeviceGetUuid(&uuid, gpu), "reading the UUID of CUDA device %d", gpu);
+  if (result != CUFRAMES_OK)
+    return result;
+  char *at = text + sprintf(text, "GPU");
+  for (int i = 0; i < 16; i++) {
+    bool dash = i == 0 || i == 4 || i == 6 || i == 8 || i == 10;
+    at += sprintf(at, "%s%02x", dash ? "-" : "", uuid.bytes[i]);
+  }
+  return CUFRAMES_OK;
+}
+
+static int gpu_by_uuid(cf_cuda *cuda, const char *wanted, int count, cu_device *gpu) {
+  char text[UUID_TEXT];
+  for (int i = 0; i < count; i++) {
+    int result = gpu_uuid(cuda, i, text);
+    if (result != CUFRAMES_OK)
+      return result;
+    if (strcasecmp(text, wanted) == 0) {
+      *gpu = i;
+      return CUFRAMES_OK;
+    }
+  }
+  return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this process sees %d GPU%s and none of them is %.45s (CUDA_VISIBLE_DEVICES "
+                 "chooses what it sees)", count, count == 1 ? "" : "s", wanted);
+}
+
+static cu_device gpu_current(cf_cuda *cuda) {
+  cu_context current = NULL;
+  cu_device gpu = 0;
+  if (cuda->driver.cuCtxGetCurrent(&current) != CUDA_SUCCESS || !current ||
+      cuda->driver.cuCtxGetDevice(&gpu) != CUDA_SUCCESS)
+    return 0;
+  return gpu;
+}
+
+/* name: "cuda", "cuda:N" or "cuda:GPU-UUID". */
+static int gpu_find(cf_cuda *cuda, const char *name, cu_device *gpu) {
+  int count;
+  int result = cf_cuda_result(cuda, cuda->driver.cuDeviceGetCount(&count), "counting CUDA devices");
+  if (result != CUFRAMES_OK)
+    return result;
+  if (count == 0)
+    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "the CUDA driver finds no device (is CUDA_VISIBLE_DEVICES set?)");
+  if (strncmp(name, KIND, strlen(KIND)) != 0 || (name[4] != '\0' && name[4] != ':'))
+    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "\"%.63s\" is no GPU: expected cuda, cuda:NUMBER or cuda:GPU-UUID", name);
+  if (name[4] == '\0') {
+    *gpu = gpu_current(cuda);
+    return CUFRAMES_OK;
+  }
+  const char *part = name + 5;
+  if (strncasecmp(part, "GPU-", 4) == 0)
+    return gpu_by_uuid(cuda, part, count, gpu);
+  size_t digits = strspn(part, "0123456789");
+  if (digits == 0 || digits > 3 || part[digits] != '\0')
+    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "\"%.63s\" is no GPU: expected cuda, cuda:NUMBER or cuda:GPU-UUID", name);
+  *gpu = atoi(part);
+  if (*gpu >= count)
+    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "there is no CUDA device %d: this process sees %d, numbered from 0", *gpu,
+                   count);
+  return CUFRAMES_OK;
+}
+
+static int attribute(const cf_cuda *cuda, cu_device_attribute which) {
+  int value = 0;
+  return cuda->driver.cuDeviceGetAttribute(&value, which, cuda->gpu) == CUDA_SUCCESS ? value : 0;
+}
+
+/* ---- the context ---- */
+
+/* The application's, if one of this GPU is current: its streams and pointers are good there. Else the primary one. */
+static int context_take(cf_cuda *cuda) {
+  cu_context current = NULL;
+  cu_device gpu;
+  if (cuda->driver.cuCtxGetCurrent(&current) == CUDA_SUCCESS && current &&
+      cuda->driver.cuCtxGetDevice(&gpu) == CUDA_SUCCESS && gpu == cuda->gpu) {
+    cuda->context = current;
+    return CUFRAMES_OK;
+  }
+  int result = cf_cuda_result(cuda, cuda->driver.cuDevicePrimaryCtxRetain(&cuda->context, cuda->gpu),
+                              "making a context on CUDA device %d", cuda->gpu);
+  cuda->retained = result == CUFRAMES_OK;
+  return result;
+}
+
+static void look_at_abilities(cf_cuda *cuda, bool legacy) {
+  bool legacy_works = attribute(cuda, CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING) &&
+                      (cuda->driver.version < 12010 || attribute(cuda, CU_DEVICE_ATTRIBUTE_IPC_EVENT_SUPPORTED));
+  cuda->can_export = !legacy && attribute(cuda, CU_DEVICE_ATTRIBUTE_VIRTUAL_ADDRESS_MANAGEMENT_SUPPORTED) &&
+                     attribute(cuda, CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED);
+  cuda->can_time = attribute(cuda, CU_DEVICE_ATTRIBUTE_CAN_USE_64_BIT_STREAM_MEM_OPS) &&
+                   cuda->driver.cuStreamWriteValue64 && cuda->driver.cuStreamWaitValue64 &&
+                   cuda->driver.cuStreamBatchMemOp;
+  cuda->device.sync_modes = CUFRAMES_SYNC_COMPLETE | (cuda->can_time ? CUFRAMES_SYNC_TIMELINE : 0u) |
+                            (legacy_works ? CUFRAMES_SYNC_SLOT_EVENTS : 0u);
+}
+
+static int describe(cf_cuda *cuda, const char *named) {
+  char name[64] = "", uuid[UUID_TEXT];
+  cu_device owner = cuda->gpu;
+  /* the name on the wire is the maker's, also for a subscriber that maps on another GPU */
+  int result = named ? gpu_find(cuda, named, &owner) : CUFRAMES_OK;
+  if (result == CUFRAMES_OK)
+    result = gpu_uuid(cuda, owner, uuid);
+  if (result != CUFRAMES_OK)
+    return result;
+  (void)cuda->driver.cuDeviceGetName(name, (int)sizeof name, cuda->gpu); /* only for people */
+  cf_device *d = &cuda->device;
+  snprintf(d->name, sizeof d->name, KIND ":%s", uuid);
+  snprintf(d->reason, sizeof d->reason, "CUDA device %d, %s, driver for CUDA %d.%d", cuda->gpu, name,
+           cuda->driver.version / 1000, cuda->driver.version % 1000 / 10);
+  snprintf(d->memory, sizeof d->memory, "%s", cuda->can_export ? "vmm" : "legacy");
+  d->pitch_align = 256; /* whole sectors and cache lines for every row */
+  d->slot_align = 4096;
+  d->has_streams = true;
+  return CUFRAMES_OK;
+}
+
+/* A subscriber on another GPU than the maker's reads over the bus or NVLink. */
+static int peer_check(cf_cuda *cuda, const char *maker_name) {
+  cu_device maker;
+  int can = 0;
+  int result = gpu_find(cuda, maker_name, &maker);
+  if (result != CUFRAMES_OK || maker == cuda->gpu)
+    return result;
+  result = cf_cuda_result(cuda, cuda->driver.cuDeviceCanAccessPeer(&can, cuda->gpu, maker), "asking for peer access");
+  if (result == CUFRAMES_OK && !can)
+    result = cf_fail(CUFRAMES_ERR_UNSUPPORTED,
+                     "CUDA device %d cannot read the memory of device %d, where the stream lies: no peer access "
+                     "between them (nvidia-smi topo -p2p r)",
+                     cuda->gpu, maker);
+  return result;
+}
+
+static void cuda_close(cf_device *device) {
+  cf_cuda *cuda = cf_cuda_of(device);
+  if (cuda->stream && cf_cuda_enter(cuda) == CUFRAMES_OK) {
+    (void)cuda->driver.cuStreamDestroy(cuda->stream); /* nothing could be done about it */
+    cf_cuda_leave(cuda);
+  }
+  if (cuda->retained)
+    (void)cuda->driver.cuDevicePrimaryCtxRelease(cuda->gpu); /* as above */
+  cf_cuda_driver_unload(&cuda->driver);
+  pthread_mutex_destroy(&cuda->lock);
+  free(cuda);
+}
+
+static int stream_make(cf_cuda *cuda) {
+  int result = cf_cuda_enter(cuda);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_cuda_result(cuda, cuda->driver.cuStreamCreate(&cuda->stream, CU_STREAM_NON_BLOCKING), "making a stream");
+  cf_cuda_leave(cuda);
+  return result;
+}
+
+static int cuda_open(const cf_device_wish *wish, cf_device **device) {
+  cf_cuda *cuda = calloc(1, sizeof *cuda);
+  if (!cuda)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  cuda->device.ops = &cf_cuda_device;
+  pthread_mutex_init(&cuda->lock, NULL);
+  int result = cf_cuda_driver_load(&cuda->driver);
+  if (result != CUFRAMES_OK) {
+    pthread_mutex_destroy(&cuda->lock);
+    free(cuda);
+    return result;
+  }
+  result = gpu_find(cuda, wish->for_gpu ? wish->for_gpu : wish->name, &cuda->gpu);
+  if (result == CUFRAMES_OK)
+    look_at_abilities(cuda, wish->legacy);
+  if (result == CUFRAMES_OK)
+    result = describe(cuda, wish->for_gpu ? wish->name : NULL);
+  if (result == CUFRAMES_OK && wish->for_gpu)
+    result = peer_check(cuda, wish->name);
+  if (result == CUFRAMES_OK)
+    result = context_take(cuda);
+  if (result == CUFRAMES_OK)
+    result = stream_make(cuda);
+  if (result != CUFRAMES_OK) {
+    cuda_close(&cuda->device);
+    return result;
+  }
+  *device = &cuda->device;
+  return CUFRAMES_OK;
+}
+
+static bool cuda_is_lost(const cf_device *device) {
+  return cf_flag_get(&((const cf_cuda *)device)->lost) != 0;
+}
+
+const cf_device_ops cf_cuda_device = {
+  .kind = KIND,
+  .open = cuda_open,
+  .close = cuda_close,
+  .segment_create = cf_cuda_segment_create,
+  .segment_adopt = cf_cuda_segment_adopt,
+  .segment_import = cf_cuda_segment_import,
+  .segment_destroy = cf_cuda_segment_destroy,
+  .copy_to_host = cf_cuda_copy_to_host,
+  .copy_from_host = cf_cuda_copy_from_host,
+  .copy_on = cf_cuda_copy_on,
+  .stream_check = cf_cuda_stream_check,
+  .words_open = cf_cuda_words_open,
+  .words_close = cf_cuda_words_close,
+  .words_write = cf_cuda_words_write,
+  .word_wait = cf_cuda_word_wait,
+  .event_create = cf_cuda_event_create,
+  .event_import = cf_cuda_event_import,
+  .event_destroy = cf_cuda_event_destroy,
+  .event_record = cf_cuda_event_record,
+  .event_wait = cf_cuda_event_wait,
+  .settle = cf_cuda_settle,
+  .is_lost = cuda_is_lost,
+};

@@ -1,0 +1,277 @@
+/* device/cuda/order.c - what happens in which order on a GPU: copies, words written and waited for by streams, events. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cuframes/common.h>
+
+#include "device/cuda/cuda.h"
+#include "os/error.h"
+
+/* Most operations of one cuStreamBatchMemOp(). */
+#define BATCH 128u
+
+/* ---- streams ---- */
+
+/* Handles that are none: the legacy default stream is NULL or 1, a thread's own default stream 2. */
+static bool is_default_stream(const void *stream) {
+  return (uintptr_t)stream <= 2;
+}
+
+int cf_cuda_stream_check(cf_device *device, void *stream) {
+  cf_cuda *cuda = cf_cuda_of(device);
+  cu_context context = NULL;
+  if (is_default_stream(stream))
+    return CUFRAMES_OK;
+  int result = cf_cuda_result(cuda, cuda->driver.cuStreamGetCtx(stream, &context), "asking a stream for its context");
+  if (result == CUFRAMES_OK && context != cuda->context)
+    result = cf_fail(CUFRAMES_ERR_INVALID,
+                     "the stream belongs to another CUDA context: make that one current when creating the publisher or "
+                     "subscriber, or use a stream of the device's primary context");
+  return result;
+}
+
+void cf_cuda_settle(cf_device *device) {
+  cf_cuda *cuda = cf_cuda_of(device);
+  if (cf_cuda_enter(cuda) != CUFRAMES_OK)
+    return;
+  (void)cf_cuda_result(cuda, cuda->driver.cuCtxSynchronize(), "waiting for the GPU"); /* a failed one does nothing more */
+  cf_cuda_leave(cuda);
+}
+
+/* ---- copies ---- */
+
+static int copy(cf_cuda *cuda, const cu_copy_2d *what, cu_stream stream, bool wait) {
+  if (what->width == 0 || what->height == 0)
+    return CUFRAMES_OK;
+  int result = cf_cuda_enter(cuda);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_cuda_result(cuda, cuda->driver.cuMemcpy2DAsync(what, stream), "copying %zu x %zu bytes", what->width,
+                          what->height);
+  if (result == CUFRAMES_OK && wait)
+    result = cf_cuda_result(cuda, cuda->driver.cuStreamSynchronize(stream), "waiting for a copy");
+  cf_cuda_leave(cuda);
+  return result;
+}
+
+int cf_cuda_copy_to_host(cf_device *device, cf_rows host, cf_rows from, size_t row_bytes, uint32_t rows) {
+  cf_cuda *cuda = cf_cuda_of(device);
+  cu_copy_2d what = { .from_type = CU_MEMORYTYPE_DEVICE,
+                      .from_device = (uintptr_t)from.data,
+                      .from_pitch = from.pitch,
+                      .to_type = CU_MEMORYTYPE_HOST,
+                      .to_host = host.data,
+                      .to_pitch = host.pitch,
+                      .width = row_bytes,
+                      .height = rows };
+  return copy(cuda, &what, cuda->stream, true);
+}
+
+int cf_cuda_copy_from_host(cf_device *device, cf_rows to, cf_rows host, size_t row_bytes, uint32_t rows) {
+  cf_cuda *cuda = cf_cuda_of(device);
+  cu_copy_2d what = { .from_type = CU_MEMORYTYPE_HOST,
+                      .from_host = host.data,
+                      .from_pitch = host.pitch,
+                      .to_type = CU_MEMORYTYPE_DEVICE,
+                      .to_device = (uintptr_t)to.data,
+                      .to_pitch = to.pitch,
+                      .width = row_bytes,
+                      .height = rows };
+  return copy(cuda, &what, cuda->stream, true);
+}
+
+int cf_cuda_copy_on(cf_device *device, void *stream, cf_rows to, cf_rows from, size_t row_bytes, uint32_t rows) {
+  cu_copy_2d what = { .from_type = CU_MEMORYTYPE_DEVICE,
+                      .from_device = (uintptr_t)from.data,
+                      .from_pitch = from.pitch,
+                      .to_type = CU_MEMORYTYPE_DEVICE,
+                      .to_device = (uintptr_t)to.data,
+                      .to_pitch = to.pitch,
+                      .width = row_bytes,
+                      .height = rows };
+  int result = cf_cuda_stream_check(device, stream);
+  return result == CUFRAMES_OK ? copy(cf_cuda_of(device), &what, stream, false) : result;
+}
+
+/* ---- words in host memory ---- */
+
+int cf_cuda_words_open(cf_device *device, void *memory, uint64_t bytes, cf_device_words *words) {
+  cf_cuda *cuda = cf_cuda_of(device);
+  cu_deviceptr address = 0;
+  int result = cf_cuda_enter(cuda);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_cuda_result(
+      cuda,
+      cuda->driver.cuMemHostRegister(memory, bytes, CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP),
+      "making shared memory visible to the GPU");
+  if (result == CUFRAMES_OK) {
+    result = cf_cuda_result(cuda, cuda->driver.cuMemHostGetDevicePointer(&address, memory, 0),
+                            "making shared memory visible to the GPU");
+    if (result != CUFRAMES_OK)
+      (void)cuda->driver.cuMemHostUnregister(memory); /* we fail already */
+  }
+  cf_cuda_leave(cuda);
+  if (result == CUFRAMES_OK)
+    *words = (cf_device_words){ .host = memory, .bytes = bytes, .address = address };
+  return result;
+}
+
+void cf_cuda_words_close(cf_device *device, cf_device_words *words) {
+  cf_cuda *cuda = cf_cuda_of(device);
+  if (!words->host)
+    return;
+  if (cf_cuda_enter(cuda) == CUFRAMES_OK) {
+    (void)cuda->driver.cuMemHostUnregister(words->host); /* of a lost context it fails, and is gone all the same */
+    cf_cuda_leave(cuda);
+  }
+  *words = (cf_device_words){ 0 };
+}
+
+static cu_deviceptr address_of(const cf_device_write *write) {
+  return write->in->address + (uint64_t)((const uint8_t *)write->word - (const uint8_t *)write->in->host);
+}
+
+/* What a callback of an old driver has to write. */
+typedef struct callback_writes {
+  uint32_t count;
+  cf_device_write writes[];
+} callback_writes;
+
+static void write_from_callback(void *user) {
+  callback_writes *w = user;
+  for (uint32_t i = 0; i < w->count; i++)
+    cf_word_store(w->writes[i].word, w->writes[i].value);
+  free(w);
+}
+
+/* Without stream memory operations: some 70 us later, by the CPU. */
+static int write_by_callback(cf_cuda *cuda, cu_stream stream, const cf_device_write *writes, uint32_t count) {
+  callback_writes *w = malloc(sizeof *w + count * sizeof w->writes[0]);
+  if (!w)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  w->count = count;
+  memcpy(w->writes, writes, count * sizeof w->writes[0]);
+  cu_result launched = cuda->driver.cuLaunchHostFunc(stream, write_from_callback, w);
+  if (launched != CUDA_SUCCESS)
+    free(w);
+  return cf_cuda_result(cuda, launched, "putting a callback on the stream");
+}
+
+static int write_by_stream(cf_cuda *cuda, cu_stream stream, const cf_device_write *writes, uint32_t count) {
+  static const char doing[] = "letting the stream tell that a picture is complete";
+  if (count == 1)
+    return cf_cuda_result(cuda,
+                          cuda->driver.cuStreamWriteValue64(stream, address_of(writes), writes->value,
+                                                            CU_STREAM_WRITE_VALUE_DEFAULT),
+                          doing);
+  cu_batch_op batch[BATCH];
+  int result = CUFRAMES_OK;
+  for (uint32_t done = 0; done < count && result == CUFRAMES_OK; done += BATCH) {
+    uint32_t part = count - done < BATCH ? count - done : BATCH;
+    memset(batch, 0, part * sizeof batch[0]);
+    for (uint32_t i = 0; i < part; i++) {
+      batch[i].value.operation = CU_STREAM_MEM_OP_WRITE_VALUE_64;
+      batch[i].value.address = address_of(&writes[done + i]);
+      batch[i].value.value = writes[done + i].value;
+      batch[i].value.flags = CU_STREAM_WRITE_VALUE_DEFAULT;
+    }
+    result = cf_cuda_result(cuda, cuda->driver.cuStreamBatchMemOp(stream, part, batch, 0), doing);
+  }
+  return result;
+}
+
+int cf_cuda_words_write(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count) {
+  cf_cuda *cuda = cf_cuda_of(device);
+  int result = cf_cuda_enter(cuda);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cuda->can_time ? write_by_stream(cuda, stream, writes, count)
+                          : write_by_callback(cuda, stream, writes, count);
+  cf_cuda_leave(cuda);
+  return result;
+}
+
+int cf_cuda_word_wait(cf_device *device, void *stream, const cf_device_write *wait) {
+  cf_cuda *cuda = cf_cuda_of(device);
+  int result = cf_cuda_enter(cuda);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_cuda_result(
+      cuda, cuda->driver.cuStreamWaitValue64(stream, address_of(wait), wait->value, CU_STREAM_WAIT_VALUE_GEQ),
+      "letting the stream wait for a picture");
+  cf_cuda_leave(cuda);
+  return result;
+}
+
+/* ---- events ---- */
+
+static_assert(sizeof(cu_ipc_event_handle) == 64, "device.h has handles of 64 bytes");
+
+int cf_cuda_event_create(cf_device *device, void **event, uint8_t handle[64]) {
+  cf_cuda *cuda = cf_cuda_of(device);
+  cu_event made = NULL;
+  cu_ipc_event_handle exported;
+  int result = cf_cuda_enter(cuda);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_cuda_result(cuda, cuda->driver.cuEventCreate(&made, CU_EVENT_INTERPROCESS | CU_EVENT_DISABLE_TIMING),
+                          "making an event for other processes");
+  if (result == CUFRAMES_OK) {
+    result = cf_cuda_result(cuda, cuda->driver.cuIpcGetEventHandle(&exported, made), "exporting an event");
+    if (result != CUFRAMES_OK)
+      (void)cuda->driver.cuEventDestroy(made); /* we fail already */
+  }
+  cf_cuda_leave(cuda);
+  if (result == CUFRAMES_OK) {
+    memcpy(handle, exported.bytes, sizeof exported.bytes);
+    *event = made;
+  }
+  return result;
+}
+
+int cf_cuda_event_import(cf_device *device, const uint8_t handle[64], void **event) {
+  cf_cuda *cuda = cf_cuda_of(device);
+  cu_ipc_event_handle exported;
+  cu_event opened = NULL;
+  memcpy(exported.bytes, handle, sizeof exported.bytes);
+  int result = cf_cuda_enter(cuda);
+  if (result != CUFRAMES_OK)
+    return result;
+  cu_result got = cuda->driver.cuIpcOpenEventHandle(&opened, exported);
+  cf_cuda_leave(cuda);
+  if (got != CUDA_SUCCESS) /* not DEVICE: the subscriber may fall back to another sync mode */
+    return (void)cf_cuda_result(cuda, got, "opening the publisher's event (is it in another PID namespace?)"),
+           CUFRAMES_ERR_UNSUPPORTED;
+  *event = opened;
+  return CUFRAMES_OK;
+}
+
+void cf_cuda_event_destroy(cf_device *device, void *event) {
+  cf_cuda *cuda = cf_cuda_of(device);
+  if (!event || cf_cuda_enter(cuda) != CUFRAMES_OK)
+    return;
+  (void)cuda->driver.cuEventDestroy(event); /* nothing could be done about it */
+  cf_cuda_leave(cuda);
+}
+
+int cf_cuda_event_record(cf_device *device, void *event, void *stream) {
+  cf_cuda *cuda = cf_cuda_of(device);
+  int result = cf_cuda_enter(cuda);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_cuda_result(cuda, cuda->driver.cuEventRecord(event, stream), "recording a slot's event");
+  cf_cuda_leave(cuda);
+  return result;
+}
+
+int cf_cuda_event_wait(cf_device *device, void *event, void *stream) {
+  cf_cuda *cuda = cf_cuda_of(device);
+  int result = cf_cuda_enter(cuda);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_cuda_result(cuda, cuda->driver.cuStreamWaitEvent(stream, event, 0), "letting the stream wait for a slot's event");
+  cf_cuda_leave(cuda);
+  return result;
+}

@@ -1,0 +1,182 @@
+/* source.c - a publisher of stamped pictures. */
+#include "source.h"
+
+static const char *const memory_names[MEMORY_KINDS] = { "vmm", "legacy", "external_vmm", "external_alloc",
+                                                        "external_pool" };
+
+const char *memory_kind_name(memory_kind kind) {
+  return memory_names[kind];
+}
+
+void memory_kind_need(memory_kind kind) {
+  bool vmm = kind == MEMORY_VMM || kind == EXTERNAL_VMM, legacy = kind == MEMORY_LEGACY || kind == EXTERNAL_ALLOC;
+  if ((vmm && !facts.vmm) || (legacy && !facts.legacy) || (kind == EXTERNAL_POOL && !facts.pools))
+    stage_skip("%s has no memory of the kind %s", facts.name, memory_names[kind]);
+}
+
+uint64_t stamp(uint64_t number) {
+  return (number + 1) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static uint64_t format_words(const cuframes_format *format) {
+  uint64_t end = 0;
+  for (int plane = 0; plane < cuframes_pixel_format_planes(format->pixel_format); plane++) {
+    uint32_t row_bytes, rows;
+    OK(cuframes_format_plane_size(format, plane, &row_bytes, &rows));
+    uint64_t plane_end = format->offset[plane] + (uint64_t)format->pitch[plane] * rows;
+    end = plane_end > end ? plane_end : end;
+  }
+  return (end - format->offset[0]) / sizeof(uint64_t);
+}
+
+cu_deviceptr frame_address(const cuframes_frame *frame) {
+  return (cu_deviceptr)(uintptr_t)cuframes_frame_plane(frame, 0);
+}
+
+uint64_t frame_words(const cuframes_frame *frame) {
+  return format_words(cuframes_frame_format(frame));
+}
+
+/* ---- buffers of the caller's own ---- */
+
+static uint64_t up(uint64_t bytes, uint64_t unit) {
+  return (bytes + unit - 1) / unit * unit;
+}
+
+/* All in two blocks, so that most buffers lie somewhere inside an allocation. */
+static void make_blocks(source *s, uint64_t bytes) {
+  uint32_t half = (s->count + 1) / 2;
+  for (int i = 0; i < 2; i++)
+    CU(cu.cuMemAlloc(&s->blocks[i], half * bytes));
+  for (uint32_t i = 0; i < s->count; i++)
+    s->buffers[i] = s->blocks[i / half] + i % half * bytes;
+}
+
+static void make_pool(source *s, uint64_t bytes) {
+  cu_pool_props props = { .type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                          .handle_types = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
+                          .location = { CU_MEM_LOCATION_TYPE_DEVICE, s->g.device } };
+  CU(cu.cuMemPoolCreate(&s->pool, &props));
+  for (uint32_t i = 0; i < s->count; i++)
+    CU(cu.cuMemAllocFromPoolAsync(&s->buffers[i], bytes, s->pool, s->stream));
+  CU(cu.cuStreamSynchronize(s->stream));
+}
+
+static void make_buffers(source *s, uint32_t count) {
+  uint64_t bytes = up(s->words * sizeof(uint64_t), 512);
+  NEED(count <= SOURCE_BUFFERS);
+  s->count = count;
+  if (s->memory == EXTERNAL_ALLOC)
+    make_blocks(s, bytes);
+  if (s->memory == EXTERNAL_POOL)
+    make_pool(s, bytes);
+  for (uint32_t i = 0; i < count; i++) {
+    if (s->memory == EXTERNAL_VMM) {
+      gpu_memory_make(&s->g, &s->vmm[i], up(bytes, SEGMENT), NULL);
+      s->buffers[i] = s->vmm[i].address;
+    }
+    OK(cuframes_publisher_register_external(s->publisher, (void *)(uintptr_t)s->buffers[i],
+                                            s->words * sizeof(uint64_t)));
+  }
+}
+
+static void free_buffers(source *s) {
+  for (int i = 0; i < 2 && s->blocks[i]; i++)
+    CU(cu.cuMemFree(s->blocks[i]));
+  for (uint32_t i = 0; i < s->count; i++) {
+    if (s->memory == EXTERNAL_VMM)
+      gpu_memory_end(&s->vmm[i]);
+    if (s->memory == EXTERNAL_POOL)
+      CU(cu.cuMemFreeAsync(s->buffers[i], s->stream));
+  }
+  if (s->pool) {
+    CU(cu.cuStreamSynchronize(s->stream));
+    CU(cu.cuMemPoolDestroy(s->pool));
+  }
+}
+
+/* ---- */
+
+void source_begin(source *s, const source_options *options) {
+  char device[16] = "cuda:0";
+  device[5] = (char)('0' + options->ordinal);
+  *s = (source){ .memory = options->memory, .format = options->format };
+  bool external = options->memory >= EXTERNAL_VMM;
+  if (external) {
+    uint64_t bytes;
+    OK(cuframes_format_layout(&s->format, 256, &bytes));
+    s->words = format_words(&s->format);
+  }
+  gpu_begin(&s->g, options->ordinal);
+  CU(cu.cuStreamCreate(&s->stream, CU_STREAM_NON_BLOCKING));
+  cuframes_publisher_options publisher = {
+    .struct_size = sizeof publisher,
+    .format = s->format,
+    .device = device,
+    .slots = external ? 0 : options->buffers,
+    .memory = options->memory == MEMORY_LEGACY ? CUFRAMES_MEMORY_LEGACY : CUFRAMES_MEMORY_DEFAULT,
+    .external = external,
+    .socket_mode = options->for_everyone ? 0666 : 0,
+    .ordered_timeout_ns = patience(5000),
+  };
+  OK(cuframes_publisher_create(options->name, &publisher, &s->publisher));
+  if (external && options->buffers > 0)
+    make_buffers(s, options->buffers);
+}
+
+static void fill(source *s, cu_deviceptr address, uint64_t words) {
+  CU(LAUNCH(&s->g, s->stream, "fill", address, words, stamp(s->number)));
+}
+
+/* Every third time it asks for a certain one. */
+static bool take_a_certain_one(source *s, cu_deviceptr *address) {
+  if (s->count == 0 || s->number % 3 != 0)
+    return false;
+  *address = s->buffers[s->number / 3 % s->count];
+  int result = cuframes_publisher_acquire_external(s->publisher, (void *)(uintptr_t)*address);
+  if (result != CUFRAMES_ERR_BUSY)
+    OK(result);
+  return result == CUFRAMES_OK;
+}
+
+void source_publish(source *s) {
+  cuframes_publish_info info = { .struct_size = sizeof info, .stream = s->stream };
+  cu_deviceptr address;
+  s->number++;
+  info.pts = (int64_t)s->number * 1000;
+  bool fresh = s->fresh < s->count;
+  if (fresh)
+    address = s->buffers[s->fresh++];
+  if (fresh || take_a_certain_one(s, &address)) {
+    fill(s, address, s->words);
+    OK(cuframes_publisher_publish_external(s->publisher, (void *)(uintptr_t)address, &info));
+    return;
+  }
+  cuframes_frame *frame = NULL;
+  OK(cuframes_publisher_acquire(s->publisher, &frame));
+  fill(s, frame_address(frame), frame_words(frame));
+  OK(cuframes_publisher_publish(s->publisher, frame, &info));
+}
+
+void source_publish_60(source *s, uint64_t count) {
+  int64_t start = cuframes_now();
+  for (uint64_t i = 0; i < count; i++) {
+    int64_t early = start + (int64_t)i * SECOND / 60 - cuframes_now();
+    if (early > 0)
+      pause_ms((int)(early / MS) + 1);
+    source_publish(s);
+  }
+}
+
+cuframes_publisher_stats source_stats(const source *s) {
+  cuframes_publisher_stats stats = { .struct_size = sizeof stats };
+  OK(cuframes_publisher_get_stats(s->publisher, &stats));
+  return stats;
+}
+
+void source_end(source *s) {
+  cuframes_publisher_destroy(s->publisher);
+  free_buffers(s);
+  CU(cu.cuStreamDestroy(s->stream));
+  gpu_end(&s->g);
+}

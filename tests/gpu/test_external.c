@@ -1,0 +1,232 @@
+/* test_external.c - memory of the application's own: what cannot be shared is refused and the reason named, what can is
+ * found at the right place, also inside an allocation.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "viewer.h"
+
+#define EACH 6 /* buffers in one allocation */
+#define PICTURES 120
+
+static void *pointer(cu_deviceptr address) {
+  return (void *)(uintptr_t)address;
+}
+
+static int register_at(const source *s, cu_deviceptr address) {
+  return cuframes_publisher_register_external(s->publisher, pointer(address), s->words * sizeof(uint64_t));
+}
+
+/* With a detail, which goes into the table. */
+static void refused(const source *s, const char *what, cu_deviceptr address, int error) {
+  IS(register_at(s, address), error);
+  NEED(strlen(cuframes_last_error()) > 10);
+  stage_note("%s: %s", what, cuframes_last_error());
+}
+
+static void external_source(source *s) {
+  source_begin(s, &(source_options){ .name = "own", .memory = EXTERNAL_ALLOC, .format = stage_format(1) });
+}
+
+/* VMM memory, exportable or not. */
+static void vmm_make(const source *s, gpu_memory *m, uint64_t bytes, unsigned handle_types) {
+  cu_mem_prop prop = gpu_prop(s->g.device);
+  cu_mem_access access = { .location = prop.location, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE };
+  prop.handle_types = handle_types;
+  *m = (gpu_memory){ .bytes = (bytes + SEGMENT - 1) / SEGMENT * SEGMENT };
+  CU(cu.cuMemCreate(&m->handle, m->bytes, &prop, 0));
+  CU(cu.cuMemAddressReserve(&m->address, m->bytes, 0, 0, 0));
+  CU(cu.cuMemMap(m->address, m->bytes, 0, m->handle, 0));
+  CU(cu.cuMemSetAccess(m->address, m->bytes, &access, 1));
+}
+
+static void play_refusals(int test, void *user) {
+  static source s;
+  gpu_memory vmm;
+  cu_deviceptr address;
+  void *host;
+  (void)user;
+  external_source(&s);
+  uint64_t bytes = s.words * sizeof(uint64_t);
+  if (facts.pools) {
+    CU(cu.cuMemAllocAsync(&address, bytes, s.stream));
+    CU(cu.cuStreamSynchronize(s.stream));
+    refused(&s, "default pool", address, CUFRAMES_ERR_UNSUPPORTED);
+    CU(cu.cuMemFreeAsync(address, s.stream));
+    CU(cu.cuStreamSynchronize(s.stream));
+  }
+  vmm_make(&s, &vmm, bytes, CU_MEM_HANDLE_TYPE_NONE);
+  refused(&s, "VMM without a handle type", vmm.address, CUFRAMES_ERR_UNSUPPORTED);
+  gpu_memory_end(&vmm);
+  host = malloc(bytes);
+  refused(&s, "malloc()", (cu_deviceptr)(uintptr_t)host, CUFRAMES_ERR_INVALID);
+  free(host);
+  CU(cu.cuMemHostAlloc(&host, bytes, CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP));
+  refused(&s, "pinned host memory", (cu_deviceptr)(uintptr_t)host, CUFRAMES_ERR_INVALID);
+  CU(cu.cuMemFreeHost(host));
+  refused(&s, "NULL", 0, CUFRAMES_ERR_INVALID);
+  CU(cu.cuMemAlloc(&address, bytes));
+  refused(&s, "beyond the allocation's end", address + 512, CUFRAMES_ERR_INVALID);
+  IS(cuframes_publisher_register_external(s.publisher, pointer(address), bytes - 8), CUFRAMES_ERR_INVALID);
+  OK(register_at(&s, address));
+  refused(&s, "a second time", address, CUFRAMES_ERR_INVALID);
+  OK(cuframes_publisher_unregister_external(s.publisher, pointer(address)));
+  IS(cuframes_publisher_unregister_external(s.publisher, pointer(address)), CUFRAMES_ERR_INVALID);
+  IS(cuframes_publisher_publish_external(s.publisher, pointer(address), NULL), CUFRAMES_ERR_INVALID);
+  OK(register_at(&s, address)); /* and again */
+  OK(cuframes_publisher_unregister_external(s.publisher, pointer(address)));
+  CU(cu.cuMemFree(address));
+  say(test, 0);
+  source_end(&s);
+}
+
+static void what_cannot_be_shared_is_refused(void **state) {
+  (void)state;
+  child *c = child_start(play_refusals, NULL);
+  hear_within(c->fd, LONG_MS);
+  child_finish(c);
+}
+
+static void play_an_ordinary_publisher(int test, void *user) {
+  static source s;
+  cu_deviceptr address;
+  (void)user;
+  source_begin(&s, &(source_options){ .name = "own", .format = stage_format(1) });
+  CU(cu.cuMemAlloc(&address, 16 * MIB));
+  IS(cuframes_publisher_register_external(s.publisher, pointer(address), 16 * MIB), CUFRAMES_ERR_INVALID);
+  CU(cu.cuMemFree(address));
+  say(test, 0);
+  source_end(&s);
+}
+
+static void an_ordinary_publisher_takes_none(void **state) {
+  (void)state;
+  child *c = child_start(play_an_ordinary_publisher, NULL);
+  hear_within(c->fd, LONG_MS);
+  child_finish(c);
+}
+
+/* ---- whose hands a buffer is in ---- */
+
+static void play_hands(int test, void *user) {
+  static source s;
+  cu_deviceptr block;
+  void *buffers[3];
+  (void)user;
+  external_source(&s);
+  CU(cu.cuMemAlloc(&block, 3 * 16 * MIB));
+  for (int i = 0; i < 3; i++) {
+    buffers[i] = pointer(block + (uint64_t)i * 16 * MIB);
+    OK(cuframes_publisher_register_external(s.publisher, buffers[i], s.words * sizeof(uint64_t)));
+  }
+  cuframes_publish_info info = { .struct_size = sizeof info, .stream = s.stream };
+  OK(cuframes_publisher_publish_external(s.publisher, buffers[0], &info));
+  IS(cuframes_publisher_publish_external(s.publisher, buffers[0], &info), CUFRAMES_ERR_INVALID);
+  IS(cuframes_publisher_acquire_external(s.publisher, buffers[0]), CUFRAMES_ERR_BUSY); /* the newest */
+  IS(cuframes_publisher_unregister_external(s.publisher, buffers[0]), CUFRAMES_ERR_INVALID);
+  OK(cuframes_publisher_publish_external(s.publisher, buffers[1], &info));
+  IS(cuframes_publisher_acquire_external(s.publisher, pointer(block + 8)), CUFRAMES_ERR_INVALID);
+  OK(cuframes_publisher_acquire_external(s.publisher, buffers[0]));
+  OK(cuframes_publisher_publish_external(s.publisher, buffers[0], &info));
+  OK(cuframes_publisher_acquire_external(s.publisher, buffers[1]));
+  OK(cuframes_publisher_unregister_external(s.publisher, buffers[1]));
+  NEED(source_stats(&s).frames == 3);
+  say(test, 0);
+  cuframes_publisher_destroy(s.publisher);
+  CU(cu.cuMemFree(block));
+  CU(cu.cuStreamDestroy(s.stream));
+  gpu_end(&s.g);
+}
+
+static void a_buffer_is_in_somebodys_hands(void **state) {
+  (void)state;
+  child *c = child_start(play_hands, NULL);
+  hear_within(c->fd, LONG_MS);
+  child_finish(c);
+}
+
+/* ---- inside an allocation ---- */
+
+static void play_offsets(int test, void *user) {
+  static source s;
+  gpu_memory vmm = { 0 };
+  cu_pool pool = NULL;
+  cu_deviceptr bases[3];
+  int kinds = 0;
+  (void)user;
+  external_source(&s);
+  uint64_t stride = (s.words * sizeof(uint64_t) + 1023) / 512 * 512, bytes = EACH * stride + 4096;
+  CU(cu.cuMemAlloc(&bases[kinds++], bytes));
+  if (facts.vmm) {
+    vmm_make(&s, &vmm, bytes, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR);
+    bases[kinds++] = vmm.address;
+  }
+  if (facts.pools) {
+    cu_pool_props props = { .type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                            .handle_types = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
+                            .location = { CU_MEM_LOCATION_TYPE_DEVICE, 0 } };
+    CU(cu.cuMemPoolCreate(&pool, &props));
+    CU(cu.cuMemAllocFromPoolAsync(&bases[kinds++], bytes, pool, s.stream));
+    CU(cu.cuStreamSynchronize(s.stream));
+  }
+  for (int i = 0; i < kinds * EACH; i++) {
+    s.buffers[i] = bases[i % kinds] + 512 + (uint64_t)(i / kinds) * stride;
+    OK(register_at(&s, s.buffers[i]));
+  }
+  s.count = (uint32_t)(kinds * EACH);
+  say(test, 0);
+  hear_within(test, LONG_MS);
+  for (int i = 0; i < PICTURES; i++)
+    source_publish(&s);
+  CU(cu.cuCtxSynchronize());
+  hear_within(test, LONG_MS);
+  cuframes_publisher_destroy(s.publisher);
+  CU(cu.cuMemFree(bases[0]));
+  if (facts.vmm)
+    gpu_memory_end(&vmm);
+  if (facts.pools) {
+    CU(cu.cuMemFreeAsync(bases[kinds - 1], s.stream));
+    CU(cu.cuStreamSynchronize(s.stream));
+    CU(cu.cuMemPoolDestroy(pool));
+  }
+  CU(cu.cuStreamDestroy(s.stream));
+  gpu_end(&s.g);
+}
+
+static void play_viewer(int test, void *user) {
+  static viewer v;
+  (void)user;
+  viewer_begin(&v, &(viewer_options){ .name = "own", .mode = CUFRAMES_MODE_ORDERED, .leases = 3, .release_on = true });
+  say(test, 0);
+  viewer_watch(&v, PICTURES);
+  viewer_report report = viewer_end(&v);
+  tell(test, &report, sizeof report);
+}
+
+static void inside_an_allocation(void **state) {
+  (void)state;
+  viewer_report report;
+  child *publisher = child_start(play_offsets, NULL);
+  hear_within(publisher->fd, LONG_MS);
+  child *subscriber = child_start(play_viewer, NULL);
+  hear_within(subscriber->fd, LONG_MS);
+  say(publisher->fd, 0);
+  learn(subscriber->fd, &report, sizeof report, LONG_MS);
+  child_finish(subscriber);
+  say(publisher->fd, 0);
+  child_finish(publisher);
+  report_is_good(&report, "the viewer", true);
+  NEED(report.frames == PICTURES);
+  stage_note("%d pictures in buffers at offsets, all whole", PICTURES);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+    SHOW(what_cannot_be_shared_is_refused),
+    SHOW(an_ordinary_publisher_takes_none),
+    SHOW(a_buffer_is_in_somebodys_hands),
+    SHOW(inside_an_allocation),
+  };
+  return STAGE_RUN(argc, argv, tests);
+}

@@ -1,0 +1,175 @@
+/* test_isolation.c - whose GPU work fails fails alone: a subscriber's kernel that writes into a frame, and a publisher
+ * whose own kernel fails, which ends its stream.
+ */
+#include "viewer.h"
+
+#define PICTURES 30
+
+static void play_publisher(int test, void *user) {
+  static source s;
+  (void)user;
+  hear(test);
+  source_begin(&s, &(source_options){ .name = "victim", .format = stage_format(CUFRAMES_PIXEL_NV12) });
+  say(test, 0);
+  hear_within(test, LONG_MS);
+  source_publish(&s);
+  CU(cu.cuStreamSynchronize(s.stream));
+  say(test, 0);
+  hear_within(test, LONG_MS); /* the deed is done */
+  for (int i = 1; i < PICTURES; i++)
+    source_publish(&s);
+  CU(cu.cuCtxSynchronize());
+  say(test, 0);
+  hear_within(test, LONG_MS);
+  source_end(&s);
+}
+
+/* Its GPU work is over for good, but not its process; what it has of the library can still be ended. */
+static void play_vandal(int test, void *user) {
+  gpu g;
+  cu_stream stream;
+  cuframes_subscriber *subscriber = NULL;
+  cuframes_frame *frame = NULL;
+  uint32_t sync = *(const uint32_t *)user;
+  hear_within(test, LONG_MS);
+  gpu_begin(&g, 0);
+  CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  cuframes_subscriber_options options = { .struct_size = sizeof options, .sync = sync };
+  OK(cuframes_subscriber_create("victim", &options, &subscriber));
+  say(test, 0);
+  OK(cuframes_subscriber_next_on(subscriber, patience(LONG_MS), stream, &frame));
+  NEED(frame_is_whole(&g, stream, frame, 1));
+  hear_within(test, LONG_MS);
+  CU(LAUNCH(&g, stream, "fill", frame_address(frame), frame_words(frame), 0));
+  GIVES(cu.cuStreamSynchronize(stream), CUDA_ERROR_ILLEGAL_ADDRESS);
+  say(test, 0);
+  hear_within(test, LONG_MS);
+  IS(cuframes_frame_release_on(frame, stream), CUFRAMES_ERR_DEVICE);
+  OK(cuframes_frame_release(frame));
+  cuframes_subscriber_destroy(subscriber);
+}
+
+static void play_neighbour(int test, void *user) {
+  static viewer v;
+  uint32_t sync = *(const uint32_t *)user;
+  hear_within(test, LONG_MS);
+  viewer_begin(
+      &v, &(viewer_options){ .name = "victim", .mode = CUFRAMES_MODE_ORDERED, .sync = sync, .leases = 4, .depth = 16 });
+  say(test, 0);
+  OK(viewer_look(&v, patience(LONG_MS))); /* holds the first picture */
+  say(test, 0);
+  hear_within(test, LONG_MS);
+  cuframes_frame *first = v.held[0].frame;
+  NEED(frame_number(first) == 1 && frame_is_whole(&v.g, v.stream, first, 1)); /* still */
+  say(test, 0);
+  viewer_watch(&v, PICTURES);
+  viewer_report report = viewer_end(&v);
+  report_is_good(&report, "the neighbour", true);
+  NEED(report.frames == PICTURES);
+  say(test, 0);
+}
+
+static void a_write_fails_alone(uint32_t sync) {
+  sync_need(sync);
+  memory_kind_need(MEMORY_VMM);
+  child *publisher = child_start(play_publisher, NULL);
+  child *vandal = child_start(play_vandal, &sync), *neighbour = child_start(play_neighbour, &sync);
+  say(publisher->fd, 0);
+  hear_within(publisher->fd, LONG_MS);
+  say(vandal->fd, 0);
+  say(neighbour->fd, 0);
+  hear_within(vandal->fd, LONG_MS);
+  hear_within(neighbour->fd, LONG_MS);
+  say(publisher->fd, 0);
+  hear_within(publisher->fd, LONG_MS);
+  hear_within(neighbour->fd, LONG_MS); /* both have it */
+  say(vandal->fd, 0);
+  hear_within(vandal->fd, LONG_MS);
+  say(neighbour->fd, 0);
+  hear_within(neighbour->fd, LONG_MS); /* the picture is untouched */
+  say(publisher->fd, 0);
+  hear_within(publisher->fd, LONG_MS);
+  hear_within(neighbour->fd, LONG_MS);
+  say(vandal->fd, 0);
+  child_finish(vandal);
+  child_finish(neighbour);
+  say(publisher->fd, 0);
+  child_finish(publisher);
+  stage_note("ILLEGAL_ADDRESS in its own process; all %d pictures whole elsewhere", PICTURES);
+}
+
+static void a_write_fails_alone_complete(void **state) {
+  (void)state;
+  a_write_fails_alone(CUFRAMES_SYNC_COMPLETE);
+}
+
+static void a_write_fails_alone_timeline(void **state) {
+  (void)state;
+  a_write_fails_alone(CUFRAMES_SYNC_TIMELINE);
+}
+
+/* ---- a publisher whose kernel fails ---- */
+
+static void play_broken_publisher(int test, void *user) {
+  static source s;
+  cuframes_frame *frame = NULL;
+  (void)user;
+  source_begin(&s, &(source_options){ .name = "broken", .format = stage_format(CUFRAMES_PIXEL_NV12) });
+  source_publish(&s);
+  CU(cu.cuStreamSynchronize(s.stream));
+  say(test, 0);
+  hear_within(test, LONG_MS);
+  (void)LAUNCH(&s.g, s.stream, "trap", 0);
+  NEED(cf_cuda_is_sticky(cu.cuStreamSynchronize(s.stream)));
+  int result = cuframes_publisher_acquire(s.publisher, &frame);
+  if (result == CUFRAMES_OK)
+    result = cuframes_publisher_publish(s.publisher, frame,
+                                        &(cuframes_publish_info){ sizeof(cuframes_publish_info), .stream = s.stream });
+  IS(result, CUFRAMES_ERR_DEVICE);
+  say(test, 0);
+  hear_within(test, LONG_MS); /* it lives on */
+  cuframes_publisher_destroy(s.publisher);
+}
+
+static void play_heir(int test, void *user) {
+  static viewer v;
+  uint32_t sync = *(const uint32_t *)user;
+  viewer_begin(&v, &(viewer_options){ .name = "broken", .sync = sync });
+  OK(viewer_look(&v, patience(LONG_MS)));
+  say(test, 0);
+  IS(viewer_look(&v, patience(LONG_MS)), CUFRAMES_ERR_PUBLISHER_GONE);
+  NEED(frame_is_whole(&v.g, v.stream, v.held[0].frame, 1));
+  say(test, 0);
+  IS(cuframes_frame_release(v.held[0].frame), CUFRAMES_ERR_STALE);
+  v.held_count = 0;
+  (void)viewer_end(&v);
+}
+
+static void a_failed_publisher_ends_its_stream(void **state) {
+  (void)state;
+  static const uint32_t modes[] = { CUFRAMES_SYNC_COMPLETE, CUFRAMES_SYNC_TIMELINE };
+  child *heirs[2], *publisher = child_start(play_broken_publisher, NULL);
+  int count = facts.timeline ? 2 : 1;
+  hear_within(publisher->fd, LONG_MS);
+  for (int i = 0; i < count; i++)
+    heirs[i] = child_start(play_heir, (void *)(uintptr_t)&modes[i]);
+  for (int i = 0; i < count; i++)
+    hear_within(heirs[i]->fd, LONG_MS);
+  say(publisher->fd, 0);
+  hear_within(publisher->fd, LONG_MS);
+  for (int i = 0; i < count; i++)
+    hear_within(heirs[i]->fd, LONG_MS);
+  for (int i = 0; i < count; i++)
+    child_finish(heirs[i]);
+  say(publisher->fd, 0);
+  child_finish(publisher);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+    SHOW(a_write_fails_alone_complete),
+    SHOW(a_write_fails_alone_timeline),
+    SHOW(a_failed_publisher_ends_its_stream),
+  };
+  return STAGE_RUN(argc, argv, tests);
+}

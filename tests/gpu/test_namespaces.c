@@ -1,0 +1,172 @@
+/* test_namespaces.c - a subscriber as in a container: its own PID, IPC, mount and network namespace, and, where this runs
+ * as root, another user. Memory by descriptor works; legacy handles work or are refused with the cause named.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "viewer.h"
+
+#define PICTURES 60
+#define NOBODY 65534
+
+typedef struct container {
+  memory_kind memory;
+  uint32_t sync;
+  bool may_be_refused;
+} container;
+
+enum outcome { NO_NAMESPACES, WORKS, REFUSED };
+
+static void play_publisher(int test, void *user) {
+  static source s;
+  const container *c = user;
+  source_begin(&s, &(source_options){ .name = "outside",
+                                      .memory = c->memory,
+                                      .format = stage_format(CUFRAMES_PIXEL_NV12),
+                                      .buffers = c->memory >= EXTERNAL_VMM ? 8 : 0,
+                                      .for_everyone = true });
+  source_publish(&s);
+  say(test, 0);
+  hear_within(test, LONG_MS);
+  source_publish_60(&s, PICTURES);
+  CU(cu.cuCtxSynchronize());
+  hear_within(test, LONG_MS);
+  source_end(&s);
+}
+
+/* The driver and the kernels may lie where another user cannot look. */
+static void become_nobody(void) {
+  char path[64];
+  NEED(dlopen("libcuda.so.1", RTLD_NOW | RTLD_NODELETE) != NULL);
+  int fd = open(getenv("GPU_KERNELS"), O_RDONLY);
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  if (fd >= 0)
+    setenv("GPU_KERNELS", path, 1);
+  NEED(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
+}
+
+/* The first frame, or why there is none. */
+static int try_inside(void) {
+  gpu g;
+  cu_stream stream;
+  cuframes_subscriber *subscriber = NULL;
+  cuframes_frame *frame = NULL;
+  cuframes_subscriber_options options = { .struct_size = sizeof options };
+  gpu_begin(&g, 0);
+  CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  int result = cuframes_subscriber_create("outside", &options, &subscriber);
+  if (result == CUFRAMES_OK)
+    result = cuframes_subscriber_next(subscriber, patience(5000), &frame);
+  if (result != CUFRAMES_OK) {
+    stage_note("refused: %s", cuframes_last_error());
+    detail_names("PID namespace");
+  } else {
+    NEED(frame_is_whole(&g, stream, frame, frame_number(frame)));
+    OK(cuframes_frame_release(frame));
+  }
+  cuframes_subscriber_destroy(subscriber);
+  CU(cu.cuStreamDestroy(stream));
+  gpu_end(&g);
+  return result;
+}
+
+static void live_inside(int test, const container *c) {
+  static viewer v;
+  if (c->may_be_refused) {
+    int result = try_inside();
+    if (result != CUFRAMES_OK) {
+      NEED(result == CUFRAMES_ERR_UNSUPPORTED || result == CUFRAMES_ERR_DEVICE);
+      say(test, REFUSED);
+      return;
+    }
+  }
+  viewer_begin(&v, &(viewer_options){ .name = "outside", .sync = c->sync, .release_on = true });
+  NEED(v.sync == c->sync);
+  say(test, WORKS);
+  viewer_watch(&v, 1 + PICTURES);
+  viewer_report report = viewer_end(&v);
+  report_is_good(&report, "the subscriber", false);
+}
+
+static void play_inside(int test, void *user) {
+  int spaces = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNS | CLONE_NEWNET, status;
+  bool root = geteuid() == 0;
+  hear_within(test, LONG_MS);
+  if (unshare(spaces | (root ? 0 : CLONE_NEWUSER)) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
+    say(test, NO_NAMESPACES);
+    return;
+  }
+  pid_t pid = fork(); /* is number 1 inside */
+  NEED(pid >= 0);
+  if (pid == 0) {
+    if (mount("proc", "/proc", "proc", 0, NULL) != 0) {
+      say(test, NO_NAMESPACES);
+      _exit(0);
+    }
+    if (root)
+      become_nobody();
+    live_inside(test, user);
+    _exit(0);
+  }
+  NEED(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static void play(container c) {
+  sync_need(c.sync);
+  memory_kind_need(c.memory);
+  NEED(chmod(scene_directory(), 0755) == 0);
+  child *publisher = child_start(play_publisher, &c), *inside = child_start(play_inside, &c);
+  hear_within(publisher->fd, LONG_MS);
+  say(inside->fd, 0);
+  uint64_t outcome = hear_within(inside->fd, LONG_MS);
+  say(publisher->fd, 0);
+  int status = child_status(inside);
+  say(publisher->fd, 0);
+  child_finish(publisher);
+  NEED(status == 0);
+  if (outcome == NO_NAMESPACES)
+    stage_skip("this process may not make namespaces (neither root nor user namespaces)");
+  if (outcome == WORKS)
+    stage_note("%d pictures whole inside%s", PICTURES, geteuid() == 0 ? ", as another user" : "");
+}
+
+static void vmm(void **state) {
+  (void)state;
+  play((container){ .memory = MEMORY_VMM, .sync = CUFRAMES_SYNC_COMPLETE });
+}
+
+static void vmm_timeline(void **state) {
+  (void)state;
+  play((container){ .memory = MEMORY_VMM, .sync = CUFRAMES_SYNC_TIMELINE });
+}
+
+static void external_vmm(void **state) {
+  (void)state;
+  play((container){ .memory = EXTERNAL_VMM, .sync = CUFRAMES_SYNC_COMPLETE });
+}
+
+static void external_pool(void **state) {
+  (void)state;
+  play((container){ .memory = EXTERNAL_POOL, .sync = CUFRAMES_SYNC_COMPLETE });
+}
+
+static void legacy(void **state) {
+  (void)state;
+  play((container){ .memory = MEMORY_LEGACY, .sync = CUFRAMES_SYNC_COMPLETE, .may_be_refused = true });
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+    SHOW(vmm), SHOW(vmm_timeline), SHOW(external_vmm), SHOW(external_pool), SHOW(legacy),
+  };
+  return STAGE_RUN(argc, argv, tests);
+}

@@ -1,0 +1,55 @@
+/* test_pingpong.c - 200 pictures of 1080p NV12 at 60 a second, to one process and to three: each gets every one, and a
+ * kernel on its own stream finds every word right.
+ */
+#include "show.h"
+
+static void play(int viewers, uint32_t sync) {
+  sync_need(sync);
+  show_result result = { 0 };
+  show s = { .source = { .format = stage_format(CUFRAMES_PIXEL_NV12) },
+             .frames = stage.frames ? stage.frames : 200,
+             .paced = true,
+             .count = viewers };
+  for (int i = 0; i < viewers; i++)
+    s.viewers[i] =
+        (viewer_options){ .mode = CUFRAMES_MODE_ORDERED, .sync = sync, .leases = 3, .depth = 16, .release_on = i != 1 };
+  show_play(&s, &result);
+  show_is_good(&s, &result);
+  uint64_t latency = 0;
+  for (int i = 0; i < viewers; i++) {
+    NEED(result.reports[i].frames == s.frames);
+    latency += result.reports[i].latency_ns / (uint64_t)viewers;
+  }
+  stage_note("%d frames in %.2f s, all whole at %d; next() after %.0f us at the mean", (int)s.frames,
+             (double)result.ns / 1e9, viewers, (double)latency / 1e3);
+}
+
+static void one_to_one(void **state) {
+  (void)state;
+  play(1, CUFRAMES_SYNC_COMPLETE);
+}
+
+static void one_to_one_timeline(void **state) {
+  (void)state;
+  play(1, CUFRAMES_SYNC_TIMELINE);
+}
+
+static void one_to_three(void **state) {
+  (void)state;
+  play(3, CUFRAMES_SYNC_COMPLETE);
+}
+
+static void one_to_three_timeline(void **state) {
+  (void)state;
+  play(3, CUFRAMES_SYNC_TIMELINE);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+    SHOW(one_to_one),
+    SHOW(one_to_one_timeline),
+    SHOW(one_to_three),
+    SHOW(one_to_three_timeline),
+  };
+  return STAGE_RUN(argc, argv, tests);
+}

@@ -1,0 +1,244 @@
+/* test_publisher_death.c - kill -9 of the publisher between submit and completion: its stream waits in a kernel, and a
+ * picture is published behind that. Every subscriber is usable 100 ms later, in all sync modes but slot events, where a
+ * stream that waits for that picture waits for ever (docs/gpu.md), though its process does not.
+ */
+#include <signal.h>
+
+#include "viewer.h"
+
+#define GOOD 3 /* pictures before the one that never becomes complete */
+#define SUBSCRIBERS 4
+#define LIMIT_MS 100
+
+static memory_kind memory;
+
+static void play_publisher(int test, void *user) {
+  static source s;
+  (void)user;
+  source_begin(&s, &(source_options){ .name = "doomed",
+                                      .memory = memory,
+                                      .format = stage_format(CUFRAMES_PIXEL_NV12),
+                                      .buffers = 2 + SUBSCRIBERS * 4 });
+  cu_deviceptr never = word_new();
+  for (int i = 0; i < GOOD; i++)
+    source_publish(&s);
+  CU(cu.cuStreamSynchronize(s.stream));
+  say(test, 0);
+  hear_within(test, LONG_MS);
+  CU(LAUNCH(&s.g, s.stream, "until", never, 1));
+  source_publish(&s);
+  NEED(cu.cuStreamQuery(s.stream) == CUDA_ERROR_NOT_READY);
+  say(test, 0);
+  hear_within(test, LONG_MS); /* until it is killed */
+}
+
+/* A subscriber that holds the last good picture, and then wants the next. */
+typedef struct witness {
+  gpu g;
+  cu_stream stream;
+  cuframes_subscriber *subscriber;
+  cuframes_frame *good;
+} witness;
+
+static void witness_begin(witness *w, uint32_t sync) {
+  uint32_t granted;
+  *w = (witness){ 0 };
+  gpu_begin(&w->g, 0);
+  CU(cu.cuStreamCreate(&w->stream, CU_STREAM_NON_BLOCKING));
+  cuframes_subscriber_options options = {
+    .struct_size = sizeof options, .sync = sync, .leases = 4, .connect_timeout_ns = patience(5000)
+  };
+  OK(cuframes_subscriber_create("doomed", &options, &w->subscriber));
+  OK(cuframes_subscriber_device(w->subscriber, NULL, &granted));
+  NEED(granted == sync);
+  OK(cuframes_subscriber_next_on(w->subscriber, patience(5000), w->stream, &w->good));
+  NEED(frame_number(w->good) == GOOD);
+  NEED(frame_is_whole(&w->g, w->stream, w->good, GOOD));
+}
+
+static void next_is_gone(witness *w) {
+  cuframes_frame *frame = NULL;
+  IS(cuframes_subscriber_next(w->subscriber, patience(5000), &frame), CUFRAMES_ERR_PUBLISHER_GONE);
+  NEED(frame == NULL);
+}
+
+/* What it held stays whole; nothing of it is left. */
+static void witness_end(witness *w, uint64_t lost) {
+  cuframes_subscriber_stats stats = { .struct_size = sizeof stats };
+  next_is_gone(w);
+  OK(cuframes_subscriber_get_stats(w->subscriber, &stats));
+  NEED(stats.frames_lost == lost);
+  NEED(frame_is_whole(&w->g, w->stream, w->good, GOOD));
+  IS(cuframes_frame_wait(w->good, 0), CUFRAMES_OK);
+  IS(cuframes_frame_release(w->good), CUFRAMES_ERR_STALE);
+  cuframes_subscriber_destroy(w->subscriber);
+  CU(cu.cuStreamDestroy(w->stream));
+  gpu_end(&w->g);
+}
+
+/* Ready for the publisher to go on. */
+static void ready(int test) {
+  say(test, 0);
+  hear_within(test, LONG_MS);
+}
+
+static void now_usable(int test) {
+  say(test, (uint64_t)cuframes_now());
+}
+
+static void wait_complete(int test, void *user) {
+  static witness w;
+  (void)user;
+  witness_begin(&w, CUFRAMES_SYNC_COMPLETE);
+  ready(test);
+  say(test, 0); /* waits from now on */
+  next_is_gone(&w);
+  now_usable(test);
+  witness_end(&w, 0);
+}
+
+static void wait_on_its_stream(int test, bool early_release) {
+  static witness w;
+  cuframes_frame *frame = NULL;
+  witness_begin(&w, CUFRAMES_SYNC_TIMELINE);
+  cu_deviceptr wrong = word_new();
+  ready(test);
+  OK(cuframes_subscriber_next_on(w.subscriber, patience(5000), w.stream, &frame));
+  NEED(frame_number(frame) == GOOD + 1);
+  IS(cuframes_frame_wait(frame, 0), CUFRAMES_ERR_TIMEOUT);
+  CU(LAUNCH(&w.g, w.stream, "check", frame_address(frame), frame_words(frame), stamp(GOOD + 1), wrong));
+  if (early_release)
+    OK(cuframes_frame_release_on(frame, w.stream));
+  NEED(cu.cuStreamQuery(w.stream) == CUDA_ERROR_NOT_READY);
+  say(test, 0);
+  CU(cu.cuStreamSynchronize(w.stream));
+  now_usable(test);
+  if (!early_release) {
+    IS(cuframes_frame_wait(frame, patience(1000)), CUFRAMES_ERR_LOST);
+    IS(cuframes_frame_release_on(frame, w.stream), CUFRAMES_ERR_LOST);
+  }
+  CU(cu.cuMemFree(wrong));
+  witness_end(&w, 1);
+}
+
+static void wait_on_a_stream(int test, void *user) {
+  (void)user;
+  wait_on_its_stream(test, false);
+}
+
+static void wait_on_a_stream_that_gives_back(int test, void *user) {
+  (void)user;
+  wait_on_its_stream(test, true);
+}
+
+static void wait_on_the_cpu(int test, uint32_t sync) {
+  static witness w;
+  witness_begin(&w, sync);
+  ready(test);
+  say(test, 0);
+  next_is_gone(&w);
+  now_usable(test);
+  witness_end(&w, 0);
+}
+
+static void wait_on_the_cpu_timeline(int test, void *user) {
+  (void)user;
+  wait_on_the_cpu(test, CUFRAMES_SYNC_TIMELINE);
+}
+
+static void wait_on_the_cpu_events(int test, void *user) {
+  (void)user;
+  wait_on_the_cpu(test, CUFRAMES_SYNC_SLOT_EVENTS);
+}
+
+/* Its stream is lost with the publisher; what the CPU asks is answered. Ends by being killed. */
+static void wait_on_an_event(int test, void *user) {
+  static witness w;
+  cuframes_frame *frame = NULL;
+  (void)user;
+  witness_begin(&w, CUFRAMES_SYNC_SLOT_EVENTS);
+  ready(test);
+  OK(cuframes_subscriber_next_on(w.subscriber, patience(5000), w.stream, &frame));
+  NEED(frame_number(frame) == GOOD + 1);
+  IS(cuframes_frame_wait(frame, 0), CUFRAMES_ERR_TIMEOUT);
+  say(test, 0);
+  IS(cuframes_frame_wait(frame, patience(5000)), CUFRAMES_ERR_LOST);
+  next_is_gone(&w);
+  now_usable(test);
+  hear_within(test, LONG_MS);
+}
+
+static void kill_the_publisher(child_run *const *roles, memory_kind kind) {
+  child *publisher, *subscribers[SUBSCRIBERS];
+  memory = kind;
+  publisher = child_start(play_publisher, NULL);
+  hear_within(publisher->fd, LONG_MS);
+  for (int i = 0; i < SUBSCRIBERS; i++)
+    subscribers[i] = child_start(roles[i], NULL);
+  for (int i = 0; i < SUBSCRIBERS; i++)
+    hear_within(subscribers[i]->fd, LONG_MS);
+  say(publisher->fd, 0);
+  hear_within(publisher->fd, LONG_MS);
+  for (int i = 0; i < SUBSCRIBERS; i++)
+    say(subscribers[i]->fd, 0);
+  for (int i = 0; i < SUBSCRIBERS; i++)
+    hear_within(subscribers[i]->fd, LONG_MS);
+  int64_t start = cuframes_now(), worst = 0;
+  NEED(kill(publisher->pid, SIGKILL) == 0);
+  for (int i = 0; i < SUBSCRIBERS; i++) {
+    int64_t took = (int64_t)hear_within(subscribers[i]->fd, LONG_MS) - start;
+    worst = took > worst ? took : worst;
+  }
+  (void)child_status(publisher);
+  sweep_up();
+  for (int i = 0; i < SUBSCRIBERS; i++)
+    if (roles[i] == wait_on_an_event)
+      child_kill(subscribers[i]);
+    else
+      child_finish(subscribers[i]);
+  stage_note("%d subscribers, the last usable %.1f ms after the kill", SUBSCRIBERS, (double)worst / MS);
+  NEED(worst <= patience(LIMIT_MS));
+}
+
+static void complete(void **state) {
+  (void)state;
+  child_run *const roles[SUBSCRIBERS] = { wait_complete, wait_complete, wait_complete, wait_complete };
+  kill_the_publisher(roles, MEMORY_VMM);
+}
+
+static void timeline_of(memory_kind kind) {
+  child_run *const roles[SUBSCRIBERS] = { wait_on_a_stream, wait_on_a_stream_that_gives_back, wait_on_the_cpu_timeline,
+                                          wait_complete };
+  sync_need(CUFRAMES_SYNC_TIMELINE);
+  memory_kind_need(kind);
+  kill_the_publisher(roles, kind);
+}
+
+static void timeline(void **state) {
+  (void)state;
+  timeline_of(MEMORY_VMM);
+}
+
+static void timeline_external(void **state) {
+  (void)state;
+  timeline_of(EXTERNAL_VMM);
+}
+
+static void timeline_legacy(void **state) {
+  (void)state;
+  timeline_of(MEMORY_LEGACY);
+}
+
+static void slot_events(void **state) {
+  (void)state;
+  child_run *const roles[SUBSCRIBERS] = { wait_on_the_cpu_events, wait_on_an_event, wait_on_an_event, wait_complete };
+  sync_need(CUFRAMES_SYNC_SLOT_EVENTS);
+  kill_the_publisher(roles, MEMORY_VMM);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+    SHOW(complete), SHOW(timeline), SHOW(timeline_external), SHOW(timeline_legacy), SHOW(slot_events),
+  };
+  return STAGE_RUN(argc, argv, tests);
+}

@@ -1,0 +1,280 @@
+/* test_resources.c - joining and leaving, being killed, and changes of format, many times over: GPU memory, descriptors
+ * and mappings of the publisher, and of subscribers, are back where they were.
+ */
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "viewer.h"
+
+#define WARM_UP 20
+#define KILLED 6
+#define FOLLOWERS 2
+
+typedef struct holdings {
+  uint64_t gpu; /* bytes in use, of all processes on a real GPU */
+  int descriptors;
+  int mappings; /* lines of /proc/self/maps */
+} holdings;
+
+/* Mappings of the C library's own come and go, a few of them. */
+#define MAPPINGS_SLACK 8
+#define GPU_SLACK (2 * MIB)
+
+static holdings measure(void) {
+  size_t unused, total;
+  char line[1024];
+  holdings h = { .descriptors = scene_descriptors() };
+  FILE *maps = fopen("/proc/self/maps", "re");
+  NEED(maps != NULL);
+  while (fgets(line, sizeof line, maps))
+    h.mappings++;
+  fclose(maps);
+  CU(cu.cuMemGetInfo(&unused, &total));
+  h.gpu = total - unused;
+  return h;
+}
+
+static bool back(const holdings *before, const holdings *now) {
+  return now->gpu <= before->gpu + GPU_SLACK && now->descriptors == before->descriptors &&
+         now->mappings <= before->mappings + MAPPINGS_SLACK;
+}
+
+static void print(const char *who, const holdings *before, const holdings *now) {
+  stage_note("%s: GPU memory %+" PRId64 " KiB, descriptors %+d, mappings %+d", who,
+             ((int64_t)now->gpu - (int64_t)before->gpu) / 1024, now->descriptors - before->descriptors,
+             now->mappings - before->mappings);
+}
+
+/* ---- the publisher: publishes all the time, and does what it is told ---- */
+
+enum command { MEASURE = 1, END, CHANGE_FORMAT, FIRST_FORMAT };
+
+static void play_publisher(int test, void *user) {
+  static source s;
+  struct pollfd asked = { .fd = test, .events = POLLIN };
+  uint64_t command = 0, changes = 0;
+  cuframes_format formats[3] = { stage_format(CUFRAMES_PIXEL_NV12), stage_format(CUFRAMES_PIXEL_P010),
+                                 stage_format(CUFRAMES_PIXEL_NV12) };
+  (void)user;
+  formats[2].width = formats[2].width / 4 * 2;
+  source_begin(&s, &(source_options){ .name = "inn", .format = formats[0] });
+  source_publish(&s);
+  CU(cu.cuCtxSynchronize());
+  say(test, 0);
+  while (command != END) {
+    if (poll(&asked, 1, 4) == 0) {
+      source_publish(&s);
+      continue;
+    }
+    command = hear(test);
+    if (command == MEASURE) {
+      CU(cu.cuStreamSynchronize(s.stream));
+      holdings h = measure();
+      tell(test, &h, sizeof h);
+      continue;
+    }
+    if (command == CHANGE_FORMAT || command == FIRST_FORMAT)
+      OK(cuframes_publisher_set_format(s.publisher, &formats[command == FIRST_FORMAT ? 0 : ++changes % 3]));
+    source_publish(&s);
+    say(test, command == END ? source_stats(&s).segments : s.number);
+  }
+  hear_within(test, LONG_MS);
+  source_end(&s);
+}
+
+static holdings holdings_of(const child *c) {
+  holdings h;
+  say(c->fd, MEASURE);
+  learn(c->fd, &h, sizeof h, LONG_MS);
+  return h;
+}
+
+/* Asks until it is back: what was killed takes a while to go. */
+static void comes_back(const child *c, const char *who, const holdings *before) {
+  holdings now = holdings_of(c);
+  for (int64_t end = cuframes_now() + patience(5000); !back(before, &now) && cuframes_now() < end; now = holdings_of(c))
+    pause_ms(20);
+  print(who, before, &now);
+  NEED(back(before, &now));
+}
+
+static void end(child *publisher) {
+  say(publisher->fd, END);
+  hear_within(publisher->fd, LONG_MS);
+  say(publisher->fd, 0);
+  child_finish(publisher);
+}
+
+/* ---- joining and leaving ---- */
+
+static void join_and_leave(const gpu *g, cu_stream stream, uint32_t round) {
+  const uint32_t syncs[3] = { CUFRAMES_SYNC_COMPLETE, CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_COMPLETE,
+                              CUFRAMES_SYNC_SLOT_EVENTS | CUFRAMES_SYNC_COMPLETE };
+  cuframes_subscriber_options options = { .struct_size = sizeof options,
+                                          .sync = syncs[round % 3],
+                                          .mode = round % 2 ? CUFRAMES_MODE_ORDERED : CUFRAMES_MODE_NEWEST };
+  cuframes_subscriber *subscriber = NULL;
+  cuframes_frame *frame = NULL;
+  cu_deviceptr wrong = word_new();
+  OK(cuframes_subscriber_create("inn", &options, &subscriber));
+  OK(cuframes_subscriber_next_on(subscriber, patience(5000), stream, &frame));
+  CU(LAUNCH(g, stream, "check", frame_address(frame), frame_words(frame), stamp(frame_number(frame)), wrong));
+  if (round % 5 == 0) {
+    CU(cu.cuStreamSynchronize(stream));
+    cuframes_subscriber_destroy(subscriber);
+    OK(cuframes_frame_release(frame));
+  } else {
+    OK(cuframes_frame_release_on(frame, stream));
+    cuframes_subscriber_destroy(subscriber);
+  }
+  CU(cu.cuStreamSynchronize(stream));
+  NEED(word_value(wrong) == 0);
+  CU(cu.cuMemFree(wrong));
+}
+
+/* Does so as many times as it hears; measures when it hears MEASURE, for which it is told 0 times first. */
+static void play_guest(int test, void *user) {
+  gpu g;
+  cu_stream stream;
+  (void)user;
+  gpu_begin(&g, 0);
+  CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  for (uint64_t times; (times = hear_within(test, LONG_MS)) > 0;) {
+    for (uint32_t i = 0; i < times; i++)
+      join_and_leave(&g, stream, i);
+    holdings h = measure();
+    tell(test, &h, sizeof h);
+  }
+  CU(cu.cuStreamDestroy(stream));
+  gpu_end(&g);
+}
+
+static void joining_and_leaving(void **state) {
+  (void)state;
+  uint32_t cycles = stage.cycles ? stage.cycles : 1000;
+  holdings guest_before, guest_after;
+  child *publisher = child_start(play_publisher, NULL), *guest = child_start(play_guest, NULL);
+  hear_within(publisher->fd, LONG_MS);
+  say(guest->fd, WARM_UP);
+  learn(guest->fd, &guest_before, sizeof guest_before, LONG_MS);
+  holdings before = holdings_of(publisher);
+  int64_t start = cuframes_now();
+  say(guest->fd, cycles);
+  learn(guest->fd, &guest_after, sizeof guest_after, 3 * LONG_MS);
+  stage_note("%" PRIu32 " times, %.2f ms each", cycles, (double)(cuframes_now() - start) / MS / cycles);
+  comes_back(publisher, "publisher", &before);
+  print("subscriber", &guest_before, &guest_after);
+  NEED(back(&guest_before, &guest_after));
+  say(guest->fd, 0);
+  child_finish(guest);
+  end(publisher);
+}
+
+/* ---- being killed ---- */
+
+static void play_short_life(int test, void *user) {
+  static viewer v;
+  (void)user;
+  viewer_begin(&v, &(viewer_options){ .name = "inn", .sync = CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_COMPLETE });
+  OK(viewer_look(&v, patience(5000)));
+  say(test, 0);
+  while (viewer_look(&v, patience(5000)) == CUFRAMES_OK)
+    ;
+}
+
+static void live_shortly(int times) {
+  for (int i = 0; i < times; i++) {
+    child *c = child_start(play_short_life, NULL);
+    hear_within(c->fd, LONG_MS);
+    child_kill(c);
+  }
+}
+
+static void being_killed(void **state) {
+  (void)state;
+  child *publisher = child_start(play_publisher, NULL);
+  hear_within(publisher->fd, LONG_MS);
+  live_shortly(1);
+  pause_ms(300); /* the first is gone from the GPU; else it would be counted as held before */
+  holdings before = holdings_of(publisher);
+  live_shortly(KILLED);
+  comes_back(publisher, "publisher", &before);
+  end(publisher);
+}
+
+/* ---- changes of format ---- */
+
+typedef struct follower_end {
+  viewer_report report;
+  holdings before, after;
+} follower_end;
+
+static void play_follower(int test, void *user) {
+  static viewer v;
+  struct pollfd asked = { .fd = test, .events = POLLIN };
+  follower_end e = { 0 };
+  bool ordered = user != NULL;
+  viewer_begin(&v, &(viewer_options){ .name = "inn",
+                                      .mode = ordered ? CUFRAMES_MODE_ORDERED : CUFRAMES_MODE_NEWEST,
+                                      .depth = ordered ? 16 : 0,
+                                      .sync = CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_COMPLETE,
+                                      .leases = 3,
+                                      .release_on = ordered });
+  for (int i = 0; i < WARM_UP; i++)
+    OK(viewer_look(&v, patience(5000)));
+  e.before = measure();
+  say(test, 0);
+  uint64_t last = UINT64_MAX; /* until it is told which is the last picture of interest */
+  while (v.report.last < last) {
+    OK(viewer_look(&v, patience(5000)));
+    if (last == UINT64_MAX && poll(&asked, 1, 0) == 1)
+      last = hear(test);
+  }
+  for (int64_t until = cuframes_now() + patience(5000); cuframes_now() < until;) {
+    OK(viewer_look(&v, patience(5000)));
+    e.after = measure();
+    if (back(&e.before, &e.after))
+      break;
+  }
+  e.report = viewer_end(&v);
+  tell(test, &e, sizeof e);
+}
+
+static void changes_of_format(void **state) {
+  (void)state;
+  uint32_t changes = stage.changes ? stage.changes : 100;
+  child *followers[FOLLOWERS], *publisher = child_start(play_publisher, NULL);
+  hear_within(publisher->fd, LONG_MS);
+  for (int i = 0; i < FOLLOWERS; i++)
+    followers[i] = child_start(play_follower, i == 0 ? NULL : &changes);
+  for (int i = 0; i < FOLLOWERS; i++)
+    hear_within(followers[i]->fd, LONG_MS);
+  holdings before = holdings_of(publisher);
+  uint64_t last = 0;
+  for (uint32_t i = 1; i <= changes; i++) {
+    say(publisher->fd, i < changes ? CHANGE_FORMAT : FIRST_FORMAT);
+    last = hear_within(publisher->fd, LONG_MS);
+    pause_ms(15); /* some pictures of each format */
+  }
+  for (int i = 0; i < FOLLOWERS; i++)
+    say(followers[i]->fd, last);
+  for (int i = 0; i < FOLLOWERS; i++) {
+    follower_end e;
+    learn(followers[i]->fd, &e, sizeof e, LONG_MS);
+    child_finish(followers[i]);
+    report_is_good(&e.report, "a follower", i == 1);
+    print(i == 1 ? "ordered subscriber" : "subscriber", &e.before, &e.after);
+    NEED(back(&e.before, &e.after));
+    NEED(i == 0 || e.report.formats >= changes);
+  }
+  comes_back(publisher, "publisher", &before);
+  stage_note("%" PRIu32 " changes of format, %" PRIu64 " pictures", changes, last);
+  end(publisher);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = { SHOW(joining_and_leaving), SHOW(being_killed), SHOW(changes_of_format) };
+  return STAGE_RUN(argc, argv, tests);
+}

@@ -1,0 +1,146 @@
+/* test_two_gpus.c - a stream on one GPU, subscribers on another: frames are whole there, or who cannot reach them learns
+ * why. Devices go by UUID, so what CUDA_VISIBLE_DEVICES says may differ.
+ */
+#include <stdlib.h>
+
+#include "viewer.h"
+
+#define PICTURES 60
+
+typedef struct guest {
+  viewer_options options;
+  const char *variable, *value; /* in its environment, and the publisher's if `both` */
+  bool both;
+  const char *refusal; /* what its detail names; NULL: all goes well */
+} guest;
+
+static void set(const guest *g) {
+  if (g->variable)
+    setenv(g->variable, g->value, 1);
+}
+
+static void play_publisher(int test, void *user) {
+  static source s;
+  const guest *g = user;
+  if (g->both)
+    set(g);
+  source_begin(&s, &(source_options){ .name = "far", .format = stage_format(CUFRAMES_PIXEL_NV12) });
+  source_publish(&s);
+  say(test, 0);
+  hear_within(test, LONG_MS);
+  source_publish_60(&s, PICTURES);
+  CU(cu.cuCtxSynchronize());
+  hear_within(test, LONG_MS);
+  source_end(&s);
+}
+
+static void be_refused(const guest *from) {
+  gpu g;
+  cuframes_subscriber *subscriber = NULL;
+  cuframes_subscriber_options options = { .struct_size = sizeof options, .device = from->options.device };
+  gpu_begin(&g, from->options.ordinal);
+  int result = cuframes_subscriber_create("far", &options, &subscriber);
+  IS(result, CUFRAMES_ERR_UNSUPPORTED);
+  detail_names(from->refusal);
+  stage_note("refused: %s", cuframes_last_error());
+  gpu_end(&g);
+}
+
+static void play_guest(int test, void *user) {
+  static viewer v;
+  viewer_report report = { 0 };
+  const guest *g = user;
+  set(g);
+  if (g->refusal) {
+    be_refused(g);
+  } else {
+    viewer_begin(&v, &g->options);
+    NEED(g->options.sync == 0 || v.sync == g->options.sync);
+  }
+  say(test, 0);
+  if (!g->refusal) {
+    viewer_watch(&v, 1 + PICTURES);
+    report = viewer_end(&v);
+    report_is_good(&report, "the subscriber", false);
+  }
+  tell(test, &report, sizeof report);
+}
+
+static void play(guest *g) {
+  viewer_report report;
+  g->options.name = "far";
+  child *publisher = child_start(play_publisher, g);
+  hear_within(publisher->fd, LONG_MS);
+  child *subscriber = child_start(play_guest, g);
+  hear_within(subscriber->fd, LONG_MS);
+  say(publisher->fd, 0);
+  learn(subscriber->fd, &report, sizeof report, LONG_MS);
+  child_finish(subscriber);
+  say(publisher->fd, 0);
+  child_finish(publisher);
+  if (!g->refusal)
+    stage_note("%d pictures, all whole on the other side", (int)report.frames);
+}
+
+static void need_two(void) {
+  if (facts.devices < 2)
+    stage_skip("there is one GPU, this needs two");
+}
+
+static void complete(void **state) {
+  (void)state;
+  need_two();
+  play(&(guest){ .options = { .ordinal = 1, .device = "cuda:1", .release_on = true } });
+}
+
+static void complete_on_the_cpu(void **state) {
+  (void)state;
+  need_two();
+  play(&(guest){ .options = { .ordinal = 1, .device = "cuda:1", .cpu = true } });
+}
+
+static void timeline(void **state) {
+  (void)state;
+  need_two();
+  sync_need(CUFRAMES_SYNC_TIMELINE);
+  play(&(guest){ .options = { .ordinal = 1, .device = "cuda:1", .sync = CUFRAMES_SYNC_TIMELINE, .release_on = true } });
+}
+
+static void another_order_of_devices(void **state) {
+  (void)state;
+  need_two();
+  play(&(guest){ .options = { .ordinal = 1 }, .variable = "CUDA_VISIBLE_DEVICES", .value = "1,0" });
+}
+
+static void the_streams_gpu_is_hidden(void **state) {
+  (void)state;
+  need_two();
+  play(&(guest){ .options = { .device = "cuda:0" },
+                 .variable = "CUDA_VISIBLE_DEVICES",
+                 .value = "1",
+                 .refusal = "CUDA_VISIBLE_DEVICES" });
+}
+
+static void no_way_between_them(void **state) {
+  (void)state;
+  need_two();
+  if (!facts.standin)
+    stage_skip("only the stand-in has GPUs that cannot reach each other");
+  play(&(guest){ .options = { .ordinal = 1, .device = "cuda:1" },
+                 .variable = "CUDA_STANDIN_PEER",
+                 .value = "0",
+                 .both = true,
+                 .refusal = "peer access" });
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+    SHOW(complete),
+    SHOW(complete_on_the_cpu),
+    SHOW(timeline),
+    SHOW(another_order_of_devices),
+    SHOW(the_streams_gpu_is_hidden),
+    SHOW(no_way_between_them),
+  };
+  return STAGE_RUN(argc, argv, tests);
+}
