@@ -28,6 +28,8 @@ typedef union any_message {
   cf_msg_packets packets;
   cf_msg_get_codec get_codec;
   cf_msg_codec codec;
+  cf_msg_get_events get_events;
+  cf_msg_events events;
   cf_msg_get_info get_info;
   cf_msg_info info;
   cf_info_seat seat;
@@ -78,6 +80,7 @@ static void fill_planes(uint32_t *pitch, uint64_t *offset) {
 
 static void fill_hello(cf_msg_hello *m) {
   N(version_min), N(version_max), N(features), N(role), N(mode), N(leases), N(depth), N(sync_modes), T(label);
+  N(sync_asked);
 }
 
 static void fill_welcome(cf_msg_welcome *m) {
@@ -86,6 +89,21 @@ static void fill_welcome(cf_msg_welcome *m) {
 
 static void fill_segment(cf_msg_segment *m) {
   N(segment), N(bytes), N(pixel_format), N(width), N(height), N(color), fill_planes(m->pitch, m->offset);
+  N(memory), N(start), N(whole);
+  m->handle_words = below(2) * CF_HANDLE_WORDS;
+  for (uint32_t i = 0; i < m->handle_words; i++) {
+    m->handle[i] = (uint32_t)number();
+  }
+}
+
+static void fill_events(cf_msg_events *m) {
+  static uint8_t handles[CF_EVENTS_BYTES];
+  N(segment), N(stride);
+  m->handles.length = below(8) == 0 ? CF_EVENTS_BYTES : below(10) * CF_HANDLE_BYTES;
+  m->handles.data = m->handles.length ? handles : NULL;
+  for (uint32_t i = 0; i < m->handles.length; i++) {
+    handles[i] = (uint8_t)below(256);
+  }
 }
 
 static void fill_codec(cf_msg_codec *m) {
@@ -104,12 +122,12 @@ static void fill_info(cf_msg_info *m) {
   T(name), T(device), T(description), N(pid), N(pixel_format), N(width), N(height), N(color);
   fill_planes(m->pitch, m->offset);
   N(frame_rate_micro), N(frames), N(dropped), N(evictions), N(timestamp), N(slots), N(max_slots), N(slots_pinned);
-  N(segments), N(memory_bytes), N(packets), N(packet_bytes), N(packet_slots), N(packet_data_bytes);
+  N(segments), N(memory_bytes), N(packets), N(packet_bytes), N(packet_slots), N(packet_data_bytes), T(memory);
 }
 
 static void fill_seat(cf_info_seat *m) {
   T(label), N(mode), N(pid), N(uid), N(gid), N(leases), N(depth), N(packets), N(evicted), N(sync_mode), N(lag);
-  N(delivered), N(skipped);
+  N(delivered), N(skipped), N(sync_asked);
   m->held_count = below(4) == 0 ? CF_HELD_MAX : below(CF_HELD_MAX + 1);
   for (uint32_t i = 0; i < m->held_count; i++) {
     m->held[i] = (uint32_t)number();
@@ -134,6 +152,8 @@ static void fill(uint32_t type, any_message *to) {
     case CF_MSG_GET_CODEC: to->get_codec.stream = (uint32_t)number(); break;
     case CF_MSG_CODEC: fill_codec(&to->codec); break;
     case CF_MSG_INFO: fill_info(&to->info); break;
+    case CF_MSG_GET_EVENTS: to->get_events.segment = (uint32_t)number(); break;
+    case CF_MSG_EVENTS: fill_events(&to->events); break;
     case CF_SCHEMA_GROUP(CF_GROUP_SEAT): fill_seat(&to->seat); break;
     case CF_SCHEMA_GROUP(CF_GROUP_ELEMENTARY):
       to->elementary.media_type = (uint32_t)number();
@@ -143,14 +163,20 @@ static void fill(uint32_t type, any_message *to) {
   }
 }
 
+static bool same_bytes(cf_bytes *sent, const cf_bytes *got) {
+  if (got->length != sent->length || (got->length > 0 && memcmp(got->data, sent->data, got->length) != 0)) {
+    return false;
+  }
+  sent->data = got->data; /* the pointers differ */
+  return true;
+}
+
 static bool same(uint32_t type, any_message *sent, const any_message *got) {
-  if (type == CF_MSG_CODEC) {
-    uint32_t length = sent->codec.extradata.length;
-    if (got->codec.extradata.length != length ||
-        (length > 0 && memcmp(got->codec.extradata.data, sent->codec.extradata.data, length) != 0)) {
-      return false;
-    }
-    sent->codec.extradata.data = got->codec.extradata.data; /* the pointers differ */
+  if (type == CF_MSG_CODEC && !same_bytes(&sent->codec.extradata, &got->codec.extradata)) {
+    return false;
+  }
+  if (type == CF_MSG_EVENTS && !same_bytes(&sent->events.handles, &got->events.handles)) {
+    return false;
   }
   return memcmp(sent, got, sizeof *got) == 0;
 }
@@ -252,7 +278,7 @@ static const uint8_t zeros[CUFRAMES_EXTRADATA_MAX + 1];
 static void every_message_survives_a_round_trip(void **unused) {
   (void)unused;
   static uint8_t buffer[CF_WIRE_MESSAGE_MAX];
-  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_INFO; type++) {
+  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_EVENTS; type++) {
     for (int round = 0; round < ROUNDS; round++) {
       any_message sent, got;
       fill(type, &sent);
@@ -263,7 +289,7 @@ static void every_message_survives_a_round_trip(void **unused) {
       require(cf_message_type(message, length) == type, "type", type, length);
       require(cf_message_decode(type, message, length, &got), "decodes", type, length);
       require(same(type, &sent, &got), "round trip", type, length);
-      require(!decodes(type % CF_MSG_INFO + 1, buffer, length), "not as another type", type, length);
+      require(!decodes(type % CF_MSG_EVENTS + 1, buffer, length), "not as another type", type, length);
     }
   }
 }
@@ -273,7 +299,7 @@ static void zero_fields_are_not_sent(void **unused) {
   uint8_t buffer[HEADER];
   any_message zero;
   memset(&zero, 0, sizeof zero);
-  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_INFO; type++) {
+  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_EVENTS; type++) {
     assert_int_equal(cf_message_encode(type, &zero, buffer, sizeof buffer), HEADER);
     begin(type);
     assert_memory_equal(buffer, raw, HEADER);
@@ -284,7 +310,7 @@ static void zero_fields_are_not_sent(void **unused) {
 static void encoding_never_writes_past_its_buffer(void **unused) {
   (void)unused;
   static uint8_t buffer[CF_WIRE_MESSAGE_MAX];
-  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_INFO; type++) {
+  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_EVENTS; type++) {
     any_message sent;
     fill(type, &sent);
     if (type == CF_MSG_CODEC) {
@@ -302,7 +328,7 @@ static void encoding_never_writes_past_its_buffer(void **unused) {
 static void every_truncation_is_refused(void **unused) {
   (void)unused;
   static uint8_t buffer[CF_WIRE_MESSAGE_MAX];
-  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_INFO; type++) {
+  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_EVENTS; type++) {
     any_message sent;
     fill(type, &sent);
     if (type == CF_MSG_CODEC) {
@@ -329,7 +355,7 @@ static void damaged_messages_are_read_within_their_bounds(void **unused) {
   static uint8_t buffer[CF_WIRE_MESSAGE_MAX];
   for (int round = 0; round < 20000; round++) {
     any_message sent, seat, got;
-    uint32_t type = round % 2 ? CF_MSG_INFO : CF_MSG_HELLO + below(CF_MSG_INFO);
+    uint32_t type = round % 2 ? CF_MSG_INFO : CF_MSG_HELLO + below(CF_MSG_EVENTS);
     fill(type, &sent);
     fill(CF_SCHEMA_GROUP(CF_GROUP_SEAT), &seat);
     size_t length = cf_message_encode(type, &sent, buffer, 4096);
@@ -404,7 +430,7 @@ static void unknown_types_are_named_and_garbage_is_not(void **unused) {
 
 static void fields_must_come_once(void **unused) {
   (void)unused;
-  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_INFO; type++) {
+  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_EVENTS; type++) {
     const cf_schema_field *field;
     for (size_t i = 0; (field = cf_message_schema(type, i)) != NULL; i++) {
       bool wide = field->kind == CF_FIELD_U64 || field->kind == CF_FIELD_I64;
