@@ -8,7 +8,7 @@ typedef struct ending {
   cuframes_publisher_stats stats;
 } ending;
 
-#define AHEAD 4 /* pictures that the publisher's CPU may be ahead of its GPU */
+#define AHEAD 16 /* pictures that the publisher's CPU may be ahead of its GPU */
 
 static void publish_fast(source *from, uint64_t frames) {
   cu_event done[AHEAD];

@@ -189,6 +189,7 @@ int stage_run(int argc, char **argv, const struct CMUnitTest *tests, size_t coun
     }
   }
   setenv("GPU_KERNELS", KERNELS, 0);
+  setenv("CUDA_MODULE_LOADING", "EAGER", 0); /* or a first launch may wait for what waits in another stream */
   look_from_a_child();
   if (!facts.there) {
     printf("skipped: no GPU to test on: %s\n", facts.why_not);

@@ -2,13 +2,12 @@
  * as root, another user. Memory by descriptor works; legacy handles work or are refused with the cause named.
  */
 #include <dlfcn.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,6 +51,7 @@ static void become_nobody(void) {
   if (fd >= 0)
     setenv("GPU_KERNELS", path, 1);
   NEED(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
+  NEED(prctl(PR_SET_DUMPABLE, 1) == 0); /* its /proc/self is its own, as in a process that began so */
 }
 
 /* The first frame, or why there is none. */
