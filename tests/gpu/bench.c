@@ -2,6 +2,7 @@
  * prints what it found. */
 #include <getopt.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench_gpu.h"
 
@@ -65,7 +66,7 @@ int main(int argc, char **argv) {
     { "markdown", no_argument, NULL, 'm' }, { "only", required_argument, NULL, 'o' },
     { "help", no_argument, NULL, 'h' },     { NULL, 0, NULL, 0 },
   };
-  bool quick = false, good = true;
+  bool quick = false, good = true, watched = isatty(STDERR_FILENO);
   enum report_form form = REPORT_TEXT;
   unsigned selected = 0;
   for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
@@ -94,9 +95,11 @@ int main(int argc, char **argv) {
     if (selected && !(selected & 1u << i))
       continue;
     int64_t from = now_ns();
-    bench_say("%s: %s", benchmarks[i].name, benchmarks[i].about);
+    if (watched)
+      bench_say("%s: %s", benchmarks[i].name, benchmarks[i].about);
     benchmarks[i].run(quick);
-    bench_say("%s: done in %.1f s", benchmarks[i].name, (double)(now_ns() - from) / (double)SECOND);
+    if (watched)
+      bench_say("%s: done in %.1f s", benchmarks[i].name, (double)(now_ns() - from) / (double)SECOND);
   }
   print(form, quick);
   cast_end();

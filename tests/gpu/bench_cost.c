@@ -91,7 +91,7 @@ static void gpu_cost(unsigned count, unsigned rounds) {
 void bench_gpu_cost(bool quick) {
   for (unsigned i = 0; i < COUNTS; i++)
     if (!is_left_out(i, quick))
-      gpu_cost(counts[i], quick ? 3 : 50);
+      gpu_cost(counts[i], quick ? 2 : 50);
 }
 
 /* ---- CPU time ---- */

@@ -231,7 +231,7 @@ static void formats(unsigned rounds) {
 
 void bench_growth(bool quick) {
   growth *g = cast_memory(sizeof *g);
-  *g = (growth){ .rounds = quick ? 10 : 200 };
+  *g = (growth){ .rounds = quick ? 4 : 200 };
   cuframes_publisher *publisher = gpu_publish("growth", WIDTH, HEIGHT, (cuframes_publisher_options){ .slots = SLOTS });
   cast_play(1, reader_scene, g);
   unsigned grew = serve(g, publisher);
@@ -251,5 +251,5 @@ void bench_growth(bool quick) {
           "next, of a frame in new memory (%zu MiB)", SEGMENT / MIB);
   row_add((report_row){ .section = section, .figure = figure_of(g, NEXT), .bare = NO_FIGURE },
           "next, of a frame in memory that is known");
-  formats(quick ? 10 : 100);
+  formats(quick ? 4 : 100);
 }
