@@ -51,7 +51,9 @@ static void require_same(uint32_t type, any_message *a, const any_message *b) {
 }
 
 static void try_hello(const cf_msg_hello *hello) {
-  static const cf_offer offer = { .features = 1, .sync_modes = CUFRAMES_SYNC_COMPLETE, .max_leases = 16, .max_depth = 32 };
+  static const cf_offer offer = {
+    .features = 1, .sync_modes = CUFRAMES_SYNC_COMPLETE, .max_leases = 16, .max_depth = 32
+  };
   any_message welcome, refused;
   memset(&refused, 0, sizeof refused);
   if (cf_negotiate(hello, &offer, &welcome.welcome, &refused.refused) != 0) {

@@ -46,7 +46,7 @@ typedef struct cuframes_subscriber_options {
   int64_t spin_ns;            /**< busy-wait this long for a frame before sleeping; 0: never */
   cuframes_log_fn log;        /**< NULL: silent */
   void *log_user;
-  const char *device;         /**< NULL or "auto": whatever the stream is on. "host": refuse a stream on a GPU, since the
+  const char *device; /**< NULL or "auto": whatever the stream is on. "host": refuse a stream on a GPU, since the
                                    CPU is to read the planes. "cuda", "cuda:N", "cuda:GPU-UUID": refuse host memory, and
                                    map the frames for this GPU, which may be another than the publisher's */
 } cuframes_subscriber_options;

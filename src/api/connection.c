@@ -197,8 +197,7 @@ int cf_connection_ask_codec(cf_connection *c, uint32_t stream, cf_msg_codec *cod
   return result;
 }
 
-int cf_connection_ask_events(cf_connection *c, uint32_t segment, uint8_t **handles, uint32_t *count,
-                             uint64_t *stride) {
+int cf_connection_ask_events(cf_connection *c, uint32_t segment, uint8_t **handles, uint32_t *count, uint64_t *stride) {
   cf_msg_get_events get = { .segment = segment };
   cf_msg_events answer;
   size_t length = 0;

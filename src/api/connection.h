@@ -44,8 +44,8 @@ typedef struct cf_connection {
   uint64_t seat_bytes;
   cf_frame_reader reader;
   bool mode_packets;
-  uint32_t sync_mode;       /* granted */
-  char device_name[64];     /* of the stream */
+  uint32_t sync_mode;      /* granted */
+  char device_name[64];    /* of the stream */
   uint64_t serial;         /* tells the subscriber's connections apart: 1, 2, 3, ... */
   uint32_t segments_known; /* the newest one looked at; of the thread that takes frames */
 

@@ -234,7 +234,8 @@ static int stream_wait(cf_connection *c, cuframes_frame *frame, void *stream) {
   if ((!timeline && !event) || !cf_reader_gated(&c->reader, frame->seq))
     return CUFRAMES_ERR_BUSY;
   pthread_mutex_lock(&c->lock);
-  bool gone = cf_flag_get(&c->gone) != 0; /* pairs with cf_connection_lose: it opens the gate of what is gated by then */
+  bool gone =
+      cf_flag_get(&c->gone) != 0; /* pairs with cf_connection_lose: it opens the gate of what is gated by then */
   frame->gated = !gone;
   pthread_mutex_unlock(&c->lock);
   if (gone)
@@ -257,8 +258,8 @@ int cf_connection_take(cf_connection *c, cf_take_how how, cuframes_frame **frame
     return result;
   bool gone = cf_flag_get(&c->gone) || cf_reader_ended(&c->reader); /* before the look, as ever */
   if (!is_complete(c, f)) {
-    result = how.on_stream && c->sync_mode != CUFRAMES_SYNC_COMPLETE ? stream_wait(c, f, how.stream)
-                                                                      : CUFRAMES_ERR_BUSY;
+    result =
+        how.on_stream && c->sync_mode != CUFRAMES_SYNC_COMPLETE ? stream_wait(c, f, how.stream) : CUFRAMES_ERR_BUSY;
     if (result == CUFRAMES_ERR_BUSY && !gone) {
       *how.pending = f;
       return result;
@@ -314,11 +315,9 @@ int cf_connection_release_on(cuframes_frame *frame, void *stream) {
   bool leased = frame->state == CF_FRAME_LEASED, lost = frame->lost, orphan = c->orphan;
   if (leased) {
     /* under the lock, so that nobody releases it meanwhile */
-    result = c->device->ops->words_write(c->device, stream,
-                                         &(cf_device_write){ .in = &c->words,
-                                                             .word = cf_seat_released_word(c->seat, k),
-                                                             .value = frame->seq },
-                                         1);
+    result = c->device->ops->words_write(
+        c->device, stream,
+        &(cf_device_write){ .in = &c->words, .word = cf_seat_released_word(c->seat, k), .value = frame->seq }, 1);
     if (result == CUFRAMES_OK) {
       frame->state = CF_FRAME_RETURNING;
       c->returning |= UINT64_C(1) << k;

@@ -111,8 +111,7 @@ int cuframes_frame_copy_from_host(cuframes_frame *frame, int plane, const void *
   return frame->device->ops->copy_from_host(frame->device, rows, (cf_rows){ (void *)src, src_pitch }, row_bytes, count);
 }
 
-int cuframes_frame_copy_from_device(cuframes_frame *frame, int plane, const void *src, size_t src_pitch,
-                                    void *stream) {
+int cuframes_frame_copy_from_device(cuframes_frame *frame, int plane, const void *src, size_t src_pitch, void *stream) {
   cf_rows rows;
   uint32_t row_bytes, count;
   int result = plane_rows(frame, plane, src, &src_pitch, &rows, &row_bytes, &count);

@@ -26,8 +26,8 @@ static int events_make(cf_pool *pool, cf_segment *segment) {
   uint32_t count = segment->run.count;
   segment->events = calloc(count, sizeof *segment->events);
   segment->event_handles = calloc(count, sizeof *segment->event_handles);
-  int result = segment->events && segment->event_handles ? CUFRAMES_OK
-                                                         : cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  int result =
+      segment->events && segment->event_handles ? CUFRAMES_OK : cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   for (uint32_t i = 0; i < count && result == CUFRAMES_OK; i++)
     result = pool->device->ops->event_create(pool->device, &segment->events[i], segment->event_handles[i]);
   if (result != CUFRAMES_OK)

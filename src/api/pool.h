@@ -16,7 +16,7 @@ typedef struct cf_segment {
   cf_slot_run run; /* first: the writer hands it back as a pointer to this */
   cf_device_segment memory;
   cuframes_format format;
-  bool base; /* the base_slots of its format: stays as long as that is current */
+  bool base;     /* the base_slots of its format: stays as long as that is current */
   void **events; /* of its slots, once a subscriber waits by events; NULL before */
   uint8_t (*event_handles)[64];
   void *external; /* the application's address; NULL: ours */

@@ -206,8 +206,9 @@ void cuframes_publisher_destroy(cuframes_publisher *p) {
 
 /* The device is lost for good: nothing that was handed to it will be complete. */
 static int device_failed(cuframes_publisher *p) {
-  return cf_fail(CUFRAMES_ERR_DEVICE, "the GPU of this process failed, and the stream \"%s\" has ended: publish it "
-                                      "again from a new process",
+  return cf_fail(CUFRAMES_ERR_DEVICE,
+                 "the GPU of this process failed, and the stream \"%s\" has ended: publish it "
+                 "again from a new process",
                  p->name);
 }
 
@@ -250,8 +251,9 @@ int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
                            "%u frames are open already: publish or cancel one, or raise max_open", p->max_open);
   uint32_t slot = f ? cf_writer_acquire(&p->writer) : CF_NO_SLOT;
   if (f && slot == CF_NO_SLOT)
-    result = p->pool.external ? cf_fail(CUFRAMES_ERR_NO_CAPACITY, "every registered buffer is in use or in your hands")
-                              : cf_fail(CUFRAMES_ERR_NO_CAPACITY, "every slot is pinned; a subscriber breaks the protocol");
+    result = p->pool.external
+                 ? cf_fail(CUFRAMES_ERR_NO_CAPACITY, "every registered buffer is in use or in your hands")
+                 : cf_fail(CUFRAMES_ERR_NO_CAPACITY, "every slot is pinned; a subscriber breaks the protocol");
   if (result == CUFRAMES_OK && (result = wait_for_slot(p, slot)) != CUFRAMES_OK)
     cf_writer_cancel(&p->writer, slot);
   if (result == CUFRAMES_OK) {
@@ -348,9 +350,10 @@ static int hand_to_gpu(cuframes_publisher *p, uint32_t slot, cf_segment *segment
   for (uint32_t i = 0; i < count; i++) {
     event = event || seats[i]->gating == CF_GATING_EVENTS;
     if (seats[i]->gating == CF_GATING_WORDS)
-      writes[writes_count++] = (cf_device_write){ .in = &((cf_peer *)seats[i])->words, /* the seat is its first member */
-                                                  .word = cf_seat_gate(seats[i]->page, slot),
-                                                  .value = seq };
+      writes[writes_count++] =
+          (cf_device_write){ .in = &((cf_peer *)seats[i])->words, /* the seat is its first member */
+                             .word = cf_seat_gate(seats[i]->page, slot),
+                             .value = seq };
   }
   /* last: once it is there the GPU does nothing more for this frame */
   writes[writes_count++] =
@@ -447,8 +450,9 @@ static int external_find(cuframes_publisher *p, const void *address, bool in_han
     return cf_fail(CUFRAMES_ERR_INVALID, "%p is not a registered buffer of this publisher%s", address,
                    p->pool.external ? "" : ", which has none (options.external)");
   if (s->in_hand != in_hand)
-    return cf_fail(CUFRAMES_ERR_INVALID, in_hand ? "the buffer %p was published: acquire it before it is written again"
-                                                 : "the buffer %p is in your hands already",
+    return cf_fail(CUFRAMES_ERR_INVALID,
+                   in_hand ? "the buffer %p was published: acquire it before it is written again"
+                           : "the buffer %p is in your hands already",
                    address);
   *found = s;
   return CUFRAMES_OK;

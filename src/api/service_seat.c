@@ -144,7 +144,9 @@ bool cf_peer_admit(cuframes_publisher *p, cf_peer *peer, const uint8_t *message,
   cf_msg_hello hello;
   cf_msg_welcome welcome;
   cf_msg_refused refused;
-  const cf_offer offer = { .sync_modes = p->device->sync_modes, .max_leases = p->max_leases, .max_depth = p->max_depth };
+  const cf_offer offer = { .sync_modes = p->device->sync_modes,
+                           .max_leases = p->max_leases,
+                           .max_depth = p->max_depth };
   if (!cf_message_decode(CF_MSG_HELLO, message, length, &hello)) {
     cf_fail(CUFRAMES_ERR_PROTOCOL, "the HELLO message is malformed");
     return cf_peer_refuse(p, peer, CUFRAMES_ERR_PROTOCOL);

@@ -266,8 +266,7 @@ static void spin_for_frame(cuframes_subscriber *s, cf_connection *connection, in
   }
 }
 
-int cf_subscriber_next(cuframes_subscriber *s, int64_t deadline, bool on_stream, void *stream,
-                       cuframes_frame **frame) {
+int cf_subscriber_next(cuframes_subscriber *s, int64_t deadline, bool on_stream, void *stream, cuframes_frame **frame) {
   const cf_take_how how = { .on_stream = on_stream, .stream = stream, .pending = &s->pending };
   bool returned = false;
   int64_t busy_since = 0;

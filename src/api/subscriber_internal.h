@@ -65,7 +65,7 @@ struct cuframes_subscriber {
   cf_packet_side packets;
 
   /* of the thread that takes frames */
-  uint64_t last_serial; /* of the connection that gave the last frame */
+  uint64_t last_serial;    /* of the connection that gave the last frame */
   cuframes_frame *pending; /* taken, and not complete yet */
   bool any_frame;
   uint32_t last_epoch;

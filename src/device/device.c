@@ -21,7 +21,7 @@ static const cf_device_ops *kind_of(const char *name) {
 /* A GPU, or the host and the reason why there is no GPU. */
 static int open_best(const cf_device_wish *wish, cf_device **device) {
   cf_device_wish gpu = *wish, host = { .name = "host" };
-  char why[sizeof (*device)->reason];
+  char why[sizeof(*device)->reason];
   gpu.name = "cuda";
   if (cf_cuda_device.open(&gpu, device) == CUFRAMES_OK)
     return CUFRAMES_OK;

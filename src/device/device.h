@@ -15,12 +15,12 @@ typedef struct cf_device cf_device;
 
 /* How a segment is handed to other processes. */
 typedef struct cf_device_export {
-  uint32_t kind;       /* enum cf_memory_kind of wire/message.h; CF_EXPORT_FD is what a plain descriptor is */
-  int fd;              /* -1: none belongs to it */
-  uint8_t handle[64];  /* of kinds that have one */
-  uint64_t bytes;      /* of the segment */
-  uint64_t start;      /* where it begins in the allocation that is shared */
-  uint64_t whole;      /* bytes of that allocation */
+  uint32_t kind;      /* enum cf_memory_kind of wire/message.h; CF_EXPORT_FD is what a plain descriptor is */
+  int fd;             /* -1: none belongs to it */
+  uint8_t handle[64]; /* of kinds that have one */
+  uint64_t bytes;     /* of the segment */
+  uint64_t start;     /* where it begins in the allocation that is shared */
+  uint64_t whole;     /* bytes of that allocation */
 } cf_device_export;
 enum { CF_EXPORT_FD = 0, CF_EXPORT_LEGACY = 1, CF_EXPORT_POOL = 2 };
 
@@ -54,9 +54,9 @@ typedef struct cf_device_write {
 
 /* What is asked of a device. */
 typedef struct cf_device_wish {
-  const char *name;   /* "host", "auto", "cuda", "cuda:N", or a wire name, "cuda:GPU-UUID"; NULL: host */
+  const char *name;    /* "host", "auto", "cuda", "cuda:N", or a wire name, "cuda:GPU-UUID"; NULL: host */
   const char *for_gpu; /* import only: map what `name` made for this GPU, "cuda...", instead; NULL: for itself */
-  bool legacy;        /* share by legacy handles */
+  bool legacy;         /* share by legacy handles */
 } cf_device_wish;
 
 typedef struct cf_device_ops {

@@ -301,7 +301,8 @@ uint32_t cf_writer_enter_gates(cf_frame_writer *writer, uint32_t slot, cf_writer
     if (atomic_load_explicit(&seat->page->gated_from, memory_order_relaxed) == 0)
       /* before head: pairs with reader: cf_reader_gated. A frame that is not published after all has the same seq. */
       atomic_store_explicit(&seat->page->gated_from, seq, memory_order_release);
-    if (seat->gating == CF_GATING_WORDS) /* before the scan ends: pairs with cf_writer_gates_done, after cf_writer_quiet */
+    if (seat->gating ==
+        CF_GATING_WORDS) /* before the scan ends: pairs with cf_writer_gates_done, after cf_writer_quiet */
       atomic_store_explicit(&seat->gated, cf_word(seq, slot), memory_order_relaxed);
     seats[count++] = seat;
   }
@@ -322,7 +323,8 @@ bool cf_writer_completed(const cf_frame_writer *writer, uint32_t slot) {
 }
 
 void cf_writer_take_back(cf_frame_writer *writer, uint32_t slot, cf_writer_seat *const seats[], uint32_t count) {
-  atomic_store_explicit(&writer->slots[slot].ready, 0, memory_order_relaxed); /* nobody looks at a slot without a frame */
+  atomic_store_explicit(&writer->slots[slot].ready, 0,
+                        memory_order_relaxed); /* nobody looks at a slot without a frame */
   for (uint32_t i = 0; i < count; i++)
     if (seats[i]->gating == CF_GATING_WORDS)
       atomic_store_explicit(cf_seat_gate(seats[i]->page, slot), 0, memory_order_relaxed);

@@ -33,8 +33,8 @@ void cf_wait_turn(int64_t began, int64_t deadline) {
   int64_t sleep = passed / SLEEP_PART < SLEEP_MOST ? passed / SLEEP_PART : SLEEP_MOST;
   if (deadline - now < sleep)
     sleep = deadline > now ? deadline - now : 0;
-  struct timespec time = { .tv_nsec = (long)sleep };
-  (void)nanosleep(&time, NULL); /* a signal only makes the turn shorter */
+  static const _Atomic uint32_t nobody_moves_it;
+  (void)cf_futex_wait(&nobody_moves_it, 0, now + sleep); /* a signal only makes the turn shorter */
 }
 
 int cf_deadline_poll_ms(int64_t deadline) {

@@ -69,7 +69,8 @@ static int agree_version(const cf_msg_hello *hello, cf_msg_welcome *welcome, cf_
 
 static void name_sync_modes(uint32_t modes, char text[64]) {
   (void)snprintf(text, 64, "%s%s%s", modes & CUFRAMES_SYNC_TIMELINE ? " timeline" : "",
-                 modes & CUFRAMES_SYNC_SLOT_EVENTS ? " slot-events" : "", modes & CUFRAMES_SYNC_COMPLETE ? " complete" : "");
+                 modes & CUFRAMES_SYNC_SLOT_EVENTS ? " slot-events" : "",
+                 modes & CUFRAMES_SYNC_COMPLETE ? " complete" : "");
 }
 
 /* A subscriber sets only the bits that it wants, so the most demanding common one is what it asks for. */

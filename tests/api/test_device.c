@@ -22,8 +22,8 @@
 
 static const struct kind {
   const char *name, *device;
-  bool legacy;    /* handles, not descriptors: importers can write, and live in other processes */
-  bool cpu;       /* addresses are the CPU's to use */
+  bool legacy; /* handles, not descriptors: importers can write, and live in other processes */
+  bool cpu;    /* addresses are the CPU's to use */
 } kinds[] = {
   { "host", "host", false, true },
   { "cuda", "cuda", false, false },
@@ -170,10 +170,9 @@ static void a_device_says_what_it_is(void **state) {
 
 static void unknown_names_are_refused(void **state) {
   (void)state;
-  static const char *const names[] = {
-    "",     ":",      "hos",   "hosts",   "host:",    "host:0",     "HOST", " host", "nonsense",
-    "auto:1", "cuda:", "cuda:x", "cuda:-1", "cuda:9999", "cuda:GPU-", "CUDA", "cuda0", "cuda:0:0"
-  };
+  static const char *const names[] = { "",        ":",         "hos",       "hosts",  "host:", "host:0",
+                                       "HOST",    " host",     "nonsense",  "auto:1", "cuda:", "cuda:x",
+                                       "cuda:-1", "cuda:9999", "cuda:GPU-", "CUDA",   "cuda0", "cuda:0:0" };
   char endless[5000];
   memset(endless, 'x', sizeof endless - 1);
   endless[sizeof endless - 1] = '\0';

@@ -6,6 +6,9 @@
  * thread's delay is the same for both words, and what is left of its jitter is divided by BURST.
  * CPU time: at the pace of a camera, the thread's CPU clock and the wall clock around acquire, copy and publish, in
  * turn with the copy alone. Subscribers are asleep in next(), in mode complete.
+ *
+ * Beside both: what the barest way of telling one other process costs beyond the copy, a word written by the stream and
+ * FUTEX_WAKE of one sleeper.
  */
 #include "bench_gpu.h"
 
@@ -21,45 +24,78 @@ static bool is_left_out(unsigned i, bool quick) {
   return quick && counts[i] != 1 && counts[i] != 8;
 }
 
-static audience *audience_begin(cuframes_publisher **publisher, unsigned count) {
-  static audience *shared;
-  if (!shared)
-    shared = cast_memory(sizeof *shared);
-  *shared = (audience){ .name = "cost" };
-  *publisher = gpu_publish("cost", WIDTH, HEIGHT, (cuframes_publisher_options){ .max_slots = 256 });
-  cast_play(count, audience_scene, shared);
-  tally_wait(&shared->arrived, count, false);
-  cpu_pin_sender();
-  return shared;
+/* Subscribers, and one who sleeps at a bare futex until the word is 0. */
+typedef struct hall {
+  audience audience;
+  unsigned count;
+  tally word;
+} hall;
+
+static hall *shared;
+
+static void hall_scene(void *argument, unsigned index) {
+  hall *h = argument;
+  if (index < h->count) {
+    audience_scene(&h->audience, index);
+    return;
+  }
+  for (uint32_t seen = 1; seen != 0; seen = atomic_load_explicit(&h->word.count, memory_order_relaxed))
+    futex_wait(&h->word.count, seen);
 }
 
-static void audience_end(cuframes_publisher *publisher) {
+static cuframes_publisher *hall_open(unsigned count) {
+  if (!shared)
+    shared = cast_memory(sizeof *shared);
+  *shared = (hall){ .audience = { .name = "cost" }, .count = count, .word = { .count = 1 } };
+  cuframes_publisher *publisher = gpu_publish("cost", WIDTH, HEIGHT, (cuframes_publisher_options){ .max_slots = 256 });
+  cast_play(count + 1, hall_scene, shared);
+  tally_wait(&shared->audience.arrived, count, false);
+  cpu_pin_sender();
+  return publisher;
+}
+
+static void hall_close(cuframes_publisher *publisher) {
   cpu_unpin();
   cuframes_publisher_destroy(publisher);
+  atomic_store_explicit(&shared->word.count, 0, memory_order_relaxed);
+  futex_wake(&shared->word.count);
   cast_wait();
 }
 
-static void step(cuframes_publisher *publisher, unsigned number) {
-  if (!publisher) {
-    picture_copy(number);
+/* What is done for a picture: copied only; and told to one other process in the barest way; or published. */
+enum way { COPY, BARE, PUBLISH, WAYS };
+
+static void step(enum way way, cuframes_publisher *publisher, unsigned number, bool wake) {
+  if (way == PUBLISH) {
+    cuframes_frame *frame = stream_acquire(publisher);
+    picture_fill(frame, number);
+    gpu_send(publisher, frame, number);
     return;
   }
-  cuframes_frame *frame = stream_acquire(publisher);
-  picture_fill(frame, number);
-  gpu_send(publisher, frame, number);
+  picture_copy(number);
+  if (way == BARE)
+    word_write(work, WORD_ANY, number);
+  if (way == BARE && wake) {
+    atomic_store_explicit(&shared->word.count, 2 + number, memory_order_relaxed);
+    futex_wake(&shared->word.count);
+  }
+}
+
+static figure extra(figure whole, figure copy) {
+  return (figure){ fmax(whole.median - copy.median, 0), fmax(whole.p99 - copy.median, 0) };
 }
 
 /* ---- GPU time ---- */
 
-/* Per frame; without a publisher the copies alone. */
-static double burst(cuframes_publisher *publisher) {
+/* Per frame. */
+static double burst(enum way way, cuframes_publisher *publisher) {
   int64_t start, end;
   uint64_t value = atomic_load_explicit(word_at(WORD_GATE), memory_order_relaxed) + 1;
   CU(cu.cuStreamSynchronize(work));
   word_wait(work, WORD_GATE, value);
   word_write(work, WORD_START, value);
   for (unsigned i = 0; i < BURST; i++)
-    step(publisher, i);
+    step(way, publisher, i, false);
   word_write(work, WORD_END, value);
   sleep_until(now_ns() + 2 * MS); /* those who were woken give up waiting, and sleep */
   witness_watch(WORD_START, value, WORD_END, value);
@@ -69,23 +105,30 @@ static double burst(cuframes_publisher *publisher) {
 }
 
 static void gpu_cost(unsigned count, unsigned rounds) {
-  cuframes_publisher *publisher;
-  samples *whole = samples_new(rounds), *copy = samples_new(rounds);
-  (void)audience_begin(&publisher, count);
+  static const char section[] = "The publisher's extra GPU time per frame";
+  samples *took[WAYS];
+  figure figures[WAYS];
+  cuframes_publisher *publisher = hall_open(count);
   witness_begin();
-  (void)burst(NULL);
-  (void)burst(publisher);
-  for (unsigned i = 0; i < rounds; i++) {
-    samples_add(copy, burst(NULL));
-    samples_add(whole, burst(publisher));
+  for (int way = 0; way < WAYS; way++) {
+    took[way] = samples_new(rounds);
+    (void)burst(way, publisher);
   }
+  for (unsigned i = 0; i < rounds; i++)
+    for (int way = 0; way < WAYS; way++)
+      samples_add(took[way], burst(way, publisher));
   witness_end();
-  audience_end(publisher);
-  figure bare = samples_figure(copy, 0);
-  row_limit("The publisher's extra GPU time per frame", samples_figure(whole, bare.median), GPU_LIMIT,
-            "%u asleep, beyond a copy of %.1f us", count, bare.median / 1e3);
-  samples_free(whole);
-  samples_free(copy);
+  hall_close(publisher);
+  for (int way = 0; way < WAYS; way++) {
+    figures[way] = samples_figure(took[way], 0);
+    samples_free(took[way]);
+  }
+  figure ours = extra(figures[PUBLISH], figures[COPY]);
+  row_limit(section, ours, GPU_LIMIT, "%u asleep, beyond a copy of %.1f us", count, figures[COPY].median / 1e3);
+  report_row row = {
+    .section = section, .figure = ours, .beside = "a bare write-value", .bare = extra(figures[BARE], figures[COPY])
+  };
+  row_add(row, "%u asleep", count);
 }
 
 void bench_gpu_cost(bool quick) {
@@ -100,58 +143,62 @@ typedef struct cost {
   figure cpu, wall; /* extra */
 } cost;
 
-static figure extra(figure whole, figure copy) {
-  return (figure){ fmax(whole.median - copy.median, 0), fmax(whole.p99 - copy.median, 0) };
-}
-
-static cost cpu_cost(unsigned count, unsigned fps, unsigned rounds) {
-  cuframes_publisher *publisher;
-  stopwatch whole, copy;
-  stopwatch_init(&whole, rounds);
-  stopwatch_init(&copy, rounds);
-  (void)audience_begin(&publisher, count);
+/* Of WAYS; of COPY there is none. */
+static void cpu_cost(unsigned count, unsigned fps, unsigned rounds, cost result[WAYS]) {
+  stopwatch watches[WAYS];
+  for (int way = 0; way < WAYS; way++)
+    stopwatch_init(&watches[way], rounds);
+  cuframes_publisher *publisher = hall_open(count);
   int64_t at = now_ns();
-  for (unsigned i = 0; i < 2 * rounds; i++) { /* both at the half pace, so frames come at the whole one */
-    stopwatch *watch = i % 2 ? &whole : &copy;
-    sleep_until(at += SECOND / fps / 2);
-    stopwatch_start(watch);
-    step(i % 2 ? publisher : NULL, i);
-    stopwatch_stop(watch);
+  for (unsigned i = 0; i < rounds; i++) {
+    for (int way = 0; way < WAYS; way++) { /* all within the time of one frame */
+      sleep_until(at += SECOND / fps / WAYS);
+      stopwatch_start(&watches[way]);
+      step(way, publisher, i, true);
+      stopwatch_stop(&watches[way]);
+    }
   }
-  audience_end(publisher);
-  cost result = { .cpu = extra(stopwatch_cpu(&whole), stopwatch_cpu(&copy)),
-                  .wall = extra(stopwatch_wall(&whole), stopwatch_wall(&copy)) };
-  stopwatch_free(&whole);
-  stopwatch_free(&copy);
-  return result;
+  hall_close(publisher);
+  figure copy_cpu = stopwatch_cpu(&watches[COPY]), copy_wall = stopwatch_wall(&watches[COPY]);
+  for (int way = 0; way < WAYS; way++) {
+    result[way] = (cost){ .cpu = extra(stopwatch_cpu(&watches[way]), copy_cpu),
+                          .wall = extra(stopwatch_wall(&watches[way]), copy_wall) };
+    stopwatch_free(&watches[way]);
+  }
 }
 
 static const char cpu_section[] = "The publisher's extra CPU time per frame, on its thread";
 
-static void paced(unsigned count, unsigned fps, unsigned rounds) {
-  row_limit(cpu_section, cpu_cost(count, fps, rounds).cpu, CPU_LIMIT, "%u asleep, %u frames/s, CPU time", count, fps);
+static void cpu_rows(const cost found[WAYS], unsigned count, unsigned fps) {
+  report_row row = { .section = cpu_section, .beside = "a bare write-value and FUTEX_WAKE of one" };
+  row_limit(cpu_section, found[PUBLISH].cpu, CPU_LIMIT, "%u asleep, %u frames/s, CPU time", count, fps);
+  row.figure = found[PUBLISH].cpu;
+  row.bare = found[BARE].cpu;
+  row_add(row, "%u asleep, %u frames/s, CPU time", count, fps);
+  row.figure = found[PUBLISH].wall;
+  row.bare = found[BARE].wall;
+  row_add(row, "%u asleep, %u frames/s, wall clock", count, fps);
 }
 
 void bench_cpu_cost(bool quick) {
   figure first = NO_FIGURE, last = NO_FIGURE;
   unsigned most = 0;
+  cost found[WAYS];
   for (unsigned i = 0; i < COUNTS; i++) {
     if (is_left_out(i, quick))
       continue;
-    cost c = cpu_cost(counts[i], 200, quick ? 60 : 400);
-    row_limit(cpu_section, c.cpu, CPU_LIMIT, "%u asleep, 200 frames/s, CPU time", counts[i]);
-    row_add((report_row){ .section = cpu_section, .figure = c.wall, .bare = NO_FIGURE },
-            "%u asleep, 200 frames/s, wall clock", counts[i]);
-    first = counts[i] == 1 ? c.cpu : first;
-    last = c.cpu;
+    cpu_cost(counts[i], 200, quick ? 60 : 400, found);
+    cpu_rows(found, counts[i], 200);
+    first = counts[i] == 1 ? found[PUBLISH].cpu : first;
+    last = found[PUBLISH].cpu;
     most = counts[i];
   }
   report_row flat = { .section = cpu_section, .figure = last, .beside = "1 asleep", .bare = first };
   row_add(flat, "%u asleep, 200 frames/s, CPU time", most);
-  if (quick)
-    return;
-  for (unsigned count = 1; count <= 16; count += 15) {
-    paced(count, 60, 120);
-    paced(count, 500, 1000);
+  for (unsigned count = 1; count <= 16 && !quick; count += 15) {
+    cpu_cost(count, 60, 120, found);
+    cpu_rows(found, count, 60);
+    cpu_cost(count, 500, 1000, found);
+    cpu_rows(found, count, 500);
   }
 }

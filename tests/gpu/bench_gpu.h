@@ -48,7 +48,7 @@ void cu_check(cu_result result, const char *what);
 #define CU(call) cu_check((call), #call)
 
 /* Words in memory that all processes share and every GPU context of theirs can reach, a cache line each. */
-enum word { WORD_DONE, WORD_SEEN, WORD_BARE, WORD_GATE, WORD_START, WORD_END, WORDS };
+enum word { WORD_DONE, WORD_SEEN, WORD_BARE, WORD_GATE, WORD_START, WORD_END, WORD_ANY, WORDS };
 
 /* Before the fork. */
 void device_words(void);

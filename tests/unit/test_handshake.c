@@ -252,7 +252,7 @@ static void the_most_demanding_common_sync_mode_wins(void **unused) {
       if (common) {
         uint32_t expected = common & CUFRAMES_SYNC_TIMELINE      ? CUFRAMES_SYNC_TIMELINE
                             : common & CUFRAMES_SYNC_SLOT_EVENTS ? CUFRAMES_SYNC_SLOT_EVENTS
-                                                           : CUFRAMES_SYNC_COMPLETE;
+                                                                 : CUFRAMES_SYNC_COMPLETE;
         assert_int_equal(accepted(&hello, &offer).sync_mode, expected);
       } else {
         refused_with(&hello, &offer, CUFRAMES_ERR_UNSUPPORTED, asked & CUFRAMES_SYNC_TIMELINE ? "timeline" : "nothing");

@@ -40,7 +40,8 @@ void cf_cuda_leave(cf_cuda *cuda) {
 
 static int gpu_uuid(cf_cuda *cuda, cu_device gpu, char text[UUID_TEXT]) {
   cu_uuid uuid;
-  int result = cf_cuda_result(cuda, cuda->driver.cuDeviceGetUuid(&uuid, gpu), "reading the UUID of CUDA device %d", gpu);
+  int result =
+      cf_cuda_result(cuda, cuda->driver.cuDeviceGetUuid(&uuid, gpu), "reading the UUID of CUDA device %d", gpu);
   if (result != CUFRAMES_OK)
     return result;
   char *at = text + sprintf(text, "GPU");
@@ -62,8 +63,10 @@ static int gpu_by_uuid(cf_cuda *cuda, const char *wanted, int count, cu_device *
       return CUFRAMES_OK;
     }
   }
-  return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this process sees %d GPU%s and none of them is %.45s (CUDA_VISIBLE_DEVICES "
-                 "chooses what it sees)", count, count == 1 ? "" : "s", wanted);
+  return cf_fail(CUFRAMES_ERR_UNSUPPORTED,
+                 "this process sees %d GPU%s and none of them is %.45s (CUDA_VISIBLE_DEVICES "
+                 "chooses what it sees)",
+                 count, count == 1 ? "" : "s", wanted);
 }
 
 static cu_device gpu_current(cf_cuda *cuda) {
@@ -95,7 +98,7 @@ static int gpu_find(cf_cuda *cuda, const char *name, cu_device *gpu) {
   size_t digits = strspn(part, "0123456789");
   if (digits == 0 || digits > 3 || part[digits] != '\0')
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "\"%.63s\" is no GPU: expected cuda, cuda:NUMBER or cuda:GPU-UUID", name);
-  *gpu = atoi(part);
+  *gpu = (cu_device)strtoul(part, NULL, 10);
   if (*gpu >= count)
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "there is no CUDA device %d: this process sees %d, numbered from 0", *gpu,
                    count);

@@ -17,11 +17,11 @@ typedef struct cf_cuda_legacy cf_cuda_legacy;
 typedef struct cf_cuda {
   cf_device device; /* first: the caller's pointer is this one's */
   cf_cuda_driver driver;
-  cu_device gpu;   /* that segments are made on or mapped for */
+  cu_device gpu; /* that segments are made on or mapped for */
   cu_context context;
-  bool retained;   /* the primary context, ours to release; else one that the application keeps */
-  bool can_export; /* VMM by descriptor */
-  bool can_time;   /* 64-bit stream memory operations */
+  bool retained;    /* the primary context, ours to release; else one that the application keeps */
+  bool can_export;  /* VMM by descriptor */
+  bool can_time;    /* 64-bit stream memory operations */
   cu_stream stream; /* of copies that are done when they return */
   cf_flag lost;
   pthread_mutex_t lock;   /* of what follows */

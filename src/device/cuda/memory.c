@@ -54,8 +54,8 @@ static int vmm_map(cf_cuda *cuda, cu_mem_handle handle, uint64_t bytes, unsigned
                               "reserving %" PRIu64 " MiB of GPU addresses", bytes >> 20);
   if (result != CUFRAMES_OK)
     return result;
-  result = cf_cuda_result(cuda, cu->cuMemMap(at, bytes, 0, handle, 0), "mapping %" PRIu64 " MiB of GPU memory",
-                          bytes >> 20);
+  result =
+      cf_cuda_result(cuda, cu->cuMemMap(at, bytes, 0, handle, 0), "mapping %" PRIu64 " MiB of GPU memory", bytes >> 20);
   if (result == CUFRAMES_OK) {
     result = cf_cuda_result(cuda, cu->cuMemSetAccess(at, bytes, &access, 1), "setting the rights of GPU memory");
     if (result != CUFRAMES_OK)
@@ -96,8 +96,8 @@ static int vmm_create(cf_cuda *cuda, uint64_t bytes, cuda_segment *s, cf_device_
   if (unit == 0 || bytes > UINT64_MAX - unit)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "cannot allocate %" PRIu64 " bytes of GPU memory", bytes);
   s->whole = (bytes + unit - 1) / unit * unit;
-  result = cf_cuda_result(cuda, cu->cuMemCreate(&handle, s->whole, &prop, 0), "allocating %" PRIu64 " MiB of GPU memory",
-                          s->whole >> 20);
+  result = cf_cuda_result(cuda, cu->cuMemCreate(&handle, s->whole, &prop, 0),
+                          "allocating %" PRIu64 " MiB of GPU memory", s->whole >> 20);
   if (result != CUFRAMES_OK)
     return result;
   result = vmm_export(cuda, handle, &exported->fd);
@@ -126,14 +126,16 @@ static int vmm_import(cf_cuda *cuda, const cf_device_export *from, cuda_segment 
   }
   s->owns = OWNS_VMM;
   bool its_fault = result == CUFRAMES_ERR_DEVICE && !cf_flag_get(&cuda->lost);
-  return its_fault ? CUFRAMES_ERR_PROTOCOL : result; /* what was sent is no such memory; the detail has the driver's word */
+  return its_fault ? CUFRAMES_ERR_PROTOCOL
+                   : result; /* what was sent is no such memory; the detail has the driver's word */
 }
 
 /* ---- legacy handles ---- */
 
 static int legacy_export(cf_cuda *cuda, cu_deviceptr base, cf_device_export *exported) {
   cu_ipc_mem_handle handle;
-  int result = cf_cuda_result(cuda, cuda->driver.cuIpcGetMemHandle(&handle, base), "exporting GPU memory by a legacy handle");
+  int result =
+      cf_cuda_result(cuda, cuda->driver.cuIpcGetMemHandle(&handle, base), "exporting GPU memory by a legacy handle");
   if (result != CUFRAMES_OK)
     return result;
   memcpy(exported->handle, handle.bytes, sizeof handle.bytes);
@@ -142,8 +144,8 @@ static int legacy_export(cf_cuda *cuda, cu_deviceptr base, cf_device_export *exp
 }
 
 static int legacy_create(cf_cuda *cuda, uint64_t bytes, cuda_segment *s, cf_device_export *exported) {
-  int result = cf_cuda_result(cuda, cuda->driver.cuMemAlloc(&s->base, bytes), "allocating %" PRIu64 " MiB of GPU memory",
-                              bytes >> 20);
+  int result = cf_cuda_result(cuda, cuda->driver.cuMemAlloc(&s->base, bytes),
+                              "allocating %" PRIu64 " MiB of GPU memory", bytes >> 20);
   if (result != CUFRAMES_OK)
     return result;
   s->whole = bytes;
@@ -167,10 +169,11 @@ static int legacy_open(cf_cuda *cuda, const cu_ipc_mem_handle *handle, cf_cuda_l
   cu_result got = cuda->driver.cuIpcOpenMemHandle(&l->address, *handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS);
   if (got != CUDA_SUCCESS) {
     free(l);
-    (void)cf_cuda_result(cuda, got,
-                         "cannot open the publisher's legacy CUDA IPC handle. Such handles work only in another process "
-                         "of the same PID namespace: share it (docker: --pid), or let the publisher use its default "
-                         "memory instead of legacy");
+    (void)cf_cuda_result(
+        cuda, got,
+        "cannot open the publisher's legacy CUDA IPC handle. Such handles work only in another process "
+        "of the same PID namespace: share it (docker: --pid), or let the publisher use its default "
+        "memory instead of legacy");
     return got == CUDA_ERROR_OUT_OF_MEMORY ? CUFRAMES_ERR_NO_MEMORY : CUFRAMES_ERR_DEVICE;
   }
   l->handle = *handle;
@@ -215,9 +218,9 @@ static int pool_export(cf_cuda *cuda, cu_pool pool, cu_deviceptr base, cf_device
   int fd = -1;
   if (!cu->cuMemPoolExportToShareableHandle || !cu->cuMemPoolExportPointer)
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "the CUDA driver cannot export memory pools");
-  int result = cf_cuda_result(
-      cuda, cu->cuMemPoolExportToShareableHandle(&fd, pool, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0),
-      "exporting a memory pool");
+  int result =
+      cf_cuda_result(cuda, cu->cuMemPoolExportToShareableHandle(&fd, pool, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0),
+                     "exporting a memory pool");
   if (result != CUFRAMES_OK)
     return result;
   (void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* best effort: it is the driver's */
@@ -272,9 +275,8 @@ static int adopt_vmm(cf_cuda *cuda, cu_deviceptr address, cf_device_export *expo
   int result = cf_cuda_result(cuda, cuda->driver.cuMemGetAllocationPropertiesFromHandle(&prop, handle),
                               "asking how the memory was made");
   if (result == CUFRAMES_OK && !(prop.handle_types & CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR))
-    result = cf_fail(CUFRAMES_ERR_UNSUPPORTED,
-                     "this cuMemCreate() memory cannot be shared: it was made without "
-                     "CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR in requestedHandleTypes");
+    result = cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this cuMemCreate() memory cannot be shared: it was made without "
+                                               "CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR in requestedHandleTypes");
   if (result == CUFRAMES_OK)
     result = vmm_export(cuda, handle, &exported->fd);
   exported->kind = CF_EXPORT_FD;
@@ -318,8 +320,8 @@ static int adopt(cf_cuda *cuda, cu_deviceptr address, uint64_t bytes, cuda_segme
     return result;
   s->whole = whole;
   if (address - s->base > whole || whole - (address - s->base) < bytes)
-    return cf_fail(CUFRAMES_ERR_INVALID, "%" PRIu64 " bytes at 0x%" PRIx64 " go over the end of their allocation", bytes,
-                   address);
+    return cf_fail(CUFRAMES_ERR_INVALID, "%" PRIu64 " bytes at 0x%" PRIx64 " go over the end of their allocation",
+                   bytes, address);
   result = adopt_vmm(cuda, address, exported, &found);
   return found ? result : adopt_other(cuda, s->base, exported);
 }
@@ -347,10 +349,9 @@ static void release(cf_cuda *cuda, const cuda_segment *s) {
 /* Hands a segment to the caller. Takes *kept over. */
 static void give(cuda_segment *kept, const cf_device_export *exported, uint64_t start, uint64_t bytes,
                  cf_device_segment *segment) {
-  *segment = (cf_device_segment){ .address = (void *)(uintptr_t)(kept->base + start),
-                                  .bytes = bytes,
-                                  .exported = *exported,
-                                  .state = kept };
+  *segment = (cf_device_segment){
+    .address = (void *)(uintptr_t)(kept->base + start), .bytes = bytes, .exported = *exported, .state = kept
+  };
 }
 
 static int zero(cf_cuda *cuda, const cuda_segment *s) {

@@ -35,7 +35,8 @@ void cf_cuda_settle(cf_device *device) {
   cf_cuda *cuda = cf_cuda_of(device);
   if (cf_cuda_enter(cuda) != CUFRAMES_OK)
     return;
-  (void)cf_cuda_result(cuda, cuda->driver.cuCtxSynchronize(), "waiting for the GPU"); /* a failed one does nothing more */
+  (void)cf_cuda_result(cuda, cuda->driver.cuCtxSynchronize(),
+                       "waiting for the GPU"); /* a failed one does nothing more */
   cf_cuda_leave(cuda);
 }
 
@@ -103,8 +104,7 @@ int cf_cuda_words_open(cf_device *device, void *memory, uint64_t bytes, cf_devic
   if (result != CUFRAMES_OK)
     return result;
   result = cf_cuda_result(
-      cuda,
-      cuda->driver.cuMemHostRegister(memory, bytes, CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP),
+      cuda, cuda->driver.cuMemHostRegister(memory, bytes, CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP),
       "making shared memory visible to the GPU");
   if (result == CUFRAMES_OK) {
     result = cf_cuda_result(cuda, cuda->driver.cuMemHostGetDevicePointer(&address, memory, 0),
@@ -162,10 +162,10 @@ static int write_by_callback(cf_cuda *cuda, cu_stream stream, const cf_device_wr
 static int write_by_stream(cf_cuda *cuda, cu_stream stream, const cf_device_write *writes, uint32_t count) {
   static const char doing[] = "letting the stream tell that a picture is complete";
   if (count == 1)
-    return cf_cuda_result(cuda,
-                          cuda->driver.cuStreamWriteValue64(stream, address_of(writes), writes->value,
-                                                            CU_STREAM_WRITE_VALUE_DEFAULT),
-                          doing);
+    return cf_cuda_result(
+        cuda,
+        cuda->driver.cuStreamWriteValue64(stream, address_of(writes), writes->value, CU_STREAM_WRITE_VALUE_DEFAULT),
+        doing);
   cu_batch_op batch[BATCH];
   int result = CUFRAMES_OK;
   for (uint32_t done = 0; done < count && result == CUFRAMES_OK; done += BATCH) {
@@ -187,8 +187,8 @@ int cf_cuda_words_write(cf_device *device, void *stream, const cf_device_write *
   int result = cf_cuda_enter(cuda);
   if (result != CUFRAMES_OK)
     return result;
-  result = cuda->can_time ? write_by_stream(cuda, stream, writes, count)
-                          : write_by_callback(cuda, stream, writes, count);
+  result =
+      cuda->can_time ? write_by_stream(cuda, stream, writes, count) : write_by_callback(cuda, stream, writes, count);
   cf_cuda_leave(cuda);
   return result;
 }
@@ -271,7 +271,8 @@ int cf_cuda_event_wait(cf_device *device, void *event, void *stream) {
   int result = cf_cuda_enter(cuda);
   if (result != CUFRAMES_OK)
     return result;
-  result = cf_cuda_result(cuda, cuda->driver.cuStreamWaitEvent(stream, event, 0), "letting the stream wait for a slot's event");
+  result = cf_cuda_result(cuda, cuda->driver.cuStreamWaitEvent(stream, event, 0),
+                          "letting the stream wait for a slot's event");
   cf_cuda_leave(cuda);
   return result;
 }
