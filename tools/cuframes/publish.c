@@ -139,7 +139,7 @@ static bool init_run(struct publish_run *run, const struct publish_request *requ
   run->deadline = request->duration_ns ? cuframes_now() + request->duration_ns : 0;
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  bool good = run->ended_fd >= 0 && pthread_mutex_init(&run->lock, NULL) == 0 &&
+  bool good = run->ended_fd >= 0 && publish_gpus_init(&run->gpus) && pthread_mutex_init(&run->lock, NULL) == 0 &&
               pthread_cond_init(&run->changed, &attributes) == 0;
   pthread_condattr_destroy(&attributes);
   return good;
@@ -207,6 +207,7 @@ static int publish_all(const struct publish_request *request) {
   watch_jobs(&w);
   int code = finish(&w, request->stream_count);
   avformat_network_deinit();
+  publish_gpus_free(&run.gpus);
   pthread_sigmask(SIG_SETMASK, &w.signals_open, NULL);
   close(run.ended_fd);
   pthread_cond_destroy(&run.changed);

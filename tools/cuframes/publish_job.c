@@ -129,6 +129,10 @@ static void log_line(void *user, int level, const char *line) {
   }
 }
 
+static const char *publish_job_device(const struct publish_job *job) {
+  return job->options->device ? job->options->device : "auto";
+}
+
 int publish_job_open(struct publish_job *job, const cuframes_format *format) {
   const struct publish_options *o = job->options;
   cuframes_publisher_options options = {
@@ -136,7 +140,7 @@ int publish_job_open(struct publish_job *job, const cuframes_format *format) {
     .policy = o->policy ? CUFRAMES_POLICY_DROP : CUFRAMES_POLICY_WAIT,
     .format = *format,
     .directory = job->run->request->directory,
-    .device = o->device,
+    .device = publish_job_device(job),
     .description = job->input,
     .slots = o->slots,
     .max_slots = o->max_slots,
@@ -170,6 +174,9 @@ int publish_job_open(struct publish_job *job, const cuframes_format *format) {
   pthread_mutex_lock(&job->lock);
   job->publisher = publisher;
   pthread_mutex_unlock(&job->lock);
+  if (job->gpu != NULL && strcmp(gpu_name(job->gpu->gpu), cuframes_publisher_device(publisher, NULL)) != 0) {
+    job->gpu = NULL; /* "auto" may find a GPU, and find that it cannot share its memory */
+  }
   announce(job, format);
   return CLI_OK;
 }
@@ -342,6 +349,7 @@ void *publish_job_thread(void *argument) {
   cli_avlog_thread(job->options->name);
   int code = check_name(job);
   if (code == CLI_OK) {
+    job->gpu = publish_gpus_take(&job->run->gpus, publish_job_device(job));
     code = source_test_is(job->options->input) ? source_test_run(job) : source_media_run(job);
   }
   pthread_mutex_lock(&job->lock);

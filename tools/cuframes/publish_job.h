@@ -13,6 +13,7 @@
 
 #include <cuframes/cuframes.h>
 
+#include "publish_gpu.h"
 #include "publish_options.h"
 
 #define PUBLISH_SECOND INT64_C(1000000000)
@@ -25,6 +26,7 @@ struct publish_run {
   bool stopping;
   int64_t deadline; /* of --duration; 0: none */
   int ended_fd;     /* eventfd, counts ended jobs */
+  struct publish_gpus gpus;
 };
 
 /* What the library does not count itself. */
@@ -47,6 +49,9 @@ struct publish_job {
   struct publish_run *run;
   pthread_t thread;
   char input[512]; /* as shown: without a password */
+  /* The worker's: before the publisher is made, the GPU it may get; from then on the one that its slots are on. NULL:
+   * none, or it is no use. */
+  struct publish_gpu *gpu;
 
   pthread_mutex_t lock;           /* guards what follows */
   cuframes_publisher *publisher;  /* NULL before the first format is known, and after the end */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "canvas.h"
 #include "cli.h"
 #include "pattern.h"
 #include "publish_job.h"
@@ -105,19 +106,39 @@ static int64_t time_of(const struct test_source *source, uint64_t index) {
   return (int64_t)((unsigned __int128)index * source->rate_den * (uint64_t)PUBLISH_SECOND / source->rate_num);
 }
 
-static int publish_picture(struct publish_job *job, uint64_t number, int64_t pts, int64_t duration) {
+/* On a GPU the GPU draws; from the first time that it cannot, the CPU does, and uploads. */
+static int draw(struct publish_job *job, struct canvas *canvas, cuframes_frame *frame, uint64_t number) {
+  char why[256] = "";
+  if (job->gpu != NULL) {
+    bool drawn = gpu_draw(job->gpu->gpu, frame, number, why, sizeof why);
+    if (number == 1 && drawn) {
+      publish_job_note(job, "drawing on the GPU (CUDA device %d)", gpu_ordinal(job->gpu->gpu));
+    }
+    if (drawn) {
+      return CLI_OK;
+    }
+    publish_job_warn(job, "drawing on the CPU: %s; pictures are uploaded to the GPU", why);
+    job->gpu = NULL;
+  }
+  if (!canvas_begin(canvas, frame)) {
+    return publish_job_fail(job, "out of memory");
+  }
+  pattern_draw(canvas->plane, canvas->pitch, cuframes_frame_format(frame), number);
+  return canvas_end(canvas, frame) < 0 ? publish_job_fail(job, "uploading: %s", cuframes_last_error()) : CLI_OK;
+}
+
+static int publish_picture(struct publish_job *job, struct canvas *canvas, uint64_t number, int64_t pts,
+                           int64_t duration) {
   cuframes_frame *frame;
   int code = publish_job_acquire(job, &frame);
   if (code != CLI_OK) {
     return code;
   }
-  uint8_t *plane[CUFRAMES_PLANES];
-  uint32_t pitch[CUFRAMES_PLANES];
-  for (int i = 0; i < CUFRAMES_PLANES; i++) {
-    plane[i] = cuframes_frame_plane(frame, i);
-    pitch[i] = cuframes_frame_pitch(frame, i);
+  code = draw(job, canvas, frame, number);
+  if (code != CLI_OK) {
+    (void)cuframes_publisher_cancel(job->publisher, frame); /* it is open, so this cannot fail */
+    return code;
   }
-  pattern_draw(plane, pitch, cuframes_frame_format(frame), number);
   return publish_job_publish(job, frame, pts, duration, CUFRAMES_FRAME_KEY);
 }
 
@@ -133,14 +154,16 @@ int source_test_run(struct publish_job *job) {
   cuframes_format format = format_of(&source);
   int code = publish_job_open(job, &format);
   struct publish_pace pace = { .steady = true };
+  struct canvas canvas = { .memory = NULL };
   const int64_t began = cuframes_now();
   bool paced = source.rate_num != 0, go_on = true;
   for (uint64_t index = 0; code == CLI_OK && go_on; index++) {
     int64_t pts = paced ? time_of(&source, index) : cuframes_now() - began;
     go_on = paced ? publish_job_pace(job, &pace, pts) : !publish_job_stopping(job);
     if (go_on) {
-      code = publish_picture(job, index + 1, pts, paced ? time_of(&source, index + 1) - pts : 0);
+      code = publish_picture(job, &canvas, index + 1, pts, paced ? time_of(&source, index + 1) - pts : 0);
     }
   }
+  canvas_free(&canvas);
   return code;
 }

@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../../tools/cuframes/pattern_sample.h"
 #include "internal.h"
 
-#define PARAMETERS 8
+#define PARAMETERS PATTERN_KERNEL_PARAMETERS /* most of any kernel */
 
 typedef struct kernel {
   const char *name;
@@ -118,9 +119,43 @@ static cu_result run_trap(si_stream *stream, const uint64_t *p) {
   return CUDA_ERROR_LAUNCH_FAILED;
 }
 
+/* One plane of the program's test picture, sample by sample, with the source that its PTX is made of. */
+static cu_result draw_plane(si_stream *stream, const uint64_t *p, uint32_t plane) {
+  uint32_t format = (uint32_t)p[6], width = (uint32_t)p[5], height = (uint32_t)(p[5] >> 32);
+  uint32_t shift_x = pattern_shift_x(format, plane), shift_y = pattern_shift_y(format, plane);
+  uint64_t columns = ((uint64_t)width + shift_x) >> shift_x, rows = ((uint64_t)height + shift_y) >> shift_y;
+  uint64_t pitch = p[plane == 0 ? 3 : 4], bytes = pattern_sample_bytes(format, plane);
+  si_pin pin;
+  if (pitch < columns * bytes || si_pin_range(stream->context, p[plane], (rows - 1) * pitch + columns * bytes,
+                                              SI_WRITES | SI_BY_KERNEL, &pin) != CUDA_SUCCESS)
+    return CUDA_ERROR_ILLEGAL_ADDRESS;
+  cu_result result = CUDA_SUCCESS;
+  for (uint32_t y = 0; y < rows && result == CUDA_SUCCESS; y++) {
+    uint8_t *row = (uint8_t *)pin.memory + y * pitch;
+    if (y == rows / 2 && !si_stream_pause(stream))
+      result = SI_STOPPED;
+    for (uint32_t x = 0; x < columns && result == CUDA_SUCCESS; x++)
+      pattern_sample(row + x * bytes, format, plane, width, height, p[7], x, y);
+  }
+  si_unpin(&pin);
+  return result;
+}
+
+static cu_result run_pattern(si_stream *stream, const uint64_t *p) {
+  cu_result result = p[5] >> 32 && (uint32_t)p[5] ? CUDA_SUCCESS : CUDA_ERROR_LAUNCH_FAILED;
+  for (uint32_t plane = 0; result == CUDA_SUCCESS && plane < pattern_plane_count((uint32_t)p[6]); plane++)
+    result = draw_plane(stream, p, plane);
+  return result;
+}
+
 static const kernel kernels[] = {
-  { "fill", "888", run_fill }, { "check", "8888", run_check }, { "add", "888", run_add },
-  { "spin", "8", run_spin },   { "until", "88", run_until },   { "trap", "", run_trap },
+  { "fill", "888", run_fill },
+  { "check", "8888", run_check },
+  { "add", "888", run_add },
+  { "spin", "8", run_spin },
+  { "until", "88", run_until },
+  { "trap", "", run_trap },
+  { PATTERN_KERNEL, "88888888", run_pattern },
 };
 #define KERNELS (sizeof kernels / sizeof kernels[0])
 static function functions[SI_DEVICES][KERNELS];

@@ -1,0 +1,32 @@
+/* gpu.h - the GPU of a publisher: which one a --device names, its primary context, and the test picture drawn on it.
+ *
+ * The library keeps its CUDA to itself, and so does FFmpeg; what the program needs beside them is here, from the driver
+ * itself, which is loaded when it is needed.
+ * Threads  Any; each call makes the context current for itself. */
+#ifndef CUFRAMES_CLI_GPU_H
+#define CUFRAMES_CLI_GPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cuframes/frame.h>
+
+struct gpu;
+
+/* Opens the GPU that the library takes for this device ("auto", "cuda", "cuda:N", "cuda:GPU-UUID") and keeps its
+ * primary context, which the library and FFmpeg then use, too. To come before both: FFmpeg takes the context only with
+ * the flags that are set here. NULL, with the cause in why, if there is no such GPU. */
+struct gpu *gpu_open(const char *device, char *why, size_t size);
+void gpu_close(struct gpu *gpu);
+
+/* As the driver counts the GPUs of this process. */
+int gpu_ordinal(const struct gpu *gpu);
+/* "cuda:GPU-UUID", what cuframes_publisher_device() says of this GPU. */
+const char *gpu_name(const struct gpu *gpu);
+
+/* Draws pattern.h's picture `number` into a publisher's open frame, on the default stream. False, with the cause in
+ * why, if this GPU cannot; nothing was drawn then. */
+bool gpu_draw(struct gpu *gpu, const cuframes_frame *frame, uint64_t number, char *why, size_t size);
+
+#endif

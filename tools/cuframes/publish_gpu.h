@@ -1,0 +1,39 @@
+/* publish_gpu.h - the GPUs of a run: each is opened once, and with it FFmpeg's decoder device, for all its streams. */
+#ifndef CUFRAMES_CLI_PUBLISH_GPU_H
+#define CUFRAMES_CLI_PUBLISH_GPU_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "gpu.h"
+
+struct AVBufferRef;
+
+#define PUBLISH_GPUS_MAX 16 /* different values of --device */
+
+struct publish_gpu {
+  char *device; /* as --device says */
+  struct gpu *gpu;
+  struct AVBufferRef *decoder; /* an AVHWDeviceContext; NULL before it is asked for, or if it cannot be */
+  bool decoder_tried;
+  char decoder_why[256];
+};
+
+struct publish_gpus {
+  pthread_mutex_t lock;
+  struct publish_gpu list[PUBLISH_GPUS_MAX];
+  size_t count;
+};
+
+bool publish_gpus_init(struct publish_gpus *gpus);
+void publish_gpus_free(struct publish_gpus *gpus);
+
+/* The GPU of a --device, opened by whoever asks first; it stays until publish_gpus_free(). NULL: there is none, or it is
+ * not to be used ("host"); the library says the reason when the publisher is made. */
+struct publish_gpu *publish_gpus_take(struct publish_gpus *gpus, const char *device);
+
+/* FFmpeg's device for decoding there; the caller owns the reference. NULL, with the cause in why: software must. */
+struct AVBufferRef *publish_gpu_decoder(struct publish_gpus *gpus, struct publish_gpu *gpu, char *why, size_t size);
+
+#endif
