@@ -48,6 +48,7 @@ typedef struct cf_connection {
   char device_name[64];    /* of the stream */
   uint64_t serial;         /* tells the subscriber's connections apart: 1, 2, 3, ... */
   uint32_t segments_known; /* the newest one looked at; of the thread that takes frames */
+  uint32_t floor_known;    /* segments below it were unmapped; likewise */
 
   pthread_mutex_t lock; /* what follows */
   uint32_t leases;      /* granted */

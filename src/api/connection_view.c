@@ -134,6 +134,12 @@ int cf_view_hold(cf_connection *c, uint32_t number, cf_view **held) {
 void cf_views_look_ahead(cf_connection *c) {
   uint32_t top = cf_reader_segment_top(&c->reader), floor = cf_reader_segment_floor(&c->reader);
   uint32_t number = c->segments_known + 1;
+  if (floor != c->floor_known) {
+    c->floor_known = floor;
+    pthread_mutex_lock(&c->lock);
+    views_prune(c);
+    pthread_mutex_unlock(&c->lock);
+  }
   if (top == c->segments_known)
     return;
   c->segments_known = top;

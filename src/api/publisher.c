@@ -236,6 +236,14 @@ static int wait_for_slot(cuframes_publisher *p, uint32_t slot) {
   return CUFRAMES_OK;
 }
 
+/* If there will be many to wake, lets the service thread get up already. */
+static void announce_frame(cuframes_publisher *p) {
+  if (!p->device->has_streams || cf_writer_sleepers(&p->writer) <= CF_WAKE_DIRECT)
+    return;
+  cf_flag_set(&p->coming, CF_COMING_SOON);
+  cf_doorbell_ring(p->service.doorbell);
+}
+
 int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
   if (!p || !frame)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_acquire: publisher and frame must be given");
@@ -268,6 +276,7 @@ int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
                            .format = &segment->format,
                            .pts = CUFRAMES_NO_TIME };
     *frame = f;
+    announce_frame(p);
   }
   bool adopted = cf_writer_has_adopted(&p->writer);
   if (adopted || cf_writer_has_emptied(&p->writer))
@@ -374,6 +383,8 @@ static int hand_to_gpu(cuframes_publisher *p, uint32_t slot, cf_segment *segment
 }
 
 static void wake_sleepers(cuframes_publisher *p) {
+  if (cf_flag_get(&p->coming) == CF_COMING_SOON && cf_flag_swap(&p->coming, CF_COMING_PUBLISHED) == CF_COMING_SOON)
+    return; /* the service thread waits for that, or will see it: pairs with service.c: wait_for_frame */
   uint32_t sleepers = cf_writer_sleepers(&p->writer);
   if (sleepers > CF_WAKE_DIRECT)
     cf_doorbell_ring(p->service.doorbell);

@@ -18,6 +18,14 @@
  * cost flat (docs/benchmarks.md). */
 #define CF_WAKE_DIRECT 4
 
+/* Waking a sleeping service thread takes as long as waking a subscriber. So where it has to wake many, it is woken when a
+ * frame is begun, which on a GPU is some ten microseconds before it is published, and waits for that awake. */
+enum cf_coming {
+  CF_COMING_NOTHING,
+  CF_COMING_SOON,     /* a frame is being made: the service thread was rung and waits */
+  CF_COMING_PUBLISHED /* it is there: wake all */
+};
+
 /* One connection, of the service thread alone but for the seat's shared parts. */
 typedef struct cf_peer {
   cf_writer_seat seat; /* first: the writer knows a peer by it; page is NULL without a seat */
@@ -99,6 +107,7 @@ struct cuframes_publisher {
   void *stream;                  /* of the last frame */
   bool any_stream, many_streams; /* one was used; more than one were */
   cf_flag failed;                /* the device is lost, and the stream ends */
+  cf_flag coming;                /* enum cf_coming */
   cf_pool pool;
   cuframes_frame *frames; /* max_open of them */
   uint32_t max_open;

@@ -176,6 +176,17 @@ static void peer_readable(cuframes_publisher *p, cf_peer *peer) {
 
 /* ---- the thread ---- */
 
+/* Longer than it takes to put the work of a frame on a stream. */
+#define FRAME_NS (200 * CF_MS / 1000)
+
+/* A frame was begun: it is published in a moment, and then there are many to wake. */
+static void wait_for_frame(cuframes_publisher *p) {
+  int64_t end = cf_now() + FRAME_NS;
+  while (cf_flag_get(&p->coming) == CF_COMING_SOON && cf_now() < end)
+    cf_spin_pause();
+  (void)cf_flag_swap(&p->coming, CF_COMING_NOTHING); /* from here on the publisher rings */
+}
+
 static void ring_all(cuframes_publisher *p) {
   (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
   pthread_mutex_lock(&p->packets.describe);
@@ -234,6 +245,7 @@ static void event_handle(cuframes_publisher *p, const struct epoll_event *event)
     listener_accept(p);
   } else if (event->data.u64 == 1) {
     cf_doorbell_drain(service->doorbell);
+    wait_for_frame(p);
     ring_all(p);
     if (cf_flag_get(&p->failed))
       hang_up_all(p);

@@ -27,13 +27,17 @@ int cf_cuda_result(cf_cuda *cuda, cu_result result, const char *format, ...) {
   return cf_cuda_check(&cuda->driver, result, "%s", sentence);
 }
 
-int cf_cuda_enter(cf_cuda *cuda) {
-  return cf_cuda_result(cuda, cuda->driver.cuCtxPushCurrent(cuda->context), "making the CUDA context current");
+int cf_cuda_enter(cf_cuda *cuda, bool *pushed) {
+  cu_context current = NULL;
+  *pushed = cuda->driver.cuCtxGetCurrent(&current) != CUDA_SUCCESS || current != cuda->context;
+  return *pushed ? cf_cuda_result(cuda, cuda->driver.cuCtxPushCurrent(cuda->context), "making the CUDA context current")
+                 : CUFRAMES_OK;
 }
 
-void cf_cuda_leave(cf_cuda *cuda) {
+void cf_cuda_leave(cf_cuda *cuda, bool pushed) {
   cu_context popped;
-  (void)cuda->driver.cuCtxPopCurrent(&popped); /* it was pushed */
+  if (pushed)
+    (void)cuda->driver.cuCtxPopCurrent(&popped); /* it was pushed */
 }
 
 /* ---- which GPU ---- */
@@ -178,9 +182,10 @@ static int peer_check(cf_cuda *cuda, const char *maker_name) {
 
 static void cuda_close(cf_device *device) {
   cf_cuda *cuda = cf_cuda_of(device);
-  if (cuda->stream && cf_cuda_enter(cuda) == CUFRAMES_OK) {
+  bool pushed;
+  if (cuda->stream && cf_cuda_enter(cuda, &pushed) == CUFRAMES_OK) {
     (void)cuda->driver.cuStreamDestroy(cuda->stream); /* nothing could be done about it */
-    cf_cuda_leave(cuda);
+    cf_cuda_leave(cuda, pushed);
   }
   if (cuda->retained)
     (void)cuda->driver.cuDevicePrimaryCtxRelease(cuda->gpu); /* as above */
@@ -190,11 +195,12 @@ static void cuda_close(cf_device *device) {
 }
 
 static int stream_make(cf_cuda *cuda) {
-  int result = cf_cuda_enter(cuda);
+  bool pushed;
+  int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
     return result;
   result = cf_cuda_result(cuda, cuda->driver.cuStreamCreate(&cuda->stream, CU_STREAM_NON_BLOCKING), "making a stream");
-  cf_cuda_leave(cuda);
+  cf_cuda_leave(cuda, pushed);
   return result;
 }
 

@@ -19,10 +19,11 @@ typedef struct cf_cuda {
   cf_cuda_driver driver;
   cu_device gpu; /* that segments are made on or mapped for */
   cu_context context;
-  bool retained;    /* the primary context, ours to release; else one that the application keeps */
-  bool can_export;  /* VMM by descriptor */
-  bool can_time;    /* 64-bit stream memory operations */
-  cu_stream stream; /* of copies that are done when they return */
+  bool retained;      /* the primary context, ours to release; else one that the application keeps */
+  bool can_export;    /* VMM by descriptor */
+  bool can_time;      /* 64-bit stream memory operations */
+  cu_stream stream;   /* of copies that are done when they return */
+  cf_counter checked; /* the stream that was found good last */
   cf_flag lost;
   pthread_mutex_t lock;   /* of what follows */
   cf_cuda_legacy *opened; /* legacy handles, each once */
@@ -35,9 +36,9 @@ static inline cf_cuda *cf_cuda_of(cf_device *device) {
 /* As cf_cuda_check(), and remembers when the context is lost. */
 int cf_cuda_result(cf_cuda *cuda, cu_result result, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Makes the context current; every enter that succeeded is followed by a leave. */
-int cf_cuda_enter(cf_cuda *cuda);
-void cf_cuda_leave(cf_cuda *cuda);
+/* Makes the context current, if it is not; every enter that succeeded is followed by a leave. */
+int cf_cuda_enter(cf_cuda *cuda, bool *pushed);
+void cf_cuda_leave(cf_cuda *cuda, bool pushed);
 
 /* memory.c */
 int cf_cuda_segment_create(cf_device *device, uint64_t bytes, cf_device_segment *segment);

@@ -19,6 +19,9 @@
 
 static_assert(sizeof(cu_ipc_mem_handle) == 64 && sizeof(cu_pool_pointer) == 64, "device.h has handles of 64 bytes");
 
+/* More than any GPU has. */
+#define WHOLE_MOST (UINT64_C(1) << 40)
+
 /* An opened legacy handle. The driver opens each once per context, so segments of one allocation share it. */
 struct cf_cuda_legacy {
   cu_ipc_mem_handle handle;
@@ -371,14 +374,15 @@ int cf_cuda_segment_create(cf_device *device, uint64_t bytes, cf_device_segment 
   if (!s)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   s->made = true;
-  int result = cf_cuda_enter(cuda);
+  bool pushed;
+  int result = cf_cuda_enter(cuda, &pushed);
   if (result == CUFRAMES_OK) {
     result = cuda->can_export ? vmm_create(cuda, bytes, s, &exported) : legacy_create(cuda, bytes, s, &exported);
     if (result == CUFRAMES_OK && (result = zero(cuda, s)) != CUFRAMES_OK) {
       release(cuda, s);
       cf_close(exported.fd);
     }
-    cf_cuda_leave(cuda);
+    cf_cuda_leave(cuda, pushed);
   }
   if (result != CUFRAMES_OK) {
     free(s);
@@ -395,10 +399,11 @@ int cf_cuda_segment_adopt(cf_device *device, void *address, uint64_t bytes, cf_d
   cuda_segment *s = calloc(1, sizeof *s);
   if (!s)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
-  int result = cf_cuda_enter(cuda);
+  bool pushed;
+  int result = cf_cuda_enter(cuda, &pushed);
   if (result == CUFRAMES_OK) {
     result = adopt(cuda, (uintptr_t)address, bytes, s, &exported);
-    cf_cuda_leave(cuda);
+    cf_cuda_leave(cuda, pushed);
   }
   if (result != CUFRAMES_OK) {
     free(s);
@@ -414,7 +419,7 @@ int cf_cuda_segment_adopt(cf_device *device, void *address, uint64_t bytes, cf_d
 int cf_cuda_segment_import(cf_device *device, const cf_device_export *from, cf_device_segment *segment) {
   cf_cuda *cuda = cf_cuda_of(device);
   bool wants_fd = from->kind != CF_EXPORT_LEGACY;
-  if (from->kind > CF_EXPORT_POOL || from->bytes == 0 || from->start > from->whole ||
+  if (from->whole > WHOLE_MOST || from->kind > CF_EXPORT_POOL || from->bytes == 0 || from->start > from->whole ||
       from->whole - from->start < from->bytes || (wants_fd && from->fd < 0))
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher shares GPU memory in a way that cannot be (kind %u)",
                    from->kind);
@@ -422,12 +427,13 @@ int cf_cuda_segment_import(cf_device *device, const cf_device_export *from, cf_d
   if (!s)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   s->whole = from->whole;
-  int result = cf_cuda_enter(cuda);
+  bool pushed;
+  int result = cf_cuda_enter(cuda, &pushed);
   if (result == CUFRAMES_OK) {
     result = from->kind == CF_EXPORT_LEGACY ? legacy_import(cuda, from, s)
              : from->kind == CF_EXPORT_POOL ? pool_import(cuda, from, s)
                                             : vmm_import(cuda, from, s);
-    cf_cuda_leave(cuda);
+    cf_cuda_leave(cuda, pushed);
   }
   if (result != CUFRAMES_OK) {
     free(s);
@@ -440,11 +446,12 @@ int cf_cuda_segment_import(cf_device *device, const cf_device_export *from, cf_d
 void cf_cuda_segment_destroy(cf_device *device, cf_device_segment *segment) {
   cf_cuda *cuda = cf_cuda_of(device);
   cuda_segment *s = segment->state;
-  if (s && cf_cuda_enter(cuda) == CUFRAMES_OK) {
+  bool pushed;
+  if (s && cf_cuda_enter(cuda, &pushed) == CUFRAMES_OK) {
     if (s->made) /* a frame that was cancelled may still be written */
       (void)cuda->driver.cuCtxSynchronize();
     release(cuda, s);
-    cf_cuda_leave(cuda);
+    cf_cuda_leave(cuda, pushed);
   }
   cf_close(segment->exported.fd);
   free(s);

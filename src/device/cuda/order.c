@@ -21,23 +21,26 @@ static bool is_default_stream(const void *stream) {
 int cf_cuda_stream_check(cf_device *device, void *stream) {
   cf_cuda *cuda = cf_cuda_of(device);
   cu_context context = NULL;
-  if (is_default_stream(stream))
-    return CUFRAMES_OK;
+  if (is_default_stream(stream) || cf_counter_get(&cuda->checked) == (uintptr_t)stream)
+    return CUFRAMES_OK; /* if it was destroyed since, the driver says so when it is used */
   int result = cf_cuda_result(cuda, cuda->driver.cuStreamGetCtx(stream, &context), "asking a stream for its context");
   if (result == CUFRAMES_OK && context != cuda->context)
     result = cf_fail(CUFRAMES_ERR_INVALID,
                      "the stream belongs to another CUDA context: make that one current when creating the publisher or "
                      "subscriber, or use a stream of the device's primary context");
+  if (result == CUFRAMES_OK)
+    cf_counter_set(&cuda->checked, (uintptr_t)stream);
   return result;
 }
 
 void cf_cuda_settle(cf_device *device) {
   cf_cuda *cuda = cf_cuda_of(device);
-  if (cf_cuda_enter(cuda) != CUFRAMES_OK)
+  bool pushed;
+  if (cf_cuda_enter(cuda, &pushed) != CUFRAMES_OK)
     return;
   (void)cf_cuda_result(cuda, cuda->driver.cuCtxSynchronize(),
                        "waiting for the GPU"); /* a failed one does nothing more */
-  cf_cuda_leave(cuda);
+  cf_cuda_leave(cuda, pushed);
 }
 
 /* ---- copies ---- */
@@ -45,14 +48,15 @@ void cf_cuda_settle(cf_device *device) {
 static int copy(cf_cuda *cuda, const cu_copy_2d *what, cu_stream stream, bool wait) {
   if (what->width == 0 || what->height == 0)
     return CUFRAMES_OK;
-  int result = cf_cuda_enter(cuda);
+  bool pushed;
+  int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
     return result;
   result = cf_cuda_result(cuda, cuda->driver.cuMemcpy2DAsync(what, stream), "copying %zu x %zu bytes", what->width,
                           what->height);
   if (result == CUFRAMES_OK && wait)
     result = cf_cuda_result(cuda, cuda->driver.cuStreamSynchronize(stream), "waiting for a copy");
-  cf_cuda_leave(cuda);
+  cf_cuda_leave(cuda, pushed);
   return result;
 }
 
@@ -100,7 +104,8 @@ int cf_cuda_copy_on(cf_device *device, void *stream, cf_rows to, cf_rows from, s
 int cf_cuda_words_open(cf_device *device, void *memory, uint64_t bytes, cf_device_words *words) {
   cf_cuda *cuda = cf_cuda_of(device);
   cu_deviceptr address = 0;
-  int result = cf_cuda_enter(cuda);
+  bool pushed;
+  int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
     return result;
   result = cf_cuda_result(
@@ -112,7 +117,7 @@ int cf_cuda_words_open(cf_device *device, void *memory, uint64_t bytes, cf_devic
     if (result != CUFRAMES_OK)
       (void)cuda->driver.cuMemHostUnregister(memory); /* we fail already */
   }
-  cf_cuda_leave(cuda);
+  cf_cuda_leave(cuda, pushed);
   if (result == CUFRAMES_OK)
     *words = (cf_device_words){ .host = memory, .bytes = bytes, .address = address };
   return result;
@@ -120,11 +125,12 @@ int cf_cuda_words_open(cf_device *device, void *memory, uint64_t bytes, cf_devic
 
 void cf_cuda_words_close(cf_device *device, cf_device_words *words) {
   cf_cuda *cuda = cf_cuda_of(device);
+  bool pushed;
   if (!words->host)
     return;
-  if (cf_cuda_enter(cuda) == CUFRAMES_OK) {
+  if (cf_cuda_enter(cuda, &pushed) == CUFRAMES_OK) {
     (void)cuda->driver.cuMemHostUnregister(words->host); /* of a lost context it fails, and is gone all the same */
-    cf_cuda_leave(cuda);
+    cf_cuda_leave(cuda, pushed);
   }
   *words = (cf_device_words){ 0 };
 }
@@ -184,24 +190,26 @@ static int write_by_stream(cf_cuda *cuda, cu_stream stream, const cf_device_writ
 
 int cf_cuda_words_write(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count) {
   cf_cuda *cuda = cf_cuda_of(device);
-  int result = cf_cuda_enter(cuda);
+  bool pushed;
+  int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
     return result;
   result =
       cuda->can_time ? write_by_stream(cuda, stream, writes, count) : write_by_callback(cuda, stream, writes, count);
-  cf_cuda_leave(cuda);
+  cf_cuda_leave(cuda, pushed);
   return result;
 }
 
 int cf_cuda_word_wait(cf_device *device, void *stream, const cf_device_write *wait) {
   cf_cuda *cuda = cf_cuda_of(device);
-  int result = cf_cuda_enter(cuda);
+  bool pushed;
+  int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
     return result;
   result = cf_cuda_result(
       cuda, cuda->driver.cuStreamWaitValue64(stream, address_of(wait), wait->value, CU_STREAM_WAIT_VALUE_GEQ),
       "letting the stream wait for a picture");
-  cf_cuda_leave(cuda);
+  cf_cuda_leave(cuda, pushed);
   return result;
 }
 
@@ -213,7 +221,8 @@ int cf_cuda_event_create(cf_device *device, void **event, uint8_t handle[64]) {
   cf_cuda *cuda = cf_cuda_of(device);
   cu_event made = NULL;
   cu_ipc_event_handle exported;
-  int result = cf_cuda_enter(cuda);
+  bool pushed;
+  int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
     return result;
   result = cf_cuda_result(cuda, cuda->driver.cuEventCreate(&made, CU_EVENT_INTERPROCESS | CU_EVENT_DISABLE_TIMING),
@@ -223,7 +232,7 @@ int cf_cuda_event_create(cf_device *device, void **event, uint8_t handle[64]) {
     if (result != CUFRAMES_OK)
       (void)cuda->driver.cuEventDestroy(made); /* we fail already */
   }
-  cf_cuda_leave(cuda);
+  cf_cuda_leave(cuda, pushed);
   if (result == CUFRAMES_OK) {
     memcpy(handle, exported.bytes, sizeof exported.bytes);
     *event = made;
@@ -236,11 +245,12 @@ int cf_cuda_event_import(cf_device *device, const uint8_t handle[64], void **eve
   cu_ipc_event_handle exported;
   cu_event opened = NULL;
   memcpy(exported.bytes, handle, sizeof exported.bytes);
-  int result = cf_cuda_enter(cuda);
+  bool pushed;
+  int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
     return result;
   cu_result got = cuda->driver.cuIpcOpenEventHandle(&opened, exported);
-  cf_cuda_leave(cuda);
+  cf_cuda_leave(cuda, pushed);
   if (got != CUDA_SUCCESS) /* not DEVICE: the subscriber may fall back to another sync mode */
     return (void)cf_cuda_result(cuda, got, "opening the publisher's event (is it in another PID namespace?)"),
            CUFRAMES_ERR_UNSUPPORTED;
@@ -250,29 +260,32 @@ int cf_cuda_event_import(cf_device *device, const uint8_t handle[64], void **eve
 
 void cf_cuda_event_destroy(cf_device *device, void *event) {
   cf_cuda *cuda = cf_cuda_of(device);
-  if (!event || cf_cuda_enter(cuda) != CUFRAMES_OK)
+  bool pushed;
+  if (!event || cf_cuda_enter(cuda, &pushed) != CUFRAMES_OK)
     return;
   (void)cuda->driver.cuEventDestroy(event); /* nothing could be done about it */
-  cf_cuda_leave(cuda);
+  cf_cuda_leave(cuda, pushed);
 }
 
 int cf_cuda_event_record(cf_device *device, void *event, void *stream) {
   cf_cuda *cuda = cf_cuda_of(device);
-  int result = cf_cuda_enter(cuda);
+  bool pushed;
+  int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
     return result;
   result = cf_cuda_result(cuda, cuda->driver.cuEventRecord(event, stream), "recording a slot's event");
-  cf_cuda_leave(cuda);
+  cf_cuda_leave(cuda, pushed);
   return result;
 }
 
 int cf_cuda_event_wait(cf_device *device, void *event, void *stream) {
   cf_cuda *cuda = cf_cuda_of(device);
-  int result = cf_cuda_enter(cuda);
+  bool pushed;
+  int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
     return result;
   result = cf_cuda_result(cuda, cuda->driver.cuStreamWaitEvent(stream, event, 0),
                           "letting the stream wait for a slot's event");
-  cf_cuda_leave(cuda);
+  cf_cuda_leave(cuda, pushed);
   return result;
 }
