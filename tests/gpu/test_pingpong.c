@@ -20,7 +20,7 @@ static void play(int viewers, uint32_t sync) {
     NEED(result.reports[i].frames == s.frames);
     latency += result.reports[i].latency_ns / (uint64_t)viewers;
   }
-  stage_note("%d frames in %.2f s, all whole at %d; next() after %.0f us at the mean", (int)s.frames,
+  stage_note("%d frames in %.2f s, all whole at %d; next() after %.0f us (median)", (int)s.frames,
              (double)result.ns / 1e9, viewers, (double)latency / 1e3);
 }
 

@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define FRAMES 131072 /* at most, of one viewer */
 
@@ -99,7 +98,8 @@ int viewer_look(viewer *v, int64_t timeout_ns) {
   NEED(cuframes_frame_seq(frame) == number);
   NEED(v->report.frames < FRAMES);
   cu_deviceptr wrong = v->wrong + v->report.frames * sizeof(uint64_t);
-  v->report.latency_ns += (uint64_t)(cuframes_now() - cuframes_frame_timestamp(frame));
+  if (v->report.frames < VIEWER_TIMES)
+    v->times[v->report.frames] = (uint64_t)(cuframes_now() - cuframes_frame_timestamp(frame));
   count(v, number);
   v->report.formats += (cuframes_frame_flags(frame) & CUFRAMES_FRAME_NEW_FORMAT) != 0;
   CU(LAUNCH(&v->g, v->stream, "check", frame_address(frame), frame_words(frame), stamp(number), wrong));
@@ -124,6 +124,16 @@ void viewer_watch(viewer *v, uint64_t last) {
     OK(viewer_look(v, patience(LONG_MS / 2)));
 }
 
+static int compare(const void *a, const void *b) {
+  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+  return (x > y) - (x < y);
+}
+
+static uint64_t median(uint64_t *times, size_t n) {
+  qsort(times, n, sizeof *times, compare);
+  return n ? times[n / 2] : 0;
+}
+
 viewer_report viewer_end(viewer *v) {
   static uint64_t wrong[FRAMES];
   viewer_report *r = &v->report;
@@ -138,7 +148,7 @@ viewer_report viewer_end(viewer *v) {
   NEED(stats.frames == r->frames);
   r->skipped = stats.skipped;
   r->lost = stats.frames_lost;
-  r->latency_ns /= r->frames ? r->frames : 1;
+  r->latency_ns = median(v->times, r->frames < VIEWER_TIMES ? r->frames : VIEWER_TIMES);
   cuframes_subscriber_destroy(v->subscriber);
   for (uint32_t i = 0; i < v->options.leases; i++)
     CU(cu.cuEventDestroy(v->held[i].seen));

@@ -21,12 +21,13 @@ typedef struct viewer_report {
   uint64_t torn;         /* frames with a wrong word */
   uint64_t back, twice;  /* numbers lower than, the same as the one before */
   uint64_t gaps;         /* numbers left out */
-  uint64_t latency_ns;   /* from publish() to the return of next(), at the mean */
+  uint64_t latency_ns;   /* from publish() to the return of next(), the median of the first VIEWER_TIMES */
   uint64_t skipped, lost;
   uint64_t formats; /* frames that began a new format */
 } viewer_report;
 
 #define VIEWER_HELD 16
+#define VIEWER_TIMES 1024
 
 typedef struct viewer {
   gpu g;
@@ -41,6 +42,7 @@ typedef struct viewer {
     cu_event seen;
   } held[VIEWER_HELD];
   uint32_t held_first, held_count;
+  uint64_t times[VIEWER_TIMES];
 } viewer;
 
 /* In a child. The source must have begun. */
