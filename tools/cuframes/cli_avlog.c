@@ -16,6 +16,7 @@
 
 static _Thread_local const char *thread_prefix;
 static _Thread_local bool held;
+static _Thread_local char first_line[256]; /* since the mark */
 static _Thread_local char last_line[256];
 static _Thread_local char unfinished[512]; /* FFmpeg prints some lines in pieces */
 
@@ -48,13 +49,13 @@ static const char *prefix_of(void *object) {
     return thread_prefix;
   }
   const AVClass *class = *(AVClass **)object;
-  const char *prefix = NULL;
+  const struct cli_avlog_owner *owner = NULL;
   if (class == avcodec_get_class()) {
-    prefix = ((AVCodecContext *)object)->opaque;
+    owner = ((AVCodecContext *)object)->opaque;
   } else if (class == avformat_get_class()) {
-    prefix = ((AVFormatContext *)object)->opaque;
+    owner = ((AVFormatContext *)object)->opaque;
   }
-  return prefix ? prefix : thread_prefix;
+  return owner ? owner->prefix : thread_prefix;
 }
 
 static void on_line(void *object, int level, const char *format, va_list arguments) {
@@ -74,6 +75,9 @@ static void on_line(void *object, int level, const char *format, va_list argumen
   unsigned left_out;
   bool repeated = strncmp(unfinished, last_line, sizeof last_line - 1) == 0;
   snprintf(last_line, sizeof last_line, "%.*s", (int)sizeof last_line - 1, unfinished);
+  if (first_line[0] == '\0') {
+    memcpy(first_line, last_line, sizeof first_line);
+  }
   if (!held && !repeated && may_say(&left_out)) {
     const char *prefix = prefix_of(object), *class_name = "libav";
     const AVClass *class = object ? *(AVClass **)object : NULL;
@@ -101,6 +105,14 @@ void cli_avlog_hold(bool hold) {
   if (hold) {
     last_line[0] = '\0';
   }
+}
+
+void cli_avlog_mark(void) {
+  first_line[0] = '\0';
+}
+
+const char *cli_avlog_first(void) {
+  return first_line;
 }
 
 const char *cli_avlog_last(void) {

@@ -5,8 +5,11 @@
 #include <stdbool.h>
 
 /* From now on FFmpeg's warnings and errors become cli_note() lines, a few per second at most. Each is prefixed with
- * the `opaque` of the AVCodecContext or AVFormatContext it is about, which must therefore be NULL or a string that
- * outlives the context; else with the name that the calling thread gave. */
+ * the owner that is the `opaque` of the AVCodecContext or AVFormatContext it is about (which must therefore be NULL or
+ * such a one, that outlives the context); else with the name that the calling thread gave. */
+struct cli_avlog_owner {
+  const char *prefix; /* the first member of what `opaque` points to */
+};
 void cli_avlog_install(void);
 void cli_avlog_thread(const char *prefix);
 
@@ -14,5 +17,9 @@ void cli_avlog_thread(const char *prefix);
  * Never NULL; "" if there was none since hold(true). */
 void cli_avlog_hold(bool hold);
 const char *cli_avlog_last(void);
+
+/* The calling thread's first line since its last mark, "" if there was none; printed or not. */
+void cli_avlog_mark(void);
+const char *cli_avlog_first(void);
 
 #endif

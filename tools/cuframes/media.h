@@ -1,5 +1,5 @@
 /* media.h - one opened input and what becomes of its packets and pictures; shared by source_media.c (the course of
- * things), media_input.c (opening, reading, time-outs), media_packet.c and media_frame.c. */
+ * things), media_input.c (opening, reading, time-outs), media_decoder.c, media_packet.c and media_frame.c. */
 #ifndef CUFRAMES_CLI_MEDIA_H
 #define CUFRAMES_CLI_MEDIA_H
 
@@ -7,6 +7,8 @@
 #include <libavformat/avformat.h>
 #include <libswscale/swscale.h>
 
+#include "canvas.h"
+#include "cli_avlog.h"
 #include "publish_job.h"
 #include "timeline.h"
 
@@ -18,18 +20,34 @@ struct media_elementary {
   bool described;
 };
 
+/* Decoding on the GPU, where the job has one. */
+struct media_nvdec {
+  bool off;          /* not for this input any more */
+  bool refused;      /* the video as it is now */
+  bool failed;       /* the decoder is to be replaced by a software one */
+  bool has_pictures; /* some came out of this decoder */
+  bool wait_for_key;
+  int ordinal;   /* of the GPU */
+  char why[512]; /* why not */
+  enum { MEDIA_SAID_NOTHING, MEDIA_SAID_NVDEC, MEDIA_SAID_SOFTWARE } said;
+};
+
 struct media {
+  struct cli_avlog_owner owner; /* first: the `opaque` of FFmpeg's objects */
   struct publish_job *job;
 
   /* media_input.c */
   AVFormatContext *in; /* NULL: not open */
-  AVCodecContext *decoder;
   AVPacket *packet;
   int video;             /* index of the stream that is decoded */
   bool live;             /* a network address: paced by its source, has time-outs, is reconnected */
   bool timed_out;        /* why the last call of FFmpeg was interrupted */
   int64_t call_deadline; /* of the present call; 0: none */
   char reason[512];      /* why the last call here failed, for a message */
+
+  /* media_decoder.c */
+  AVCodecContext *decoder;
+  struct media_nvdec nvdec;
 
   /* media_packet.c; the number of an elementary stream is its place among the audio and video streams */
   struct media_elementary elementary[CUFRAMES_ELEMENTARY_MAX];
@@ -42,6 +60,7 @@ struct media {
 
   /* media_frame.c */
   AVFrame *frame;
+  struct canvas canvas;
   struct SwsContext *scaler;
   cuframes_format scaler_for; /* the target and the source it was made for */
   int scaler_source, scaler_matrix, scaler_range;
@@ -64,6 +83,19 @@ bool media_is_permanent(int error);
 /* Whether less came out of a file than it promised; then m->reason says so. */
 bool media_ended_early(struct media *m);
 
+/* The reason of an AVERROR into m->reason; what: that which could not be done. Gives the error. */
+int media_explain(struct media *m, int error, const char *what);
+
+/* media_decoder.c */
+/* As media_input.c's. */
+int media_decoder_open(struct media *m);
+/* Sends a packet (NULL: drain) to the decoder and publishes what comes out. Gives an exit code, after a message. */
+int media_decode(struct media *m, const AVPacket *packet);
+/* Whether the decoder will try NVDEC, and what that makes of a video that software decodes to this format; NONE: it
+ * cannot, or we cannot take it. */
+bool media_wants_nvdec(const struct media *m);
+enum AVPixelFormat media_nvdec_format(enum AVPixelFormat software);
+
 /* media_packet.c */
 /* Describes all audio and video streams that are there by now to the publisher, if it exists. */
 void media_describe(struct media *m);
@@ -74,8 +106,10 @@ void media_packet_free(struct media *m);
 /* media_frame.c. Give exit codes, after a message. */
 /* Creates the publisher from what the container says, if it says enough. */
 int media_publish_early(struct media *m);
-/* Sends a packet (NULL: drain) to the decoder and publishes what comes out. */
-int media_decode(struct media *m, const AVPacket *packet);
+/* Publishes m->frame, which may be a GPU's. */
+int media_publish_frame(struct media *m);
+/* CUFRAMES_PIXEL_NONE: we have none like it. */
+uint32_t media_our_format(enum AVPixelFormat format);
 void media_frame_free(struct media *m);
 
 #endif

@@ -1,6 +1,7 @@
 /* media_frame.c - decoded pictures into slots: the one copy, or the one conversion. */
 #include <string.h>
 
+#include <libavutil/hwcontext.h>
 #include <libavutil/imgutils.h>
 #include <libavutil/pixdesc.h>
 
@@ -40,6 +41,15 @@ static enum AVPixelFormat plain_format(enum AVPixelFormat format) {
   return format;
 }
 
+uint32_t media_our_format(enum AVPixelFormat format) {
+  for (size_t i = 0; i < KNOWN_FORMATS; i++) {
+    if (known_formats[i].av == format) {
+      return known_formats[i].ours;
+    }
+  }
+  return CUFRAMES_PIXEL_NONE;
+}
+
 static enum AVPixelFormat av_format(uint32_t ours) {
   for (size_t i = 0; i < KNOWN_FORMATS; i++) {
     if (known_formats[i].ours == ours) {
@@ -56,10 +66,8 @@ static bool is_rgb(enum AVPixelFormat format) {
 
 /* Our format for a decoder's: the same if there is one, else the nearest. NONE: cannot be converted. */
 static uint32_t nearest_format(enum AVPixelFormat format) {
-  for (size_t i = 0; i < KNOWN_FORMATS; i++) {
-    if (known_formats[i].av == format) {
-      return known_formats[i].ours;
-    }
+  if (media_our_format(format) != CUFRAMES_PIXEL_NONE) {
+    return media_our_format(format);
   }
   const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
   if (d == NULL || sws_isSupportedInput(format) <= 0) {
@@ -134,6 +142,10 @@ int media_publish_early(struct media *m) {
   if (p.width <= 0 || p.height <= 0 || p.format < 0) {
     return CLI_OK;
   }
+  if (media_wants_nvdec(m) && media_nvdec_format(p.format) != AV_PIX_FMT_NONE) {
+    p.range = plain_format(p.format) != p.format ? AVCOL_RANGE_JPEG : p.range;
+    p.format = media_nvdec_format(p.format); /* or, if NVDEC refuses, the first picture changes it */
+  }
   cuframes_format format = target_format(m, &p);
   /* After a reconnect the publisher is there, and changes with the first picture that differs. */
   return format.pixel_format == CUFRAMES_PIXEL_NONE || m->job->publisher != NULL ? CLI_OK : use_format(m, &format);
@@ -164,40 +176,83 @@ static bool ready_scaler(struct media *m, const struct picture *p, const cuframe
   return true;
 }
 
-static bool fill_slot(struct media *m, const struct picture *p, const cuframes_format *format, cuframes_frame *slot) {
-  uint8_t *plane[CUFRAMES_PLANES] = { NULL };
-  int pitch[CUFRAMES_PLANES] = { 0 };
-  int planes = cuframes_pixel_format_planes(format->pixel_format);
-  for (int i = 0; i < planes; i++) {
-    plane[i] = cuframes_frame_plane(slot, i);
-    pitch[i] = (int)cuframes_frame_pitch(slot, i);
+/* From the GPU's decoder: a copy there, in order with the decoder and the publisher on the default stream; so the
+ * picture can be given back at once. */
+static int copy_on_gpu(struct media *m, const cuframes_format *format, cuframes_frame *slot) {
+  int error = CUFRAMES_OK;
+  for (int i = 0; i < cuframes_pixel_format_planes(format->pixel_format) && error == CUFRAMES_OK; i++) {
+    error = cuframes_frame_copy_from_device(slot, i, m->frame->data[i], (size_t)m->frame->linesize[i], NULL);
   }
-  if (plain_format(p->format) != av_format(format->pixel_format)) {
-    return ready_scaler(m, p, format) && sws_scale(m->scaler, (const uint8_t *const *)m->frame->data,
-                                                   m->frame->linesize, 0, p->height, plane, pitch) == p->height;
-  }
-  for (int i = 0; i < planes; i++) {
-    uint32_t row_bytes, rows;
-    if (cuframes_format_plane_size(format, i, &row_bytes, &rows) < 0) {
-      return false;
-    }
-    av_image_copy_plane(plane[i], pitch[i], m->frame->data[i], m->frame->linesize[i], (int)row_bytes, (int)rows);
-  }
-  return true;
+  return error < 0 ? publish_job_fail(m->job, "copying the picture on the GPU: %s", cuframes_last_error()) : CLI_OK;
 }
 
-static void count_decode_error(struct media *m, int error) {
-  char text[AV_ERROR_MAX_STRING_SIZE] = "";
-  uint64_t swallowed;
-  publish_job_count(m->job, &m->job->counts.decode_errors);
-  if (publish_limiter_may(&m->job->decode_limiter, &swallowed)) {
-    av_strerror(error, text, sizeof text);
-    if (swallowed > 0) {
-      publish_job_warn(m->job, "decoding: %s (and %llu errors before)", text, (unsigned long long)swallowed);
+/* By the CPU: the one copy, or the one conversion, into the slot or into what is then uploaded. */
+static int draw_on_cpu(struct media *m, const struct picture *p, const cuframes_format *format, cuframes_frame *slot) {
+  const AVFrame *f = m->frame;
+  const int planes = cuframes_pixel_format_planes(format->pixel_format);
+  bool same = plain_format(p->format) == av_format(format->pixel_format), done = true;
+  bool upload = same && canvas_is_remote(slot);
+  for (int i = 0; i < planes; i++) {
+    upload = upload && f->linesize[i] > 0; /* from the bottom to the top are some raw films */
+  }
+  int error = CUFRAMES_OK;
+  if (!upload && !canvas_begin(&m->canvas, slot)) {
+    return publish_job_fail(m->job, "out of memory");
+  }
+  if (!same) {
+    int pitch[CUFRAMES_PLANES];
+    for (int i = 0; i < CUFRAMES_PLANES; i++) {
+      pitch[i] = (int)m->canvas.pitch[i];
+    }
+    done = ready_scaler(m, p, format) && sws_scale(m->scaler, (const uint8_t *const *)f->data, f->linesize, 0,
+                                                   p->height, m->canvas.plane, pitch) == p->height;
+  }
+  for (int i = 0; same && i < planes && error == CUFRAMES_OK; i++) {
+    uint32_t row_bytes = 0, rows = 0;
+    (void)cuframes_format_plane_size(format, i, &row_bytes, &rows); /* a slot's format is good */
+    if (upload) {
+      error = cuframes_frame_copy_from_host(slot, i, f->data[i], (size_t)f->linesize[i]);
     } else {
-      publish_job_warn(m->job, "decoding: %s", text);
+      av_image_copy_plane(m->canvas.plane[i], (int)m->canvas.pitch[i], f->data[i], f->linesize[i], (int)row_bytes,
+                          (int)rows);
     }
   }
+  if (!done) {
+    return publish_job_fail(m->job, "%s: the picture cannot be converted", m->job->input);
+  }
+  error = error < 0 || upload ? error : canvas_end(&m->canvas, slot);
+  return error < 0 ? publish_job_fail(m->job, "uploading the picture: %s", cuframes_last_error()) : CLI_OK;
+}
+
+/* FFmpeg cuts a GPU's pictures on the right and below only; the rest is done here. */
+static void crop_gpu_frame(AVFrame *f, enum AVPixelFormat format) {
+  size_t sample = format == AV_PIX_FMT_P010LE ? 2 : 1, x = f->crop_left, y = f->crop_top;
+  if (x < (size_t)f->width && y < (size_t)f->height) {
+    f->data[0] += y * (size_t)f->linesize[0] + x * sample;
+    f->data[1] += y / 2 * (size_t)f->linesize[1] + (x & ~(size_t)1) * sample;
+    f->width -= (int)x;
+    f->height -= (int)y;
+  }
+  f->crop_left = f->crop_top = 0;
+}
+
+static enum AVPixelFormat gpu_frame_format(const AVFrame *f) {
+  return f->hw_frames_ctx ? ((AVHWFramesContext *)(void *)f->hw_frames_ctx->data)->sw_format : AV_PIX_FMT_NONE;
+}
+
+/* Replaces the GPU's picture by the same in host memory. */
+static int download(struct media *m) {
+  AVFrame *host = av_frame_alloc();
+  int error = host ? av_hwframe_transfer_data(host, m->frame, 0) : AVERROR(ENOMEM);
+  error = error < 0 ? error : av_frame_copy_props(host, m->frame);
+  if (error < 0) {
+    av_frame_free(&host);
+    return publish_job_fail(m->job, "%s: a picture does not come from the GPU: %s", m->job->input, av_err2str(error));
+  }
+  av_frame_unref(m->frame);
+  av_frame_move_ref(m->frame, host);
+  av_frame_free(&host);
+  return CLI_OK;
 }
 
 /* The picture's time as published and its duration; a picture without a time follows the one before. */
@@ -213,8 +268,41 @@ static int64_t frame_times(struct media *m, int64_t *duration) {
   return pts;
 }
 
-static int publish_frame(struct media *m) {
+/* Copies and publishes, in the publisher's format. */
+static int publish_picture(struct media *m, const struct picture *picture, const cuframes_format *format) {
+  int64_t duration, pts = frame_times(m, &duration);
+  cuframes_frame *slot;
+  int code = publish_job_acquire(m->job, &slot);
+  if (code != CLI_OK) {
+    return code;
+  }
+  code = m->frame->format == AV_PIX_FMT_CUDA ? copy_on_gpu(m, format, slot) : draw_on_cpu(m, picture, format, slot);
+  if (code != CLI_OK) {
+    (void)cuframes_publisher_cancel(m->job->publisher, slot); /* it is open, so this cannot fail */
+    return code;
+  }
+  bool corrupt = (m->frame->flags & AV_FRAME_FLAG_CORRUPT) || m->frame->decode_error_flags;
+  bool key = av_compat_is_key(m->frame);
+  av_frame_unref(m->frame); /* NVDEC has few */
+  if (corrupt) {
+    publish_job_count(m->job, &m->job->counts.corrupt);
+  }
+  if (m->job->options->realtime && !m->live && !publish_job_pace(m->job, &m->pace, pts)) {
+    (void)cuframes_publisher_cancel(m->job->publisher, slot); /* as above */
+    return CLI_OK;
+  }
+  return publish_job_publish(m->job, slot, pts, duration,
+                             (key ? CUFRAMES_FRAME_KEY : 0u) | (corrupt ? CUFRAMES_FRAME_CORRUPT : 0u));
+}
+
+int media_publish_frame(struct media *m) {
   struct picture picture = picture_of_frame(m->frame);
+  if (picture.format == AV_PIX_FMT_CUDA) {
+    picture.format = gpu_frame_format(m->frame);
+    crop_gpu_frame(m->frame, picture.format);
+    picture.width = m->frame->width;
+    picture.height = m->frame->height;
+  }
   cuframes_format format = target_format(m, &picture);
   if (format.pixel_format == CUFRAMES_PIXEL_NONE) {
     const char *name = av_get_pix_fmt_name(picture.format);
@@ -225,62 +313,16 @@ static int publish_frame(struct media *m) {
   if (code != CLI_OK) {
     return code;
   }
-  int64_t duration, pts = frame_times(m, &duration);
-  cuframes_frame *slot;
-  if ((code = publish_job_acquire(m->job, &slot)) != CLI_OK) {
+  /* A GPU's picture stays there if the publisher is on that GPU and takes what it is. */
+  if (m->frame->format == AV_PIX_FMT_CUDA &&
+      (m->job->gpu == NULL || picture.format != av_format(format.pixel_format)) && (code = download(m)) != CLI_OK) {
     return code;
   }
-  if (!fill_slot(m, &picture, &format, slot)) {
-    (void)cuframes_publisher_cancel(m->job->publisher, slot); /* it is open, so this cannot fail */
-    return publish_job_fail(m->job, "%s: the picture cannot be converted", m->job->input);
-  }
-  bool corrupt = (m->frame->flags & AV_FRAME_FLAG_CORRUPT) || m->frame->decode_error_flags;
-  if (corrupt) {
-    publish_job_count(m->job, &m->job->counts.corrupt);
-  }
-  if (m->job->options->realtime && !m->live && !publish_job_pace(m->job, &m->pace, pts)) {
-    (void)cuframes_publisher_cancel(m->job->publisher, slot);
-    return CLI_OK;
-  }
-  return publish_job_publish(m->job, slot, pts, duration,
-                             (av_compat_is_key(m->frame) ? CUFRAMES_FRAME_KEY : 0u) |
-                                 (corrupt ? CUFRAMES_FRAME_CORRUPT : 0u));
-}
-
-/* Publishes all that the decoder has ready. */
-static int receive_frames(struct media *m) {
-  int code = CLI_OK;
-  while (code == CLI_OK && !publish_job_stopping(m->job)) {
-    int error = avcodec_receive_frame(m->decoder, m->frame);
-    if (error == AVERROR(EAGAIN) || error == AVERROR_EOF) {
-      break;
-    }
-    if (error < 0) {
-      count_decode_error(m, error);
-      continue;
-    }
-    code = publish_frame(m);
-    av_frame_unref(m->frame);
-  }
-  return code;
-}
-
-int media_decode(struct media *m, const AVPacket *packet) {
-  int error = avcodec_send_packet(m->decoder, packet);
-  if (error == AVERROR(EAGAIN)) {
-    int code = receive_frames(m);
-    if (code != CLI_OK) {
-      return code;
-    }
-    error = avcodec_send_packet(m->decoder, packet);
-  }
-  if (error < 0 && error != AVERROR_EOF && error != AVERROR(EAGAIN)) {
-    count_decode_error(m, error);
-  }
-  return receive_frames(m);
+  return publish_picture(m, &picture, &format);
 }
 
 void media_frame_free(struct media *m) {
   sws_freeContext(m->scaler);
   m->scaler = NULL;
+  canvas_free(&m->canvas);
 }

@@ -1,13 +1,11 @@
-/* media_input.c - opening and reading an input: options, time-outs, the decoder, and saying what is wrong. */
+/* media_input.c - opening and reading an input: options, time-outs, and saying what is wrong. */
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "cli_avlog.h"
 #include "media.h"
 
 #define PROBE_NS (5 * PUBLISH_SECOND) /* how long FFmpeg may look at a live input, beyond the time-out */
-#define THREADS_MAX 8
 
 bool media_is_network(const char *input) {
   static const char *const schemes[] = { "rtsp", "rtsps", "rtmp", "rtmps", "rtmpt", "rtp",  "srtp", "srt",  "udp",
@@ -49,7 +47,7 @@ static void end_call(struct media *m) {
 }
 
 /* What is wrong, in words: of a file what can be seen of it, else FFmpeg's text and its last log line. */
-static int explain(struct media *m, int error, const char *what) {
+int media_explain(struct media *m, int error, const char *what) {
   char text[AV_ERROR_MAX_STRING_SIZE] = "";
   const char *path = strncmp(m->job->options->input, "file:", 5) ? m->job->options->input : m->job->options->input + 5;
   const char *said = cli_avlog_last();
@@ -98,22 +96,22 @@ static AVDictionary *input_options(const struct media *m) {
 static int open_format(struct media *m) {
   m->in = avformat_alloc_context();
   if (m->in == NULL) {
-    return explain(m, AVERROR(ENOMEM), "cannot open");
+    return media_explain(m, AVERROR(ENOMEM), "cannot open");
   }
   m->in->interrupt_callback = (AVIOInterruptCB){ .callback = interrupted, .opaque = m };
-  m->in->opaque = m->job->options->name;
+  m->in->opaque = m;
   AVDictionary *options = input_options(m);
   begin_call(m, 0);
   int error = avformat_open_input(&m->in, m->job->options->input, NULL, &options); /* frees m->in if it fails */
   end_call(m);
   av_dict_free(&options);
   if (error < 0) {
-    return explain(m, error, "cannot open");
+    return media_explain(m, error, "cannot open");
   }
   begin_call(m, PROBE_NS);
   error = avformat_find_stream_info(m->in, NULL);
   end_call(m);
-  return error < 0 ? explain(m, error, "cannot find out what is in it") : 0;
+  return error < 0 ? media_explain(m, error, "cannot find out what is in it") : 0;
 }
 
 static int choose_video(struct media *m) {
@@ -128,34 +126,6 @@ static int choose_video(struct media *m) {
   return 0;
 }
 
-static int open_decoder(struct media *m) {
-  const AVStream *stream = m->in->streams[m->video];
-  const AVCodec *codec = avcodec_find_decoder(stream->codecpar->codec_id);
-  if (codec == NULL) {
-    snprintf(m->reason, sizeof m->reason, "this FFmpeg has no decoder for %s",
-             avcodec_get_name(stream->codecpar->codec_id));
-    return AVERROR_DECODER_NOT_FOUND;
-  }
-  m->decoder = avcodec_alloc_context3(codec);
-  if (m->decoder == NULL || avcodec_parameters_to_context(m->decoder, stream->codecpar) < 0) {
-    return explain(m, AVERROR(ENOMEM), "cannot decode");
-  }
-  long processors = sysconf(_SC_NPROCESSORS_ONLN) / (long)m->job->run->request->stream_count;
-  m->decoder->opaque = m->job->options->name;
-  m->decoder->pkt_timebase = stream->time_base;
-  m->decoder->thread_count = processors < 1 ? 1 : processors > THREADS_MAX ? THREADS_MAX : (int)processors;
-  if (m->live) {
-    m->decoder->thread_type = FF_THREAD_SLICE; /* frame threads hold back a picture each */
-  }
-  int error = avcodec_open2(m->decoder, codec, NULL);
-  if (error < 0) {
-    return explain(m, error, "cannot decode");
-  }
-  AVRational rate = stream->avg_frame_rate.num > 0 ? stream->avg_frame_rate : stream->r_frame_rate;
-  m->frame_duration = rate.num > 0 && rate.den > 0 ? av_rescale(PUBLISH_SECOND, rate.den, rate.num) : 0;
-  return 0;
-}
-
 int media_open(struct media *m) {
   cli_avlog_hold(true);
   int error = open_format(m);
@@ -164,7 +134,12 @@ int media_open(struct media *m) {
     error = choose_video(m);
   }
   if (error == 0) {
-    error = open_decoder(m);
+    error = media_decoder_open(m);
+  }
+  if (error == 0) {
+    const AVStream *stream = m->in->streams[m->video];
+    AVRational rate = stream->avg_frame_rate.num > 0 ? stream->avg_frame_rate : stream->r_frame_rate;
+    m->frame_duration = rate.num > 0 && rate.den > 0 ? av_rescale(PUBLISH_SECOND, rate.den, rate.num) : 0;
   }
   m->mapped = 0;
   m->elementary_count = 0;
@@ -186,7 +161,7 @@ int media_read(struct media *m) {
   int error = av_read_frame(m->in, m->packet);
   end_call(m);
   if (error < 0 && error != AVERROR_EOF && error != AVERROR(EAGAIN)) {
-    return explain(m, error, "cannot read on");
+    return media_explain(m, error, "cannot read on");
   }
   return error;
 }

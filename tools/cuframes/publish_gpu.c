@@ -1,6 +1,7 @@
 /* publish_gpu.c - see publish_gpu.h. */
 #include "publish_gpu.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,10 +48,27 @@ struct publish_gpu *publish_gpus_take(struct publish_gpus *gpus, const char *dev
   return found;
 }
 
+/* FFmpeg loads the driver's video part with each decoder, which is late: streams have their format by then. */
+static bool has_video_driver(struct publish_gpu *g) {
+  void *library = dlopen("libnvcuvid.so.1", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  if (library != NULL) {
+    (void)dlclose(library); /* RTLD_NODELETE: nothing can go wrong */
+    return true;
+  }
+  const char *said = dlerror();
+  snprintf(g->decoder_why, sizeof g->decoder_why,
+           "the driver's video part is missing (%s; containers get it with NVIDIA_DRIVER_CAPABILITIES=...,video)",
+           said ? said : "libnvcuvid.so.1");
+  return false;
+}
+
 /* FFmpeg counts the GPUs as the driver does. */
 static void open_decoder(struct publish_gpu *g) {
   char ordinal[16], text[AV_ERROR_MAX_STRING_SIZE] = "";
   AVDictionary *options = NULL;
+  if (!has_video_driver(g)) {
+    return;
+  }
   snprintf(ordinal, sizeof ordinal, "%d", gpu_ordinal(g->gpu));
   av_dict_set(&options, "primary_ctx", "1", 0);
   cli_avlog_hold(true);

@@ -246,7 +246,7 @@ static int run(struct media *m) {
 }
 
 int source_media_run(struct publish_job *job) {
-  struct media m = { .job = job, .live = media_is_network(job->options->input) };
+  struct media m = { .owner = { job->options->name }, .job = job, .live = media_is_network(job->options->input) };
   timeline_init(&m.timeline);
   m.packet = av_packet_alloc();
   m.frame = av_frame_alloc();
