@@ -87,7 +87,8 @@ typedef struct cuframes_publish_info {
 
 /** Makes an open frame the newest one and wakes whoever waits for it. info may be NULL (no times, default stream).
  *  On a GPU it returns at submission: the stream tells subscribers when the picture is complete, in a few microseconds
- *  of its time. Frames of one publisher belong on one stream; with several, acquire() waits for a slot that an earlier
+ *  of its time. Frames of one publisher belong on one stream; with several (the second ordered behind the first when it comes
+ *  in), acquire() waits for a slot that an earlier
  *  one has not finished with. The frame is consumed, also on failure.
  *  Errors: DROPPED (policy drop), INVALID (not an open frame of this publisher, a stream of another context or device),
  *  DEVICE (the GPU failed; if it is for good, the stream ends and subscribers get PUBLISHER_GONE). */

@@ -91,6 +91,7 @@ int cf_connection_open(const char *directory, const char *name, const cf_msg_hel
   cf_flag_set(&c->references, 1);
   pthread_mutex_init(&c->request_lock, NULL);
   pthread_mutex_init(&c->lock, NULL);
+  pthread_mutex_init(&c->words_lock, NULL);
   c->message = malloc(CF_WIRE_MESSAGE_MAX);
   c->mode_packets = hello->mode == CUFRAMES_MODE_PACKETS;
   int result = c->message ? cf_rendezvous(directory, name, hello, deadline, c->message, &c->fd, &welcome, fds, 2)
@@ -137,6 +138,7 @@ void cf_connection_drop(cf_connection *c) {
   cf_close(c->fd); /* last: the publisher may now use our slots */
   pthread_mutex_destroy(&c->request_lock);
   pthread_mutex_destroy(&c->lock);
+  pthread_mutex_destroy(&c->words_lock);
   free(c->frames);
   free(c->message);
   free(c);

@@ -57,8 +57,9 @@ typedef struct cf_connection {
   bool orphan;          /* nobody takes frames any more */
   cf_view *views;
   cuframes_frame *frames; /* one per lease */
-  cf_device_words words;  /* the seat, once a stream writes or waits there */
-  cf_counter lost;        /* frames that were LOST */
+  pthread_mutex_t words_lock;
+  cf_device_words words; /* the seat, once a stream writes or waits there */
+  cf_counter lost;       /* frames that were LOST */
 
   cf_flag packets_mapped; /* what follows is there: the watcher asks, too */
   void *region;

@@ -4,6 +4,7 @@
  * A frame that is not complete and may not be handed out so stays pending: it is leased, so that it is still there
  * when it is complete, whatever has been published by then.
  */
+#include <poll.h>
 #include <string.h>
 
 #include "api/connection.h"
@@ -58,6 +59,12 @@ static bool is_complete(const cf_connection *c, const cuframes_frame *frame) {
   return !c->device->has_streams || cf_reader_complete(&c->reader, frame->slot, frame->seq);
 }
 
+/* A stream waits for it, as far as we know. With the lock held. */
+static bool is_awaited(const cf_connection *c, const cuframes_frame *frame) {
+  bool in_use = frame->state == CF_FRAME_LEASED || frame->state == CF_FRAME_RETURNING;
+  return in_use && frame->gated && !frame->lost && !is_complete(c, frame);
+}
+
 void cf_connection_lose(cf_connection *c) {
   cf_flag_set(&c->gone, 1);
   if (!c->device || !c->device->has_streams)
@@ -65,8 +72,7 @@ void cf_connection_lose(cf_connection *c) {
   pthread_mutex_lock(&c->lock); /* a frame is gated under it only while the connection is not gone */
   for (uint32_t k = 0; k < c->leases; k++) {
     cuframes_frame *frame = &c->frames[k];
-    if ((frame->state != CF_FRAME_LEASED && frame->state != CF_FRAME_RETURNING) || !frame->gated || frame->lost ||
-        is_complete(c, frame))
+    if (!is_awaited(c, frame))
       continue;
     frame->lost = true; /* before its gate opens: whoever gets through it can know */
     cf_counter_add(&c->lost, 1);
@@ -95,10 +101,10 @@ int cf_connection_wait(const cuframes_frame *frame, int64_t deadline) {
 
 int cf_connection_words(cf_connection *c) {
   int result = CUFRAMES_OK;
-  pthread_mutex_lock(&c->lock);
+  pthread_mutex_lock(&c->words_lock); /* not `lock`: who opens gates needs that, and the driver may wait for a gate */
   if (!c->words.host)
     result = c->device->ops->words_open(c->device, c->seat, c->seat_bytes, &c->words);
-  pthread_mutex_unlock(&c->lock);
+  pthread_mutex_unlock(&c->words_lock);
   return result;
 }
 
@@ -110,9 +116,28 @@ void cf_connection_quiet(cf_connection *c) {
   c->device->ops->settle(c->device);
 }
 
+/* Whether a stream waits for a picture that is not complete. */
+static bool stream_waits(cf_connection *c) {
+  bool waits = false;
+  pthread_mutex_lock(&c->lock);
+  for (uint32_t k = 0; k < c->leases; k++)
+    waits = waits || is_awaited(c, &c->frames[k]);
+  pthread_mutex_unlock(&c->lock);
+  return waits;
+}
+
+/* Nobody watches the publisher any more: as long as a stream waits for it, we do. */
+static void watch_to_the_end(cf_connection *c) {
+  struct pollfd end = { .fd = c->fd, .events = POLLRDHUP };
+  for (int64_t began = cf_now(); stream_waits(c); cf_wait_turn(began, CF_NEVER))
+    if (poll(&end, 1, 0) != 0)
+      cf_connection_lose(c);
+}
+
 void cf_connection_orphan(cf_connection *c) {
   if (!c->device || !c->device->has_streams)
     return;
+  watch_to_the_end(c);
   pthread_mutex_lock(&c->lock);
   c->orphan = true;
   bool wait = c->returning != 0;
@@ -214,7 +239,9 @@ static int lease_next(cf_connection *c, cuframes_frame **frame) {
     lease_unreserve(c, k);
     return result;
   }
+  pthread_mutex_lock(&c->lock); /* the watcher looks at frames */
   frame_fill(c, k, &taken, view);
+  pthread_mutex_unlock(&c->lock);
   cf_connection_hold(c);
   *frame = &c->frames[k];
   return CUFRAMES_OK;
@@ -312,20 +339,23 @@ int cf_connection_release_on(cuframes_frame *frame, void *stream) {
   if (result != CUFRAMES_OK)
     return result;
   pthread_mutex_lock(&c->lock);
-  bool leased = frame->state == CF_FRAME_LEASED, lost = frame->lost, orphan = c->orphan;
-  if (leased) {
-    /* under the lock, so that nobody releases it meanwhile */
-    result = c->device->ops->words_write(
-        c->device, stream,
-        &(cf_device_write){ .in = &c->words, .word = cf_seat_released_word(c->seat, k), .value = frame->seq }, 1);
-    if (result == CUFRAMES_OK) {
-      frame->state = CF_FRAME_RETURNING;
-      c->returning |= UINT64_C(1) << k;
-    }
-  }
+  bool leased = frame->state == CF_FRAME_LEASED, lost = frame->lost;
+  if (leased)
+    frame->state = CF_FRAME_RETURNING; /* nobody else releases it now */
   pthread_mutex_unlock(&c->lock);
   if (!leased)
     return cf_fail(CUFRAMES_ERR_INVALID, "the frame was released before");
+  /* without the lock: the driver may wait for room on the stream, and so for a gate */
+  result = c->device->ops->words_write(
+      c->device, stream,
+      &(cf_device_write){ .in = &c->words, .word = cf_seat_released_word(c->seat, k), .value = frame->seq }, 1);
+  pthread_mutex_lock(&c->lock);
+  bool orphan = c->orphan;
+  if (result == CUFRAMES_OK)
+    c->returning |= UINT64_C(1) << k;
+  else
+    frame->state = CF_FRAME_LEASED;
+  pthread_mutex_unlock(&c->lock);
   if (result != CUFRAMES_OK)
     return result;
   announce_release(c);

@@ -329,6 +329,18 @@ static int adopt(cf_cuda *cuda, cu_deviceptr address, uint64_t bytes, cuda_segme
   return found ? result : adopt_other(cuda, s->base, exported);
 }
 
+/* Whether memory that was imported by a handle is as large as the publisher says. */
+static int import_check(cf_cuda *cuda, const cuda_segment *s) {
+  cu_deviceptr base;
+  size_t bytes = 0;
+  int result = cf_cuda_result(cuda, cuda->driver.cuMemGetAddressRange(&base, &bytes, s->base),
+                              "looking at the publisher's GPU memory");
+  if (result == CUFRAMES_OK && (base > s->base || bytes - (s->base - base) < s->whole))
+    result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher promised %" PRIu64 " bytes of GPU memory and shared %zu",
+                     s->whole, bytes);
+  return result;
+}
+
 /* ---- the device's operations ---- */
 
 static void release(cf_cuda *cuda, const cuda_segment *s) {
@@ -433,6 +445,8 @@ int cf_cuda_segment_import(cf_device *device, const cf_device_export *from, cf_d
     result = from->kind == CF_EXPORT_LEGACY ? legacy_import(cuda, from, s)
              : from->kind == CF_EXPORT_POOL ? pool_import(cuda, from, s)
                                             : vmm_import(cuda, from, s);
+    if (result == CUFRAMES_OK && from->kind != CF_EXPORT_FD && (result = import_check(cuda, s)) != CUFRAMES_OK)
+      release(cuda, s);
     cf_cuda_leave(cuda, pushed);
   }
   if (result != CUFRAMES_OK) {
