@@ -369,8 +369,9 @@ static int hand_to_gpu(cuframes_publisher *p, uint32_t slot, cf_segment *segment
       (cf_device_write){ .in = &p->control_words, .word = cf_writer_ready_word(&p->writer, slot), .value = seq };
   if (event && segment->events)
     result = ops->event_record(p->device, segment->events[offset / segment->run.stride], stream);
-  if (result == CUFRAMES_OK)
-    result = ops->words_write(p->device, stream, writes, writes_count);
+  if (result == CUFRAMES_OK) /* who waits by a stream is served first; for CPUs the picture's stream need not wait */
+    result = writes_count > 1 ? ops->words_write(p->device, stream, writes, writes_count)
+                              : ops->word_write_aside(p->device, stream, writes);
   if (result != CUFRAMES_OK) {
     ops->settle(p->device);
     cf_writer_take_back(&p->writer, slot, seats, count);

@@ -184,7 +184,12 @@ static void cuda_close(cf_device *device) {
   cf_cuda *cuda = cf_cuda_of(device);
   bool pushed;
   if (cuda->stream && cf_cuda_enter(cuda, &pushed) == CUFRAMES_OK) {
-    (void)cuda->driver.cuStreamDestroy(cuda->stream); /* nothing could be done about it */
+    /* nothing could be done about a failure */
+    if (cuda->behind)
+      (void)cuda->driver.cuEventDestroy(cuda->behind);
+    if (cuda->aside)
+      (void)cuda->driver.cuStreamDestroy(cuda->aside);
+    (void)cuda->driver.cuStreamDestroy(cuda->stream);
     cf_cuda_leave(cuda, pushed);
   }
   if (cuda->retained)
@@ -194,12 +199,17 @@ static void cuda_close(cf_device *device) {
   free(cuda);
 }
 
-static int stream_make(cf_cuda *cuda) {
+static int streams_make(cf_cuda *cuda) {
+  const cf_cuda_driver *cu = &cuda->driver;
   bool pushed;
   int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
     return result;
-  result = cf_cuda_result(cuda, cuda->driver.cuStreamCreate(&cuda->stream, CU_STREAM_NON_BLOCKING), "making a stream");
+  result = cf_cuda_result(cuda, cu->cuStreamCreate(&cuda->stream, CU_STREAM_NON_BLOCKING), "making a stream");
+  if (result == CUFRAMES_OK)
+    result = cf_cuda_result(cuda, cu->cuStreamCreate(&cuda->aside, CU_STREAM_NON_BLOCKING), "making a stream");
+  if (result == CUFRAMES_OK)
+    result = cf_cuda_result(cuda, cu->cuEventCreate(&cuda->behind, CU_EVENT_DISABLE_TIMING), "making an event");
   cf_cuda_leave(cuda, pushed);
   return result;
 }
@@ -226,7 +236,7 @@ static int cuda_open(const cf_device_wish *wish, cf_device **device) {
   if (result == CUFRAMES_OK)
     result = context_take(cuda);
   if (result == CUFRAMES_OK)
-    result = stream_make(cuda);
+    result = streams_make(cuda);
   if (result != CUFRAMES_OK) {
     cuda_close(&cuda->device);
     return result;
@@ -254,6 +264,7 @@ const cf_device_ops cf_cuda_device = {
   .words_open = cf_cuda_words_open,
   .words_close = cf_cuda_words_close,
   .words_write = cf_cuda_words_write,
+  .word_write_aside = cf_cuda_word_write_aside,
   .word_wait = cf_cuda_word_wait,
   .event_create = cf_cuda_event_create,
   .event_import = cf_cuda_event_import,

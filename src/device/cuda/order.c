@@ -188,14 +188,42 @@ static int write_by_stream(cf_cuda *cuda, cu_stream stream, const cf_device_writ
   return result;
 }
 
+/* `second` goes on when `first` has done what is on it now. */
+static int put_behind(cf_cuda *cuda, cu_stream first, cu_stream second) {
+  static const char doing[] = "putting one stream behind another";
+  int result = cf_cuda_result(cuda, cuda->driver.cuEventRecord(cuda->behind, first), doing);
+  return result == CUFRAMES_OK ? cf_cuda_result(cuda, cuda->driver.cuStreamWaitEvent(second, cuda->behind, 0), doing)
+                               : result;
+}
+
 int cf_cuda_words_write(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count) {
   cf_cuda *cuda = cf_cuda_of(device);
   bool pushed;
   int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
     return result;
-  result =
-      cuda->can_time ? write_by_stream(cuda, stream, writes, count) : write_by_callback(cuda, stream, writes, count);
+  if (cuda->aside_used) { /* or an older value of a word might come after this one */
+    result = put_behind(cuda, cuda->aside, stream);
+    cuda->aside_used = result != CUFRAMES_OK;
+  }
+  if (result == CUFRAMES_OK)
+    result =
+        cuda->can_time ? write_by_stream(cuda, stream, writes, count) : write_by_callback(cuda, stream, writes, count);
+  cf_cuda_leave(cuda, pushed);
+  return result;
+}
+
+int cf_cuda_word_write_aside(cf_device *device, void *stream, const cf_device_write *write) {
+  cf_cuda *cuda = cf_cuda_of(device);
+  bool pushed;
+  int result = cf_cuda_enter(cuda, &pushed);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = put_behind(cuda, stream, cuda->aside);
+  cuda->aside_used = true;
+  if (result == CUFRAMES_OK)
+    result =
+        cuda->can_time ? write_by_stream(cuda, cuda->aside, write, 1) : write_by_callback(cuda, cuda->aside, write, 1);
   cf_cuda_leave(cuda, pushed);
   return result;
 }
