@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -137,6 +138,19 @@ bool cli_parse_unsigned(const char *text, uint32_t min, uint32_t max, uint32_t *
   }
   *value = (uint32_t)number;
   return true;
+}
+
+bool cli_is_device(const char *text) {
+  if (!strcmp(text, "auto") || !strcmp(text, "host") || !strcmp(text, "cuda")) {
+    return true;
+  }
+  if (strncmp(text, "cuda:", 5) != 0) {
+    return false;
+  }
+  const char *gpu = text + 5;
+  bool uuid = strncasecmp(gpu, "GPU-", 4) == 0;
+  size_t length = uuid ? 4 + strspn(gpu + 4, "0123456789abcdefABCDEF-") : strspn(gpu, "0123456789");
+  return gpu[length] == '\0' && (uuid ? length == 40 : length > 0 && length <= 3);
 }
 
 void cli_log(void *user, int level, const char *line) {

@@ -36,6 +36,9 @@ void cli_catch_signals(void);
 
 /* Seconds with fractions, greater than 0, to ns. False if it is not that. */
 bool cli_parse_seconds(const char *text, int64_t *ns);
+/* Whether it can be a --device: auto, host, cuda, cuda:NUMBER or cuda:GPU-UUID. If not, CLI_DEVICES says so. */
+bool cli_is_device(const char *text);
+#define CLI_DEVICES "is none of auto, host, cuda, cuda:NUMBER and cuda:GPU-UUID"
 bool cli_parse_unsigned(const char *text, uint32_t min, uint32_t max, uint32_t *value);
 
 /* A cuframes_log_fn that writes to stderr through cli_note; user is a const char * prefix or NULL. */

@@ -1,6 +1,7 @@
 /* info.c - cuframes info: all there is to know of one stream and of who reads it. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "json.h"
 #include "reader.h"
@@ -9,7 +10,7 @@ static const char help[] =
     "usage: cuframes info NAME [OPTIONS]\n"
     "Shows one stream: its pictures, its memory, its packets, and each subscriber with the slots it "
     "holds.\n\n" READER_HELP_WAIT READER_HELP_BASIC
-    "\nWith --json: the keys of list, and slots, max_slots, slots_pinned, segments, memory_bytes, dropped,\n"
+    "\nWith --json: the keys of list, and slots, max_slots, slots_pinned, segments, memory, memory_bytes, dropped,\n"
     "evictions, packet_bytes, packet_slots, packet_data_bytes, color, sync_modes, elementary, subscriber_list.\n";
 
 static void print_color(const cuframes_color *color) {
@@ -53,6 +54,8 @@ static void print_subscribers(const cuframes_stream_info *info) {
       printf("%s%u", k ? "," : "", seat->held_slots[k]);
     if (seat->mode == CUFRAMES_MODE_ORDERED)
       printf(" depth %u", seat->depth);
+    if (*seat->sync_mode && strcmp(seat->sync_mode, sync_asked_text(seat)) != 0)
+      printf(" (asked for %s)", sync_asked_text(seat));
     printf("%s%s\n", seat->packets ? " packets" : "", seat->evicted ? " EVICTED" : "");
   }
 }
@@ -74,7 +77,7 @@ static void print_stream(const cuframes_stream_info *info) {
     printf(", newest %.1f ms ago\n", (double)info->age_ns / 1e6);
   printf("slots        %u of at most %u, %u pinned, in %u segment%s\n", info->slots, info->max_slots,
          info->slots_pinned, info->segments, info->segments == 1 ? "" : "s");
-  printf("memory       %s\n", memory);
+  printf("memory       %s, %s\n", memory, *info->memory ? info->memory : "unknown");
   printf("losses       %" PRIu64 " dropped, %" PRIu64 " evictions\n", info->dropped, info->evictions);
   print_packets(info);
   print_subscribers(info);

@@ -29,6 +29,12 @@ const char *mode_text(uint32_t mode) {
   return mode < sizeof(modes) / sizeof(*modes) ? modes[mode] : "unknown";
 }
 
+const char *sync_asked_text(const cuframes_subscriber_info *seat) {
+  return seat->sync_asked & CUFRAMES_SYNC_TIMELINE      ? "timeline"
+         : seat->sync_asked & CUFRAMES_SYNC_SLOT_EVENTS ? "slot-events"
+                                                        : "complete";
+}
+
 void format_text(char *text, size_t size, const cuframes_format *format) {
   snprintf(text, size, "%ux%u %s", format->width, format->height, cuframes_pixel_format_name(format->pixel_format));
 }
@@ -56,6 +62,7 @@ static json_t *subscriber_json(const cuframes_subscriber_info *seat) {
   set_count(object, "gid", seat->gid);
   json_object_set_new(object, "mode", json_string(mode_text(seat->mode)));
   json_object_set_new(object, "sync", cli_json_text(seat->sync_mode));
+  json_object_set_new(object, "sync_asked", json_string(sync_asked_text(seat)));
   set_count(object, "leases", seat->leases);
   set_count(object, "leases_held", seat->leases_held);
   for (uint32_t i = 0; i < seat->leases_held; i++)
@@ -112,6 +119,7 @@ static void add_details(json_t *object, const cuframes_stream_info *info) {
   set_count(object, "max_slots", info->max_slots);
   set_count(object, "slots_pinned", info->slots_pinned);
   set_count(object, "segments", info->segments);
+  json_object_set_new(object, "memory", cli_json_text(info->memory));
   set_count(object, "memory_bytes", info->memory_bytes);
   set_count(object, "dropped", info->dropped);
   set_count(object, "evictions", info->evictions);

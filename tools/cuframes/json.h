@@ -20,10 +20,15 @@ json_t *cli_json_stream(const cuframes_stream_info *info, bool full);
  * an output that takes nothing more (a closed pipe) is a failure. */
 int cli_json_print(json_t *value, bool compact);
 
+/* Of "cuda:GPU-UUID", so much is enough to tell GPUs apart. */
+#define DEVICE_COLUMNS 17
+
 /* A stream's pictures as one word, "1280x720 nv12". Text of `size` bytes. */
 void format_text(char *text, size_t size, const cuframes_format *format);
 /* "12.3 MiB". */
 void bytes_text(char *text, size_t size, uint64_t bytes);
 const char *mode_text(uint32_t mode);
+/* The sync mode that a subscriber would have liked most, "timeline". */
+const char *sync_asked_text(const cuframes_subscriber_info *seat);
 
 #endif

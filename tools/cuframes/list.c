@@ -12,11 +12,14 @@ static const char help[] =
     "packets; an entry that does not answer has its name and `error`. No stream at all is no error.\n";
 
 static void print_table(const cuframes_list_entry *entries, size_t count) {
-  int width = 4;
-  for (size_t i = 0; i < count; i++)
+  int width = 4, device = 8;
+  for (size_t i = 0; i < count; i++) {
     if ((int)strlen(entries[i].name) > width)
       width = (int)strlen(entries[i].name);
-  printf("%-*s  %-20s %7s  %-8s %11s %10s %10s  %s\n", width, "NAME", "PICTURE", "FPS", "DEVICE", "SUBSCRIBERS",
+    if (entries[i].info && strlen(entries[i].info->device) > 8)
+      device = DEVICE_COLUMNS;
+  }
+  printf("%-*s  %-20s %7s  %-*s %11s %10s %10s  %s\n", width, "NAME", "PICTURE", "FPS", device, "DEVICE", "SUBSCRIBERS",
          "FRAMES", "PACKETS", "SOURCE");
   for (size_t i = 0; i < count; i++) {
     const cuframes_stream_info *info = entries[i].info;
@@ -26,8 +29,8 @@ static void print_table(const cuframes_list_entry *entries, size_t count) {
       continue;
     }
     format_text(picture, sizeof(picture), &info->format);
-    printf("%-*s  %-20s %7.2f  %-8.8s %11zu %10llu %10llu  %s\n", width, info->name, picture, info->fps, info->device,
-           info->subscriber_count, (unsigned long long)info->frames, (unsigned long long)info->packets,
+    printf("%-*s  %-20s %7.2f  %-*.*s %11zu %10llu %10llu  %s\n", width, info->name, picture, info->fps, device, device,
+           info->device, info->subscriber_count, (unsigned long long)info->frames, (unsigned long long)info->packets,
            info->description);
   }
 }

@@ -12,6 +12,7 @@
 
 #include "cli.h"
 #include "cli_avlog.h"
+#include "json.h"
 #include "media.h"
 
 #define THREADS_MAX 8
@@ -35,9 +36,11 @@ bool media_wants_nvdec(const struct media *m) {
 
 /* In words, each time it changes: software does it, and why. */
 static void say_software(struct media *m) {
-  if (m->nvdec.said != MEDIA_SAID_SOFTWARE && m->job->gpu != NULL) {
+  if (m->nvdec.said != MEDIA_SAID_SOFTWARE && publish_job_on_gpu(m->job)) {
     m->nvdec.said = MEDIA_SAID_SOFTWARE;
     publish_job_note(m->job, "decoding in software: %s; pictures are uploaded to the GPU", m->nvdec.why);
+    publish_job_event(m->job, "decoder",
+                      json_pack("{s:s,s:o}", "decoder", "software", "reason", cli_json_text(m->nvdec.why)));
   }
 }
 
@@ -47,6 +50,7 @@ static void say_picture(struct media *m) {
   } else if (m->nvdec.said != MEDIA_SAID_NVDEC) {
     m->nvdec.said = MEDIA_SAID_NVDEC;
     publish_job_note(m->job, "decoding on NVDEC (CUDA device %d)", m->nvdec.ordinal);
+    publish_job_event(m->job, "decoder", json_pack("{s:s}", "decoder", "nvdec"));
   }
 }
 
@@ -96,6 +100,9 @@ static const AVCodec *nvdec_codec(enum AVCodecID id) {
 
 /* FFmpeg's device and decoder for NVDEC, or NULL with m->nvdec.why. */
 static const AVCodec *choose_nvdec(struct media *m, enum AVCodecID id, AVBufferRef **device) {
+  if (!m->nvdec.off && m->job->gpu == NULL) {
+    snprintf(m->nvdec.why, sizeof m->nvdec.why, "%s", m->job->gpu_why);
+  }
   if (m->nvdec.off || m->job->gpu == NULL) {
     return NULL;
   }

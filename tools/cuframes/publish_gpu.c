@@ -24,9 +24,9 @@ void publish_gpus_free(struct publish_gpus *gpus) {
   pthread_mutex_destroy(&gpus->lock);
 }
 
-struct publish_gpu *publish_gpus_take(struct publish_gpus *gpus, const char *device) {
-  char why[256]; /* the library finds the same, and says it */
+struct publish_gpu *publish_gpus_take(struct publish_gpus *gpus, const char *device, char *why, size_t size) {
   struct publish_gpu *found = NULL;
+  snprintf(why, size, "more than %d different --device", PUBLISH_GPUS_MAX);
   if (strcmp(device, "host") == 0) {
     return NULL;
   }
@@ -36,7 +36,7 @@ struct publish_gpu *publish_gpus_take(struct publish_gpus *gpus, const char *dev
   }
   if (found == NULL && gpus->count < PUBLISH_GPUS_MAX) {
     struct publish_gpu made = { .device = strdup(device) };
-    made.gpu = made.device ? gpu_open(device, why, sizeof why) : NULL;
+    made.gpu = made.device ? gpu_open(device, why, size) : NULL;
     if (made.gpu != NULL) {
       found = &gpus->list[gpus->count++];
       *found = made;

@@ -29,9 +29,9 @@ struct publish_gpus {
 bool publish_gpus_init(struct publish_gpus *gpus);
 void publish_gpus_free(struct publish_gpus *gpus);
 
-/* The GPU of a --device, opened by whoever asks first; it stays until publish_gpus_free(). NULL: there is none, or it is
- * not to be used ("host"); the library says the reason when the publisher is made. */
-struct publish_gpu *publish_gpus_take(struct publish_gpus *gpus, const char *device);
+/* The GPU of a --device, opened by whoever asks first; it stays until publish_gpus_free(). NULL, with
+ * the cause in why: there is none, or it is not to be used ("host"). */
+struct publish_gpu *publish_gpus_take(struct publish_gpus *gpus, const char *device, char *why, size_t size);
 
 /* FFmpeg's device for decoding there; the caller owns the reference. NULL, with the cause in why: software must. */
 struct AVBufferRef *publish_gpu_decoder(struct publish_gpus *gpus, struct publish_gpu *gpu, char *why, size_t size);

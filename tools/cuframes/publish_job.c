@@ -129,6 +129,10 @@ static void log_line(void *user, int level, const char *line) {
   }
 }
 
+bool publish_job_on_gpu(const struct publish_job *job) {
+  return job->publisher != NULL && strcmp(cuframes_publisher_device(job->publisher, NULL), "host") != 0;
+}
+
 static const char *publish_job_device(const struct publish_job *job) {
   return job->options->device ? job->options->device : "auto";
 }
@@ -141,6 +145,7 @@ int publish_job_open(struct publish_job *job, const cuframes_format *format) {
     .format = *format,
     .directory = job->run->request->directory,
     .device = publish_job_device(job),
+    .memory = o->memory ? CUFRAMES_MEMORY_LEGACY : CUFRAMES_MEMORY_DEFAULT,
     .description = job->input,
     .slots = o->slots,
     .max_slots = o->max_slots,
@@ -175,6 +180,7 @@ int publish_job_open(struct publish_job *job, const cuframes_format *format) {
   job->publisher = publisher;
   pthread_mutex_unlock(&job->lock);
   if (job->gpu != NULL && strcmp(gpu_name(job->gpu->gpu), cuframes_publisher_device(publisher, NULL)) != 0) {
+    snprintf(job->gpu_why, sizeof job->gpu_why, "not the GPU of the pictures");
     job->gpu = NULL; /* "auto" may find a GPU, and find that it cannot share its memory */
   }
   announce(job, format);
@@ -349,7 +355,7 @@ void *publish_job_thread(void *argument) {
   cli_avlog_thread(job->options->name);
   int code = check_name(job);
   if (code == CLI_OK) {
-    job->gpu = publish_gpus_take(&job->run->gpus, publish_job_device(job));
+    job->gpu = publish_gpus_take(&job->run->gpus, publish_job_device(job), job->gpu_why, sizeof job->gpu_why);
     code = source_test_is(job->options->input) ? source_test_run(job) : source_media_run(job);
   }
   pthread_mutex_lock(&job->lock);

@@ -52,6 +52,7 @@ struct publish_job {
   /* The worker's: before the publisher is made, the GPU it may get; from then on the one that its slots are on. NULL:
    * none, or it is no use. */
   struct publish_gpu *gpu;
+  char gpu_why[256]; /* why none */
 
   pthread_mutex_t lock;           /* guards what follows */
   cuframes_publisher *publisher;  /* NULL before the first format is known, and after the end */
@@ -89,6 +90,9 @@ int publish_job_format(struct publish_job *job, const cuframes_format *format);
 int publish_job_acquire(struct publish_job *job, cuframes_frame **frame);
 /* Publishes it; a drop by policy is no failure. Gives an exit code, after a message. */
 int publish_job_publish(struct publish_job *job, cuframes_frame *frame, int64_t pts, int64_t duration, uint32_t flags);
+
+/* Whether its slots are on a GPU. False before it has a publisher. */
+bool publish_job_on_gpu(const struct publish_job *job);
 
 /* The stats as they are now or were at the end, and the counts. */
 void publish_job_stats(struct publish_job *job, cuframes_publisher_stats *stats, struct publish_counts *counts);

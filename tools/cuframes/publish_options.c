@@ -13,6 +13,7 @@
 enum option_number {
   OPTION_NAME = 256,
   OPTION_DEVICE,
+  OPTION_MEMORY,
   OPTION_FORMAT,
   OPTION_LOOP,
   OPTION_REALTIME,
@@ -53,7 +54,9 @@ static const char help_text[] =
     "NAME   letters, digits, '.', '_' and '-', at most 63, the first a letter or digit\n\n"
     "Options of a stream stand behind its INPUT; those before the first INPUT are defaults for all that follow:\n"
     "  --name NAME             the stream's name\n"
-    "  --device DEVICE         where the pictures lie: auto (default), host, ...\n"
+    "  --device DEVICE         where the pictures lie: host, cuda, cuda:NUMBER, cuda:GPU-UUID, or auto (default): on\n"
+    "                          a GPU if there is one. There NVDEC decodes, where it can\n"
+    "  --memory KIND           of a GPU: default, or legacy (for who cannot use the default; see docs/gpu.md)\n"
     "  --format PIXFMT         nv12, p010, yuv420p, yuv422p, yuv444p, gray8, rgb24, rgba or bgra; default: the\n"
     "                          decoder's own if it is one of these, else the nearest (converted into the slot)\n"
     "  --loop                  start again at the end; times go on\n"
@@ -96,6 +99,7 @@ const struct option *publish_long_options(void) {
   static const struct option options[] = {
     { "name", required_argument, NULL, OPTION_NAME },
     { "device", required_argument, NULL, OPTION_DEVICE },
+    { "memory", required_argument, NULL, OPTION_MEMORY },
     { "format", required_argument, NULL, OPTION_FORMAT },
     { "loop", no_argument, NULL, OPTION_LOOP },
     { "realtime", no_argument, NULL, OPTION_REALTIME },
@@ -224,7 +228,8 @@ const char *publish_options_set(struct publish_options *o, int number, const cha
   uint32_t id = 0;
   switch (number) {
     case OPTION_NAME: return set_text(&o->name, value);
-    case OPTION_DEVICE: return set_text(&o->device, value);
+    case OPTION_DEVICE: return cli_is_device(value) ? set_text(&o->device, value) : CLI_DEVICES;
+    case OPTION_MEMORY: return set_choice(&o->memory, value, "default", "legacy", "is neither default nor legacy");
     case OPTION_FORMAT:
       o->pixel_format = cuframes_pixel_format_from_name(value);
       return o->pixel_format ? NULL : "is none of nv12 p010 yuv420p yuv422p yuv444p gray8 rgb24 rgba bgra";

@@ -20,6 +20,19 @@ static int take_wait(reader_config *options, int argc, char **argv) {
   return CLI_OK;
 }
 
+/* A mode that is asked for is to be had or said in info; complete is what every stream can do. */
+static int take_sync(reader_config *options) {
+  if (!strcmp(optarg, "complete"))
+    options->sync = CUFRAMES_SYNC_COMPLETE;
+  else if (!strcmp(optarg, "timeline"))
+    options->sync = CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_COMPLETE;
+  else if (!strcmp(optarg, "slot-events"))
+    options->sync = CUFRAMES_SYNC_SLOT_EVENTS | CUFRAMES_SYNC_COMPLETE;
+  else
+    return cli_usage("--sync is complete, timeline or slot-events, not '%s'", optarg);
+  return CLI_OK;
+}
+
 int reader_option(reader_config *options, int option, char **argv, int argc) {
   switch (option) {
     case READER_NAME: options->name = optarg; return CLI_OK;
@@ -44,6 +57,10 @@ int reader_option(reader_config *options, int option, char **argv, int argc) {
       else
         return cli_usage("--mode is newest or ordered, not '%s'", optarg);
       return CLI_OK;
+    case READER_DEVICE:
+      options->device = optarg;
+      return cli_is_device(optarg) ? CLI_OK : cli_usage("--device %s " CLI_DEVICES, optarg);
+    case READER_SYNC: return take_sync(options);
     default: return cli_bad_option(option, argv);
   }
 }
@@ -111,17 +128,6 @@ int reader_query(const reader_config *options, cuframes_stream_info **info) {
   return CLI_OK;
 }
 
-/* Names change owners, so a stream found on the host device is trusted to stay there only until the next epoch
- * (see verify.c and snapshot.c); not knowing costs a copy, nothing else. */
-static bool in_host_memory(const reader_config *options) {
-  cuframes_stream_info *info = NULL;
-  if (cuframes_query(options->directory, options->name, READER_QUERY_NS, &info))
-    return false;
-  bool host = !strcmp(info->device, "host");
-  cuframes_stream_info_free(info);
-  return host;
-}
-
 int reader_join(reader_config *options, cuframes_subscriber **subscriber) {
   char label[CUFRAMES_LABEL_MAX + 1];
   snprintf(label, sizeof(label), "%s", options->label ? options->label : "cuframes");
@@ -134,6 +140,8 @@ int reader_join(reader_config *options, cuframes_subscriber **subscriber) {
     .depth = options->depth,
     .reconnect = options->reconnect,
     .log = cli_log,
+    .sync = options->sync,
+    .device = options->device,
   };
   const int64_t start = cuframes_now();
   for (;;) {
@@ -150,7 +158,6 @@ int reader_join(reader_config *options, cuframes_subscriber **subscriber) {
       return code;
   }
   cli_live_end();
-  options->host_memory = in_host_memory(options);
   return CLI_OK;
 }
 
@@ -168,7 +175,8 @@ int reader_next(cuframes_subscriber *subscriber, int64_t timeout_ns, cuframes_fr
   }
 }
 
-int picture_view(picture_planes *view, const cuframes_frame *frame, bool host_memory) {
+int picture_view(picture_planes *view, const cuframes_frame *frame, bool in_place) {
+  const bool host_memory = in_place && !strcmp(cuframes_frame_device(frame), "host");
   const cuframes_format *format = cuframes_frame_format(frame);
   const int planes = cuframes_pixel_format_planes(format->pixel_format);
   uint32_t pitch[CUFRAMES_PLANES], rows[CUFRAMES_PLANES];

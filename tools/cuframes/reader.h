@@ -15,9 +15,9 @@
 typedef struct reader_config {
   const char *name, *directory, *label;
   int64_t wait_ns; /* for the stream to appear; 0: not at all, CUFRAMES_WAIT_FOREVER */
-  uint32_t mode, leases, depth;
+  const char *device;
+  uint32_t mode, leases, depth, sync;
   bool reconnect, json;
-  bool host_memory; /* set by reader_join(): planes can be read where they lie */
 } reader_config;
 
 /* Values that getopt_long gives for the options below; a command's own ones start at READER_OWN. */
@@ -32,6 +32,8 @@ enum reader_option {
   READER_DEPTH,
   READER_LABEL,
   READER_MODE,
+  READER_DEVICE,
+  READER_SYNC,
   READER_OWN
 };
 
@@ -51,6 +53,11 @@ enum reader_option {
   { "depth", required_argument, NULL, READER_DEPTH },   \
   { "label", required_argument, NULL, READER_LABEL },   \
   { "mode", required_argument, NULL, READER_MODE }
+
+/* Of those that look at pictures. */
+#define READER_OPTIONS_FRAMES                          \
+  { "device", required_argument, NULL, READER_DEVICE }, \
+  { "sync", required_argument, NULL, READER_SYNC }
 /* clang-format on */
 
 #define READER_HELP_WAIT "  --wait[=SECONDS]   wait for the stream to appear (without a value: for ever)\n"
@@ -60,6 +67,10 @@ enum reader_option {
   "  --leases N         frames held at the same time (default 2)\n"                                                    \
   "  --depth N          ordered: frames that may wait for this subscriber (default 4)\n"                               \
   "  --label TEXT       shown by info and top (default: the command)\n"
+#define READER_HELP_FRAMES                                                                                             \
+  "  --device DEVICE    auto (default): wherever the stream is; host: refuse a stream on a GPU; cuda, cuda:NUMBER,\n"  \
+  "                     cuda:GPU-UUID: refuse one that is not, and use this GPU\n"                                     \
+  "  --sync MODE        how to learn that a GPU has done a picture: complete (default), timeline or slot-events\n"
 #define READER_HELP_BASIC                                                                                              \
   "  --dir DIR          runtime directory (default: $CUFRAMES_DIR, /run/cuframes, ...)\n"                              \
   "  --json             print JSON\n"                                                                                  \
@@ -96,9 +107,10 @@ typedef struct picture_planes {
   size_t copy_bytes;
 } picture_planes;
 
-/* A copy has rows of whole 64 bytes and 64 bytes behind the last one, as swscale wants to read.
+/* In place is where the planes lie, if the CPU can reach them there; else, and without, it is a copy.
+ * A copy has rows of whole 64 bytes and 64 bytes behind the last one, as swscale wants to read.
  * Valid until the frame is released or the picture is used again. 0 or a negative CUFRAMES_ERR_*. */
-int picture_view(picture_planes *view, const cuframes_frame *frame, bool host_memory);
+int picture_view(picture_planes *view, const cuframes_frame *frame, bool in_place);
 void picture_free(picture_planes *view);
 
 #endif

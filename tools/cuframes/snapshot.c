@@ -22,7 +22,7 @@ static const char help[] =
     "  --timeout SECONDS  longest wait for a picture (default 5), then exit 4\n"
     "  --duration SECONDS end after that time, with what there is\n"
     "  --reconnect        when the publisher goes, wait for it and go on\n"
-    "  --label TEXT       shown by info and top\n" READER_HELP_WAIT READER_HELP_BASIC
+    "  --label TEXT       shown by info and top\n" READER_HELP_WAIT READER_HELP_FRAMES READER_HELP_BASIC
     "\nFiles appear whole or not at all; what is there is replaced. With --json: an object with files, each with\n"
     "file, width, height, format, seq, pts_ns.\n";
 
@@ -271,6 +271,7 @@ static int run(snapshot *shot, cuframes_subscriber *subscriber) {
 int cmd_snapshot(int argc, char **argv) {
   static const struct option options[] = { READER_OPTIONS_BASIC,
                                            READER_OPTIONS_NAME,
+                                           READER_OPTIONS_FRAMES,
                                            { "reconnect", no_argument, NULL, READER_RECONNECT },
                                            { "label", required_argument, NULL, READER_LABEL },
                                            { "output", required_argument, NULL, OUTPUT },

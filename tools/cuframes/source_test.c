@@ -106,19 +106,17 @@ static int64_t time_of(const struct test_source *source, uint64_t index) {
   return (int64_t)((unsigned __int128)index * source->rate_den * (uint64_t)PUBLISH_SECOND / source->rate_num);
 }
 
-/* On a GPU the GPU draws; from the first time that it cannot, the CPU does, and uploads. */
+/* On a GPU the GPU draws, and if it cannot the CPU does, and uploads. */
 static int draw(struct publish_job *job, struct canvas *canvas, cuframes_frame *frame, uint64_t number) {
-  char why[256] = "";
-  if (job->gpu != NULL) {
-    bool drawn = gpu_draw(job->gpu->gpu, frame, number, why, sizeof why);
-    if (number == 1 && drawn) {
+  if (job->gpu != NULL && gpu_draw(job->gpu->gpu, frame, number, job->gpu_why, sizeof job->gpu_why)) {
+    if (number == 1) {
       publish_job_note(job, "drawing on the GPU (CUDA device %d)", gpu_ordinal(job->gpu->gpu));
     }
-    if (drawn) {
-      return CLI_OK;
-    }
-    publish_job_warn(job, "drawing on the CPU: %s; pictures are uploaded to the GPU", why);
-    job->gpu = NULL;
+    return CLI_OK;
+  }
+  if (publish_job_on_gpu(job) && (job->gpu != NULL || number == 1)) {
+    job->gpu = NULL; /* not to be tried again */
+    publish_job_note(job, "drawing on the CPU: %s; pictures are uploaded to the GPU", job->gpu_why);
   }
   if (!canvas_begin(canvas, frame)) {
     return publish_job_fail(job, "out of memory");

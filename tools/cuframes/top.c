@@ -128,8 +128,9 @@ static void write_look(FILE *out, const look *before, const look *now) {
     }
     format_text(picture, sizeof(picture), &info->format);
     bytes_text(memory, sizeof(memory), info->memory_bytes);
-    fprintf(out, "%s  %s  %s  %.1f fps  frames %" PRIu64 "  packets %" PRIu64 "  slots %u, %u pinned  %s", info->name,
-            picture, info->device, info->fps, info->frames, info->packets, info->slots, info->slots_pinned, memory);
+    fprintf(out, "%s  %s  %.*s  %.1f fps  frames %" PRIu64 "  packets %" PRIu64 "  slots %u, %u pinned  %s", info->name,
+            picture, DEVICE_COLUMNS, info->device, info->fps, info->frames, info->packets, info->slots,
+            info->slots_pinned, memory);
     fprintf(out, "  subscribers %zu  dropped %" PRIu64 "  evictions %" PRIu64 "\n", info->subscriber_count,
             info->dropped, info->evictions);
     write_subscribers(out, before, now, info);

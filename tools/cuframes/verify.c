@@ -18,7 +18,8 @@ static const char help[] =
     "  --frames N         end after N frames\n"
     "  --delay SECONDS    hold each frame that long, as a slow subscriber does, then check it again (also --slow)\n"
     "  --timeout SECONDS  end when no frame comes for that long (default: 10 for the first one if there is no\n"
-    "                     --duration, then for ever)\n" READER_HELP_WAIT READER_HELP_JOIN READER_HELP_BASIC
+    "                     --duration, then for ever)\n" READER_HELP_WAIT READER_HELP_JOIN READER_HELP_FRAMES
+        READER_HELP_BASIC
     "\nWith --json: an object with frames, gaps (ordered: places where frames are missing), missing (how many),\n"
     "duplicates, longest_duplicate_run, back_jumps, torn, skipped (newest), latency_us {p50, p99, max, histogram},\n"
     "epochs, reconnects, evictions, corrupt, source_gaps, inexact, stamped, seconds, fps, ended.\n"
@@ -95,7 +96,6 @@ static void note_epoch(verify *v, uint64_t seq) {
     v->epochs++;
   if (!cuframes_subscriber_get_stats(v->subscriber, &stats) && stats.reconnects != v->reconnects) {
     v->reconnects = stats.reconnects;
-    v->reader.host_memory = false; /* another publisher, perhaps on another device: copying is right on any */
     v->have_seq = false;
   }
   if (v->have_seq && seq <= v->last_seq)
@@ -161,7 +161,7 @@ static int check_frame(verify *v, const cuframes_frame *frame) {
   if (flags & CUFRAMES_FRAME_NEW_FORMAT)
     v->stamped = false;
   v->corrupt += flags & CUFRAMES_FRAME_CORRUPT ? 1 : 0;
-  int error = picture_view(&v->planes, frame, v->reader.host_memory);
+  int error = picture_view(&v->planes, frame, true);
   if (error)
     return error;
   const uint64_t hash = hash_picture(&v->planes, format);
@@ -170,7 +170,7 @@ static int check_frame(verify *v, const cuframes_frame *frame) {
   check_order(v, seq, has_number, number);
   v->frames++;
   (void)reader_pause(cuframes_now() + v->delay_ns); /* a signal ends it early: checked and released all the same */
-  error = picture_view(&v->planes, frame, v->reader.host_memory);
+  error = picture_view(&v->planes, frame, true);
   if (!error && v->torn == torn_before && hash_picture(&v->planes, format) != hash)
     v->torn++; /* it changed under the lease */
   return error;
@@ -340,6 +340,7 @@ static int parse(int argc, char **argv, verify *v) {
   static const struct option options[] = { READER_OPTIONS_BASIC,
                                            READER_OPTIONS_NAME,
                                            READER_OPTIONS_JOIN,
+                                           READER_OPTIONS_FRAMES,
                                            { "duration", required_argument, NULL, DURATION },
                                            { "frames", required_argument, NULL, FRAMES },
                                            { "delay", required_argument, NULL, DELAY },
