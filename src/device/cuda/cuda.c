@@ -30,8 +30,12 @@ int cf_cuda_result(cf_cuda *cuda, cu_result result, const char *format, ...) {
 int cf_cuda_enter(cf_cuda *cuda, bool *pushed) {
   cu_context current = NULL;
   *pushed = cuda->driver.cuCtxGetCurrent(&current) != CUDA_SUCCESS || current != cuda->context;
-  return *pushed ? cf_cuda_result(cuda, cuda->driver.cuCtxPushCurrent(cuda->context), "making the CUDA context current")
-                 : CUFRAMES_OK;
+  if (!*pushed)
+    return CUFRAMES_OK;
+  cu_result result = cuda->driver.cuCtxPushCurrent(cuda->context);
+  if (result != CUDA_SUCCESS && !cf_cuda_is_sticky(result)) /* who frees something has no other chance */
+    result = cuda->driver.cuCtxPushCurrent(cuda->context);
+  return cf_cuda_result(cuda, result, "making the CUDA context current");
 }
 
 void cf_cuda_leave(cf_cuda *cuda, bool pushed) {

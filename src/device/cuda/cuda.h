@@ -42,6 +42,9 @@ int cf_cuda_result(cf_cuda *cuda, cu_result result, const char *format, ...) __a
 int cf_cuda_enter(cf_cuda *cuda, bool *pushed);
 void cf_cuda_leave(cf_cuda *cuda, bool pushed);
 
+/* Waits for all work in the context, which is current: what it uses may be freed then. */
+void cf_cuda_drain(cf_cuda *cuda);
+
 /* memory.c */
 int cf_cuda_segment_create(cf_device *device, uint64_t bytes, cf_device_segment *segment);
 int cf_cuda_segment_adopt(cf_device *device, void *address, uint64_t bytes, cf_device_segment *segment);

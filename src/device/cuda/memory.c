@@ -391,6 +391,7 @@ int cf_cuda_segment_create(cf_device *device, uint64_t bytes, cf_device_segment 
   if (result == CUFRAMES_OK) {
     result = cuda->can_export ? vmm_create(cuda, bytes, s, &exported) : legacy_create(cuda, bytes, s, &exported);
     if (result == CUFRAMES_OK && (result = zero(cuda, s)) != CUFRAMES_OK) {
+      cf_cuda_drain(cuda);
       release(cuda, s);
       cf_close(exported.fd);
     }
@@ -460,13 +461,13 @@ int cf_cuda_segment_import(cf_device *device, const cf_device_export *from, cf_d
 void cf_cuda_segment_destroy(cf_device *device, cf_device_segment *segment) {
   cf_cuda *cuda = cf_cuda_of(device);
   cuda_segment *s = segment->state;
-  bool pushed;
-  if (s && cf_cuda_enter(cuda, &pushed) == CUFRAMES_OK) {
-    if (s->made) /* a frame that was cancelled may still be written */
-      (void)cuda->driver.cuCtxSynchronize();
-    release(cuda, s);
+  bool pushed, entered = s && cf_cuda_enter(cuda, &pushed) == CUFRAMES_OK;
+  if (entered && s->made) /* a frame that was cancelled may still be written */
+    cf_cuda_drain(cuda);
+  if (s)
+    release(cuda, s); /* VMM memory needs no context; the rest goes with it */
+  if (entered)
     cf_cuda_leave(cuda, pushed);
-  }
   cf_close(segment->exported.fd);
   free(s);
   *segment = (cf_device_segment){ .exported = { .fd = -1 } };

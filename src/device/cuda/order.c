@@ -33,13 +33,19 @@ int cf_cuda_stream_check(cf_device *device, void *stream) {
   return result;
 }
 
+void cf_cuda_drain(cf_cuda *cuda) {
+  /* a lost context does nothing more; any other failure is the call's own, and the work goes on */
+  for (int tries = 0; tries < 2 && !cf_flag_get(&cuda->lost); tries++)
+    if (cf_cuda_result(cuda, cuda->driver.cuCtxSynchronize(), "waiting for the GPU") == CUFRAMES_OK)
+      return;
+}
+
 void cf_cuda_settle(cf_device *device) {
   cf_cuda *cuda = cf_cuda_of(device);
   bool pushed;
   if (cf_cuda_enter(cuda, &pushed) != CUFRAMES_OK)
     return;
-  (void)cf_cuda_result(cuda, cuda->driver.cuCtxSynchronize(),
-                       "waiting for the GPU"); /* a failed one does nothing more */
+  cf_cuda_drain(cuda);
   cf_cuda_leave(cuda, pushed);
 }
 
@@ -54,8 +60,9 @@ static int copy(cf_cuda *cuda, const cu_copy_2d *what, cu_stream stream, bool wa
     return result;
   result = cf_cuda_result(cuda, cuda->driver.cuMemcpy2DAsync(what, stream), "copying %zu x %zu bytes", what->width,
                           what->height);
-  if (result == CUFRAMES_OK && wait)
-    result = cf_cuda_result(cuda, cuda->driver.cuStreamSynchronize(stream), "waiting for a copy");
+  if (result == CUFRAMES_OK && wait &&
+      (result = cf_cuda_result(cuda, cuda->driver.cuStreamSynchronize(stream), "waiting for a copy")) != CUFRAMES_OK)
+    cf_cuda_drain(cuda); /* the caller's memory */
   cf_cuda_leave(cuda, pushed);
   return result;
 }

@@ -1,0 +1,358 @@
+/* test_failures_publisher.c - each driver call of a publisher's life fails in turn. Its calls say so or get along without;
+ * subscribers get whole pictures, or learn that there will be none; nothing is left.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "faults.h"
+#include "players.h"
+
+#define GONE_MS 1000
+#define IN_VAIN_MS 50 /* for what a lost context may have left undone */
+#define NEVER_MS 5000 /* for what must come */
+#define CALLS_MOST 400
+
+/* ---- the guest: a subscriber in another process, for whom nothing fails, and who does what it is told ---- */
+
+enum order_kind { JOIN, LOOK, GO, END };
+typedef struct order {
+  enum order_kind kind;
+  uint32_t sync;
+  uint64_t number; /* to look for */
+  int64_t ns;      /* as long at most */
+  bool on_stream;
+} order;
+typedef struct answer {
+  int result;
+  bool torn;
+  uint64_t number;
+  int64_t took;
+} answer;
+
+static void guest_look(cuframes_subscriber *subscriber, const order *o, answer *a) {
+  int64_t end = cuframes_now() + o->ns;
+  a->number = 0;
+  while (a->result == CUFRAMES_OK && a->number < o->number && !a->torn) {
+    cuframes_frame *frame = NULL;
+    bool whole = false, on_stream = o->on_stream && o->number % 2 == 0;
+    int64_t left = end > cuframes_now() ? end - cuframes_now() : 0;
+    a->result = on_stream ? cuframes_subscriber_next_on(subscriber, left, NULL, &frame)
+                          : cuframes_subscriber_next(subscriber, left, &frame);
+    if (a->result != CUFRAMES_OK)
+      return;
+    int looked = cuframes_frame_wait(frame, end > cuframes_now() ? end - cuframes_now() : 0);
+    if (looked == CUFRAMES_OK)
+      looked = picture_look(frame, &whole);
+    a->torn = looked == CUFRAMES_OK && !whole;
+    a->number = looked == CUFRAMES_OK ? (uint64_t)cuframes_frame_pts(frame) / 1000 : 0;
+    NEED(looked == CUFRAMES_OK || looked == CUFRAMES_ERR_LOST || looked == CUFRAMES_ERR_TIMEOUT);
+    a->result = looked == CUFRAMES_ERR_TIMEOUT ? looked : a->result;
+    int released = on_stream ? cuframes_frame_release_on(frame, NULL) : cuframes_frame_release(frame);
+    NEED(released == CUFRAMES_OK || released == CUFRAMES_ERR_STALE || released == CUFRAMES_ERR_LOST);
+  }
+}
+
+static void play_guest(int link) {
+  cuframes_subscriber *subscriber = NULL;
+  belongings before = belongings_now();
+  bool first = true;
+  for (order o = { 0 }; o.kind != END;) {
+    answer a = { 0 };
+    learn(link, &o, sizeof o, LONG_MS);
+    int64_t start = cuframes_now();
+    if (o.kind == JOIN) {
+      cuframes_subscriber_options options = { .struct_size = sizeof options, .leases = 3, .sync = o.sync };
+      a.result = cuframes_subscriber_create("frail", &options, &subscriber);
+      NEED(a.result == CUFRAMES_OK || strlen(cuframes_last_error()) > 10);
+    } else if (o.kind == LOOK) {
+      guest_look(subscriber, &o, &a);
+    } else if (o.kind == GO) {
+      cuframes_subscriber_destroy(subscriber);
+      subscriber = NULL;
+      if (!first)
+        belongings_are(&before, &(fault){ 0 });
+      before = belongings_now();
+      first = false; /* the first time the driver opens something of its own */
+    }
+    a.took = cuframes_now() - start;
+    tell(link, &a, sizeof a);
+  }
+}
+
+/* ---- the publisher ---- */
+
+typedef struct plan {
+  uint32_t sync;
+  bool legacy, external;
+  bool own_context; /* the application's, current, and a stream of it; else the primary one, and the default stream */
+} plan;
+
+#define BUFFERS 4
+
+typedef struct life {
+  const plan *plan;
+  fault fault;
+  int link;
+  cu_context context;
+  cu_stream stream;
+  cu_deviceptr buffers[BUFFERS];
+  cuframes_publisher *publisher;
+  uint64_t number;
+  bool joined, dead; /* dead: the context was lost, and the publisher knows */
+} life;
+
+static answer ask(const life *l, enum order_kind kind, uint64_t number) {
+  bool in_vain = kind == LOOK && fault_is_sticky(&l->fault) && !l->dead;
+  /* a stream that waits for an event of a lost context waits for ever */
+  bool on_stream = l->plan->sync != CUFRAMES_SYNC_SLOT_EVENTS || !fault_is_sticky(&l->fault);
+  order o = { kind, l->plan->sync, number, patience(in_vain ? IN_VAIN_MS : NEVER_MS), on_stream };
+  answer a;
+  tell(l->link, &o, sizeof o);
+  learn(l->link, &a, sizeof a, LONG_MS);
+  return a;
+}
+
+/* The application's own things, for which nothing fails; but a context may be lost at the end. */
+static void stage_set(life *l) {
+  if (!l->plan->own_context)
+    return;
+  CU(cu.cuDevicePrimaryCtxRetain(&l->context, 0));
+  CU(cu.cuCtxPushCurrent(l->context));
+  CU(cu.cuStreamCreate(&l->stream, CU_STREAM_NON_BLOCKING));
+  for (int i = 0; i < BUFFERS && l->plan->external; i++)
+    CU(cu.cuMemAlloc(&l->buffers[i], MIB));
+}
+
+static void stage_clear(const life *l) {
+  cu_context popped;
+  if (!l->context)
+    return;
+  for (int i = 0; i < BUFFERS && l->buffers[i]; i++)
+    (void)cu.cuMemFree(l->buffers[i]);
+  (void)cu.cuStreamDestroy(l->stream);
+  CU(cu.cuCtxPopCurrent(&popped));
+  CU(cu.cuDevicePrimaryCtxRelease(0));
+}
+
+/* After a failure: nothing goes any more, and whoever was there learns it. */
+static void now_dead(life *l) {
+  cuframes_frame *frame = NULL;
+  SO(fault_is_sticky(&l->fault));
+  IS(cuframes_publisher_acquire(l->publisher, &frame), CUFRAMES_ERR_DEVICE);
+  l->dead = true;
+  if (l->joined) { /* at once: it needs no patience */
+    answer a = ask(l, LOOK, UINT64_MAX);
+    SO(a.result == CUFRAMES_ERR_PUBLISHER_GONE && !a.torn);
+    SO(a.took < patience(GONE_MS));
+  } else {
+    SO(ask(l, JOIN, 0).result != CUFRAMES_OK);
+  }
+}
+
+static int publish_once(life *l) {
+  cuframes_publish_info info = { .struct_size = sizeof info, .stream = l->stream };
+  cuframes_frame *frame = NULL;
+  int result = cuframes_publisher_acquire(l->publisher, &frame);
+  if (result != CUFRAMES_OK)
+    return result;
+  info.pts = (int64_t)(l->number + 1) * 1000;
+  result = picture_copy(frame, l->number + 1);
+  if (result != CUFRAMES_OK)
+    OK(cuframes_publisher_cancel(l->publisher, frame));
+  else
+    result = cuframes_publisher_publish(l->publisher, frame, &info);
+  return result;
+}
+
+/* Its copies fail, and so do those of the application; publishing finds out why. */
+static void find_out(life *l) {
+  cuframes_frame *frame = NULL;
+  if (cuframes_publisher_acquire(l->publisher, &frame) == CUFRAMES_OK)
+    IS(cuframes_publisher_publish(l->publisher, frame, NULL), CUFRAMES_ERR_DEVICE);
+  now_dead(l);
+}
+
+/* What failed once goes the second time, unless the context is lost. */
+static void publish(life *l) {
+  if (l->dead)
+    return;
+  if (!fault_tolerates(publish_once(l))) {
+    int again = publish_once(l);
+    if (again != CUFRAMES_OK && fault_is_sticky(&l->fault)) {
+      find_out(l);
+      return;
+    }
+    SO(fault_tolerates(again));
+  }
+  l->number++;
+  if (!l->joined)
+    return;
+  answer a;
+  bool happened;
+  int64_t end = cuframes_now() + patience(NEVER_MS);
+  do {
+    happened = fault_has_happened();
+    a = ask(l, LOOK, l->number);
+    SO(!a.torn);
+  } while (a.result == CUFRAMES_ERR_TIMEOUT && fault_is_sticky(&l->fault) && !happened && cuframes_now() < end);
+  if (a.result == CUFRAMES_OK) {
+    SO(a.number == l->number);
+    return;
+  }
+  /* the context was lost behind the publisher's back, after the submission: it learns that when it goes on */
+  SO(a.result == CUFRAMES_ERR_TIMEOUT && fault_has_happened() && fault_is_sticky(&l->fault));
+  SO(publish_once(l) != CUFRAMES_OK);
+  find_out(l);
+}
+
+static void join(life *l) {
+  if (l->dead)
+    return;
+  answer a = ask(l, JOIN, 0);
+  bool refused = a.result != CUFRAMES_OK;
+  SO(!refused || fault_has_happened());
+  if (refused && !fault_is_sticky(&l->fault))
+    a = ask(l, JOIN, 0);
+  l->joined = a.result == CUFRAMES_OK;
+  SO(l->joined || fault_is_sticky(&l->fault));
+}
+
+static void change_format(life *l) {
+  cuframes_format format = picture_format(192);
+  if (l->dead)
+    return;
+  if (!fault_tolerates(cuframes_publisher_set_format(l->publisher, &format)))
+    SO(fault_tolerates(cuframes_publisher_set_format(l->publisher, &format)) || fault_is_sticky(&l->fault));
+}
+
+/* Registers what it can; all of it, unless the context is lost. */
+static void register_buffers(life *l) {
+  for (int i = 0; i < BUFFERS; i++) {
+    void *buffer = (void *)(uintptr_t)(l->buffers[i] + 512);
+    for (int tries = 0; tries < 2; tries++) {
+      int result = cuframes_publisher_register_external(l->publisher, buffer, MIB - 512);
+      if (result == CUFRAMES_ERR_INVALID) /* what the driver does not tell of an address is no address */
+        SO(fault_has_happened());
+      else if (fault_tolerates(result))
+        break;
+      SO(tries == 0 || fault_is_sticky(&l->fault));
+    }
+  }
+  void *last = (void *)(uintptr_t)(l->buffers[BUFFERS - 1] + 512);
+  cuframes_publish_info info = { .struct_size = sizeof info, .stream = l->stream };
+  for (int i = 0; i < BUFFERS - 1 && !fault_has_happened(); i++) { /* into the hands of acquire() */
+    info.pts = 0;
+    (void)fault_tolerates(
+        cuframes_publisher_publish_external(l->publisher, (void *)(uintptr_t)(l->buffers[i] + 512), &info));
+  }
+  if (!fault_has_happened())
+    OK(cuframes_publisher_unregister_external(l->publisher, last));
+}
+
+static void live(life *l) {
+  cuframes_publisher_options options = { .struct_size = sizeof options,
+                                         .format = picture_format(64),
+                                         .device = "cuda:0",
+                                         .slots = l->plan->external ? 0 : 3,
+                                         .memory = l->plan->legacy,
+                                         .external = l->plan->external };
+  if (!fault_tolerates(cuframes_publisher_create("frail", &options, &l->publisher))) {
+    SO(l->publisher == NULL && scene_files() == 0);
+    return;
+  }
+  if (l->plan->external) {
+    register_buffers(l);
+  } else {
+    publish(l);
+    join(l);
+    publish(l);
+    publish(l);
+    change_format(l);
+    publish(l);
+  }
+  bool stays = l->fault.nth % 2 == 0; /* the guest */
+  if (l->joined && !stays)
+    OK(ask(l, GO, 0).result);
+  cuframes_publisher_destroy(l->publisher);
+  if (l->joined && stays && !l->dead)
+    SO(ask(l, LOOK, UINT64_MAX).result == CUFRAMES_ERR_PUBLISHER_GONE);
+  if (l->joined && stays)
+    OK(ask(l, GO, 0).result);
+  SO(scene_files() == 0);
+}
+
+static const plan *planned;
+
+static void play_publisher(int link) {
+  unsigned nth = 0;
+  OK(gpu_load());
+  belongings before = { 0 };
+  for (int i = 0; i < FAULT_ERRORS; i++) {
+    fault f = { .happened = true, .error = fault_errors[i] };
+    for (nth = 0; f.happened || nth <= 1; nth++) { /* the 0th: nothing fails */
+      life l = { .plan = planned, .link = link, .fault = { .nth = nth ? nth : CALLS_MOST, .error = fault_errors[i] } };
+      stage_set(&l);
+      fault_begin(&l.fault);
+      live(&l);
+      fault_end(&l.fault);
+      stage_clear(&l);
+      f = l.fault;
+      if (nth > 0)
+        belongings_are(&before, &f);
+      before = belongings_now();
+      NEED(nth < CALLS_MOST);
+    }
+  }
+  NEED(nth > 20);
+  printf("numbers: %u calls in a life\n", nth - 2);
+  fflush(stdout);
+  order o = { .kind = END };
+  answer a;
+  tell(link, &o, sizeof o);
+  learn(link, &a, sizeof a, LONG_MS);
+}
+
+static void play(const plan *p) {
+  planned = p;
+  players both = players_begin(play_publisher, play_guest);
+  hear_within(both.a->fd, LONG_MS);
+  hear_within(both.b->fd, LONG_MS);
+  players_finish(both.a);
+  players_finish(both.b);
+}
+
+static void vmm_complete(void **state) {
+  (void)state;
+  play(&(plan){ .sync = CUFRAMES_SYNC_COMPLETE });
+}
+
+static void vmm_timeline(void **state) {
+  (void)state;
+  play(&(plan){ .sync = CUFRAMES_SYNC_TIMELINE, .own_context = true });
+}
+
+static void vmm_slot_events(void **state) {
+  (void)state;
+  play(&(plan){ .sync = CUFRAMES_SYNC_SLOT_EVENTS });
+}
+
+static void legacy_timeline(void **state) {
+  (void)state;
+  play(&(plan){ .sync = CUFRAMES_SYNC_TIMELINE, .legacy = true });
+}
+
+static void external_buffers(void **state) {
+  (void)state;
+  play(&(plan){ .external = true, .own_context = true });
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+    SCENE(vmm_complete), SCENE(vmm_timeline), SCENE(vmm_slot_events), SCENE(legacy_timeline), SCENE(external_buffers),
+  };
+  setenv("CUDA_STANDIN_DELAY_US", "50", 1);
+  if (argc > 1)
+    cmocka_set_test_filter(argv[1]);
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

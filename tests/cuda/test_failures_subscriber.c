@@ -1,0 +1,272 @@
+/* test_failures_subscriber.c - each driver call of a subscriber's life fails in turn. Its calls say so or get along without,
+ * nothing of it is left, and another subscriber goes on getting whole pictures.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "faults.h"
+#include "gpu/viewer.h"
+
+#define CALLS_MOST 400
+#define TURNS 4 /* frames that a life takes */
+
+typedef struct plan {
+  uint32_t sync;
+  bool legacy;
+  bool own_context; /* current, and a stream of it; else the primary one, and the default stream */
+  bool comes_back;  /* the publisher goes in mid-life, and comes back */
+} plan;
+
+static const plan *planned;
+
+/* ---- the publisher: publishes all the time; whatever it hears is a wish that it go and come back ---- */
+
+#define ENOUGH UINT64_MAX
+
+static void play_publisher(int test, void *user) {
+  struct pollfd asked = { .fd = test, .events = POLLIN };
+  cuframes_publisher *publisher = NULL;
+  uint64_t number = 0, wish = 0;
+  cuframes_publisher_options options = {
+    .struct_size = sizeof options, .format = picture_format(64), .device = "cuda", .memory = planned->legacy
+  };
+  (void)user;
+  OK(cuframes_publisher_create("firm", &options, &publisher));
+  while (wish != ENOUGH) {
+    cuframes_frame *frame = NULL;
+    cuframes_publish_info info = { .struct_size = sizeof info, .pts = (int64_t)++number * 1000 };
+    OK(cuframes_publisher_acquire(publisher, &frame));
+    OK(picture_copy(frame, number));
+    OK(cuframes_publisher_publish(publisher, frame, &info));
+    if (number == 1)
+      say(test, 0);
+    if (poll(&asked, 1, 1) == 0)
+      continue;
+    if ((wish = hear(test)) == ENOUGH)
+      break;
+    cuframes_publisher_destroy(publisher);
+    OK(cuframes_publisher_create("firm", &options, &publisher));
+    say(test, number);
+  }
+  cuframes_publisher_destroy(publisher);
+  for (int kind = 0; kind < STANDIN_KINDS; kind++)
+    NEED(standin_live((standin_kind)kind) == 0);
+}
+
+/* ---- the witness: for whom nothing fails, and who must not notice ---- */
+
+static void play_witness(int test, void *user) {
+  struct pollfd asked = { .fd = test, .events = POLLIN };
+  cuframes_subscriber *subscriber = NULL;
+  cuframes_subscriber_options options = { .struct_size = sizeof options,
+                                          .sync = planned->sync,
+                                          .reconnect = planned->comes_back,
+                                          .connect_timeout_ns = patience(5000) };
+  uint64_t last = 0, count = 0;
+  (void)user;
+  OK(cuframes_subscriber_create("firm", &options, &subscriber));
+  say(test, 0);
+  while (poll(&asked, 1, 0) == 0) {
+    cuframes_frame *frame = NULL;
+    bool whole = false;
+    OK(count % 2 ? cuframes_subscriber_next(subscriber, patience(5000), &frame)
+                 : cuframes_subscriber_next_on(subscriber, patience(5000), NULL, &frame));
+    int looked = picture_look(frame, &whole), released;
+    NEED(looked == CUFRAMES_OK || (looked == CUFRAMES_ERR_LOST && planned->comes_back));
+    NEED(whole || looked != CUFRAMES_OK);
+    NEED(frame_number(frame) > last);
+    last = frame_number(frame);
+    released = count % 3 ? cuframes_frame_release(frame) : cuframes_frame_release_on(frame, NULL);
+    NEED(released == CUFRAMES_OK || planned->comes_back);
+    count++;
+  }
+  hear(test);
+  cuframes_subscriber_destroy(subscriber);
+  say(test, count);
+}
+
+/* ---- the one whose calls fail ---- */
+
+typedef struct life {
+  fault fault;
+  int test;
+  cu_context context;
+  cu_stream stream;
+  cuframes_subscriber *subscriber;
+} life;
+
+static void stage_set(life *l) {
+  if (!planned->own_context)
+    return;
+  CU(cu.cuDevicePrimaryCtxRetain(&l->context, 0));
+  CU(cu.cuCtxPushCurrent(l->context));
+  CU(cu.cuStreamCreate(&l->stream, CU_STREAM_NON_BLOCKING));
+}
+
+static void stage_clear(const life *l) {
+  cu_context popped;
+  if (!l->context)
+    return;
+  (void)cu.cuStreamDestroy(l->stream); /* of a lost context it is gone already */
+  CU(cu.cuCtxPopCurrent(&popped));
+  CU(cu.cuDevicePrimaryCtxRelease(0));
+}
+
+static bool lost(const life *l) {
+  return fault_has_happened() && fault_is_sticky(&l->fault);
+}
+
+static int take(const life *l, bool on_stream, int64_t timeout_ns, cuframes_frame **frame) {
+  return on_stream ? cuframes_subscriber_next_on(l->subscriber, timeout_ns, l->stream, frame)
+                   : cuframes_subscriber_next(l->subscriber, timeout_ns, frame);
+}
+
+/* Takes a frame, looks at it, gives it back; each of these once more if it failed. */
+static void use_one(const life *l, bool on_stream, bool release_on) {
+  cuframes_frame *frame = NULL;
+  bool whole = false;
+  int result = take(l, on_stream, patience(5000), &frame);
+  if (result != CUFRAMES_OK) {
+    SO(frame == NULL);
+    (void)fault_tolerates(result);
+    result = take(l, on_stream, lost(l) ? 0 : patience(5000), &frame);
+    SO(result == CUFRAMES_OK || lost(l));
+    if (result != CUFRAMES_OK)
+      return;
+  }
+  if (!fault_tolerates(picture_look(frame, &whole)))
+    SO(fault_tolerates(picture_look(frame, &whole)) || lost(l));
+  SO(whole || lost(l));
+  result = release_on ? cuframes_frame_release_on(frame, l->stream) : cuframes_frame_release(frame);
+  if (result == CUFRAMES_ERR_STALE && planned->comes_back)
+    return;
+  if (!fault_tolerates(result)) {
+    SO(release_on);
+    OK(cuframes_frame_release(frame)); /* it was still ours */
+  }
+}
+
+static void publisher_goes_and_comes(const life *l) {
+  cuframes_frame *frame = NULL;
+  int result = take(l, false, patience(5000), &frame);
+  say(l->test, 0);
+  hear(l->test);
+  if (fault_tolerates(result)) {
+    bool whole = false;
+    SO(picture_look(frame, &whole) != CUFRAMES_OK || whole || lost(l)); /* it stays readable */
+    result = cuframes_frame_release_on(frame, l->stream);
+    if (result != CUFRAMES_ERR_STALE && result != CUFRAMES_OK) {
+      SO(fault_has_happened());
+      result = cuframes_frame_release(frame);
+      SO(result == CUFRAMES_OK || result == CUFRAMES_ERR_STALE);
+    }
+  }
+}
+
+static void live(life *l) {
+  cuframes_subscriber_options options = {
+    .struct_size = sizeof options, .leases = 3, .sync = planned->sync, .reconnect = planned->comes_back
+  };
+  uint32_t sync = 0;
+  if (!fault_tolerates(cuframes_subscriber_create("firm", &options, &l->subscriber))) {
+    SO(l->subscriber == NULL);
+    return;
+  }
+  OK(cuframes_subscriber_device(l->subscriber, NULL, &sync));
+  SO(sync == planned->sync || (sync == CUFRAMES_SYNC_COMPLETE && fault_has_happened()));
+  for (unsigned i = 0; i < TURNS; i++) {
+    if (planned->comes_back && i == 1)
+      publisher_goes_and_comes(l);
+    use_one(l, i % 2, i % 2 == 0 || i == TURNS - 1);
+  }
+  cuframes_subscriber_destroy(l->subscriber);
+}
+
+static void play_frail(int test, void *user) {
+  belongings before = { 0 };
+  unsigned nth = 0;
+  (void)user;
+  OK(gpu_load());
+  for (int i = 0; i < FAULT_ERRORS; i++) {
+    fault f = { .happened = true };
+    for (nth = 0; f.happened || nth <= 1; nth++) { /* the 0th: nothing fails */
+      life l = { .test = test, .fault = { .nth = nth ? nth : CALLS_MOST, .error = fault_errors[i] } };
+      stage_set(&l);
+      fault_begin(&l.fault);
+      live(&l);
+      fault_end(&l.fault);
+      stage_clear(&l);
+      f = l.fault;
+      if (nth > 0)
+        belongings_are(&before, &f);
+      before = belongings_now();
+      NEED(nth < CALLS_MOST);
+    }
+  }
+  NEED(nth > 20);
+  printf("numbers: %u calls in a life\n", nth - 2);
+  fflush(stdout);
+  say(test, ENOUGH);
+}
+
+static void play(const plan *p) {
+  planned = p;
+  child *publisher = child_start(play_publisher, NULL);
+  hear_within(publisher->fd, LONG_MS);
+  child *witness = child_start(play_witness, NULL);
+  hear_within(witness->fd, LONG_MS);
+  child *frail = child_start(play_frail, NULL);
+  while (hear_within(frail->fd, LONG_MS) != ENOUGH) {
+    say(publisher->fd, 0);
+    say(frail->fd, hear(publisher->fd));
+  }
+  child_finish(frail);
+  say(witness->fd, 0);
+  NEED(hear(witness->fd) > TURNS);
+  child_finish(witness);
+  say(publisher->fd, ENOUGH);
+  child_finish(publisher);
+}
+
+static void complete(void **state) {
+  (void)state;
+  play(&(plan){ .sync = CUFRAMES_SYNC_COMPLETE });
+}
+
+static void timeline(void **state) {
+  (void)state;
+  play(&(plan){ .sync = CUFRAMES_SYNC_TIMELINE, .own_context = true });
+}
+
+static void slot_events(void **state) {
+  (void)state;
+  play(&(plan){ .sync = CUFRAMES_SYNC_SLOT_EVENTS, .own_context = true });
+}
+
+static void legacy_timeline(void **state) {
+  (void)state;
+  play(&(plan){ .sync = CUFRAMES_SYNC_TIMELINE, .legacy = true });
+}
+
+static void reconnect_complete(void **state) {
+  (void)state;
+  play(&(plan){ .sync = CUFRAMES_SYNC_COMPLETE, .comes_back = true });
+}
+
+static void reconnect_timeline(void **state) {
+  (void)state;
+  play(&(plan){ .sync = CUFRAMES_SYNC_TIMELINE, .own_context = true, .comes_back = true });
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+    SCENE(complete),        SCENE(timeline),           SCENE(slot_events),
+    SCENE(legacy_timeline), SCENE(reconnect_complete), SCENE(reconnect_timeline),
+  };
+  setenv("CUDA_STANDIN_DELAY_US", "50", 1);
+  if (argc > 1)
+    cmocka_set_test_filter(argv[1]);
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
