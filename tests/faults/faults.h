@@ -23,4 +23,7 @@ const char *faults_hit(void);
 /* Blocks of the heap that are in use: taken by calls that faults.c sees, and not yet freed. */
 size_t faults_blocks(void);
 
+/* From now on a block of zeroes of that size that is freed is the very next one given; 0: as usual. */
+void faults_reuse(size_t size);
+
 #endif
