@@ -13,7 +13,7 @@
 
 #define PADDING 64 /* zero bytes that decoders read past the end */
 
-static void views_look_ahead(cf_connection *c);
+static int views_look_ahead(cf_connection *c);
 
 /* ---- joining and leaving ---- */
 
@@ -79,7 +79,7 @@ int cf_connection_open(const char *directory, const char *name, const cf_msg_hel
     return result;
   }
   if (!c->mode_packets)
-    views_look_ahead(c);
+    (void)views_look_ahead(c); /* who takes a frame will hear */
   *connection = c;
   return CUFRAMES_OK;
 }
@@ -278,11 +278,11 @@ static int view_hold(cf_connection *c, uint32_t number, cf_view **held) {
 
 /* Maps the segments that came since the last look. When the publisher dies nobody hands out descriptors any more, and
  * the frames that wait for us in a segment we never asked for would be lost. */
-static void views_look_ahead(cf_connection *c) {
+static int views_look_ahead(cf_connection *c) {
   uint32_t top = cf_reader_segment_top(&c->reader), floor = cf_reader_segment_floor(&c->reader);
   uint32_t number = c->segments_known + 1;
   if (top == c->segments_known)
-    return;
+    return CUFRAMES_OK;
   c->segments_known = top;
   if (number < floor)
     number = floor;
@@ -295,10 +295,14 @@ static void views_look_ahead(cf_connection *c) {
       pthread_mutex_lock(&c->lock);
       view->frames--;
       pthread_mutex_unlock(&c->lock);
+    } else if (result == CUFRAMES_ERR_NO_MEMORY || result == CUFRAMES_ERR_SYSTEM) {
+      c->segments_known = number - 1;
+      return result; /* before a frame in it is taken, which would be lost */
     } else if (result != CUFRAMES_ERR_STALE) {
-      return; /* who takes a frame in it will hear why */
+      return CUFRAMES_OK; /* who takes a frame in it will hear why */
     }
   }
+  return CUFRAMES_OK;
 }
 
 /* ---- frames ---- */
@@ -355,7 +359,9 @@ int cf_connection_take(cf_connection *c, cuframes_frame **frame, uint32_t *epoch
   cf_taken taken;
   cf_view *view = NULL;
   bool ring;
-  views_look_ahead(c);
+  int ahead = views_look_ahead(c);
+  if (ahead != CUFRAMES_OK)
+    return ahead;
   pthread_mutex_lock(&c->lock); /* once: who spins for a frame feels each turn */
   bool hands_are_full = c->free_leases == 0;
   k = hands_are_full ? 0 : (uint32_t)__builtin_ctzll(c->free_leases);
