@@ -37,7 +37,7 @@ tsan: ## all tests under the thread sanitizer
 bench: build ## measure hand-off, wake-ups and packets; writes docs/benchmarks.md
 	@bench/report
 
-fuzz: ## run each fuzz target for FUZZ_SECONDS (60)
+fuzz: ## run each fuzz target for FUZZ_SECONDS (60), two at a time
 	@scripts/install-deps fuzz
 	@scripts/fuzz $(FUZZ_SECONDS)
 

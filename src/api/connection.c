@@ -106,7 +106,7 @@ int cf_connection_open(const char *directory, const char *name, const cf_msg_hel
     return result;
   }
   if (!c->mode_packets)
-    cf_views_look_ahead(c);
+    (void)cf_views_look_ahead(c); /* who takes a frame will hear */
   *connection = c;
   return CUFRAMES_OK;
 }

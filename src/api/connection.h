@@ -101,8 +101,8 @@ typedef struct cf_take_how {
 int cf_connection_take(cf_connection *connection, cf_take_how how, cuframes_frame **frame, uint32_t *epoch);
 
 /* Views; connection_view.c. look_ahead() and hold() are of the thread that takes frames. */
-/* Maps the segments that came since the last look. */
-void cf_views_look_ahead(cf_connection *connection);
+/* Maps the segments that came since the last look. NO_MEMORY or SYSTEM: one of them cannot be mapped now. */
+int cf_views_look_ahead(cf_connection *connection);
 /* The view of a segment, with one frame more counted in it, if it is mapped. With the lock held. */
 cf_view *cf_view_count_one(cf_connection *connection, uint32_t segment);
 /* The same, mapped if it was not. */

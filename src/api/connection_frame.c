@@ -208,7 +208,9 @@ static int lease_next(cf_connection *c, cuframes_frame **frame) {
   cf_taken taken;
   cf_view *view = NULL;
   bool ring;
-  cf_views_look_ahead(c);
+  int ahead = cf_views_look_ahead(c);
+  if (ahead != CUFRAMES_OK)
+    return ahead;
   pthread_mutex_lock(&c->lock); /* once: who spins for a frame feels each turn */
   uint32_t reclaimed = c->returning ? leases_reclaim(c) : 0;
   bool hands_are_full = c->free_leases == 0, returning = c->returning != 0;

@@ -79,13 +79,31 @@ static int directory_trusted(int fd, const char *path) {
   return CUFRAMES_OK;
 }
 
+/* Nor may a stranger's link stand in its place, as it may in /tmp: the lock would be taken here, the socket made there. */
+static int link_trusted(const char *path) {
+  char name[CF_PATH_MAX];
+  struct stat status;
+  snprintf(name, sizeof name, "%s", path);
+  for (size_t length = strlen(name); length > 1 && name[length - 1] == '/'; length--)
+    name[length - 1] = '\0'; /* or the link would be followed */
+  if (lstat(name, &status) == 0 && S_ISLNK(status.st_mode) && status.st_uid != geteuid() && status.st_uid != 0)
+    return cf_fail(CUFRAMES_ERR_DIRECTORY,
+                   "the runtime directory %s is a link of user %u, not of us (%u) or root: choose another with "
+                   "CUFRAMES_DIR",
+                   path, (unsigned)status.st_uid, (unsigned)geteuid());
+  return CUFRAMES_OK;
+}
+
 static int directory_open(const char *path, bool create, int *directory) {
+  int result = link_trusted(path);
+  if (result != CUFRAMES_OK)
+    return result;
   if (create && mkdir(path, 0700) != 0 && errno != EEXIST)
     return cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot create the runtime directory %s: %s", path, strerror(errno));
   int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0)
     return cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot open the runtime directory %s: %s", path, strerror(errno));
-  int result = directory_trusted(fd, path);
+  result = directory_trusted(fd, path);
   if (result != CUFRAMES_OK) {
     cf_close(fd);
     return result;
