@@ -1,31 +1,32 @@
 /* lease_growth.pml - a publisher whose pool grows for a subscriber and shrinks when that one leaves or dies: the service
  * thread's side (cf_pool_admit, cf_peer_unseat, cf_pool_leave, cf_pool_reap) of src/exchange/frame_writer.c.
  *
- * The guest is seated after a segment with one slot more was offered; it takes the newest frames with one lease, its GPU
- * releases them some time later, and it may be killed at every step or leave. The publisher, too, may be killed at every
- * step. A second subscriber is there all the time and may hold a frame in either segment.
+ * The guest gets its WELCOME after a segment with one slot more was offered and it was seated; it takes the newest frames
+ * with one lease, and it may be killed at every step or leave. With GPU its frames are released by its GPU some time
+ * later, which it may not live to see; with PUBLISHER_DIES the publisher may be killed at every step instead. A second
+ * subscriber is there all the time and may hold a frame in either segment.
  * Proves: one pass always finds a slot, though slots are exactly as many as the theorem asks for; nobody's frame is
  * written over and nobody's memory goes while it is used; the publisher does not look at a seat that is gone; after the
  * publisher's death what is in hand stays whole and the newest frame can still be taken.
- * Must fail: BASE one less; SEAT_FIRST (seated before the slots are on offer), ADOPT_FIRST (the pass adopts before it looks at the
- * seats), EARLY_RECLAIM (the seat goes with its process, and its GPU still reads), NO_QUIET (the seat's memory goes while
- * a scan may look at it), RETIRE_FIRST (its slots go before its seat), SWEEP_BLIND (a slot is taken out of the table
- * without a second look).
+ * Must fail: BASE one less; OFFER_LATE (WELCOME before the slots are on offer), SEAT_LATE (WELCOME before it is seated),
+ * EARLY_RECLAIM (with GPU: the seat goes with its process, and its GPU still reads), NO_QUIET (the seat's memory goes
+ * while a scan may look at it), RETIRE_FIRST (its slots go before its seat), SWEEP_BLIND (a slot is taken out of the
+ * table without a second look).
  */
 #ifndef BASE
 #define BASE 3 /* the newest frame + one open + the lease of who stays */
 #endif
 #define NSLOT (BASE + 1)
 #ifndef MAXSEQ
-#define MAXSEQ 3
+#define MAXSEQ 4
 #endif
 
 #define WORD(q, s) ((q) * 8 + (s))
 #define SEQ(w) ((w) / 8)
 #define SLOT(w) ((w) % 8)
 
-byte seq[NSLOT], data[NSLOT];
-byte head, scan;
+byte seq[NSLOT] = 1, data[NSLOT] = 1;
+byte head = WORD(1, 0), scan; /* frame 1 is out, in slot 0 */
 byte lease[2]; /* of who stays, of the guest */
 byte released, gpu;
 byte in_hand[2]; /* slot + 1; for the assertions only */
@@ -39,7 +40,9 @@ inline look_at_guest() {
   if
   :: seated ->
     atomic { assert(!page_gone); w = lease[1] };
+#ifdef GPU
     atomic { assert(!page_gone); w = (released == SEQ(w) -> 0 : w) }
+#endif
   :: else
   fi
 }
@@ -64,15 +67,12 @@ inline adopt() {
 }
 
 active proctype publisher() {
-  byte q = 1, s, old, w, pins;
+  byte q = 2, s, old, w, pins;
   bool found, leased, live;
   {
     do
     :: q <= MAXSEQ ->
       scan++; /* scan_begin */
-#ifdef ADOPT_FIRST
-      adopt();
-#endif
       pins = (lease[0] != 0 -> 1 << SLOT(lease[0]) : 0); /* pins_look */
       look_at_guest();
       pins = pins | (w != 0 -> 1 << SLOT(w) : 0);
@@ -91,19 +91,18 @@ active proctype publisher() {
         fi
       :: else
       fi;
-#ifndef ADOPT_FIRST
       adopt();
-#endif
-      atomic { s = 0; found = false };
+      atomic { s = NSLOT; found = false }; /* new slots come first */
       do
-      :: s < NSLOT && !found ->
+      :: s > 0 && !found ->
+        s--;
         if
-        :: (head != 0 && s == SLOT(head)) || (pins >> s) % 2 == 1 || (s == BASE && (!live || retire)) -> s++
+        :: (head != 0 && s == SLOT(head)) || (pins >> s) % 2 == 1 || (s == BASE && (!live || retire)) -> skip
         :: else ->
           atomic { old = seq[s]; seq[s] = 0 }; /* slot_take */
           look_again();
           if
-          :: leased -> seq[s] = old; s++
+          :: leased -> seq[s] = old
           :: else -> found = true
           fi
         fi
@@ -158,17 +157,25 @@ active proctype guest() {
   {
     do
     :: SEQ(head) != last ->
+#ifdef GPU
       if
       :: lease[1] != 0 -> (released == SEQ(lease[1])); lease[1] = 0
       :: else
       fi;
+#endif
       w = head;
+#ifdef GPU
       released = 0;
+#endif
       lease[1] = w;
       take(1);
       if
-      :: atomic { in_hand[1] != 0 -> check(1); gpu = w; in_hand[1] = 0 }
-      :: in_hand[1] == 0 -> lease[1] = 0
+#ifdef GPU
+      :: atomic { in_hand[1] != 0 -> check(1); gpu = w; in_hand[1] = 0; w = 0 }
+#else
+      :: atomic { in_hand[1] != 0 -> check(1); in_hand[1] = 0 }; atomic { lease[1] = 0; w = 0 }
+#endif
+      :: atomic { in_hand[1] == 0 -> lease[1] = 0; w = 0 }
       fi
     :: done && SEQ(head) == last -> break
     :: atomic { last > 0 && gpu == 0 -> lease[1] = 0 }; break /* leaves */
@@ -177,6 +184,7 @@ active proctype guest() {
   atomic { in_hand[1] = 0; left = true }
 }
 
+#ifdef GPU
 active proctype graphics() { /* of the guest; it stops with its process, some time after */
 end:
   do
@@ -189,10 +197,15 @@ end:
   od
 }
 
+#endif
+
 active proctype killer() {
   if
-  :: killed = true
+#ifdef PUBLISHER_DIES
   :: publisher_killed = true /* and its service thread */
+#else
+  :: killed = true
+#endif
   :: true
   fi
 }
@@ -200,14 +213,19 @@ active proctype killer() {
 active proctype service() { /* dies with its publisher */
   byte ticket;
   {
-#ifdef SEAT_FIRST
-    seated = true;
+#ifndef OFFER_LATE
+    offered = true; /* cf_pool_admit */
+#endif
+#ifndef SEAT_LATE
+    seated = true; /* cf_writer_add_seat */
+#endif
+    welcome = true; /* welcome_send */
+#ifdef OFFER_LATE
     offered = true;
-#else
-    offered = true; /* cf_pool_admit, cf_writer_add_seat */
+#endif
+#ifdef SEAT_LATE
     seated = true;
 #endif
-    welcome = true;
 #ifdef EARLY_RECLAIM
     left;
 #else

@@ -5,9 +5,9 @@
  * only the watchers wake. One reader may be interrupted at any time. Nobody's sleep has a time-out. Proves: nobody
  * sleeps while there is something for it to see; PUBLISHER_GONE comes after the last frame; all come to their end.
  * Must fail: WORD_FIRST (the futex word moves before head), COUNT_FIRST (the publisher counts sleepers before it moves
- * head), WORD_LATE (the reader loads the word after its look at head), COUNT_LATE (it counts itself after its look),
- * FLAGS_EARLY (it reads its process's flags before it counts itself for the watcher), WATCHER_ONCE (the watcher wakes
- * once), GONE_LATE (a reader looks whether the publisher is gone after it looked for a frame).
+ * head), WORD_LATE (the reader loads the word after its look at head), FLAGS_EARLY (it reads its process's flags before
+ * it counts itself for the watcher), WATCHER_ONCE (the watcher wakes once), GONE_LATE (a reader looks whether the
+ * publisher is gone after it looked for a frame).
  */
 #ifndef FRAMES
 #define FRAMES 2
@@ -119,22 +119,14 @@ active [READERS] proctype reader() {
       look = gone[me] || interrupted[me];
 #endif
       sleepers[me] = true;
-#ifdef COUNT_LATE
-      w = word;
-      h = head;
-      over = ended;
-      waiting[me] = true;
-#else
       waiting[me] = true; /* cf_reader_prepare_wait */
-#ifdef WORD_LATE
-      h = head;
-      over = ended;
+#ifndef WORD_LATE
       w = word;
-#else
-      w = word;
+#endif
       h = head; /* cf_reader_news */
       over = ended;
-#endif
+#ifdef WORD_LATE
+      w = word;
 #endif
 #ifndef FLAGS_EARLY
       look = gone[me] || interrupted[me]; /* must_not_sleep */
