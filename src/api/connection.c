@@ -45,6 +45,8 @@ static int connection_map(cf_connection *c, const cf_msg_welcome *welcome, const
                    welcome->sync_mode);
   c->sync_mode = welcome->sync_mode;
   int result = device_open(c, welcome->device, device);
+  if (result == CUFRAMES_OK && !(c->device->sync_modes & c->sync_mode))
+    result = cf_fail(CUFRAMES_ERR_UNSUPPORTED, "the publisher can do what was asked, the GPU driver here cannot");
   if (result == CUFRAMES_OK)
     result = cf_memory_map(fds[0], welcome->control_bytes, CF_SEAL_PUBLIC, &c->control);
   if (result != CUFRAMES_OK)

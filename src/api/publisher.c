@@ -343,6 +343,21 @@ static int not_open(void) {
   return cf_fail(CUFRAMES_ERR_INVALID, "the frame is not an open frame of this publisher");
 }
 
+/* Writes the words that say that a picture is complete, by its own stream or aside of it. A word written by a stream holds
+ * it up for two microseconds: that matters when the GPU is behind, and then the CPU has time. When it is not, the way with
+ * the fewest calls is best, also for who waits. */
+static int words_write(cuframes_publisher *p, void *stream, const cf_device_write *writes, uint32_t count) {
+  const cf_device_ops *ops = p->device->ops;
+  bool behind = !cf_writer_head_completed(&p->writer);
+  if (behind && count == 1) {
+    p->aside = true;
+    return ops->word_write_aside(p->device, stream, writes);
+  }
+  int result = behind && p->aside ? ops->wait_aside(p->device, stream) : CUFRAMES_OK; /* words must not go back */
+  p->aside = p->aside && result != CUFRAMES_OK;
+  return result == CUFRAMES_OK ? ops->words_write(p->device, stream, writes, count) : result;
+}
+
 /* Lets the stream say when the picture is complete: to everybody by the slot's ready word, and to the streams of
  * subscribers that wait for it. */
 static int hand_to_gpu(cuframes_publisher *p, uint32_t slot, cf_segment *segment, uint64_t offset, void *stream) {
@@ -369,9 +384,8 @@ static int hand_to_gpu(cuframes_publisher *p, uint32_t slot, cf_segment *segment
       (cf_device_write){ .in = &p->control_words, .word = cf_writer_ready_word(&p->writer, slot), .value = seq };
   if (event && segment->events)
     result = ops->event_record(p->device, segment->events[offset / segment->run.stride], stream);
-  if (result == CUFRAMES_OK) /* who waits by a stream is served first; for CPUs the picture's stream need not wait */
-    result = writes_count > 1 ? ops->words_write(p->device, stream, writes, writes_count)
-                              : ops->word_write_aside(p->device, stream, writes);
+  if (result == CUFRAMES_OK)
+    result = words_write(p, stream, writes, writes_count);
   if (result != CUFRAMES_OK) {
     ops->settle(p->device);
     cf_writer_take_back(&p->writer, slot, seats, count);

@@ -107,6 +107,7 @@ struct cuframes_publisher {
   cf_device_words control_words; /* for a device with streams */
   void *stream;                  /* of the last frame */
   bool any_stream, many_streams; /* one was used; more than one were */
+  bool aside;                    /* words were written aside that may not be there yet */
   cf_flag failed;                /* the device is lost, and the stream ends */
   cf_flag coming;                /* enum cf_coming */
   cf_pool pool;

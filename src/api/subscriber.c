@@ -43,14 +43,20 @@ static bool worth_waiting(int error) {
   return error == CUFRAMES_ERR_NO_SUCH_STREAM || error == CUFRAMES_ERR_TIMEOUT || error == CUFRAMES_ERR_PUBLISHER_GONE;
 }
 
+#define TIMELINE_OR_EVENTS (CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_SLOT_EVENTS)
+
+static bool may_fall_back(const cuframes_subscriber *s, int result) {
+  return (result == CUFRAMES_ERR_UNSUPPORTED || result == CUFRAMES_ERR_DEVICE) &&
+         (s->hello.sync_modes & TIMELINE_OR_EVENTS) != 0;
+}
+
 static int connect_once(cuframes_subscriber *s, cf_connection **connection) {
   int result = cf_connection_open(s->directory, s->name, &s->hello, s->device, cf_now() + CF_HANDSHAKE_NS, connection);
-  bool device_failed = result == CUFRAMES_ERR_UNSUPPORTED || result == CUFRAMES_ERR_DEVICE;
-  if (device_failed && s->hello.sync_modes != CUFRAMES_SYNC_COMPLETE) {
-    /* the publisher can do it and this side cannot: what is always possible then */
-    cf_log(&s->logger, CUFRAMES_LOG_WARNING, "%s: falling back to sync mode complete: %s", s->name, cf_last_detail());
-    s->hello.sync_asked = s->hello.sync_modes;
-    s->hello.sync_modes = CUFRAMES_SYNC_COMPLETE;
+  while (may_fall_back(s, result)) { /* the publisher can do it and this side cannot */
+    cf_log(&s->logger, CUFRAMES_LOG_WARNING, "%s: falling back to a lesser sync mode: %s", s->name, cf_last_detail());
+    s->hello.sync_asked |= s->hello.sync_modes;
+    bool events = (s->hello.sync_modes & TIMELINE_OR_EVENTS) == TIMELINE_OR_EVENTS;
+    s->hello.sync_modes = CUFRAMES_SYNC_COMPLETE | (events ? CUFRAMES_SYNC_SLOT_EVENTS : 0u);
     result = cf_connection_open(s->directory, s->name, &s->hello, s->device, cf_now() + CF_HANDSHAKE_NS, connection);
   }
   if (result == CUFRAMES_OK)

@@ -96,9 +96,10 @@ typedef struct cf_device_ops {
   void (*words_close)(cf_device *device, cf_device_words *words);
   /* When the stream has done all that is on it, writes the words, one after the other. */
   int (*words_write)(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count);
-  /* The same of one word, without holding the stream up; a microsecond or two later. From one thread at a time, as
-   * words_write() after it of the same word. */
+  /* The same of one word, without holding the stream up: it takes the CPU longer, and comes some microseconds later. */
   int (*word_write_aside)(cf_device *device, void *stream, const cf_device_write *write);
+  /* The stream goes on when every word that was written aside so far is there. */
+  int (*wait_aside)(cf_device *device, void *stream);
   /* The stream goes on when the word has reached the value. Only in sync mode timeline. */
   int (*word_wait)(cf_device *device, void *stream, const cf_device_write *wait);
 

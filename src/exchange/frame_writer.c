@@ -322,6 +322,10 @@ bool cf_writer_completed(const cf_frame_writer *writer, uint32_t slot) {
   return slot_ready(writer, slot, writer->notes[slot].last);
 }
 
+bool cf_writer_head_completed(const cf_frame_writer *writer) {
+  return writer->head_slot == CF_NO_SLOT || cf_writer_completed(writer, writer->head_slot);
+}
+
 void cf_writer_take_back(cf_frame_writer *writer, uint32_t slot, cf_writer_seat *const seats[], uint32_t count) {
   atomic_store_explicit(&writer->slots[slot].ready, 0,
                         memory_order_relaxed); /* nobody looks at a slot without a frame */

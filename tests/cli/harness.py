@@ -23,6 +23,7 @@ grandchild is alive. On a failure it prints the end of every process's output.
 Environment: CUFRAMES (the program), CUFRAMES_SOURCE_DIR, CUFRAMES_BUILD_DIR, CUFRAMES_SANITIZE (not empty: a slow
 build); CUFRAMES_TEST_SCALE multiplies the deadlines. Arguments: names of the tests to run (default: all), -k keeps
 the temporary directory.
+No process sees a CUDA driver unless the test gives it one (test_gpu.py).
 Nothing here sleeps to synchronise: waits are for an event, with a deadline.
 """
 import collections
@@ -273,11 +274,18 @@ class Session:
         os.chmod(self.root, 0o755)  # a test may start processes of other users
         self.dir = os.path.join(self.root, "run")
         os.mkdir(self.dir, 0o700)
-        self.env = dict(os.environ, CUFRAMES_DIR=self.dir, LC_ALL="C.UTF-8")
+        self.env = dict(os.environ, CUFRAMES_DIR=self.dir, LC_ALL="C.UTF-8", LD_LIBRARY_PATH=self.no_driver())
         self.processes = []
         self.may_leave = set()
         self.stop_seconds = 5
         self.cleanups = []
+
+    def no_driver(self):
+        """An LD_LIBRARY_PATH without a CUDA driver, so that tests are the same where there is one."""
+        directory = os.path.join(self.root, "no-driver")
+        os.mkdir(directory, 0o755)
+        with open(os.path.join(directory, "libcuda.so.1"), "w"):
+            return os.pathsep.join(filter(None, [directory, os.environ.get("LD_LIBRARY_PATH")]))
 
     def path(self, *parts):
         """A path below the temporary root (outside the runtime directory)."""

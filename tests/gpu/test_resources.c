@@ -284,7 +284,7 @@ static void changes_of_format(void **state) {
     report_is_good(&e.report, "a follower", i == 1);
     print(i == 1 ? "ordered subscriber" : "subscriber", &e.before, &e.after);
     NEED(back(&e.before, &e.after));
-    NEED(i == 0 || e.report.formats >= changes);
+    NEED(i == 0 || e.report.formats + 1 >= changes); /* the last may be to the format that is there */
   }
   comes_back(publisher, "publisher", &before);
   stage_note("%" PRIu32 " changes of format, %" PRIu64 " pictures", changes, last);

@@ -265,6 +265,7 @@ const cf_device_ops cf_cuda_device = {
   .words_close = cf_cuda_words_close,
   .words_write = cf_cuda_words_write,
   .word_write_aside = cf_cuda_word_write_aside,
+  .wait_aside = cf_cuda_wait_aside,
   .word_wait = cf_cuda_word_wait,
   .event_create = cf_cuda_event_create,
   .event_import = cf_cuda_event_import,

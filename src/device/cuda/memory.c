@@ -128,7 +128,7 @@ static int vmm_import(cf_cuda *cuda, const cf_device_export *from, cuda_segment 
     (void)cuda->driver.cuMemRelease(handle); /* the mapping holds it, or we fail already */
   }
   s->owns = OWNS_VMM;
-  bool its_fault = result == CUFRAMES_ERR_DEVICE && !cf_flag_get(&cuda->lost);
+  bool its_fault = result != CUFRAMES_OK && result != CUFRAMES_ERR_NO_MEMORY && !cf_flag_get(&cuda->lost);
   return its_fault ? CUFRAMES_ERR_PROTOCOL
                    : result; /* what was sent is no such memory; the detail has the driver's word */
 }

@@ -202,13 +202,8 @@ int cf_cuda_words_write(cf_device *device, void *stream, const cf_device_write *
   int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
     return result;
-  if (cuda->aside_used) { /* or an older value of a word might come after this one */
-    result = put_behind(cuda, cuda->aside, stream);
-    cuda->aside_used = result != CUFRAMES_OK;
-  }
-  if (result == CUFRAMES_OK)
-    result =
-        cuda->can_time ? write_by_stream(cuda, stream, writes, count) : write_by_callback(cuda, stream, writes, count);
+  result =
+      cuda->can_time ? write_by_stream(cuda, stream, writes, count) : write_by_callback(cuda, stream, writes, count);
   cf_cuda_leave(cuda, pushed);
   return result;
 }
@@ -220,10 +215,20 @@ int cf_cuda_word_write_aside(cf_device *device, void *stream, const cf_device_wr
   if (result != CUFRAMES_OK)
     return result;
   result = put_behind(cuda, stream, cuda->aside);
-  cuda->aside_used = true;
   if (result == CUFRAMES_OK)
     result =
         cuda->can_time ? write_by_stream(cuda, cuda->aside, write, 1) : write_by_callback(cuda, cuda->aside, write, 1);
+  cf_cuda_leave(cuda, pushed);
+  return result;
+}
+
+int cf_cuda_wait_aside(cf_device *device, void *stream) {
+  cf_cuda *cuda = cf_cuda_of(device);
+  bool pushed;
+  int result = cf_cuda_enter(cuda, &pushed);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = put_behind(cuda, cuda->aside, stream);
   cf_cuda_leave(cuda, pushed);
   return result;
 }

@@ -1,0 +1,82 @@
+/* drivers.c - which driver a child of a test has. */
+#include "drivers.h"
+
+#include <dlfcn.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *driver;
+
+/* C knows no conversion between data and function pointers; POSIX has them alike. */
+static void find(void *function, const char *name) {
+  void *found = dlsym(driver, name);
+  NEED(found != NULL);
+  memcpy(function, &found, sizeof found);
+}
+
+void driver_use(const char *name, const char *variables) {
+  static char copy[512];
+  char path[512], *rest = NULL;
+  const char *base = getenv("CUDA_STANDINS");
+  NEED(base != NULL);
+  snprintf(copy, sizeof copy, "%s", variables ? variables : "");
+  for (char *one = strtok_r(copy, ";", &rest); one; one = strtok_r(NULL, ";", &rest))
+    putenv(one);
+  snprintf(path, sizeof path, "%s/%s/libcuda.so.1", base, name);
+  driver = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  NEED(driver != NULL);
+}
+
+void driver_fail(const char *name, unsigned nth, int error) {
+  int (*fail_call)(const char *, unsigned, int);
+  find((void *)&fail_call, "standin_fail");
+  NEED(fail_call(name, nth, error) == 0);
+}
+
+void driver_nothing_left(void) {
+  long (*live)(standin_kind);
+  find((void *)&live, "standin_live");
+  for (int kind = 0; kind < STANDIN_SWEPT; kind++)
+    NEED(live((standin_kind)kind) == 0);
+}
+
+bool driver_is_installed(void) {
+  void *there = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (there)
+    dlclose(there);
+  return there != NULL;
+}
+
+cuframes_stream_info *query(const char *name) {
+  cuframes_stream_info *info = NULL;
+  OK(cuframes_query(NULL, name, patience(5000), &info));
+  return info;
+}
+
+void play_source(int test, void *user) {
+  static source s;
+  const setting *set = user;
+  struct pollfd asked = { .fd = test, .events = POLLIN };
+  driver_use(set->driver, set->variables);
+  source_begin(&s, &set->source);
+  do {
+    source_publish(&s);
+    if (s.number == 1)
+      say(test, 0);
+  } while (poll(&asked, 1, 2) == 0);
+  hear(test);
+  source_end(&s);
+}
+
+child *source_start(const setting *s) {
+  child *c = child_start(play_source, (void *)(uintptr_t)s);
+  hear_within(c->fd, LONG_MS);
+  return c;
+}
+
+void source_stop(child *c) {
+  say(c->fd, 0);
+  child_finish(c);
+}
