@@ -1,5 +1,6 @@
-/* ready.pml - a frame on a GPU is used only when its pixels are complete, whoever dies: one publisher with its stream, a
- * subscriber in timeline mode with its stream and its watcher, or (COMPLETE) one in complete mode.
+/* ready.pml - a frame on a GPU is used only when its pixels are complete, whoever dies: one publisher with its stream
+ * (cf_writer_enter_gates, cf_writer_publish), and a subscriber in timeline mode with its stream and its watcher
+ * (cf_connection_take, stream_wait, cf_connection_lose), or (COMPLETE) one in complete mode.
  *
  * The publisher's stream does what it was given in turn: the picture, gate[slot] of the timeline seat if it was seated
  * by then, ready[slot]. The publisher may be killed at every step, and its stream stops at any step after that; the
@@ -7,12 +8,11 @@
  * How slots are pinned is in lease.pml; here a pin is one step.
  * Proves: a frame that is not LOST has its pixels when a stream or CPU reads it, and keeps them until it is released;
  * no stream waits for ever; a frame that was complete is not called LOST by the complete-mode subscriber.
- * Must fail: READY_FIRST (the stream writes ready before gate), GATED_EARLY (gated_from names a frame
- * whose gate is not written), GATE_EARLY (the watcher opens gates while the
- * publisher's stream may still run), GATE_FIRST (the watcher opens the gate before it marks the frame), LOOK_FIRST (the
- * subscriber looks whether the publisher is gone before it notes the frame for its watcher), NO_READY (complete mode
- * does not wait), GONE_IS_READY (it takes death for completion), CLEAR_EARLY (the timeline subscriber clears its lease
- * before it has seen released).
+ * Must fail: READY_FIRST (the stream writes ready before gate), GATED_EARLY (gated_from names a frame whose gate is not
+ * written), GATE_EARLY (the watcher opens gates while the publisher's stream may still run), GATE_FIRST (it opens the
+ * gate before it marks the frame), LOOK_FIRST (the subscriber looks whether the publisher is gone before it notes the
+ * frame for its watcher), CLEAR_EARLY (it clears its lease before it has seen released); with COMPLETE: NO_READY (it does
+ * not wait), GONE_IS_READY (it takes death for completion).
  */
 #define NSLOT 3 /* the newest frame + one open + a lease */
 #ifndef MAXSEQ

@@ -119,7 +119,8 @@ static void round_run(uint64_t round, uint64_t kills) {
   for (uint64_t k = 0; k < kills && !interrupted; k++)
     victim = kill_one(&random, victim);
   if (interrupted) {
-    (void)child_end_all();
+    for (int i = 0; i < CHAOS_ACTORS; i++)
+      child_kill(process[i]);
     (void)unlink(scene_path("s.sock"));
     (void)unlink(scene_path("s.lock"));
   } else {

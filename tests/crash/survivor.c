@@ -15,9 +15,11 @@ bool survivor_join(survivor *s, uint32_t mode, uint32_t leases, uint32_t depth) 
   if (mode != CUFRAMES_MODE_PACKETS)
     return true;
   result = cuframes_subscriber_enable_packets(s->subscriber, CUFRAMES_PACKETS_FROM_KEYFRAME);
-  if (result != CUFRAMES_OK)
-    IS(result, CUFRAMES_ERR_PUBLISHER_GONE);
-  return result == CUFRAMES_OK;
+  if (result == CUFRAMES_OK)
+    return true;
+  IS(result, CUFRAMES_ERR_PUBLISHER_GONE);
+  survivor_leave(s);
+  return false;
 }
 
 static void held_release(survivor *s) {
