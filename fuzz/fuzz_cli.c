@@ -1,6 +1,6 @@
 /* fuzz_cli.c - what a person types: the command line and the configuration file of `cuframes publish`, numbers,
  * durations and the description of a test picture. Nothing is opened: files come from the input, users and groups
- * from a list here, and the calls that would run a source end the program.
+ * from a list here.
  *
  * The first byte says what the rest is: words of a command line, one per line, and behind an empty line the text of
  * the configuration file; that text alone; or one word for the parsers of numbers.
@@ -15,7 +15,7 @@
 #include "cli.h"
 #include "publish_job.h"
 #include "publish_options.h"
-#include "source_test.h"
+#include "test_spec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 json_t *__wrap_json_load_file(const char *path, size_t flags, json_error_t *error);
@@ -48,31 +48,6 @@ struct group *getgrnam(const char *name) {
 json_t *__wrap_json_load_file(const char *path, size_t flags, json_error_t *error) {
   (void)path;
   return json_loadb(config.text, config.size, flags, error);
-}
-
-int publish_job_open(struct publish_job *job, const cuframes_format *format) {
-  (void)job, (void)format;
-  abort();
-}
-int publish_job_acquire(struct publish_job *job, cuframes_frame **frame) {
-  (void)job, (void)frame;
-  abort();
-}
-int publish_job_publish(struct publish_job *job, cuframes_frame *frame, int64_t pts, int64_t duration, uint32_t flags) {
-  (void)job, (void)frame, (void)pts, (void)duration, (void)flags;
-  abort();
-}
-int publish_job_fail(struct publish_job *job, const char *format, ...) {
-  (void)job, (void)format;
-  abort();
-}
-bool publish_job_pace(struct publish_job *job, struct publish_pace *pace, int64_t pts) {
-  (void)job, (void)pace, (void)pts;
-  abort();
-}
-bool publish_job_stopping(struct publish_job *job) {
-  (void)job;
-  abort();
 }
 
 static ssize_t count_written(void *cookie, const char *text, size_t size) {
@@ -108,7 +83,7 @@ static void check_values(const struct publish_options *o) {
 static void check_stream(const struct publish_options *o) {
   check_values(o);
   require(o->name != NULL && !(o->reconnect && o->no_reconnect));
-  require(!source_test_is(o->input) || source_test_check(o->input) == NULL);
+  require(!test_spec_is(o->input) || test_spec_parse(o->input, &(struct test_spec){ 0 }) == NULL);
 }
 
 static void check_parsed(int code, const struct publish_request *request) {
@@ -163,8 +138,8 @@ static void parse_number(const char *text) {
   bool unsigned_ = cli_parse_unsigned(text, 3, 4000000000, &number);
   require(unsigned_ ? number >= 3 && number <= 4000000000 : number == 77);
   require(!unsigned_ || strspn(text, "0123456789") == strlen(text));
-  if (source_test_is(text))
-    (void)source_test_check(text);
+  if (test_spec_is(text))
+    (void)test_spec_parse(text, &(struct test_spec){ 0 });
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

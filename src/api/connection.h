@@ -35,6 +35,7 @@ typedef struct cf_connection {
   cf_flag releases;        /* moves with every frame given back: a word to sleep on */
   cf_flag release_awaited; /* somebody sleeps on it, or is about to */
   int fd;
+  int pidfd;                    /* of the publisher, where streams wait for it; -1: none */
   pthread_mutex_t request_lock; /* socket and message buffer */
   uint8_t *message;
   cf_device *device;
