@@ -1,6 +1,6 @@
 # A thin front over CMake's presets; CMakeLists.txt builds, scripts/ do.
 .DEFAULT_GOAL := build
-.PHONY: build test demo lint format asan tsan bench fuzz coverage docs install clean help
+.PHONY: build test demo lint format asan tsan chaos bench fuzz coverage docs install clean help
 
 PREFIX ?= /usr/local
 
@@ -34,10 +34,14 @@ tsan: ## all tests under the thread sanitizer
 	@scripts/install-deps test
 	@scripts/test tsan
 
+chaos: ## kill publishers and subscribers at every step, then CHAOS_KILLS (10000) times at random
+	@scripts/install-deps test
+	@scripts/chaos
+
 bench: build ## measure hand-off, wake-ups and packets; writes docs/benchmarks.md
 	@bench/report
 
-fuzz: ## run each fuzz target for FUZZ_SECONDS (60)
+fuzz: ## run each fuzz target for FUZZ_SECONDS (60), two at a time
 	@scripts/install-deps fuzz
 	@scripts/fuzz $(FUZZ_SECONDS)
 

@@ -74,6 +74,9 @@ static int connection_map(cf_connection *c, const cf_msg_welcome *welcome, const
     result = cf_connection_words(c);
     if (result != CUFRAMES_OK)
       return result;
+    cf_credentials publisher;
+    if (cf_credentials_of(c->fd, &publisher) == CUFRAMES_OK)
+      c->pidfd = cf_peer_pidfd(c->fd, &publisher);
   }
   if (ring)
     (void)cf_futex_wake(&c->seat->room, INT32_MAX);
@@ -89,7 +92,7 @@ int cf_connection_open(const char *directory, const char *name, const cf_msg_hel
   cf_connection *c = calloc(1, sizeof *c);
   if (!c)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
-  c->fd = -1;
+  c->fd = c->pidfd = -1;
   cf_flag_set(&c->references, 1);
   pthread_mutex_init(&c->request_lock, NULL);
   pthread_mutex_init(&c->lock, NULL);
@@ -108,7 +111,7 @@ int cf_connection_open(const char *directory, const char *name, const cf_msg_hel
     return result;
   }
   if (!c->mode_packets)
-    cf_views_look_ahead(c);
+    (void)cf_views_look_ahead(c); /* who takes a frame will hear */
   *connection = c;
   return CUFRAMES_OK;
 }
@@ -137,6 +140,7 @@ void cf_connection_drop(cf_connection *c) {
   cf_memory_unmap(c->seat, c->seat_bytes);
   cf_memory_unmap(c->control, c->control_bytes);
   cf_device_close(c->device);
+  cf_close(c->pidfd);
   cf_close(c->fd); /* last: the publisher may now use our slots */
   pthread_mutex_destroy(&c->request_lock);
   pthread_mutex_destroy(&c->lock);

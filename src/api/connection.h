@@ -35,6 +35,7 @@ typedef struct cf_connection {
   cf_flag releases;        /* moves with every frame given back: a word to sleep on */
   cf_flag release_awaited; /* somebody sleeps on it, or is about to */
   int fd;
+  int pidfd;                    /* of the publisher, where streams wait for it; -1: none */
   pthread_mutex_t request_lock; /* socket and message buffer */
   uint8_t *message;
   cf_device *device;
@@ -101,8 +102,8 @@ typedef struct cf_take_how {
 int cf_connection_take(cf_connection *connection, cf_take_how how, cuframes_frame **frame, uint32_t *epoch);
 
 /* Views; connection_view.c. look_ahead() and hold() are of the thread that takes frames. */
-/* Maps the segments that came since the last look. */
-void cf_views_look_ahead(cf_connection *connection);
+/* Maps the segments that came since the last look. NO_MEMORY or SYSTEM: one of them cannot be mapped now. */
+int cf_views_look_ahead(cf_connection *connection);
 /* The view of a segment, with one frame more counted in it, if it is mapped. With the lock held. */
 cf_view *cf_view_count_one(cf_connection *connection, uint32_t segment);
 /* The same, mapped if it was not. */

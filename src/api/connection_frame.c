@@ -11,6 +11,11 @@
 #include "os/clock.h"
 #include "os/error.h"
 
+/* Longest wait for the death of a publisher that hung up, and what is waited where death cannot be seen. Subscribers are
+ * to go on within 100 ms. */
+#define DEATH_MS 90
+#define GRACE_MS 60
+
 /* ---- leases ---- */
 
 static void lease_unreserve(cf_connection *c, uint32_t k) {
@@ -59,26 +64,48 @@ static bool is_complete(const cf_connection *c, const cuframes_frame *frame) {
   return !c->device->has_streams || cf_reader_complete(&c->reader, frame->slot, frame->seq);
 }
 
+static bool in_use(const cuframes_frame *frame) {
+  return frame->state == CF_FRAME_LEASED || frame->state == CF_FRAME_RETURNING;
+}
+
 /* A stream waits for it, as far as we know. With the lock held. */
 static bool is_awaited(const cf_connection *c, const cuframes_frame *frame) {
-  bool in_use = frame->state == CF_FRAME_LEASED || frame->state == CF_FRAME_RETURNING;
-  return in_use && frame->gated && !frame->lost && !is_complete(c, frame);
+  return in_use(frame) && frame->gated && !frame->lost && !is_complete(c, frame);
+}
+
+/* Marks what is LOST. Gives whether gates must be opened for it. */
+static bool frames_lose(cf_connection *c) {
+  bool open = false;
+  pthread_mutex_lock(&c->lock); /* a frame is gated under it only while the connection is not gone */
+  for (uint32_t k = 0; k < c->leases; k++) {
+    cuframes_frame *frame = &c->frames[k];
+    if (is_awaited(c, frame)) {
+      frame->lost = true; /* before its gate opens: whoever gets through it can know */
+      cf_counter_add(&c->lost, 1);
+    }
+    open = open || (in_use(frame) && frame->lost);
+  }
+  pthread_mutex_unlock(&c->lock);
+  return open && c->sync_mode == CUFRAMES_SYNC_TIMELINE;
+}
+
+/* A GPU goes on for some ten milliseconds after its process was killed, and could close a gate again that was opened by
+ * then: with what it still had to write for an older frame in that slot. Its process is dead some 50 ms later, and then it
+ * stands still. (models/ready.pml, GATE_EARLY) */
+static void wait_for_death(const cf_connection *c) {
+  struct pollfd dead = { .fd = c->pidfd, .events = POLLIN };
+  (void)poll(&dead, 1, c->pidfd >= 0 ? DEATH_MS : GRACE_MS); /* one that lives, and left us, opens gates itself */
 }
 
 void cf_connection_lose(cf_connection *c) {
   cf_flag_set(&c->gone, 1);
-  if (!c->device || !c->device->has_streams)
+  if (!c->device || !c->device->has_streams || !frames_lose(c))
     return;
-  pthread_mutex_lock(&c->lock); /* a frame is gated under it only while the connection is not gone */
-  for (uint32_t k = 0; k < c->leases; k++) {
-    cuframes_frame *frame = &c->frames[k];
-    if (!is_awaited(c, frame))
-      continue;
-    frame->lost = true; /* before its gate opens: whoever gets through it can know */
-    cf_counter_add(&c->lost, 1);
-    if (c->sync_mode == CUFRAMES_SYNC_TIMELINE)
-      cf_seat_open_gate(c->seat, frame->slot, frame->seq);
-  }
+  wait_for_death(c);
+  pthread_mutex_lock(&c->lock);
+  for (uint32_t k = 0; k < c->leases; k++)
+    if (in_use(&c->frames[k]) && c->frames[k].lost)
+      cf_seat_open_gate(c->seat, c->frames[k].slot, c->frames[k].seq);
   pthread_mutex_unlock(&c->lock);
 }
 
@@ -208,7 +235,9 @@ static int lease_next(cf_connection *c, cuframes_frame **frame) {
   cf_taken taken;
   cf_view *view = NULL;
   bool ring;
-  cf_views_look_ahead(c);
+  int ahead = cf_views_look_ahead(c);
+  if (ahead != CUFRAMES_OK)
+    return ahead;
   pthread_mutex_lock(&c->lock); /* once: who spins for a frame feels each turn */
   uint32_t reclaimed = c->returning ? leases_reclaim(c) : 0;
   bool hands_are_full = c->free_leases == 0, returning = c->returning != 0;

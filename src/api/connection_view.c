@@ -131,7 +131,7 @@ int cf_view_hold(cf_connection *c, uint32_t number, cf_view **held) {
 
 /* Maps the segments that came since the last look. When the publisher dies nobody hands out descriptors any more, and
  * the frames that wait for us in a segment we never asked for would be lost. */
-void cf_views_look_ahead(cf_connection *c) {
+int cf_views_look_ahead(cf_connection *c) {
   uint32_t top = cf_reader_segment_top(&c->reader), floor = cf_reader_segment_floor(&c->reader);
   uint32_t number = c->segments_known + 1;
   if (floor != c->floor_known) {
@@ -141,7 +141,7 @@ void cf_views_look_ahead(cf_connection *c) {
     pthread_mutex_unlock(&c->lock);
   }
   if (top == c->segments_known)
-    return;
+    return CUFRAMES_OK;
   c->segments_known = top;
   if (number < floor)
     number = floor;
@@ -154,8 +154,12 @@ void cf_views_look_ahead(cf_connection *c) {
       pthread_mutex_lock(&c->lock);
       view->frames--;
       pthread_mutex_unlock(&c->lock);
+    } else if (result == CUFRAMES_ERR_NO_MEMORY || result == CUFRAMES_ERR_SYSTEM) {
+      c->segments_known = number - 1;
+      return result; /* before a frame in it is taken, which would be lost */
     } else if (result != CUFRAMES_ERR_STALE) {
-      return; /* who takes a frame in it will hear why */
+      return CUFRAMES_OK; /* who takes a frame in it will hear why */
     }
   }
+  return CUFRAMES_OK;
 }

@@ -56,7 +56,8 @@ typedef struct cf_service {
   int64_t listen_again; /* CF_NEVER, or when to accept again after descriptors ran out */
   bool stop;            /* under `lock` */
   pthread_mutex_t lock;
-  cf_peer *peers; /* newest first */
+  cf_peer *peers;    /* newest first */
+  cf_peer *departed; /* closed; their memory stays until no event of this round can name them */
   cf_tomb *tombs;
   uint32_t half_open;
   cf_counter subscribers;

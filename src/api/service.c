@@ -56,7 +56,17 @@ static void peer_free(cuframes_publisher *p, cf_peer *peer) {
     unwatch(service, peer->pidfd);
   cf_close(peer->fd);
   cf_close(peer->pidfd);
-  free(peer);
+  peer->next = service->departed;
+  service->departed = peer;
+}
+
+/* Not in peer_free(): a newcomer at the same address would get the events that are still to come for who left. */
+static void departed_free(cf_service *service) {
+  while (service->departed) {
+    cf_peer *peer = service->departed;
+    service->departed = peer->next;
+    free(peer);
+  }
 }
 
 /* The peer's end of the socket is closed, or it broke the protocol. Leases that its GPU or a dying process may still
@@ -198,8 +208,9 @@ static void ring_all(cuframes_publisher *p) {
 static int64_t deadlines_run(cuframes_publisher *p) {
   cf_service *service = &p->service;
   int64_t now = cf_now(), next = service->listen_again;
-  if (next <= now && watch(service, service->listener, EPOLLIN, 0) == CUFRAMES_OK)
-    next = service->listen_again = CF_NEVER;
+  if (next <= now) /* without memory to watch it: later */
+    next = service->listen_again =
+        watch(service, service->listener, EPOLLIN, 0) == CUFRAMES_OK ? CF_NEVER : now + ACCEPT_AGAIN_NS;
   for (cf_peer *peer = service->peers, *older; peer; peer = older) {
     older = peer->next;
     if (peer->deadline <= now)
@@ -268,6 +279,7 @@ static void *service_run(void *argument) {
     int count = epoll_wait(p->service.epoll, events, 32, cf_deadline_poll_ms(next));
     for (int i = 0; i < count; i++)
       event_handle(p, &events[i]);
+    departed_free(&p->service);
   }
   return NULL;
 }
@@ -314,6 +326,7 @@ void cf_service_stop(cuframes_publisher *p) {
   (void)pthread_join(service->thread, NULL); /* it is joinable and ours */
   while (service->peers)
     peer_free(p, service->peers);
+  departed_free(service);
   cf_close(service->listener);
   cf_close(service->doorbell);
   cf_close(service->epoll);

@@ -5,7 +5,7 @@
  * slots finds one. Nobody can make the publisher wait or write over what is pinned. A lease pins one slot in a pass:
  * its reader looks for a frame only after it gave the last one back, and then finds the newest frame, which is no
  * candidate, or one that waits for it and is pinned anyway. cf_seat_cost() counts what a seat can pin.
- * models/ has this for SPIN, docs/protocol.md the proof.
+ * models/README.md says which SPIN model is of which function, docs/protocol.md has the proof.
  *
  * Threads: "writer" functions come from one thread at a time. "service" functions come from one other thread at a
  * time and may run beside them. Pure: memory comes from the caller, nothing sleeps or calls the system.

@@ -7,6 +7,7 @@
  *   - If C finds tail <= p, then no R saw a W: nothing in the copy is newer than p.
  *   - Nothing is older than p either: the reader acquired a head >= p, which was released after p was written.
  * Every access in between is atomic (relaxed, 8 bytes), so there is no data race to be undefined.
+ * models/packet_ring.pml goes through all that the memory model allows.
  */
 #include "exchange/packet_ring.h"
 

@@ -79,13 +79,31 @@ static int directory_trusted(int fd, const char *path) {
   return CUFRAMES_OK;
 }
 
+/* Nor may a stranger's link stand in its place, as it may in /tmp: the lock would be taken here, the socket made there. */
+static int link_trusted(const char *path) {
+  char name[CF_PATH_MAX];
+  struct stat status;
+  snprintf(name, sizeof name, "%s", path);
+  for (size_t length = strlen(name); length > 1 && name[length - 1] == '/'; length--)
+    name[length - 1] = '\0'; /* or the link would be followed */
+  if (lstat(name, &status) == 0 && S_ISLNK(status.st_mode) && status.st_uid != geteuid() && status.st_uid != 0)
+    return cf_fail(CUFRAMES_ERR_DIRECTORY,
+                   "the runtime directory %s is a link of user %u, not of us (%u) or root: choose another with "
+                   "CUFRAMES_DIR",
+                   path, (unsigned)status.st_uid, (unsigned)geteuid());
+  return CUFRAMES_OK;
+}
+
 static int directory_open(const char *path, bool create, int *directory) {
+  int result = link_trusted(path);
+  if (result != CUFRAMES_OK)
+    return result;
   if (create && mkdir(path, 0700) != 0 && errno != EEXIST)
     return cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot create the runtime directory %s: %s", path, strerror(errno));
   int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0)
     return cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot open the runtime directory %s: %s", path, strerror(errno));
-  int result = directory_trusted(fd, path);
+  result = directory_trusted(fd, path);
   if (result != CUFRAMES_OK) {
     cf_close(fd);
     return result;
@@ -200,10 +218,10 @@ void cf_claim_drop(cf_claim *claim) {
   claim->lock = claim->directory = -1;
 }
 
-/* The stream name in "NAME.sock", false for any other file. */
-static bool name_of_socket(const char *file, char name[64]) {
+/* The stream name in "NAME.sock" or "NAME.lock", false for any other file. */
+static bool name_of(const char *file, const char *ending, char name[64]) {
   size_t length = strlen(file);
-  if (length < 6 || length - 5 > CUFRAMES_NAME_MAX || strcmp(file + length - 5, ".sock") != 0)
+  if (length < 6 || length - 5 > CUFRAMES_NAME_MAX || strcmp(file + length - 5, ending) != 0)
     return false;
   snprintf(name, 64, "%.*s", (int)(length - 5), file);
   return cf_name_check(name) == CUFRAMES_OK;
@@ -221,6 +239,18 @@ static bool alive(int directory, const char *name) {
   return false;
 }
 
+/* Removes the lock file of one that died before it had a socket, or when that was gone. Ours are empty and 0600: another
+ * program's .lock file is not. */
+static void sweep_lock(int directory, const char *name) {
+  char lock_file[80], socket_file[80];
+  struct stat status;
+  names_of(name, lock_file, socket_file);
+  if (faccessat(directory, socket_file, F_OK, AT_SYMLINK_NOFOLLOW) != 0 &&
+      fstatat(directory, lock_file, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode) &&
+      status.st_size == 0 && (status.st_mode & 0777) == 0600)
+    (void)alive(directory, name);
+}
+
 int cf_directory_visit(const char *option, int (*visit)(void *user, const char *name), void *user) {
   char path[CF_PATH_MAX], name[64];
   int result = cf_directory_resolve(option, path);
@@ -234,8 +264,10 @@ int cf_directory_visit(const char *option, int (*visit)(void *user, const char *
                : cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot read the runtime directory %s: %s", path, strerror(errno));
   int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   for (int i = 0; i < count; i++) {
-    if (result == CUFRAMES_OK && name_of_socket(files[i]->d_name, name) && alive(directory, name))
+    if (result == CUFRAMES_OK && name_of(files[i]->d_name, ".sock", name) && alive(directory, name))
       result = visit(user, name);
+    if (name_of(files[i]->d_name, ".lock", name))
+      sweep_lock(directory, name);
     free(files[i]);
   }
   free(files);

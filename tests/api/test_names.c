@@ -147,12 +147,16 @@ static void list_sweeps_the_dead_and_nothing_else(void **state) {
   file_make(scene_path("orphan.sock"));
   file_make(scene_path(".hidden.sock"));
   file_make(scene_path("bad name.sock"));
+  file_make(scene_path("program.lock"));
+  close(open(scene_path("early.lock"), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600)); /* who died before it listened */
   OK(cuframes_list(NULL, patience(1000), &entries, &count));
   assert_int_equal(count, 1);
   assert_string_equal(entries[0].name, "alive");
   cuframes_list_free(entries, count);
   assert_int_equal(access(scene_path("s.sock"), F_OK), -1);
   assert_int_equal(access(scene_path("s.lock"), F_OK), -1);
+  assert_int_equal(access(scene_path("early.lock"), F_OK), -1);
+  file_remove_kept(scene_path("program.lock"));
   file_remove_kept(scene_path("notes.txt"));
   file_remove_kept(scene_path("orphan.sock"));
   file_remove_kept(scene_path(".hidden.sock"));

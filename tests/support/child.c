@@ -59,12 +59,13 @@ child *child_start(child_run *run, void *user) {
   return c;
 }
 
-void say(int fd, uint64_t number) {
-  NEED(send(fd, &number, sizeof number, MSG_NOSIGNAL) == sizeof number);
+bool say_unless_gone(int fd, uint64_t number) {
+  ssize_t sent = send(fd, &number, sizeof number, MSG_NOSIGNAL);
+  NEED(sent == sizeof number || errno == EPIPE || errno == ECONNRESET);
+  return sent == sizeof number;
 }
 
-uint64_t hear(int fd) {
-  uint64_t number = 0;
+bool hear_unless_gone(int fd, uint64_t *number) {
   struct pollfd ready = { .fd = fd, .events = POLLIN };
   int64_t end = cuframes_now() + patience(LIMIT_MS);
   int n;
@@ -72,7 +73,18 @@ uint64_t hear(int fd) {
     n = poll(&ready, 1, (int)((end - cuframes_now()) / MS));
   while (n < 0 && errno == EINTR);
   NEED(n > 0);
-  NEED(recv(fd, &number, sizeof number, 0) == sizeof number);
+  ssize_t got = recv(fd, number, sizeof *number, 0);
+  NEED(got == sizeof *number || got == 0 || errno == ECONNRESET);
+  return got == sizeof *number;
+}
+
+void say(int fd, uint64_t number) {
+  NEED(say_unless_gone(fd, number));
+}
+
+uint64_t hear(int fd) {
+  uint64_t number = 0;
+  NEED(hear_unless_gone(fd, &number));
   return number;
 }
 
@@ -93,10 +105,16 @@ static bool wait_end(const child *c, int64_t end, int *status) {
   }
 }
 
+bool child_ended_by(child *c, int64_t end, int *status) {
+  bool ended = wait_end(c, end, status);
+  if (ended)
+    forget(c);
+  return ended;
+}
+
 int child_status(child *c) {
   int status = 0;
-  NEED(wait_end(c, cuframes_now() + patience(LIMIT_MS), &status));
-  forget(c);
+  NEED(child_ended_by(c, cuframes_now() + patience(LIMIT_MS), &status));
   return status;
 }
 

@@ -13,6 +13,7 @@
 #include "json.h"
 #include "source_media.h"
 #include "source_test.h"
+#include "test_spec.h"
 
 #define LATE_NS (PUBLISH_SECOND / 2)
 #define JUMP_NS (20 * PUBLISH_SECOND) /* a wait longer than this is a jump of the source's times */
@@ -164,7 +165,7 @@ int publish_job_open(struct publish_job *job, const cuframes_format *format) {
   if (error < 0) {
     return library_failed(job, error, "cannot publish");
   }
-  if (!o->no_packets && !source_test_is(o->input)) {
+  if (!o->no_packets && !test_spec_is(o->input)) {
     cuframes_packet_ring_options ring = { .struct_size = sizeof ring,
                                           .slots = o->packet_slots,
                                           .data_bytes = o->packet_bytes,
@@ -356,7 +357,7 @@ void *publish_job_thread(void *argument) {
   int code = check_name(job);
   if (code == CLI_OK) {
     job->gpu = publish_gpus_take(&job->run->gpus, publish_job_device(job), job->gpu_why, sizeof job->gpu_why);
-    code = source_test_is(job->options->input) ? source_test_run(job) : source_media_run(job);
+    code = test_spec_is(job->options->input) ? source_test_run(job) : source_media_run(job);
   }
   pthread_mutex_lock(&job->lock);
   refresh_stats(job);

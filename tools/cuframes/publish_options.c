@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "cli.h"
-#include "source_test.h"
+#include "test_spec.h"
 
 enum option_number {
   OPTION_NAME = 256,
@@ -311,7 +311,8 @@ static int check_streams(const struct publish_request *request) {
   }
   for (size_t i = 0; i < request->stream_count; i++) {
     const struct publish_options *o = &request->streams[i];
-    const char *wrong = source_test_is(o->input) ? source_test_check(o->input) : NULL;
+    struct test_spec spec;
+    const char *wrong = test_spec_is(o->input) ? test_spec_parse(o->input, &spec) : NULL;
     if (wrong != NULL) {
       return cli_usage("%s: %s", o->input, wrong);
     }

@@ -9,89 +9,14 @@
 #include "cli.h"
 #include "pattern.h"
 #include "publish_job.h"
+#include "test_spec.h"
 
-#define PREFIX "test:"
 #define COLOR_LIMITED 1
 #define COLOR_FULL 2
 #define COLOR_BT709 1
 #define COLOR_SRGB_TRANSFER 13
 
-struct test_source {
-  uint32_t width, height, pixel_format;
-  uint64_t rate_num, rate_den; /* pictures per second; 0/1: as fast as possible */
-};
-
-bool source_test_is(const char *input) {
-  return strncmp(input, PREFIX, strlen(PREFIX)) == 0;
-}
-
-/* A number without sign or blanks at *text, which moves behind it. */
-static bool take_number(const char **text, uint32_t max, uint32_t *value) {
-  size_t digits = strspn(*text, "0123456789");
-  char copy[11] = "";
-  if (digits == 0 || digits >= sizeof copy) {
-    return false;
-  }
-  memcpy(copy, *text, digits);
-  *text += digits;
-  return cli_parse_unsigned(copy, 1, max, value);
-}
-
-/* FPS: 30, 29.97, 30000/1001 or max. */
-static bool parse_rate(const char *text, struct test_source *source) {
-  if (strcmp(text, "max") == 0) {
-    source->rate_num = 0;
-    source->rate_den = 1;
-    return true;
-  }
-  if (strchr(text, '/') != NULL) {
-    uint32_t num, den;
-    bool good = take_number(&text, 100000000, &num) && *text++ == '/' && take_number(&text, 1000000, &den);
-    if (!good || *text != '\0') {
-      return false;
-    }
-    source->rate_num = num;
-    source->rate_den = den;
-    return num / den <= 100000;
-  }
-  int64_t ns;
-  if (!cli_parse_seconds(text, &ns) || ns < 1000000 || ns > 100000 * PUBLISH_SECOND) {
-    return false; /* a decimal number greater than 0, as it happens: from 0.001 to 100000 per second */
-  }
-  source->rate_num = (uint64_t)ns;
-  source->rate_den = (uint64_t)PUBLISH_SECOND;
-  return true;
-}
-
-static const char *parse(const char *input, struct test_source *source) {
-  *source = (struct test_source){ .pixel_format = CUFRAMES_PIXEL_NV12 };
-  const char *text = input + strlen(PREFIX);
-  if (!take_number(&text, CUFRAMES_SIZE_MAX, &source->width) || *text++ != 'x' ||
-      !take_number(&text, CUFRAMES_SIZE_MAX, &source->height) || *text++ != '@') {
-    return "wants test:WIDTHxHEIGHT@FPS[,PIXFMT] with a width and height from 1 to 65535";
-  }
-  size_t length = strcspn(text, ",");
-  char rate[32] = "";
-  if (length >= sizeof rate) {
-    return "wants a shorter FPS";
-  }
-  memcpy(rate, text, length);
-  if (!parse_rate(rate, source)) {
-    return "wants FPS from 0.001 to 100000, as 30, 29.97 or 30000/1001, or the word max";
-  }
-  if (text[length] == ',') {
-    source->pixel_format = cuframes_pixel_format_from_name(text + length + 1);
-  }
-  return source->pixel_format ? NULL
-                              : "wants a pixel format of nv12 p010 yuv420p yuv422p yuv444p gray8 rgb24 rgba bgra";
-}
-
-const char *source_test_check(const char *input) {
-  struct test_source source;
-  return parse(input, &source);
-}
-
-static cuframes_format format_of(const struct test_source *source) {
+static cuframes_format format_of(const struct test_spec *source) {
   cuframes_format format = { .pixel_format = source->pixel_format, .width = source->width, .height = source->height };
   bool rgb = source->pixel_format >= CUFRAMES_PIXEL_RGB24;
   format.color = (cuframes_color){ .matrix = rgb ? 0 : COLOR_BT709,
@@ -102,7 +27,7 @@ static cuframes_format format_of(const struct test_source *source) {
 }
 
 /* When picture `index` (from 0) is shown, in ns. 128 bits hold the product for as long as anything runs. */
-static int64_t time_of(const struct test_source *source, uint64_t index) {
+static int64_t time_of(const struct test_spec *source, uint64_t index) {
   return (int64_t)((unsigned __int128)index * source->rate_den * (uint64_t)PUBLISH_SECOND / source->rate_num);
 }
 
@@ -141,8 +66,8 @@ static int publish_picture(struct publish_job *job, struct canvas *canvas, uint6
 }
 
 int source_test_run(struct publish_job *job) {
-  struct test_source source;
-  const char *wrong = parse(job->options->input, &source);
+  struct test_spec source;
+  const char *wrong = test_spec_parse(job->options->input, &source);
   if (wrong != NULL) {
     return publish_job_fail(job, "%s %s", job->input, wrong);
   }

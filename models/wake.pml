@@ -1,0 +1,170 @@
+/* wake.pml - no wake-up for a frame is lost: cf_writer_publish(), cf_writer_sleepers() and the service's doorbell against
+ * cf_reader_prepare_wait() and cf_sleep_for_frame(); nor one for death, interruption and the end: cf_watcher_wake().
+ *
+ * READERS readers with a watcher each. The publisher may be killed at every step, also between head and the wake-up; then
+ * only the watchers wake. One reader may be interrupted at any time. Nobody's sleep has a time-out. Proves: nobody
+ * sleeps while there is something for it to see; PUBLISHER_GONE comes after the last frame; all come to their end.
+ * Must fail: WORD_FIRST (the futex word moves before head), COUNT_FIRST (the publisher counts sleepers before it moves
+ * head), WORD_LATE (the reader loads the word after its look at head), FLAGS_EARLY (it reads its process's flags before
+ * it counts itself for the watcher), WATCHER_ONCE (the watcher wakes once), GONE_LATE (a reader looks whether the
+ * publisher is gone after it looked for a frame).
+ */
+#ifndef FRAMES
+#define FRAMES 2
+#endif
+#ifndef READERS
+#define READERS 1
+#endif
+
+byte head, word;
+byte last[READERS];
+bool ended, killed, hung_up, rung;
+bool waiting[READERS];                    /* seat.waiting */
+bool sleepers[READERS], gone[READERS];    /* of the connection */
+bool interrupted[READERS], rung_for[READERS];
+bool asleep[READERS], finished[READERS];
+
+inline futex_wake() {
+  d_step {
+    asleep[0] = false;
+    asleep[READERS - 1] = false
+  }
+}
+
+inline count_sleepers() { /* cf_writer_sleepers */
+  sleeps = waiting[0];
+  sleeps = sleeps || waiting[READERS - 1]
+}
+
+active proctype publisher() {
+  byte q = 1;
+  bool sleeps;
+  {
+    do
+    :: q <= FRAMES ->
+#ifdef COUNT_FIRST
+      count_sleepers();
+#endif
+#ifdef WORD_FIRST
+      word++;
+      head = q;
+#else
+      head = q;
+      word++;
+#endif
+#ifndef COUNT_FIRST
+      count_sleepers();
+#endif
+      if
+      :: sleeps -> futex_wake()
+      :: sleeps -> rung = true /* they are many: the service thread does it */
+      :: !sleeps
+      fi;
+      q++
+    :: else -> break
+    od;
+    if /* it may stay for ever without a frame */
+    :: true
+    :: true -> timeout; assert(last[0] == FRAMES && last[READERS - 1] == FRAMES)
+    fi;
+    ended = true;
+    word++;
+    futex_wake()
+  } unless { killed }
+}
+
+active proctype service() { /* ring_all; it dies with its publisher */
+  do
+  :: atomic { rung && !killed -> rung = false }; futex_wake()
+  :: killed || ended -> break
+  od
+}
+
+active proctype killer() {
+  if
+  :: killed = true
+  :: skip; ended
+  fi;
+  hung_up = true
+}
+
+active proctype interrupter() {
+  if
+  :: interrupted[0] = true; rung_for[0] = true
+  :: true
+  fi
+}
+
+active [READERS] proctype reader() {
+  byte me = _pid - 4, h, w;
+  bool over, was_gone, look;
+  do
+  :: /* take_now */
+#ifndef GONE_LATE
+    was_gone = gone[me];
+    over = ended;
+#endif
+    h = head;
+#ifdef GONE_LATE
+    was_gone = gone[me];
+    over = ended;
+#endif
+    if
+    :: h != last[me] -> assert(h > last[me]); last[me] = h
+    :: h == last[me] && (was_gone || over) -> assert(last[me] == head); break
+    :: else ->
+      interrupted[me] = false; /* INTERRUPTED, and the caller comes again */
+      /* cf_sleep_for_frame */
+#ifdef FLAGS_EARLY
+      look = gone[me] || interrupted[me];
+#endif
+      sleepers[me] = true;
+      waiting[me] = true; /* cf_reader_prepare_wait */
+#ifndef WORD_LATE
+      w = word;
+#endif
+      h = head; /* cf_reader_news */
+      over = ended;
+#ifdef WORD_LATE
+      w = word;
+#endif
+#ifndef FLAGS_EARLY
+      look = gone[me] || interrupted[me]; /* must_not_sleep */
+#endif
+      if
+      :: h == last[me] && !over && !look ->
+        if
+        :: atomic { word == w -> asleep[me] = true }; !asleep[me]
+        :: word != w
+        fi
+      :: else
+      fi;
+      waiting[me] = false;
+      sleepers[me] = false
+    fi
+  od;
+  finished[me] = true
+}
+
+active [READERS] proctype watcher() { /* watcher_run */
+  byte me = _pid - 4 - READERS;
+start:
+  do
+  :: hung_up && !gone[me] -> gone[me] = true; goto wake
+  :: rung_for[me] -> rung_for[me] = false; goto wake
+  :: finished[me] -> break
+  od;
+  goto over;
+wake: /* cf_watcher_wake */
+#ifdef WATCHER_ONCE
+  asleep[me] = false;
+#else
+  do
+  :: sleepers[me] && (gone[me] || interrupted[me]) -> asleep[me] = false
+  :: else -> break
+  od;
+#endif
+  goto start;
+over:
+  skip
+}

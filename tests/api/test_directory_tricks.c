@@ -1,0 +1,167 @@
+/* test_directory_tricks.c - somebody else may write into the runtime directory, or had its name before us: links that lead
+ * elsewhere, files of strangers, things that are no sockets. Nothing of ours is lost to them, and nobody waits.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "link/channel.h"
+#include "support/child.h"
+#include "support/stream.h"
+
+#define STRANGER 12345
+
+static void needs_root(void) {
+  if (geteuid() == 0)
+    return;
+  print_message("skipped: needs root, to give files to others and become another user\n");
+  skip();
+}
+
+static int publish_in(const char *directory) {
+  cuframes_publisher_options options = publisher_options();
+  cuframes_publisher *publisher = NULL;
+  options.directory = directory;
+  int result = cuframes_publisher_create("s", &options, &publisher);
+  cuframes_publisher_destroy(publisher);
+  return result;
+}
+
+static int join(void) {
+  cuframes_subscriber *none = NULL;
+  return cuframes_subscriber_create("s", NULL, &none);
+}
+
+static void file_make(const char *path, uid_t owner, mode_t mode) {
+  int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, mode);
+  NEED(fd >= 0 && fchmod(fd, mode) == 0 && fchown(fd, owner, owner) == 0 && write(fd, "kept", 4) == 4);
+  close(fd);
+}
+
+static off_t file_size(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 ? status.st_size : -1;
+}
+
+/* A link at the directory's place must be ours or root's: a stranger could turn it round at any time. */
+static void a_strangers_link_is_no_directory(void **state) {
+  (void)state;
+  needs_root();
+  char link[520];
+  snprintf(link, sizeof link, "%s", scene_path("link"));
+  assert_int_equal(mkdir(scene_path("target"), 0700), 0);
+  file_make(scene_path("target/s.lock"), 0, 0600);
+  file_make(scene_path("target/s.sock"), 0, 0600);
+  assert_int_equal(symlink("target", link), 0);
+  assert_int_equal(lchown(link, STRANGER, STRANGER), 0);
+  IS(publish_in(link), CUFRAMES_ERR_DIRECTORY);
+  detail_names("link");
+  detail_names("12345");
+  strcat(link, "//"); /* neither does writing it in another way help */
+  IS(publish_in(link), CUFRAMES_ERR_DIRECTORY);
+  link[strlen(link) - 2] = '\0';
+  assert_int_equal(file_size(scene_path("target/s.lock")), 4); /* what lies there is left alone */
+  assert_int_equal(file_size(scene_path("target/s.sock")), 4);
+  assert_int_equal(lchown(link, 0, 0), 0);
+  OK(publish_in(link)); /* ours may be a link, as /var/run is */
+  assert_int_equal(unlink(link), 0);
+  assert_int_equal(rmdir(scene_path("target")), 0);
+}
+
+/* In a directory like /tmp a stranger can take a name first, but no more than that. */
+static void hold_strangers_lock(int test, void *unused) {
+  (void)unused;
+  NEED(setgid(STRANGER) == 0 && setuid(STRANGER) == 0);
+  (void)hear(test);
+  int fd = open(scene_path("s.lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  NEED(fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0);
+  say(test, 0);
+  (void)hear(test);
+  close(fd);
+  say(test, 0);
+  (void)hear(test);
+  NEED(unlink(scene_path("t.sock")) != 0 &&
+       unlink(scene_path("t.lock")) != 0); /* the publisher's, and the sticky bit */
+  NEED(rename(scene_path("t.sock"), scene_path("u.sock")) != 0);
+  (void)unlink(scene_path("s.lock")); /* its own */
+}
+
+static void a_strangers_lock_is_a_name_in_use(void **state) {
+  (void)state;
+  needs_root();
+  child *stranger = child_start(hold_strangers_lock, NULL);
+  assert_int_equal(chmod(scene_directory(), 01777), 0);
+  say(stranger->fd, 0);
+  (void)hear(stranger->fd);
+  int64_t start = cuframes_now();
+  IS(publish_in(NULL), CUFRAMES_ERR_NAME_IN_USE);
+  assert_true(cuframes_now() - start < patience(1000));
+  IS(join(), CUFRAMES_ERR_NO_SUCH_STREAM);
+  cuframes_publisher *other = publisher_new("t");
+  say(stranger->fd, 0);
+  (void)hear(stranger->fd);
+  say(stranger->fd, 0);
+  child_finish(stranger);
+  cuframes_subscriber_destroy(subscriber_new("t", CUFRAMES_MODE_NEWEST));
+  cuframes_publisher_destroy(other);
+}
+
+static void what_is_no_socket_is_no_stream(void **state) {
+  (void)state;
+  cuframes_list_entry *entries = NULL;
+  size_t count = 0;
+  file_make(scene_path("s.sock"), geteuid(), 0600);
+  IS(join(), CUFRAMES_ERR_NO_SUCH_STREAM);
+  assert_int_equal(unlink(scene_path("s.sock")), 0);
+  assert_int_equal(mkfifo(scene_path("s.sock"), 0600), 0);
+  IS(join(), CUFRAMES_ERR_NO_SUCH_STREAM);
+  assert_int_equal(symlink("s.sock", scene_path("loop.sock")), 0);
+  assert_int_equal(unlink(scene_path("s.sock")), 0);
+  assert_int_equal(symlink("loop.sock", scene_path("s.sock")), 0);
+  int result = join(); /* a loop of links */
+  assert_true(result == CUFRAMES_ERR_NO_SUCH_STREAM || result == CUFRAMES_ERR_SYSTEM);
+  assert_int_equal(mkfifo(scene_path("s.lock"), 0600), 0); /* nobody ever opens its other end */
+  OK(cuframes_list(NULL, patience(1000), &entries, &count));
+  assert_int_equal(count, 1); /* the loop says what is wrong with it; what has a lock that nobody holds was swept */
+  assert_string_equal(entries[0].name, "loop");
+  assert_true(entries[0].error != CUFRAMES_OK && entries[0].detail[0]);
+  cuframes_list_free(entries, count);
+  assert_int_equal(unlink(scene_path("loop.sock")), 0);
+  assert_int_equal(scene_files(), 0);
+  assert_int_equal(mkfifo(scene_path("s.lock"), 0600), 0);
+  int64_t start = cuframes_now();
+  result = publish_in(NULL);
+  assert_true(cuframes_now() - start < patience(1000));
+  IS(result, CUFRAMES_OK); /* it can be locked, and that is all that is asked of it */
+}
+
+/* A publisher that listens and never accepts: its queue is full, and whoever connects waits its time and no more. */
+static void a_queue_that_stays_full_is_waited_for_in_time(void **state) {
+  (void)state;
+  int listener = -1, fds[200], count = 0;
+  OK(cf_listen(scene_path("s.sock"), 0600, 0, &listener));
+  while (count < 200 && cf_connect(scene_path("s.sock"), "s", cuframes_now() + 2 * MS, &fds[count]) == CUFRAMES_OK)
+    count++;
+  assert_in_range(count, 100, 199);
+  int64_t start = cuframes_now();
+  IS(join(), CUFRAMES_ERR_TIMEOUT);
+  assert_in_range(cuframes_now() - start, 1900 * MS, patience(3000));
+  while (count > 0)
+    close(fds[--count]);
+  close(listener);
+  assert_int_equal(unlink(scene_path("s.sock")), 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    SCENE(a_strangers_link_is_no_directory),
+    SCENE(a_strangers_lock_is_a_name_in_use),
+    SCENE(what_is_no_socket_is_no_stream),
+    SCENE(a_queue_that_stays_full_is_waited_for_in_time),
+  };
+  return cmocka_run_group_tests_name("directory_tricks", tests, NULL, NULL);
+}

@@ -1,0 +1,225 @@
+/* test_scribbler.c - a subscriber's process that writes what it likes over its seat while the publisher runs: chosen
+ * values and any. The publisher keeps its pace, two honest subscribers get whole frames and every frame, and whoever
+ * holds up the stream is put out, whatever its page says afterwards.
+ */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "support/child.h"
+#include "support/raw.h"
+#include "support/stream.h"
+
+#define TIMEOUT_MS 40 /* of the publisher's patience with ordered subscribers */
+#define LEASES 16
+
+static uint64_t dice(void) {
+  static uint64_t state = 88172645463325252u;
+  state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+  return state;
+}
+
+/* ---- what is written; each once, and again and again ---- */
+
+static void anything_anywhere(const raw_seat *raw) {
+  _Atomic uint32_t *words = (_Atomic uint32_t *)(void *)raw->seat;
+  atomic_store(&words[dice() % (sizeof *raw->seat / 4)], (uint32_t)(dice() >> 13));
+}
+
+static void leases_on_every_slot(const raw_seat *raw) {
+  uint64_t seq = cf_word_seq(atomic_load(&raw->control->head));
+  atomic_store(&raw->seat->lease[dice() % CF_LEASES_MAX], cf_word(seq - dice() % 3, (uint32_t)(dice() % 64)));
+}
+
+static void leases_that_cannot_be(const raw_seat *raw) {
+  static const uint64_t words[] = { 1, 0xffff, UINT64_MAX, UINT64_C(1) << 63, 0x10000, 0xffff0000 };
+  uint64_t k = dice() % CF_LEASES_MAX;
+  atomic_store(&raw->seat->lease[k], words[dice() % 6]);
+  atomic_store(&raw->seat->released[k], dice() % 2 ? words[dice() % 6] >> 16 : dice());
+}
+
+static void leases_given_back_and_not(const raw_seat *raw) {
+  uint64_t k = dice() % LEASES, word = atomic_load(&raw->control->head);
+  atomic_store(&raw->seat->lease[k], word);
+  atomic_store(&raw->seat->released[k], cf_word_seq(word));
+  atomic_store(&raw->seat->released[k], 0);
+}
+
+static void sleepers_without_number(const raw_seat *raw) {
+  atomic_store(&raw->seat->waiting, (uint32_t)dice() | 1);
+  atomic_store(&raw->seat->packet_waiting, UINT32_MAX);
+}
+
+static void cursors_everywhere(const raw_seat *raw) {
+  uint64_t seq = cf_word_seq(atomic_load(&raw->control->head));
+  const uint64_t cursors[] = { 0, 1, seq, seq - 1, seq + 1, CF_SEQ_MAX, CF_CURSOR_NONE - 1, CF_CURSOR_NONE, dice() };
+  atomic_store(&raw->seat->cursor, cursors[dice() % 9]);
+  atomic_fetch_add(&raw->seat->room, (uint32_t)(dice() % 3));
+}
+
+static void a_cursor_that_stays(const raw_seat *raw) {
+  atomic_store(&raw->seat->cursor, 0);
+  atomic_store(&raw->seat->state, CF_SEAT_ACTIVE); /* it was never put out, it says */
+  atomic_store(&raw->seat->publisher_waits, (uint32_t)dice());
+}
+
+static void a_word_that_never_stands_still(const raw_seat *raw) {
+  atomic_store(&raw->seat->cursor, 0);
+  atomic_fetch_add(&raw->seat->room, 1);
+}
+
+static void holes(const raw_seat *raw) {
+  (void)fallocate(raw->seat_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)raw->welcome.seat_bytes);
+  (void)madvise(raw->seat, raw->welcome.seat_bytes, MADV_REMOVE);
+  atomic_store(&raw->seat->lease[0], UINT64_MAX);
+}
+
+static const struct style {
+  void (*write)(const raw_seat *raw);
+  uint32_t mode;
+  bool put_out; /* it holds up the stream: it must be evicted */
+} styles[] = {
+  { anything_anywhere, CUFRAMES_MODE_NEWEST, false },
+  { leases_on_every_slot, CUFRAMES_MODE_NEWEST, false },
+  { leases_that_cannot_be, CUFRAMES_MODE_NEWEST, false },
+  { leases_given_back_and_not, CUFRAMES_MODE_NEWEST, false },
+  { sleepers_without_number, CUFRAMES_MODE_NEWEST, false },
+  { holes, CUFRAMES_MODE_NEWEST, false },
+  { anything_anywhere, CUFRAMES_MODE_ORDERED, false },
+  { cursors_everywhere, CUFRAMES_MODE_ORDERED, false },
+  { holes, CUFRAMES_MODE_ORDERED, false },
+  { a_cursor_that_stays, CUFRAMES_MODE_ORDERED, true },
+  { a_word_that_never_stands_still, CUFRAMES_MODE_ORDERED, true },
+};
+#define STYLES (sizeof styles / sizeof styles[0])
+
+/* ---- the offender ---- */
+
+static bool told(int test) {
+  uint64_t number;
+  return read(test, &number, sizeof number) == sizeof number; /* it does not block */
+}
+
+static void scribble(int test, void *argument) {
+  const struct style *style = argument;
+  cf_msg_hello hello = raw_hello(style->mode);
+  raw_seat raw;
+  hello.leases = LEASES;
+  (void)hear(test);
+  raw_join(&raw, "s", &hello);
+  say(test, 0);
+  NEED(fcntl(test, F_SETFL, O_NONBLOCK) == 0);
+  while (!told(test))
+    for (int i = 0; i < 10000; i++)
+      style->write(&raw);
+  raw_leave(&raw); /* with whatever stands in its leases */
+}
+
+/* ---- the others ---- */
+
+typedef struct stage {
+  cuframes_publisher *publisher;
+  cuframes_subscriber *newest, *ordered;
+  cuframes_frame *held;
+  uint64_t number, held_number;
+  int64_t worst, worst_cpu; /* of one publish: how long it took, and worked */
+} stage;
+
+static int64_t thread_cpu(void) {
+  struct timespec used;
+  NEED(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used) == 0);
+  return used.tv_sec * SECOND + used.tv_nsec;
+}
+
+/* One picture: all who should get it do, and it is whole; so is the one that was held meanwhile. */
+static void stage_step(stage *s) {
+  int64_t start = cuframes_now(), cpu_start = thread_cpu();
+  OK(picture_publish(s->publisher, ++s->number));
+  int64_t took = cuframes_now() - start, worked = thread_cpu() - cpu_start;
+  s->worst = took > s->worst ? took : s->worst;
+  s->worst_cpu = worked > s->worst_cpu ? worked : s->worst_cpu;
+  assert_int_equal(frame_look(s->ordered), s->number);
+  if (s->number % 3)
+    return;
+  cuframes_frame *frame = frame_take(s->newest);
+  assert_int_equal(picture_number(frame), s->number);
+  if (s->held) {
+    assert_true(picture_is(s->held, s->held_number));
+    OK(cuframes_frame_release(s->held));
+  }
+  s->held = frame;
+  s->held_number = s->number;
+}
+
+static const cuframes_subscriber_info *offender(const cuframes_stream_info *info) {
+  for (size_t i = 0; i < info->subscriber_count; i++)
+    if (info->subscribers[i]->leases == LEASES)
+      return info->subscribers[i];
+  return NULL;
+}
+
+static void check_offender(const stage *s, const struct style *style) {
+  cuframes_stream_info *info = NULL;
+  OK(cuframes_query(NULL, "s", patience(1000), &info));
+  const cuframes_subscriber_info *seen = offender(info);
+  assert_non_null(seen);
+  assert_in_range(seen->leases_held, 0, LEASES);
+  if (style->put_out) {
+    assert_true(seen->evicted);
+    assert_int_equal(publisher_stats(s->publisher).evictions, 1); /* once: the rest is not waited for */
+  }
+  cuframes_stream_info_free(info);
+}
+
+static void run_style(const struct style *style, int64_t *worst) {
+  child *process = child_start(scribble, (void *)style);
+  cuframes_publisher_options options = publisher_options();
+  stage s = { .number = 0 };
+  options.ordered_timeout_ns = TIMEOUT_MS * MS;
+  OK(cuframes_publisher_create("s", &options, &s.publisher));
+  s.newest = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+  s.ordered = subscriber_new("s", CUFRAMES_MODE_ORDERED);
+  stage_step(&s);
+  s.worst = s.worst_cpu = 0;
+  say(process->fd, 0);
+  (void)hear(process->fd);
+  for (int64_t end = cuframes_now() + 250 * MS; cuframes_now() < end || s.number < 100;)
+    stage_step(&s);
+  check_offender(&s, style);
+  /* How long it took depends on what else runs here: a newest offender is never waited for, nor worked against. */
+  *worst = s.worst;
+  assert_true(s.worst < patience(3000));
+  if (style->mode == CUFRAMES_MODE_NEWEST) {
+    assert_int_equal(publisher_stats(s.publisher).waits, 0);
+    assert_true(s.worst_cpu < patience(20));
+  }
+  say(process->fd, 0);
+  child_finish(process);
+  WAIT_FOR(publisher_stats(s.publisher).subscribers == 2, 4000); /* leases that stand count until its end is sure */
+  for (int i = 0; i < 20; i++)
+    stage_step(&s);
+  OK(cuframes_frame_release(s.held));
+  cuframes_subscriber_destroy(s.newest);
+  cuframes_subscriber_destroy(s.ordered);
+  cuframes_publisher_destroy(s.publisher);
+}
+
+static void whatever_it_writes_it_harms_itself_only(void **state) {
+  (void)state;
+  int64_t worst[2] = { 0, 0 }, took = 0;
+  for (size_t i = 0; i < STYLES; i++) {
+    run_style(&styles[i], &took);
+    int64_t *of_mode = &worst[styles[i].mode == CUFRAMES_MODE_ORDERED];
+    *of_mode = took > *of_mode ? took : *of_mode;
+  }
+  print_message("the longest publish: %.3f ms beside a newest offender, %.3f ms beside an ordered one (allowed: %d)\n",
+                (double)worst[0] / 1e6, (double)worst[1] / 1e6, TIMEOUT_MS);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    SCENE(whatever_it_writes_it_harms_itself_only),
+  };
+  return cmocka_run_group_tests_name("scribbler", tests, NULL, NULL);
+}

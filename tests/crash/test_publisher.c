@@ -1,0 +1,115 @@
+/* test_publisher.c - a publisher dies at each of its steps: creation, admission of subscribers, growth, publishing, a
+ * change of format, subscribers that leave, its end. Its subscribers get what it published, whole and in order, and hear
+ * of the death at once; its name can be taken again, and nothing is left.
+ */
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "crash/crash.h"
+#include "crash/survivor.h"
+#include "support/packets.h"
+
+enum { ROUNDS = 5, PICTURES = 3 };
+
+static void publish_some(cuframes_publisher *publisher, uint64_t first) {
+  for (uint64_t number = first; number < first + PICTURES; number++) {
+    OK(picture_publish(publisher, number));
+    OK(packet_publish(publisher, 0, number, 100 + number, CUFRAMES_PACKET_KEY));
+  }
+}
+
+/* Says when each round is over, and hears when the next one may begin. */
+static void victim(int test, void *fuse) {
+  cuframes_publisher_options options = publisher_options();
+  cuframes_packet_ring_options ring = { .struct_size = sizeof ring, .slots = 64, .data_bytes = 16384 };
+  cuframes_codec_params video = video_params();
+  cuframes_format wide = small_format();
+  cuframes_publisher *publisher = NULL;
+  options.slots = 2; /* the first to join makes it grow */
+  wide.width = 128;
+  crash_light(fuse);
+  OK(cuframes_publisher_create("s", &options, &publisher));
+  OK(cuframes_publisher_enable_packets(publisher, &ring));
+  OK(cuframes_publisher_set_codec_params(publisher, 0, &video));
+  for (uint64_t round = 0; round < ROUNDS; round++) {
+    say(test, round);
+    (void)hear(test);
+    if (round == 2)
+      OK(cuframes_publisher_set_format(publisher, &wide));
+    publish_some(publisher, round * PICTURES + 1);
+  }
+  say(test, ROUNDS);
+  (void)hear(test);
+  cuframes_publisher_destroy(publisher);
+}
+
+enum { NEWEST, ORDERED, PACKETS, SURVIVORS };
+
+/* What the survivors do between two rounds. False: the publisher is gone. */
+static bool between(survivor s[SURVIVORS], uint64_t round) {
+  switch (round) {
+    case 0:
+      return survivor_join(&s[ORDERED], CUFRAMES_MODE_ORDERED, 3, 4) &&
+             survivor_join(&s[PACKETS], CUFRAMES_MODE_PACKETS, 0, 0);
+    case 1: return survivor_join(&s[NEWEST], CUFRAMES_MODE_NEWEST, 6, 0);
+    case 3: survivor_leave(&s[NEWEST]); break;
+    case 4: return survivor_join(&s[NEWEST], CUFRAMES_MODE_NEWEST, 6, 0);
+    default: break;
+  }
+  return true;
+}
+
+static void take_all(survivor s[SURVIVORS]) {
+  for (int i = 0; i < SURVIVORS; i++)
+    if (s[i].subscriber)
+      survivor_take(&s[i]);
+}
+
+/* The name is free, and works. */
+static void name_again(void) {
+  survivor s;
+  cuframes_publisher *publisher = publisher_new("s");
+  NEED(survivor_join(&s, CUFRAMES_MODE_ORDERED, 2, 4));
+  OK(picture_publish(publisher, 1));
+  survivor_take_up_to(&s, 1);
+  survivor_leave(&s);
+  cuframes_publisher_destroy(publisher);
+}
+
+static bool scene(crash_fuse *fuse, void *unused) {
+  (void)unused;
+  survivor s[SURVIVORS] = { 0 };
+  int descriptors = scene_descriptors(), mappings = scene_mappings();
+  child *process = child_start(victim, fuse);
+  uint64_t round = 0;
+  bool there = true;
+  while (hear_unless_gone(process->fd, &round) && (there = between(s, round))) {
+    take_all(s);
+    for (int i = ORDERED; i <= PACKETS; i++) /* it has published that much, and has not changed the format since */
+      NEED(!s[i].subscriber || round == 0 || round == 3 || s[i].last == round * PICTURES);
+    if (!say_unless_gone(process->fd, 0))
+      break;
+  }
+  int status = child_status(process);
+  bool lived = status == 0;
+  NEED(lived ? round == ROUNDS : WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  for (int i = 0; i < SURVIVORS; i++)
+    survivor_end(&s[i]);
+  size_t count = 1;
+  OK(cuframes_list(NULL, patience(1000), &(cuframes_list_entry *){ NULL }, &count));
+  NEED(count == 0 && scene_files() == 0); /* it sweeps up after the dead */
+  name_again();
+  NEED(scene_files() == 0);
+  NEED(scene_descriptors() == descriptors && scene_mappings() == mappings);
+  return lived;
+}
+
+static void a_publisher_may_die_at_every_step(void **state) {
+  (void)state;
+  crash_everywhere("publisher", 250, scene, NULL);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = { CRASH_SCENE(a_publisher_may_die_at_every_step) };
+  return cmocka_run_group_tests_name("publisher", tests, NULL, NULL);
+}

@@ -1,0 +1,257 @@
+/* faults/life.c - the life of a stream, call by call. */
+#include "faults/life.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "support/packets.h"
+
+static struct {
+  bool on;
+  uint64_t number; /* of the last picture */
+  cuframes_publisher *publisher;
+  cuframes_subscriber *newest, *ordered, *packets;
+} l;
+
+/* ---- calls that may fail ---- */
+
+/* An error is one of these: what is missing, or what the other side is seen to do for lack of it. */
+static bool is_about_resources(int error) {
+  switch (error) {
+    case CUFRAMES_ERR_NO_MEMORY:
+    case CUFRAMES_ERR_SYSTEM:
+    case CUFRAMES_ERR_DIRECTORY:
+    case CUFRAMES_ERR_NO_SUCH_STREAM: return true;
+    default: return false;
+  }
+}
+
+static void check_error(const char *call, int error) {
+  if (!faults_hit() || !is_about_resources(error) || strlen(cuframes_last_error()) < 8) {
+    char text[1024];
+    snprintf(text, sizeof text, "%s gave %d (%s), after %s failed", call, error, cuframes_last_error(),
+             faults_hit() ? faults_hit() : "nothing");
+    need_failed(__FILE__, __LINE__, text);
+  }
+}
+
+/* Calls; once more after a failure, since only one call of the system failed. */
+#define TRY(call)                                                                                                      \
+  do {                                                                                                                 \
+    int result_ = (call);                                                                                              \
+    if (result_ != CUFRAMES_OK) {                                                                                      \
+      check_error(#call, result_);                                                                                     \
+      if (!l.on)                                                                                                       \
+        OK(call);                                                                                                      \
+    }                                                                                                                  \
+  } while (0)
+
+/* ---- steps ---- */
+
+static int create(void) {
+  static const uint32_t ids[] = { 0, 12345 };
+  cuframes_publisher_options options = publisher_options();
+  cuframes_publisher *made = NULL;
+  options.allow_uids = options.allow_gids = ids;
+  options.allow_uid_count = options.allow_gid_count = 2;
+  int result = cuframes_publisher_create("s", &options, &made);
+  NEED((result == CUFRAMES_OK) == (made != NULL));
+  if (made)
+    l.publisher = made;
+  return result;
+}
+
+static int join(uint32_t mode, uint32_t leases, cuframes_subscriber **subscriber) {
+  cuframes_subscriber_options options = subscriber_options(mode);
+  cuframes_subscriber *made = NULL;
+  options.leases = leases;
+  options.directory = scene_directory();
+  int result = cuframes_subscriber_create("s", &options, &made);
+  NEED((result == CUFRAMES_OK) == (made != NULL));
+  if (made)
+    *subscriber = made;
+  return result;
+}
+
+static int publish(void) {
+  int result = picture_publish(l.publisher, l.number + 1);
+  l.number += result == CUFRAMES_OK;
+  return result;
+}
+
+/* Takes the next frame and gives it back. One that cannot be mapped is lost: there must be another. */
+static int take(cuframes_subscriber *subscriber) {
+  cuframes_frame *frame = NULL;
+  int result = cuframes_subscriber_next(subscriber, 0, &frame);
+  NEED((result == CUFRAMES_OK) == (frame != NULL));
+  if (!frame) {
+    OK(publish());
+    return result;
+  }
+  NEED(picture_is(frame, picture_number(frame)));
+  return cuframes_frame_release(frame);
+}
+
+static void packet_side(void) {
+  static const uint8_t extradata[100] = { 1 };
+  cuframes_codec_params video = video_params();
+  cuframes_packet_info packet = {
+    .struct_size = sizeof packet, .data = extradata, .size = 100, .flags = CUFRAMES_PACKET_KEY
+  };
+  TRY(cuframes_publisher_enable_packets(l.publisher, NULL));
+  if (cuframes_publisher_set_codec_params(l.publisher, 0, &video) != CUFRAMES_OK)
+    NEED(l.on); /* there is no ring */
+  else
+    TRY(cuframes_publisher_set_codec_extradata(l.publisher, 0, extradata, sizeof extradata));
+  if (cuframes_publisher_publish_packet(l.publisher, &packet) != CUFRAMES_OK)
+    NEED(l.on);
+}
+
+static int read_packet(void) {
+  cuframes_packet *packet = NULL;
+  int result = cuframes_subscriber_next_packet(l.packets, 0, &packet);
+  NEED((result == CUFRAMES_OK) == (packet != NULL));
+  if (packet)
+    NEED(cuframes_packet_size(packet) == 100);
+  cuframes_subscriber_release_packet(l.packets, packet);
+  return result;
+}
+
+static int read_codec(void) {
+  const void *extradata = NULL;
+  size_t size = 0;
+  int result = cuframes_subscriber_get_codec_params(l.packets, 0, NULL, &extradata, &size);
+  NEED(result == CUFRAMES_OK ? size == 100 || l.on : extradata == NULL && size == 0);
+  return result;
+}
+
+static void read_packets(void) {
+  uint32_t count = 0;
+  int result = cuframes_subscriber_enable_packets(l.packets, CUFRAMES_PACKETS_FROM_KEYFRAME);
+  if (result != CUFRAMES_OK && !l.on) {
+    check_error("cuframes_subscriber_enable_packets", result);
+    OK(cuframes_subscriber_enable_packets(l.packets, CUFRAMES_PACKETS_FROM_KEYFRAME));
+  }
+  if (l.on) { /* there may be nothing to read: no crash is all that is asked */
+    (void)cuframes_subscriber_elementary_count(l.packets, &count);
+    (void)read_codec();
+    (void)read_packet();
+    return;
+  }
+  TRY(cuframes_subscriber_elementary_count(l.packets, &count));
+  TRY(read_codec());
+  TRY(read_packet());
+}
+
+static int look(void) {
+  cuframes_stream_info *info = NULL;
+  int result = cuframes_query(NULL, "s", patience(1000), &info);
+  NEED((result == CUFRAMES_OK) == (info != NULL));
+  cuframes_stream_info_free(info);
+  return result;
+}
+
+static int list(void) {
+  cuframes_list_entry *entries = NULL;
+  size_t count = 0;
+  int result = cuframes_list(NULL, patience(1000), &entries, &count);
+  NEED((result == CUFRAMES_OK) == (entries != NULL));
+  for (size_t i = 0; i < count; i++)
+    NEED(entries[i].error == CUFRAMES_OK || is_about_resources(entries[i].error));
+  cuframes_list_free(entries, count);
+  return result;
+}
+
+static void called(void *user, cuframes_frame *frame, int error) {
+  (void)user, (void)error;
+  if (frame)
+    (void)cuframes_frame_release(frame);
+}
+
+static void other_ways_to_wait(cuframes_subscriber *subscriber) {
+  int fd = -1;
+  TRY(cuframes_subscriber_fd(subscriber, &fd));
+  cuframes_subscriber *other = NULL;
+  TRY(join(CUFRAMES_MODE_NEWEST, 1, &other));
+  if (!other)
+    return;
+  TRY(cuframes_subscriber_start(other, called, NULL));
+  OK(cuframes_subscriber_stop(other));
+  cuframes_subscriber_destroy(other);
+}
+
+static void live(void) {
+  cuframes_format larger = { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 200, .height = 100 };
+  TRY(create());
+  if (!l.publisher)
+    return;
+  packet_side();
+  OK(publish());
+  TRY(join(CUFRAMES_MODE_ORDERED, 2, &l.ordered));
+  TRY(join(CUFRAMES_MODE_NEWEST, 12, &l.newest)); /* the pool grows for it */
+  TRY(join(CUFRAMES_MODE_PACKETS, 0, &l.packets));
+  OK(publish());
+  if (l.newest) {
+    TRY(take(l.newest));
+    other_ways_to_wait(l.newest);
+  }
+  if (l.ordered)
+    TRY(take(l.ordered));
+  if (l.packets)
+    read_packets();
+  TRY(look());
+  TRY(list());
+  TRY(cuframes_publisher_set_format(l.publisher, &larger));
+  OK(publish());
+  if (l.newest)
+    TRY(take(l.newest));
+  cuframes_subscriber_destroy(l.newest);
+  if (l.ordered)
+    TRY(take(l.ordered));
+  OK(publish());
+  cuframes_subscriber_destroy(l.ordered);
+  cuframes_subscriber_destroy(l.packets);
+  OK(publish());
+  OK(cuframes_publisher_discontinuity(l.publisher));
+}
+
+/* Without faults it serves a newcomer as ever. */
+static void recover(void) {
+  cuframes_subscriber *fresh = NULL;
+  OK(join(CUFRAMES_MODE_NEWEST, 3, &fresh));
+  OK(publish());
+  NEED(frame_look(fresh) == l.number);
+  cuframes_subscriber_destroy(fresh);
+}
+
+bool life(enum fault_kind kind, uint64_t nth, bool on) {
+  memset(&l, 0, sizeof l);
+  l.on = on;
+  faults_arm(kind, nth, on);
+  live();
+  bool hit = faults_disarm();
+  if (l.publisher)
+    recover();
+  cuframes_publisher_destroy(l.publisher);
+  return hit;
+}
+
+/* ---- bystanders ---- */
+
+void bystander_begin(bystander *b) {
+  *b = (bystander){ .publisher = publisher_new("b") };
+  b->newest = subscriber_new("b", CUFRAMES_MODE_NEWEST);
+  b->ordered = subscriber_new("b", CUFRAMES_MODE_ORDERED);
+}
+
+void bystander_check(bystander *b) {
+  OK(picture_publish(b->publisher, ++b->number));
+  NEED(frame_look(b->newest) == b->number);
+  NEED(frame_look(b->ordered) == b->number);
+}
+
+void bystander_end(bystander *b) {
+  cuframes_subscriber_destroy(b->newest);
+  cuframes_subscriber_destroy(b->ordered);
+  cuframes_publisher_destroy(b->publisher);
+}

@@ -1,0 +1,44 @@
+/* test_segments.c - no descriptor and no memory for a new segment at the moment when a frame lies in it: next() says so,
+ * and the frame still comes once there is some.
+ */
+#include "faults/faults.h"
+#include "support/stream.h"
+
+static void a_frame_is_not_lost_over_its_segment(enum fault_kind kind) {
+  static const cuframes_format large = { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 320, .height = 180 };
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_subscriber *ordered = subscriber_new("s", CUFRAMES_MODE_ORDERED);
+  cuframes_frame *none = NULL;
+  pictures_publish(publisher, 1, 1);
+  assert_int_equal(frame_look(ordered), 1);
+  OK(cuframes_publisher_set_format(publisher, &large));
+  pictures_publish(publisher, 2, 2);
+  for (int i = 0; i < 3; i++) {
+    faults_arm(kind, 1, true);
+    IS(cuframes_subscriber_next(ordered, 0, &none), CUFRAMES_ERR_NO_MEMORY);
+    assert_true(faults_disarm());
+    assert_null(none);
+  }
+  assert_int_equal(frame_look(ordered), 2);
+  assert_int_equal(frame_look(ordered), 3);
+  cuframes_subscriber_destroy(ordered);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void without_descriptors(void **state) {
+  (void)state;
+  a_frame_is_not_lost_over_its_segment(FAULT_DESCRIPTORS);
+}
+
+static void without_memory(void **state) {
+  (void)state;
+  a_frame_is_not_lost_over_its_segment(FAULT_MEMORY);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    SCENE(without_descriptors),
+    SCENE(without_memory),
+  };
+  return cmocka_run_group_tests_name("segments", tests, NULL, NULL);
+}

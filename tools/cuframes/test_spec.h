@@ -1,0 +1,19 @@
+/* test_spec.h - the description of a test picture, `test:WIDTHxHEIGHT@FPS[,PIXFMT]`, as numbers. */
+#ifndef CUFRAMES_CLI_TEST_SPEC_H
+#define CUFRAMES_CLI_TEST_SPEC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct test_spec {
+  uint32_t width, height, pixel_format;
+  uint64_t rate_num, rate_den; /* pictures per second; 0/1: as fast as possible */
+};
+
+/* Whether an input is one. */
+bool test_spec_is(const char *input);
+
+/* Parses one. NULL if it is good, else what is wrong with it (static), and then *spec means nothing. */
+const char *test_spec_parse(const char *input, struct test_spec *spec);
+
+#endif
