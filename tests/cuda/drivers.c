@@ -80,3 +80,20 @@ void source_stop(child *c) {
   say(c->fd, 0);
   child_finish(c);
 }
+
+void play_witness(int test, void *user) {
+  static viewer v;
+  struct pollfd asked = { .fd = test, .events = POLLIN };
+  driver_use(STANDIN, NULL);
+  viewer_begin(&v, &(viewer_options){ .name = user, .sync = CUFRAMES_SYNC_TIMELINE, .release_on = true });
+  do {
+    OK(viewer_look(&v, patience(5000)));
+    if (v.report.frames == 1)
+      say(test, 0);
+  } while (poll(&asked, 1, 0) == 0);
+  hear(test);
+  for (uint64_t enough = v.report.frames + 5; v.report.frames < enough;)
+    OK(viewer_look(&v, patience(5000)));
+  viewer_report report = viewer_end(&v);
+  tell(test, &report, sizeof report);
+}

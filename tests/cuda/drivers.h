@@ -33,4 +33,8 @@ void play_source(int test, void *setting);
 child *source_start(const setting *s);
 void source_stop(child *source);
 
+/* A subscriber with the stand-in who must not notice what befalls others: says when it has a first frame, and, told to
+ * end, its report. user: the stream's name. */
+void play_witness(int test, void *name);
+
 #endif

@@ -1,7 +1,6 @@
 /* test_refusals.c - what cannot be is refused with its reason, and whoever is there already goes on: no driver, no device,
  * no memory, a stream of another context, memory that the other side cannot use.
  */
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,28 +114,10 @@ static void play_guest(int test, void *user) {
   say(test, 0);
 }
 
-static void play_witness(int test, void *user) {
-  static viewer v;
-  struct pollfd asked = { .fd = test, .events = POLLIN };
-  (void)user;
-  driver_use(STANDIN, NULL);
-  viewer_begin(&v, &(viewer_options){ .name = "there", .sync = CUFRAMES_SYNC_TIMELINE, .release_on = true });
-  do {
-    OK(viewer_look(&v, patience(5000)));
-    if (v.report.frames == 1)
-      say(test, 0);
-  } while (poll(&asked, 1, 0) == 0);
-  hear(test);
-  for (uint64_t enough = v.report.frames + 5; v.report.frames < enough;)
-    OK(viewer_look(&v, patience(5000)));
-  viewer_report report = viewer_end(&v);
-  tell(test, &report, sizeof report);
-}
-
 static void play_guests(const guest *guests, size_t count, const char *variables) {
   viewer_report report;
   setting set = { STANDIN, variables, { .name = "there", .format = stage_format(CUFRAMES_PIXEL_NV12), .buffers = 6 } };
-  child *publisher = source_start(&set), *witness = child_start(play_witness, NULL);
+  child *publisher = source_start(&set), *witness = child_start(play_witness, "there");
   hear_within(witness->fd, LONG_MS);
   for (size_t i = 0; i < count; i++) {
     child *c = child_start(play_guest, (void *)(uintptr_t)&guests[i]);

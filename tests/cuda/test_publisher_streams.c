@@ -1,0 +1,170 @@
+/* test_publisher_streams.c - a publisher that makes its pictures on several streams: a slot is not written before an
+ * earlier stream has done with it, and every picture is whole.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "drivers.h"
+
+#define STREAMS 3
+#define PICTURES 300
+#define SOON_MS 100 /* that a kernel takes which must still run when the next call begins */
+
+typedef struct several {
+  source s; /* whose stream is one of these, the one that publishes next */
+  cu_stream streams[STREAMS];
+} several;
+
+static void begin(several *p, uint32_t slots) {
+  driver_use(STANDIN, NULL);
+  source_begin(&p->s,
+               &(source_options){ .name = "many", .format = stage_format(CUFRAMES_PIXEL_NV12), .buffers = slots });
+  p->streams[0] = p->s.stream;
+  for (int i = 1; i < STREAMS; i++)
+    CU(cu.cuStreamCreate(&p->streams[i], CU_STREAM_NON_BLOCKING));
+}
+
+static void publish_on(several *p, int stream) {
+  p->s.stream = p->streams[stream];
+  source_publish(&p->s);
+}
+
+static void end(several *p) {
+  for (int i = 1; i < STREAMS; i++)
+    CU(cu.cuStreamDestroy(p->streams[i]));
+  p->s.stream = p->streams[0];
+  source_end(&p->s);
+}
+
+/* ---- three slots, and the first picture takes long ---- */
+
+static void play_patient(int test, void *user) {
+  static several p;
+  (void)user;
+  begin(&p, 3);
+  publish_on(&p, 1);
+  publish_on(&p, 0);
+  CU(cu.cuCtxSynchronize());
+  for (int i = 0; i < 3; i++) {
+    CU(LAUNCH(&p.s.g, p.streams[0], "spin", SOON_MS * 1000));
+    publish_on(&p, 0);
+    publish_on(&p, 1);
+    publish_on(&p, 2);
+    publish_on(&p, 1); /* in the first one's slot: acquire() waited for it */
+    NEED(cu.cuStreamQuery(p.streams[0]) == CUDA_SUCCESS);
+    CU(cu.cuCtxSynchronize());
+  }
+  say(test, 0);
+  end(&p);
+}
+
+static void acquire_waits_for_the_slot(void **state) {
+  (void)state;
+  child *c = child_start(play_patient, NULL);
+  hear_within(c->fd, LONG_MS);
+  child_finish(c);
+}
+
+static void play_impatient(int test, void *user) {
+  static several p;
+  cuframes_frame *frame = NULL;
+  (void)user;
+  begin(&p, 3);
+  cu_deviceptr never = word_new();
+  CU(LAUNCH(&p.s.g, p.streams[0], "until", never, 1));
+  publish_on(&p, 0);
+  publish_on(&p, 1);
+  publish_on(&p, 1);
+  IS(cuframes_publisher_acquire(p.s.publisher, &frame), CUFRAMES_ERR_DEVICE);
+  detail_names("another stream");
+  NEED(frame == NULL);
+  CU(LAUNCH(&p.s.g, p.streams[2], "fill", never, 1, 1));
+  CU(cu.cuStreamSynchronize(p.streams[0]));
+  publish_on(&p, 1); /* it was not for good */
+  publish_on(&p, 0);
+  NEED(source_stats(&p.s).frames == 5);
+  CU(cu.cuCtxSynchronize());
+  CU(cu.cuMemFree(never));
+  say(test, 0);
+  end(&p);
+}
+
+static void acquire_does_not_wait_for_ever(void **state) {
+  (void)state;
+  child *c = child_start(play_impatient, NULL);
+  hear_within(c->fd, LONG_MS);
+  child_finish(c);
+}
+
+/* ---- in turns, as fast as they can ---- */
+
+static void play_juggler(int test, void *user) {
+  static several p;
+  (void)user;
+  begin(&p, 0);
+  publish_on(&p, 0);
+  say(test, 0);
+  hear_within(test, LONG_MS);
+  stage_reseed(1);
+  while (p.s.number < PICTURES) {
+    int stream = (int)stage_random(STREAMS);
+    if (stage_random(8) == 0)
+      CU(LAUNCH(&p.s.g, p.streams[stream], "spin", stage_random(3000)));
+    publish_on(&p, stream);
+  }
+  CU(cu.cuCtxSynchronize());
+  say(test, 0);
+  hear_within(test, LONG_MS);
+  end(&p);
+}
+
+static void play_viewer(int test, void *user) {
+  static viewer v;
+  driver_use(STANDIN, NULL);
+  viewer_begin(&v, user);
+  NEED(v.sync == v.options.sync);
+  say(test, 0);
+  viewer_watch(&v, PICTURES);
+  viewer_report report = viewer_end(&v);
+  tell(test, &report, sizeof report);
+}
+
+static void in_turns(void **state) {
+  (void)state;
+  viewer_options who[3] = {
+    { .name = "many", .mode = CUFRAMES_MODE_ORDERED, .depth = 8, .sync = CUFRAMES_SYNC_TIMELINE, .release_on = true },
+    { .name = "many", .mode = CUFRAMES_MODE_ORDERED, .depth = 8, .sync = CUFRAMES_SYNC_COMPLETE, .cpu = true },
+    { .name = "many", .sync = CUFRAMES_SYNC_SLOT_EVENTS, .leases = 3, .release_on = true },
+  };
+  child *viewers[3], *publisher = child_start(play_juggler, NULL);
+  hear_within(publisher->fd, LONG_MS);
+  for (int i = 0; i < 3; i++)
+    viewers[i] = child_start(play_viewer, &who[i]);
+  for (int i = 0; i < 3; i++)
+    hear_within(viewers[i]->fd, LONG_MS);
+  say(publisher->fd, 0);
+  hear_within(publisher->fd, LONG_MS);
+  for (int i = 0; i < 3; i++) {
+    viewer_report report;
+    learn(viewers[i]->fd, &report, sizeof report, LONG_MS);
+    child_finish(viewers[i]);
+    report_is_good(&report, sync_name(who[i].sync), who[i].mode == CUFRAMES_MODE_ORDERED);
+  }
+  say(publisher->fd, 0);
+  child_finish(publisher);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+    SCENE(acquire_waits_for_the_slot),
+    SCENE(acquire_does_not_wait_for_ever),
+    SCENE(in_turns),
+  };
+  setenv("CUDA_STANDIN_DELAY_US", "200", 1);
+  stage.width = 320;
+  stage.height = 180;
+  stage.seed = 1;
+  if (argc > 1)
+    cmocka_set_test_filter(argv[1]);
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,408 @@
+/* test_timeline.c - frames that are not complete yet: whose stream waits for them, who does not, how they are given back,
+ * and what ends the wait.
+ *
+ * The publisher holds its pictures up when it is asked to, behind a kernel that waits for a word; a subscriber asks it
+ * for the next step through the test.
+ */
+#include <poll.h>
+#include <stdlib.h>
+
+#include "drivers.h"
+
+/* What the subscriber asks for, and the publisher answers with the number of its newest picture. */
+enum step { PUBLISH = 1, HOLD, LET_GO, SPIN_AND_DESTROY, END, REPLACE, DONE };
+
+#define SOON_MS 100 /* that a kernel takes which must still run when the next call begins */
+#define LEASES 3
+
+/* ---- the publisher ---- */
+
+typedef struct publisher {
+  source s;
+  cu_stream beside;
+  cu_deviceptr held; /* a word */
+} publisher;
+
+static void let_go(const gpu *g, cu_stream beside, cu_deviceptr word) {
+  CU(LAUNCH(g, beside, "fill", word, 1, 1));
+}
+
+static void step(publisher *p, uint64_t what) {
+  switch (what) {
+    case PUBLISH: source_publish(&p->s); break;
+    case HOLD:
+      p->held = word_new();
+      CU(LAUNCH(&p->s.g, p->s.stream, "until", p->held, 1));
+      source_publish(&p->s);
+      break;
+    case LET_GO: let_go(&p->s.g, p->beside, p->held); break;
+    case SPIN_AND_DESTROY:
+      CU(LAUNCH(&p->s.g, p->s.stream, "spin", SOON_MS * 1000));
+      source_publish(&p->s);
+      cuframes_publisher_destroy(p->s.publisher);
+      p->s.publisher = NULL;
+      break;
+    default: NEED(what == END);
+  }
+}
+
+static void play_publisher(int test, void *user) {
+  static publisher p;
+  uint64_t what = 0;
+  (void)user;
+  driver_use(STANDIN, NULL);
+  source_begin(&p.s, &(source_options){ .name = "slow", .format = stage_format(CUFRAMES_PIXEL_NV12), .buffers = 8 });
+  CU(cu.cuStreamCreate(&p.beside, CU_STREAM_NON_BLOCKING));
+  say(test, 0);
+  while (what != END) {
+    what = hear_within(test, LONG_MS);
+    step(&p, what);
+    say(test, p.s.number);
+  }
+  CU(cu.cuStreamDestroy(p.beside)); /* the words go with the context: it is a child's */
+  cuframes_publisher_destroy(p.s.publisher);
+}
+
+/* Runs a subscriber and does what it asks for. */
+static void play(child_run *role, void *user) {
+  child *p = child_start(play_publisher, NULL);
+  hear_within(p->fd, LONG_MS);
+  child *subscriber = child_start(role, user);
+  for (uint64_t what; (what = hear_within(subscriber->fd, LONG_MS)) != DONE;) {
+    if (what == REPLACE) {
+      child_kill(p);
+      p = child_start(play_publisher, NULL);
+      hear_within(p->fd, LONG_MS);
+      what = PUBLISH;
+    }
+    say(p->fd, what);
+    say(subscriber->fd, hear_within(p->fd, LONG_MS));
+  }
+  child_finish(subscriber);
+  say(p->fd, END);
+  hear_within(p->fd, LONG_MS);
+  child_finish(p);
+}
+
+/* ---- the subscriber ---- */
+
+static uint64_t ask(int test, enum step what) {
+  say(test, what);
+  return hear_within(test, LONG_MS);
+}
+
+typedef struct subscriber {
+  gpu g;
+  cu_stream stream, other, beside;
+  cu_deviceptr mine; /* a word that its own kernels may wait for */
+  cuframes_subscriber *handle;
+} subscriber;
+
+static void begin(subscriber *s, uint32_t sync, uint32_t mode, bool reconnect) {
+  uint32_t granted;
+  cuframes_subscriber_options options = {
+    .struct_size = sizeof options, .mode = mode, .sync = sync, .leases = LEASES, .reconnect = reconnect
+  };
+  driver_use(STANDIN, NULL);
+  gpu_begin(&s->g, 0);
+  CU(cu.cuStreamCreate(&s->stream, CU_STREAM_NON_BLOCKING));
+  CU(cu.cuStreamCreate(&s->other, CU_STREAM_NON_BLOCKING));
+  CU(cu.cuStreamCreate(&s->beside, CU_STREAM_NON_BLOCKING));
+  s->mine = word_new();
+  OK(cuframes_subscriber_create("slow", &options, &s->handle));
+  OK(cuframes_subscriber_device(s->handle, NULL, &granted));
+  NEED(granted == sync);
+}
+
+/* Nothing may be left; who destroyed already has NULL there. */
+static void end(subscriber *s, int test) {
+  cuframes_subscriber_destroy(s->handle);
+  CU(cu.cuMemFree(s->mine));
+  CU(cu.cuStreamDestroy(s->stream));
+  CU(cu.cuStreamDestroy(s->other));
+  CU(cu.cuStreamDestroy(s->beside));
+  gpu_end(&s->g);
+  say(test, DONE);
+}
+
+static cuframes_frame *take_on(const subscriber *s, cu_stream stream, uint64_t number) {
+  cuframes_frame *frame = NULL;
+  OK(cuframes_subscriber_next_on(s->handle, patience(5000), stream, &frame));
+  NEED(frame_number(frame) == number);
+  return frame;
+}
+
+static void nothing_yet(const subscriber *s, cu_stream stream, int64_t timeout_ns) {
+  cuframes_frame *frame = NULL;
+  IS(cuframes_subscriber_next_on(s->handle, timeout_ns, stream, &frame), CUFRAMES_ERR_TIMEOUT);
+  NEED(frame == NULL);
+}
+
+/* A kernel that counts wrong words: the word that it counts in. */
+static cu_deviceptr check_on(const subscriber *s, cu_stream stream, const cuframes_frame *frame) {
+  cu_deviceptr wrong = word_new();
+  CU(LAUNCH(&s->g, stream, "check", frame_address(frame), frame_words(frame), stamp(frame_number(frame)), wrong));
+  return wrong;
+}
+
+static void came_out_whole(cu_stream stream, cu_deviceptr wrong) {
+  CU(cu.cuStreamSynchronize(stream));
+  NEED(word_value(wrong) == 0);
+  CU(cu.cuMemFree(wrong));
+}
+
+static void is_waited_for(cu_stream stream, const cuframes_frame *frame) {
+  IS(cuframes_frame_wait(frame, 0), CUFRAMES_ERR_TIMEOUT);
+  NEED(cu.cuStreamQuery(stream) == CUDA_ERROR_NOT_READY);
+}
+
+/* ---- who joins in mid-stream: the picture that was published before has no gate, the next one has ---- */
+
+static void joins_late(int test, void *user) {
+  subscriber s = { 0 };
+  const uint32_t sync = *(const uint32_t *)user;
+  ask(test, PUBLISH);
+  uint64_t number = ask(test, HOLD);
+  begin(&s, sync, CUFRAMES_MODE_NEWEST, false);
+  nothing_yet(&s, s.stream, 0);
+  nothing_yet(&s, s.stream, 20 * MS);
+  NEED(cu.cuStreamQuery(s.stream) == CUDA_SUCCESS);
+  ask(test, LET_GO);
+  cuframes_frame *frame = take_on(&s, s.stream, number);
+  OK(cuframes_frame_wait(frame, 0));
+  came_out_whole(s.stream, check_on(&s, s.stream, frame));
+  OK(cuframes_frame_release(frame));
+  number = ask(test, HOLD);
+  frame = take_on(&s, s.stream, number);
+  cu_deviceptr wrong = check_on(&s, s.stream, frame);
+  is_waited_for(s.stream, frame);
+  ask(test, LET_GO);
+  came_out_whole(s.stream, wrong);
+  OK(cuframes_frame_wait(frame, patience(5000)));
+  OK(cuframes_frame_release(frame));
+  end(&s, test);
+}
+
+static void joining_in_mid_stream_timeline(void **state) {
+  (void)state;
+  play(joins_late, &(uint32_t){ CUFRAMES_SYNC_TIMELINE });
+}
+
+static void joining_in_mid_stream_events(void **state) {
+  (void)state;
+  play(joins_late, &(uint32_t){ CUFRAMES_SYNC_SLOT_EVENTS });
+}
+
+/* ---- two streams, each waiting for a picture of its own ---- */
+
+static void on_two_streams(int test, void *user) {
+  subscriber s = { 0 };
+  (void)user;
+  ask(test, PUBLISH);
+  begin(&s, CUFRAMES_SYNC_TIMELINE, CUFRAMES_MODE_ORDERED, false);
+  cuframes_frame *old = take_on(&s, s.stream, 1);
+  ask(test, HOLD);
+  ask(test, PUBLISH); /* behind that */
+  cuframes_frame *first = take_on(&s, s.stream, 2), *second = take_on(&s, s.other, 3);
+  cu_deviceptr wrong[3] = { check_on(&s, s.stream, first), check_on(&s, s.other, second), check_on(&s, s.beside, old) };
+  is_waited_for(s.stream, first);
+  is_waited_for(s.other, second);
+  CU(cu.cuStreamSynchronize(s.beside)); /* a stream that waits for nothing */
+  is_waited_for(s.other, second);
+  ask(test, LET_GO);
+  came_out_whole(s.other, wrong[1]);
+  came_out_whole(s.stream, wrong[0]);
+  came_out_whole(s.beside, wrong[2]);
+  OK(cuframes_frame_release(second));
+  OK(cuframes_frame_release_on(first, s.other)); /* not the stream that it was taken on */
+  OK(cuframes_frame_release(old));
+  end(&s, test);
+}
+
+static void two_streams(void **state) {
+  (void)state;
+  play(on_two_streams, NULL);
+}
+
+/* ---- every lease is on its way back ---- */
+
+static void all_returning(int test, void *user) {
+  subscriber s = { 0 };
+  const uint32_t sync = *(const uint32_t *)user;
+  begin(&s, sync, CUFRAMES_MODE_NEWEST, false);
+  CU(LAUNCH(&s.g, s.stream, "until", s.mine, 1));
+  for (int i = 0; i < LEASES; i++)
+    OK(cuframes_frame_release_on(take_on(&s, s.stream, ask(test, PUBLISH)), s.stream));
+  uint64_t number = ask(test, PUBLISH);
+  nothing_yet(&s, s.other, 0);
+  nothing_yet(&s, s.other, 20 * MS);
+  CU(LAUNCH(&s.g, s.beside, "spin", SOON_MS * 1000));
+  let_go(&s.g, s.beside, s.mine);
+  cuframes_frame *frame = take_on(&s, s.other, number); /* waits for the GPU */
+  came_out_whole(s.other, check_on(&s, s.other, frame));
+  OK(cuframes_frame_release(frame));
+  end(&s, test);
+}
+
+static void all_leases_returning_timeline(void **state) {
+  (void)state;
+  play(all_returning, &(uint32_t){ CUFRAMES_SYNC_TIMELINE });
+}
+
+static void all_leases_returning_complete(void **state) {
+  (void)state;
+  play(all_returning, &(uint32_t){ CUFRAMES_SYNC_COMPLETE });
+}
+
+/* ---- destroy with a frame in hand, one on its way back and one that a stream waits for ---- */
+
+static void destroy_in_the_middle(int test, void *user) {
+  subscriber s = { 0 };
+  (void)user;
+  ask(test, PUBLISH);
+  begin(&s, CUFRAMES_SYNC_TIMELINE, CUFRAMES_MODE_NEWEST, false);
+  cuframes_frame *in_hand = take_on(&s, s.stream, 1);
+  CU(LAUNCH(&s.g, s.stream, "until", s.mine, 1));
+  cuframes_frame *going = take_on(&s, s.stream, ask(test, PUBLISH));
+  cu_deviceptr wrong = check_on(&s, s.stream, going);
+  OK(cuframes_frame_release_on(going, s.stream));
+  cuframes_frame *awaited = take_on(&s, s.other, ask(test, HOLD));
+  cu_deviceptr wrong_later = check_on(&s, s.other, awaited);
+  is_waited_for(s.other, awaited);
+  OK(cuframes_frame_release_on(awaited, s.other));
+  CU(LAUNCH(&s.g, s.beside, "spin", SOON_MS * 1000));
+  let_go(&s.g, s.beside, s.mine);
+  ask(test, LET_GO);
+  cuframes_subscriber_destroy(s.handle);
+  s.handle = NULL;
+  came_out_whole(s.stream, wrong);
+  came_out_whole(s.other, wrong_later);
+  ask(test, PUBLISH);
+  NEED(frame_is_whole(&s.g, s.stream, in_hand, 1));
+  OK(cuframes_frame_wait(in_hand, 0));
+  OK(cuframes_frame_release(in_hand));
+  end(&s, test);
+}
+
+static void destroy_with_frames_out(void **state) {
+  (void)state;
+  play(destroy_in_the_middle, NULL);
+}
+
+/* ---- the descriptor to poll ---- */
+
+static bool readable(int fd, int64_t ms) {
+  struct pollfd ready = { .fd = fd, .events = POLLIN };
+  return poll(&ready, 1, (int)ms) == 1;
+}
+
+static void polls(int test, void *user) {
+  subscriber s = { 0 };
+  cuframes_frame *frame = NULL;
+  int fd;
+  begin(&s, *(const uint32_t *)user, CUFRAMES_MODE_NEWEST, false);
+  OK(cuframes_subscriber_fd(s.handle, &fd));
+  for (int i = 0; i < 3; i++) {
+    IS(cuframes_subscriber_next(s.handle, 0, &frame), CUFRAMES_ERR_TIMEOUT);
+    uint64_t number = ask(test, HOLD);
+    NEED(readable(fd, patience(5000) / MS)); /* there is a frame */
+    IS(cuframes_subscriber_next(s.handle, 0, &frame), CUFRAMES_ERR_TIMEOUT);
+    NEED(!readable(fd, 20)); /* which is not complete */
+    ask(test, LET_GO);
+    NEED(readable(fd, patience(5000) / MS));
+    OK(cuframes_subscriber_next(s.handle, 0, &frame));
+    NEED(frame_number(frame) == number);
+    OK(cuframes_frame_wait(frame, 0));
+    NEED(frame_is_whole(&s.g, s.stream, frame, number));
+    OK(cuframes_frame_release(frame));
+  }
+  end(&s, test);
+}
+
+static void poll_until_complete(void **state) {
+  (void)state;
+  play(polls, &(uint32_t){ CUFRAMES_SYNC_COMPLETE });
+}
+
+static void poll_in_mode_timeline(void **state) {
+  (void)state;
+  play(polls, &(uint32_t){ CUFRAMES_SYNC_TIMELINE });
+}
+
+/* ---- the publisher ends, or dies ---- */
+
+static void sees_the_end(int test, void *user) {
+  subscriber s = { 0 };
+  cuframes_frame *frame = NULL;
+  const uint32_t sync = *(const uint32_t *)user;
+  ask(test, PUBLISH);
+  begin(&s, sync, CUFRAMES_MODE_ORDERED, false);
+  OK(cuframes_frame_release(take_on(&s, s.stream, 1)));
+  say(test, SPIN_AND_DESTROY);
+  frame = take_on(&s, s.stream, 2);
+  came_out_whole(s.stream, check_on(&s, s.stream, frame));
+  IS(cuframes_frame_wait(frame, patience(5000)), CUFRAMES_OK); /* the last one is complete, not lost */
+  NEED(hear_within(test, LONG_MS) == 2);
+  int released = cuframes_frame_release(frame);
+  NEED(released == CUFRAMES_ERR_STALE || released == CUFRAMES_OK);
+  IS(cuframes_subscriber_next(s.handle, patience(5000), &frame), CUFRAMES_ERR_PUBLISHER_GONE);
+  end(&s, test);
+}
+
+static void the_last_picture_becomes_complete(void **state) {
+  (void)state;
+  play(sees_the_end, &(uint32_t){ CUFRAMES_SYNC_COMPLETE });
+  play(sees_the_end, &(uint32_t){ CUFRAMES_SYNC_TIMELINE });
+  play(sees_the_end, &(uint32_t){ CUFRAMES_SYNC_SLOT_EVENTS });
+}
+
+static void comes_back_with_leases_out(int test, void *user) {
+  subscriber s = { 0 };
+  (void)user;
+  ask(test, PUBLISH);
+  begin(&s, CUFRAMES_SYNC_TIMELINE, CUFRAMES_MODE_NEWEST, true);
+  CU(LAUNCH(&s.g, s.stream, "until", s.mine, 1));
+  cuframes_frame *going = take_on(&s, s.stream, 1);
+  cu_deviceptr wrong = check_on(&s, s.stream, going);
+  OK(cuframes_frame_release_on(going, s.stream));
+  cuframes_frame *in_hand = take_on(&s, s.stream, ask(test, PUBLISH));
+  OK(cuframes_frame_wait(in_hand, patience(5000)));
+  CU(LAUNCH(&s.g, s.beside, "spin", SOON_MS * 1000));
+  let_go(&s.g, s.beside, s.mine);
+  NEED(ask(test, REPLACE) == 1);
+  cuframes_frame *fresh = take_on(&s, s.other, 1);
+  NEED(cuframes_frame_flags(fresh) & CUFRAMES_FRAME_EPOCH);
+  NEED(frame_is_whole(&s.g, s.other, fresh, 1));
+  came_out_whole(s.stream, wrong);
+  NEED(frame_is_whole(&s.g, s.stream, in_hand, 2)); /* of the dead one */
+  OK(cuframes_frame_release_on(fresh, s.other));
+  IS(cuframes_frame_release_on(in_hand, s.stream), CUFRAMES_ERR_STALE);
+  CU(cu.cuCtxSynchronize());
+  end(&s, test);
+}
+
+static void reconnecting_with_leases_out(void **state) {
+  (void)state;
+  play(comes_back_with_leases_out, NULL);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = {
+    SCENE(joining_in_mid_stream_timeline),
+    SCENE(joining_in_mid_stream_events),
+    SCENE(two_streams),
+    SCENE(all_leases_returning_timeline),
+    SCENE(all_leases_returning_complete),
+    SCENE(destroy_with_frames_out),
+    SCENE(poll_until_complete),
+    SCENE(poll_in_mode_timeline),
+    SCENE(the_last_picture_becomes_complete),
+    SCENE(reconnecting_with_leases_out),
+  };
+  setenv("CUDA_STANDIN_DELAY_US", "200", 1);
+  stage.width = 320;
+  stage.height = 180;
+  if (argc > 1)
+    cmocka_set_test_filter(argv[1]);
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
