@@ -144,7 +144,8 @@ static void use_one(const life *l, bool on_stream, bool release_on) {
     return;
   if (!fault_tolerates(result)) {
     SO(release_on);
-    OK(cuframes_frame_release(frame)); /* it was still ours */
+    result = cuframes_frame_release(frame); /* it was still ours */
+    SO(result == CUFRAMES_OK || (result == CUFRAMES_ERR_STALE && planned->comes_back));
   }
 }
 

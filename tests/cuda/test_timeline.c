@@ -244,13 +244,9 @@ static void all_returning(int test, void *user) {
   end(&s, test);
 }
 
-static void all_leases_returning_timeline(void **state) {
+static void all_leases_returning(void **state) {
   (void)state;
   play(all_returning, &(uint32_t){ CUFRAMES_SYNC_TIMELINE });
-}
-
-static void all_leases_returning_complete(void **state) {
-  (void)state;
   play(all_returning, &(uint32_t){ CUFRAMES_SYNC_COMPLETE });
 }
 
@@ -322,10 +318,6 @@ static void polls(int test, void *user) {
 static void poll_until_complete(void **state) {
   (void)state;
   play(polls, &(uint32_t){ CUFRAMES_SYNC_COMPLETE });
-}
-
-static void poll_in_mode_timeline(void **state) {
-  (void)state;
   play(polls, &(uint32_t){ CUFRAMES_SYNC_TIMELINE });
 }
 
@@ -391,11 +383,9 @@ int main(int argc, char **argv) {
     SCENE(joining_in_mid_stream_timeline),
     SCENE(joining_in_mid_stream_events),
     SCENE(two_streams),
-    SCENE(all_leases_returning_timeline),
-    SCENE(all_leases_returning_complete),
+    SCENE(all_leases_returning),
     SCENE(destroy_with_frames_out),
     SCENE(poll_until_complete),
-    SCENE(poll_in_mode_timeline),
     SCENE(the_last_picture_becomes_complete),
     SCENE(reconnecting_with_leases_out),
   };
