@@ -88,7 +88,8 @@ typedef struct plan {
   bool own_context; /* the application's, current, and a stream of it; else the primary one, and the default stream */
 } plan;
 
-#define BUFFERS 4
+/* Two of each kind: cuMemAlloc(), VMM, a pool. */
+#define BUFFERS 6
 
 typedef struct life {
   const plan *plan;
@@ -97,6 +98,8 @@ typedef struct life {
   cu_context context;
   cu_stream stream;
   cu_deviceptr buffers[BUFFERS];
+  gpu_memory vmm[2];
+  cu_pool pool;
   cuframes_publisher *publisher;
   uint64_t number;
   bool joined, dead; /* dead: the context was lost, and the publisher knows */
@@ -120,16 +123,34 @@ static void stage_set(life *l) {
   CU(cu.cuDevicePrimaryCtxRetain(&l->context, 0));
   CU(cu.cuCtxPushCurrent(l->context));
   CU(cu.cuStreamCreate(&l->stream, CU_STREAM_NON_BLOCKING));
-  for (int i = 0; i < BUFFERS && l->plan->external; i++)
-    CU(cu.cuMemAlloc(&l->buffers[i], MIB));
+  if (!l->plan->external)
+    return;
+  cu_pool_props props = { .type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                          .handle_types = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
+                          .location = { CU_MEM_LOCATION_TYPE_DEVICE, 0 } };
+  CU(cu.cuMemPoolCreate(&l->pool, &props));
+  for (int i = 0; i < 2; i++) {
+    CU(cu.cuMemAlloc(&l->buffers[i], SEGMENT));
+    gpu_memory_make(&(gpu){ 0 }, &l->vmm[i], SEGMENT, NULL);
+    l->buffers[2 + i] = l->vmm[i].address;
+    CU(cu.cuMemAllocFromPoolAsync(&l->buffers[4 + i], SEGMENT, l->pool, l->stream));
+  }
+  CU(cu.cuStreamSynchronize(l->stream));
 }
 
 static void stage_clear(const life *l) {
   cu_context popped;
   if (!l->context)
     return;
-  for (int i = 0; i < BUFFERS && l->buffers[i]; i++)
+  for (int i = 0; i < 2 && l->pool; i++) { /* of a lost context they fail, and go with it */
     (void)cu.cuMemFree(l->buffers[i]);
+    (void)cu.cuMemFree(l->buffers[4 + i]);
+    (void)cu.cuMemUnmap(l->vmm[i].address, l->vmm[i].bytes);
+    (void)cu.cuMemAddressFree(l->vmm[i].address, l->vmm[i].bytes);
+    (void)cu.cuMemRelease(l->vmm[i].handle);
+  }
+  if (l->pool)
+    (void)cu.cuMemPoolDestroy(l->pool);
   (void)cu.cuStreamDestroy(l->stream);
   CU(cu.cuCtxPopCurrent(&popped));
   CU(cu.cuDevicePrimaryCtxRelease(0));
@@ -226,28 +247,33 @@ static void change_format(life *l) {
     SO(fault_tolerates(cuframes_publisher_set_format(l->publisher, &format)) || fault_is_sticky(&l->fault));
 }
 
-/* Registers what it can; all of it, unless the context is lost. */
-static void register_buffers(life *l) {
+static void *buffer_of(const life *l, int i) {
+  return (void *)(uintptr_t)(l->buffers[i] + 512);
+}
+
+static bool lost(const life *l) {
+  return fault_has_happened() && fault_is_sticky(&l->fault);
+}
+
+/* Registers them all, gives one back and publishes the others, so that acquire() has them; unless the context is lost. */
+static void hand_over_buffers(life *l) {
+  cuframes_publish_info info = { .struct_size = sizeof info, .stream = l->stream };
   for (int i = 0; i < BUFFERS; i++) {
-    void *buffer = (void *)(uintptr_t)(l->buffers[i] + 512);
-    for (int tries = 0; tries < 2; tries++) {
-      int result = cuframes_publisher_register_external(l->publisher, buffer, MIB - 512);
+    int result = CUFRAMES_ERR_DEVICE;
+    for (int tries = 0; tries < 2 && result != CUFRAMES_OK; tries++) {
+      result = cuframes_publisher_register_external(l->publisher, buffer_of(l, i), SEGMENT - 512);
       if (result == CUFRAMES_ERR_INVALID) /* what the driver does not tell of an address is no address */
         SO(fault_has_happened());
-      else if (fault_tolerates(result))
-        break;
-      SO(tries == 0 || fault_is_sticky(&l->fault));
+      else
+        (void)fault_tolerates(result);
     }
+    SO(result == CUFRAMES_OK || lost(l));
   }
-  void *last = (void *)(uintptr_t)(l->buffers[BUFFERS - 1] + 512);
-  cuframes_publish_info info = { .struct_size = sizeof info, .stream = l->stream };
-  for (int i = 0; i < BUFFERS - 1 && !fault_has_happened(); i++) { /* into the hands of acquire() */
-    info.pts = 0;
-    (void)fault_tolerates(
-        cuframes_publisher_publish_external(l->publisher, (void *)(uintptr_t)(l->buffers[i] + 512), &info));
-  }
-  if (!fault_has_happened())
-    OK(cuframes_publisher_unregister_external(l->publisher, last));
+  if (!lost(l))
+    OK(cuframes_publisher_unregister_external(l->publisher, buffer_of(l, 0)));
+  for (int i = 1; i < BUFFERS && !lost(l); i++)
+    if (!fault_tolerates(cuframes_publisher_publish_external(l->publisher, buffer_of(l, i), &info)) && !lost(l))
+      OK(cuframes_publisher_publish_external(l->publisher, buffer_of(l, i), &info));
 }
 
 static void live(life *l) {
@@ -261,13 +287,15 @@ static void live(life *l) {
     SO(l->publisher == NULL && scene_files() == 0);
     return;
   }
-  if (l->plan->external) {
-    register_buffers(l);
-  } else {
+  if (l->plan->external)
+    hand_over_buffers(l);
+  if (!l->plan->external || !lost(l)) {
     publish(l);
     join(l);
-    publish(l);
-    publish(l);
+    for (int i = 0; i < (l->plan->external ? BUFFERS : 2); i++)
+      publish(l);
+  }
+  if (!l->plan->external) {
     change_format(l);
     publish(l);
   }
@@ -344,7 +372,7 @@ static void legacy_timeline(void **state) {
 
 static void external_buffers(void **state) {
   (void)state;
-  play(&(plan){ .external = true, .own_context = true });
+  play(&(plan){ .sync = CUFRAMES_SYNC_TIMELINE, .external = true, .own_context = true });
 }
 
 int main(int argc, char **argv) {

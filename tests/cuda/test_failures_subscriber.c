@@ -15,6 +15,7 @@
 typedef struct plan {
   uint32_t sync;
   bool legacy;
+  bool pool;        /* external buffers of a pool, beside memory of cuMemAlloc() */
   bool own_context; /* current, and a stream of it; else the primary one, and the default stream */
   bool comes_back;  /* the publisher goes in mid-life, and comes back */
 } plan;
@@ -25,15 +26,49 @@ static const plan *planned;
 
 #define ENOUGH UINT64_MAX
 
+#define BUFFERS 8
+
+/* Of two kinds; freed with the context. */
+static void lend_buffers(cuframes_publisher *publisher) {
+  static cu_deviceptr buffers[BUFFERS];
+  static cu_pool pool;
+  cu_pool_props props = { .type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                          .handle_types = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
+                          .location = { CU_MEM_LOCATION_TYPE_DEVICE, 0 } };
+  CU(cu.cuMemPoolCreate(&pool, &props));
+  for (int i = 0; i < BUFFERS; i++) {
+    if (i % 2 == 0)
+      CU(cu.cuMemAllocFromPoolAsync(&buffers[i], MIB, pool, NULL));
+    else
+      CU(cu.cuMemAlloc(&buffers[i], MIB));
+    CU(cu.cuCtxSynchronize());
+    void *buffer = (void *)(uintptr_t)buffers[i];
+    OK(cuframes_publisher_register_external(publisher, buffer, MIB));
+    OK(cuframes_publisher_publish_external(publisher, buffer, NULL));
+  }
+}
+
 static void play_publisher(int test, void *user) {
+  cu_context context;
   struct pollfd asked = { .fd = test, .events = POLLIN };
   cuframes_publisher *publisher = NULL;
   uint64_t number = 0, wish = 0;
   cuframes_publisher_options options = {
-    .struct_size = sizeof options, .format = picture_format(64), .device = "cuda", .memory = planned->legacy
+    .struct_size = sizeof options,
+    .format = picture_format(64),
+    .device = "cuda",
+    .memory = planned->legacy,
+    .external = planned->pool,
   };
   (void)user;
+  if (planned->pool) {
+    OK(gpu_load());
+    CU(cu.cuDevicePrimaryCtxRetain(&context, 0));
+    CU(cu.cuCtxPushCurrent(context));
+  }
   OK(cuframes_publisher_create("firm", &options, &publisher));
+  if (planned->pool)
+    lend_buffers(publisher);
   while (wish != ENOUGH) {
     cuframes_frame *frame = NULL;
     cuframes_publish_info info = { .struct_size = sizeof info, .pts = (int64_t)++number * 1000 };
@@ -51,7 +86,7 @@ static void play_publisher(int test, void *user) {
     say(test, number);
   }
   cuframes_publisher_destroy(publisher);
-  for (int kind = 0; kind < STANDIN_KINDS; kind++)
+  for (int kind = 0; kind < STANDIN_KINDS && !planned->pool; kind++)
     NEED(standin_live((standin_kind)kind) == 0);
 }
 
@@ -251,6 +286,11 @@ static void legacy_timeline(void **state) {
   play(&(plan){ .sync = CUFRAMES_SYNC_TIMELINE, .legacy = true });
 }
 
+static void pool_and_legacy(void **state) {
+  (void)state;
+  play(&(plan){ .sync = CUFRAMES_SYNC_TIMELINE, .pool = true });
+}
+
 static void reconnect_complete(void **state) {
   (void)state;
   play(&(plan){ .sync = CUFRAMES_SYNC_COMPLETE, .comes_back = true });
@@ -263,8 +303,8 @@ static void reconnect_timeline(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-    SCENE(complete),        SCENE(timeline),           SCENE(slot_events),
-    SCENE(legacy_timeline), SCENE(reconnect_complete), SCENE(reconnect_timeline),
+    SCENE(complete),        SCENE(timeline),           SCENE(slot_events),        SCENE(legacy_timeline),
+    SCENE(pool_and_legacy), SCENE(reconnect_complete), SCENE(reconnect_timeline),
   };
   setenv("CUDA_STANDIN_DELAY_US", "50", 1);
   if (argc > 1)
