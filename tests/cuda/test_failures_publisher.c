@@ -1,5 +1,5 @@
-/* test_failures_publisher.c - each driver call of a publisher's life fails in turn. Its calls say so or get along without;
- * subscribers get whole pictures, or learn that there will be none; nothing is left.
+/* test_failures_publisher.c - each driver call of a publisher's life fails in turn. Its calls say so or get along
+ * without; subscribers get whole pictures, or learn that there will be none; nothing is left.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -255,7 +255,7 @@ static bool lost(const life *l) {
   return fault_has_happened() && fault_is_sticky(&l->fault);
 }
 
-/* Registers them all, gives one back and publishes the others, so that acquire() has them; unless the context is lost. */
+/* Registers them all, gives one back and publishes the others: acquire() has them then. Unless the context is lost. */
 static void hand_over_buffers(life *l) {
   cuframes_publish_info info = { .struct_size = sizeof info, .stream = l->stream };
   for (int i = 0; i < BUFFERS; i++) {

@@ -1,5 +1,5 @@
-/* test_failures_subscriber.c - each driver call of a subscriber's life fails in turn. Its calls say so or get along without,
- * nothing of it is left, and another subscriber goes on getting whole pictures.
+/* test_failures_subscriber.c - each driver call of a subscriber's life fails in turn. Its calls say so or get along
+ * without, nothing of it is left, and another subscriber goes on getting whole pictures.
  */
 #include <poll.h>
 #include <stdio.h>

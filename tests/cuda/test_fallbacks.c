@@ -1,5 +1,5 @@
-/* test_fallbacks.c - what a driver lacks, on one side or both, is got along without: whole pictures all the same, and info
- * says what was granted for what was asked.
+/* test_fallbacks.c - what a driver lacks, on one side or both, is got along without: whole pictures all the same, and
+ * info says what was granted for what was asked.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -78,7 +78,7 @@ static void play_impatient(int test, void *user) {
   IS(cuframes_publisher_acquire(p.s.publisher, &frame), CUFRAMES_ERR_DEVICE);
   detail_names("another stream");
   NEED(frame == NULL);
-  CU(LAUNCH(&p.s.g, p.streams[2], "fill", never, 1, 1));
+  CU(cu.cuStreamWriteValue64(p.streams[2], never, 1, CU_STREAM_WRITE_VALUE_DEFAULT));
   CU(cu.cuStreamSynchronize(p.streams[0]));
   publish_on(&p, 1); /* it was not for good */
   publish_on(&p, 0);

@@ -1,8 +1,8 @@
-/* test_timeline.c - frames that are not complete yet: whose stream waits for them, who does not, how they are given back,
- * and what ends the wait.
+/* test_timeline.c - frames that are not complete yet: whose stream waits for them, who does not, how they are given
+ * back, and what ends the wait.
  *
- * The publisher holds its pictures up when it is asked to, behind a kernel that waits for a word; a subscriber asks it
- * for the next step through the test.
+ * The publisher holds its pictures up when it is asked to, behind a kernel that waits for a word; a subscriber asks
+ * it for the next step through the test.
  */
 #include <poll.h>
 #include <stdlib.h>
@@ -23,8 +23,8 @@ typedef struct publisher {
   cu_deviceptr held; /* a word */
 } publisher;
 
-static void let_go(const gpu *g, cu_stream beside, cu_deviceptr word) {
-  CU(LAUNCH(g, beside, "fill", word, 1, 1));
+static void let_go(cu_stream beside, cu_deviceptr word) {
+  CU(cu.cuStreamWriteValue64(beside, word, 1, CU_STREAM_WRITE_VALUE_DEFAULT));
 }
 
 static void step(publisher *p, uint64_t what) {
@@ -35,7 +35,7 @@ static void step(publisher *p, uint64_t what) {
       CU(LAUNCH(&p->s.g, p->s.stream, "until", p->held, 1));
       source_publish(&p->s);
       break;
-    case LET_GO: let_go(&p->s.g, p->beside, p->held); break;
+    case LET_GO: let_go(p->beside, p->held); break;
     case SPIN_AND_DESTROY:
       CU(LAUNCH(&p->s.g, p->s.stream, "spin", SOON_MS * 1000));
       source_publish(&p->s);
@@ -237,7 +237,7 @@ static void all_returning(int test, void *user) {
   nothing_yet(&s, s.other, 0);
   nothing_yet(&s, s.other, 20 * MS);
   CU(LAUNCH(&s.g, s.beside, "spin", SOON_MS * 1000));
-  let_go(&s.g, s.beside, s.mine);
+  let_go(s.beside, s.mine);
   cuframes_frame *frame = take_on(&s, s.other, number); /* waits for the GPU */
   came_out_whole(s.other, check_on(&s, s.other, frame));
   OK(cuframes_frame_release(frame));
@@ -267,7 +267,7 @@ static void destroy_in_the_middle(int test, void *user) {
   is_waited_for(s.other, awaited);
   OK(cuframes_frame_release_on(awaited, s.other));
   CU(LAUNCH(&s.g, s.beside, "spin", SOON_MS * 1000));
-  let_go(&s.g, s.beside, s.mine);
+  let_go(s.beside, s.mine);
   ask(test, LET_GO);
   cuframes_subscriber_destroy(s.handle);
   s.handle = NULL;
@@ -360,7 +360,7 @@ static void comes_back_with_leases_out(int test, void *user) {
   cuframes_frame *in_hand = take_on(&s, s.stream, ask(test, PUBLISH));
   OK(cuframes_frame_wait(in_hand, patience(5000)));
   CU(LAUNCH(&s.g, s.beside, "spin", SOON_MS * 1000));
-  let_go(&s.g, s.beside, s.mine);
+  let_go(s.beside, s.mine);
   NEED(ask(test, REPLACE) == 1);
   cuframes_frame *fresh = take_on(&s, s.other, 1);
   NEED(cuframes_frame_flags(fresh) & CUFRAMES_FRAME_EPOCH);
