@@ -181,6 +181,11 @@ static void joining_and_leaving(void **state) {
   int64_t start = cuframes_now();
   say(guest->fd, cycles);
   learn(guest->fd, &guest_after, sizeof guest_after, 3 * LONG_MS);
+  /* GPU memory is counted for the whole card: what the publisher gives back later than this looks like ours */
+  for (int64_t end = cuframes_now() + patience(5000); !back(&guest_before, &guest_after) && cuframes_now() < end;) {
+    say(guest->fd, 1);
+    learn(guest->fd, &guest_after, sizeof guest_after, LONG_MS);
+  }
   stage_note("%" PRIu32 " times, %.2f ms each", cycles, (double)(cuframes_now() - start) / MS / cycles);
   comes_back(publisher, "publisher", &before);
   print("subscriber", &guest_before, &guest_after);
