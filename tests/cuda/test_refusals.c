@@ -140,6 +140,9 @@ static void subscribers_without_a_gpu(void **state) {
     { STANDIN, NULL, { .device = "host" }, CUFRAMES_ERR_UNSUPPORTED, "host memory only" },
     { STANDIN, NULL, { .device = "cuda:0" }, CUFRAMES_OK, "" },
     { STANDIN, NULL, { .device = "auto" }, CUFRAMES_OK, "" },
+    { STANDIN, NULL, { .device = "cuda:GPU-57a2d120-c0da-4f00-8000-000000000000" }, CUFRAMES_OK, "" },
+    { STANDIN, NULL, { .device = "cuda:gpu-57A2D120-C0DA-4F00-8000-000000000000" }, CUFRAMES_OK, "" },
+    { STANDIN, "CUDA_VISIBLE_DEVICES=GPU-57a2", { 0 }, CUFRAMES_OK, "" },
     { STANDIN, "CUDA_STANDIN_DEVICES=0", { .mode = CUFRAMES_MODE_PACKETS }, CUFRAMES_OK, "" },
     { STANDIN, NULL, { .mode = CUFRAMES_MODE_PACKETS, .sync = CUFRAMES_SYNC_TIMELINE }, CUFRAMES_OK, "" },
   };
