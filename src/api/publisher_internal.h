@@ -1,5 +1,6 @@
-/* api/publisher_internal.h - the parts of a publisher: frames (publisher.c), packets (publisher_packets.c), the service
- * thread that speaks with subscribers (service.c, service_seat.c).
+/* api/publisher_internal.h - the parts of a publisher: its life (publisher.c), frames (publisher_frames.c,
+ * publisher_external.c), packets (publisher_packets.c), the service thread that speaks with subscribers (service.c,
+ * service_seat.c).
  */
 #ifndef CF_API_PUBLISHER_INTERNAL_H
 #define CF_API_PUBLISHER_INTERNAL_H
@@ -126,6 +127,13 @@ struct cuframes_publisher {
   cf_packets packets;
   cf_service service;
 };
+
+/* No more frames or packets; wakes everybody. */
+void cf_publisher_end_stream(cuframes_publisher *publisher);
+/* With the frame lock held: publishes a taken slot; on failure it is still taken. */
+int cf_publisher_publish_slot(cuframes_publisher *publisher, uint32_t slot, const cuframes_publish_info *info);
+/* With the frame lock held: until a GPU has done with what was published in a slot that was just taken. */
+int cf_publisher_wait_for_slot(cuframes_publisher *publisher, uint32_t slot);
 
 /* Listens and starts the thread; stop ends it and closes every connection. */
 int cf_service_start(cuframes_publisher *publisher);

@@ -1,0 +1,300 @@
+/* api/publisher_frames.c - frames of a publisher: a slot to write into, published to everybody, by the GPU's streams where
+ * the device has some.
+ */
+#include <inttypes.h>
+
+#include "api/publisher_internal.h"
+#include "os/clock.h"
+#include "os/error.h"
+#include "os/thread.h"
+
+/* The device is lost for good: nothing that was handed to it will be complete. */
+static int device_failed(cuframes_publisher *p) {
+  return cf_fail(CUFRAMES_ERR_DEVICE,
+                 "the GPU of this process failed, and the stream \"%s\" has ended: publish it "
+                 "again from a new process",
+                 p->name);
+}
+
+/* After a failed call of the device: ends the stream if there is no hope. With the frame lock held. */
+static void look_at_device(cuframes_publisher *p) {
+  if (!p->device->has_streams || !p->device->ops->is_lost(p->device) || cf_flag_swap(&p->failed, 1))
+    return;
+  cf_log(&p->logger, CUFRAMES_LOG_ERROR, "%s: the GPU failed (%s); the stream ends", p->name, cf_last_detail());
+  cf_publisher_end_stream(p);
+  cf_doorbell_ring(p->service.doorbell); /* it hangs up */
+}
+
+/* A slot is written by the stream that the next picture is made on. When there are several, an earlier one may not
+ * have come to the end of what it did there. */
+int cf_publisher_wait_for_slot(cuframes_publisher *p, uint32_t slot) {
+  if (!p->many_streams)
+    return CUFRAMES_OK;
+  int64_t began = cf_now(), deadline = began + CF_SECOND;
+  while (!cf_writer_completed(&p->writer, slot)) {
+    if (cf_now() >= deadline)
+      return cf_fail(CUFRAMES_ERR_DEVICE, "the GPU has not completed the frame that was published in this slot "
+                                          "before, on another stream, within a second");
+    cf_wait_turn(began, deadline);
+  }
+  return CUFRAMES_OK;
+}
+
+/* If there will be many to wake, lets the service thread get up already. */
+static void announce_frame(cuframes_publisher *p) {
+  if (!p->device->has_streams || cf_writer_sleepers(&p->writer) <= CF_WAKE_DIRECT)
+    return;
+  cf_flag_set(&p->coming, CF_COMING_SOON);
+  cf_doorbell_ring(p->service.doorbell);
+}
+
+int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
+  if (!p || !frame)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_acquire: publisher and frame must be given");
+  if (cf_flag_get(&p->failed))
+    return device_failed(p);
+  pthread_mutex_lock(&p->frame_lock);
+  cuframes_frame *f = NULL;
+  for (uint32_t i = 0; i < p->max_open && !f; i++)
+    if (p->frames[i].state == CF_FRAME_FREE)
+      f = &p->frames[i];
+  int result = f ? CUFRAMES_OK
+                 : cf_fail(CUFRAMES_ERR_LEASE_LIMIT,
+                           "%u frames are open already: publish or cancel one, or raise max_open", p->max_open);
+  uint32_t slot = f ? cf_writer_acquire(&p->writer) : CF_NO_SLOT;
+  if (f && slot == CF_NO_SLOT)
+    result = p->pool.external
+                 ? cf_fail(CUFRAMES_ERR_NO_CAPACITY, "every registered buffer is in use or in your hands")
+                 : cf_fail(CUFRAMES_ERR_NO_CAPACITY, "every slot is pinned; a subscriber breaks the protocol");
+  if (result == CUFRAMES_OK && (result = cf_publisher_wait_for_slot(p, slot)) != CUFRAMES_OK)
+    cf_writer_cancel(&p->writer, slot);
+  if (result == CUFRAMES_OK) {
+    uint64_t offset;
+    cf_segment *segment = (cf_segment *)cf_writer_slot(&p->writer, slot, &offset); /* the run is its first member */
+    *f = (cuframes_frame){ .state = CF_FRAME_OPEN,
+                           .owner = p,
+                           .device = p->device,
+                           .segment = segment,
+                           .slot = slot,
+                           .base = (uint8_t *)segment->memory.address + offset,
+                           .format = &segment->format,
+                           .pts = CUFRAMES_NO_TIME };
+    *frame = f;
+    announce_frame(p);
+  }
+  bool adopted = cf_writer_has_adopted(&p->writer);
+  if (adopted || cf_writer_has_emptied(&p->writer))
+    cf_doorbell_ring(p->service.doorbell); /* for cf_pool_reap() */
+  pthread_mutex_unlock(&p->frame_lock);
+  return result;
+}
+
+static const char *label_of(const cf_writer_seat *seat) {
+  return ((const cf_peer *)seat)->label; /* the seat is the peer's first member */
+}
+
+/* Waits until every ordered subscriber has room, or evicts it, or says DROPPED. */
+static int make_room(cuframes_publisher *p) {
+  int64_t deadline = 0;
+  uint32_t room;
+  for (cf_writer_seat *full; (full = cf_writer_enter_full(&p->writer)) != NULL; cf_writer_leave(&p->writer)) {
+    if (p->policy == CUFRAMES_POLICY_DROP) {
+      cf_counter_add(&p->dropped, 1);
+      cf_fail(CUFRAMES_ERR_DROPPED, "the frame was dropped: subscriber \"%s\" has %u frames waiting", label_of(full),
+              full->depth);
+      cf_writer_leave(&p->writer);
+      return CUFRAMES_ERR_DROPPED;
+    }
+    if (deadline == 0) {
+      deadline = cf_deadline(p->ordered_timeout_ns);
+      cf_counter_add(&p->waits, 1);
+    }
+    bool in_time = true;
+    while (cf_writer_seat_full(&p->writer, full, &room) && in_time)
+      /* the clock, too: a seat whose word never stands still is no reason to wait for ever */
+      in_time = cf_futex_wait(&full->page->room, room, deadline) && cf_now() < deadline;
+    if (!in_time && cf_writer_seat_full(&p->writer, full, &room)) {
+      cf_writer_evict(full);
+      cf_counter_add(&p->evictions, 1);
+      (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
+      cf_log(&p->logger, CUFRAMES_LOG_WARNING,
+             "%s: evicted subscriber \"%s\": %u frames waited for it for %" PRId64 " ms", p->name, label_of(full),
+             full->depth, p->ordered_timeout_ns / CF_MS);
+    }
+  }
+  return CUFRAMES_OK;
+}
+
+static void measure_rate(cuframes_publisher *p, int64_t now) {
+  if (p->rate_start == 0) {
+    p->rate_start = now;
+    return;
+  }
+  p->rate_frames++;
+  int64_t span = now - p->rate_start;
+  if (span < CF_SECOND)
+    return;
+  cf_counter_set(&p->rate_micro, (uint64_t)((double)p->rate_frames * 1e15 / (double)span));
+  p->rate_start = now;
+  p->rate_frames = 0;
+}
+
+static bool frame_is_open(const cuframes_publisher *p, const cuframes_frame *frame) {
+  return frame >= p->frames && frame < p->frames + p->max_open && frame->state == CF_FRAME_OPEN;
+}
+
+static int not_open(void) {
+  return cf_fail(CUFRAMES_ERR_INVALID, "the frame is not an open frame of this publisher");
+}
+
+/* Writes the words that say that a picture is complete, by its own stream or aside of it. A word written by a stream holds
+ * it up for two microseconds: that matters when the GPU is behind, and then the CPU has time. When it is not, the way with
+ * the fewest calls is best, also for who waits. */
+static int words_write(cuframes_publisher *p, void *stream, const cf_device_write *writes, uint32_t count) {
+  const cf_device_ops *ops = p->device->ops;
+  bool behind = !cf_writer_head_completed(&p->writer);
+  if (behind && count == 1) {
+    p->aside = true;
+    return ops->word_write_aside(p->device, stream, writes);
+  }
+  int result = behind && p->aside ? ops->wait_aside(p->device, stream) : CUFRAMES_OK; /* words must not go back */
+  p->aside = p->aside && result != CUFRAMES_OK;
+  return result == CUFRAMES_OK ? ops->words_write(p->device, stream, writes, count) : result;
+}
+
+/* Lets the stream say when the picture is complete: to everybody by the slot's ready word, and to the streams of
+ * subscribers that wait for it. */
+static int hand_to_gpu(cuframes_publisher *p, uint32_t slot, cf_segment *segment, uint64_t offset, void *stream) {
+  const cf_device_ops *ops = p->device->ops;
+  cf_writer_seat *seats[CF_SEATS_MAX];
+  cf_device_write writes[CF_SEATS_MAX + 1];
+  uint32_t count = 0, writes_count = 0;
+  bool event = false;
+  int result = ops->stream_check(p->device, stream);
+  if (result != CUFRAMES_OK)
+    return result;
+  uint64_t seq = cf_writer_next_seq(&p->writer);
+  count = cf_writer_enter_gates(&p->writer, slot, seats);
+  for (uint32_t i = 0; i < count; i++) {
+    event = event || seats[i]->gating == CF_GATING_EVENTS;
+    if (seats[i]->gating == CF_GATING_WORDS)
+      writes[writes_count++] =
+          (cf_device_write){ .in = &((cf_peer *)seats[i])->words, /* the seat is its first member */
+                             .word = cf_seat_gate(seats[i]->page, slot),
+                             .value = seq };
+  }
+  /* last: once it is there the GPU does nothing more for this frame */
+  writes[writes_count++] =
+      (cf_device_write){ .in = &p->control_words, .word = cf_writer_ready_word(&p->writer, slot), .value = seq };
+  if (event && segment->events)
+    result = ops->event_record(p->device, segment->events[offset / segment->run.stride], stream);
+  if (result == CUFRAMES_OK)
+    result = words_write(p, stream, writes, writes_count);
+  if (result != CUFRAMES_OK) {
+    ops->settle(p->device);
+    cf_writer_take_back(&p->writer, slot, seats, count);
+  }
+  cf_writer_leave_gates(&p->writer);
+  p->many_streams = p->many_streams || (p->any_stream && p->stream != stream);
+  p->any_stream = true;
+  p->stream = stream;
+  return result;
+}
+
+static void wake_sleepers(cuframes_publisher *p) {
+  if (cf_flag_get(&p->coming) == CF_COMING_SOON && cf_flag_swap(&p->coming, CF_COMING_PUBLISHED) == CF_COMING_SOON)
+    return; /* the service thread waits for that, or will see it: pairs with service.c: wait_for_frame */
+  uint32_t sleepers = cf_writer_sleepers(&p->writer);
+  if (sleepers > CF_WAKE_DIRECT)
+    cf_doorbell_ring(p->service.doorbell);
+  else if (sleepers > 0)
+    (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
+}
+
+/* Publishes a taken slot; on failure it is still taken. With the frame lock held. */
+int cf_publisher_publish_slot(cuframes_publisher *p, uint32_t slot, const cuframes_publish_info *info) {
+  cuframes_publish_info i;
+  bool has_streams = p->device->has_streams;
+  int result = cf_options_copy(&i, sizeof i, info, "cuframes_publish_info");
+  if (result == CUFRAMES_OK && cf_flag_get(&p->failed))
+    result = device_failed(p);
+  if (result == CUFRAMES_OK)
+    result = make_room(p);
+  if (result == CUFRAMES_OK && has_streams) {
+    uint64_t offset;
+    cf_segment *segment = (cf_segment *)cf_writer_slot(&p->writer, slot, &offset); /* the run is its first member */
+    result = hand_to_gpu(p, slot, segment, offset, i.stream);
+    if (result != CUFRAMES_OK)
+      look_at_device(p);
+  }
+  if (result != CUFRAMES_OK)
+    return result;
+  int64_t now = cf_now();
+  cf_frame_meta meta = { .flags = i.flags & (CUFRAMES_FRAME_KEY | CUFRAMES_FRAME_CORRUPT),
+                         .pts = info ? i.pts : CUFRAMES_NO_TIME,
+                         .duration = i.duration,
+                         .timestamp = now };
+  cf_writer_publish(&p->writer, slot, &meta, !has_streams);
+  wake_sleepers(p);
+  cf_counter_add(&p->published, 1);
+  cf_counter_set(&p->newest_timestamp, (uint64_t)now);
+  measure_rate(p, now);
+  return CUFRAMES_OK;
+}
+
+int cuframes_publisher_publish(cuframes_publisher *p, cuframes_frame *frame, const cuframes_publish_info *info) {
+  if (!p || !frame)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_publish: publisher and frame must be given");
+  pthread_mutex_lock(&p->frame_lock);
+  int result = frame_is_open(p, frame) ? cf_publisher_publish_slot(p, frame->slot, info) : not_open();
+  if (frame_is_open(p, frame)) {
+    if (result != CUFRAMES_OK)
+      cf_writer_cancel(&p->writer, frame->slot);
+    frame->state = CF_FRAME_FREE;
+  }
+  pthread_mutex_unlock(&p->frame_lock);
+  return result;
+}
+
+int cuframes_publisher_cancel(cuframes_publisher *p, cuframes_frame *frame) {
+  if (!frame)
+    return CUFRAMES_OK;
+  if (!p)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_cancel: no publisher given");
+  pthread_mutex_lock(&p->frame_lock);
+  int result = frame_is_open(p, frame) ? CUFRAMES_OK : not_open();
+  if (result == CUFRAMES_OK) {
+    cf_writer_cancel(&p->writer, frame->slot);
+    frame->state = CF_FRAME_FREE;
+  }
+  pthread_mutex_unlock(&p->frame_lock);
+  return result;
+}
+
+/* ---- format and source ---- */
+
+int cuframes_publisher_set_format(cuframes_publisher *p, const cuframes_format *format) {
+  if (!p || !format)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_set_format: publisher and format must be given");
+  pthread_mutex_lock(&p->frame_lock);
+  int result = CUFRAMES_OK;
+  for (uint32_t i = 0; i < p->max_open; i++)
+    if (p->frames[i].state != CF_FRAME_FREE)
+      result = cf_fail(CUFRAMES_ERR_BUSY, "the format cannot change while frames are open: publish or cancel them");
+  if (result == CUFRAMES_OK)
+    result = cf_pool_set_format(&p->pool, format);
+  pthread_mutex_unlock(&p->frame_lock);
+  return result;
+}
+
+int cuframes_publisher_discontinuity(cuframes_publisher *p) {
+  if (!p)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_discontinuity: no publisher given");
+  pthread_mutex_lock(&p->frame_lock);
+  cf_writer_new_epoch(&p->writer);
+  pthread_mutex_unlock(&p->frame_lock);
+  pthread_mutex_lock(&p->packets.lock);
+  p->packets.new_epoch = true;
+  pthread_mutex_unlock(&p->packets.lock);
+  return CUFRAMES_OK;
+}
