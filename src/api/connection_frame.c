@@ -221,6 +221,8 @@ static int hands_full(cf_connection *c, bool gone, bool returning) {
   enum cf_take next = cf_reader_peek(&c->reader);
   if (next == CF_TAKE_EVICTED || next == CF_TAKE_ENDED || (next == CF_TAKE_NONE && gone))
     return take_error(next == CF_TAKE_NONE ? CF_TAKE_ENDED : next);
+  if (returning && c->device->ops->is_lost(c->device))
+    return cf_fail(CUFRAMES_ERR_DEVICE, "the GPU of this process failed, and gives no frame back");
   if (returning)
     return next == CF_TAKE_NONE ? take_error(next) : CUFRAMES_ERR_BUSY;
   return cf_fail(CUFRAMES_ERR_LEASE_LIMIT,

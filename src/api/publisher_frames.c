@@ -16,8 +16,7 @@ static int device_failed(cuframes_publisher *p) {
                  p->name);
 }
 
-/* After a failed call of the device: ends the stream if there is no hope. With the frame lock held. */
-static void look_at_device(cuframes_publisher *p) {
+void cf_publisher_look_at_device(cuframes_publisher *p) {
   if (!p->device->has_streams || !p->device->ops->is_lost(p->device) || cf_flag_swap(&p->failed, 1))
     return;
   cf_log(&p->logger, CUFRAMES_LOG_ERROR, "%s: the GPU failed (%s); the stream ends", p->name, cf_last_detail());
@@ -225,7 +224,7 @@ int cf_publisher_publish_slot(cuframes_publisher *p, uint32_t slot, const cufram
     cf_segment *segment = (cf_segment *)cf_writer_slot(&p->writer, slot, &offset); /* the run is its first member */
     result = hand_to_gpu(p, slot, segment, offset, i.stream);
     if (result != CUFRAMES_OK)
-      look_at_device(p);
+      cf_publisher_look_at_device(p);
   }
   if (result != CUFRAMES_OK)
     return result;
@@ -235,6 +234,8 @@ int cf_publisher_publish_slot(cuframes_publisher *p, uint32_t slot, const cufram
                          .duration = i.duration,
                          .timestamp = now };
   cf_writer_publish(&p->writer, slot, &meta, !has_streams);
+  if (has_streams && cf_flag_swap(&p->looked_after, 1) == 0)
+    cf_doorbell_ring(p->service.doorbell); /* it looks at the GPU from time to time until this frame is complete */
   wake_sleepers(p);
   cf_counter_add(&p->published, 1);
   cf_counter_set(&p->newest_timestamp, (uint64_t)now);

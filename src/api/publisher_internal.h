@@ -60,6 +60,7 @@ typedef struct cf_service {
   cf_peer *peers;    /* newest first */
   cf_peer *departed; /* closed; their memory stays until no event of this round can name them */
   cf_tomb *tombs;
+  int64_t look_at; /* at the device; CF_NEVER: every frame is complete */
   uint32_t half_open;
   cf_counter subscribers;
   uint8_t *message; /* CF_WIRE_MESSAGE_MAX, the thread's buffer */
@@ -110,6 +111,7 @@ struct cuframes_publisher {
   bool any_stream, many_streams; /* one was used; more than one were */
   bool aside;                    /* words were written aside that may not be there yet */
   cf_flag failed;                /* the device is lost, and the stream ends */
+  cf_flag looked_after;          /* the service thread looks whether the GPU still works: a frame is not complete */
   cf_flag coming;                /* enum cf_coming */
   cf_pool pool;
   cuframes_frame *frames; /* max_open of them */
@@ -130,6 +132,8 @@ struct cuframes_publisher {
 
 /* No more frames or packets; wakes everybody. */
 void cf_publisher_end_stream(cuframes_publisher *publisher);
+/* Any thread: ends the stream if the device is lost. */
+void cf_publisher_look_at_device(cuframes_publisher *publisher);
 /* With the frame lock held: publishes a taken slot; on failure it is still taken. */
 int cf_publisher_publish_slot(cuframes_publisher *publisher, uint32_t slot, const cuframes_publish_info *info);
 /* With the frame lock held: until a GPU has done with what was published in a slot that was just taken. */

@@ -22,6 +22,7 @@
 #define GRACE_NS (250 * CF_MS)
 #define ACCEPT_AGAIN_NS (100 * CF_MS)
 #define TOMBS_AGAIN_NS (20 * CF_MS)
+#define LOOK_NS (200 * CF_MS)
 
 /* What an epoll event is about: a pointer to a peer, with the lowest bit set for its pidfd. */
 static uint64_t tag_of(const cf_peer *peer, bool pidfd) {
@@ -205,6 +206,22 @@ static void ring_all(cuframes_publisher *p) {
   pthread_mutex_unlock(&p->packets.describe);
 }
 
+/* A publisher that makes no call does not notice that its GPU failed, and its subscribers would wait for the last frame. */
+static void device_look(cuframes_publisher *p, int64_t now) {
+  cf_service *service = &p->service;
+  if (service->look_at == CF_NEVER && cf_flag_get(&p->looked_after))
+    service->look_at = now + LOOK_NS;
+  if (service->look_at > now)
+    return;
+  service->look_at = CF_NEVER;
+  cf_flag_set(&p->looked_after, 0); /* before the look: the next frame rings */
+  if (cf_writer_head_completed(&p->writer) || cf_flag_get(&p->failed))
+    return;
+  cf_flag_set(&p->looked_after, 1);
+  service->look_at = now + LOOK_NS;
+  cf_publisher_look_at_device(p);
+}
+
 static int64_t deadlines_run(cuframes_publisher *p) {
   cf_service *service = &p->service;
   int64_t now = cf_now(), next = service->listen_again;
@@ -220,7 +237,8 @@ static int64_t deadlines_run(cuframes_publisher *p) {
   }
   if (!cf_tombs_free(p, false) && next > now + TOMBS_AGAIN_NS)
     next = now + TOMBS_AGAIN_NS;
-  return next;
+  device_look(p, now);
+  return service->look_at < next ? service->look_at : next;
 }
 
 /* The device is lost: nobody can join any more, and whoever is here learns it by the end of his socket. */
@@ -287,7 +305,7 @@ static void *service_run(void *argument) {
 int cf_service_start(cuframes_publisher *p) {
   cf_service *service = &p->service;
   pthread_mutex_init(&service->lock, NULL);
-  service->listen_again = CF_NEVER;
+  service->listen_again = service->look_at = CF_NEVER;
   service->epoll = service->doorbell = service->listener = -1;
   service->message = malloc(CF_WIRE_MESSAGE_MAX);
   int result = service->message ? CUFRAMES_OK : cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");

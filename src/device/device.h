@@ -112,8 +112,8 @@ typedef struct cf_device_ops {
 
   /* Waits for all work of this process on the device. */
   void (*settle)(cf_device *device);
-  /* A call failed in a way after which nothing of this process works on the device any more. */
-  bool (*is_lost)(const cf_device *device);
+  /* Asks the device whether anything of this process still works on it, or will ever again. */
+  bool (*is_lost)(cf_device *device);
 } cf_device_ops;
 
 struct cf_device {

@@ -323,7 +323,9 @@ bool cf_writer_completed(const cf_frame_writer *writer, uint32_t slot) {
 }
 
 bool cf_writer_head_completed(const cf_frame_writer *writer) {
-  return writer->head_slot == CF_NO_SLOT || cf_writer_completed(writer, writer->head_slot);
+  uint64_t head =
+      atomic_load_explicit(&writer->control->head, memory_order_relaxed); /* the frame thread's own, or old */
+  return head == 0 || slot_ready(writer, cf_word_slot(head), cf_word_seq(head));
 }
 
 void cf_writer_take_back(cf_frame_writer *writer, uint32_t slot, cf_writer_seat *const seats[], uint32_t count) {

@@ -134,7 +134,7 @@ void cf_writer_leave_gates(cf_frame_writer *writer);
 bool cf_writer_gates_done(const cf_frame_writer *writer, const cf_writer_seat *seat);
 /* writer: the GPU has completed what was last published in a slot. */
 bool cf_writer_completed(const cf_frame_writer *writer, uint32_t slot);
-/* writer: the same of the newest frame. */
+/* any thread: the same of the newest frame. */
 bool cf_writer_head_completed(const cf_frame_writer *writer);
 /* writer, between enter and leave, when the frame will not be published and the GPU does nothing more: takes back what
  * it wrote, since the next frame has the same seq. */

@@ -249,8 +249,16 @@ static int cuda_open(const cf_device_wish *wish, cf_device **device) {
   return CUFRAMES_OK;
 }
 
-static bool cuda_is_lost(const cf_device *device) {
-  return cf_flag_get(&((const cf_cuda *)device)->lost) != 0;
+static bool cuda_is_lost(cf_device *device) {
+  cf_cuda *cuda = cf_cuda_of(device);
+  bool pushed;
+  if (!cf_flag_get(&cuda->lost) && cf_cuda_enter(cuda, &pushed) == CUFRAMES_OK) {
+    cu_result said = cuda->driver.cuStreamQuery(cuda->stream); /* with whatever went wrong before, on any stream */
+    if (said != CUDA_ERROR_NOT_READY)
+      (void)cf_cuda_result(cuda, said, "looking after the GPU");
+    cf_cuda_leave(cuda, pushed);
+  }
+  return cf_flag_get(&cuda->lost) != 0;
 }
 
 const cf_device_ops cf_cuda_device = {
