@@ -110,22 +110,38 @@ static void a_write_fails_alone_timeline(void **state) {
 
 /* ---- a publisher whose kernel fails ---- */
 
-static void play_broken_publisher(int test, void *user) {
-  static source s;
+/* Publishes a picture that the GPU never completes, and makes no call any more. */
+static void break_idly(source *s) {
   cuframes_frame *frame = NULL;
-  (void)user;
+  OK(cuframes_publisher_acquire(s->publisher, &frame));
+  CU(LAUNCH(&s->g, s->stream, "spin", 50000));
+  CU(LAUNCH(&s->g, s->stream, "trap", 0));
+  OK(cuframes_publisher_publish(s->publisher, frame,
+                                &(cuframes_publish_info){ sizeof(cuframes_publish_info), .stream = s->stream }));
+}
+
+static void break_busily(source *s) {
+  cuframes_frame *frame = NULL;
+  (void)LAUNCH(&s->g, s->stream, "trap", 0);
+  NEED(cf_cuda_is_sticky(cu.cuStreamSynchronize(s->stream)));
+  int result = cuframes_publisher_acquire(s->publisher, &frame);
+  if (result == CUFRAMES_OK)
+    result = cuframes_publisher_publish(s->publisher, frame,
+                                        &(cuframes_publish_info){ sizeof(cuframes_publish_info), .stream = s->stream });
+  IS(result, CUFRAMES_ERR_DEVICE);
+}
+
+static void play_broken_publisher(int test, void *idly) {
+  static source s;
   source_begin(&s, &(source_options){ .name = "broken", .format = stage_format(CUFRAMES_PIXEL_NV12) });
   source_publish(&s);
   CU(cu.cuStreamSynchronize(s.stream));
   say(test, 0);
   hear_within(test, LONG_MS);
-  (void)LAUNCH(&s.g, s.stream, "trap", 0);
-  NEED(cf_cuda_is_sticky(cu.cuStreamSynchronize(s.stream)));
-  int result = cuframes_publisher_acquire(s.publisher, &frame);
-  if (result == CUFRAMES_OK)
-    result = cuframes_publisher_publish(s.publisher, frame,
-                                        &(cuframes_publish_info){ sizeof(cuframes_publish_info), .stream = s.stream });
-  IS(result, CUFRAMES_ERR_DEVICE);
+  if (idly)
+    break_idly(&s);
+  else
+    break_busily(&s);
   say(test, 0);
   hear_within(test, LONG_MS); /* it lives on */
   cuframes_publisher_destroy(s.publisher);
@@ -145,11 +161,11 @@ static void play_heir(int test, void *user) {
   (void)viewer_end(&v);
 }
 
-static void a_failed_publisher_ends_its_stream(void **state) {
-  (void)state;
+static void a_stream_ends_with_its_gpu(void *idly) {
   static const uint32_t modes[] = { CUFRAMES_SYNC_COMPLETE, CUFRAMES_SYNC_TIMELINE };
-  child *heirs[2], *publisher = child_start(play_broken_publisher, NULL);
-  int count = facts.timeline ? 2 : 1;
+  child *heirs[2], *publisher = child_start(play_broken_publisher, idly);
+  int count =
+      facts.timeline && !idly ? 2 : 1; /* a timeline subscriber would be given the frame, and it would be LOST */
   hear_within(publisher->fd, LONG_MS);
   for (int i = 0; i < count; i++)
     heirs[i] = child_start(play_heir, (void *)(uintptr_t)&modes[i]);
@@ -165,11 +181,21 @@ static void a_failed_publisher_ends_its_stream(void **state) {
   child_finish(publisher);
 }
 
+static void a_failed_publisher_ends_its_stream(void **state) {
+  (void)state;
+  a_stream_ends_with_its_gpu(NULL);
+}
+
+static void so_does_one_that_makes_no_call_any_more(void **state) {
+  a_stream_ends_with_its_gpu(state);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
     SHOW(a_write_fails_alone_complete),
     SHOW(a_write_fails_alone_timeline),
     SHOW(a_failed_publisher_ends_its_stream),
+    SHOW(so_does_one_that_makes_no_call_any_more),
   };
   return STAGE_RUN(argc, argv, tests);
 }
