@@ -132,6 +132,21 @@ static void the_oldest_slot_is_taken_and_never_the_newest_frames(void **state) {
 
 /* ---- leases ---- */
 
+static void one_slot_is_enough_for_one_frame(void **state) {
+  (void)state;
+  rig *r = rig_open(1);
+  uint32_t slot = publish_next(r);                             /* no idle slot was left when it was published */
+  assert_int_equal(cf_writer_acquire(&r->writer), CF_NO_SLOT); /* it is the newest frame's */
+  assert_int_equal(r->control->head, cf_word(1, slot));
+  cf_slot_run more = { .segment = 2, .count = 1, .stride = 4096 };
+  cf_writer_offer(&r->writer, &more);
+  uint32_t other = publish_next(r);
+  assert_int_not_equal(other, slot);
+  assert_int_equal(publish_next(r), slot);
+  assert_int_equal(publish_next(r), other);
+  rig_close(r);
+}
+
 static void a_lease_pins_until_it_is_given_back(void **state) {
   (void)state;
   rig *r = rig_open(4);
@@ -399,6 +414,22 @@ static void a_run_waits_until_the_table_has_room_for_all_of_it(void **state) {
   rig_close(r);
 }
 
+static void a_slot_brought_along_needs_room_in_the_table(void **state) {
+  (void)state;
+  rig *r = rig_open(CAPACITY);
+  cf_slot_run one = { .segment = 2, .count = 1, .stride = 4096 };
+  assert_int_equal(cf_writer_adopt_taken(&r->writer, &one), CF_NO_SLOT);
+  assert_false(cf_run_adopted(&one));
+  cf_writer_retire(&r->writer, &r->run);
+  cf_writer_sweep(&r->writer);
+  uint32_t slot = cf_writer_adopt_taken(&r->writer, &one);
+  assert_true(slot < CAPACITY && cf_run_adopted(&one));
+  assert_int_equal(cf_writer_acquire(&r->writer), CF_NO_SLOT); /* it is taken, and there is no other */
+  cf_writer_forget(&r->writer, slot);
+  assert_int_equal(one.live, 0);
+  rig_close(r);
+}
+
 static void a_slot_of_the_table_can_be_used_again(void **state) {
   (void)state;
   cf_slot_run runs[50];
@@ -517,7 +548,8 @@ static void sleepers_are_counted_by_seat(void **state) {
   assert_true(cf_writer_sleepers(&r->writer) == 1 && cf_writer_packet_sleepers(&r->writer) == 1);
   b->page->waiting = 1;
   assert_true(cf_writer_sleepers(&r->writer) == 2 && cf_writer_packet_sleepers(&r->writer) == 1);
-  seat_close(r, a);
+  seat_close(r, a); /* where it was is nobody */
+  assert_true(cf_writer_sleepers(&r->writer) == 1 && cf_writer_packet_sleepers(&r->writer) == 1);
   seat_close(r, b);
   rig_close(r);
 }
@@ -540,6 +572,7 @@ int main(void) {
     cmocka_unit_test(slots_lie_one_behind_the_other),
     cmocka_unit_test(a_published_slot_says_what_is_in_it),
     cmocka_unit_test(the_oldest_slot_is_taken_and_never_the_newest_frames),
+    cmocka_unit_test(one_slot_is_enough_for_one_frame),
     cmocka_unit_test(a_lease_pins_until_it_is_given_back),
     cmocka_unit_test(only_granted_leases_count),
     cmocka_unit_test(held_leases_are_listed),
@@ -552,6 +585,7 @@ int main(void) {
     cmocka_unit_test(a_retired_run_goes_slot_by_slot),
     cmocka_unit_test(a_run_that_retires_on_offer_comes_back_unused),
     cmocka_unit_test(a_run_waits_until_the_table_has_room_for_all_of_it),
+    cmocka_unit_test(a_slot_brought_along_needs_room_in_the_table),
     cmocka_unit_test(a_slot_of_the_table_can_be_used_again),
     cmocka_unit_test(seats_are_as_many_as_there_are),
     cmocka_unit_test(a_new_seat_starts_empty),

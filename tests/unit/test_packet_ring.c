@@ -54,6 +54,7 @@ static void test_numbers(void **state) {
   assert_false(cf_packet_writer_init(&writer, memory, 4, 64, 0, 1));
   assert_false(cf_packet_writer_init(&writer, memory, 4, 64, 65, 1));
   assert_false(cf_packet_writer_init(&writer, memory, 4, 64, 64, 0));
+  assert_false(cf_packet_writer_init(&writer, memory + 8, 2, 64, 64, 1)); /* not at a cache line */
   assert_true(cf_packet_writer_init(&writer, memory, 4, 64, 64, 1));
 
   cf_packet_region *region = (cf_packet_region *)(void *)memory;
@@ -64,6 +65,9 @@ static void test_numbers(void **state) {
   reader.next = 77;
   assert_false(cf_packet_reader_init(&reader, memory, sizeof memory - 1, false));
   assert_false(cf_packet_reader_init(&reader, memory, 0, false));
+  memmove(memory + 8, memory, sizeof memory - 8);
+  assert_false(cf_packet_reader_init(&reader, memory + 8, sizeof memory - 8, false));
+  memmove(memory, memory + 8, sizeof memory - 8);
 #define REFUSES(change)                                                                                                \
   do {                                                                                                                 \
     change;                                                                                                            \
