@@ -1,0 +1,311 @@
+/* test_channel.c - the socket layer when the system says no, or something rare: every failure has its code and its words,
+ * outputs stay as they were, and no descriptor is left.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "failing_calls.h"
+#include "link/channel.h"
+#include "support/scene.h"
+
+#define PIDFD 77 /* SO_PEERPIDFD, which old headers do not have */
+
+FAILING(int, listen, (int fd, int backlog), (fd, backlog))
+FAILING(int, chmod, (const char *path, mode_t mode), (path, mode))
+FAILING(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t length),
+        (fd, level, name, value, length))
+FAILING(int, connect, (int fd, const struct sockaddr *to, socklen_t length), (fd, to, length))
+FAILING(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags))
+FAILING(int, poll, (struct pollfd * fds, nfds_t count, int ms), (fds, count, ms))
+
+int __real_chown(const char *path, uid_t uid, gid_t gid);
+int __wrap_chown(const char *path, uid_t uid, gid_t gid);
+int __wrap_chown(const char *path, uid_t uid, gid_t gid) {
+  (void)gid; /* only root could give it to any */
+  return failing_is("chown") ? -1 : __real_chown(path, uid, getegid());
+}
+
+int __real_fcntl(int fd, int what, ...);
+int __wrap_fcntl(int fd, int what, ...);
+int __wrap_fcntl(int fd, int what, ...) {
+  va_list more;
+  va_start(more, what);
+  long argument = va_arg(more, long);
+  va_end(more);
+  return failing_is("fcntl") ? -1 : __real_fcntl(fd, what, argument);
+}
+
+static int pidfd_given = -1; /* what a kernel gives that knows how; -1: it does not */
+
+int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *length) {
+  if (failing_is("getsockopt"))
+    return -1;
+  if (name != PIDFD)
+    return __real_getsockopt(fd, level, name, value, length);
+  errno = ENOPROTOOPT;
+  memcpy(value, &pidfd_given, sizeof pidfd_given);
+  return pidfd_given < 0 ? -1 : 0;
+}
+
+static bool other_level; /* what comes beside a message is of another protocol */
+
+ssize_t __real_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags) {
+  if (failing_is("recvmsg"))
+    return -1;
+  ssize_t got = __real_recvmsg(fd, message, flags);
+  if (other_level && got > 0)
+    CMSG_FIRSTHDR(message)->cmsg_level = SOL_SOCKET + 1;
+  return got;
+}
+
+/* ---- listening ---- */
+
+static const char *long_path(void) {
+  static char path[sizeof((struct sockaddr_un *)0)->sun_path + 1];
+  memset(path, 'a', sizeof path - 1);
+  return path;
+}
+
+static void a_path_must_fit(void **state) {
+  (void)state;
+  int fd = 4711;
+  IS(cf_listen(long_path(), 0600, 0, &fd), CUFRAMES_ERR_DIRECTORY);
+  detail_names("too long");
+  IS(cf_connect(long_path(), "s", 0, &fd), CUFRAMES_ERR_DIRECTORY);
+  detail_names("too long");
+  assert_int_equal(fd, 4711);
+}
+
+static void listening_fails_at_any_step(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    int error, result;
+  } steps[] = { { "chown", EPERM, CUFRAMES_ERR_PERMISSION },
+                { "chmod", EIO, CUFRAMES_ERR_SYSTEM },
+                { "listen", EIO, CUFRAMES_ERR_SYSTEM } };
+  const char *path = scene_path("s.sock");
+  int listener = 4711;
+  for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+    int before = scene_descriptors();
+    failing_next(steps[i].name, steps[i].error, 1);
+    IS(cf_listen(path, 0600, 12345, &listener), steps[i].result);
+    assert_true(failing_all_came());
+    detail_names(path);
+    detail_names(strerror(steps[i].error));
+    assert_int_equal(scene_descriptors(), before);
+    assert_int_equal(listener, 4711);
+    assert_int_equal(unlink(path), 0);
+  }
+  assert_int_equal(mkdir(path, 0700), 0); /* something is there */
+  IS(cf_listen(path, 0600, 0, &listener), CUFRAMES_ERR_DIRECTORY);
+  assert_int_equal(rmdir(path), 0);
+  OK(cf_listen(path, 0640, 12345, &listener));
+  struct stat status;
+  assert_int_equal(stat(path, &status), 0);
+  assert_int_equal(status.st_mode & 0777, 0640);
+  close(listener);
+  assert_int_equal(unlink(path), 0);
+}
+
+/* ---- connecting ---- */
+
+static void every_way_not_to_connect_has_its_code(void **state) {
+  (void)state;
+  static const struct {
+    int error, result;
+  } ways[] = {
+    { ENOENT, CUFRAMES_ERR_NO_SUCH_STREAM },  { ECONNREFUSED, CUFRAMES_ERR_NO_SUCH_STREAM },
+    { ENOTDIR, CUFRAMES_ERR_NO_SUCH_STREAM }, { EACCES, CUFRAMES_ERR_PERMISSION },
+    { EPERM, CUFRAMES_ERR_PERMISSION },       { EAGAIN, CUFRAMES_ERR_TIMEOUT },
+    { ELOOP, CUFRAMES_ERR_SYSTEM },
+  };
+  int fd = 4711, before = scene_descriptors();
+  for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+    failing_next("connect", ways[i].error, 1);
+    IS(cf_connect(scene_path("s.sock"), "s", cuframes_now() + SECOND, &fd), ways[i].result);
+    assert_true(failing_all_came());
+    detail_names("s");
+  }
+  assert_int_equal(fd, 4711);
+  assert_int_equal(scene_descriptors(), before);
+}
+
+static void connecting_outlasts_signals_until_the_deadline(void **state) {
+  (void)state;
+  const char *path = scene_path("s.sock");
+  int listener, fd = -1;
+  OK(cf_listen(path, 0600, 0, &listener));
+  failing_next("connect", EINTR, 3);
+  OK(cf_connect(path, "s", cuframes_now() + patience(10000), &fd));
+  assert_true(failing_all_came());
+  assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+  close(fd);
+  fd = 4711;
+  failing_next("connect", EINTR, 1);
+  IS(cf_connect(path, "s", cuframes_now(), &fd), CUFRAMES_ERR_SYSTEM); /* there is no more time to try again */
+  assert_true(failing_all_came());
+  detail_names(strerror(EINTR));
+  failing_next("setsockopt", ENOPROTOOPT, 1);
+  IS(cf_connect(path, "s", cuframes_now() + SECOND, &fd), CUFRAMES_ERR_SYSTEM); /* it could wait for ever */
+  assert_true(failing_all_came());
+  detail_names("SO_SNDTIMEO");
+  failing_next("fcntl", EIO, 1);
+  IS(cf_connect(path, "s", cuframes_now() + SECOND, &fd), CUFRAMES_ERR_SYSTEM);
+  assert_true(failing_all_came());
+  detail_names("O_NONBLOCK");
+  assert_int_equal(fd, 4711);
+  close(listener);
+  assert_int_equal(unlink(path), 0);
+}
+
+/* ---- messages ---- */
+
+static void pair_open(int ends[2]) {
+  assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+}
+
+static void pair_close(const int ends[2]) {
+  close(ends[0]);
+  close(ends[1]);
+}
+
+static void messages_outlast_signals(void **state) {
+  (void)state;
+  int ends[2];
+  char text[8] = "";
+  size_t length = 4711;
+  cf_fds fds;
+  pair_open(ends);
+  failing_next("sendmsg", EINTR, 3);
+  OK(cf_send(ends[0], "hello", 6, NULL, 0));
+  assert_true(failing_all_came());
+  failing_next("recvmsg", EINTR, 3);
+  OK(cf_receive(ends[1], text, sizeof text, &length, &fds));
+  assert_true(failing_all_came());
+  assert_string_equal(text, "hello");
+  OK(cf_send(ends[0], "again", 6, NULL, 0));
+  failing_next("recvmsg", ECONNRESET, 1); /* ahead of what was sent before that */
+  OK(cf_receive(ends[1], text, sizeof text, &length, &fds));
+  assert_true(failing_all_came());
+  assert_string_equal(text, "again");
+  assert_int_equal(length, 6);
+  pair_close(ends);
+}
+
+static void messages_that_fail_say_why(void **state) {
+  (void)state;
+  int ends[2];
+  char text[8];
+  size_t length = 4711;
+  cf_fds fds;
+  pair_open(ends);
+  failing_next("sendmsg", EAGAIN, 1);
+  IS(cf_send(ends[0], "hello", 6, NULL, 0), CUFRAMES_ERR_TIMEOUT);
+  failing_next("sendmsg", EPIPE, 1);
+  IS(cf_send(ends[0], "hello", 6, NULL, 0), CUFRAMES_ERR_SYSTEM);
+  detail_names(strerror(EPIPE));
+  IS(cf_receive(ends[1], text, sizeof text, &length, &fds), CF_RECEIVE_NOTHING);
+  failing_next("recvmsg", EIO, 1);
+  IS(cf_receive(ends[1], text, sizeof text, &length, &fds), CF_RECEIVE_CLOSED);
+  assert_true(failing_all_came());
+  assert_int_equal(length, 4711);
+  pair_close(ends);
+}
+
+static void only_descriptors_are_taken_from_beside_a_message(void **state) {
+  (void)state;
+  int ends[2], yes = 1;
+  char text[8];
+  size_t length;
+  cf_fds fds;
+  pair_open(ends);
+  assert_int_equal(setsockopt(ends[1], SOL_SOCKET, SO_PASSCRED, &yes, sizeof yes), 0); /* credentials come */
+  for (int i = 0; i < 2; i++) {
+    other_level = i == 1;
+    OK(cf_send(ends[0], "hello", 6, NULL, 0));
+    OK(cf_receive(ends[1], text, sizeof text, &length, &fds));
+    assert_int_equal(fds.count, 0);
+  }
+  other_level = false;
+  pair_close(ends);
+}
+
+static void waiting_for_a_message_outlasts_signals_and_nothing_else(void **state) {
+  (void)state;
+  int ends[2];
+  char text[8];
+  size_t length;
+  cf_fds fds;
+  pair_open(ends);
+  failing_next("poll", EINTR, 2);
+  IS(cf_receive_by(ends[1], cuframes_now() + 20 * MS, text, sizeof text, &length, &fds), CUFRAMES_ERR_TIMEOUT);
+  assert_true(failing_all_came());
+  failing_next("poll", EIO, 1);
+  IS(cf_receive_by(ends[1], cuframes_now() + patience(10000), text, sizeof text, &length, &fds), CUFRAMES_ERR_SYSTEM);
+  assert_true(failing_all_came());
+  detail_names(strerror(EIO));
+  OK(cf_send(ends[0], "hello", 6, NULL, 0));
+  OK(cf_receive_by(ends[1], cuframes_now() + patience(10000), text, sizeof text, &length, &fds));
+  pair_close(ends);
+}
+
+/* ---- who is there ---- */
+
+static void a_peer_without_credentials_is_nobody(void **state) {
+  (void)state;
+  int ends[2];
+  cf_credentials peer = { .pid = 4711 };
+  pair_open(ends);
+  failing_next("getsockopt", ENOPROTOOPT, 1);
+  IS(cf_credentials_of(ends[0], &peer), CUFRAMES_ERR_SYSTEM);
+  assert_true(failing_all_came());
+  assert_int_equal(peer.pid, 4711);
+  OK(cf_credentials_of(ends[0], &peer));
+  assert_true(peer.pid == getpid() && peer.uid == geteuid() && peer.gid == getegid());
+  pair_close(ends);
+}
+
+static void a_peers_death_is_watched_in_either_way(void **state) {
+  (void)state;
+  int ends[2];
+  cf_credentials self = { .pid = getpid() }, unseen = { .pid = 0 };
+  pair_open(ends);
+  pidfd_given = fcntl(ends[0], F_DUPFD_CLOEXEC, 0);
+  assert_true(pidfd_given >= 0);
+  assert_int_equal(cf_peer_pidfd(ends[0], &self), pidfd_given); /* by the connection */
+  close(pidfd_given);
+  pidfd_given = -1;
+  int pidfd = cf_peer_pidfd(ends[0], &self); /* by number */
+  assert_true(pidfd >= 0);
+  struct pollfd living = { .fd = pidfd, .events = POLLIN };
+  assert_int_equal(poll(&living, 1, 0), 0);
+  close(pidfd);
+  assert_int_equal(cf_peer_pidfd(ends[0], &unseen), -1); /* in another PID namespace */
+  pair_close(ends);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    SCENE(a_path_must_fit),
+    SCENE(listening_fails_at_any_step),
+    SCENE(every_way_not_to_connect_has_its_code),
+    SCENE(connecting_outlasts_signals_until_the_deadline),
+    SCENE(messages_outlast_signals),
+    SCENE(messages_that_fail_say_why),
+    SCENE(only_descriptors_are_taken_from_beside_a_message),
+    SCENE(waiting_for_a_message_outlasts_signals_and_nothing_else),
+    SCENE(a_peer_without_credentials_is_nobody),
+    SCENE(a_peers_death_is_watched_in_either_way),
+  };
+  return cmocka_run_group_tests_name("channel", tests, NULL, NULL);
+}
