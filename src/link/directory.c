@@ -94,11 +94,12 @@ static int link_trusted(const char *path) {
   return CUFRAMES_OK;
 }
 
-static int directory_open(const char *path, bool create, int *directory) {
+/* Makes it if it is not there. */
+static int directory_open(const char *path, int *directory) {
   int result = link_trusted(path);
   if (result != CUFRAMES_OK)
     return result;
-  if (create && mkdir(path, 0700) != 0 && errno != EEXIST)
+  if (mkdir(path, 0700) != 0 && errno != EEXIST)
     return cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot create the runtime directory %s: %s", path, strerror(errno));
   int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0)
@@ -176,7 +177,7 @@ int cf_claim_take(const char *option, const char *name, cf_claim *claim) {
   if (result == CUFRAMES_OK)
     result = socket_path(path, name, taken.socket_path);
   if (result == CUFRAMES_OK)
-    result = directory_open(path, true, &taken.directory);
+    result = directory_open(path, &taken.directory);
   if (result != CUFRAMES_OK)
     return result;
   names_of(name, lock_file, socket_file);

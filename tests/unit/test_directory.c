@@ -148,6 +148,7 @@ static void paths_that_are_too_long_are_refused(void **state) {
   memset(name, 'n', 60);
   IS(cf_socket_path(endless, name, path), CUFRAMES_ERR_DIRECTORY);
   IS(cf_socket_path(endless, "/", path), CUFRAMES_ERR_NAME);
+  IS(cf_claim_take(endless, "/", &claim), CUFRAMES_ERR_NAME);
   endless[150] = '\0'; /* fits a path, but not a socket's */
   IS(cf_socket_path(endless, "n", path), CUFRAMES_ERR_DIRECTORY);
   detail_names("shorter");
