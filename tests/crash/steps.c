@@ -116,6 +116,15 @@ int crash_places(void) {
   return count;
 }
 
+const char *crash_device(void) {
+  const char *device = getenv("CUFRAMES_CRASH_DEVICE");
+  return device && device[0] ? device : "host";
+}
+
+bool crash_on_gpu(void) {
+  return strcmp(crash_device(), "host") != 0;
+}
+
 /* ---- everywhere ---- */
 
 typedef struct sweep {
@@ -126,13 +135,27 @@ typedef struct sweep {
   int64_t runs, deaths, nth;
 } sweep;
 
+static bool sites_once;
 static sweep running; /* what: NULL when none is; for what is said about a failure */
+
+static void scene_in_child(int test, void *user) {
+  const sweep *s = user;
+  say(test, s->scene(s->fuse, s->user));
+}
+
+static bool scene_apart(sweep *s) {
+  uint64_t lived = 0;
+  child *process = child_start(scene_in_child, s);
+  NEED(hear_unless_gone(process->fd, &lived)); /* or it said why */
+  child_finish(process);
+  return lived;
+}
 
 static bool run_once(sweep *s, int64_t nth, int32_t at) {
   crash_set(s->fuse, nth, at);
   s->nth = nth;
   s->runs++;
-  bool lived = s->scene(s->fuse, s->user);
+  bool lived = crash_on_gpu() ? scene_apart(s) : s->scene(s->fuse, s->user);
   s->deaths += !lived;
   return lived;
 }
@@ -165,13 +188,17 @@ static void sites_report(const sweep *s, int64_t steps) {
                 s->what, steps, s->deaths, died, passed, site_count());
 }
 
+void crash_sites_once(void) {
+  sites_once = true;
+}
+
 void crash_everywhere(const char *what, int samples, bool (*scene)(crash_fuse *fuse, void *user), void *user) {
   const char *mode = getenv("CUFRAMES_CRASH");
   bool all = mode && strcmp(mode, "all") == 0;
   int64_t only = mode ? strtoll(mode, NULL, 10) : 0;
   sweep *s = &running;
   *s = (sweep){ .what = what, .scene = scene, .user = user, .fuse = crash_shared(sizeof *s->fuse) };
-  if (tallies)
+  if (tallies && (all || !sites_once))
     memset(tallies, 0, (size_t)site_count() * sizeof *tallies);
   if (only > 0) {
     (void)run_once(s, only, -1);

@@ -1,6 +1,6 @@
 /* crash/steps.h - what the library's sources are compiled with (-include) to be killed at each of their steps: every
- * atomic operation of src/exchange and every system call first tells steps.c where it stands. The sources stay as they
- * are; steps.c counts, and kills the process when its time has come.
+ * atomic operation of src/exchange, every system call and every call of the CUDA driver first tells steps.c where it
+ * stands. The sources stay as they are; steps.c counts, and kills the process when its time has come.
  */
 #ifndef CRASH_STEPS_H
 #define CRASH_STEPS_H
@@ -73,6 +73,10 @@ void crash_step(const crash_site *site);
 #define syscall(...) (CRASH_STEP("futex"), syscall(__VA_ARGS__))
 #define pthread_create(...) (CRASH_STEP("pthread_create"), pthread_create(__VA_ARGS__))
 #define pthread_join(...) (CRASH_STEP("pthread_join"), pthread_join(__VA_ARGS__))
+
+#ifdef CRASH_DEVICE
+#include "driver_steps.h"
+#endif
 
 #ifdef CRASH_ATOMICS
 #undef atomic_load_explicit

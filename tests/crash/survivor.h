@@ -20,13 +20,18 @@ typedef struct survivor {
 
 /* False: the publisher is gone. */
 bool survivor_join(survivor *s, uint32_t mode, uint32_t leases, uint32_t depth);
-/* Takes what is there: whole, in order, without gaps but in newest mode; keeps the last frame in hand. */
-void survivor_take(survivor *s);
+/* Takes up to that number, which was published: whole, in order, without gaps but in newest mode; keeps the last frame
+ * in hand. False: the publisher is gone. */
+bool survivor_take(survivor *s, uint64_t number);
 /* Takes until it has that number, which must come within the usual patience. */
 void survivor_take_up_to(survivor *s, uint64_t number);
 /* The publisher died: what is left comes, then PUBLISHER_GONE at once, and what is in hand is whole. */
 void survivor_end(survivor *s);
 /* Leaves, with a frame in hand if it has one. */
 void survivor_leave(survivor *s);
+
+/* Open descriptors of this process, without those of the stand-in's GPU memory: a survivor keeps a segment until it maps
+ * the next one. */
+int survivor_descriptors(void);
 
 #endif

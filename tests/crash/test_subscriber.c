@@ -94,6 +94,7 @@ static void stage_begin(stage *st) {
   cuframes_publisher_options options = publisher_options();
   cuframes_packet_ring_options ring = { .struct_size = sizeof ring, .slots = 64, .data_bytes = 16384 };
   cuframes_codec_params video = video_params();
+  options.device = crash_device();
   options.slots = 2 + 2 + (2 + 3); /* enough for the survivors, and no more */
   options.ordered_timeout_ns = patience(20000);
   OK(cuframes_publisher_create("s", &options, &st->publisher));
@@ -113,7 +114,7 @@ static void stage_end(stage *st) {
 
 static bool as_before(stage *st, int descriptors, uint32_t slots) {
   cuframes_publisher_stats stats = publisher_stats(st->publisher);
-  if (stats.subscribers == SURVIVORS && stats.slots == slots && scene_descriptors() == descriptors)
+  if (stats.subscribers == SURVIVORS && stats.slots == slots && survivor_descriptors() == descriptors)
     return true;
   publish_one(st); /* a publisher at work hands memory back */
   return false;
@@ -128,7 +129,7 @@ static bool scene(crash_fuse *fuse, void *user) {
   wide.width = 128;
   stage_begin(&st);
   uint32_t slots = publisher_stats(st.publisher).slots;
-  int descriptors_joined = scene_descriptors();
+  int descriptors_joined = survivor_descriptors();
   say(process->fd, 0);
   uint64_t word = 0;
   for (int round = 0; hear_unless_gone(process->fd, &word); round++) {

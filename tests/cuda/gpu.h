@@ -32,6 +32,9 @@ bool gpu_is_standin(void);
  * stand-in; else it does nothing. */
 void gpu_nothing_left(long swept);
 
+/* How many of them this process has now; 0 where it is not known. */
+long gpu_live(standin_kind kind);
+
 cu_function gpu_kernel(const gpu *g, const char *name);
 /* Launches a kernel of 64-bit parameters. */
 cu_result gpu_launch(const gpu *g, cu_stream stream, const char *name, const uint64_t *parameters);

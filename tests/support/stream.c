@@ -1,6 +1,7 @@
 /* support/stream.c - small streams to test with. */
 #include "support/stream.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 cuframes_format small_format(void) {
@@ -33,14 +34,31 @@ static uint8_t row_byte(uint64_t number, int plane, uint32_t y) {
   return (uint8_t)(number * 13 + (number >> 8) + (uint64_t)plane * 101 + y * 7);
 }
 
+/* A plane's rows in host memory: where they are, or on a GPU a copy of the caller's own. */
+typedef struct rows {
+  uint8_t *data, *copy;
+  uint32_t pitch, row_bytes, count;
+} rows;
+
+static rows rows_of(const cuframes_frame *frame, int plane) {
+  rows r = { .data = cuframes_frame_plane(frame, plane), .pitch = cuframes_frame_pitch(frame, plane) };
+  OK(cuframes_format_plane_size(cuframes_frame_format(frame), plane, &r.row_bytes, &r.count));
+  if (strcmp(cuframes_frame_device(frame), "host") != 0) {
+    r.data = r.copy = malloc((size_t)r.row_bytes * r.count);
+    r.pitch = r.row_bytes;
+    NEED(r.copy != NULL);
+  }
+  return r;
+}
+
 void picture_draw(cuframes_frame *frame, uint64_t number) {
-  const cuframes_format *format = cuframes_frame_format(frame);
-  for (int plane = 0; plane < cuframes_pixel_format_planes(format->pixel_format); plane++) {
-    uint32_t row_bytes = 0, rows = 0;
-    OK(cuframes_format_plane_size(format, plane, &row_bytes, &rows));
-    uint8_t *row = cuframes_frame_plane(frame, plane);
-    for (uint32_t y = 0; y < rows; y++, row += cuframes_frame_pitch(frame, plane))
-      memset(row, row_byte(number, plane, y), row_bytes);
+  for (int plane = 0; plane < cuframes_pixel_format_planes(cuframes_frame_pixel_format(frame)); plane++) {
+    rows r = rows_of(frame, plane);
+    for (uint32_t y = 0; y < r.count; y++)
+      memset(r.data + (size_t)y * r.pitch, row_byte(number, plane, y), r.row_bytes);
+    if (r.copy)
+      OK(cuframes_frame_copy_from_host(frame, plane, r.copy, 0));
+    free(r.copy);
   }
 }
 
@@ -49,16 +67,16 @@ static bool row_is(const uint8_t *row, uint8_t byte, uint32_t length) {
 }
 
 bool picture_is(const cuframes_frame *frame, uint64_t number) {
-  const cuframes_format *format = cuframes_frame_format(frame);
-  for (int plane = 0; plane < cuframes_pixel_format_planes(format->pixel_format); plane++) {
-    uint32_t row_bytes = 0, rows = 0;
-    OK(cuframes_format_plane_size(format, plane, &row_bytes, &rows));
-    const uint8_t *row = cuframes_frame_plane(frame, plane);
-    for (uint32_t y = 0; y < rows; y++, row += cuframes_frame_pitch(frame, plane))
-      if (!row_is(row, row_byte(number, plane, y), row_bytes))
-        return false;
+  bool is = true;
+  for (int plane = 0; plane < cuframes_pixel_format_planes(cuframes_frame_pixel_format(frame)) && is; plane++) {
+    rows r = rows_of(frame, plane);
+    if (r.copy)
+      OK(cuframes_frame_copy_to_host(frame, plane, r.copy, 0));
+    for (uint32_t y = 0; y < r.count && is; y++)
+      is = row_is(r.data + (size_t)y * r.pitch, row_byte(number, plane, y), r.row_bytes);
+    free(r.copy);
   }
-  return true;
+  return is;
 }
 
 uint64_t picture_number(const cuframes_frame *frame) {

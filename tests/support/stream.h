@@ -1,4 +1,4 @@
-/* support/stream.h - small streams to test with: pictures whose every byte follows from a number. */
+/* support/stream.h - small streams to test with: pictures whose every byte follows from a number, on any device. */
 #ifndef SUPPORT_STREAM_H
 #define SUPPORT_STREAM_H
 
