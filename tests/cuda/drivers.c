@@ -16,6 +16,14 @@ static void find(void *function, const char *name) {
   memcpy(function, &found, sizeof found);
 }
 
+void drivers_begin(int argc, char **argv) {
+  setenv("CUDA_STANDIN_DELAY_US", "200", 1);
+  stage.width = 320;
+  stage.height = 180;
+  if (argc > 1)
+    cmocka_set_test_filter(argv[1]);
+}
+
 void driver_use(const char *name, const char *variables) {
   static char copy[512];
   char path[512], *rest = NULL;

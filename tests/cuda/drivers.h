@@ -8,6 +8,9 @@
 
 #include "gpu/viewer.h"
 
+/* In main(): small pictures, streams that take their time; an argument is a filter for the names of tests. */
+void drivers_begin(int argc, char **argv);
+
 /* In a child, before anything of CUDA. variables: "NAME=VALUE;NAME=VALUE"; may be NULL. */
 void driver_use(const char *name, const char *variables);
 #define STANDIN "standin"

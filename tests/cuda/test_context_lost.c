@@ -205,10 +205,6 @@ int main(int argc, char **argv) {
     SCENE(a_subscriber_in_mode_timeline),
     SCENE(a_subscriber_in_mode_slot_events),
   };
-  setenv("CUDA_STANDIN_DELAY_US", "200", 1);
-  stage.width = 320;
-  stage.height = 180;
-  if (argc > 1)
-    cmocka_set_test_filter(argv[1]);
+  drivers_begin(argc, argv);
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -389,10 +389,6 @@ int main(int argc, char **argv) {
     SCENE(the_last_picture_becomes_complete),
     SCENE(reconnecting_with_leases_out),
   };
-  setenv("CUDA_STANDIN_DELAY_US", "200", 1);
-  stage.width = 320;
-  stage.height = 180;
-  if (argc > 1)
-    cmocka_set_test_filter(argv[1]);
+  drivers_begin(argc, argv);
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
