@@ -94,17 +94,27 @@ static int view_fetch(cf_connection *c, uint32_t number, cf_view **fetched) {
   return CUFRAMES_OK;
 }
 
-/* Unmaps segments that the publisher has given up and of which no frame is in hand. With the lock held. */
+/* Unmaps segments that the publisher has given up and of which no frame is in hand. Without the lock: the driver may wait
+ * for the work of other frames first, and so for a gate, and who opens gates needs the lock. */
 static void views_prune(cf_connection *c) {
   uint32_t floor = cf_reader_segment_floor(&c->reader);
+  cf_view *unused = NULL;
+  pthread_mutex_lock(&c->lock);
   for (cf_view **link = &c->views; *link;) {
     cf_view *view = *link;
     if (view->segment < floor && view->frames == 0) {
       *link = view->next;
-      cf_view_free(c, view);
+      view->next = unused;
+      unused = view;
     } else {
       link = &view->next;
     }
+  }
+  pthread_mutex_unlock(&c->lock);
+  while (unused) {
+    cf_view *view = unused;
+    unused = view->next;
+    cf_view_free(c, view);
   }
 }
 
@@ -129,8 +139,8 @@ int cf_view_hold(cf_connection *c, uint32_t number, cf_view **held) {
     if (result != CUFRAMES_OK)
       return result;
     view->frames = 1;
-    pthread_mutex_lock(&c->lock);
     views_prune(c);
+    pthread_mutex_lock(&c->lock);
     view->next = c->views;
     c->views = view;
     pthread_mutex_unlock(&c->lock);
@@ -149,9 +159,7 @@ int cf_views_look_ahead(cf_connection *c) {
   uint32_t number = c->segments_known + 1;
   if (floor != c->floor_known) {
     c->floor_known = floor;
-    pthread_mutex_lock(&c->lock);
     views_prune(c);
-    pthread_mutex_unlock(&c->lock);
   }
   if (top == c->segments_known)
     return CUFRAMES_OK;
