@@ -34,7 +34,7 @@ tsan: ## all tests under the thread sanitizer
 	@scripts/install-deps test
 	@scripts/test tsan
 
-chaos: ## kill publishers and subscribers at every step, then CHAOS_KILLS (10000) times at random
+chaos: ## kill publishers and subscribers at every step and CHAOS_KILLS (10000) times at random, on host and stand-in
 	@scripts/install-deps test
 	@scripts/chaos
 

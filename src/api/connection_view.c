@@ -1,10 +1,14 @@
 /* api/connection_view.c - the segments of a stream as one subscriber maps them: asked for once, kept while they are used. */
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/connection.h"
 #include "os/error.h"
 #include "os/memory.h"
+
+/* How long a publisher may take to hang up when its memory has gone. */
+#define DYING_MS 100
 
 /* What a publisher says of a segment must hold together before anybody computes with it. */
 static int view_check(const cf_msg_segment *segment, cf_view *view) {
@@ -19,6 +23,12 @@ static int view_check(const cf_msg_segment *segment, cf_view *view) {
   return CUFRAMES_OK;
 }
 
+/* A legacy handle is good only as long as its maker lives, and a killed one's memory may go before its socket does. */
+static bool publisher_dies(const cf_connection *c) {
+  struct pollfd end = { .fd = c->fd, .events = POLLRDHUP };
+  return poll(&end, 1, DYING_MS) == 1;
+}
+
 static int view_import(cf_connection *c, const cf_msg_segment *segment, int fd, cf_view *view) {
   cf_device_export from = { .kind = segment->memory,
                             .fd = fd,
@@ -28,7 +38,10 @@ static int view_import(cf_connection *c, const cf_msg_segment *segment, int fd, 
   memcpy(from.handle, segment->handle, sizeof from.handle);
   if (segment->memory == CF_MEMORY_FD && fd < 0)
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher sent a segment without its descriptor");
-  return c->device->ops->segment_import(c->device, &from, &view->memory);
+  int result = c->device->ops->segment_import(c->device, &from, &view->memory);
+  if (result != CUFRAMES_OK && segment->memory == CF_MEMORY_LEGACY && publisher_dies(c))
+    result = cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher died before its memory could be mapped");
+  return result;
 }
 
 /* Opens the events of a segment's slots. Without them its frames are waited for by the CPU. */
@@ -81,17 +94,27 @@ static int view_fetch(cf_connection *c, uint32_t number, cf_view **fetched) {
   return CUFRAMES_OK;
 }
 
-/* Unmaps segments that the publisher has given up and of which no frame is in hand. With the lock held. */
+/* Unmaps segments that the publisher has given up and of which no frame is in hand. Without the lock: the driver may wait
+ * for the work of other frames first, and so for a gate, and who opens gates needs the lock. */
 static void views_prune(cf_connection *c) {
   uint32_t floor = cf_reader_segment_floor(&c->reader);
+  cf_view *unused = NULL;
+  pthread_mutex_lock(&c->lock);
   for (cf_view **link = &c->views; *link;) {
     cf_view *view = *link;
     if (view->segment < floor && view->frames == 0) {
       *link = view->next;
-      cf_view_free(c, view);
+      view->next = unused;
+      unused = view;
     } else {
       link = &view->next;
     }
+  }
+  pthread_mutex_unlock(&c->lock);
+  while (unused) {
+    cf_view *view = unused;
+    unused = view->next;
+    cf_view_free(c, view);
   }
 }
 
@@ -116,8 +139,8 @@ int cf_view_hold(cf_connection *c, uint32_t number, cf_view **held) {
     if (result != CUFRAMES_OK)
       return result;
     view->frames = 1;
-    pthread_mutex_lock(&c->lock);
     views_prune(c);
+    pthread_mutex_lock(&c->lock);
     view->next = c->views;
     c->views = view;
     pthread_mutex_unlock(&c->lock);
@@ -136,9 +159,7 @@ int cf_views_look_ahead(cf_connection *c) {
   uint32_t number = c->segments_known + 1;
   if (floor != c->floor_known) {
     c->floor_known = floor;
-    pthread_mutex_lock(&c->lock);
     views_prune(c);
-    pthread_mutex_unlock(&c->lock);
   }
   if (top == c->segments_known)
     return CUFRAMES_OK;

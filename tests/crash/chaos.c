@@ -23,9 +23,10 @@ enum { KILLS_PER_ROUND = 100, GO_ON_MS = 5000, BURN_MS = 300 };
 static struct {
   uint64_t kills, seed, round;
   const char *device;
-} options = { .kills = 300, .device = "host" };
+} options = { .kills = 300 };
 
 static volatile sig_atomic_t interrupted;
+static bool on_gpu;
 
 static chaos_world *world;
 static child *process[CHAOS_ACTORS];
@@ -41,12 +42,16 @@ static void actor_start(int i, uint64_t *random, int64_t fuse) {
   chaos_actor *a = &world->actor[i];
   *a = (chaos_actor){ .world = world, .random = crash_random(random) };
   crash_set(&a->fuse, fuse, -1);
-  process[i] = child_start(i == 0 ? chaos_publisher : chaos_subscriber, a);
+  if (on_gpu)
+    process[i] = child_start(i == 0 ? chaos_gpu_publisher : chaos_gpu_subscriber, a);
+  else
+    process[i] = child_start(i == 0 ? chaos_publisher : chaos_subscriber, a);
 }
 
-/* Steps after which one dies: somewhere in some tens of frames, or while it is still coming up. */
+/* Steps after which one dies: somewhere in some tens of frames, or while it is still coming up, which on a GPU takes some
+ * hundreds of them more. */
 static int64_t some_steps(int i, uint64_t *random, bool at_birth) {
-  return 1 + crash_below(random, (at_birth ? 200 : 600) * (i == 0 ? 5 : 1));
+  return 1 + crash_below(random, (at_birth ? 200 : 600) * (i == 0 ? 5 : 1) + (on_gpu ? 600 : 0));
 }
 
 /* The victim dies: by itself if its fuse burns, else by force. */
@@ -139,23 +144,26 @@ static void chaos(void **state) {
   uint64_t first = options.round, rounds = (options.kills + KILLS_PER_ROUND - 1) / KILLS_PER_ROUND;
   world = crash_shared(sizeof *world);
   world->device = options.device;
+  on_gpu = strcmp(options.device, "host") != 0;
   for (uint64_t r = first; r < first + rounds && !interrupted; r++) {
     uint64_t left = options.kills - (r - first) * KILLS_PER_ROUND;
     if (terminal || r % 10 == 0)
       print_message("%s seed %" PRIu64 " round %" PRIu64 ": %" PRIu64 " kills, %" PRIu64 " frames%s",
-                    terminal ? "\r" : "", options.seed, r, killed[0] + killed[1], atomic_load(&world->frames),
+                    terminal ? "\r" : "", options.seed, r, killed[0] + killed[1], atomic_load(&world->all.frames),
                     terminal ? "" : "\n");
     round_run(r, left < KILLS_PER_ROUND ? left : KILLS_PER_ROUND);
   }
   print_message(
       "%sseed %" PRIu64 ": %" PRIu64 " kills survived (%" PRIu64 " of publishers), at %d places; %" PRIu64
-      " frames and %" PRIu64 " packets checked, %" PRIu64 " evictions; all went on within %.0f ms; torn %" PRIu64
-      ", back-jumps %" PRIu64 ", gaps %" PRIu64 ", stuck 0%s\n",
-      terminal ? "\r" : "", options.seed, killed[0] + killed[1], killed[1], crash_places(), atomic_load(&world->frames),
-      atomic_load(&world->packets), atomic_load(&world->evictions), (double)longest_ns / 1e6, atomic_load(&world->torn),
-      atomic_load(&world->back_jumps), atomic_load(&world->gaps), interrupted ? " (interrupted)" : "");
-  assert_int_equal(atomic_load(&world->torn) + atomic_load(&world->back_jumps) + atomic_load(&world->gaps), 0);
-  assert_true(interrupted || atomic_load(&world->frames) > options.kills);
+      " frames and %" PRIu64 " packets checked, %" PRIu64 " lost, %" PRIu64
+      " evictions; all went on within %.0f ms; torn %" PRIu64 ", back-jumps %" PRIu64 ", gaps %" PRIu64 ", stuck 0%s\n",
+      terminal ? "\r" : "", options.seed, killed[0] + killed[1], killed[1], crash_places(),
+      atomic_load(&world->all.frames), atomic_load(&world->packets), atomic_load(&world->all.lost),
+      atomic_load(&world->all.evictions), (double)longest_ns / 1e6, atomic_load(&world->all.torn),
+      atomic_load(&world->all.back_jumps), atomic_load(&world->all.gaps), interrupted ? " (interrupted)" : "");
+  assert_int_equal(atomic_load(&world->all.torn) + atomic_load(&world->all.back_jumps) + atomic_load(&world->all.gaps),
+                   0);
+  assert_true(interrupted || atomic_load(&world->all.frames) > options.kills);
 }
 
 static int tear_down(void **state) {
@@ -171,6 +179,7 @@ static int usage(const char *program) {
 
 int main(int argc, char **argv) {
   options.seed = (uint64_t)cuframes_now();
+  options.device = crash_device();
   for (int i = 1; i < argc; i += 2) {
     uint64_t *number = strcmp(argv[i], "--kills") == 0   ? &options.kills
                        : strcmp(argv[i], "--seed") == 0  ? &options.seed

@@ -5,6 +5,7 @@
 #define CRASH_CHAOS_H
 
 #include "crash/crash.h"
+#include "gpu/actor.h"
 
 enum { CHAOS_ACTORS = 7, CHAOS_HESITATE = 400 }; /* the first actor publishes */
 
@@ -21,14 +22,13 @@ typedef struct chaos_actor {
 
 struct chaos_world {
   const char *device;
-  _Atomic uint64_t number; /* of the last picture; goes on from publisher to publisher */
-  _Atomic uint64_t packet; /* likewise */
-  _Atomic uint64_t frames, packets, torn, back_jumps, gaps; /* what the subscribers saw, all together */
-  _Atomic uint64_t reconnects, evictions;
+  actor_world all;         /* of packets, too */
+  _Atomic uint64_t packet; /* number of the last packet */
+  _Atomic uint64_t packets, reconnects;
   chaos_actor actor[CHAOS_ACTORS];
 };
 
 /* What the processes run, with their chaos_actor; they end well when they are asked to, and left nothing behind. */
-child_run chaos_publisher, chaos_subscriber;
+child_run chaos_publisher, chaos_subscriber, chaos_gpu_publisher, chaos_gpu_subscriber;
 
 #endif

@@ -23,7 +23,7 @@ static void publish(chaos_actor *me, cuframes_publisher *publisher) {
     OK(cuframes_publisher_acquire(publisher, &frame));
     OK(cuframes_publisher_cancel(publisher, frame));
   }
-  OK(picture_publish(publisher, atomic_fetch_add(&world->number, 1) + 1));
+  OK(picture_publish(publisher, atomic_fetch_add(&world->all.number, 1) + 1));
   uint64_t number = atomic_fetch_add(&world->packet, 1) + 1;
   OK(packet_publish(publisher, 0, number, 50 + number % 1000, number % 8 ? 0 : CUFRAMES_PACKET_KEY));
   atomic_fetch_add(&me->progress, 1);

@@ -24,7 +24,7 @@ static void count(_Atomic uint64_t *counter, bool wrong) {
 static void let_go(taker *t, uint32_t k) {
   if (!t->hand[k].frame)
     return;
-  count(&t->me->world->torn, !picture_is(t->hand[k].frame, t->hand[k].number));
+  count(&t->me->world->all.torn, !picture_is(t->hand[k].frame, t->hand[k].number));
   int result = cuframes_frame_release(t->hand[k].frame);
   NEED(result == CUFRAMES_OK || result == CUFRAMES_ERR_STALE);
   t->hand[k].frame = NULL;
@@ -34,8 +34,8 @@ static void let_go(taker *t, uint32_t k) {
  * starts anew. */
 static void number_came(taker *t, uint64_t number, uint64_t seq, bool epoch) {
   chaos_world *world = t->me->world;
-  count(&world->back_jumps, number <= t->number);
-  count(&world->gaps, t->any && !epoch && t->mode != CUFRAMES_MODE_NEWEST && seq != t->seq + 1);
+  count(&world->all.back_jumps, number <= t->number);
+  count(&world->all.gaps, t->any && !epoch && t->mode != CUFRAMES_MODE_NEWEST && seq != t->seq + 1);
   t->number = number;
   t->seq = seq;
   t->any = true;
@@ -48,8 +48,8 @@ static int take_frame(taker *t, uint32_t k) {
   if (result != CUFRAMES_OK)
     return result;
   uint64_t number = (uint64_t)cuframes_frame_pts(frame) / 1000;
-  count(&t->me->world->torn, !picture_is(frame, number));
-  atomic_fetch_add(&t->me->world->frames, 1);
+  count(&t->me->world->all.torn, !picture_is(frame, number));
+  atomic_fetch_add(&t->me->world->all.frames, 1);
   number_came(t, number, cuframes_frame_seq(frame), cuframes_frame_flags(frame) & CUFRAMES_FRAME_EPOCH);
   t->hand[k].frame = frame;
   t->hand[k].number = number;
@@ -66,7 +66,7 @@ static int take_packet(taker *t) {
   if (result != CUFRAMES_OK)
     return result;
   uint64_t number = (uint64_t)cuframes_packet_pts(packet) / 1000;
-  count(&t->me->world->torn, !packet_is(packet, number, 50 + number % 1000));
+  count(&t->me->world->all.torn, !packet_is(packet, number, 50 + number % 1000));
   atomic_fetch_add(&t->me->world->packets, 1);
   number_came(t, number, cuframes_packet_seq(packet), cuframes_packet_flags(packet) & CUFRAMES_PACKET_EPOCH);
   cuframes_subscriber_release_packet(t->subscriber, packet);
@@ -122,7 +122,7 @@ static void step(taker *t) {
     result = take_frame(t, k);
   }
   if (result == CUFRAMES_ERR_EVICTED) {
-    atomic_fetch_add(&t->me->world->evictions, 1);
+    atomic_fetch_add(&t->me->world->all.evictions, 1);
     leave(t);
   } else if (result == CUFRAMES_ERR_NO_PACKET_RING) { /* a new publisher that has none yet */
     pause_ms(1);

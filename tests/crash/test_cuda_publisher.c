@@ -212,18 +212,24 @@ static void everywhere(const char *name, int samples, memory_kind memory) {
 
 static void a_publisher_may_die_at_every_step(void **state) {
   (void)state;
-  everywhere("publisher", 110, MEMORY_VMM);
+  everywhere("publisher", 70, MEMORY_VMM);
 }
 
 static void one_of_external_buffers_may_die_at_every_step(void **state) {
   (void)state;
-  everywhere("publisher of external buffers", 50, EXTERNAL_VMM);
+  everywhere("publisher of external buffers", 30, EXTERNAL_VMM);
+}
+
+static void one_of_legacy_memory_may_die_at_every_step(void **state) {
+  (void)state;
+  everywhere("publisher of legacy memory", 30, MEMORY_LEGACY);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
     CRASH_SCENE(a_publisher_may_die_at_every_step),
     CRASH_SCENE(one_of_external_buffers_may_die_at_every_step),
+    CRASH_SCENE(one_of_legacy_memory_may_die_at_every_step),
   };
   crash_sites_once();
   return cmocka_run_group_tests_name("cuda_publisher", tests, NULL, NULL);

@@ -43,6 +43,12 @@ void driver_fail(const char *name, unsigned nth, int error) {
   NEED(fail_call(name, nth, error) == 0);
 }
 
+unsigned long driver_calls(const char *name) {
+  unsigned long (*calls)(const char *);
+  find((void *)&calls, "standin_calls");
+  return calls(name);
+}
+
 void driver_nothing_left(void) {
   long (*live)(standin_kind);
   find((void *)&live, "standin_live");
