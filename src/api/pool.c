@@ -37,6 +37,8 @@ static int events_make(cf_pool *pool, cf_segment *segment) {
 
 static void segment_free(cf_pool *pool, cf_segment *segment) {
   uint64_t bytes = segment->memory.bytes;
+  if (segment->cancelled && pool->device->has_streams)
+    pool->device->ops->settle(pool->device);
   pool->device->ops->segment_destroy(pool->device, &segment->memory);
   events_free(pool, segment);
   cf_counter_add(&pool->memory_bytes, -bytes); /* now it is true */

@@ -20,6 +20,7 @@ typedef struct cf_segment {
   void **events; /* of its slots, once a subscriber waits by events; NULL before */
   uint8_t (*event_handles)[64];
   void *external; /* the application's address; NULL: ours */
+  bool cancelled; /* a frame in it was: no word tells when the GPU has done with that */
   bool in_hand;   /* external: the application may write into it */
   uint32_t slot;  /* external: its place in the table */
   struct cf_segment *next;

@@ -243,6 +243,11 @@ int cf_publisher_publish_slot(cuframes_publisher *p, uint32_t slot, const cufram
   return CUFRAMES_OK;
 }
 
+static void frame_cancel(cuframes_publisher *p, cuframes_frame *frame) {
+  ((cf_segment *)frame->segment)->cancelled = true;
+  cf_writer_cancel(&p->writer, frame->slot);
+}
+
 int cuframes_publisher_publish(cuframes_publisher *p, cuframes_frame *frame, const cuframes_publish_info *info) {
   if (!p || !frame)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_publish: publisher and frame must be given");
@@ -250,7 +255,7 @@ int cuframes_publisher_publish(cuframes_publisher *p, cuframes_frame *frame, con
   int result = frame_is_open(p, frame) ? cf_publisher_publish_slot(p, frame->slot, info) : not_open();
   if (frame_is_open(p, frame)) {
     if (result != CUFRAMES_OK)
-      cf_writer_cancel(&p->writer, frame->slot);
+      frame_cancel(p, frame);
     frame->state = CF_FRAME_FREE;
   }
   pthread_mutex_unlock(&p->frame_lock);
@@ -265,7 +270,7 @@ int cuframes_publisher_cancel(cuframes_publisher *p, cuframes_frame *frame) {
   pthread_mutex_lock(&p->frame_lock);
   int result = frame_is_open(p, frame) ? CUFRAMES_OK : not_open();
   if (result == CUFRAMES_OK) {
-    cf_writer_cancel(&p->writer, frame->slot);
+    frame_cancel(p, frame);
     frame->state = CF_FRAME_FREE;
   }
   pthread_mutex_unlock(&p->frame_lock);

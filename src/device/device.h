@@ -78,7 +78,8 @@ typedef struct cf_device_ops {
   /* Maps a peer's segment read-only. from->fd stays the caller's and may be closed afterwards.
    * Refuses memory that a peer could take away or change the size of: PROTOCOL. */
   int (*segment_import)(cf_device *device, const cf_device_export *from, cf_device_segment *segment);
-  /* Unmaps, closes; for the maker the memory lives on while importers map it. Waits for work of the device in it. */
+  /* Unmaps, closes; for the maker the memory lives on while importers map it. The device must
+   * have done its work in it. */
   void (*segment_destroy)(cf_device *device, cf_device_segment *segment);
 
   /* Copies rows between host memory and the device; done when it returns. */

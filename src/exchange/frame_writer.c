@@ -329,8 +329,8 @@ bool cf_writer_head_completed(const cf_frame_writer *writer) {
 }
 
 void cf_writer_take_back(cf_frame_writer *writer, uint32_t slot, cf_writer_seat *const seats[], uint32_t count) {
-  atomic_store_explicit(&writer->slots[slot].ready, 0,
-                        memory_order_relaxed); /* nobody looks at a slot without a frame */
+  /* as it was before: no reader looks at a slot without a frame, but cf_writer_completed() does */
+  atomic_store_explicit(&writer->slots[slot].ready, writer->notes[slot].last, memory_order_relaxed);
   for (uint32_t i = 0; i < count; i++)
     if (seats[i]->gating == CF_GATING_WORDS)
       atomic_store_explicit(cf_seat_gate(seats[i]->page, slot), 0, memory_order_relaxed);

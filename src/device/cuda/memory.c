@@ -35,7 +35,6 @@ enum owns { OWNS_NOTHING, OWNS_VMM, OWNS_ALLOCATION, OWNS_LEGACY, OWNS_POOL_POIN
 /* Behind cf_device_segment.state. */
 typedef struct cuda_segment {
   enum owns owns;
-  bool made;         /* here, not imported */
   cu_deviceptr base; /* of the whole allocation */
   uint64_t whole;
   cf_cuda_legacy *legacy;
@@ -385,7 +384,6 @@ int cf_cuda_segment_create(cf_device *device, uint64_t bytes, cf_device_segment 
   cuda_segment *s = calloc(1, sizeof *s);
   if (!s)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
-  s->made = true;
   bool pushed;
   int result = cf_cuda_enter(cuda, &pushed);
   if (result == CUFRAMES_OK) {
@@ -462,8 +460,6 @@ void cf_cuda_segment_destroy(cf_device *device, cf_device_segment *segment) {
   cf_cuda *cuda = cf_cuda_of(device);
   cuda_segment *s = segment->state;
   bool pushed, entered = s && cf_cuda_enter(cuda, &pushed) == CUFRAMES_OK;
-  if (entered && s->made) /* a frame that was cancelled may still be written */
-    cf_cuda_drain(cuda);
   if (s)
     release(cuda, s); /* VMM memory needs no context; the rest goes with it */
   if (entered)
