@@ -99,7 +99,7 @@ static int begin(void **state) {
 }
 
 static void file_make(const char *path, mode_t mode) {
-  int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC);
+  int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
   assert_true(fd >= 0 && fchmod(fd, mode) == 0);
   close(fd);
 }
