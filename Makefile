@@ -45,8 +45,9 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS (60), two at a time
 	@scripts/install-deps fuzz
 	@scripts/fuzz $(FUZZ_SECONDS)
 
-coverage: ## all tests with line coverage; report in build-coverage/coverage/
+coverage: ## all tests with line and branch coverage; report in build-coverage/coverage/
 	@scripts/install-deps coverage
+	@if [ -d build-coverage ]; then find build-coverage -name '*.gcda' -delete; fi # the counts of earlier runs
 	@scripts/test coverage
 	@scripts/coverage
 

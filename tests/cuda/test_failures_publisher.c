@@ -30,15 +30,19 @@ typedef struct answer {
   int64_t took;
 } answer;
 
+/* The guest's: taken, and not complete in the time it had. The next look begins with it. */
+static cuframes_frame *late;
+
 static void guest_look(cuframes_subscriber *subscriber, const order *o, answer *a) {
   int64_t end = cuframes_now() + o->ns;
   a->number = 0;
   while (a->result == CUFRAMES_OK && a->number < o->number && !a->torn) {
-    cuframes_frame *frame = NULL;
+    cuframes_frame *frame = late;
     bool whole = false, on_stream = o->on_stream && o->number % 2 == 0;
     int64_t left = end > cuframes_now() ? end - cuframes_now() : 0;
-    a->result = on_stream ? cuframes_subscriber_next_on(subscriber, left, NULL, &frame)
-                          : cuframes_subscriber_next(subscriber, left, &frame);
+    if (!frame)
+      a->result = on_stream ? cuframes_subscriber_next_on(subscriber, left, NULL, &frame)
+                            : cuframes_subscriber_next(subscriber, left, &frame);
     if (a->result != CUFRAMES_OK)
       return;
     int looked = cuframes_frame_wait(frame, end > cuframes_now() ? end - cuframes_now() : 0);
@@ -48,6 +52,9 @@ static void guest_look(cuframes_subscriber *subscriber, const order *o, answer *
     a->number = looked == CUFRAMES_OK ? (uint64_t)cuframes_frame_pts(frame) / 1000 : 0;
     NEED(looked == CUFRAMES_OK || looked == CUFRAMES_ERR_LOST || looked == CUFRAMES_ERR_TIMEOUT);
     a->result = looked == CUFRAMES_ERR_TIMEOUT ? looked : a->result;
+    late = looked == CUFRAMES_ERR_TIMEOUT ? frame : NULL;
+    if (late)
+      return;
     int released = on_stream ? cuframes_frame_release_on(frame, NULL) : cuframes_frame_release(frame);
     NEED(released == CUFRAMES_OK || released == CUFRAMES_ERR_STALE || released == CUFRAMES_ERR_LOST);
   }
@@ -68,6 +75,8 @@ static void play_guest(int link) {
     } else if (o.kind == LOOK) {
       guest_look(subscriber, &o, &a);
     } else if (o.kind == GO) {
+      (void)cuframes_frame_release(late); /* it may never have been complete */
+      late = NULL;
       cuframes_subscriber_destroy(subscriber);
       subscriber = NULL;
       if (!first)
@@ -221,8 +230,10 @@ static void publish(life *l) {
     SO(a.number == l->number);
     return;
   }
-  /* the context was lost behind the publisher's back, after the submission: it learns that when it goes on */
-  SO(a.result == CUFRAMES_ERR_TIMEOUT && fault_has_happened() && fault_is_sticky(&l->fault));
+  /* the context was lost behind the publisher's back, after the submission: it learns that when it goes on, and its
+   * service thread may have noticed and ended the stream */
+  SO(a.result == CUFRAMES_ERR_TIMEOUT || a.result == CUFRAMES_ERR_PUBLISHER_GONE);
+  SO(fault_has_happened() && fault_is_sticky(&l->fault));
   SO(publish_once(l) != CUFRAMES_OK);
   find_out(l);
 }
