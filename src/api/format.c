@@ -96,7 +96,7 @@ int cuframes_format_layout(cuframes_format *format, uint32_t pitch_align, uint64
   uint64_t bytes[CUFRAMES_PLANES] = { 0 }, end = 0;
   bool given = f.offset[0] || f.offset[1] || f.offset[2] || f.offset[3];
   for (int i = 0; i == 0 || i < planes; i++) {
-    uint32_t row_bytes, rows;
+    uint32_t row_bytes = 0, rows = 0;
     int result = cuframes_format_plane_size(&f, i, &row_bytes, &rows);
     if (result != CUFRAMES_OK)
       return result;

@@ -33,7 +33,7 @@ int cuframes_publisher_register_external(cuframes_publisher *p, void *address, u
 }
 
 int cuframes_publisher_publish_external(cuframes_publisher *p, void *address, const cuframes_publish_info *info) {
-  cf_segment *segment;
+  cf_segment *segment = NULL;
   if (!p)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_publish_external: no publisher given");
   pthread_mutex_lock(&p->frame_lock);
@@ -47,7 +47,7 @@ int cuframes_publisher_publish_external(cuframes_publisher *p, void *address, co
 }
 
 int cuframes_publisher_acquire_external(cuframes_publisher *p, void *address) {
-  cf_segment *segment;
+  cf_segment *segment = NULL;
   if (!p)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_acquire_external: no publisher given");
   pthread_mutex_lock(&p->frame_lock);
@@ -66,7 +66,7 @@ int cuframes_publisher_acquire_external(cuframes_publisher *p, void *address) {
 }
 
 int cuframes_publisher_unregister_external(cuframes_publisher *p, void *address) {
-  cf_segment *segment;
+  cf_segment *segment = NULL;
   if (!p)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_unregister_external: no publisher given");
   pthread_mutex_lock(&p->frame_lock);
