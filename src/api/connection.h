@@ -30,9 +30,10 @@ typedef struct cf_view {
 
 typedef struct cf_connection {
   cf_flag references;
-  cf_flag gone;            /* the publisher hung up, or this connection was given up */
-  cf_flag sleepers;        /* threads that sleep on the publisher's words, or are about to */
-  cf_flag releases;        /* moves with every frame given back: a word to sleep on */
+  cf_flag gone;     /* the publisher hung up, or this connection was given up */
+  cf_flag given_up; /* cf_connection_lose() was through; until then the watcher looks for the end of the socket */
+  cf_flag sleepers; /* threads that sleep on the publisher's words, or are about to */
+  cf_flag releases; /* moves with every frame given back: a word to sleep on */
   cf_flag release_awaited; /* somebody sleeps on it, or is about to */
   int fd;
   int pidfd;                    /* of the publisher, where streams wait for it; -1: none */

@@ -73,16 +73,20 @@ static bool is_awaited(const cf_connection *c, const cuframes_frame *frame) {
   return in_use(frame) && frame->gated && !frame->lost && !is_complete(c, frame);
 }
 
+/* Before its gate opens: whoever gets through it can know. With the lock held. */
+static void frame_lose(cf_connection *c, cuframes_frame *frame) {
+  frame->lost = true;
+  cf_counter_add(&c->lost, 1);
+}
+
 /* Marks what is LOST. Gives whether gates must be opened for it. */
 static bool frames_lose(cf_connection *c) {
   bool open = false;
   pthread_mutex_lock(&c->lock); /* a frame is gated under it only while the connection is not gone */
   for (uint32_t k = 0; k < c->leases; k++) {
     cuframes_frame *frame = &c->frames[k];
-    if (is_awaited(c, frame)) {
-      frame->lost = true; /* before its gate opens: whoever gets through it can know */
-      cf_counter_add(&c->lost, 1);
-    }
+    if (is_awaited(c, frame))
+      frame_lose(c, frame);
     open = open || (in_use(frame) && frame->lost);
   }
   pthread_mutex_unlock(&c->lock);
@@ -97,11 +101,7 @@ static void wait_for_death(const cf_connection *c) {
   (void)poll(&dead, 1, c->pidfd >= 0 ? DEATH_MS : GRACE_MS); /* one that lives, and left us, opens gates itself */
 }
 
-void cf_connection_lose(cf_connection *c) {
-  cf_flag_set(&c->gone, 1);
-  if (!c->device || !c->device->has_streams || !frames_lose(c))
-    return;
-  wait_for_death(c);
+static void gates_open(cf_connection *c) {
   pthread_mutex_lock(&c->lock);
   for (uint32_t k = 0; k < c->leases; k++)
     if (in_use(&c->frames[k]) && c->frames[k].lost)
@@ -109,14 +109,25 @@ void cf_connection_lose(cf_connection *c) {
   pthread_mutex_unlock(&c->lock);
 }
 
+void cf_connection_lose(cf_connection *c) {
+  cf_flag_set(&c->gone, 1);
+  if (c->device && c->device->has_streams && frames_lose(c)) {
+    wait_for_death(c);
+    gates_open(c);
+  }
+  cf_flag_set(&c->given_up, 1);
+}
+
 int cf_connection_wait(const cuframes_frame *frame, int64_t deadline) {
   cf_connection *c = frame->owner;
   for (int64_t began = cf_now();; cf_wait_turn(began, deadline)) {
     bool gone = cf_flag_get(&c->gone) != 0; /* before the look: it may have been completed at the last moment */
     pthread_mutex_lock(&c->lock);
-    bool lost = frame->lost;
+    bool lost = frame->lost, complete = !lost && is_complete(c, frame);
+    if (gone && !lost && !complete) /* its release is to say the same, also if we are before cf_connection_lose() */
+      frame_lose(c, &c->frames[frame->lease]);
     pthread_mutex_unlock(&c->lock);
-    if (!lost && is_complete(c, frame))
+    if (complete)
       return CUFRAMES_OK;
     if (lost || gone)
       return cf_fail(CUFRAMES_ERR_LOST, "frame %llu was never completed: its publisher died",

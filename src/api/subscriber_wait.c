@@ -71,7 +71,8 @@ static void *watcher_run(void *argument) {
   cuframes_subscriber *s = argument;
   while (!cf_flag_get(&s->stop)) {
     cf_connection *connection = cf_subscriber_current(s);
-    bool live = connection && !cf_flag_get(&connection->gone);
+    /* not `gone`: a request that failed says that, too, and then streams may still wait for gates */
+    bool live = connection && !cf_flag_get(&connection->given_up);
     struct pollfd fds[2] = { { .fd = s->doorbell, .events = POLLIN },
                              { .fd = live ? connection->fd : -1, .events = POLLRDHUP } };
     (void)poll(fds, 2, -1); /* on an error we look at everything once more */

@@ -200,6 +200,54 @@ static void kill_the_publisher(child_run *const *roles, memory_kind kind) {
   NEED(worst <= patience(LIMIT_MS));
 }
 
+/* ---- a publisher that does not answer, and is killed then ---- */
+
+static void ask_in_vain(int test, void *user) {
+  static witness w;
+  cuframes_frame *frame = NULL;
+  (void)user;
+  witness_begin(&w, CUFRAMES_SYNC_TIMELINE);
+  ready(test);
+  OK(cuframes_subscriber_next_on(w.subscriber, patience(5000), w.stream, &frame));
+  say(test, 0);
+  hear_within(test, LONG_MS); /* it was stopped */
+  IS(cuframes_subscriber_enable_packets(w.subscriber, 0), CUFRAMES_ERR_PUBLISHER_GONE);
+  cuframes_subscriber_interrupt(w.subscriber); /* its threads look at everything anew */
+  IS(cuframes_subscriber_next(w.subscriber, 0, &(cuframes_frame *){ NULL }), CUFRAMES_ERR_PUBLISHER_GONE);
+  NEED(cu.cuStreamQuery(w.stream) == CUDA_ERROR_NOT_READY);
+  say(test, 0);
+  WAIT_FOR(cu.cuStreamQuery(w.stream) == CUDA_SUCCESS, 5000);
+  now_usable(test);
+  IS(cuframes_frame_wait(frame, 0), CUFRAMES_ERR_LOST);
+  IS(cuframes_frame_release(frame), CUFRAMES_ERR_LOST);
+  cuframes_subscriber_interrupt(w.subscriber);
+  (void)cuframes_subscriber_next(w.subscriber, 0, &frame); /* takes the interruption */
+  witness_end(&w, 1);
+}
+
+/* A request in vain says that the publisher is gone; its death must be noticed all the same, by the streams. */
+static void one_that_did_not_answer(void **state) {
+  (void)state;
+  sync_need(CUFRAMES_SYNC_TIMELINE);
+  memory = MEMORY_VMM;
+  child *publisher = child_start(play_publisher, NULL), *subscriber;
+  hear_within(publisher->fd, LONG_MS);
+  subscriber = child_start(ask_in_vain, NULL);
+  hear_within(subscriber->fd, LONG_MS);
+  say(publisher->fd, 0);
+  hear_within(publisher->fd, LONG_MS);
+  say(subscriber->fd, 0);
+  hear_within(subscriber->fd, LONG_MS);
+  NEED(kill(publisher->pid, SIGSTOP) == 0);
+  say(subscriber->fd, 0);
+  hear_within(subscriber->fd, LONG_MS);
+  NEED(kill(publisher->pid, SIGKILL) == 0);
+  hear_within(subscriber->fd, LONG_MS);
+  (void)child_status(publisher);
+  sweep_up();
+  child_finish(subscriber);
+}
+
 static void complete(void **state) {
   (void)state;
   child_run *const roles[SUBSCRIBERS] = { wait_complete, wait_complete, wait_complete, wait_complete };
@@ -238,7 +286,8 @@ static void slot_events(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-    SHOW(complete), SHOW(timeline), SHOW(timeline_external), SHOW(timeline_legacy), SHOW(slot_events),
+    SHOW(complete),        SHOW(timeline),    SHOW(timeline_external),
+    SHOW(timeline_legacy), SHOW(slot_events), SHOW(one_that_did_not_answer),
   };
   return STAGE_RUN(argc, argv, tests);
 }
