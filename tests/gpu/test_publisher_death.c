@@ -3,6 +3,7 @@
  * stream that waits for that picture waits for ever (docs/gpu.md), though its process does not.
  */
 #include <signal.h>
+#include <sys/wait.h>
 
 #include "viewer.h"
 
@@ -238,7 +239,9 @@ static void one_that_did_not_answer(void **state) {
   hear_within(publisher->fd, LONG_MS);
   say(subscriber->fd, 0);
   hear_within(subscriber->fd, LONG_MS);
+  int status;
   NEED(kill(publisher->pid, SIGSTOP) == 0);
+  NEED(waitpid(publisher->pid, &status, WUNTRACED) == publisher->pid && WIFSTOPPED(status)); /* all its threads */
   say(subscriber->fd, 0);
   hear_within(subscriber->fd, LONG_MS);
   NEED(kill(publisher->pid, SIGKILL) == 0);
