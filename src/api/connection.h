@@ -46,11 +46,13 @@ typedef struct cf_connection {
   uint64_t seat_bytes;
   cf_frame_reader reader;
   bool mode_packets;
-  uint32_t sync_mode;      /* granted */
-  char device_name[64];    /* of the stream */
-  uint64_t serial;         /* tells the subscriber's connections apart: 1, 2, 3, ... */
-  uint32_t segments_known; /* the newest one looked at; of the thread that takes frames */
-  uint32_t floor_known;    /* segments below it were unmapped; likewise */
+  uint32_t sync_mode;           /* granted */
+  char device_name[64];         /* of the stream */
+  uint64_t serial;              /* tells the subscriber's connections apart: 1, 2, 3, ... */
+  struct cf_connection *parted; /* the next one that its subscriber's threads let go of */
+  bool parted_with;             /* it is on that list. Both under the subscriber's lock */
+  uint32_t segments_known;      /* the newest one looked at; of the thread that takes frames */
+  uint32_t floor_known;         /* segments below it were unmapped; likewise */
 
   pthread_mutex_t lock; /* what follows */
   uint32_t leases;      /* granted */

@@ -125,6 +125,21 @@ int cuframes_subscriber_create(const char *name, const cuframes_subscriber_optio
   return CUFRAMES_OK;
 }
 
+/* On a caller's thread: what the library's threads let go of. */
+static void parted_drop(cuframes_subscriber *s) {
+  while (cf_flag_get(&s->any_parted)) {
+    pthread_mutex_lock(&s->lock);
+    cf_connection *connection = s->parted;
+    if (connection) {
+      s->parted = connection->parted;
+      connection->parted_with = false;
+    }
+    cf_flag_set(&s->any_parted, s->parted != NULL);
+    pthread_mutex_unlock(&s->lock);
+    cf_connection_drop(connection);
+  }
+}
+
 /* A frame that was waited for is not wanted any more. */
 static void pending_give_up(cuframes_subscriber *s) {
   if (s->pending)
@@ -144,6 +159,7 @@ void cuframes_subscriber_destroy(cuframes_subscriber *s) {
     cf_connection_leave(s->connection);
     cf_connection_orphan(s->connection);
   }
+  parted_drop(s); /* now that no stream waits for a gate of this one, which nobody watches any more */
   cf_connection_drop(s->connection);
   cf_close(s->doorbell);
   pthread_mutex_destroy(&s->connect_lock);
@@ -165,6 +181,21 @@ cf_connection *cf_subscriber_current(cuframes_subscriber *s) {
     cf_connection_hold(connection);
   pthread_mutex_unlock(&s->lock);
   return connection;
+}
+
+void cf_subscriber_let_go(cuframes_subscriber *s, cf_connection *connection) {
+  if (!connection)
+    return;
+  pthread_mutex_lock(&s->lock);
+  if (connection == s->connection || connection->parted_with) { /* there is another one */
+    cf_connection_drop(connection);
+  } else {
+    connection->parted_with = true;
+    connection->parted = s->parted;
+    s->parted = connection;
+    cf_flag_set(&s->any_parted, 1);
+  }
+  pthread_mutex_unlock(&s->lock);
 }
 
 /* One try to join again, if it is time. With connect_lock held. */
@@ -192,6 +223,7 @@ static int connect_again(cuframes_subscriber *s, cf_connection **connection) {
 }
 
 int cf_subscriber_connection(cuframes_subscriber *s, cf_connection **connection) {
+  parted_drop(s);
   cf_connection *current = cf_subscriber_current(s);
   int result = CUFRAMES_OK;
   if (!current) {

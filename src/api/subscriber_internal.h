@@ -49,8 +49,10 @@ struct cuframes_subscriber {
   cf_logger logger;
 
   pthread_mutex_t connect_lock; /* one thread connects at a time */
-  pthread_mutex_t lock;         /* of `connection` */
+  pthread_mutex_t lock;         /* of `connection` and `parted` */
   cf_connection *connection;    /* NULL while there is none; one reference */
+  cf_connection *parted;        /* a list: each with a reference that a caller's thread is to give back */
+  cf_flag any_parted;
   int64_t connect_at, back_off; /* when to try again; under connect_lock */
   uint64_t serial;              /* of the newest connection; under connect_lock */
 
@@ -76,6 +78,9 @@ struct cuframes_subscriber {
 
 /* The connection there is, with a reference for the caller; NULL: none. */
 cf_connection *cf_subscriber_current(cuframes_subscriber *subscriber);
+/* Gives such a reference back, for the library's threads: never the last one, since that may wait for the GPU, which may
+ * wait for a gate that the watcher opens. NULL is fine. */
+void cf_subscriber_let_go(cuframes_subscriber *subscriber, cf_connection *connection);
 /* The connection to use, with a reference for the caller; connects again if that is wanted and due.
  * TIMEOUT: not yet; otherwise the error is for the user. */
 int cf_subscriber_connection(cuframes_subscriber *subscriber, cf_connection **connection);

@@ -81,7 +81,7 @@ static void *watcher_run(void *argument) {
       cf_connection_lose(connection);
     if (connection)
       cf_watcher_wake(s, connection);
-    cf_connection_drop(connection);
+    cf_subscriber_let_go(s, connection);
   }
   return NULL;
 }
@@ -137,7 +137,7 @@ static void *notifier_run(void *argument) {
     } else {
       cf_sleep_for_connection(s, CF_NEVER);
     }
-    cf_connection_drop(connection);
+    cf_subscriber_let_go(s, connection);
     pthread_mutex_lock(&n->lock);
     n->armed = false;
     cf_doorbell_ring(n->fd);
