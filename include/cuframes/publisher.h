@@ -54,8 +54,8 @@ typedef struct cuframes_publisher_options {
   const uint32_t *allow_gids;
   size_t allow_gid_count;
   uint32_t memory;     /**< enum cuframes_memory; for a GPU */
-  uint32_t external;   /**< nonzero: frames live in buffers of yours, cuframes_publisher_register_external(); slots and
-                          max_slots then say how many of them at most (0: 128) */
+  uint32_t external;   /**< nonzero: frames live in buffers of yours, cuframes_publisher_register_external();
+                          max_slots then says how many of them at most */
   cuframes_log_fn log; /**< NULL: silent */
   void *log_user;
 } cuframes_publisher_options;
