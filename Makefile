@@ -1,6 +1,6 @@
 # A thin front over CMake's presets; CMakeLists.txt builds, scripts/ do.
 .DEFAULT_GOAL := build
-.PHONY: build test demo lint format asan tsan chaos bench fuzz coverage docs install clean help
+.PHONY: build test demo lint format asan tsan chaos bench fuzz coverage docs chroot-test install uninstall clean help
 
 PREFIX ?= /usr/local
 
@@ -38,7 +38,10 @@ chaos: ## kill publishers and subscribers at every step and CHAOS_KILLS (10000) 
 	@scripts/install-deps test
 	@scripts/chaos
 
-bench: build ## measure hand-off, wake-ups and packets; writes docs/benchmarks.md
+bench: ## measure hand-off, wake-ups and packets; writes docs/benchmarks.md
+	@scripts/install-deps bench
+	@cmake --preset default -DCUFRAMES_BUILD_TESTS=ON > build.log && rm build.log
+	@cmake --build --preset default --target cuframes-bench
 	@bench/report
 
 fuzz: ## run each fuzz target for FUZZ_SECONDS (60), two at a time
@@ -56,11 +59,20 @@ docs: ## API pages from the headers into build/docs/html (doxygen)
 	@mkdir -p build/docs
 	@doxygen docs/Doxyfile
 
-install: build ## install to PREFIX (/usr/local); DESTDIR is honoured
-	@cmake --install build --prefix "$(PREFIX)"
+chroot-test: ## `make test` and `make demo` in bare Debian 12, 13 and sid (CHROOT_SUITES), as root; takes an hour
+	@scripts/install-deps chroot
+	@scripts/chroot-test $(CHROOT_SUITES)
+
+install: ## install to PREFIX (/usr/local); DESTDIR is honoured
+	@test -f build/libcuframes.so || $(MAKE) --no-print-directory build
+	@scripts/install "$(PREFIX)"
+
+uninstall: ## remove from PREFIX (/usr/local) what `make install` put there
+	@test -f build/libcuframes.so || $(MAKE) --no-print-directory build
+	@scripts/install --remove "$(PREFIX)"
 
 clean: ## remove all build trees and the demo's output
 	@rm -rf build build-asan build-tsan build-coverage build-fuzz demo-out
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 13

@@ -1,4 +1,4 @@
-# What `cmake --install` puts where: libraries, headers, program, CMake package and pkg-config file.
+# What `cmake --install` puts where: libraries, headers, program, CMake package, pkg-config file and documents.
 if(NOT TARGET cuframes)
   return()
 endif()
@@ -11,6 +11,10 @@ install(DIRECTORY include/cuframes DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES
 if(TARGET cuframes_program)
   install(TARGETS cuframes_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
+
+install(FILES README.md LICENSE CHANGELOG.md SECURITY.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs examples DESTINATION ${CMAKE_INSTALL_DOCDIR}
+  FILES_MATCHING PATTERN "*.md" PATTERN "*.c" PATTERN "*.jpg" PATTERN "*.svg")
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/cuframes)
 install(EXPORT cuframes-targets NAMESPACE cuframes:: DESTINATION ${package_dir})
