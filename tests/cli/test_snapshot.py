@@ -137,12 +137,86 @@ def test_many_files_and_sheets(s):
     check(s.run("snapshot", "cam").code == OK and read_png(s.path("cam.png"))[:2] == (320, 180), "no cam.png")
 
 
+def footage(s, name, graph):
+    """A lossless film of what ffmpeg draws, 10 pictures per second."""
+    path = s.path(name + ".mkv")
+    done = subprocess.run([harness.need_program("ffmpeg"), "-nostdin", "-v", "error", "-filter_complex", graph, "-r", "10",
+                           "-c:v", "ffv1", "-pix_fmt", "yuv420p", path], capture_output=True, text=True, timeout=60)
+    check(done.returncode == 0, "ffmpeg: %s", done.stderr)
+    return path
+
+
+def cells(image, columns, rows, gap=4):
+    """The cells of a sheet, each a list of rows of RGB bytes."""
+    width, height, data = image
+    across, down = (width - gap) // columns - gap, (height - gap) // rows - gap
+    return [[data[(y * width + gap + c * (across + gap)) * 3:][:across * 3]
+             for y in range(gap + r * (down + gap), gap + r * (down + gap) + down)]
+            for r in range(rows) for c in range(columns)]
+
+
+def is_black(cell):
+    return max(max(row) for row in cell) < 24
+
+
+def test_sheet_of_scenes(s):
+    """Black pictures and fades are left out; where there is nothing else, a black one is taken in the end."""
+    film = footage(s, "film", "color=black:s=160x90:d=0.4:r=10[a];testsrc=s=160x90:d=0.6:r=10[b];[a][b]concat")
+    black = footage(s, "black", "color=black:s=160x90:d=1:r=10")
+    for name, path in (("film", film), ("black", black)):
+        s.publish(path, name, "--realtime", "--loop", "--no-packets")
+    plain, scenes = s.path("plain.png"), s.path("scenes.png")
+    taken = s.start("snapshot", "film", plain, "--sheet", "4x4", "--interval", "0.15")
+    check(s.run("snapshot", "film", scenes, "--sheet", "4x2", "--interval", "0.15", "--scenes").code == OK, "no sheet")
+    check(taken.wait(20).code == OK and any(map(is_black, cells(read_png(plain), 4, 4))), "the film has no black pictures")
+    seen = cells(read_png(scenes), 4, 2)
+    check(len(seen) == 8 and not any(map(is_black, seen)), "black cells on a sheet of scenes")
+    check(s.run("snapshot", "black", s.path("b.png"), "--sheet", "2x1", "--interval", "0.1", "--scenes").code == OK,
+          "a black film has no sheet")
+    check(all(map(is_black, cells(read_png(s.path("b.png")), 2, 1))), "a black film is not black")
+
+
+def test_sheet_without_bars(s):
+    """Bars above and below, and on both sides, are cut off with the soft lines beside them; a single picture keeps them."""
+    film = footage(s, "film", "testsrc2=s=240x100:d=1:r=10,pad=320:180:30:40:black")
+    s.publish(film, "film", "--realtime", "--loop", "--no-packets")
+    for form in ((), ("--trim",)):
+        check(s.run("snapshot", "film", "a.png", "--sheet", "2x2", "--interval", "0.1", *form).code == OK, "no sheet")
+        image = read_png(s.path("a.png"))
+        across, down = (image[0] - 4) // 2 - 4, (image[1] - 4) // 2 - 4
+        # Up to two soft lines at each edge go with the bar beside them.
+        good = 236 <= across <= 240 and 96 <= down <= 100 if form else (across, down) == (320, 180)
+        check(good, "%s: cells of %sx%s", form, across, down)
+        edges = [max(row) for cell in cells(image, 2, 2) for row in (cell[0], cell[-1])]
+        check(min(edges) > 24 if form else max(edges) < 24, "%s: the edges have %s", form, edges)
+    check(s.run("snapshot", "film", "a.png").code == OK and read_png(s.path("a.png"))[:2] == (320, 180), "it was cut")
+
+
+def test_times_on_a_sheet(s):
+    """A stream that stands still at 0: its time is in the corner, four times the same digit, and nothing else changed."""
+    s.publish("test:160x90@1/15", "cam")
+    s.publish("test:30x20@1/15", "tiny")
+    for name in ("cam", "tiny"):
+        for form in ((), ("--times",)):
+            check(s.run("snapshot", name, name + "%d.png" % len(form), "--sheet", "1x1", *form).code == OK, "no sheet")
+    without, written = (cells(read_png(s.path("cam%d.png" % i)), 1, 1)[0] for i in (0, 1))
+    check(read_png(s.path("tiny0.png")) == read_png(s.path("tiny1.png")), "a cell too small for it has a time")
+    box = [(x, y) for y in range(90) for x in range(160) if without[y][3 * x:][:3] != written[y][3 * x:][:3]]
+    left, top, right, bottom = (pick(place[axis] for place in box) for pick in (min, max) for axis in (0, 1))
+    check((left, right, bottom) == (0, 44, 89) and top == 79, "the text takes %s", (left, top, right, bottom))
+    # Characters of 5 x 7 dots, one dot apart, two dots from the edges: 00:00.0
+    dots = [[[written[81 + y][3 * (2 + 6 * i + x)] == 255 for x in range(5)] for y in range(7)] for i in range(7)]
+    check(all(dots[i] == dots[0] for i in (1, 3, 4, 6)), "00:00.0 is not five times the same digit")
+    check([sum(map(sum, character)) for character in (dots[0], dots[2], dots[5])] == [19, 8, 4], "%s", dots)
+
+
 def test_errors(s):
     check(s.run("snapshot", "gone", "x.png").code == NO_STREAM, "no stream")
     s.publish("test:64x64@1/15", "cam")
     for args in (("x.gif",), ("x%s.png",), ("x.png", "--count", "2"), ("x.raw", "--scale", "8x8"),
                  ("x.png", "--sheet", "3"), ("x.png", "--sheet", "0x3"), ("x.png", "--format", "bmp"),
-                 ("-o", "-", "--json"), ("x.png", "y.png"), ("x%d%d.png",), ("x.png", "--count", "0")):
+                 ("-o", "-", "--json"), ("x.png", "y.png"), ("x%d%d.png",), ("x.png", "--count", "0"),
+                 ("x.png", "--scenes"), ("x.png", "--trim"), ("x.png", "--times")):
         check(s.run("snapshot", "cam", *args).code == USAGE, "%s is no usage error", args)
     for path in ("/dev/full", s.path("no", "x.png"), s.root + "/"):
         result = s.run("snapshot", "cam", path, "--format", "png")

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "cli_avlog.h"
-#include "image_file.h"
 #include "json.h"
+#include "sheet.h"
 
 static const char help[] =
     "usage: cuframes snapshot NAME [FILE] [OPTIONS]\n"
@@ -18,6 +18,10 @@ static const char help[] =
     "  --count N          so many pictures (default 1)\n"
     "  --interval SECONDS time from one picture to the next (default: the next frame; for --sheet 0.5)\n"
     "  --sheet CxR        one image with C columns and R rows of pictures\n"
+    "  --scenes           sheet: only pictures that show something new: no black ones, no fades, none like the one\n"
+    "                     before; if nothing of that kind comes within four intervals, whatever there is\n"
+    "  --trim             sheet: cut off bars that are black in all of its pictures\n"
+    "  --times            sheet: write each picture's time into its cell\n"
     "  --scale WxH        size of the picture (of each one on a sheet: default 320 wide)\n"
     "  --timeout SECONDS  longest wait for a picture (default 5), then exit 4\n"
     "  --duration SECONDS end after that time, with what there is\n"
@@ -26,8 +30,9 @@ static const char help[] =
     "\nFiles appear whole or not at all; what is there is replaced. With --json: an object with files, each with\n"
     "file, width, height, format, seq, pts_ns.\n";
 
-#define SHEET_GAP 4u
 #define SHEET_CELL 320u
+#define SCENE_LOOKS 5     /* per interval, at least */
+#define SCENE_INTERVALS 4 /* so long for a picture that shows something new */
 
 typedef struct snapshot {
   reader_config reader;
@@ -35,12 +40,13 @@ typedef struct snapshot {
   enum image_kind kind;
   uint32_t count, columns, rows, width, height;
   int64_t interval_ns, timeout_ns, duration_ns;
+  bool scenes, trim, times;
   /* while it runs */
   struct SwsContext *scaler;
   picture_planes planes;
-  rgb_image sheet;
+  sheet sheet;
+  bool on_sheet; /* the last picture stays */
   json_t *files;
-  uint32_t cell_width, cell_height;
 } snapshot;
 
 static bool parse_pair(const char *text, uint32_t max, uint32_t *first, uint32_t *second) {
@@ -60,7 +66,7 @@ static bool parse_kind(const char *text, enum image_kind *kind) {
   return *kind != IMAGE_NONE;
 }
 
-enum { OUTPUT = READER_OWN, FORMAT, COUNT, INTERVAL, SHEET, SCALE, TIMEOUT, DURATION };
+enum { OUTPUT = READER_OWN, FORMAT, COUNT, INTERVAL, SHEET, SCALE, TIMEOUT, DURATION, SCENES, TRIM, TIMES };
 
 static int take_option(snapshot *shot, int option, int argc, char **argv) {
   bool good = true;
@@ -74,6 +80,9 @@ static int take_option(snapshot *shot, int option, int argc, char **argv) {
     case DURATION: good = cli_parse_seconds(optarg, &shot->duration_ns); break;
     case SHEET: good = parse_pair(optarg, 64, &shot->columns, &shot->rows); break;
     case SCALE: good = parse_pair(optarg, 16384, &shot->width, &shot->height); break;
+    case SCENES: shot->scenes = true; break;
+    case TRIM: shot->trim = true; break;
+    case TIMES: shot->times = true; break;
     default: return reader_option(&shot->reader, option, argv, argc);
   }
   return good ? CLI_OK
@@ -101,6 +110,8 @@ static int check(snapshot *shot, char *default_output, size_t size) {
     return cli_usage("'%s' is no file name: only one %%d, and %%%% for a per cent sign", shot->output);
   if (shot->columns && shot->count > 1)
     return cli_usage("either --sheet or --count");
+  if (!shot->columns && (shot->scenes || shot->trim || shot->times))
+    return cli_usage("--scenes, --trim and --times go with --sheet");
   if (shot->count > 1 && !numbered && !to_stdout)
     return cli_usage("several pictures need a %%d in the file name '%s'", shot->output);
   if (shot->kind == IMAGE_RAW && (shot->columns || shot->width))
@@ -192,41 +203,37 @@ static int save_single(snapshot *shot, const cuframes_frame *frame, uint32_t num
 }
 
 static bool create_sheet(snapshot *shot, const cuframes_format *format) {
-  shot->cell_width = shot->width ? shot->width : format->width < SHEET_CELL ? format->width : SHEET_CELL;
-  shot->cell_height = shot->height;
-  if (!shot->cell_height)
-    shot->cell_height = (uint32_t)((uint64_t)shot->cell_width * format->height / format->width);
-  if (!shot->cell_height)
-    shot->cell_height = 1;
-  return image_create(&shot->sheet, shot->columns * (shot->cell_width + SHEET_GAP) + SHEET_GAP,
-                      shot->rows * (shot->cell_height + SHEET_GAP) + SHEET_GAP);
+  uint32_t width = shot->width ? shot->width : format->width < SHEET_CELL ? format->width : SHEET_CELL;
+  uint32_t height = shot->height ? shot->height : (uint32_t)((uint64_t)width * format->height / format->width);
+  return sheet_create(&shot->sheet, shot->columns, shot->rows, width, height ? height : 1);
 }
 
-/* One picture into its cell, as large as its shape allows, in the middle. */
-static int add_to_sheet(snapshot *shot, const cuframes_frame *frame, uint32_t index) {
+/* One picture into the next cell. `any`: even if it shows nothing new. */
+static int add_to_sheet(snapshot *shot, const cuframes_frame *frame, bool any) {
   const cuframes_format *format = cuframes_frame_format(frame);
-  if (!shot->sheet.data && !create_sheet(shot, format))
+  if (!shot->sheet.labels && !create_sheet(shot, format))
     return reader_no_memory();
-  uint64_t width = shot->cell_width, height = width * format->height / format->width;
-  if (height > shot->cell_height) {
-    height = shot->cell_height;
-    width = height * format->width / format->height;
-  }
-  width += !width;
-  height += !height;
-  uint32_t x = SHEET_GAP + index % shot->columns * (shot->cell_width + SHEET_GAP);
-  uint32_t y = SHEET_GAP + index / shot->columns * (shot->cell_height + SHEET_GAP);
-  x += (shot->cell_width - (uint32_t)width) / 2;
-  y += (shot->cell_height - (uint32_t)height) / 2;
-  if (!image_convert(&shot->scaler, &shot->planes, format, &shot->sheet, x, y, (uint32_t)width, (uint32_t)height)) {
+  if (!sheet_draw(&shot->sheet, &shot->scaler, &shot->planes, format)) {
     cli_error("cannot convert a picture of %ux%u", format->width, format->height);
     return CLI_FAILED;
   }
+  shot->on_sheet = sheet_is_scene(&shot->sheet) || any;
+  if (shot->on_sheet)
+    sheet_keep(&shot->sheet, frame);
   return CLI_OK;
 }
 
-/* The next picture, saved or put on the sheet. */
-static int take(snapshot *shot, cuframes_subscriber *subscriber, uint32_t index) {
+static int write_sheet(snapshot *shot) {
+  sheet_clear_rest(&shot->sheet);
+  if (shot->trim && !sheet_trim(&shot->sheet))
+    return reader_no_memory();
+  if (shot->times)
+    sheet_write_times(&shot->sheet);
+  return encode_and_write(shot, 1, &shot->sheet.image, NULL);
+}
+
+/* The next picture, saved or put on the sheet; there, `any` or only if it shows something new. */
+static int take(snapshot *shot, cuframes_subscriber *subscriber, uint32_t index, bool any) {
   cuframes_frame *frame = NULL;
   int error = reader_next(subscriber, shot->timeout_ns, &frame);
   if (error == CUFRAMES_ERR_INTERRUPTED && cli_stopped)
@@ -238,30 +245,43 @@ static int take(snapshot *shot, cuframes_subscriber *subscriber, uint32_t index)
   if (error)
     code = cli_failed(error, shot->reader.name);
   else
-    code = shot->columns ? add_to_sheet(shot, frame, index) : save_single(shot, frame, index + 1);
+    code = shot->columns ? add_to_sheet(shot, frame, any) : save_single(shot, frame, index + 1);
   (void)cuframes_frame_release(frame); /* STALE when the publisher has gone: the copy is whole all the same */
   return code;
+}
+
+/* Waits until the next picture is due, or the next look for one. False: no more. */
+static bool wait_until_due(const snapshot *shot, int64_t start, int64_t due, uint32_t taken) {
+  bool over =
+      shot->duration_ns && taken && (due - start > shot->duration_ns || cuframes_now() - start > shot->duration_ns);
+  return !over && reader_pause(due);
 }
 
 static int run(snapshot *shot, cuframes_subscriber *subscriber) {
   const uint32_t count = shot->columns ? shot->columns * shot->rows : shot->count;
   const int64_t start = cuframes_now();
+  int64_t due = start, last_chance = start + SCENE_INTERVALS * shot->interval_ns;
   int code = CLI_OK;
   uint32_t taken = 0;
-  for (; taken < count && !code; taken += !code) {
-    int64_t due = (int64_t)taken * shot->interval_ns;
-    bool over = shot->duration_ns && taken && (due > shot->duration_ns || cuframes_now() - start > shot->duration_ns);
-    if (over || !reader_pause(start + due))
-      break;
+  while (taken < count && wait_until_due(shot, start, due, taken)) {
     if (count > 1)
       cli_live("picture %u of %u", taken + 1, count);
-    code = take(shot, subscriber, taken);
+    code = take(shot, subscriber, taken, !shot->scenes || due >= last_chance);
+    if (code)
+      break;
+    if (shot->scenes && !shot->on_sheet) {
+      due = cuframes_now() + shot->interval_ns / SCENE_LOOKS;
+      continue;
+    }
+    taken++;
+    due = shot->scenes ? cuframes_now() + shot->interval_ns : start + (int64_t)taken * shot->interval_ns;
+    last_chance = due + SCENE_INTERVALS * shot->interval_ns;
   }
   cli_live_end();
   if (shot->columns && taken) {
     if (taken < count)
       cli_note("%u of %u pictures are on the sheet", taken, count);
-    int written = encode_and_write(shot, 1, &shot->sheet, NULL);
+    int written = write_sheet(shot);
     code = code ? code : written;
   }
   /* wherever Ctrl-C came: these are not all the pictures that were asked for */
@@ -282,6 +302,9 @@ int cmd_snapshot(int argc, char **argv) {
                                            { "scale", required_argument, NULL, SCALE },
                                            { "timeout", required_argument, NULL, TIMEOUT },
                                            { "duration", required_argument, NULL, DURATION },
+                                           { "scenes", no_argument, NULL, SCENES },
+                                           { "trim", no_argument, NULL, TRIM },
+                                           { "times", no_argument, NULL, TIMES },
                                            { 0 } };
   snapshot shot = { .count = 1, .timeout_ns = 5000000000, .reader = { .leases = 1, .label = "snapshot" } };
   char output[CUFRAMES_NAME_MAX + 64];
@@ -311,7 +334,7 @@ int cmd_snapshot(int argc, char **argv) {
   }
   json_decref(shot.files);
   picture_free(&shot.planes);
-  image_free(&shot.sheet);
+  sheet_free(&shot.sheet);
   image_scaler_free(&shot.scaler);
   return code;
 }
