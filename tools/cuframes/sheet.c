@@ -85,16 +85,16 @@ static sheet_look look_at(const sheet *s, uint32_t cell) {
   return look;
 }
 
-bool sheet_is_scene(sheet *s) {
+enum sheet_scene sheet_scene_of(sheet *s) {
   const sheet_look look = look_at(s, s->count);
   if (look.high > s->brightest)
     s->brightest = look.high;
   if (look.high < DARK || look.high < s->brightest / 2 || look.high - look.low < CONTRAST)
-    return false;
+    return SHEET_NOTHING;
   uint32_t change = 0;
   for (size_t i = 0; i < sizeof(look.parts); i++)
     change += (uint32_t)abs(look.parts[i] - s->shown.parts[i]);
-  return !s->count || change >= ALIKE * sizeof(look.parts);
+  return !s->count || change >= ALIKE * sizeof(look.parts) ? SHEET_NEW : SHEET_ALIKE;
 }
 
 static void write_label(char *label, const cuframes_frame *frame) {

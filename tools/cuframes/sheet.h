@@ -20,7 +20,7 @@ typedef struct sheet {
   rgb_image image;
   uint32_t count; /* pictures that are there to stay */
   char (*labels)[SHEET_LABEL];
-  /* for sheet_is_scene() */
+  /* for sheet_scene_of() */
   sheet_look shown;  /* of the picture kept last */
   uint8_t brightest; /* the highest `high` of all pictures seen */
 } sheet;
@@ -33,9 +33,10 @@ void sheet_free(sheet *s);
  * sheet_keep(), else the next one replaces it. False: it cannot be converted. */
 bool sheet_draw(sheet *s, struct SwsContext **scaler, const picture_planes *planes, const cuframes_format *format);
 
-/* Whether the picture drawn last shows something that the one kept before does not: it is not black, not all alike, not
- * much darker than others (as in a fade), and it differs. */
-bool sheet_is_scene(sheet *s);
+/* What the picture drawn last shows: nothing (it is black, all alike, or much darker than others, as in a fade), what the
+ * one kept before shows, or something new. */
+enum sheet_scene { SHEET_NOTHING, SHEET_ALIKE, SHEET_NEW };
+enum sheet_scene sheet_scene_of(sheet *s);
 
 /* Keeps the picture drawn last. `frame` gives the text for sheet_write_times(). */
 void sheet_keep(sheet *s, const cuframes_frame *frame);

@@ -19,7 +19,7 @@ static const char help[] =
     "  --interval SECONDS time from one picture to the next (default: the next frame; for --sheet 0.5)\n"
     "  --sheet CxR        one image with C columns and R rows of pictures\n"
     "  --scenes           sheet: only pictures that show something new: no black ones, no fades, none like the one\n"
-    "                     before; if nothing of that kind comes within four intervals, whatever there is\n"
+    "                     before. One like it after four intervals without another; anything after eight\n"
     "  --trim             sheet: cut off bars that are black in all of its pictures\n"
     "  --times            sheet: write each picture's time into its cell\n"
     "  --scale WxH        size of the picture (of each one on a sheet: default 320 wide)\n"
@@ -208,8 +208,8 @@ static bool create_sheet(snapshot *shot, const cuframes_format *format) {
   return sheet_create(&shot->sheet, shot->columns, shot->rows, width, height ? height : 1);
 }
 
-/* One picture into the next cell. `any`: even if it shows nothing new. */
-static int add_to_sheet(snapshot *shot, const cuframes_frame *frame, bool any) {
+/* One picture into the next cell, if it shows at least what is wanted. */
+static int add_to_sheet(snapshot *shot, const cuframes_frame *frame, enum sheet_scene wanted) {
   const cuframes_format *format = cuframes_frame_format(frame);
   if (!shot->sheet.labels && !create_sheet(shot, format))
     return reader_no_memory();
@@ -217,7 +217,7 @@ static int add_to_sheet(snapshot *shot, const cuframes_frame *frame, bool any) {
     cli_error("cannot convert a picture of %ux%u", format->width, format->height);
     return CLI_FAILED;
   }
-  shot->on_sheet = sheet_is_scene(&shot->sheet) || any;
+  shot->on_sheet = sheet_scene_of(&shot->sheet) >= wanted;
   if (shot->on_sheet)
     sheet_keep(&shot->sheet, frame);
   return CLI_OK;
@@ -232,8 +232,8 @@ static int write_sheet(snapshot *shot) {
   return encode_and_write(shot, 1, &shot->sheet.image, NULL);
 }
 
-/* The next picture, saved or put on the sheet; there, `any` or only if it shows something new. */
-static int take(snapshot *shot, cuframes_subscriber *subscriber, uint32_t index, bool any) {
+/* The next picture, saved or put on the sheet; there, only if it shows what is wanted. */
+static int take(snapshot *shot, cuframes_subscriber *subscriber, uint32_t index, enum sheet_scene wanted) {
   cuframes_frame *frame = NULL;
   int error = reader_next(subscriber, shot->timeout_ns, &frame);
   if (error == CUFRAMES_ERR_INTERRUPTED && cli_stopped)
@@ -245,7 +245,7 @@ static int take(snapshot *shot, cuframes_subscriber *subscriber, uint32_t index,
   if (error)
     code = cli_failed(error, shot->reader.name);
   else
-    code = shot->columns ? add_to_sheet(shot, frame, any) : save_single(shot, frame, index + 1);
+    code = shot->columns ? add_to_sheet(shot, frame, wanted) : save_single(shot, frame, index + 1);
   (void)cuframes_frame_release(frame); /* STALE when the publisher has gone: the copy is whole all the same */
   return code;
 }
@@ -257,16 +257,22 @@ static bool wait_until_due(const snapshot *shot, int64_t start, int64_t due, uin
   return !over && reader_pause(due);
 }
 
+/* What a search that has gone on so long is content with. */
+static enum sheet_scene wanted_after(const snapshot *shot, int64_t searched_ns) {
+  const int64_t patience = SCENE_INTERVALS * shot->interval_ns;
+  return searched_ns < patience ? SHEET_NEW : searched_ns < 2 * patience ? SHEET_ALIKE : SHEET_NOTHING;
+}
+
 static int run(snapshot *shot, cuframes_subscriber *subscriber) {
   const uint32_t count = shot->columns ? shot->columns * shot->rows : shot->count;
   const int64_t start = cuframes_now();
-  int64_t due = start, last_chance = start + SCENE_INTERVALS * shot->interval_ns;
+  int64_t due = start, since = start; /* when the search for this picture began */
   int code = CLI_OK;
   uint32_t taken = 0;
   while (taken < count && wait_until_due(shot, start, due, taken)) {
     if (count > 1)
       cli_live("picture %u of %u", taken + 1, count);
-    code = take(shot, subscriber, taken, !shot->scenes || due >= last_chance);
+    code = take(shot, subscriber, taken, shot->scenes ? wanted_after(shot, due - since) : SHEET_NOTHING);
     if (code)
       break;
     if (shot->scenes && !shot->on_sheet) {
@@ -275,7 +281,7 @@ static int run(snapshot *shot, cuframes_subscriber *subscriber) {
     }
     taken++;
     due = shot->scenes ? cuframes_now() + shot->interval_ns : start + (int64_t)taken * shot->interval_ns;
-    last_chance = due + SCENE_INTERVALS * shot->interval_ns;
+    since = due;
   }
   cli_live_end();
   if (shot->columns && taken) {
