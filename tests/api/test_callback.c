@@ -76,7 +76,7 @@ static void frames_come_until_stop(void **state) {
     IS(cuframes_subscriber_next(subscriber, 0, &none), CUFRAMES_ERR_BUSY);
     IS(cuframes_subscriber_fd(subscriber, &fd), CUFRAMES_ERR_BUSY);
     pictures_publish(publisher, round * 10 + 1, 10);
-    WAIT_FOR(seen(c).last == round * 10 + 10, 2000);
+    WAIT_FOR(seen(c).last == round * 10 + 10);
     OK(cuframes_subscriber_stop(subscriber));
     assert_int_equal(seen(c).calls, round * 10 + 10);
   }
@@ -99,7 +99,7 @@ static void stop_from_within_ends_it_after_that_call(void **state) {
     c->stop_within = true;
     pictures_publish(publisher, 1, 6);
     OK(cuframes_subscriber_start(subscriber, on_frame, c)); /* its first call may come before this returns */
-    WAIT_FOR(seen(c).calls == 1, 2000);
+    WAIT_FOR(seen(c).calls == 1);
     if (round % 2) {
       OK(cuframes_subscriber_stop(subscriber)); /* waits for the thread */
       cuframes_frame *frame = frame_take(subscriber);
@@ -139,21 +139,21 @@ static void full_hands_wait_for_a_release(void **state) {
   OK(cuframes_subscriber_start(subscriber, on_frame, c));
   pictures_publish(publisher, 1, 6);
   for (uint64_t number = 1; number <= 6; number++) {
-    WAIT_FOR(seen(c).calls == (number + 1 < 6 ? number + 1 : 6), 2000);
+    WAIT_FOR(seen(c).calls == (number + 1 < 6 ? number + 1 : 6));
     int64_t used = cpu_time();
     if (number == 1)
       pause_ms(30);
-    assert_true(cpu_time() - used < patience(15)); /* it sleeps meanwhile */
+    SOON(cpu_time() - used, 15); /* it sleeps meanwhile */
     cuframes_frame *frame = seen(c).kept[number - 1];
     assert_int_equal(picture_number(frame), number);
     int64_t start = cuframes_now();
     OK(cuframes_frame_release(frame)); /* from another thread than it was called on */
     if (number < 5)
-      WAIT_FOR(seen(c).calls == number + 2, 2000);
-    assert_true(cuframes_now() - start < patience(80));
+      WAIT_FOR(seen(c).calls == number + 2);
+    SOON(cuframes_now() - start, 80);
   }
   pictures_publish(publisher, 7, 3);
-  WAIT_FOR(seen(c).calls == 8, 2000);
+  WAIT_FOR(seen(c).calls == 8);
   OK(cuframes_subscriber_stop(subscriber)); /* with full hands */
   assert_int_equal(seen(c).calls, 8);
   for (int i = 6; i < 8; i++)
@@ -172,10 +172,10 @@ static void the_end_of_the_stream_is_one_call(void **state) {
     OK(cuframes_subscriber_start(subscriber, on_frame, c));
     for (uint64_t number = 1; number <= 2; number++) {
       pictures_publish(publisher, number, 1);
-      WAIT_FOR(seen(c).calls == number, 2000);
+      WAIT_FOR(seen(c).calls == number);
     }
     cuframes_publisher_destroy(publisher);
-    WAIT_FOR(seen(c).ends == 1, 1000); /* also with every lease in hand */
+    WAIT_FOR(seen(c).ends == 1); /* also with every lease in hand */
     assert_int_equal(seen(c).error, CUFRAMES_ERR_PUBLISHER_GONE);
     for (uint32_t i = 0; i < c->kept_count; i++)
       IS(cuframes_frame_release(c->kept[i]), CUFRAMES_ERR_STALE);
@@ -193,7 +193,7 @@ static void with_reconnect_the_calls_go_on(void **state) {
   OK(cuframes_subscriber_start(subscriber, on_frame, c));
   for (uint64_t round = 1; round <= 4; round++) {
     pictures_publish(publisher, round, 1);
-    WAIT_FOR(seen(c).last == round, 3000);
+    WAIT_FOR(seen(c).last == round);
     cuframes_publisher_destroy(publisher);
     if (round == 4)
       break;

@@ -27,7 +27,7 @@ static void *join_and_leave(void *argument) {
   for (int round = 0; round < ROUNDS; round++) {
     cuframes_subscriber_options options = subscriber_options(CUFRAMES_MODE_NEWEST);
     cuframes_subscriber *subscriber = NULL;
-    options.connect_timeout_ns = patience(2000);
+    options.connect_timeout_ns = patience();
     options.leases = 1 + (uint32_t)round % 2;
     (void)pthread_barrier_wait(&c->barrier);
     OK(cuframes_subscriber_create("s", &options, &subscriber));
@@ -58,9 +58,8 @@ static void *publish_meanwhile(void *argument) {
     over = c->over;
     pthread_mutex_unlock(&c->lock);
   }
-  WAIT_FOR(publisher_stats(publisher).subscribers == 0, 4000);
-  WAIT_FOR(picture_publish(publisher, ++number) == CUFRAMES_OK && publisher_stats(publisher).memory_bytes == memory,
-           4000);
+  WAIT_FOR(publisher_stats(publisher).subscribers == 0);
+  WAIT_FOR(picture_publish(publisher, ++number) == CUFRAMES_OK && publisher_stats(publisher).memory_bytes == memory);
   assert_int_equal(publisher_stats(publisher).evictions, 0);
   cuframes_publisher_destroy(publisher);
   return NULL;
@@ -139,6 +138,7 @@ static void flood(int test, void *unused) {
 static void a_good_client_joins_through_a_flood(void **state) {
   (void)state;
   child *flooders[FLOODERS];
+  cuframes_subscriber_options options = subscriber_options(CUFRAMES_MODE_NEWEST);
   int64_t worst = 0;
   for (int i = 0; i < FLOODERS; i++)
     flooders[i] = child_start(flood, NULL);
@@ -151,7 +151,12 @@ static void a_good_client_joins_through_a_flood(void **state) {
     (void)hear(flooders[i]->fd);
   for (int i = 0; i < 20; i++) {
     int64_t start = cuframes_now();
-    cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST); /* within its 2 seconds */
+    cuframes_subscriber *subscriber = NULL;
+    int result = cuframes_subscriber_create("s", &options, &subscriber);
+    soon(__FILE__, __LINE__, "a join", cuframes_now() - start, result == CUFRAMES_ERR_TIMEOUT ? 0 : 2000);
+    if (result == CUFRAMES_ERR_TIMEOUT) /* of its 2 seconds: slow */
+      continue;
+    OK(result);
     assert_int_equal(frame_look(subscriber), 7);
     cuframes_subscriber_destroy(subscriber);
     worst = cuframes_now() - start > worst ? cuframes_now() - start : worst;
@@ -161,7 +166,7 @@ static void a_good_client_joins_through_a_flood(void **state) {
     say(flooders[i]->fd, 0);
     child_finish(flooders[i]);
   }
-  WAIT_FOR(scene_descriptors() <= descriptors, 4000);
+  WAIT_FOR(scene_descriptors() <= descriptors);
   cuframes_publisher_destroy(publisher);
 }
 
@@ -198,7 +203,7 @@ static void a_good_client_joins_beside_a_thousand_silent_ones(void **state) {
     say(silent[i]->fd, 0);
     child_finish(silent[i]);
   }
-  WAIT_FOR(scene_descriptors() <= descriptors, 4000);
+  WAIT_FOR(scene_descriptors() <= descriptors);
   cuframes_publisher_destroy(publisher);
 }
 

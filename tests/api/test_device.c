@@ -91,7 +91,7 @@ static int importer_main(const char *kind_number, const char *line) {
   cf_fds fds;
   cf_device_export from;
   size_t length = 0;
-  OK(cf_receive_by(fd, cuframes_now() + patience(10000), &from, sizeof from, &length, &fds));
+  OK(cf_receive_by(fd, cuframes_now() + patience(), &from, sizeof from, &length, &fds));
   NEED(length == sizeof from && fds.count == (kind->legacy ? 0 : 1));
   uint64_t bytes = from.bytes;
   from.fd = fds.count ? fds.fd[0] : -1;

@@ -31,7 +31,7 @@ static int subscribe_in(const char *directory) {
 static int list_in(const char *directory) {
   cuframes_list_entry *entries = NULL;
   size_t count = 0;
-  int result = cuframes_list(directory, patience(1000), &entries, &count);
+  int result = cuframes_list(directory, patience(), &entries, &count);
   cuframes_list_free(entries, count);
   return result;
 }

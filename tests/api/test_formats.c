@@ -53,7 +53,7 @@ static void round_trip(cuframes_publisher *publisher, cuframes_subscriber *subsc
   uint8_t *planes[CUFRAMES_PLANES] = { NULL };
   OK(cuframes_publisher_acquire(publisher, &open));
   int count = cuframes_pixel_format_planes(cuframes_frame_pixel_format(open));
-  assert_in_range(count, 1, CUFRAMES_PLANES);
+  BETWEEN(count, 1, CUFRAMES_PLANES);
   for (int i = 0; i < count; i++) {
     OK(cuframes_format_plane_size(cuframes_frame_format(open), i, &row_bytes, &rows));
     planes[i] = host_plane(row_bytes, rows, row_bytes + extra);

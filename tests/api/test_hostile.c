@@ -139,7 +139,7 @@ static int next_of(const char *name, uint32_t mode) {
   cuframes_frame *frame = NULL;
   int result = cuframes_subscriber_create(name, &options, &subscriber);
   if (result == CUFRAMES_OK)
-    result = cuframes_subscriber_next(subscriber, patience(1000), &frame);
+    result = cuframes_subscriber_next(subscriber, patience(), &frame);
   if (result == CUFRAMES_OK)
     OK(cuframes_frame_release(frame));
   cuframes_subscriber_destroy(subscriber);
@@ -216,17 +216,17 @@ static void a_publisher_that_says_nothing_is_given_up(void **state) {
   raw_publisher_run(p);
   int64_t start = cuframes_now();
   IS(cuframes_subscriber_create("s", NULL, &none), CUFRAMES_ERR_TIMEOUT);
-  assert_in_range(cuframes_now() - start, 1900 * MS, patience(3000));
+  TOOK(start, 1900, 3000);
   start = cuframes_now();
   IS(cuframes_query(NULL, "s", 100 * MS, &info), CUFRAMES_ERR_TIMEOUT);
-  assert_in_range(cuframes_now() - start, 90 * MS, patience(600));
+  TOOK(start, 90, 600);
   raw_publisher_end(p, "s");
   p = raw_publisher_new("s"); /* welcomes, and then never answers */
   p->welcome_fd_count = 0;
   raw_publisher_run(p);
   start = cuframes_now();
   IS(cuframes_query(NULL, "s", 100 * MS, &info), CUFRAMES_ERR_TIMEOUT);
-  assert_in_range(cuframes_now() - start, 90 * MS, patience(600));
+  TOOK(start, 90, 600);
   assert_null(info);
   raw_publisher_end(p, "s");
 }
@@ -288,16 +288,16 @@ static void scribbler_end(scribbler *s) {
 }
 
 /* Publishes for a while beside a scribbler; two honest subscribers hold and check frames. */
-static void publish_beside(cuframes_publisher *publisher, int64_t for_ns, int64_t longest_allowed) {
+static void publish_beside(cuframes_publisher *publisher, int64_t for_ns, int64_t longest_ms) {
   cuframes_subscriber *newest = subscriber_new("s", CUFRAMES_MODE_NEWEST);
   cuframes_subscriber *ordered = subscriber_new("s", CUFRAMES_MODE_ORDERED);
   uint64_t number = publisher_stats(publisher).frames, seen = number, last = number ? number - 1 : 0;
   cuframes_frame *held = NULL;
   uint64_t held_number = 0;
-  for (int64_t end = cuframes_now() + for_ns; cuframes_now() < end;) {
+  for (int64_t end = cuframes_now() + for_ns; cuframes_now() < end || number < 100;) {
     int64_t start = cuframes_now();
     OK(picture_publish(publisher, ++number));
-    assert_true(cuframes_now() - start < longest_allowed);
+    SOON(cuframes_now() - start, longest_ms);
     while (last < number)
       assert_int_equal(frame_look(ordered), ++last);
     if (number % 3)
@@ -312,7 +312,6 @@ static void publish_beside(cuframes_publisher *publisher, int64_t for_ns, int64_
     held = frame;
     held_number = seen;
   }
-  assert_true(number > 100);
   OK(cuframes_frame_release(held));
   cuframes_subscriber_destroy(newest);
   cuframes_subscriber_destroy(ordered);
@@ -329,16 +328,15 @@ static void a_seat_full_of_nonsense_harms_nobody_else(void **state) {
     scribbler s;
     cuframes_stream_info *info = NULL;
     scribbler_start(&s, style);
-    publish_beside(publisher, 400 * MS, patience(style == 2 ? 400 : 250));
-    OK(cuframes_query(NULL, "s", patience(1000), &info));
+    publish_beside(publisher, 400 * MS, style == 2 ? 400 : 250);
+    OK(cuframes_query(NULL, "s", patience(), &info));
     assert_int_equal(info->subscribers[info->subscriber_count - 1]->leases, 16);
-    assert_in_range(info->subscribers[info->subscriber_count - 1]->leases_held, 0, 16);
+    BETWEEN(info->subscribers[info->subscriber_count - 1]->leases_held, 0, 16);
     cuframes_stream_info_free(info);
     scribbler_end(&s);
-    WAIT_FOR(publisher_stats(publisher).subscribers == 0, 4000); /* leases that stand are kept until its end is sure */
+    WAIT_FOR(publisher_stats(publisher).subscribers == 0); /* leases that stand are kept until its end is sure */
     WAIT_FOR(picture_publish(publisher, publisher_stats(publisher).frames + 1) == CUFRAMES_OK &&
-                 publisher_stats(publisher).memory_bytes == memory,
-             2000);
+             publisher_stats(publisher).memory_bytes == memory);
   }
   cuframes_publisher_destroy(publisher);
 }

@@ -61,11 +61,11 @@ static void good_names_are_listed_in_order(void **state) {
   cuframes_publisher *publishers[COUNT];
   cuframes_list_entry *entries = NULL;
   size_t count = 0;
-  OK(cuframes_list(NULL, patience(1000), &entries, &count));
+  OK(cuframes_list(NULL, patience(), &entries, &count));
   assert_int_equal(count, 0);
   for (int i = COUNT - 1; i >= 0; i--)
     publishers[i] = publisher_new(names[i]);
-  OK(cuframes_list(NULL, patience(1000), &entries, &count));
+  OK(cuframes_list(NULL, patience(), &entries, &count));
   assert_int_equal(count, COUNT);
   for (int i = 0; i < COUNT; i++) {
     assert_string_equal(entries[i].name, names[i]);
@@ -115,7 +115,7 @@ static void what_the_dead_left_is_replaced(void **state) {
   child_kill(holder);
   assert_int_equal(scene_files(), 2);
   IS(subscribe_to("s", NULL), CUFRAMES_ERR_NO_SUCH_STREAM);
-  IS(cuframes_query(NULL, "s", patience(1000), &(cuframes_stream_info *){ NULL }), CUFRAMES_ERR_NO_SUCH_STREAM);
+  IS(cuframes_query(NULL, "s", patience(), &(cuframes_stream_info *){ NULL }), CUFRAMES_ERR_NO_SUCH_STREAM);
   cuframes_publisher *publisher = publisher_new("s");
   OK(subscribe_to("s", NULL));
   cuframes_publisher_destroy(publisher);
@@ -149,7 +149,7 @@ static void list_sweeps_the_dead_and_nothing_else(void **state) {
   file_make(scene_path("bad name.sock"));
   file_make(scene_path("program.lock"));
   close(open(scene_path("early.lock"), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600)); /* who died before it listened */
-  OK(cuframes_list(NULL, patience(1000), &entries, &count));
+  OK(cuframes_list(NULL, patience(), &entries, &count));
   assert_int_equal(count, 1);
   assert_string_equal(entries[0].name, "alive");
   cuframes_list_free(entries, count);
@@ -195,7 +195,7 @@ static void list_all_the_time(int test, void *unused) {
   for (uint64_t i = 0; i < times; i++) {
     cuframes_list_entry *entries = NULL;
     size_t count = 0;
-    OK(cuframes_list(NULL, patience(2000), &entries, &count));
+    OK(cuframes_list(NULL, patience(), &entries, &count));
     cuframes_list_free(entries, count);
   }
   say(test, 1);

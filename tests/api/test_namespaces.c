@@ -14,7 +14,7 @@ enum order { PUBLISH = 1, COUNT, PIDS, HELD, END };
 static uint64_t add_up(enum order order) {
   cuframes_stream_info *info = NULL;
   uint64_t sum = 0;
-  OK(cuframes_query(NULL, "s", patience(1000), &info));
+  OK(cuframes_query(NULL, "s", patience(), &info));
   for (size_t i = 0; i < info->subscriber_count; i++)
     sum += order == HELD
                ? info->subscribers[i]->leases_held
@@ -84,14 +84,14 @@ static void subscribers_that_cannot_be_seen(void **state) {
   assert_int_equal(ask(publisher, PIDS), 0); /* both, and of our user */
   assert_int_equal(ask(publisher, HELD), 1);
   child_kill(victim);
-  WAIT_FOR(ask(publisher, COUNT) == 1, 4000);
+  WAIT_FOR(ask(publisher, COUNT) == 1);
   assert_int_equal(ask(publisher, HELD), 0);
   for (uint64_t number = 2; number < 20; number++) {
     assert_int_equal(ask(publisher, PUBLISH), number);
     assert_int_equal(frame_look(subscriber), number);
   }
   cuframes_subscriber_destroy(subscriber);
-  WAIT_FOR(ask(publisher, COUNT) == 0, 4000);
+  WAIT_FOR(ask(publisher, COUNT) == 0);
   say(publisher->fd, END);
   child_finish(publisher);
 }

@@ -19,7 +19,7 @@ static void frames_are_of_the_host(void **state) {
   for (uint64_t number = 1; number <= 5; number++) {
     cuframes_frame *frame = NULL;
     pictures_publish(publisher, number, 1);
-    OK(cuframes_subscriber_next_on(subscriber, patience(1000) * MS, &any, &frame)); /* the stream is not looked at */
+    OK(cuframes_subscriber_next_on(subscriber, patience(), &any, &frame)); /* the stream is not looked at */
     assert_string_equal(cuframes_frame_device(frame), "host");
     assert_int_equal(picture_number(frame), number);
     OK(cuframes_frame_wait(frame, 0));
@@ -72,7 +72,7 @@ static void modes_for_gpus_fall_back(void **state) {
   OK(cuframes_subscriber_device(subscriber, NULL, &sync));
   assert_int_equal(sync, CUFRAMES_SYNC_COMPLETE);
   cuframes_stream_info *info = NULL;
-  OK(cuframes_query(NULL, "s", patience(1000) * MS, &info));
+  OK(cuframes_query(NULL, "s", patience(), &info));
   assert_string_equal(info->memory, "memfd");
   assert_string_equal(info->subscribers[0]->sync_mode, "complete");
   assert_int_equal(info->subscribers[0]->sync_asked,

@@ -30,7 +30,7 @@ static void the_ring_has_the_sizes_that_were_asked_for(void **state) {
     OK(cuframes_publisher_set_codec_params(publisher, 0, &video));
     OK(packet_publish(publisher, 0, 1, rings[i].max_packet, KEY));
     IS(packet_publish(publisher, 0, 2, rings[i].max_packet + 1, KEY), CUFRAMES_ERR_PACKET_OVERSIZED);
-    OK(cuframes_query(NULL, "s", patience(1000), &info));
+    OK(cuframes_query(NULL, "s", patience(), &info));
     assert_int_equal(info->packet_slots, rings[i].slots);
     assert_int_equal(info->packet_data_bytes, rings[i].data_bytes);
     assert_int_equal(info->packets, 1);
@@ -38,7 +38,7 @@ static void the_ring_has_the_sizes_that_were_asked_for(void **state) {
     assert_int_equal(info->elementary_count, 1);
     assert_string_equal(info->elementary[0]->codec, "h264");
     uint64_t more = publisher_stats(publisher).memory_bytes - before;
-    assert_in_range(more, rings[i].data_bytes + 64 * rings[i].slots, rings[i].data_bytes + 64 * rings[i].slots + 8192);
+    BETWEEN(more, rings[i].data_bytes + 64 * rings[i].slots, rings[i].data_bytes + 64 * rings[i].slots + 8192);
     cuframes_stream_info_free(info);
     cuframes_publisher_destroy(publisher);
   }
@@ -185,7 +185,7 @@ static void packets_of_all_streams_arrive_in_order(void **state) {
     size_t size = sizes[i % 8];
     OK(packet_publish(publisher, i % 2, i, size, i % 10 == 0 ? KEY : i % 3 == 0 ? CUFRAMES_PACKET_CORRUPT : 0));
     cuframes_packet *packet = NULL;
-    OK(cuframes_subscriber_next_packet(subscriber, patience(1000), &packet));
+    OK(cuframes_subscriber_next_packet(subscriber, patience(), &packet));
     assert_true(packet_is(packet, i, size));
     assert_int_equal(cuframes_packet_seq(packet), i + 1);
     assert_int_equal(cuframes_packet_stream(packet), i % 2);
@@ -303,7 +303,7 @@ static void packets_only_costs_no_frames(void **state) {
   assert_int_equal(publisher_stats(publisher).slots, 2);
   assert_int_equal(publisher_stats(publisher).subscribers, 5);
   IS(cuframes_subscriber_next(subscribers[0], 0, &none), CUFRAMES_ERR_UNSUPPORTED);
-  OK(cuframes_query(NULL, "s", patience(1000), &info));
+  OK(cuframes_query(NULL, "s", patience(), &info));
   for (int i = 0; i < 5; i++) {
     assert_int_equal(info->subscribers[i]->mode, CUFRAMES_MODE_PACKETS);
     assert_int_equal(info->subscribers[i]->leases, 0);
@@ -324,7 +324,7 @@ static void frames_and_packets_go_together(void **state) {
     OK(packet_publish(publisher, 0, number, 1000, KEY));
     pictures_publish(publisher, number, 1);
     cuframes_packet *packet = NULL;
-    OK(cuframes_subscriber_next_packet(subscriber, patience(1000), &packet));
+    OK(cuframes_subscriber_next_packet(subscriber, patience(), &packet));
     cuframes_frame *frame = frame_take(subscriber);
     assert_int_equal(cuframes_packet_pts(packet), cuframes_frame_pts(frame));
     OK(cuframes_frame_release(frame));

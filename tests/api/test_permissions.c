@@ -77,7 +77,7 @@ static void join_as(int test, void *argument) {
   if (u->expected == CUFRAMES_OK)
     NEED(frame_look(subscriber) == 1);
   cuframes_subscriber_destroy(subscriber);
-  IS(cuframes_query(NULL, "s", patience(1000), &info), u->expected);
+  IS(cuframes_query(NULL, "s", patience(), &info), u->expected);
   if (u->expected != CUFRAMES_OK)
     detail_names(u->uid == NOBODY ? "65534" : "s");
   cuframes_stream_info_free(info);
@@ -95,7 +95,7 @@ static void run_users(const user *users, size_t count, const cuframes_publisher_
     say(children[i]->fd, 0);
     child_finish(children[i]);
   }
-  WAIT_FOR(publisher_stats(publisher).subscribers == 0, 2000);
+  WAIT_FOR(publisher_stats(publisher).subscribers == 0);
   cuframes_publisher_destroy(publisher);
 }
 

@@ -51,7 +51,7 @@ static void readable_with_a_frame_and_not_without(void **state) {
     for (uint64_t i = 0; i < 20; i++) {
       assert_false(readable(fd, i < 2 ? 20 * MS : 0));
       pictures_publish(publisher, 3 * i + 1, 3);
-      assert_true(readable(fd, patience(1000)));
+      assert_true(readable(fd, patience()));
       for (uint64_t k = mode == CUFRAMES_MODE_ORDERED ? 1 : 3; k <= 3; k++) {
         assert_true(readable(fd, 0)); /* until next() has nothing more */
         IS(look(subscriber, &number), CUFRAMES_OK);
@@ -75,7 +75,7 @@ static void readable_at_the_end(void **state) {
   assert_false(readable(fd, 0));
   cuframes_publisher_destroy(publisher);
   for (int i = 0; i < 3; i++) { /* and stays so */
-    assert_true(readable(fd, patience(1000)));
+    assert_true(readable(fd, patience()));
     IS(look(subscriber, &number), CUFRAMES_ERR_PUBLISHER_GONE);
   }
   cuframes_subscriber_destroy(subscriber);
@@ -91,7 +91,7 @@ static void readable_when_interrupted(void **state) {
     IS(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
     assert_false(readable(fd, 0));
     cuframes_subscriber_interrupt(subscriber);
-    assert_true(readable(fd, patience(1000)));
+    assert_true(readable(fd, patience()));
     IS(look(subscriber, &number), CUFRAMES_ERR_INTERRUPTED);
   }
   cuframes_subscriber_destroy(subscriber);
@@ -108,7 +108,7 @@ static void readable_when_evicted(void **state) {
   cuframes_subscriber *subscriber = join(CUFRAMES_MODE_ORDERED, false);
   int fd = fd_of(subscriber);
   pictures_publish(publisher, 1, 9); /* it reads none of them */
-  assert_true(readable(fd, patience(1000)));
+  assert_true(readable(fd, patience()));
   IS(look(subscriber, &number), CUFRAMES_ERR_EVICTED);
   assert_true(readable(fd, 0));
   cuframes_subscriber_destroy(subscriber);
@@ -117,7 +117,7 @@ static void readable_when_evicted(void **state) {
 
 /* An event loop: polls, and calls next() until there is nothing; the number of the first frame that comes. */
 static uint64_t loop_until_frame(cuframes_subscriber *subscriber, int fd) {
-  int64_t end = cuframes_now() + patience(3000);
+  int64_t end = cuframes_now() + patience();
   for (uint64_t number = 0;;) {
     NEED(cuframes_now() < end);
     (void)readable(fd, end - cuframes_now());
@@ -144,7 +144,7 @@ static void it_survives_reconnects(void **state) {
       (void)readable(fd, away - cuframes_now());
       IS(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
     }
-    assert_true(cpu_time() - used < patience(15));
+    SOON(cpu_time() - used, 15);
     publisher = publisher_new("s");
     assert_int_equal(fd_of(subscriber), fd);
   }
@@ -169,7 +169,7 @@ static void no_wake_is_ever_lost(void **state) {
   (void)state;
   cuframes_publisher_options options = publisher_options();
   cuframes_publisher *publisher = NULL;
-  options.ordered_timeout_ns = patience(20000);
+  options.ordered_timeout_ns = patience();
   OK(cuframes_publisher_create("s", &options, &publisher));
   cuframes_subscriber *subscriber = join(CUFRAMES_MODE_ORDERED, false);
   int fd = fd_of(subscriber);
@@ -177,7 +177,7 @@ static void no_wake_is_ever_lost(void **state) {
   uint64_t last = 0, number = 0;
   assert_int_equal(pthread_create(&thread, NULL, publish_in_bursts, publisher), 0);
   while (last < BURSTS) {
-    if (!readable(fd, patience(3000)))
+    if (!readable(fd, patience()))
       fail_msg("asleep after frame %llu", (unsigned long long)last);
     int result;
     while ((result = look(subscriber, &number)) == CUFRAMES_OK)

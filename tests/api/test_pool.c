@@ -39,7 +39,7 @@ static void the_pool_grows_for_leases_and_shrinks_after(void **state) {
     }
   }
   cuframes_publisher_stats grown = publisher_stats(publisher);
-  assert_in_range(grown.slots, 182, 200);
+  BETWEEN(grown.slots, 182, 200);
   assert_true(grown.memory_bytes - before.memory_bytes >= 180 * 4096);
   pictures_publish(publisher, ++number, 500); /* with every lease in hand there is still room to publish */
   for (int k = 0; k < 60; k++) {
@@ -50,9 +50,8 @@ static void the_pool_grows_for_leases_and_shrinks_after(void **state) {
   }
   for (int i = 0; i < 3; i++)
     cuframes_subscriber_destroy(subscribers[i]);
-  WAIT_FOR(publisher_stats(publisher).subscribers == 0, 2000);
-  WAIT_FOR(picture_publish(publisher, ++number) == CUFRAMES_OK && publisher_stats(publisher).slots == before.slots,
-           2000);
+  WAIT_FOR(publisher_stats(publisher).subscribers == 0);
+  WAIT_FOR(picture_publish(publisher, ++number) == CUFRAMES_OK && publisher_stats(publisher).slots == before.slots);
   assert_int_equal(publisher_stats(publisher).memory_bytes, before.memory_bytes);
   cuframes_publisher_destroy(publisher);
 }
@@ -76,7 +75,7 @@ static void who_does_not_fit_is_told_the_limit(void **state) {
   OK(join(CUFRAMES_MODE_PACKETS, 0, 0, &none)); /* costs nothing */
   cuframes_subscriber_destroy(none);
   cuframes_subscriber_destroy(second);
-  WAIT_FOR(join(CUFRAMES_MODE_NEWEST, 4, 0, &second) == CUFRAMES_OK, 2000); /* its room is free again */
+  WAIT_FOR(join(CUFRAMES_MODE_NEWEST, 4, 0, &second) == CUFRAMES_OK); /* its room is free again */
   cuframes_subscriber_destroy(first);
   cuframes_subscriber_destroy(second);
   cuframes_publisher_destroy(publisher);
@@ -140,7 +139,7 @@ static void many_in_one(int test, void *unused) {
   for (int i = 0; i < EACH; i++) {
     cuframes_subscriber_options options = subscriber_options(i % 4 == 0 ? CUFRAMES_MODE_ORDERED : CUFRAMES_MODE_NEWEST);
     options.leases = 3;
-    options.connect_timeout_ns = patience(5000);
+    options.connect_timeout_ns = patience();
     OK(cuframes_subscriber_create("s", &options, &subscribers[i]));
   }
   say(test, 0);
@@ -169,20 +168,20 @@ static void sixty_four_subscribers_get_their_frames(void **state) {
   cuframes_publisher_options options = publisher_options();
   cuframes_publisher *publisher = NULL;
   options.max_slots = 512;
-  options.ordered_timeout_ns = patience(10000);
+  options.ordered_timeout_ns = patience();
   OK(cuframes_publisher_create("s", &options, &publisher));
   for (int i = 0; i < PROCESSES; i++)
     (void)hear(children[i]->fd);
   assert_int_equal(publisher_stats(publisher).subscribers, EACH * PROCESSES);
   cuframes_stream_info *info = NULL;
-  OK(cuframes_query(NULL, "s", patience(2000), &info));
+  OK(cuframes_query(NULL, "s", patience(), &info));
   assert_int_equal(info->subscriber_count, EACH * PROCESSES);
   cuframes_stream_info_free(info);
   pictures_publish(publisher, 1, LAST);
   for (int i = 0; i < PROCESSES; i++)
     child_finish(children[i]);
   assert_int_equal(publisher_stats(publisher).evictions, 0);
-  WAIT_FOR(publisher_stats(publisher).subscribers == 0, 2000);
+  WAIT_FOR(publisher_stats(publisher).subscribers == 0);
   cuframes_publisher_destroy(publisher);
 }
 
@@ -250,7 +249,7 @@ static void a_hundred_formats_leave_nothing_behind(void **state) {
       OK(cuframes_frame_release(before));
       before = NULL;
       pictures_publish(publisher, i + 1, 1);
-      WAIT_FOR(picture_publish(publisher, i + 1) == CUFRAMES_OK && publisher_stats(publisher).segments == 1, 2000);
+      WAIT_FOR(picture_publish(publisher, i + 1) == CUFRAMES_OK && publisher_stats(publisher).segments == 1);
       assert_int_equal(frame_look(subscriber), i + 1);
     }
     if (i == 0) {
@@ -260,11 +259,11 @@ static void a_hundred_formats_leave_nothing_behind(void **state) {
     }
   }
   assert_int_equal(publisher_stats(publisher).memory_bytes, memory);
-  WAIT_FOR(scene_descriptors() <= descriptors, 1000); /* one is on its way to the subscriber for a moment */
+  WAIT_FOR(scene_descriptors() <= descriptors); /* one is on its way to the subscriber for a moment */
   OK(cuframes_publisher_set_format(publisher, &(cuframes_format){ .pixel_format = 6, .width = 5, .height = 5 }));
   pictures_publish(publisher, 1, 1);
   assert_int_equal(frame_look(subscriber), 1); /* it unmaps old segments when it maps a new one */
-  assert_in_range(scene_mappings(), mappings - 1, mappings + 2);
+  BETWEEN(scene_mappings(), mappings - 1, mappings + 2);
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
 }
@@ -287,11 +286,11 @@ static void a_thousand_subscribers_leave_nothing_behind(void **state) {
     if (i % 10 == 0)
       pictures_publish(publisher, 1, 2);
   }
-  WAIT_FOR(publisher_stats(publisher).subscribers == 0, 2000);
-  WAIT_FOR(picture_publish(publisher, 1) == CUFRAMES_OK && publisher_stats(publisher).slots == before.slots, 2000);
+  WAIT_FOR(publisher_stats(publisher).subscribers == 0);
+  WAIT_FOR(picture_publish(publisher, 1) == CUFRAMES_OK && publisher_stats(publisher).slots == before.slots);
   assert_int_equal(publisher_stats(publisher).memory_bytes, before.memory_bytes);
   assert_int_equal(publisher_stats(publisher).segments, 1);
-  WAIT_FOR(scene_descriptors() == descriptors, 1000); /* the last connection closes a moment after its seat is gone */
+  WAIT_FOR(scene_descriptors() == descriptors); /* the last connection closes a moment after its seat is gone */
   assert_int_equal(scene_mappings(), mappings);
   cuframes_publisher_destroy(publisher);
 }
@@ -306,7 +305,7 @@ static void the_memory_of_a_stream_is_its_frames_and_little_more(void **state) {
   OK(cuframes_publisher_create("s", &options, &publisher));
   uint64_t frame_bytes = 0;
   OK(cuframes_format_layout(&options.format, 0, &frame_bytes));
-  assert_in_range(publisher_stats(publisher).memory_bytes, 4 * frame_bytes, 4 * frame_bytes + (1 << 20));
+  BETWEEN(publisher_stats(publisher).memory_bytes, 4 * frame_bytes, 4 * frame_bytes + (1 << 20));
   cuframes_publisher_destroy(publisher);
 }
 

@@ -161,10 +161,10 @@ static const cuframes_subscriber_info *offender(const cuframes_stream_info *info
 
 static void check_offender(const stage *s, const struct style *style) {
   cuframes_stream_info *info = NULL;
-  OK(cuframes_query(NULL, "s", patience(1000), &info));
+  OK(cuframes_query(NULL, "s", patience(), &info));
   const cuframes_subscriber_info *seen = offender(info);
   assert_non_null(seen);
-  assert_in_range(seen->leases_held, 0, LEASES);
+  BETWEEN(seen->leases_held, 0, LEASES);
   if (style->put_out) {
     assert_true(seen->evicted);
     assert_int_equal(publisher_stats(s->publisher).evictions, 1); /* once: the rest is not waited for */
@@ -189,14 +189,14 @@ static void run_style(const struct style *style, int64_t *worst) {
   check_offender(&s, style);
   /* How long it took depends on what else runs here: a newest offender is never waited for, nor worked against. */
   *worst = s.worst;
-  assert_true(s.worst < patience(3000));
+  SOON(s.worst, 3000);
   if (style->mode == CUFRAMES_MODE_NEWEST) {
     assert_int_equal(publisher_stats(s.publisher).waits, 0);
-    assert_true(s.worst_cpu < patience(20));
+    SOON(s.worst_cpu, 20);
   }
   say(process->fd, 0);
   child_finish(process);
-  WAIT_FOR(publisher_stats(s.publisher).subscribers == 2, 4000); /* leases that stand count until its end is sure */
+  WAIT_FOR(publisher_stats(s.publisher).subscribers == 2); /* leases that stand count until its end is sure */
   for (int i = 0; i < 20; i++)
     stage_step(&s);
   OK(cuframes_frame_release(s.held));

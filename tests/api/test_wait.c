@@ -18,7 +18,8 @@ static void timeouts_are_kept(void **state) {
     for (size_t i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++) {
       int64_t start = cuframes_now();
       IS(cuframes_subscriber_next(subscriber, timeouts[i], &none), CUFRAMES_ERR_TIMEOUT);
-      assert_in_range(cuframes_now() - start, timeouts[i], timeouts[i] + patience(300));
+      NEED(cuframes_now() - start >= timeouts[i]);
+      SOON(cuframes_now() - start - timeouts[i], 300);
     }
     pictures_publish(publisher, 1, 1);
     if (joined == 0)
@@ -46,7 +47,7 @@ static void a_frame_ends_any_wait(void **state) {
       int64_t start = cuframes_now();
       pictures_publish(publisher, i + 1, 1);
       assert_int_equal(waiter_end(&waiting), CUFRAMES_OK);
-      assert_true(waiting.ended - start < patience(500));
+      SOON(waiting.ended - start, 500);
       assert_int_equal(picture_number(waiting.frame), i + 1);
       OK(cuframes_frame_release(waiting.frame));
     }
@@ -71,7 +72,7 @@ static void many_sleepers_are_all_woken(void **state) {
     pictures_publish(publisher, number, 1);
     for (int i = 0; i < SLEEPERS; i++) {
       assert_int_equal(waiter_end(&waiting[i]), CUFRAMES_OK);
-      assert_true(waiting[i].ended - start < patience(500));
+      SOON(waiting[i].ended - start, 500);
       assert_int_equal(picture_number(waiting[i].frame), number);
       OK(cuframes_frame_release(waiting[i].frame));
     }
@@ -96,7 +97,7 @@ static void interrupt_ends_one_wait(void **state) {
     int64_t start = cuframes_now();
     cuframes_subscriber_interrupt(subscriber);
     assert_int_equal(waiter_end(&waiting), CUFRAMES_ERR_INTERRUPTED);
-    assert_true(waiting.ended - start < patience(500));
+    SOON(waiting.ended - start, 500);
   }
   IS(cuframes_subscriber_next(subscriber, 0, &frame), CUFRAMES_ERR_TIMEOUT); /* one interruption, one wait */
   cuframes_subscriber_interrupt(subscriber);
@@ -133,10 +134,11 @@ static void a_signal_handler_may_interrupt(void **state) {
   to_interrupt = NULL;
   signals = 0;
   every(5);
-  int64_t start = cuframes_now();
-  IS(cuframes_subscriber_next(subscriber, 100 * MS, &none), CUFRAMES_ERR_TIMEOUT); /* signals alone end nothing */
-  assert_in_range(cuframes_now() - start, 100 * MS, patience(1000));
-  assert_true(signals > 3);
+  for (int tries = 0; tries == 0 || signals <= 3; tries++) { /* a busy machine lets several of them be one */
+    int64_t start = cuframes_now();
+    IS(cuframes_subscriber_next(subscriber, 100 * MS, &none), CUFRAMES_ERR_TIMEOUT); /* signals alone end nothing */
+    TOOK(start, 100, 1000);
+  }
   for (int i = 0; i < 30; i++) /* nor do they disturb anything else */
     cuframes_subscriber_destroy(subscriber_new("s", CUFRAMES_MODE_ORDERED));
   every(0);
@@ -163,12 +165,12 @@ static void spinning_finds_frames_and_keeps_timeouts(void **state) {
   assert_int_equal(frame_look(subscriber), 1);
   int64_t start = cuframes_now();
   IS(cuframes_subscriber_next(subscriber, 2 * MS, &none), CUFRAMES_ERR_TIMEOUT); /* shorter than it would spin */
-  assert_in_range(cuframes_now() - start, 2 * MS, patience(200));
+  TOOK(start, 2, 200);
   int64_t used = cpu_time();
   start = cuframes_now();
   IS(cuframes_subscriber_next(subscriber, 150 * MS, &none), CUFRAMES_ERR_TIMEOUT); /* then it sleeps */
-  assert_in_range(cuframes_now() - start, 150 * MS, patience(500));
-  assert_true(cpu_time() - used < patience(60));
+  TOOK(start, 150, 500);
+  SOON(cpu_time() - used, 60);
   waiter waiting;
   waiter_start(&waiting, subscriber, CUFRAMES_WAIT_FOREVER);
   pictures_publish(publisher, 2, 1);
@@ -215,8 +217,7 @@ static void idle_streams_cost_no_time(void **state) {
   int64_t used = cpu_time();
   pause_ms(300);
   used = cpu_time() - used;
-  if (used >= patience(5))
-    fail_msg("%u idle streams used %lld us in 300 ms", count, (long long)used / 1000);
+  SOON(used, 5);
   cuframes_subscriber_interrupt(subscribers[0]);
   assert_int_equal(waiter_end(&waiting), CUFRAMES_ERR_INTERRUPTED);
   for (uint32_t i = 0; i < count; i++) {

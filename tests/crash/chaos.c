@@ -18,7 +18,7 @@
 #include "crash/chaos.h"
 #include "support/scene.h"
 
-enum { KILLS_PER_ROUND = 100, GO_ON_MS = 5000, BURN_MS = 300 };
+enum { KILLS_PER_ROUND = 100, BURN_MS = 300 };
 
 static struct {
   uint64_t kills, seed, round;
@@ -59,7 +59,7 @@ static void victim_end(int i, bool burns) {
   int status = 0;
   if (!burns || !child_ended_by(process[i], cuframes_now() + BURN_MS * MS, &status)) {
     (void)kill(process[i]->pid, SIGKILL);
-    NEED(child_ended_by(process[i], cuframes_now() + patience(10000), &status));
+    NEED(child_ended_by(process[i], cuframes_now() + patience(), &status));
   }
   NEED(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
   process[i] = NULL;
@@ -74,7 +74,7 @@ static void all_go_on(void) {
     before[i] = atomic_load(&world->actor[i].progress);
   for (int i = 0; i < CHAOS_ACTORS; i++) {
     while (atomic_load(&world->actor[i].progress) == before[i] && !interrupted) {
-      if (cuframes_now() - start > patience(GO_ON_MS)) {
+      if (cuframes_now() - start > patience()) {
         print_error("%s %d is stuck\n", i == 0 ? "publisher" : "subscriber", i);
         need_failed(__FILE__, __LINE__, "everybody goes on");
       }

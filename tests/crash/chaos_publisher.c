@@ -51,7 +51,7 @@ void chaos_publisher(int test, void *user) {
   options.slots = SLOTS;
   options.format = some_format(&me->random);
   options.device = me->world->device;
-  options.ordered_timeout_ns = patience(10000); /* evictions are for the slow, not for the dead */
+  options.ordered_timeout_ns = patience(); /* evictions are for the slow, not for the dead */
   OK(cuframes_publisher_create("s", &options, &publisher));
   OK(cuframes_publisher_enable_packets(publisher, &ring));
   OK(cuframes_publisher_set_codec_params(publisher, 0, &video));
@@ -60,7 +60,7 @@ void chaos_publisher(int test, void *user) {
       publish(me, publisher);
     pause_ms(1); /* a camera's pace, as it were */
   }
-  WAIT_FOR(as_at_first(me, publisher), 5000);
+  WAIT_FOR(as_at_first(me, publisher));
   cuframes_publisher_destroy(publisher);
   NEED(scene_descriptors() == descriptors && scene_mappings() == mappings);
 }

@@ -86,7 +86,7 @@ static void leave(taker *t) {
 /* Joins; the publisher may be about to be killed, or killed and not yet replaced. */
 static void join(taker *t) {
   cuframes_subscriber_options options = subscriber_options(t->mode);
-  int64_t end = cuframes_now() + patience(10000);
+  int64_t end = cuframes_now() + patience();
   int result;
   options.leases = t->leases;
   options.depth = 2 + crash_below(&t->me->random, 5);

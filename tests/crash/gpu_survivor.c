@@ -29,7 +29,7 @@ static uint64_t frames_lost(const gpu_survivor *s) {
 /* Waits for the stream, which nothing holds up for long. */
 static void stream_settle(gpu_survivor *s) {
   int64_t start = cuframes_now(), took = 0;
-  WAIT_FOR(cu.cuStreamQuery(s->stream) == CUDA_SUCCESS, STREAM_MS);
+  WAIT_FOR(cu.cuStreamQuery(s->stream) == CUDA_SUCCESS);
   took = cuframes_now() - start;
   s->longest_ns = took > s->longest_ns ? took : s->longest_ns;
 }
@@ -73,7 +73,7 @@ static void give_back_on_stream(gpu_survivor *s, cuframes_frame *frame) {
 
 static void keep(gpu_survivor *s, cuframes_frame *frame, uint64_t number) {
   stream_settle(s);
-  int result = cuframes_frame_wait(frame, patience(STREAM_MS));
+  int result = cuframes_frame_wait(frame, patience());
   if (result == CUFRAMES_ERR_LOST) {
     was_lost(s);
     IS(cuframes_frame_wait(frame, 0), CUFRAMES_ERR_LOST); /* and stays so */
@@ -111,7 +111,7 @@ static int look(gpu_survivor *s, int64_t timeout_ns) {
 bool gpu_survivor_take(gpu_survivor *s, uint64_t number) {
   int result = CUFRAMES_OK;
   while (s->last < number && result == CUFRAMES_OK)
-    result = look(s, patience(5000));
+    result = look(s, patience());
   if (result != CUFRAMES_ERR_PUBLISHER_GONE)
     OK(result);
   return result == CUFRAMES_OK;
@@ -122,10 +122,10 @@ void gpu_survivor_end(gpu_survivor *s) {
   int result;
   if (!s->subscriber)
     return;
-  while ((result = look(s, patience(5000))) == CUFRAMES_OK)
+  while ((result = look(s, patience())) == CUFRAMES_OK)
     ;
   IS(result, CUFRAMES_ERR_PUBLISHER_GONE);
-  NEED(cuframes_now() - start < patience(STREAM_MS));
+  SOON(cuframes_now() - start, STREAM_MS);
   gpu_survivor_leave(s);
 }
 

@@ -138,24 +138,46 @@ typedef struct sweep {
 static bool sites_once;
 static sweep running; /* what: NULL when none is; for what is said about a failure */
 
+enum { LIVED = 1, SLOW = 2 };
+
 static void scene_in_child(int test, void *user) {
   const sweep *s = user;
-  say(test, s->scene(s->fuse, s->user));
+  bool lived = s->scene(s->fuse, s->user);
+  const char *slow = scene_was_slow();
+  if (slow)
+    fprintf(stderr, "%s\n", slow);
+  say(test, (lived ? LIVED : 0) | (slow ? SLOW : 0));
 }
 
-static bool scene_apart(sweep *s) {
-  uint64_t lived = 0;
+static bool scene_apart(sweep *s, bool *slow) {
+  uint64_t word = 0;
   child *process = child_start(scene_in_child, s);
-  NEED(hear_unless_gone(process->fd, &lived)); /* or it said why */
+  NEED(hear_unless_gone(process->fd, &word)); /* or it said why */
   child_finish(process);
+  *slow = word & SLOW;
+  return word & LIVED;
+}
+
+static bool scene_here(sweep *s, bool *slow) {
+  bool lived = s->scene(s->fuse, s->user);
+  const char *why = scene_was_slow();
+  if (why)
+    print_message("%s\n", why);
+  *slow = why != NULL;
   return lived;
 }
 
 static bool run_once(sweep *s, int64_t nth, int32_t at) {
-  crash_set(s->fuse, nth, at);
+  bool lived, slow = true;
   s->nth = nth;
-  s->runs++;
-  bool lived = crash_on_gpu() ? scene_apart(s) : s->scene(s->fuse, s->user);
+  for (int tries = 0; slow; tries++) {
+    if (tries == SLOW_MOST)
+      need_failed(__FILE__, __LINE__,
+                  "nothing was slow, as printed above, in at least one of several runs of this step");
+    crash_set(s->fuse, nth, at);
+    s->runs++;
+    lived = crash_on_gpu() ? scene_apart(s, &slow) : scene_here(s, &slow);
+  }
   s->deaths += !lived;
   return lived;
 }

@@ -60,13 +60,13 @@ static void victim(int test, void *user) {
 
 static int events_look(gpu_survivor *s, bool *hangs) {
   cuframes_frame *frame = NULL;
-  int result = cuframes_subscriber_next_on(s->subscriber, patience(5000), s->stream, &frame);
+  int result = cuframes_subscriber_next_on(s->subscriber, patience(), s->stream, &frame);
   if (result != CUFRAMES_OK)
     return result;
   uint64_t number = (uint64_t)cuframes_frame_pts(frame) / 1000;
   NEED(number > s->last);
   s->last = number;
-  result = cuframes_frame_wait(frame, patience(STREAM_MS));
+  result = cuframes_frame_wait(frame, patience());
   if (result == CUFRAMES_ERR_LOST) {
     IS(cuframes_frame_release(frame), CUFRAMES_ERR_LOST);
     *hangs = true; /* its stream, perhaps */
@@ -75,7 +75,7 @@ static int events_look(gpu_survivor *s, bool *hangs) {
   OK(result);
   if (!*hangs) {
     NEED(LAUNCH(s->g, s->stream, "check", frame_address(frame), frame_words(frame), stamp(number), s->wrong) == 0);
-    WAIT_FOR(cu.cuStreamQuery(s->stream) == CUDA_SUCCESS, STREAM_MS);
+    WAIT_FOR(cu.cuStreamQuery(s->stream) == CUDA_SUCCESS);
     NEED(word_value(s->wrong) == 0);
   }
   result = cuframes_frame_release(frame);

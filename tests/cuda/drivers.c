@@ -65,7 +65,7 @@ bool driver_is_installed(void) {
 
 cuframes_stream_info *query(const char *name) {
   cuframes_stream_info *info = NULL;
-  OK(cuframes_query(NULL, name, patience(5000), &info));
+  OK(cuframes_query(NULL, name, patience(), &info));
   return info;
 }
 
@@ -86,7 +86,7 @@ void play_source(int test, void *user) {
 
 child *source_start(const setting *s) {
   child *c = child_start(play_source, (void *)(uintptr_t)s);
-  hear_within(c->fd, LONG_MS);
+  hear(c->fd);
   return c;
 }
 
@@ -101,13 +101,13 @@ void play_witness(int test, void *user) {
   driver_use(STANDIN, NULL);
   viewer_begin(&v, &(viewer_options){ .name = user, .sync = CUFRAMES_SYNC_TIMELINE, .release_on = true });
   do {
-    OK(viewer_look(&v, patience(5000)));
+    OK(viewer_look(&v, patience()));
     if (v.report.frames == 1)
       say(test, 0);
   } while (poll(&asked, 1, 0) == 0);
   hear(test);
   for (uint64_t enough = v.report.frames + 5; v.report.frames < enough;)
-    OK(viewer_look(&v, patience(5000)));
+    OK(viewer_look(&v, patience()));
   viewer_report report = viewer_end(&v);
   tell(test, &report, sizeof report);
 }

@@ -26,7 +26,7 @@ static void play_doomed(int test, void *user) {
   source_begin(&s, &(source_options){ .name = "lost", .format = stage_format(CUFRAMES_PIXEL_NV12) });
   source_publish(&s);
   say(test, 0);
-  hear_within(test, LONG_MS); /* all are here, and have that */
+  hear(test); /* all are here, and have that */
   CU(trap(&s.g, s.stream));
   NEED(cu.cuStreamSynchronize(s.stream) == CUDA_ERROR_LAUNCH_FAILED);
   info.stream = s.stream;
@@ -38,21 +38,21 @@ static void play_doomed(int test, void *user) {
   detail_names("new process");
   IS(cuframes_publisher_publish(s.publisher, frame, &info), CUFRAMES_ERR_INVALID); /* it was consumed */
   NEED(cuframes_publisher_set_format(s.publisher, &other) < 0);
-  hear_within(test, LONG_MS);
+  hear(test);
   cuframes_publisher_destroy(s.publisher);
   say(test, 0);
-  hear_within(test, LONG_MS); /* it lives on, without a GPU */
+  hear(test); /* it lives on, without a GPU */
 }
 
 static void play_heir(int test, void *user) {
   static source s;
   (void)user;
-  hear_within(test, LONG_MS);
+  hear(test);
   driver_use(STANDIN, NULL);
   source_begin(&s, &(source_options){ .name = "lost", .format = stage_format(CUFRAMES_PIXEL_NV12) });
   source_publish(&s);
   say(test, 0);
-  hear_within(test, LONG_MS);
+  hear(test);
   source_end(&s);
 }
 
@@ -74,10 +74,10 @@ static void play_guest(int test, void *user) {
   gpu_begin(&g, 0);
   CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
   OK(cuframes_subscriber_create("lost", &options, &subscriber));
-  OK(cuframes_subscriber_next_on(subscriber, patience(5000), stream, &held));
-  OK(cuframes_frame_wait(held, patience(5000)));
+  OK(cuframes_subscriber_next_on(subscriber, patience(), stream, &held));
+  OK(cuframes_frame_wait(held, patience()));
   say(test, 0);
-  int result = cuframes_subscriber_next_on(subscriber, patience(20000), stream, &frame);
+  int result = cuframes_subscriber_next_on(subscriber, patience(), stream, &frame);
   say(test, (uint64_t)cuframes_now());
   if (who->reconnect) {
     OK(result);
@@ -103,26 +103,26 @@ static void the_publisher_loses_its_context(void **state) {
                            { CUFRAMES_SYNC_TIMELINE, CUFRAMES_MODE_NEWEST, true } };
   child *there[GUESTS], *publisher = child_start(play_doomed, NULL), *heir = child_start(play_heir, NULL);
   cuframes_subscriber *late = NULL;
-  hear_within(publisher->fd, LONG_MS);
+  hear(publisher->fd);
   for (int i = 0; i < GUESTS; i++)
     there[i] = child_start(play_guest, &guests[i]);
   for (int i = 0; i < GUESTS; i++)
-    hear_within(there[i]->fd, LONG_MS);
+    hear(there[i]->fd);
   for (int i = 0; i < GUESTS; i++) /* wait for the next frame */
     child_wait_asleep(there[i]);
   say(publisher->fd, 0);
-  int64_t lost_at = (int64_t)hear_within(publisher->fd, LONG_MS);
+  int64_t lost_at = (int64_t)hear(publisher->fd);
   for (int i = 0; i < GUESTS; i++)
     if (!guests[i].reconnect)
-      NEED((int64_t)hear_within(there[i]->fd, LONG_MS) - lost_at < patience(GONE_MS));
+      SOON((int64_t)hear(there[i]->fd) - lost_at, GONE_MS);
   NEED(cuframes_subscriber_create("lost", NULL, &late) < 0 && late == NULL); /* makes no driver call */
   say(publisher->fd, 0);
-  hear_within(publisher->fd, LONG_MS);
+  hear(publisher->fd);
   say(heir->fd, 0); /* another process, while that one is still there */
-  hear_within(heir->fd, LONG_MS);
+  hear(heir->fd);
   for (int i = 0; i < GUESTS; i++) {
     if (guests[i].reconnect)
-      hear_within(there[i]->fd, LONG_MS);
+      hear(there[i]->fd);
     child_finish(there[i]);
   }
   say(heir->fd, 0);
@@ -140,8 +140,8 @@ static void play_unlucky(int test, void *user) {
   uint8_t pixel_rows[320 * 180];
   driver_use(STANDIN, NULL);
   viewer_begin(&v, &(viewer_options){ .name = "solid", .sync = sync });
-  OK(cuframes_subscriber_next_on(v.subscriber, patience(5000), v.stream, &frames[0]));
-  OK(cuframes_frame_wait(frames[0], patience(5000)));
+  OK(cuframes_subscriber_next_on(v.subscriber, patience(), v.stream, &frames[0]));
+  OK(cuframes_frame_wait(frames[0], patience()));
   CU(LAUNCH(&v.g, v.stream, "spin", 50000));
   CU(trap(&v.g, v.stream));
   int result = cuframes_frame_release_on(frames[0], v.stream); /* it will never get there; or the trap was faster */
@@ -150,7 +150,7 @@ static void play_unlucky(int test, void *user) {
     OK(cuframes_frame_release(frames[0]));
   }
   NEED(cu.cuStreamSynchronize(v.stream) == CUDA_ERROR_LAUNCH_FAILED);
-  result = cuframes_subscriber_next(v.subscriber, patience(5000), &frames[1]);
+  result = cuframes_subscriber_next(v.subscriber, patience(), &frames[1]);
   if (result == CUFRAMES_OK) { /* the CPU sees that it is there, and cannot have it */
     IS(cuframes_frame_copy_to_host(frames[1], 0, pixel_rows, 0), CUFRAMES_ERR_DEVICE);
     detail_names("CUDA_ERROR_LAUNCH_FAILED");
@@ -165,19 +165,19 @@ static void a_subscriber_loses_its_context(uint32_t sync) {
   viewer_report report;
   setting set = { STANDIN, NULL, { .name = "solid", .format = stage_format(CUFRAMES_PIXEL_NV12) } };
   child *publisher = source_start(&set), *witness = child_start(play_witness, "solid");
-  hear_within(witness->fd, LONG_MS);
+  hear(witness->fd);
   child *unlucky = child_start(play_unlucky, &sync);
-  hear_within(unlucky->fd, LONG_MS);
+  hear(unlucky->fd);
   child_finish(unlucky);
   cuframes_stream_info *info = query("solid");
-  for (int64_t end = cuframes_now() + patience(5000); info->subscriber_count > 1 && cuframes_now() < end;) {
+  for (int64_t end = cuframes_now() + patience(); info->subscriber_count > 1 && cuframes_now() < end;) {
     cuframes_stream_info_free(info);
     info = query("solid");
   }
   NEED(info->subscriber_count == 1);
   cuframes_stream_info_free(info);
   say(witness->fd, 0);
-  learn(witness->fd, &report, sizeof report, LONG_MS);
+  learn(witness->fd, &report, sizeof report);
   child_finish(witness);
   source_stop(publisher);
   report_is_good(&report, "the witness", false);

@@ -12,7 +12,7 @@
 /* Kills the publisher when the second mapping has failed. */
 static void *kill_when_mapped(void *user) {
   const pid_t *publisher = user;
-  WAIT_FOR(driver_calls(MAPS) >= 2, 5000);
+  WAIT_FOR(driver_calls(MAPS) >= 2);
   NEED(kill(*publisher, SIGKILL) == 0);
   return NULL;
 }
@@ -28,7 +28,7 @@ static void play_subscriber(int test, void *unused) {
   driver_fail(MAPS, 2, CUDA_ERROR_INVALID_VALUE);
   OK(cuframes_subscriber_create("dying", NULL, &subscriber));
   NEED(pthread_create(&killer, NULL, kill_when_mapped, &publisher) == 0);
-  IS(cuframes_subscriber_next(subscriber, patience(5000), &frame), CUFRAMES_ERR_PUBLISHER_GONE);
+  IS(cuframes_subscriber_next(subscriber, patience(), &frame), CUFRAMES_ERR_PUBLISHER_GONE);
   NEED(pthread_join(killer, NULL) == 0);
   cuframes_subscriber_destroy(subscriber);
   driver_nothing_left();

@@ -10,7 +10,6 @@
 
 #define GONE_MS 1000
 #define IN_VAIN_MS 50 /* for what a lost context may have left undone */
-#define NEVER_MS 5000 /* for what must come */
 #define CALLS_MOST 400
 
 /* ---- the guest: a subscriber in another process, for whom nothing fails, and who does what it is told ---- */
@@ -66,7 +65,7 @@ static void play_guest(int link) {
   bool first = true;
   for (order o = { 0 }; o.kind != END;) {
     answer a = { 0 };
-    learn(link, &o, sizeof o, LONG_MS);
+    learn(link, &o, sizeof o);
     int64_t start = cuframes_now();
     if (o.kind == JOIN) {
       cuframes_subscriber_options options = { .struct_size = sizeof options, .leases = 3, .sync = o.sync };
@@ -118,10 +117,10 @@ static answer ask(const life *l, enum order_kind kind, uint64_t number) {
   bool in_vain = kind == LOOK && fault_is_sticky(&l->fault) && !l->dead;
   /* a stream that waits for an event of a lost context waits for ever */
   bool on_stream = l->plan->sync != CUFRAMES_SYNC_SLOT_EVENTS || !fault_is_sticky(&l->fault);
-  order o = { kind, l->plan->sync, number, patience(in_vain ? IN_VAIN_MS : NEVER_MS), on_stream };
+  order o = { kind, l->plan->sync, number, in_vain ? IN_VAIN_MS * MS : patience(), on_stream };
   answer a;
   tell(l->link, &o, sizeof o);
-  learn(l->link, &a, sizeof a, LONG_MS);
+  learn(l->link, &a, sizeof a);
   return a;
 }
 
@@ -174,7 +173,7 @@ static void now_dead(life *l) {
   if (l->joined) { /* at once: it needs no patience */
     answer a = ask(l, LOOK, UINT64_MAX);
     SO(a.result == CUFRAMES_ERR_PUBLISHER_GONE && !a.torn);
-    SO(a.took < patience(GONE_MS));
+    SOON(a.took, GONE_MS);
   } else {
     SO(ask(l, JOIN, 0).result != CUFRAMES_OK);
   }
@@ -220,7 +219,7 @@ static void publish(life *l) {
     return;
   answer a;
   bool happened;
-  int64_t end = cuframes_now() + patience(NEVER_MS);
+  int64_t end = cuframes_now() + patience();
   do {
     happened = fault_has_happened();
     a = ask(l, LOOK, l->number);
@@ -350,14 +349,14 @@ static void play_publisher(int link) {
   order o = { .kind = END };
   answer a;
   tell(link, &o, sizeof o);
-  learn(link, &a, sizeof a, LONG_MS);
+  learn(link, &a, sizeof a);
 }
 
 static void play(const plan *p) {
   planned = p;
   players both = players_begin(play_publisher, play_guest);
-  hear_within(both.a->fd, LONG_MS);
-  hear_within(both.b->fd, LONG_MS);
+  hear(both.a->fd);
+  hear(both.b->fd);
   players_finish(both.a);
   players_finish(both.b);
 }

@@ -98,7 +98,7 @@ static void play_witness(int test, void *user) {
   cuframes_subscriber_options options = { .struct_size = sizeof options,
                                           .sync = planned->sync,
                                           .reconnect = planned->comes_back,
-                                          .connect_timeout_ns = patience(5000) };
+                                          .connect_timeout_ns = patience() };
   uint64_t last = 0, count = 0;
   (void)user;
   OK(cuframes_subscriber_create("firm", &options, &subscriber));
@@ -106,8 +106,8 @@ static void play_witness(int test, void *user) {
   while (poll(&asked, 1, 0) == 0) {
     cuframes_frame *frame = NULL;
     bool whole = false;
-    OK(count % 2 ? cuframes_subscriber_next(subscriber, patience(5000), &frame)
-                 : cuframes_subscriber_next_on(subscriber, patience(5000), NULL, &frame));
+    OK(count % 2 ? cuframes_subscriber_next(subscriber, patience(), &frame)
+                 : cuframes_subscriber_next_on(subscriber, patience(), NULL, &frame));
     int looked = picture_look(frame, &whole), released;
     NEED(looked == CUFRAMES_OK || (looked == CUFRAMES_ERR_LOST && planned->comes_back));
     NEED(whole || looked != CUFRAMES_OK);
@@ -162,11 +162,11 @@ static int take(const life *l, bool on_stream, int64_t timeout_ns, cuframes_fram
 static void use_one(const life *l, bool on_stream, bool release_on) {
   cuframes_frame *frame = NULL;
   bool whole = false;
-  int result = take(l, on_stream, patience(5000), &frame);
+  int result = take(l, on_stream, patience(), &frame);
   if (result != CUFRAMES_OK) {
     SO(frame == NULL);
     (void)fault_tolerates(result);
-    result = take(l, on_stream, lost(l) ? 0 : patience(5000), &frame);
+    result = take(l, on_stream, lost(l) ? 0 : patience(), &frame);
     SO(result == CUFRAMES_OK || lost(l));
     if (result != CUFRAMES_OK)
       return;
@@ -186,7 +186,7 @@ static void use_one(const life *l, bool on_stream, bool release_on) {
 
 static void publisher_goes_and_comes(const life *l) {
   cuframes_frame *frame = NULL;
-  int result = take(l, false, patience(5000), &frame);
+  int result = take(l, false, patience(), &frame);
   say(l->test, 0);
   hear(l->test);
   if (fault_tolerates(result)) {
@@ -250,11 +250,11 @@ static void play_frail(int test, void *user) {
 static void play(const plan *p) {
   planned = p;
   child *publisher = child_start(play_publisher, NULL);
-  hear_within(publisher->fd, LONG_MS);
+  hear(publisher->fd);
   child *witness = child_start(play_witness, NULL);
-  hear_within(witness->fd, LONG_MS);
+  hear(witness->fd);
   child *frail = child_start(play_frail, NULL);
-  while (hear_within(frail->fd, LONG_MS) != ENOUGH) {
+  while (hear(frail->fd) != ENOUGH) {
     say(publisher->fd, 0);
     say(frail->fd, hear(publisher->fd));
   }

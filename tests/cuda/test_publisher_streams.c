@@ -61,7 +61,7 @@ static void play_patient(int test, void *user) {
 static void acquire_waits_for_the_slot(void **state) {
   (void)state;
   child *c = child_start(play_patient, NULL);
-  hear_within(c->fd, LONG_MS);
+  hear(c->fd);
   child_finish(c);
 }
 
@@ -92,7 +92,7 @@ static void play_impatient(int test, void *user) {
 static void acquire_does_not_wait_for_ever(void **state) {
   (void)state;
   child *c = child_start(play_impatient, NULL);
-  hear_within(c->fd, LONG_MS);
+  hear(c->fd);
   child_finish(c);
 }
 
@@ -104,7 +104,7 @@ static void play_juggler(int test, void *user) {
   begin(&p, 0);
   publish_on(&p, 0);
   say(test, 0);
-  hear_within(test, LONG_MS);
+  hear(test);
   stage_reseed(1);
   while (p.s.number < PICTURES) {
     int stream = (int)stage_random(STREAMS);
@@ -114,7 +114,7 @@ static void play_juggler(int test, void *user) {
   }
   CU(cu.cuCtxSynchronize());
   say(test, 0);
-  hear_within(test, LONG_MS);
+  hear(test);
   end(&p);
 }
 
@@ -137,16 +137,16 @@ static void in_turns(void **state) {
     { .name = "many", .sync = CUFRAMES_SYNC_SLOT_EVENTS, .leases = 3, .release_on = true },
   };
   child *viewers[3], *publisher = child_start(play_juggler, NULL);
-  hear_within(publisher->fd, LONG_MS);
+  hear(publisher->fd);
   for (int i = 0; i < 3; i++)
     viewers[i] = child_start(play_viewer, &who[i]);
   for (int i = 0; i < 3; i++)
-    hear_within(viewers[i]->fd, LONG_MS);
+    hear(viewers[i]->fd);
   say(publisher->fd, 0);
-  hear_within(publisher->fd, LONG_MS);
+  hear(publisher->fd);
   for (int i = 0; i < 3; i++) {
     viewer_report report;
-    learn(viewers[i]->fd, &report, sizeof report, LONG_MS);
+    learn(viewers[i]->fd, &report, sizeof report);
     child_finish(viewers[i]);
     report_is_good(&report, sync_name(who[i].sync), who[i].mode == CUFRAMES_MODE_ORDERED);
   }

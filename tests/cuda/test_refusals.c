@@ -45,7 +45,7 @@ static void play_lack(int test, void *user) {
 
 static void lacks(const lack *l) {
   child *c = child_start(play_lack, (void *)(uintptr_t)l);
-  hear_within(c->fd, LONG_MS);
+  hear(c->fd);
   child_finish(c);
 }
 
@@ -118,14 +118,14 @@ static void play_guests(const guest *guests, size_t count, const char *variables
   viewer_report report;
   setting set = { STANDIN, variables, { .name = "there", .format = stage_format(CUFRAMES_PIXEL_NV12), .buffers = 6 } };
   child *publisher = source_start(&set), *witness = child_start(play_witness, "there");
-  hear_within(witness->fd, LONG_MS);
+  hear(witness->fd);
   for (size_t i = 0; i < count; i++) {
     child *c = child_start(play_guest, (void *)(uintptr_t)&guests[i]);
-    hear_within(c->fd, LONG_MS);
+    hear(c->fd);
     child_finish(c);
   }
   say(witness->fd, 0);
-  learn(witness->fd, &report, sizeof report, LONG_MS);
+  learn(witness->fd, &report, sizeof report);
   child_finish(witness);
   source_stop(publisher);
   report_is_good(&report, "the witness", false);
@@ -169,7 +169,7 @@ static void play_host_stream(int test, void *user) {
   (void)user;
   OK(cuframes_publisher_create("there", &options, &publisher));
   say(test, 0);
-  hear_within(test, LONG_MS);
+  hear(test);
   cuframes_publisher_destroy(publisher);
 }
 
@@ -184,7 +184,7 @@ static void a_host_stream_for_a_gpu(void **state) {
   hear(publisher->fd);
   for (size_t i = 0; i < sizeof guests / sizeof guests[0]; i++) {
     child *c = child_start(play_guest, &guests[i]);
-    hear_within(c->fd, LONG_MS);
+    hear(c->fd);
     child_finish(c);
   }
   source_stop(publisher);
@@ -215,7 +215,7 @@ static void play_full_publisher(int test, void *user) {
 static void a_format_without_memory(void **state) {
   (void)state;
   child *c = child_start(play_full_publisher, NULL);
-  hear_within(c->fd, LONG_MS);
+  hear(c->fd);
   child_finish(c);
 }
 
@@ -262,9 +262,9 @@ static void play_publisher_astray(int test, void *user) {
   info.stream = s.stream;
   IS(cuframes_publisher_publish(s.publisher, frame, &info), CUFRAMES_ERR_INVALID); /* and was consumed */
   say(test, 0);
-  hear_within(test, LONG_MS); /* the subscriber is here */
+  hear(test); /* the subscriber is here */
   source_publish(&s);
-  hear_within(test, LONG_MS);
+  hear(test);
   CU(cu.cuMemFree(pixels));
   strange_end(&other);
   source_end(&s);
@@ -279,11 +279,11 @@ static void play_subscriber_astray(int test, void *user) {
   viewer_begin(&v, &(viewer_options){ .name = "astray", .sync = sync });
   strange_begin(&other);
   say(test, 0);
-  IS(cuframes_subscriber_next_on(v.subscriber, patience(5000), other.stream, &frame), CUFRAMES_ERR_INVALID);
+  IS(cuframes_subscriber_next_on(v.subscriber, patience(), other.stream, &frame), CUFRAMES_ERR_INVALID);
   detail_names("another CUDA context");
   NEED(frame == NULL);
   do {
-    OK(cuframes_subscriber_next_on(v.subscriber, patience(5000), v.stream, &frame));
+    OK(cuframes_subscriber_next_on(v.subscriber, patience(), v.stream, &frame));
     IS(cuframes_frame_release_on(frame, other.stream), CUFRAMES_ERR_INVALID);
     detail_names("another CUDA context");
     NEED(frame_is_whole(&v.g, v.stream, frame, frame_number(frame))); /* it is still ours */
@@ -299,11 +299,11 @@ static void play_subscriber_astray(int test, void *user) {
 
 static void a_stream_of_another_context(uint32_t sync) {
   child *publisher = child_start(play_publisher_astray, NULL);
-  hear_within(publisher->fd, LONG_MS);
+  hear(publisher->fd);
   child *subscriber = child_start(play_subscriber_astray, &sync);
-  hear_within(subscriber->fd, LONG_MS);
+  hear(subscriber->fd);
   say(publisher->fd, 0);
-  hear_within(subscriber->fd, LONG_MS);
+  hear(subscriber->fd);
   child_finish(subscriber);
   source_stop(publisher);
 }

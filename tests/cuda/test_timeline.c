@@ -55,7 +55,7 @@ static void play_publisher(int test, void *user) {
   CU(cu.cuStreamCreate(&p.beside, CU_STREAM_NON_BLOCKING));
   say(test, 0);
   while (what != END) {
-    what = hear_within(test, LONG_MS);
+    what = hear(test);
     step(&p, what);
     say(test, p.s.number);
   }
@@ -66,21 +66,21 @@ static void play_publisher(int test, void *user) {
 /* Runs a subscriber and does what it asks for. */
 static void play(child_run *role, void *user) {
   child *p = child_start(play_publisher, NULL);
-  hear_within(p->fd, LONG_MS);
+  hear(p->fd);
   child *subscriber = child_start(role, user);
-  for (uint64_t what; (what = hear_within(subscriber->fd, LONG_MS)) != DONE;) {
+  for (uint64_t what; (what = hear(subscriber->fd)) != DONE;) {
     if (what == REPLACE) {
       child_kill(p);
       p = child_start(play_publisher, NULL);
-      hear_within(p->fd, LONG_MS);
+      hear(p->fd);
       what = PUBLISH;
     }
     say(p->fd, what);
-    say(subscriber->fd, hear_within(p->fd, LONG_MS));
+    say(subscriber->fd, hear(p->fd));
   }
   child_finish(subscriber);
   say(p->fd, END);
-  hear_within(p->fd, LONG_MS);
+  hear(p->fd);
   child_finish(p);
 }
 
@@ -88,7 +88,7 @@ static void play(child_run *role, void *user) {
 
 static uint64_t ask(int test, enum step what) {
   say(test, what);
-  return hear_within(test, LONG_MS);
+  return hear(test);
 }
 
 typedef struct subscriber {
@@ -127,7 +127,7 @@ static void end(subscriber *s, int test) {
 
 static cuframes_frame *take_on(const subscriber *s, cu_stream stream, uint64_t number) {
   cuframes_frame *frame = NULL;
-  OK(cuframes_subscriber_next_on(s->handle, patience(5000), stream, &frame));
+  OK(cuframes_subscriber_next_on(s->handle, patience(), stream, &frame));
   NEED(frame_number(frame) == number);
   return frame;
 }
@@ -178,7 +178,7 @@ static void joins_late(int test, void *user) {
   is_waited_for(s.stream, frame);
   ask(test, LET_GO);
   came_out_whole(s.stream, wrong);
-  OK(cuframes_frame_wait(frame, patience(5000)));
+  OK(cuframes_frame_wait(frame, patience()));
   OK(cuframes_frame_release(frame));
   end(&s, test);
 }
@@ -301,11 +301,11 @@ static void polls(int test, void *user) {
   for (int i = 0; i < 3; i++) {
     IS(cuframes_subscriber_next(s.handle, 0, &frame), CUFRAMES_ERR_TIMEOUT);
     uint64_t number = ask(test, HOLD);
-    NEED(readable(fd, patience(5000) / MS)); /* there is a frame */
+    NEED(readable(fd, patience() / MS)); /* there is a frame */
     IS(cuframes_subscriber_next(s.handle, 0, &frame), CUFRAMES_ERR_TIMEOUT);
     NEED(!readable(fd, 20)); /* which is not complete */
     ask(test, LET_GO);
-    NEED(readable(fd, patience(5000) / MS));
+    NEED(readable(fd, patience() / MS));
     OK(cuframes_subscriber_next(s.handle, 0, &frame));
     NEED(frame_number(frame) == number);
     OK(cuframes_frame_wait(frame, 0));
@@ -333,11 +333,11 @@ static void sees_the_end(int test, void *user) {
   say(test, SPIN_AND_DESTROY);
   frame = take_on(&s, s.stream, 2);
   came_out_whole(s.stream, check_on(&s, s.stream, frame));
-  IS(cuframes_frame_wait(frame, patience(5000)), CUFRAMES_OK); /* the last one is complete, not lost */
-  NEED(hear_within(test, LONG_MS) == 2);
+  IS(cuframes_frame_wait(frame, patience()), CUFRAMES_OK); /* the last one is complete, not lost */
+  NEED(hear(test) == 2);
   int released = cuframes_frame_release(frame);
   NEED(released == CUFRAMES_ERR_STALE || released == CUFRAMES_OK);
-  IS(cuframes_subscriber_next(s.handle, patience(5000), &frame), CUFRAMES_ERR_PUBLISHER_GONE);
+  IS(cuframes_subscriber_next(s.handle, patience(), &frame), CUFRAMES_ERR_PUBLISHER_GONE);
   end(&s, test);
 }
 
@@ -358,7 +358,7 @@ static void comes_back_with_leases_out(int test, void *user) {
   cu_deviceptr wrong = check_on(&s, s.stream, going);
   OK(cuframes_frame_release_on(going, s.stream));
   cuframes_frame *in_hand = take_on(&s, s.stream, ask(test, PUBLISH));
-  OK(cuframes_frame_wait(in_hand, patience(5000)));
+  OK(cuframes_frame_wait(in_hand, patience()));
   CU(LAUNCH(&s.g, s.beside, "spin", SOON_MS * 1000));
   let_go(s.beside, s.mine);
   NEED(ask(test, REPLACE) == 1);

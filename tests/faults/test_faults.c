@@ -16,7 +16,7 @@ static holdings holdings_now(void) {
 /* Waits until no more is held than before: the bystanders' service thread may still close what a life asked it for.
  * If it was still at that when `before` was taken, less is held now, and counts from here on. */
 static void check_left(holdings *before, uint64_t nth) {
-  int64_t end = cuframes_now() + patience(4000);
+  int64_t end = cuframes_now() + patience();
   holdings now = holdings_now();
   while (now.blocks > before->blocks || now.descriptors > before->descriptors || now.mappings > before->mappings) {
     if (cuframes_now() > end)

@@ -25,7 +25,6 @@ typedef struct actor {
 
 #define ACTOR_STREAM "s"
 /* Longest a stream may be held up. */
-#define ACTOR_STREAM_MS 5000
 
 /* They end well when they are asked to, and left nothing behind then. */
 void actor_publish(const actor *me);

@@ -58,6 +58,6 @@ void actor_publish(const actor *me) {
       CU(cu.cuStreamSynchronize(s.stream));
     pause_ms(2); /* a camera's pace, as it were */
   }
-  WAIT_FOR(as_at_first(&s, me, &random), 5000);
+  WAIT_FOR(as_at_first(&s, me, &random));
   source_end(&s);
 }

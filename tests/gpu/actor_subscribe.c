@@ -41,7 +41,7 @@ static bool stream_is_idle(const taker *t) {
 
 static void stream_settle(const taker *t) {
   int64_t start = cuframes_now();
-  WAIT_FOR(stream_is_idle(t), ACTOR_STREAM_MS);
+  WAIT_FOR(stream_is_idle(t));
   uint64_t took = (uint64_t)(cuframes_now() - start), longest = atomic_load(&t->me->world->longest_wait_ns);
   while (took > longest && !atomic_compare_exchange_weak(&t->me->world->longest_wait_ns, &longest, took))
     ;
@@ -106,7 +106,7 @@ static void give_back_on_stream(taker *t, cuframes_frame *frame) {
 
 static void keep(taker *t, cuframes_frame *frame, uint64_t number, uint32_t k) {
   stream_settle(t);
-  int result = cuframes_frame_wait(frame, patience(ACTOR_STREAM_MS));
+  int result = cuframes_frame_wait(frame, patience());
   judge(t, result == CUFRAMES_ERR_LOST);
   if (result == CUFRAMES_ERR_LOST) {
     IS(cuframes_frame_release(frame), CUFRAMES_ERR_LOST);
@@ -157,7 +157,7 @@ static void join(taker *t) {
                                           .depth = 2 + actor_random(&t->random, 5),
                                           .reconnect = true,
                                           .connect_timeout_ns = 200 * MS };
-  int64_t end = cuframes_now() + patience(10000);
+  int64_t end = cuframes_now() + patience();
   int result;
   do
     result = cuframes_subscriber_create(ACTOR_STREAM, &options, &t->subscriber);

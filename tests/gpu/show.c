@@ -29,7 +29,7 @@ static void play_source(int test, void *user) {
   hear(test);
   source_begin(&from, &s->source);
   say(test, 0);
-  hear_within(test, LONG_MS);
+  hear(test);
   int64_t start = cuframes_now();
   if (s->paced)
     source_publish_60(&from, s->frames);
@@ -38,7 +38,7 @@ static void play_source(int test, void *user) {
   CU(cu.cuStreamSynchronize(from.stream));
   ending end = { .ns = (uint64_t)(cuframes_now() - start), .stats = source_stats(&from) };
   tell(test, &end, sizeof end);
-  hear_within(test, LONG_MS);
+  hear(test);
   source_end(&from);
 }
 
@@ -50,10 +50,10 @@ typedef struct seat {
 static void play_viewer(int test, void *user) {
   const seat *at = user;
   static viewer v;
-  hear_within(test, LONG_MS);
+  hear(test);
   viewer_begin(&v, at->options);
   say(test, v.sync);
-  hear_within(test, LONG_MS);
+  hear(test);
   viewer_watch(&v, at->frames);
   viewer_report report = viewer_end(&v);
   tell(test, &report, sizeof report);
@@ -108,11 +108,11 @@ void show_play(const show *s, show_result *result) {
     viewers[i] = child_start(play_viewer, &seats[i]);
   }
   say(publisher->fd, 0);
-  hear_within(publisher->fd, LONG_MS);
+  hear(publisher->fd);
   for (int i = 0; i < s->count; i++)
     say(viewers[i]->fd, 0);
   for (int i = 0; i < s->count; i++)
-    NEED(hear_within(viewers[i]->fd, LONG_MS) == (s->viewers[i].sync ? s->viewers[i].sync : CUFRAMES_SYNC_COMPLETE));
+    NEED(hear(viewers[i]->fd) == (s->viewers[i].sync ? s->viewers[i].sync : CUFRAMES_SYNC_COMPLETE));
   for (int i = 0; i < s->count; i++)
     say(viewers[i]->fd, 0);
   say(publisher->fd, 0);
@@ -120,10 +120,10 @@ void show_play(const show *s, show_result *result) {
     disturb(s, viewers, (int64_t)s->frames * SECOND / 60);
   for (int i = 0; i < s->count; i++)
     if (i + 1 != s->killed) {
-      learn(viewers[i]->fd, &result->reports[i], sizeof result->reports[i], 3 * LONG_MS);
+      learn(viewers[i]->fd, &result->reports[i], sizeof result->reports[i]);
       child_finish(viewers[i]);
     }
-  learn(publisher->fd, &end, sizeof end, LONG_MS);
+  learn(publisher->fd, &end, sizeof end);
   say(publisher->fd, 0);
   child_finish(publisher);
   result->ns = end.ns;

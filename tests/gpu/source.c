@@ -117,7 +117,7 @@ void source_begin(source *s, const source_options *options) {
     .memory = options->memory == MEMORY_LEGACY ? CUFRAMES_MEMORY_LEGACY : CUFRAMES_MEMORY_DEFAULT,
     .external = external,
     .socket_mode = options->for_everyone ? 0666 : 0,
-    .ordered_timeout_ns = patience(5000),
+    .ordered_timeout_ns = patience(),
   };
   OK(cuframes_publisher_create(options->name, &publisher, &s->publisher));
   if (external && options->buffers > 0)

@@ -53,9 +53,9 @@ void tell(int fd, const void *bytes, size_t size) {
   NEED(send(fd, bytes, size, MSG_NOSIGNAL) == (ssize_t)size);
 }
 
-void learn(int fd, void *bytes, size_t size, int64_t ms) {
+void learn(int fd, void *bytes, size_t size) {
   struct pollfd ready = { .fd = fd, .events = POLLIN };
-  int64_t end = cuframes_now() + patience(ms);
+  int64_t end = cuframes_now() + patience() + (int64_t)(stage.seconds * (double)SECOND);
   int n;
   do {
     int64_t left = (end - cuframes_now()) / MS;
@@ -65,16 +65,10 @@ void learn(int fd, void *bytes, size_t size, int64_t ms) {
   NEED(recv(fd, bytes, size, 0) == (ssize_t)size);
 }
 
-uint64_t hear_within(int fd, int64_t ms) {
-  uint64_t number = 0;
-  learn(fd, &number, sizeof number, ms);
-  return number;
-}
-
 void sweep_up(void) {
   cuframes_list_entry *entries;
   size_t count;
-  OK(cuframes_list(NULL, patience(1000), &entries, &count));
+  OK(cuframes_list(NULL, patience(), &entries, &count));
   NEED(count == 0);
   cuframes_list_free(entries, count);
 }
@@ -128,7 +122,7 @@ static void look(int test, void *user) {
 static void look_from_a_child(void) {
   child *c = child_start(look, NULL);
   struct pollfd ready = { .fd = c->fd, .events = POLLIN };
-  if (poll(&ready, 1, LONG_MS) != 1 || recv(c->fd, &facts, sizeof facts, 0) != sizeof facts)
+  if (poll(&ready, 1, (int)(patience() / MS)) != 1 || recv(c->fd, &facts, sizeof facts, 0) != sizeof facts)
     facts = (stage_facts){ .why_not = "a process that tried CUDA died of it" };
   (void)child_status(c);
 }

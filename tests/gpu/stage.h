@@ -32,7 +32,12 @@ typedef struct stage_facts {
 } stage_facts;
 extern stage_facts facts;
 
-#define SHOW(test) cmocka_unit_test_setup_teardown(test, stage_begin, scene_end)
+#define SHOW(test)                                                                                                     \
+  (struct CMUnitTest) {                                                                                                \
+#test, scene_run, stage_begin, scene_end, &(CMUnitTestFunction) {                                                  \
+      test                                                                                                             \
+    }                                                                                                                  \
+  }
 #define SHOW_STATE(test, name, state)                                                                                  \
   (struct CMUnitTest) {                                                                                                \
     name, test, stage_begin, scene_end, state                                                                          \
@@ -55,11 +60,9 @@ cuframes_format stage_format(uint32_t pixel_format);
 uint64_t stage_random(uint64_t below);
 void stage_reseed(uint64_t salt);
 
-/* As say() and hear(), with bytes and a limit of one's own. */
+/* As say() and hear(), with bytes. */
 void tell(int fd, const void *bytes, size_t size);
-void learn(int fd, void *bytes, size_t size, int64_t ms);
-/* hear() for what may take long. */
-uint64_t hear_within(int fd, int64_t ms);
+void learn(int fd, void *bytes, size_t size);
 
 /* Removes what killed publishers left; nobody else publishes. */
 void sweep_up(void);
@@ -67,7 +70,5 @@ void sweep_up(void);
 /* A word that a kernel may count into or wait for, and its value now. Of the device; 0 at first. */
 cu_deviceptr word_new(void);
 uint64_t word_value(cu_deviceptr word);
-
-#define LONG_MS 60000
 
 #endif

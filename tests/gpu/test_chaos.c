@@ -9,7 +9,7 @@
 #include "actor.h"
 #include "viewer.h"
 
-enum { ACTORS = 7, TOGETHER = 5, GO_ON_MS = 15000, LIVE_MS = 150 }; /* the first one publishes */
+enum { ACTORS = 7, TOGETHER = 5, LIVE_MS = 150 }; /* the first one publishes */
 
 /* An actor's page. */
 typedef struct page {
@@ -55,7 +55,7 @@ static void all_go_on(int64_t since) {
   for (int i = 0; i < ACTORS; i++)
     before[i] = atomic_load(&director->page[i].progress);
   for (int i = 0; i < ACTORS; i++)
-    WAIT_FOR(went_on(i, before[i] + 2), GO_ON_MS);
+    WAIT_FOR(went_on(i, before[i] + 2));
   longest = cuframes_now() - since > longest ? cuframes_now() - since : longest;
 }
 
@@ -74,7 +74,7 @@ static void kill_some(uint64_t most) {
     int status = 0;
     if (!dies[i])
       continue;
-    NEED(child_ended_by(process[i], cuframes_now() + patience(GO_ON_MS), &status));
+    NEED(child_ended_by(process[i], cuframes_now() + patience(), &status));
     NEED(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     killed[i == 0]++;
     actor_start(i);
@@ -99,7 +99,7 @@ static void kills(void **state) {
   for (int i = ACTORS - 1; i >= 0; i--) { /* the publisher last: it looks whether it has everything back */
     atomic_store(&director->page[i].stop, 1);
     int status = -1;
-    NEED(child_ended_by(process[i], cuframes_now() + patience(GO_ON_MS), &status) && status == 0);
+    NEED(child_ended_by(process[i], cuframes_now() + patience(), &status) && status == 0);
   }
   const actor_world *w = &director->world;
   stage_note("seed %" PRIu64 ": %" PRIu64 " kills (%" PRIu64 " of publishers); %" PRIu64

@@ -84,7 +84,7 @@ static void play_refusals(int test, void *user) {
 static void what_cannot_be_shared_is_refused(void **state) {
   (void)state;
   child *c = child_start(play_refusals, NULL);
-  hear_within(c->fd, LONG_MS);
+  hear(c->fd);
   child_finish(c);
 }
 
@@ -103,7 +103,7 @@ static void play_an_ordinary_publisher(int test, void *user) {
 static void an_ordinary_publisher_takes_none(void **state) {
   (void)state;
   child *c = child_start(play_an_ordinary_publisher, NULL);
-  hear_within(c->fd, LONG_MS);
+  hear(c->fd);
   child_finish(c);
 }
 
@@ -142,7 +142,7 @@ static void play_hands(int test, void *user) {
 static void a_buffer_is_in_somebodys_hands(void **state) {
   (void)state;
   child *c = child_start(play_hands, NULL);
-  hear_within(c->fd, LONG_MS);
+  hear(c->fd);
   child_finish(c);
 }
 
@@ -176,11 +176,11 @@ static void play_offsets(int test, void *user) {
   }
   s.count = (uint32_t)(kinds * EACH);
   say(test, 0);
-  hear_within(test, LONG_MS);
+  hear(test);
   for (int i = 0; i < PICTURES; i++)
     source_publish(&s);
   CU(cu.cuCtxSynchronize());
-  hear_within(test, LONG_MS);
+  hear(test);
   cuframes_publisher_destroy(s.publisher);
   CU(cu.cuMemFree(bases[0]));
   if (facts.vmm)
@@ -208,11 +208,11 @@ static void inside_an_allocation(void **state) {
   (void)state;
   viewer_report report;
   child *publisher = child_start(play_offsets, NULL);
-  hear_within(publisher->fd, LONG_MS);
+  hear(publisher->fd);
   child *subscriber = child_start(play_viewer, NULL);
-  hear_within(subscriber->fd, LONG_MS);
+  hear(subscriber->fd);
   say(publisher->fd, 0);
-  learn(subscriber->fd, &report, sizeof report, LONG_MS);
+  learn(subscriber->fd, &report, sizeof report);
   child_finish(subscriber);
   say(publisher->fd, 0);
   child_finish(publisher);

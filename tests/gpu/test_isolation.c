@@ -11,16 +11,16 @@ static void play_publisher(int test, void *user) {
   hear(test);
   source_begin(&s, &(source_options){ .name = "victim", .format = stage_format(CUFRAMES_PIXEL_NV12) });
   say(test, 0);
-  hear_within(test, LONG_MS);
+  hear(test);
   source_publish(&s);
   CU(cu.cuStreamSynchronize(s.stream));
   say(test, 0);
-  hear_within(test, LONG_MS); /* the deed is done */
+  hear(test); /* the deed is done */
   for (int i = 1; i < PICTURES; i++)
     source_publish(&s);
   CU(cu.cuCtxSynchronize());
   say(test, 0);
-  hear_within(test, LONG_MS);
+  hear(test);
   source_end(&s);
 }
 
@@ -31,19 +31,19 @@ static void play_vandal(int test, void *user) {
   cuframes_subscriber *subscriber = NULL;
   cuframes_frame *frame = NULL;
   uint32_t sync = *(const uint32_t *)user;
-  hear_within(test, LONG_MS);
+  hear(test);
   gpu_begin(&g, 0);
   CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
   cuframes_subscriber_options options = { .struct_size = sizeof options, .sync = sync };
   OK(cuframes_subscriber_create("victim", &options, &subscriber));
   say(test, 0);
-  OK(cuframes_subscriber_next_on(subscriber, patience(LONG_MS), stream, &frame));
+  OK(cuframes_subscriber_next_on(subscriber, patience(), stream, &frame));
   NEED(frame_is_whole(&g, stream, frame, 1));
-  hear_within(test, LONG_MS);
+  hear(test);
   CU(LAUNCH(&g, stream, "fill", frame_address(frame), frame_words(frame), 0));
   GIVES(cu.cuStreamSynchronize(stream), CUDA_ERROR_ILLEGAL_ADDRESS);
   say(test, 0);
-  hear_within(test, LONG_MS);
+  hear(test);
   IS(cuframes_frame_release_on(frame, stream), CUFRAMES_ERR_DEVICE);
   OK(cuframes_frame_release(frame));
   cuframes_subscriber_destroy(subscriber);
@@ -52,13 +52,13 @@ static void play_vandal(int test, void *user) {
 static void play_neighbour(int test, void *user) {
   static viewer v;
   uint32_t sync = *(const uint32_t *)user;
-  hear_within(test, LONG_MS);
+  hear(test);
   viewer_begin(
       &v, &(viewer_options){ .name = "victim", .mode = CUFRAMES_MODE_ORDERED, .sync = sync, .leases = 4, .depth = 16 });
   say(test, 0);
-  OK(viewer_look(&v, patience(LONG_MS))); /* holds the first picture */
+  OK(viewer_look(&v, patience())); /* holds the first picture */
   say(test, 0);
-  hear_within(test, LONG_MS);
+  hear(test);
   cuframes_frame *first = v.held[0].frame;
   NEED(frame_number(first) == 1 && frame_is_whole(&v.g, v.stream, first, 1)); /* still */
   say(test, 0);
@@ -75,21 +75,21 @@ static void a_write_fails_alone(uint32_t sync) {
   child *publisher = child_start(play_publisher, NULL);
   child *vandal = child_start(play_vandal, &sync), *neighbour = child_start(play_neighbour, &sync);
   say(publisher->fd, 0);
-  hear_within(publisher->fd, LONG_MS);
+  hear(publisher->fd);
   say(vandal->fd, 0);
   say(neighbour->fd, 0);
-  hear_within(vandal->fd, LONG_MS);
-  hear_within(neighbour->fd, LONG_MS);
+  hear(vandal->fd);
+  hear(neighbour->fd);
   say(publisher->fd, 0);
-  hear_within(publisher->fd, LONG_MS);
-  hear_within(neighbour->fd, LONG_MS); /* both have it */
+  hear(publisher->fd);
+  hear(neighbour->fd); /* both have it */
   say(vandal->fd, 0);
-  hear_within(vandal->fd, LONG_MS);
+  hear(vandal->fd);
   say(neighbour->fd, 0);
-  hear_within(neighbour->fd, LONG_MS); /* the picture is untouched */
+  hear(neighbour->fd); /* the picture is untouched */
   say(publisher->fd, 0);
-  hear_within(publisher->fd, LONG_MS);
-  hear_within(neighbour->fd, LONG_MS);
+  hear(publisher->fd);
+  hear(neighbour->fd);
   say(vandal->fd, 0);
   child_finish(vandal);
   child_finish(neighbour);
@@ -137,13 +137,13 @@ static void play_broken_publisher(int test, void *idly) {
   source_publish(&s);
   CU(cu.cuStreamSynchronize(s.stream));
   say(test, 0);
-  hear_within(test, LONG_MS);
+  hear(test);
   if (idly)
     break_idly(&s);
   else
     break_busily(&s);
   say(test, 0);
-  hear_within(test, LONG_MS); /* it lives on */
+  hear(test); /* it lives on */
   cuframes_publisher_destroy(s.publisher);
 }
 
@@ -151,9 +151,9 @@ static void play_heir(int test, void *user) {
   static viewer v;
   uint32_t sync = *(const uint32_t *)user;
   viewer_begin(&v, &(viewer_options){ .name = "broken", .sync = sync });
-  OK(viewer_look(&v, patience(LONG_MS)));
+  OK(viewer_look(&v, patience()));
   say(test, 0);
-  IS(viewer_look(&v, patience(LONG_MS)), CUFRAMES_ERR_PUBLISHER_GONE);
+  IS(viewer_look(&v, patience()), CUFRAMES_ERR_PUBLISHER_GONE);
   NEED(frame_is_whole(&v.g, v.stream, v.held[0].frame, 1));
   say(test, 0);
   IS(cuframes_frame_release(v.held[0].frame), CUFRAMES_ERR_STALE);
@@ -166,15 +166,15 @@ static void a_stream_ends_with_its_gpu(void *idly) {
   child *heirs[2], *publisher = child_start(play_broken_publisher, idly);
   int count =
       facts.timeline && !idly ? 2 : 1; /* a timeline subscriber would be given the frame, and it would be LOST */
-  hear_within(publisher->fd, LONG_MS);
+  hear(publisher->fd);
   for (int i = 0; i < count; i++)
     heirs[i] = child_start(play_heir, (void *)(uintptr_t)&modes[i]);
   for (int i = 0; i < count; i++)
-    hear_within(heirs[i]->fd, LONG_MS);
+    hear(heirs[i]->fd);
   say(publisher->fd, 0);
-  hear_within(publisher->fd, LONG_MS);
+  hear(publisher->fd);
   for (int i = 0; i < count; i++)
-    hear_within(heirs[i]->fd, LONG_MS);
+    hear(heirs[i]->fd);
   for (int i = 0; i < count; i++)
     child_finish(heirs[i]);
   say(publisher->fd, 0);

@@ -35,10 +35,10 @@ static void play_publisher(int test, void *user) {
                                       .for_everyone = true });
   source_publish(&s);
   say(test, 0);
-  hear_within(test, LONG_MS);
+  hear(test);
   source_publish_60(&s, PICTURES);
   CU(cu.cuCtxSynchronize());
-  hear_within(test, LONG_MS);
+  hear(test);
   source_end(&s);
 }
 
@@ -65,7 +65,7 @@ static int try_inside(void) {
   CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
   int result = cuframes_subscriber_create("outside", &options, &subscriber);
   if (result == CUFRAMES_OK)
-    result = cuframes_subscriber_next(subscriber, patience(5000), &frame);
+    result = cuframes_subscriber_next(subscriber, patience(), &frame);
   if (result != CUFRAMES_OK) {
     stage_note("refused: %s", cuframes_last_error());
     detail_names("PID namespace");
@@ -100,7 +100,7 @@ static void live_inside(int test, const container *c) {
 static void play_inside(int test, void *user) {
   int spaces = CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNS | CLONE_NEWNET, status;
   bool root = geteuid() == 0;
-  hear_within(test, LONG_MS);
+  hear(test);
   if (unshare(spaces | (root ? 0 : CLONE_NEWUSER)) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
     say(test, NO_NAMESPACES);
     return;
@@ -125,9 +125,9 @@ static void play(container c) {
   memory_kind_need(c.memory);
   NEED(chmod(scene_directory(), 0755) == 0);
   child *publisher = child_start(play_publisher, &c), *inside = child_start(play_inside, &c);
-  hear_within(publisher->fd, LONG_MS);
+  hear(publisher->fd);
   say(inside->fd, 0);
-  uint64_t outcome = hear_within(inside->fd, LONG_MS);
+  uint64_t outcome = hear(inside->fd);
   say(publisher->fd, 0);
   int status = child_status(inside);
   say(publisher->fd, 0);

@@ -12,7 +12,6 @@
 #include "viewer.h"
 
 #define CHECKS 300 /* in the victim's stream, a millisecond each: more work than it lives to see */
-#define REUSE_LIMIT_MS 2000
 
 typedef struct death {
   int64_t reused_after; /* the kill */
@@ -48,30 +47,30 @@ static void play_publisher(int test, void *user) {
   CU(cu.cuCtxSynchronize());
   give(line[0], "", 1, fd);
   say(test, 0);
-  hear_within(test, LONG_MS); /* the others are here */
+  hear(test); /* the others are here */
   cu_deviceptr held = publish(&s);
   CU(cu.cuStreamSynchronize(s.stream));
-  hear_within(test, LONG_MS);
+  hear(test);
   while (found.looked == 0) { /* its kernels run; the slot is not used meanwhile */
     found.looked = word_value(counts.address + 8);
     NEED(publish(&s) != held);
     CU(cu.cuStreamSynchronize(s.stream));
   }
   say(test, 0);
-  int64_t killed_at = (int64_t)hear_within(test, LONG_MS);
+  int64_t killed_at = (int64_t)hear(test);
   while (publish(&s) != held) {
     found.frames++;
     CU(cu.cuStreamSynchronize(s.stream));
-    NEED(cuframes_now() < killed_at + patience(REUSE_LIMIT_MS));
+    NEED(cuframes_now() < killed_at + patience());
   }
   found.reused_after = cuframes_now() - killed_at;
-  for (int64_t end = cuframes_now() + patience(100); cuframes_now() < end;) { /* what is still to come would come now */
+  for (int64_t end = cuframes_now() + 100 * MS; cuframes_now() < end;) { /* what is still to come would come now */
     publish(&s);
     CU(cu.cuStreamSynchronize(s.stream));
   }
   found.wrong = word_value(counts.address);
   tell(test, &found, sizeof found);
-  hear_within(test, LONG_MS);
+  hear(test);
   gpu_memory_end(&counts);
   source_end(&s);
 }
@@ -90,7 +89,7 @@ static void play_victim(int test, void *user) {
   const victim *how = user;
   char byte;
   close(line[0]);
-  hear_within(test, LONG_MS);
+  hear(test);
   int fd = get(line[1], &byte, 1);
   gpu_begin(&g, 0);
   CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
@@ -98,7 +97,7 @@ static void play_victim(int test, void *user) {
   cuframes_subscriber_options options = { .struct_size = sizeof options, .sync = how->sync };
   OK(cuframes_subscriber_create("widow", &options, &subscriber));
   say(test, 0);
-  OK(cuframes_subscriber_next_on(subscriber, patience(LONG_MS), stream, &frame));
+  OK(cuframes_subscriber_next_on(subscriber, patience(), stream, &frame));
   NEED(frame_number(frame) == 1);
   say(test, 0);
   for (uint64_t i = 1; i <= CHECKS; i++) {
@@ -108,7 +107,7 @@ static void play_victim(int test, void *user) {
   }
   if (how->release_on)
     OK(cuframes_frame_release_on(frame, stream));
-  hear_within(test, LONG_MS); /* until it is killed */
+  hear(test); /* until it is killed */
 }
 
 static void play_neighbour(int test, void *user) {
@@ -116,7 +115,7 @@ static void play_neighbour(int test, void *user) {
   struct pollfd asked = { .fd = test, .events = POLLIN };
   uint64_t last = 0, longest = 0;
   viewer_options options = { .name = "widow", .sync = ((const victim *)user)->sync, .leases = 2, .release_on = true };
-  hear_within(test, LONG_MS);
+  hear(test);
   viewer_begin(&v, &options);
   say(test, 0);
   while (poll(&asked, 1, 0) == 0) {
@@ -144,21 +143,21 @@ static void kill_a_subscriber(uint32_t sync, bool release_on) {
   child *dying = child_start(play_victim, &how), *neighbour = child_start(play_neighbour, &how);
   close(line[0]);
   close(line[1]);
-  hear_within(publisher->fd, LONG_MS);
+  hear(publisher->fd);
   say(dying->fd, 0);
   say(neighbour->fd, 0);
-  hear_within(dying->fd, LONG_MS);
-  hear_within(neighbour->fd, LONG_MS);
+  hear(dying->fd);
+  hear(neighbour->fd);
   say(publisher->fd, 0);
-  hear_within(dying->fd, LONG_MS); /* has the first picture */
+  hear(dying->fd); /* has the first picture */
   say(publisher->fd, 0);
-  hear_within(publisher->fd, LONG_MS); /* its kernels run */
+  hear(publisher->fd); /* its kernels run */
   int64_t killed_at = cuframes_now();
   child_kill(dying);
   say(publisher->fd, (uint64_t)killed_at);
-  learn(publisher->fd, &found, sizeof found, LONG_MS);
+  learn(publisher->fd, &found, sizeof found);
   say(neighbour->fd, 0);
-  learn(neighbour->fd, &report, sizeof report, LONG_MS);
+  learn(neighbour->fd, &report, sizeof report);
   uint64_t longest = hear(neighbour->fd);
   child_finish(neighbour);
   say(publisher->fd, 0);

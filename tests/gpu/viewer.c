@@ -46,7 +46,7 @@ void viewer_begin(viewer *v, const viewer_options *options) {
     .leases = v->options.leases,
     .depth = options->depth,
     .device = options->device,
-    .connect_timeout_ns = patience(5000),
+    .connect_timeout_ns = patience(),
   };
   OK(cuframes_subscriber_create(options->name, &subscriber, &v->subscriber));
   OK(cuframes_subscriber_device(v->subscriber, NULL, &v->sync));
@@ -121,7 +121,7 @@ int viewer_look(viewer *v, int64_t timeout_ns) {
 
 void viewer_watch(viewer *v, uint64_t last) {
   while (v->report.frames == 0 || v->report.last < last)
-    OK(viewer_look(v, patience(LONG_MS / 2)));
+    OK(viewer_look(v, patience()));
 }
 
 static int compare(const void *a, const void *b) {

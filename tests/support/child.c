@@ -15,7 +15,6 @@
 #include "support/scene.h"
 
 #define CHILDREN 16
-#define LIMIT_MS 10000
 
 static child children[CHILDREN];
 static bool is_child;
@@ -67,7 +66,7 @@ bool say_unless_gone(int fd, uint64_t number) {
 
 bool hear_unless_gone(int fd, uint64_t *number) {
   struct pollfd ready = { .fd = fd, .events = POLLIN };
-  int64_t end = cuframes_now() + patience(LIMIT_MS);
+  int64_t end = cuframes_now() + patience();
   int n;
   do
     n = poll(&ready, 1, (int)((end - cuframes_now()) / MS));
@@ -114,7 +113,7 @@ bool child_ended_by(child *c, int64_t end, int *status) {
 
 int child_status(child *c) {
   int status = 0;
-  NEED(child_ended_by(c, cuframes_now() + patience(LIMIT_MS), &status));
+  NEED(child_ended_by(c, cuframes_now() + patience(), &status));
   return status;
 }
 
@@ -151,7 +150,7 @@ static char state_of(pid_t pid, pid_t thread) {
 
 static void wait_asleep(pid_t pid, pid_t thread) {
   int looks = 0; /* three in a row: not just between two calls */
-  int64_t end = cuframes_now() + patience(LIMIT_MS);
+  int64_t end = cuframes_now() + patience();
   while (looks < 3) {
     looks = state_of(pid, thread) == 'S' ? looks + 1 : 0;
     NEED(cuframes_now() < end);

@@ -22,14 +22,14 @@ child *child_start(child_run *run, void *user);
 /* Whether this process is a child. */
 bool child_is_one(void);
 
-/* Both ends: say a number, hear one. hear() fails when nothing comes for ten seconds, or the other end is gone. */
+/* Both ends: say a number, hear one. hear() fails when nothing comes in time, or the other end is gone. */
 void say(int fd, uint64_t number);
 uint64_t hear(int fd);
 /* The same with one that may be killed: false when the other end is gone. */
 bool say_unless_gone(int fd, uint64_t number);
 bool hear_unless_gone(int fd, uint64_t *number);
 
-/* Waits for its end and gives the status of waitpid(); it must come within ten seconds. */
+/* Waits for its end and gives the status of waitpid(); it must come in time (patience()). */
 int child_status(child *c);
 /* The same with a deadline of its own; false: it lives. */
 bool child_ended_by(child *c, int64_t end, int *status);

@@ -87,7 +87,7 @@ bool packet_is(const cuframes_packet *packet, uint64_t number, size_t size) {
 
 uint64_t packet_look(cuframes_subscriber *subscriber, uint32_t *flags) {
   cuframes_packet *packet = NULL;
-  OK(cuframes_subscriber_next_packet(subscriber, patience(5000), &packet));
+  OK(cuframes_subscriber_next_packet(subscriber, patience(), &packet));
   NEED(packet != NULL);
   uint64_t number = (uint64_t)cuframes_packet_pts(packet) / 1000;
   NEED(packet_is(packet, number, cuframes_packet_size(packet)));

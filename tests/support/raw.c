@@ -11,13 +11,11 @@
 
 #include "os/memory.h"
 
-#define ANSWER_MS 5000
-
 /* ---- a client ---- */
 
 int raw_connect(const char *name) {
   int fd = -1;
-  OK(cf_connect(scene_path("%s.sock", name), name, cuframes_now() + patience(ANSWER_MS), &fd));
+  OK(cf_connect(scene_path("%s.sock", name), name, cuframes_now() + patience(), &fd));
   return fd;
 }
 
@@ -29,7 +27,7 @@ void raw_send(int fd, uint32_t type, const void *fields) {
 }
 
 uint32_t raw_receive(int fd, uint8_t message[CF_WIRE_MESSAGE_MAX], size_t *length, cf_fds *fds) {
-  int result = cf_receive_by(fd, cuframes_now() + patience(ANSWER_MS), message, CF_WIRE_MESSAGE_MAX, length, fds);
+  int result = cf_receive_by(fd, cuframes_now() + patience(), message, CF_WIRE_MESSAGE_MAX, length, fds);
   if (result == CUFRAMES_ERR_PUBLISHER_GONE)
     return 0;
   OK(result);
@@ -160,8 +158,7 @@ static void serve(const raw_publisher *p, int fd) {
   uint8_t message[CF_WIRE_MESSAGE_MAX];
   size_t length = 0;
   cf_fds fds;
-  while (cf_receive_by(fd, cuframes_now() + patience(ANSWER_MS), message, sizeof message, &length, &fds) ==
-         CUFRAMES_OK) {
+  while (cf_receive_by(fd, cuframes_now() + patience(), message, sizeof message, &length, &fds) == CUFRAMES_OK) {
     uint32_t type = cf_message_type(message, length);
     if (type == CF_MSG_HELLO && p->welcome_type == CF_MSG_WELCOME)
       answer(fd, CF_MSG_WELCOME, &p->welcome, p->welcome_fds, p->welcome_fd_count);

@@ -72,9 +72,40 @@ int scene_mappings(void) {
   return count;
 }
 
-int64_t patience(int64_t ms) {
-  const char *sanitizer = getenv("CUFRAMES_SANITIZE");
-  return ms * MS * (sanitizer && sanitizer[0] ? 4 : 1);
+/* So much longer than on an idle machine everything may take. */
+static double slowness(void) {
+  const char *sanitizer = getenv("CUFRAMES_SANITIZE"), *factor = getenv("CUFRAMES_TEST_TIMEOUT");
+  double times = factor ? strtod(factor, NULL) : 1;
+  return (sanitizer && sanitizer[0] ? 4 : 1) * (times > 1 ? times : 1);
+}
+
+int64_t patience(void) {
+  return (int64_t)(120 * slowness()) * SECOND;
+}
+
+static char slow[256]; /* what was so, since it was asked for */
+
+const char *scene_was_slow(void) {
+  static char said[sizeof slow];
+  memcpy(said, slow, sizeof slow);
+  slow[0] = '\0';
+  return said[0] ? said : NULL;
+}
+
+static bool is_elsewhere(void) {
+  return child_is_one() || syscall(SYS_gettid) != getpid();
+}
+
+void soon(const char *file, int line, const char *text, int64_t elapsed_ns, int64_t ms) {
+  char sentence[sizeof slow];
+  if ((double)elapsed_ns < (double)(ms * MS) * slowness())
+    return;
+  snprintf(sentence, sizeof sentence, "%s is less than %lld ms (%.1f ms)", text, (long long)ms,
+           (double)elapsed_ns / (double)MS);
+  if (elapsed_ns >= patience() / 2)
+    need_failed(file, line, sentence);
+  if (syscall(SYS_gettid) == getpid())
+    snprintf(slow, sizeof slow, "%.80s:%d: %.160s", file, line, sentence);
 }
 
 void pause_ms(int ms) {
@@ -88,7 +119,7 @@ int64_t cpu_time(void) {
 }
 
 _Noreturn void need_failed(const char *file, int line, const char *text) {
-  if (child_is_one() || syscall(SYS_gettid) != getpid()) {
+  if (is_elsewhere()) {
     fprintf(stderr, "%s:%d: in process %d: not so: %s\n", file, line, (int)getpid(), text);
     _exit(99);
   }
@@ -104,6 +135,15 @@ void is_result(const char *file, int line, const char *call, int result, int wan
   snprintf(text, sizeof text, "%s gave %d (%s; %s) instead of %d (%s)", call, result, cuframes_strerror(result),
            result < 0 ? cuframes_last_error() : "", wanted, cuframes_strerror(wanted));
   need_failed(file, line, text);
+}
+
+void is_between(const char *file, int line, const char *text, int64_t value, int64_t least, int64_t most) {
+  if (value >= least && value <= most)
+    return;
+  char sentence[256];
+  snprintf(sentence, sizeof sentence, "%s is %lld, between %lld and %lld", text, (long long)value, (long long)least,
+           (long long)most);
+  need_failed(file, line, sentence);
 }
 
 void detail_names(const char *text) {
@@ -167,4 +207,21 @@ int scene_end(void **state) {
   }
   unsetenv("CUFRAMES_DIR");
   return left == 0 ? 0 : -1;
+}
+
+void scene_run(void **state) {
+  CMUnitTestFunction test = *(CMUnitTestFunction *)*state;
+  void *none = NULL;
+  const char *why;
+  (void)scene_was_slow();
+  for (int runs = 1;; runs++) {
+    test(&none);
+    if ((why = scene_was_slow()) == NULL)
+      return;
+    if (runs == SLOW_MOST)
+      fail_msg("not so in any of %d runs: %s", runs, why);
+    print_message("slow, once more: %s\n", why);
+    NEED(scene_end(&none) == 0);
+    NEED(scene_begin(&none) == 0);
+  }
 }

@@ -1,6 +1,9 @@
 /* support/scene.h - what surrounds every test: a runtime directory of its own, deadlines, and a look at the end whether
  * anything was left behind: descriptors, shared memory, children, files.
  *
+ * No test may fail because the machine is slow or busy. A limit on what must come is patience(), whatever it is; what
+ * should be quick is judged by SOON and TOOK.
+ *
  * NEED, IS and OK work in the test, in its forked children and in its threads: in the test they fail it, elsewhere they
  * say why on stderr and end the process, which the test notices.
  */
@@ -19,10 +22,17 @@
 #define MS INT64_C(1000000)
 #define SECOND INT64_C(1000000000)
 
-/* Set-up and tear-down of one test. */
+/* One test: set-up, the test itself (again if something in it was slow, see SOON below), tear-down. */
 int scene_begin(void **state);
+void scene_run(void **state);
 int scene_end(void **state);
-#define SCENE(test) cmocka_unit_test_setup_teardown(test, scene_begin, scene_end)
+#define SCENE(test)                                                                                                    \
+  (struct CMUnitTest) {                                                                                                \
+    .name = #test, .test_func = scene_run, .setup_func = scene_begin, .teardown_func = scene_end,                      \
+    .initial_state = &(CMUnitTestFunction) {                                                                           \
+      test                                                                                                             \
+    }                                                                                                                  \
+  }
 
 /* The runtime directory of this test; $CUFRAMES_DIR names it too. */
 const char *scene_directory(void);
@@ -34,8 +44,9 @@ int scene_files(void);
 int scene_descriptors(void);
 int scene_mappings(void);
 
-/* A number of ms in ns, more of them where a sanitizer makes everything slow. */
-int64_t patience(int64_t ms);
+/* How long a test waits for what must come, in ns: two minutes; eight where a sanitizer makes everything slow; times
+ * $CUFRAMES_TEST_TIMEOUT. It is there to find what hangs, and long enough for any machine. */
+int64_t patience(void);
 /* Lets ms go by inside a loop that has a deadline. */
 void pause_ms(int ms);
 /* CPU time of this process in ns. */
@@ -48,10 +59,32 @@ void is_result(const char *file, int line, const char *call, int result, int wan
 #define IS(call, wanted) is_result(__FILE__, __LINE__, #call, (call), (wanted))
 #define OK(call) IS(call, CUFRAMES_OK)
 
-/* Waits until the condition holds, looking every millisecond. */
-#define WAIT_FOR(condition, ms)                                                                                        \
+/* least <= value <= most, of whatever integers. */
+#define BETWEEN(value, least, most) is_between(__FILE__, __LINE__, #value, (int64_t)(value), (least), (most))
+void is_between(const char *file, int line, const char *text, int64_t value, int64_t least, int64_t most);
+
+/* What takes a moment when all is well, and may take longer because others want the processor too. SOON notes it when it
+ * took so many ms or more, and scene_run() (in tests/crash the run of one step) repeats what was slow: the test fails if
+ * it is so every time, and at once when it took half of one's patience, since what is to be woken was not. In other
+ * threads, and in processes that do not ask scene_was_slow(), only the latter. Like patience(), the ms grow with sanitizer and variable. */
+#define SOON(elapsed_ns, ms) soon(__FILE__, __LINE__, #elapsed_ns, (elapsed_ns), (ms))
+void soon(const char *file, int line, const char *text, int64_t elapsed_ns, int64_t ms);
+/* The same for a call that takes its time: since `start` at least so many ms have gone by. */
+#define TOOK(start, least_ms, ms)                                                                                      \
   do {                                                                                                                 \
-    int64_t wait_end_ = cuframes_now() + patience(ms);                                                                 \
+    int64_t took_ = cuframes_now() - (start);                                                                          \
+    NEED(took_ >= (least_ms)*MS);                                                                                      \
+    soon(__FILE__, __LINE__, "the time since " #start, took_, (ms));                                                   \
+  } while (0)
+/* What SOON noted since this was last called; NULL: nothing. */
+const char *scene_was_slow(void);
+/* How often something is tried that was slow each time. */
+#define SLOW_MOST 10
+
+/* Waits until the condition holds, looking every millisecond. */
+#define WAIT_FOR(condition)                                                                                            \
+  do {                                                                                                                 \
+    int64_t wait_end_ = cuframes_now() + patience();                                                                   \
     while (!(condition)) {                                                                                             \
       if (cuframes_now() > wait_end_)                                                                                  \
         need_failed(__FILE__, __LINE__, "in time: " #condition);                                                       \

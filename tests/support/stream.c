@@ -9,7 +9,9 @@ cuframes_format small_format(void) {
 }
 
 cuframes_publisher_options publisher_options(void) {
-  return (cuframes_publisher_options){ .struct_size = sizeof(cuframes_publisher_options), .format = small_format() };
+  return (cuframes_publisher_options){ .struct_size = sizeof(cuframes_publisher_options),
+                                       .format = small_format(),
+                                       .ordered_timeout_ns = patience() };
 }
 
 cuframes_subscriber_options subscriber_options(uint32_t mode) {
@@ -102,7 +104,7 @@ void pictures_publish(cuframes_publisher *publisher, uint64_t first, uint64_t co
 
 cuframes_frame *frame_take(cuframes_subscriber *subscriber) {
   cuframes_frame *frame = NULL;
-  OK(cuframes_subscriber_next(subscriber, patience(5000), &frame));
+  OK(cuframes_subscriber_next(subscriber, patience(), &frame));
   NEED(frame != NULL);
   return frame;
 }

@@ -6,7 +6,7 @@
 
 /* Grey, 64 x 16: one page holds a frame. */
 cuframes_format small_format(void);
-/* Options with their sizes and the small format filled in. */
+/* Options with their sizes and the small format filled in; an ordered subscriber is not evicted for a slow machine. */
 cuframes_publisher_options publisher_options(void);
 cuframes_subscriber_options subscriber_options(uint32_t mode);
 

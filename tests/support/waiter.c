@@ -28,7 +28,7 @@ static void start(waiter *w, cuframes_subscriber *subscriber, int64_t timeout_ns
   *w = (waiter){ .subscriber = subscriber, .timeout_ns = timeout_ns, .for_packet = for_packet };
   NEED(pthread_mutex_init(&w->lock, NULL) == 0);
   NEED(pthread_create(&w->thread, NULL, wait_run, w) == 0);
-  WAIT_FOR(thread_of(w) != 0, 2000);
+  WAIT_FOR(thread_of(w) != 0);
   thread_wait_asleep(thread_of(w));
 }
 

@@ -146,7 +146,7 @@ static void connecting_outlasts_signals_until_the_deadline(void **state) {
   int listener, fd = -1;
   OK(cf_listen(path, 0600, 0, &listener));
   failing_next("connect", EINTR, 3);
-  OK(cf_connect(path, "s", cuframes_now() + patience(10000), &fd));
+  OK(cf_connect(path, "s", cuframes_now() + patience(), &fd));
   assert_true(failing_all_came());
   assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
   close(fd);
@@ -251,11 +251,11 @@ static void waiting_for_a_message_outlasts_signals_and_nothing_else(void **state
   IS(cf_receive_by(ends[1], cuframes_now() + 20 * MS, text, sizeof text, &length, &fds), CUFRAMES_ERR_TIMEOUT);
   assert_true(failing_all_came());
   failing_next("poll", EIO, 1);
-  IS(cf_receive_by(ends[1], cuframes_now() + patience(10000), text, sizeof text, &length, &fds), CUFRAMES_ERR_SYSTEM);
+  IS(cf_receive_by(ends[1], cuframes_now() + patience(), text, sizeof text, &length, &fds), CUFRAMES_ERR_SYSTEM);
   assert_true(failing_all_came());
   detail_names(strerror(EIO));
   OK(cf_send(ends[0], "hello", 6, NULL, 0));
-  OK(cf_receive_by(ends[1], cuframes_now() + patience(10000), text, sizeof text, &length, &fds));
+  OK(cf_receive_by(ends[1], cuframes_now() + patience(), text, sizeof text, &length, &fds));
   pair_close(ends);
 }
 

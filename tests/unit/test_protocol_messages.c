@@ -116,7 +116,7 @@ static void golden_vectors_stand_in_the_document(void **unused) {
       found++;
       now = NULL;
     } else if (now) {
-      assert_in_range(length, 0, sizeof bytes - 16);
+      assert_true(length <= sizeof bytes - 16);
       length = unhex(line, bytes, length);
     }
   }
