@@ -54,6 +54,7 @@ static int create(void) {
   cuframes_publisher *made = NULL;
   options.allow_uids = options.allow_gids = ids;
   options.allow_uid_count = options.allow_gid_count = 2;
+  options.ordered_timeout_ns = 10 * MS; /* who could not take a frame makes no room meanwhile, on this same thread */
   int result = cuframes_publisher_create("s", &options, &made);
   NEED((result == CUFRAMES_OK) == (made != NULL));
   if (made)
@@ -145,7 +146,7 @@ static void read_packets(void) {
 
 static int look(void) {
   cuframes_stream_info *info = NULL;
-  int result = cuframes_query(NULL, "s", patience(1000), &info);
+  int result = cuframes_query(NULL, "s", patience(), &info);
   NEED((result == CUFRAMES_OK) == (info != NULL));
   cuframes_stream_info_free(info);
   return result;
@@ -154,7 +155,7 @@ static int look(void) {
 static int list(void) {
   cuframes_list_entry *entries = NULL;
   size_t count = 0;
-  int result = cuframes_list(NULL, patience(1000), &entries, &count);
+  int result = cuframes_list(NULL, patience(), &entries, &count);
   NEED((result == CUFRAMES_OK) == (entries != NULL));
   for (size_t i = 0; i < count; i++)
     NEED(entries[i].error == CUFRAMES_OK || is_about_resources(entries[i].error));
