@@ -223,5 +223,5 @@ int main(void) {
     SCENE(with_reconnect_the_calls_go_on),
     SCENE(not_for_packets_only),
   };
-  return cmocka_run_group_tests_name("callback", tests, NULL, NULL);
+  return SCENE_RUN("callback", tests);
 }

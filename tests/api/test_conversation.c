@@ -226,5 +226,5 @@ int main(void) {
     SCENE(requests_before_hello_are_closed),   SCENE(what_may_not_come_later_is_closed),
     SCENE(half_open_connections_delay_nobody),
   };
-  return cmocka_run_group_tests_name("conversation", tests, NULL, NULL);
+  return SCENE_RUN("conversation", tests);
 }

@@ -213,5 +213,5 @@ int main(void) {
     SCENE(a_good_client_joins_through_a_flood),
     SCENE(a_good_client_joins_beside_a_thousand_silent_ones),
   };
-  return cmocka_run_group_tests_name("crowd", tests, NULL, NULL);
+  return SCENE_RUN("crowd", tests);
 }

@@ -352,5 +352,5 @@ int main(void) {
     SCENE(subscribers_may_die_at_any_instant),
     SCENE(publishers_may_die_at_any_instant),
   };
-  return cmocka_run_group_tests_name("death", tests, NULL, NULL);
+  return SCENE_RUN("death", tests);
 }

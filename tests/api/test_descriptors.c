@@ -130,5 +130,5 @@ int main(void) {
     SCENE(a_publisher_that_cannot_begin_leaves_nothing),
     SCENE(a_publisher_serves_again_when_it_can),
   };
-  return cmocka_run_group_tests_name("descriptors", tests, NULL, NULL);
+  return SCENE_RUN("descriptors", tests);
 }

@@ -451,7 +451,7 @@ int main(int argc, char **argv) {
                                     .teardown_func = scene_end,
                                     .initial_state = (void *)kind };
   }
-  int failed = cmocka_run_group_tests_name("device", tests, NULL, NULL);
+  int failed = SCENE_RUN("device", tests);
   cf_device_close(warm);
   return failed;
 }

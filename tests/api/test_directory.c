@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "support/child.h"
+#include "support/rights.h"
 #include "support/stream.h"
 
 #define NOBODY 65534
@@ -34,13 +35,6 @@ static int list_in(const char *directory) {
   int result = cuframes_list(directory, patience(), &entries, &count);
   cuframes_list_free(entries, count);
   return result;
-}
-
-static void needs_root(void) {
-  if (geteuid() == 0)
-    return;
-  print_message("skipped: needs root, to give files to others and become another user\n");
-  skip();
 }
 
 static void the_option_goes_before_the_environment(void **state) {
@@ -131,7 +125,7 @@ static void a_directory_that_anybody_may_write_must_be_sticky(void **state) {
 
 static void another_users_directory_is_refused(void **state) {
   (void)state;
-  needs_root();
+  need_other_users();
   assert_int_equal(chown(scene_directory(), STRANGER, STRANGER), 0);
   IS(publish_in(NULL), CUFRAMES_ERR_DIRECTORY);
   detail_names("12345");
@@ -154,7 +148,7 @@ static void publish_as_nobody(int test, void *unused) {
 
 static void a_directory_that_cannot_be_written_is_refused(void **state) {
   (void)state;
-  needs_root();
+  need_other_users();
   assert_int_equal(chmod(scene_directory(), 0755), 0);
   child *nobody = child_start(publish_as_nobody, NULL);
   (void)hear(nobody->fd);
@@ -202,5 +196,5 @@ int main(void) {
     SCENE(another_users_directory_is_refused),     SCENE(a_directory_that_cannot_be_written_is_refused),
     SCENE(links_and_directories_in_the_way),
   };
-  return cmocka_run_group_tests_name("directory", tests, NULL, NULL);
+  return SCENE_RUN("directory", tests);
 }

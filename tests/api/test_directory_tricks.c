@@ -11,16 +11,10 @@
 
 #include "link/channel.h"
 #include "support/child.h"
+#include "support/rights.h"
 #include "support/stream.h"
 
 #define STRANGER 12345
-
-static void needs_root(void) {
-  if (geteuid() == 0)
-    return;
-  print_message("skipped: needs root, to give files to others and become another user\n");
-  skip();
-}
 
 static int publish_in(const char *directory) {
   cuframes_publisher_options options = publisher_options();
@@ -50,7 +44,7 @@ static off_t file_size(const char *path) {
 /* A link at the directory's place must be ours or root's: a stranger could turn it round at any time. */
 static void a_strangers_link_is_no_directory(void **state) {
   (void)state;
-  needs_root();
+  need_other_users();
   char link[520];
   snprintf(link, sizeof link, "%s", scene_path("link"));
   assert_int_equal(mkdir(scene_path("target"), 0700), 0);
@@ -92,7 +86,7 @@ static void hold_strangers_lock(int test, void *unused) {
 
 static void a_strangers_lock_is_a_name_in_use(void **state) {
   (void)state;
-  needs_root();
+  need_other_users();
   child *stranger = child_start(hold_strangers_lock, NULL);
   assert_int_equal(chmod(scene_directory(), 01777), 0);
   say(stranger->fd, 0);
@@ -163,5 +157,5 @@ int main(void) {
     SCENE(what_is_no_socket_is_no_stream),
     SCENE(a_queue_that_stays_full_is_waited_for_in_time),
   };
-  return cmocka_run_group_tests_name("directory_tricks", tests, NULL, NULL);
+  return SCENE_RUN("directory_tricks", tests);
 }

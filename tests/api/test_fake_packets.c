@@ -150,5 +150,5 @@ int main(void) {
     SCENE(no_packet_region_that_lies_is_believed),
     SCENE(whatever_the_pages_say_nobody_leaves_them),
   };
-  return cmocka_run_group_tests_name("fake_packets", tests, NULL, NULL);
+  return SCENE_RUN("fake_packets", tests);
 }

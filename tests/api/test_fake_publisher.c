@@ -247,5 +247,5 @@ int main(void) {
     SCENE(with_reconnect_it_still_comes_back_in_time),
     SCENE(who_does_not_answer_is_left_by_all),
   };
-  return cmocka_run_group_tests_name("fake_publisher", tests, NULL, NULL);
+  return SCENE_RUN("fake_publisher", tests);
 }

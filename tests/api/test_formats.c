@@ -232,5 +232,5 @@ int main(void) {
     SCENE(a_frame_too_large_for_memory_is_no_memory),
     SCENE(the_format_cannot_change_under_an_open_frame),
   };
-  return cmocka_run_group_tests_name("formats", tests, NULL, NULL);
+  return SCENE_RUN("formats", tests);
 }

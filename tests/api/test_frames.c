@@ -364,5 +364,5 @@ int main(void) {
     SCENE(a_publisher_says_which_device_it_took_and_why),
     SCENE(nothing_given_is_an_error_and_not_a_crash),
   };
-  return cmocka_run_group_tests_name("frames", tests, NULL, NULL);
+  return SCENE_RUN("frames", tests);
 }

@@ -347,5 +347,5 @@ int main(void) {
     SCENE(numbers_that_go_back_are_not_believed),     SCENE(a_publisher_that_says_nothing_is_given_up),
     SCENE(a_seat_full_of_nonsense_harms_nobody_else),
   };
-  return cmocka_run_group_tests_name("hostile", tests, NULL, NULL);
+  return SCENE_RUN("hostile", tests);
 }

@@ -274,5 +274,5 @@ int main(void) {
     SCENE(a_frame_outlives_both),        SCENE(held_frames_never_change),
     SCENE(info_shows_who_holds_what),
   };
-  return cmocka_run_group_tests_name("leases", tests, NULL, NULL);
+  return SCENE_RUN("leases", tests);
 }

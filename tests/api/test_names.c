@@ -263,5 +263,5 @@ int main(void) {
     SCENE(list_sweeps_the_dead_and_nothing_else),    SCENE(only_one_at_a_time_has_a_name),
     SCENE(a_lock_held_for_a_moment_is_no_publisher), SCENE(looking_never_takes_the_name_from_one_who_starts),
   };
-  return cmocka_run_group_tests_name("names", tests, NULL, NULL);
+  return SCENE_RUN("names", tests);
 }

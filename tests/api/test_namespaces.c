@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "support/child.h"
+#include "support/rights.h"
 #include "support/stream.h"
 
 enum order { PUBLISH = 1, COUNT, PIDS, HELD, END };
@@ -55,11 +56,7 @@ static uint64_t ask(const child *publisher, enum order order) {
 static child *start_inside(child_run *run) {
   int here = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
   NEED(here >= 0);
-  if (unshare(CLONE_NEWPID) != 0) {
-    close(here);
-    print_message("skipped: no right to make a PID namespace\n");
-    skip();
-  }
+  NEED(unshare(CLONE_NEWPID) == 0);
   child *inside = child_start(run, NULL);
   NEED(setns(here, CLONE_NEWPID) == 0);
   close(here);
@@ -68,10 +65,7 @@ static child *start_inside(child_run *run) {
 
 static void subscribers_that_cannot_be_seen(void **state) {
   (void)state;
-  if (geteuid() != 0) {
-    print_message("skipped: needs root, to make a PID namespace\n");
-    skip();
-  }
+  need_namespaces(CLONE_NEWPID);
   child *victim = child_start(hold_a_frame, NULL);
   child *publisher = start_inside(publish_inside);
   (void)hear(publisher->fd);
@@ -100,5 +94,5 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     SCENE(subscribers_that_cannot_be_seen),
   };
-  return cmocka_run_group_tests_name("namespaces", tests, NULL, NULL);
+  return SCENE_RUN("namespaces", tests);
 }

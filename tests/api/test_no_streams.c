@@ -141,5 +141,5 @@ int main(void) {
     SCENE(devices_are_checked_on_joining),
     SCENE(buffers_of_the_application_are_for_gpus),
   };
-  return cmocka_run_group_tests_name("no_streams", tests, NULL, NULL);
+  return SCENE_RUN("no_streams", tests);
 }

@@ -337,5 +337,5 @@ int main(void) {
     SCENE(others_come_and_go_while_the_publisher_waits),
     SCENE(an_eviction_is_logged),
   };
-  return cmocka_run_group_tests_name("ordered", tests, NULL, NULL);
+  return SCENE_RUN("ordered", tests);
 }

@@ -348,5 +348,5 @@ int main(void) {
     SCENE(packets_only_costs_no_frames),
     SCENE(frames_and_packets_go_together),
   };
-  return cmocka_run_group_tests_name("packets_api", tests, NULL, NULL);
+  return SCENE_RUN("packets_api", tests);
 }

@@ -275,5 +275,5 @@ int main(void) {
     SCENE(a_return_is_an_epoch_that_starts_at_a_keyframe),
     SCENE(what_a_slow_process_gets_is_whole),
   };
-  return cmocka_run_group_tests_name("packets_end", tests, NULL, NULL);
+  return SCENE_RUN("packets_end", tests);
 }

@@ -178,5 +178,5 @@ int main(void) {
     SCENE(packets_may_be_enabled_beside_a_wait_for_frames),
     SCENE(a_reader_may_leave_while_the_stream_is_gone),
   };
-  return cmocka_run_group_tests_name("packets_wait", tests, NULL, NULL);
+  return SCENE_RUN("packets_wait", tests);
 }

@@ -10,18 +10,12 @@
 
 #include "support/child.h"
 #include "support/raw.h"
+#include "support/rights.h"
 #include "support/stream.h"
 
 #define NOBODY 65534
 #define ALLOWED 12345
 #define ALLOWED_GROUP 23456
-
-static void needs_root(void) {
-  if (geteuid() == 0)
-    return;
-  print_message("skipped: needs root, to become other users\n");
-  skip();
-}
 
 static mode_t mode_of(const char *path) {
   struct stat status;
@@ -48,7 +42,7 @@ static void the_socket_has_the_mode_that_was_asked_for(void **state) {
 
 static void the_socket_has_the_group_that_was_asked_for(void **state) {
   (void)state;
-  needs_root();
+  need_other_users();
   cuframes_publisher_options options = publisher_options();
   cuframes_publisher *publisher = NULL;
   struct stat status;
@@ -101,7 +95,7 @@ static void run_users(const user *users, size_t count, const cuframes_publisher_
 
 static void the_allow_list_says_who_gets_in(void **state) {
   (void)state;
-  needs_root();
+  need_other_users();
   static const uint32_t uids[] = { 1, ALLOWED }, gids[] = { ALLOWED_GROUP };
   static const user users[] = {
     { ALLOWED, NOBODY, CUFRAMES_OK },
@@ -135,7 +129,7 @@ static void an_empty_allow_list_lets_only_ourselves_in(void **state) {
 
 static void the_file_system_says_who_gets_in(void **state) {
   (void)state;
-  needs_root();
+  need_other_users();
   static const user users[] = {
     { 777, ALLOWED_GROUP, CUFRAMES_OK },
     { ALLOWED, NOBODY, CUFRAMES_ERR_PERMISSION },
@@ -164,7 +158,7 @@ static void get_nothing(int test, void *unused) {
 
 static void who_is_refused_gets_no_descriptor(void **state) {
   (void)state;
-  needs_root();
+  need_other_users();
   static const uint32_t uids[] = { ALLOWED };
   child *stranger = child_start(get_nothing, NULL);
   cuframes_publisher_options options = publisher_options();
@@ -277,5 +271,5 @@ int main(void) {
     SCENE(no_descriptor_lets_a_subscriber_write),
     SCENE(a_monitor_gets_no_memory),
   };
-  return cmocka_run_group_tests_name("permissions", tests, NULL, NULL);
+  return SCENE_RUN("permissions", tests);
 }

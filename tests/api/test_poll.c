@@ -211,5 +211,5 @@ int main(void) {
     SCENE(no_wake_is_ever_lost),
     SCENE(not_for_packets_only),
   };
-  return cmocka_run_group_tests_name("poll", tests, NULL, NULL);
+  return SCENE_RUN("poll", tests);
 }

@@ -321,5 +321,5 @@ int main(void) {
     SCENE(a_thousand_subscribers_leave_nothing_behind),
     SCENE(the_memory_of_a_stream_is_its_frames_and_little_more),
   };
-  return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
+  return SCENE_RUN("pool", tests);
 }

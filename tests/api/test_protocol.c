@@ -323,5 +323,5 @@ int main(void) {
     SCENE(who_asks_and_never_reads_is_dropped),
     SCENE(connections_that_come_and_go_leave_nothing),
   };
-  return cmocka_run_group_tests_name("protocol", tests, NULL, NULL);
+  return SCENE_RUN("protocol", tests);
 }

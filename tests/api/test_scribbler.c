@@ -221,5 +221,5 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     SCENE(whatever_it_writes_it_harms_itself_only),
   };
-  return cmocka_run_group_tests_name("scribbler", tests, NULL, NULL);
+  return SCENE_RUN("scribbler", tests);
 }

@@ -237,5 +237,5 @@ int main(void) {
     SCENE(spinning_finds_frames_and_keeps_timeouts),
     SCENE(idle_streams_cost_no_time),
   };
-  return cmocka_run_group_tests_name("wait", tests, NULL, NULL);
+  return SCENE_RUN("wait", tests);
 }

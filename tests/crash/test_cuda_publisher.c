@@ -232,5 +232,5 @@ int main(void) {
     CRASH_SCENE(one_of_legacy_memory_may_die_at_every_step),
   };
   crash_sites_once();
-  return cmocka_run_group_tests_name("cuda_publisher", tests, NULL, NULL);
+  return SCENE_RUN("cuda_publisher", tests);
 }

@@ -251,5 +251,5 @@ static void one_may_die_at_every_step(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = { CRASH_SCENE(one_may_die_at_every_step) };
   crash_sites_once();
-  return cmocka_run_group_tests_name("cuda_subscriber", tests, NULL, NULL);
+  return SCENE_RUN("cuda_subscriber", tests);
 }

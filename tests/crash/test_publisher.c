@@ -114,5 +114,5 @@ static void a_publisher_may_die_at_every_step(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = { CRASH_SCENE(a_publisher_may_die_at_every_step) };
-  return cmocka_run_group_tests_name("publisher", tests, NULL, NULL);
+  return SCENE_RUN("publisher", tests);
 }

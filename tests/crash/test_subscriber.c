@@ -178,5 +178,5 @@ int main(void) {
     CRASH_SCENE(one_in_ordered_mode_may_die_at_every_step),
     CRASH_SCENE(one_in_packets_mode_may_die_at_every_step),
   };
-  return cmocka_run_group_tests_name("subscriber", tests, NULL, NULL);
+  return SCENE_RUN("subscriber", tests);
 }

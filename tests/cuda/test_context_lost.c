@@ -206,5 +206,5 @@ int main(int argc, char **argv) {
     SCENE(a_subscriber_in_mode_slot_events),
   };
   drivers_begin(argc, argv);
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return SCENE_RUN("context_lost", tests);
 }

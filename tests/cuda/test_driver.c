@@ -166,5 +166,5 @@ int main(int argc, char **argv) {
     SCENE(it_does_not_start),
     SCENE(results),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return SCENE_RUN("driver", tests);
 }

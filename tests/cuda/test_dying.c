@@ -51,5 +51,5 @@ int main(void) {
   const struct CMUnitTest tests[] = { SCENE(a_handle_of_the_dead_is_the_end) };
   stage.width = 320;
   stage.height = 180;
-  return cmocka_run_group_tests_name("dying", tests, NULL, NULL);
+  return SCENE_RUN("dying", tests);
 }

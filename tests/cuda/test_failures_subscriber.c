@@ -309,5 +309,5 @@ int main(int argc, char **argv) {
   setenv("CUDA_STANDIN_DELAY_US", "50", 1);
   if (argc > 1)
     cmocka_set_test_filter(argv[1]);
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return SCENE_RUN("failures_subscriber", tests);
 }

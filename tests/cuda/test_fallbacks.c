@@ -216,5 +216,5 @@ int main(int argc, char **argv) {
     SCENE(legacy_asked_and_not_there),
   };
   drivers_begin(argc, argv);
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return SCENE_RUN("fallbacks", tests);
 }

@@ -166,5 +166,5 @@ int main(int argc, char **argv) {
   stage.seed = 1;
   if (argc > 1)
     cmocka_set_test_filter(argv[1]);
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return SCENE_RUN("publisher_streams", tests);
 }

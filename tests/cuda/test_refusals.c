@@ -52,7 +52,7 @@ static void lacks(const lack *l) {
 static void no_driver(void **state) {
   (void)state;
   if (driver_is_installed())
-    stage_skip("this machine has a driver");
+    skip_because("this machine has a driver");
   lacks(&(lack){ NULL, NULL, "cuda", CUFRAMES_ERR_UNSUPPORTED, "no CUDA driver" });
 }
 
@@ -332,5 +332,5 @@ int main(int argc, char **argv) {
     SCENE(another_context_timeline),
   };
   drivers_begin(argc, argv);
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return SCENE_RUN("refusals", tests);
 }

@@ -289,5 +289,5 @@ int main(void) {
     SCENE(a_forked_child_has_no_cuda),
     SCENE(a_context_goes_with_work_in_it),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return SCENE_RUN("standin", tests);
 }

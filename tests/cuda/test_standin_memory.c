@@ -353,5 +353,5 @@ int main(void) {
     SCENE(refused_registrations),
     SCENE(two_dimensional_copies),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return SCENE_RUN("standin_memory", tests);
 }

@@ -230,5 +230,5 @@ int main(int argc, char **argv) {
     SCENE(values_in_a_sealed_page),
     SCENE(a_program_reports_what_it_left),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return SCENE_RUN("standin_signals", tests);
 }

@@ -345,7 +345,7 @@ static void who_does_not_wait_sees_it(void **state) {
   (void)state;
   const char *sanitizer = getenv("CUFRAMES_SANITIZE");
   if (sanitizer && strcmp(sanitizer, "thread") == 0)
-    skip(); /* this is the race that the sanitizer reports */
+    skip_because("this is the race that the thread sanitizer reports");
   gpu g;
   cu_stream writes, reads;
   cu_deviceptr memory;
@@ -384,5 +384,5 @@ int main(void) {
     SCENE(delays_take_time),
     SCENE(who_does_not_wait_sees_it),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return SCENE_RUN("standin_streams", tests);
 }

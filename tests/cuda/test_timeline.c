@@ -390,5 +390,5 @@ int main(int argc, char **argv) {
     SCENE(reconnecting_with_leases_out),
   };
   drivers_begin(argc, argv);
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return SCENE_RUN("timeline", tests);
 }

@@ -69,5 +69,5 @@ int main(void) {
     SCENE(memory_runs_out_for_good),
     SCENE(descriptors_run_out_for_one_call),
   };
-  return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
+  return SCENE_RUN("faults", tests);
 }

@@ -40,5 +40,5 @@ int main(void) {
     SCENE(without_descriptors),
     SCENE(without_memory),
   };
-  return cmocka_run_group_tests_name("segments", tests, NULL, NULL);
+  return SCENE_RUN("segments", tests);
 }

@@ -116,5 +116,5 @@ int main(void) {
     SCENE(a_newcomer_is_not_taken_for_who_left),
     SCENE(without_descriptors_it_does_not_go_round_and_round),
   };
-  return cmocka_run_group_tests_name("service", tests, NULL, NULL);
+  return SCENE_RUN("service", tests);
 }

@@ -11,7 +11,7 @@ const char *memory_kind_name(memory_kind kind) {
 void memory_kind_need(memory_kind kind) {
   bool vmm = kind == MEMORY_VMM || kind == EXTERNAL_VMM, legacy = kind == MEMORY_LEGACY || kind == EXTERNAL_ALLOC;
   if ((vmm && !facts.vmm) || (legacy && !facts.legacy) || (kind == EXTERNAL_POOL && !facts.pools))
-    stage_skip("%s has no memory of the kind %s", facts.name, memory_names[kind]);
+    skip_because("%s has no memory of the kind %s", facts.name, memory_names[kind]);
 }
 
 uint64_t stamp(uint64_t number) {

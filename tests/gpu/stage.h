@@ -51,8 +51,6 @@ int stage_run(int argc, char **argv, const struct CMUnitTest *tests, size_t coun
 
 /* Numbers of the test that runs now. */
 void stage_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Ends the test, skipped, with the reason. In the test, not in a child. */
-void stage_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A format of the size asked for. */
 cuframes_format stage_format(uint32_t pixel_format);

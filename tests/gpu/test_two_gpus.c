@@ -84,7 +84,7 @@ static void play(guest *g) {
 
 static void need_two(void) {
   if (facts.devices < 2)
-    stage_skip("there is one GPU, this needs two");
+    skip_because("there is one GPU, this needs two");
 }
 
 static void complete(void **state) {
@@ -125,7 +125,7 @@ static void no_way_between_them(void **state) {
   (void)state;
   need_two();
   if (!facts.standin)
-    stage_skip("only the stand-in has GPUs that cannot reach each other");
+    skip_because("only the stand-in has GPUs that cannot reach each other");
   play(&(guest){ .options = { .ordinal = 1, .device = "cuda:1" },
                  .variable = "CUDA_STANDIN_PEER",
                  .value = "0",

@@ -12,7 +12,7 @@ const char *sync_name(uint32_t sync) {
 
 void sync_need(uint32_t sync) {
   if ((sync == CUFRAMES_SYNC_TIMELINE && !facts.timeline) || (sync == CUFRAMES_SYNC_SLOT_EVENTS && !facts.legacy))
-    stage_skip("%s cannot do the sync mode %s", facts.name, sync_name(sync));
+    skip_because("%s cannot do the sync mode %s", facts.name, sync_name(sync));
 }
 
 uint64_t frame_number(const cuframes_frame *frame) {

@@ -166,6 +166,15 @@ void thread_wait_asleep(pid_t thread) {
   wait_asleep(getpid(), thread);
 }
 
+void child_give_up(void) {
+  for (int i = 0; i < CHILDREN; i++)
+    if (children[i].pid != 0) {
+      (void)kill(children[i].pid, SIGKILL);
+      (void)waitpid(children[i].pid, NULL, 0);
+      forget(&children[i]);
+    }
+}
+
 int child_end_all(void) {
   int left = 0, status;
   for (int i = 0; i < CHILDREN; i++) {

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <ftw.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 static char directory[64];
 static bool open_before[DESCRIPTORS];
 static int mappings_before;
+static unsigned skipped;
 
 const char *scene_directory(void) {
   return directory;
@@ -118,6 +120,29 @@ int64_t cpu_time(void) {
   return (int64_t)used.tv_sec * SECOND + used.tv_nsec;
 }
 
+_Noreturn void skip_because(const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  fputs("skipped: ", stdout);
+  vprintf(format, args);
+  putchar('\n');
+  fflush(stdout);
+  va_end(args);
+  skipped++;
+  child_give_up();
+  _skip(__FILE__, __LINE__);
+  abort(); /* _skip() does not return */
+}
+
+unsigned scene_skipped(void) {
+  return skipped;
+}
+
+int scene_run_all(const char *name, const struct CMUnitTest *tests, size_t count) {
+  int failed = _cmocka_run_group_tests(name, tests, count, NULL, NULL);
+  return failed == 0 && count > 0 && skipped == count ? 77 : failed;
+}
+
 _Noreturn void need_failed(const char *file, int line, const char *text) {
   if (is_elsewhere()) {
     fprintf(stderr, "%s:%d: in process %d: not so: %s\n", file, line, (int)getpid(), text);
@@ -188,8 +213,14 @@ static void complain_open(const char *name, void *count) {
 
 static void complain_file(const char *name, void *count) {
   print_error("left in the runtime directory: %s\n", name);
-  (void)unlink(scene_path("%s", name));
   ++*(int *)count;
+}
+
+static int remove_entry(const char *path, const struct stat *status, int kind, struct FTW *where) {
+  (void)status;
+  (void)kind;
+  (void)where;
+  return remove(path);
 }
 
 int scene_end(void **state) {
@@ -201,7 +232,7 @@ int scene_end(void **state) {
     print_error("mappings of shared memory: %d before, %d now\n", mappings_before, scene_mappings());
     left++;
   }
-  if (rmdir(directory) != 0) {
+  if (nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS) != 0) { /* also what a test left in it that failed */
     print_error("cannot remove %s: %s\n", directory, strerror(errno));
     left++;
   }

@@ -33,6 +33,15 @@ int scene_end(void **state);
       test                                                                                                             \
     }                                                                                                                  \
   }
+/* Runs them; for main(). Gives 77 if some were skipped and no other ran, so that the file counts as skipped. */
+int scene_run_all(const char *name, const struct CMUnitTest *tests, size_t count);
+#define SCENE_RUN(name, tests) scene_run_all(name, tests, sizeof(tests) / sizeof(tests)[0])
+
+/* Ends the test, skipped, with the reason, which the summary of all tests repeats. In the test, not in a child, and
+ * before it has made anything but children, which are ended. support/rights.h has the usual reasons. */
+_Noreturn void skip_because(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* How many have been. */
+unsigned scene_skipped(void);
 
 /* The runtime directory of this test; $CUFRAMES_DIR names it too. */
 const char *scene_directory(void);

@@ -307,5 +307,5 @@ int main(void) {
     SCENE(a_peer_without_credentials_is_nobody),
     SCENE(a_peers_death_is_watched_in_either_way),
   };
-  return cmocka_run_group_tests_name("channel", tests, NULL, NULL);
+  return SCENE_RUN("channel", tests);
 }

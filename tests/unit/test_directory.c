@@ -318,5 +318,5 @@ int main(void) {
     FORGED(files_that_are_none_of_ours_are_left_alone),
     FORGED(a_place_that_cannot_be_looked_at_says_why),
   };
-  return cmocka_run_group_tests_name("directory", tests, NULL, NULL);
+  return SCENE_RUN("directory", tests);
 }

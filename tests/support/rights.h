@@ -1,0 +1,15 @@
+/* support/rights.h - what a test may do here: a container, or an ordinary user, lacks rights that some tests need. Each of
+ * these skips the test with the reason where the right is missing. They come first in a test, before it makes anything.
+ */
+#ifndef SUPPORT_RIGHTS_H
+#define SUPPORT_RIGHTS_H
+
+/* Root who may become any user, give files to them and take them back; others may enter the runtime directory. */
+void need_other_users(void);
+/* A process may make these namespaces (CLONE_NEWPID | ...) and come back from them. */
+void need_namespaces(int spaces);
+/* A child of this process may become the first one of a container: with these namespaces, which have CLONE_NEWPID and
+ * CLONE_NEWNS among them, and a /proc of its own. Who is not root makes a user namespace, too. */
+void need_container(int spaces);
+
+#endif
