@@ -19,7 +19,7 @@ def parts(case):
 
 def reason(case):
     lines = [line.strip() for line in (case.findtext("system-out") or "").splitlines() if line.strip()]
-    said = [line for line in lines if "skip" in line.lower()]
+    said = [line for line in lines if line.startswith("skipped:")] or [line for line in lines if "skip" in line.lower()]
     return (said or lines or ["no reason given"])[-1]
 
 
