@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """media.py - makes test footage of many kinds from the clip, with the ffmpeg program, at test time.
 
-From a test:           path = media.make(session.root, "hevc10")
+From a test:           path = media.make(session.root, "hevc10")     made once for all tests, in the build tree
 From a shell or C:     media.py DIRECTORY KIND...   prints one path per kind; exit 77 if ffmpeg cannot make it
 The kinds are the functions in KINDS below.
 """
+import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -22,7 +24,7 @@ def ffmpeg(*args):
     if not program:
         raise CannotMake("no program 'ffmpeg' here")
     argv = [program, "-nostdin", "-v", "error", "-y", *args]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=harness.LIMIT)
     if done.returncode != 0:
         raise CannotMake("ffmpeg %s: %s" % (" ".join(args), done.stderr.strip()))
 
@@ -67,6 +69,9 @@ def yuv444(folder):
 
 def gray(folder):
     return encode(os.path.join(folder, "gray.mkv"), "-c:v", "ffv1", "-pix_fmt", "gray", "-an")
+
+
+RESIZE_FRAMES = 144
 
 
 def resize(folder):
@@ -160,12 +165,38 @@ KINDS = {kind.__name__: kind for kind in (long, hevc8, hevc10, mjpeg, odd, yuv44
                                           truncated, headless, empty, noise, corrupt)}
 
 
+def kept():
+    """A directory of the build tree with what this file makes of this clip with this ffmpeg."""
+    key = hashlib.sha256(subprocess.run([harness.need_program("ffmpeg"), "-version"], capture_output=True).stdout)
+    for source in (__file__, harness.CLIP):
+        with open(source, "rb") as file:
+            key.update(file.read())
+    folder = os.path.join(harness.BUILD_DIR, "tests", "media", key.hexdigest()[:16])
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
 def make(folder, kind):
-    """Makes one file and gives its path; skips the calling test if this ffmpeg cannot."""
-    try:
-        return KINDS[kind](folder)
-    except CannotMake as why:
-        return harness.skip(str(why))
+    """Gives the path of one file, in a folder of its own; skips the calling test if this ffmpeg cannot make it. Encoders
+    take longer than most tests: what was made before, by whichever test, is linked, and must not be written to."""
+    films = kept()
+    mine = os.path.join(films, kind)
+    with open(os.path.join(films, kind + ".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two tests at a time make it once
+        if not os.path.isdir(mine):
+            making = os.path.join(films, kind + ".new")
+            shutil.rmtree(making, ignore_errors=True)
+            os.mkdir(making)
+            try:
+                KINDS[kind](making)
+            except CannotMake as why:
+                return harness.skip(str(why))
+            os.rename(making, mine)
+    name, = os.listdir(mine)
+    path = os.path.join(folder, name)
+    if not os.path.exists(path):
+        os.symlink(os.path.join(mine, name), path)
+    return path
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def demo(s, *args, env=None):
 
 
 def test_all_of_it(s):
-    result = demo(s, "--json", s.path("demo.json"), "--program", harness.program()).wait(120)
+    result = demo(s, "--json", s.path("demo.json"), "--program", harness.program()).wait()
     check(result.code == harness.OK, "it ended with %s: %s", result.code, result.out[-600:])
     with open(s.path("demo.json"), encoding="utf-8") as file:
         told = json.load(file)
@@ -43,17 +43,17 @@ def test_a_program_that_dies(s):
         file.write("#!/bin/sh\n[ \"$1\" != publish ] && exec \"%s\" \"$@\"\necho 'no film today' >&2\nexit 1\n" %
                    harness.program())
     os.chmod(broken, 0o755)
-    result = demo(s, "--program", broken).wait(60)
+    result = demo(s, "--program", broken).wait()
     check(result.code == 1 and "FAILED" in result.out, "it ended with %s: %s", result.code, result.out)
     check(os.listdir(s.path("tmp")) == [], "it left %s", os.listdir(s.path("tmp")))
-    result = demo(s, "--program", s.path("none")).wait(20)
+    result = demo(s, "--program", s.path("none")).wait()
     check(result.code == 1 and "run `make build` first" in result.out, "%s", result)
 
 
 def test_ctrl_c(s):
     running = demo(s, "--program", harness.program())
-    running.wait_for("readers are there", 60, stream="out")
-    result = running.stop(signal.SIGINT, 60, code=130)
+    running.wait_for("readers are there", stream="out")
+    result = running.stop(signal.SIGINT, code=130)
     check("interrupted" in result.out and "Traceback" not in result.err, "%s", result)
     check(os.listdir(s.path("tmp")) == [], "it left %s", os.listdir(s.path("tmp")))
 

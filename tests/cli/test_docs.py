@@ -52,7 +52,7 @@ def keys_of(value):
 
 
 def test_json_keys(s):
-    film = s.publish(harness.CLIP, "film", "--realtime", "--json")
+    film = s.publish(harness.CLIP, "film", "--realtime", "--loop", "--json")
     reader = s.start("verify", "film", "--json", "--duration", "3")
     s.until(lambda: s.json("info", "film", "--json")["subscribers"], "a subscriber")
     printed = {

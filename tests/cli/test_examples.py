@@ -4,7 +4,7 @@ import os
 import re
 
 import harness
-from harness import check
+from harness import check, pace
 
 
 def source(*parts):
@@ -24,7 +24,8 @@ def test_pair(s):
         check(before[0] < after[0], "frame %d came after frame %d", after[0], before[0])
     for number, value in frames:
         check(value == (number - 1) * 5, "frame %d has the value %d, expected %d", number, value, (number - 1) * 5)
-    check(len(frames) >= 5 and frames[-1][0] == 50, "frames %s of 1 to 50", [number for number, _ in frames])
+    check(frames[-1][0] == 50, "frames %s of 1 to 50", [number for number, _ in frames])
+    pace(len(frames) >= 5, "only frames %s of 1 to 50", [number for number, _ in frames])
 
 
 def test_names(s):

@@ -21,7 +21,7 @@ def on_small_disk(s, size, *args):
         harness.skip("no right to mount a small disk here")
     os.makedirs(s.path("disk"), exist_ok=True)
     process = s.start_program("env", "SIZE=%d" % size, *base, "sh", "-c", ENTER, s.path("disk"), harness.program(), *args)
-    return process.expect(FAILED, 40)
+    return process.expect(FAILED)
 
 
 def test_record(s):

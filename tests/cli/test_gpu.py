@@ -40,7 +40,7 @@ def test_film(s):
     # Packets lie on the host: who wants nothing else needs no GPU.
     taken = s.json("record", "film", recording, "--duration", "1", "--json")
     for reader in readers:
-        seen = reader.json(20)
+        seen = reader.json()
         check(whole(seen) and not seen["stamped"], "verify saw %s", seen)
     check(os.path.getsize(picture) > 1000 and taken["packets"] > 20 and taken["lost"] == 0, "record: %s", taken)
     check("cuda:GPU-" in s.run("top", "--count", "1").out, "top does not show the device")
@@ -71,8 +71,9 @@ def test_pixels_are_those_of_the_host(s):
 
 def test_resolution_change(s):
     pub = publish(s, media.make(s.root, "resize"), "cam", "--device", "cuda", "--realtime", "--loop")
-    seen = s.json("verify", "cam", "--json", "--duration", "5", "--mode", "ordered", env=GPU)
-    check(whole(seen) and seen["frames"] > 60, "verify saw %s", seen)
+    seen = s.json("verify", "cam", "--json", "--frames", str(media.RESIZE_FRAMES + 6), "--mode", "ordered",
+                  env=GPU)
+    check(whole(seen), "verify saw %s", seen)
     check(pub.err.count("the picture is") >= 2, "the picture did not change")
     check(s.json("info", "cam", "--json")["segments"] <= 2, "old segments stay")
 
@@ -218,7 +219,7 @@ def test_the_ptx_is_the_source(s):
     if not shutil.which("clang-14"):
         harness.skip("no clang-14 here")
     made = s.path("pattern.ptx")
-    subprocess.run([os.path.join(harness.SOURCE_DIR, "scripts", "pattern-ptx"), made], check=True, timeout=60)
+    subprocess.run([os.path.join(harness.SOURCE_DIR, "scripts", "pattern-ptx"), made], check=True, timeout=harness.LIMIT)
     with open(made) as new, open(os.path.join(harness.SOURCE_DIR, "tools/cuframes/kernel/pattern.ptx")) as old:
         check(new.read() == old.read(), "tools/cuframes/kernel/pattern.ptx is old: run scripts/pattern-ptx")
 

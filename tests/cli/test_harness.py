@@ -45,16 +45,16 @@ def test_deaf_process_is_killed(_):
     def body(s):
         s.stop_seconds = 0.5
         deaf = "import signal; signal.signal(2, signal.SIG_IGN); print('ready', flush=True)\nwhile True: signal.pause()"
-        s.start_program(sys.executable, "-c", deaf).wait_for("ready", 5, "out")
+        s.start_program(sys.executable, "-c", deaf).wait_for("ready", "out")
     wrong = wrong_of(body)
     check("did not end" in wrong, "says: %s", wrong)
 
 
 def test_wait_for_reads_lines(s):
     process = s.start_program(sys.executable, "-c", "print('port 77')")
-    check(process.wait_for(r"port (\d+)", 5, "out").group(1) == "77", "wrong port")
+    check(process.wait_for(r"port (\d+)", "out").group(1) == "77", "wrong port")
     try:
-        process.wait_for("never said", 5, "out")
+        process.wait_for("never said", "out")
     except harness.Failure as failure:
         check("ended without" in str(failure), "says: %s", failure)
     else:
@@ -64,8 +64,19 @@ def test_wait_for_reads_lines(s):
 
 def test_stopped_process_is_ended(s):
     process = s.start_program("sh", "-c", "echo ready; kill -STOP $$; exit 0")
-    process.wait_for("ready", 5, "out")
+    process.wait_for("ready", "out")
     process.send(signal.SIGCONT)
+
+
+def test_what_is_slow_runs_again(_):
+    runs = []
+
+    def body(_):
+        runs.append(0)
+        harness.pace(len(runs) == 3, "run %d is slow", len(runs))
+    check(harness.run_one("test_slow_twice", body, False) == "ok" and len(runs) == 3, "%d runs", len(runs))
+    check(harness.run_one("test_slow", body, False) == "failed", "slow each time, and no failure")
+    check(len(runs) == 3 + harness.SLOW_MOST, "%d runs", len(runs))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import pty
 import signal
 
 import harness
-from harness import NO_STREAM, OK, TIMEOUT, USAGE, check
+from harness import NO_STREAM, OK, TIMEOUT, USAGE, check, pace
 
 LIST_KEYS = {"name", "width", "height", "format", "fps", "device", "subscribers", "frames", "packets"}
 INFO_KEYS = LIST_KEYS | {"slots", "max_slots", "slots_pinned", "segments", "memory_bytes", "dropped", "evictions",
@@ -39,7 +39,7 @@ def test_list(s):
 
 def test_info_shows_who_holds_what(s):
     s.publish("test:320x240@25", "cam")
-    slow = s.start("verify", "cam", "--delay", "60", "--label", "slow one", "--leases", "3")
+    slow = s.start("verify", "cam", "--delay", "3600", "--label", "slow one", "--leases", "3")
     every = s.start("verify", "cam", "--mode", "ordered", "--depth", "7")
     s.until(lambda: any(seat["leases_held"] for seat in s.json("info", "cam", "--json")["subscriber_list"]
                         if seat["label"] == "slow one"), "the slow one holds a frame")
@@ -65,8 +65,8 @@ def test_info_shows_who_holds_what(s):
 
 def test_info_of_packets(s):
     s.publish(harness.CLIP, "film", "--realtime", "--loop")
-    info = s.until(lambda: (lambda i: i if i["packets"] and i["fps"] > 10 else None)(s.json("info", "film", "--json")),
-                   "packets and a rate", 15)
+    info = s.until(lambda: (lambda i: i if i["packets"] and i["fps"] > 0 else None)(s.json("info", "film", "--json")),
+                   "packets and a rate")
     check([(e["type"], e["codec"]) for e in info["elementary"]] == [("video", "h264"), ("audio", "aac")], "%s", info)
     check(info["packet_slots"] > 0 and info["packet_bytes"] > 0 and (info["width"], info["height"]) == (1280, 720),
           "%s", info)
@@ -81,9 +81,9 @@ def test_wait_and_codes(s):
     for args in (("info",), ("info", "a", "b"), ("list", "a"), ("info", "a", "--wait=x"), ("top", "--interval", "0"),
                  ("top", "--count", "0"), ("list", "--nonsense")):
         check(s.run(*args).code == USAGE, "%s is no usage error", args)
-    waiting = s.start("info", "cam", "--wait", "20", "--json")
+    waiting = s.start("info", "cam", "--wait", "--json")
     s.publish("test:64x64@10", "cam")
-    check(waiting.json(20)["name"] == "cam", "info waited in vain")
+    check(waiting.json()["name"] == "cam", "info waited in vain")
     for command in ("list", "info", "top", "snapshot", "record", "verify"):
         result = s.run(command, "--help")
         check(result.code == OK and result.out.startswith("usage: cuframes " + command) and not result.err,
@@ -93,7 +93,7 @@ def test_wait_and_codes(s):
 def test_top(s):
     pub = s.publish("test:320x240@25", "cam")
     s.publish("test:64x48@25", "other")
-    held = s.start("verify", "cam", "--delay", "60", "--label", "holder")
+    held = s.start("verify", "cam", "--delay", "3600", "--label", "holder")
     s.until(lambda: s.json("info", "cam", "--json")["slots_pinned"], "a frame is held")
     lines = s.run("top", "--json", "--count", "3", "--interval", "0.1").out.splitlines()
     looks = [json.loads(line) for line in lines]
@@ -105,7 +105,8 @@ def test_top(s):
     text = s.run("top", "cam", "--count", "2", "--interval", "0.2").out
     check(text.count("holder") == 2 and "other" not in text and "\033" not in text, "top prints %r", text)
     timed = s.run("top", "--duration", "0.5", "--interval", "0.2", "--json")
-    check(timed.code == OK and len(timed.out.splitlines()) == 3, "top --duration 0.5: %r", timed)
+    check(timed.code == OK and 1 <= len(timed.out.splitlines()) <= 3, "top --duration 0.5: %r", timed)
+    pace(len(timed.out.splitlines()) == 3, "top --duration 0.5: %r", timed)
 
     # A stream that ends while it is watched stays on the screen, with the reason.
     watch = s.start("top", "cam", "--interval", "0.1")
@@ -139,9 +140,9 @@ def test_top_on_a_terminal(s):
 
 def test_top_ends_by_signal(s):
     for number in (signal.SIGINT, signal.SIGTERM):
-        top = s.start("top", "--json", "--interval", "60")
+        top = s.start("top", "--json", "--interval", "3600")
         top.wait_for("streams", stream="out")
-        top.stop(number, seconds=2)
+        top.stop(number)
 
 
 if __name__ == "__main__":

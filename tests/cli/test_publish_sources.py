@@ -5,7 +5,7 @@ import os
 
 import harness
 import media
-from harness import FAILED, OK, check
+from harness import FAILED, OK, check, pace
 
 FORMATS = ("nv12", "p010", "yuv420p", "yuv422p", "yuv444p", "gray8", "rgb24", "rgba", "bgra")
 
@@ -20,17 +20,18 @@ def test_every_format_is_whole(s):
     args = []
     for name in FORMATS:
         args += ["test:101x67@100,%s" % name, "--name", name]
-    s.start("publish", *args)
+    s.start("publish", "--ordered-timeout", harness.LIMIT, *args)
     for name in FORMATS:
         stream = s.wait_stream(name)
         check(stream["format"] == name, "%s is %s", name, stream)
-        seen = s.json("verify", name, "--json", "--duration", "0.3", "--mode", "ordered")
-        check(seen["stamped"] and seen["frames"] > 10 and seen["torn"] == 0 and seen["gaps"] == 0, "%s: %s", name, seen)
+        seen = s.json("verify", name, "--json", "--frames", "12", "--mode", "ordered")
+        check(seen["stamped"] and seen["frames"] == 12 and seen["torn"] == 0 and seen["gaps"] == 0, "%s: %s", name, seen)
 
 
 def test_as_fast_as_possible(s):
     result = s.run("publish", "test:64x48@max", "--name", "cam", "--duration", "0.5", "--json")
-    check(end_event(result)["fps"] > 1000, "said %s", result)
+    check(end_event(result)["frames"] > 100, "said %s", result)  # more than 200 a second: nothing paces them
+    pace(end_event(result)["fps"] > 1000, "said %s", result)
 
 
 def test_conversions(s):
@@ -53,9 +54,9 @@ def test_conversions(s):
         os.unlink(s.path("got.raw"))
 
 
-def times(s, name, seconds):
-    """What the helper `times` saw: frame pts, and pts and dts by elementary stream, in ns."""
-    lines = s.start_program(harness.need_built("tests", "times"), name, seconds).expect(OK, seconds + 10).out.split("\n")
+def times(s, name, frames):
+    """What the helper `times` saw in so many frames: their pts, and pts and dts by elementary stream, in ns."""
+    lines = s.start_program(harness.need_built("tests", "times"), name, frames).expect(OK).out.split("\n")
     rows = [line.split() for line in lines if line]
     packets = {}
     for row in rows:
@@ -66,17 +67,17 @@ def times(s, name, seconds):
 
 def test_frames_and_packets_share_times(s):
     s.publish(harness.CLIP, "cam", "--realtime")
-    frames, packets = times(s, "cam", 3)
+    frames, packets = times(s, "cam", 60)
     shown = {pts for pts, _ in packets[0]}
-    check(len(frames) > 40 and set(packets) == {0, 1}, "%d frames, packets of %s", len(frames), list(packets))
+    check(len(frames) == 60 and set(packets) == {0, 1}, "%d frames, packets of %s", len(frames), list(packets))
     check(set(frames) <= shown, "no packet for the frames at %s", sorted(set(frames) - shown))
 
 
 def test_loop_goes_on_in_time(s):
     """Sound and pictures of several rounds: all dts grow, and no pts is missing or doubled."""
     s.publish(media.make(s.root, "hevc8"), "cam", "--loop", "--realtime")
-    frames, packets = times(s, "cam", 7)
-    check(len(frames) > 100 and all(0 < b - a < 2e8 for a, b in zip(frames, frames[1:])), "frames at %s", frames)
+    frames, packets = times(s, "cam", 130)
+    check(len(frames) == 130 and all(0 < b - a < 2e8 for a, b in zip(frames, frames[1:])), "frames at %s", frames)
     for stream, seen in packets.items():
         dts, pts = [row[1] for row in seen], sorted(row[0] for row in seen)
         check(len(dts) > 100 and all(a < b for a, b in zip(dts, dts[1:])), "%d: dts %s", stream, dts)
@@ -87,9 +88,10 @@ def test_loop_goes_on_in_time(s):
 def test_loop_of_a_transport_stream(s):
     """No index there: it is opened again."""
     film = media.make(s.root, "resize")
-    result = s.run("publish", film, "--name", "cam", "--loop", "--realtime", "--duration", "8", "--json")
-    seen = end_event(result)
-    check(result.code == OK and seen["loops"] == 1 and seen["frames"] > 170, "said %s", result)
+    pub = s.publish(film, "cam", "--loop", "--realtime", "--json")
+    s.until(lambda: s.json("info", "cam", "--json")["frames"] > media.RESIZE_FRAMES + 20, "it goes on")
+    result = pub.stop()
+    check(end_event(result)["loops"] >= 1, "said %s", result)
 
 
 def test_realtime(s):
@@ -97,7 +99,8 @@ def test_realtime(s):
     slow = end_event(s.run("publish", film, "--name", "cam", "--realtime", "--json"))
     fast = end_event(s.run("publish", film, "--name", "cam", "--json"))
     check(slow["frames"] == fast["frames"] > 40, "frames: %s, %s", slow, fast)
-    check(1.8 < slow["seconds"] and fast["seconds"] < slow["seconds"], "seconds: %s, %s", slow, fast)
+    check(1.8 < slow["seconds"], "seconds: %s", slow)
+    pace(fast["seconds"] < slow["seconds"], "seconds: %s, %s", slow, fast)
 
 
 def test_truncated_film_says_so(s):
@@ -117,7 +120,7 @@ def test_film_without_pictures_says_so(s):
 
 
 def test_damaged_film_says_so(s):
-    result = s.run("publish", media.make(s.root, "corrupt"), "--name", "cam", "--json", seconds=60)
+    result = s.run("publish", media.make(s.root, "corrupt"), "--name", "cam", "--json")
     seen = end_event(result)
     check(result.code == OK and seen["corrupt"] > 0 and "is damaged" in result.err, "said %s", result)
     check(len(result.err.splitlines()) < 40, "%d lines", len(result.err.splitlines()))
@@ -128,7 +131,7 @@ def test_film_over_http(s):
     film = s.path("web.mp4")
     media.ffmpeg("-i", media.make(s.root, "hevc8"), "-c", "copy", "-movflags", "+faststart", film)
     server = s.start_program("python3", "-u", "-m", "http.server", "--bind", "127.0.0.1", "-d", s.root, "0")
-    port = server.wait_for(r"port (\d+)", 10, "out").group(1)
+    port = server.wait_for(r"port (\d+)", "out").group(1)
     url = "http://127.0.0.1:%s/%s" % (port, os.path.basename(film))
     result = s.run("publish", url, "--name", "cam", "--json")
     check(result.code == OK and end_event(result)["frames"] > 40, "said %s", result)
@@ -136,21 +139,23 @@ def test_film_over_http(s):
     check(result.code == FAILED and "404" in result.err, "said %s", result)
     server.kill()
     result = s.run("publish", url, "--name", "cam", "--duration", "1")
-    check(result.code == harness.TIMEOUT and "refused" in result.err, "said %s", result)
+    check(result.code == harness.TIMEOUT, "said %s", result)
+    pace("refused" in result.err, "said %s", result)
 
 
 def test_reconnect_of_a_file(s):
     """With --reconnect a file that ends is taken up again, as a new epoch."""
     film = media.make(s.root, "hevc8")
-    pub = s.start("publish", film, "--name", "cam", "--realtime", "--reconnect", "--json")
-    witness = s.wait_stream("cam") and s.start_program(harness.need_built("tests", "witness"), "cam", "--ordered")
-    pub.wait_for('"reconnected"', 15, "out")
+    pub = s.publish(film, "cam", "--realtime", "--reconnect", "--json")
+    witness = s.start_program(harness.need_built("tests", "witness"), "cam", "--ordered")
+    witness.wait_for("joined")
+    pub.wait_for('"reconnected"', "out", len(pub.out))
     frames = s.json("info", "cam", "--json")["frames"]
     s.until(lambda: s.json("info", "cam", "--json")["frames"] > frames + 10, "it goes on")
     witness.send(2)
     seen = harness.parse_json(witness.wait().out)
-    check(seen["epochs"] == 1 and not seen["gaps"] and not seen["back_jumps"], "saw %s", seen)
-    check(end_event(pub.stop())["reconnects"] == 1, "said %s", pub.out)
+    check(seen["epochs"] >= 1 and not seen["gaps"] and not seen["back_jumps"], "saw %s", seen)
+    check(end_event(pub.stop())["reconnects"] >= seen["epochs"], "said %s", pub.out)
 
 
 def test_ctrl_c_in_a_call_that_does_not_listen(s):
@@ -158,7 +163,7 @@ def test_ctrl_c_in_a_call_that_does_not_listen(s):
     os.mkfifo(s.path("fifo"))
     pub = s.start("publish", "test:64x48@50", "--name", "a", s.path("fifo"), "--name", "b")
     s.wait_stream("a")
-    pub.stop(seconds=2)
+    pub.stop()
 
 
 def test_drop_policy(s):

@@ -6,7 +6,7 @@ import subprocess
 import zlib
 
 import harness
-from harness import FAILED, NO_STREAM, OK, TIMEOUT, USAGE, check
+from harness import FAILED, NO_STREAM, OK, TIMEOUT, USAGE, check, pace
 
 
 def read_png(path):
@@ -51,7 +51,7 @@ def near(one, other, by):
 
 def test_png_is_the_picture(s):
     """An RGB stream that stands still for a while: the PNG holds exactly its bytes."""
-    s.publish("test:61x45@1/15,rgb24", "cam")
+    s.publish("test:61x45@1/600,rgb24", "cam")
     png = s.json("snapshot", "cam", "a.png", "--json")["files"][0]
     raw = s.json("snapshot", "cam", "-o", "a.raw", "--json")["files"][0]
     check(png["seq"] == raw["seq"] == 1 and raw["format"] == "rgb24", "%s %s", png, raw)
@@ -69,7 +69,7 @@ def solid(s, name, color, matrix, full):
     done = subprocess.run([harness.need_program("ffmpeg"), "-nostdin", "-v", "error", "-f", "lavfi", "-i",
                            "color=0x%02x%02x%02x:s=64x64:d=2:r=5,format=rgb24" % color, "-vf",
                            scale + ",format=yuv444p", "-c:v", "ffv1", "-colorspace", code, "-color_range",
-                           "pc" if full else "tv", path], capture_output=True, text=True, timeout=60)
+                           "pc" if full else "tv", path], capture_output=True, text=True, timeout=harness.LIMIT)
     check(done.returncode == 0, "ffmpeg: %s", done.stderr)
     return path
 
@@ -86,7 +86,7 @@ def test_colors(s):
         check(near(seen, color, 3), "%s: %s became %s", name, color, seen)
         check(s.run("snapshot", "cam", name + ".jpg").code == OK, "no snapshot")
         rgb = subprocess.run([ffmpeg, "-nostdin", "-v", "error", "-i", s.path(name + ".jpg"), "-f", "rawvideo", "-pix_fmt",
-                              "rgb24", "-"], capture_output=True, timeout=60).stdout
+                              "rgb24", "-"], capture_output=True, timeout=harness.LIMIT).stdout
         check(len(rgb) == 64 * 64 * 3 and near(rgb[6240:6243], color, 6), "%s: JPEG has %s", name, rgb[6240:6243])
         pub.stop()
 
@@ -95,7 +95,7 @@ def test_every_format(s):
     """The test picture's stamp has a white border block in its magic word in every format: compare with RGB."""
     reference = None
     for kind in ("rgb24", "rgba", "bgra", "gray8", "nv12", "yuv420p", "yuv422p", "yuv444p", "p010"):
-        pub = s.publish("test:192x120@1/15," + kind, "cam")
+        pub = s.publish("test:192x120@1/600," + kind, "cam")
         check(s.run("snapshot", "cam", kind + ".png").code == OK, "no snapshot of %s", kind)
         image = read_png(s.path(kind + ".png"))
         # Centres of the stamp's 16 blocks of 2 pixels in its first row: black and white, in any format.
@@ -116,7 +116,7 @@ def test_many_files_and_sheets(s):
     s.publish("test:320x180@25", "cam")
     files = s.json("snapshot", "cam", "shot-%03d.jpg", "--count", "3", "--interval", "0.2", "--json")["files"]
     check([f["file"] for f in files] == ["shot-001.jpg", "shot-002.jpg", "shot-003.jpg"], "%s", files)
-    check(files[0]["seq"] + 3 <= files[1]["seq"] <= files[0]["seq"] + 25, "the interval is wrong: %s", files)
+    pace(files[0]["seq"] + 3 <= files[1]["seq"] <= files[0]["seq"] + 25, "the interval is wrong: %s", files)
     for f in files:
         with open(s.path(f["file"]), "rb") as file:
             data = file.read()
@@ -128,7 +128,8 @@ def test_many_files_and_sheets(s):
     image = read_png(s.path("sheet.png"))
     check(pixel(image, 1, 1) == (0, 0, 0), "there is no gap")
     cells = {image[2][((4 + 34 * r + 12) * image[0] + 4 + 44 * c) * 3:][:120] for r in range(2) for c in range(3)}
-    check(len(cells) >= 5 and all(any(cell) for cell in cells), "the cells are not different pictures")
+    check(all(any(cell) for cell in cells), "an empty cell")
+    pace(len(cells) >= 5, "the cells are not different pictures")
 
     result = s.run("snapshot", "cam", "small.png", "--scale", "80x45")
     check(result.code == OK and read_png(s.path("small.png"))[:2] == (80, 45), "%r", result)
@@ -168,7 +169,7 @@ def test_sheet_of_scenes(s):
     plain, scenes = s.path("plain.png"), s.path("scenes.png")
     taken = s.start("snapshot", "film", plain, "--sheet", "4x4", "--interval", "0.15")
     check(s.run("snapshot", "film", scenes, "--sheet", "4x2", "--interval", "0.15", "--scenes").code == OK, "no sheet")
-    check(taken.wait(20).code == OK and any(map(is_black, cells(read_png(plain), 4, 4))), "the film has no black pictures")
+    check(taken.wait().code == OK and any(map(is_black, cells(read_png(plain), 4, 4))), "the film has no black pictures")
     seen = cells(read_png(scenes), 4, 2)
     check(len(seen) == 8 and not any(map(is_black, seen)), "black cells on a sheet of scenes")
     check(s.run("snapshot", "black", s.path("b.png"), "--sheet", "2x1", "--interval", "0.1", "--scenes").code == OK,
@@ -212,7 +213,7 @@ def test_times_on_a_sheet(s):
 
 def test_errors(s):
     check(s.run("snapshot", "gone", "x.png").code == NO_STREAM, "no stream")
-    s.publish("test:64x64@1/15", "cam")
+    s.publish("test:64x64@1/600", "cam")
     for args in (("x.gif",), ("x%s.png",), ("x.png", "--count", "2"), ("x.raw", "--scale", "8x8"),
                  ("x.png", "--sheet", "3"), ("x.png", "--sheet", "0x3"), ("x.png", "--format", "bmp"),
                  ("-o", "-", "--json"), ("x.png", "y.png"), ("x%d%d.png",), ("x.png", "--count", "0"),
@@ -225,9 +226,9 @@ def test_errors(s):
     check(not os.path.isfile("/dev/null"), "/dev/null was replaced")
     result = s.run("snapshot", "cam", "n%d.png", "--count", "2", "--timeout", "0.4")
     check(result.code == TIMEOUT and os.listdir(s.root).count("n1.png") == 1, "%r", result)
-    left = s.start("snapshot", "cam", "late%d.png", "--count", "2", "--timeout", "60")
+    left = s.start("snapshot", "cam", "late%d.png", "--count", "2", "--timeout", "3600")
     left.wait_for("late1.png")
-    left.stop(code=FAILED, seconds=2)
+    left.stop(code=FAILED)
     check(not [name for name in os.listdir(s.root) if ".png." in name], "left: %s", os.listdir(s.root))
 
 

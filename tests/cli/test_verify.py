@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import harness
-from harness import FAILED, NO_STREAM, OK, TIMEOUT, USAGE, check
+from harness import FAILED, NO_STREAM, OK, TIMEOUT, USAGE, check, pace
 
 KEYS = {"frames", "gaps", "duplicates", "longest_duplicate_run", "back_jumps", "torn", "skipped", "latency_us"}
 SIZE = 96, 64
@@ -22,27 +22,29 @@ def check_clean(seen, **wanted):
 
 def test_good_stream(s):
     s.publish("test:320x240@50", "cam")
-    newest = s.start("verify", "cam", "--json", "--duration", "2")
+    newest = s.start("verify", "cam", "--json", "--duration", "1.5")
     every = s.start("verify", "cam", "--json", "--frames", "60", "--mode", "ordered")
-    slow = s.start("verify", "cam", "--json", "--duration", "2", "--delay", "0.2")
+    slow = s.start("verify", "cam", "--json", "--frames", "6", "--delay", "0.2")
     seen = newest.json()
     check_clean(seen, stamped=True, ended="duration")
-    check(seen["frames"] + seen["skipped"] >= 90, "%s", seen)
+    check(seen["frames"] > 1, "%s", seen)
+    pace(seen["frames"] + seen["skipped"] >= 65, "%s", seen)
     latency = seen["latency_us"]
     check(0 < latency["p50"] <= latency["p99"] <= latency["max"], "%s", latency)
     check(sum(count for _, _, count in latency["histogram"]) == seen["frames"] - 1, "%s", latency)
     check_clean(every.json(), stamped=True, ended="frames", frames=60, skipped=0)
     seen = slow.json()
     check_clean(seen, stamped=True)
-    check(5 <= seen["frames"] <= 12 and seen["skipped"] >= 60, "%s", seen)
+    check(seen["frames"] == 6 and seen["skipped"] > 0, "%s", seen)
+    pace(seen["skipped"] >= 40, "%s", seen)
     text = s.run("verify", "cam", "--frames", "20").out
     check("torn          0" in text and "latency       p50" in text and "#" in text, "it prints %s", text)
 
 
 def test_real_pictures(s):
     s.publish(harness.CLIP, "film", "--realtime", "--loop")
-    check_clean(s.json("verify", "film", "--json", "--duration", "1"), stamped=False, inexact=0)
-    check_clean(s.json("verify", "film", "--json", "--duration", "1", "--delay", "0.1"), stamped=False)
+    check_clean(s.json("verify", "film", "--json", "--frames", "24"), stamped=False, inexact=0)
+    check_clean(s.json("verify", "film", "--json", "--frames", "8", "--delay", "0.1"), stamped=False)
 
 
 def raw_pictures(s, count):
@@ -51,23 +53,33 @@ def raw_pictures(s, count):
     size = SIZE[0] * SIZE[1] * 3
     with open(s.path("pictures"), "wb") as file:
         subprocess.run([harness.program(), "snapshot", "source", "-o", "-", "--format", "raw", "--count", str(count)],
-                       stdout=file, env=s.env, check=True, timeout=30)
+                       stdout=file, env=s.env, check=True, timeout=harness.LIMIT)
     pub.stop()
     with open(s.path("pictures"), "rb") as file:
         data = file.read()
     return [data[i:i + size] for i in range(0, len(data), size)]
 
 
-def watch(s, pictures, *args):
-    """What verify says of these pictures, played once at 25 per second."""
+def watch(s, pictures):
+    """The verify that saw these pictures, played once at 25 per second, from one of the first eight on; on a machine that
+    is too slow for it to come in time they are played slower."""
+    for rate in (25, 12, 6, 3, 1):
+        verify = watch_once(s, pictures, rate)
+        if harness.parse_json(verify.wait().out)["frames"] > len(pictures) - 8:
+            return verify
+    raise harness.Failure("verify misses more than the first eight: %s" % verify.out)
+
+
+def watch_once(s, pictures, rate):
     with open(s.path("film.raw"), "wb") as file:
         file.write(b"".join(pictures))
     subprocess.run([harness.need_program("ffmpeg"), "-nostdin", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24",
-                    "-s", "%dx%d" % SIZE, "-r", "25", "-i", s.path("film.raw"), "-c:v", "ffv1", "-pix_fmt", "bgr0",
-                    s.path("film.mkv")], check=True, timeout=60)
-    verify = s.start("verify", "film", "--wait", "--json", "--mode", "ordered", *args)
+                    "-s", "%dx%d" % SIZE, "-r", str(rate), "-i", s.path("film.raw"), "-c:v", "ffv1", "-pix_fmt", "bgr0",
+                    s.path("film.mkv")], check=True, timeout=harness.LIMIT)
+    verify = s.start("verify", "film", "--wait", "--json", "--mode", "ordered")
     verify.wait_for("waiting")
-    s.start("publish", s.path("film.mkv"), "--name", "film", "--realtime", "--format", "rgb24").expect(OK, 30)
+    s.start("publish", s.path("film.mkv"), "--name", "film", "--realtime", "--format", "rgb24",
+            "--ordered-timeout", harness.LIMIT).expect(OK)
     return verify
 
 
@@ -118,12 +130,18 @@ def spoil(pid):
 
 def test_changed_while_leased(s):
     """A publisher that writes where a subscriber reads: seen when the picture is looked at again."""
-    for source, stamped in (("test:320x240@1/15", True), ("test:32x20@1/15", False)):
-        pub = s.publish(source, "cam")
-        verify = s.start("verify", "cam", "--json", "--frames", "1", "--delay", "1.5")
-        s.until(lambda: s.json("info", "cam", "--json")["slots_pinned"], "a frame is held")
-        spoil(pub.pid)
-        seen = verify.json(code=FAILED)
+    for source, stamped in (("test:320x240@1/600", True), ("test:32x20@1/600", False)):
+        for delay in (1, 5, 20, 80):  # until there is time to come before the second look
+            pub = s.publish(source, "cam")
+            verify = s.start("verify", "cam", "--json", "--frames", "1", "--delay", delay)
+            s.until(lambda: s.json("info", "cam", "--json")["slots_pinned"] or not verify.alive(), "a frame is held")
+            spoil(pub.pid)
+            result = verify.wait()
+            seen = harness.parse_json(result.out)
+            if seen["torn"]:
+                break
+            pub.stop()
+        check(result.code == FAILED, "%s", result)
         check(seen["torn"] == 1 and seen["stamped"] == stamped and seen["duplicates"] == 0, "%s", seen)
         pub.stop()
 
@@ -135,14 +153,14 @@ def test_ends(s):
         check(s.run("verify", *args).code == USAGE, "%s is no usage error", args)
     waiting = s.start("verify", "never", "--wait")
     waiting.wait_for("waiting")
-    waiting.stop(code=FAILED, seconds=2)
-    pub = s.publish("test:64x64@1/15", "cam")
+    waiting.stop(code=FAILED)
+    pub = s.publish("test:64x64@1/600", "cam")
     result = s.run("verify", "cam", "--timeout", "0.4", "--json")
     check(result.code == TIMEOUT and json.loads(result.out)["ended"] == "timeout", "%r", result)
     for number in (signal.SIGINT, signal.SIGTERM):
-        verify = s.start("verify", "cam", "--json", "--delay", "60")
+        verify = s.start("verify", "cam", "--json", "--delay", "3600")
         s.until(lambda: s.json("info", "cam", "--json")["slots_pinned"], "a frame is held")
-        check(json.loads(verify.stop(number, seconds=2).out)["ended"] == "signal", "ended %s", verify.out)
+        check(json.loads(verify.stop(number).out)["ended"] == "signal", "ended %s", verify.out)
     verify = s.start("verify", "cam", "--json", "--mode", "ordered")
     s.until(lambda: s.json("info", "cam", "--json")["subscribers"], "it joined")
     s.until(lambda: s.json("info", "cam", "--json")["subscriber_list"][0]["delivered"], "a frame")
@@ -166,9 +184,9 @@ def test_reconnect(s):
 def test_evicted(s):
     s.publish("test:64x64@50", "cam", "--ordered-timeout", "0.2")
     args = ("--mode", "ordered", "--depth", "1", "--leases", "1", "--delay", "1")
-    seen = s.start("verify", "cam", "--json", *args).json(15, code=FAILED)
+    seen = s.start("verify", "cam", "--json", *args).json(code=FAILED)
     check(seen["ended"] == "evicted" and seen["evictions"] == 1 and seen["torn"] == 0, "%s", seen)
-    again = s.start("verify", "cam", "--json", "--reconnect", "--frames", "3", *args).json(20)
+    again = s.start("verify", "cam", "--json", "--reconnect", "--frames", "3", *args).json()
     check(again["evictions"] >= 1 and again["frames"] == 3, "%s", again)
     check(s.json("info", "cam", "--json")["evictions"] >= 2, "info does not know")
 

@@ -1,6 +1,6 @@
-/* times.c - a subscriber for the end-to-end tests: prints the times of all frames and packets for a while, one per line.
+/* times.c - a subscriber for the end-to-end tests: prints the times of so many frames, and of all packets meanwhile, one per line.
  *
- *   times NAME SECONDS
+ *   times NAME FRAMES
  *
  *   frame SEQ PTS
  *   packet STREAM PTS DTS FLAGS        a time that is not given is "-"
@@ -27,10 +27,11 @@ static void print_time(int64_t ns) {
     printf(" %" PRId64, ns);
 }
 
-static int take_frames(cuframes_subscriber *subscriber) {
+static int take_frames(cuframes_subscriber *subscriber, uint64_t *left) {
   cuframes_frame *frame;
   int error = cuframes_subscriber_next(subscriber, SLICE_NS, &frame);
-  for (; error == CUFRAMES_OK; error = cuframes_subscriber_next(subscriber, 0, &frame)) {
+  for (; error == CUFRAMES_OK; error = *left > 0 ? cuframes_subscriber_next(subscriber, 0, &frame) : CUFRAMES_ERR_TIMEOUT) {
+    --*left;
     printf("frame %" PRIu64, cuframes_frame_seq(frame));
     print_time(cuframes_frame_pts(frame));
     putchar('\n');
@@ -60,11 +61,11 @@ int main(int argc, char **argv) {
   if (cuframes_subscriber_create(argv[1], &options, &subscriber) < 0)
     return fail("cannot join");
   int error = cuframes_subscriber_enable_packets(subscriber, CUFRAMES_PACKETS_FROM_KEYFRAME), code = 0;
-  int64_t end = cuframes_now() + (int64_t)(strtod(argv[2], NULL) * 1e9);
+  uint64_t left = strtoull(argv[2], NULL, 10);
   if (error < 0)
     code = fail("no packets");
-  while (code == 0 && cuframes_now() < end) {
-    error = take_frames(subscriber);
+  while (code == 0 && left > 0) {
+    error = take_frames(subscriber, &left);
     if (error == CUFRAMES_ERR_TIMEOUT)
       error = take_packets(subscriber);
     if (error == CUFRAMES_ERR_PUBLISHER_GONE)

@@ -1,9 +1,9 @@
 /* witness.c - a subscriber for the end-to-end tests: holds every frame for a while and says in JSON what it saw.
  *
- *   witness NAME [--ordered] [--hold MS] [--duration S] [--reconnect]
+ *   witness NAME [--ordered] [--hold MS] [--duration S] [--frames N] [--reconnect] [--wait]
  *
  * "changed" counts frames whose bytes were not the same at the end of the hold as at its beginning. Ends after the
- * duration, on SIGINT or SIGTERM, or with the stream ("end" has the error code). "epochs" and "new_formats" count
+ * duration or so many frames, on SIGINT or SIGTERM, or with the stream ("end" has the error code). "epochs" and "new_formats" count
  * the flags behind the first frame. Exit 0 unless it could not join.
  */
 #include <getopt.h>
@@ -94,10 +94,10 @@ static void look(struct seen *seen, const cuframes_frame *frame) {
 }
 
 /* Gives why it ended. */
-static int watch(struct seen *seen, int hold_ms, int64_t deadline) {
+static int watch(struct seen *seen, int hold_ms, uint64_t frames, int64_t deadline) {
   int error = CUFRAMES_OK;
 
-  while (!stopped && cuframes_now() < deadline) {
+  while (!stopped && seen->frames < frames && cuframes_now() < deadline) {
     cuframes_frame *frame = NULL;
     error = cuframes_subscriber_next(subscriber, deadline - cuframes_now(), &frame);
     if (error != CUFRAMES_OK) {
@@ -131,15 +131,18 @@ int main(int argc, char **argv) {
   const struct option names[] = { { "ordered", no_argument, NULL, 'o' },
                                   { "hold", required_argument, NULL, 'h' },
                                   { "duration", required_argument, NULL, 'd' },
+                                  { "frames", required_argument, NULL, 'f' },
                                   { "reconnect", no_argument, NULL, 'r' },
+                                  { "wait", no_argument, NULL, 'w' },
                                   { NULL, 0, NULL, 0 } };
   cuframes_subscriber_options options = { .struct_size = sizeof options,
                                           .label = "witness",
-                                          .connect_timeout_ns = 5000000000 };
+                                          .connect_timeout_ns = 60000000000 };
   cuframes_subscriber_stats stats = { .struct_size = sizeof stats };
   struct sigaction action = { .sa_handler = stop };
   struct seen seen = { 0 };
-  double duration = 3600;
+  double duration = 36000;
+  uint64_t frames = UINT64_MAX;
   int hold_ms = 0, option;
 
   while ((option = getopt_long(argc, argv, "", names, NULL)) != -1) {
@@ -147,6 +150,8 @@ int main(int argc, char **argv) {
       case 'o': options.mode = CUFRAMES_MODE_ORDERED; break;
       case 'h': hold_ms = atoi(optarg); break;
       case 'd': duration = atof(optarg); break;
+      case 'f': frames = strtoull(optarg, NULL, 10); break;
+      case 'w': options.connect_timeout_ns = INT64_C(36000000000000); break;
       case 'r': options.reconnect = 1; break;
       default: return 2;
     }
@@ -160,7 +165,7 @@ int main(int argc, char **argv) {
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
   fprintf(stderr, "witness: joined\n");
-  int end = watch(&seen, hold_ms, cuframes_now() + (int64_t)(duration * 1e9));
+  int end = watch(&seen, hold_ms, frames, cuframes_now() + (int64_t)(duration * 1e9));
   (void)cuframes_subscriber_get_stats(subscriber, &stats); /* cannot fail with this size */
   report(&seen, &stats, end);
   action.sa_handler = SIG_IGN; /* the handler must not meet a destroyed subscriber */
