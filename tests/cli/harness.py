@@ -291,7 +291,7 @@ class Session:
     """One test's temporary root, runtime directory and processes."""
 
     def __init__(self, name):
-        self.root = tempfile.mkdtemp(prefix="cuframes-%s-" % name)
+        self.root = tempfile.mkdtemp(prefix="%.6s-" % name)  # short: paths of sockets are limited
         os.chmod(self.root, 0o755)  # a test may start processes of other users
         self.dir = os.path.join(self.root, "run")
         os.mkdir(self.dir, 0o700)

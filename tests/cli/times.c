@@ -30,7 +30,8 @@ static void print_time(int64_t ns) {
 static int take_frames(cuframes_subscriber *subscriber, uint64_t *left) {
   cuframes_frame *frame;
   int error = cuframes_subscriber_next(subscriber, SLICE_NS, &frame);
-  for (; error == CUFRAMES_OK; error = *left > 0 ? cuframes_subscriber_next(subscriber, 0, &frame) : CUFRAMES_ERR_TIMEOUT) {
+  for (; error == CUFRAMES_OK;
+       error = *left > 0 ? cuframes_subscriber_next(subscriber, 0, &frame) : CUFRAMES_ERR_TIMEOUT) {
     --*left;
     printf("frame %" PRIu64, cuframes_frame_seq(frame));
     print_time(cuframes_frame_pts(frame));
