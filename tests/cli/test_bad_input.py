@@ -117,7 +117,7 @@ def test_directory_of_another(s):
 def test_socket_path_too_long(s):
     path = s.path("d" * 120)
     os.mkdir(path, 0o700)
-    check_clear(s.run("publish", "test:64x64@25", "--name", "cam", "--dir", path), FAILED, "long")
+    check_clear(s.run("publish", "test:64x64@25", "--name", "cam", "--dir", path), FAILED, "use a shorter directory")
     check(os.listdir(path) == [], "something was left in it")
 
 
