@@ -3,8 +3,9 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <getopt.h>
+#include <fcntl.h>
 #include <math.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +14,8 @@
 #include <strings.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "suggest.h"
 
 #define PLAIN_LIVE_EVERY_NS (5 * INT64_C(1000000000))
 #define LINE_MAX_BYTES 2048
@@ -82,16 +85,62 @@ int cli_usage(const char *format, ...) {
   return CLI_USAGE;
 }
 
+static const struct option *known_options; /* of the last cli_getopt() */
+
+int cli_getopt(int argc, char **argv, const char *shorts, const struct option *options, int *index) {
+  known_options = options;
+  return getopt_long(argc, argv, shorts, options, index);
+}
+
+/* The option that was probably meant by `typed`, which has no dashes and no "=value". */
+static const char *option_meant(const char *typed) {
+  struct suggestion guess = { .typed = typed };
+  for (const struct option *option = known_options; option && option->name; option++) {
+    suggest_offer(&guess, option->name);
+  }
+  return guess.best;
+}
+
+/* getopt takes the beginning of an option's name; several options may have it. "" if not two do. */
+static const char *options_that_begin(const char *typed, char *list, size_t size) {
+  size_t used = 0, length = strlen(typed), count = 0;
+  for (const struct option *option = known_options; length && option && option->name; option++) {
+    if (strncmp(option->name, typed, length) == 0 && used < size) {
+      used += (size_t)snprintf(list + used, size - used, "%s--%s", count++ ? ", " : "", option->name);
+    }
+  }
+  return count > 1 ? list : "";
+}
+
+static int bad_long_option(const char *text) {
+  char typed[64], list[256];
+  snprintf(typed, sizeof typed, "%.*s", (int)strcspn(text + 2, "="), text + 2);
+  const char *value = strchr(text, '=');
+  if (optopt != 0) {
+    return cli_usage("option --%s takes no value, not '%s'", typed, value ? value + 1 : "");
+  }
+  if (*options_that_begin(typed, list, sizeof list)) {
+    return cli_usage("option --%s can be each of %s", typed, list);
+  }
+  return cli_usage("unknown option --%s%s", typed, suggest_text("--", option_meant(typed)).text);
+}
+
 int cli_bad_option(int result, char **argv) {
   /* optopt is 0 for an unknown long option, which then is the argument before optind. */
-  const char *text = optind > 0 ? argv[optind - 1] : "?";
+  const char *text = optind > 0 && argv[optind - 1] ? argv[optind - 1] : "?";
   if (result == ':') {
-    return cli_usage("option %s wants a value", text);
+    return cli_usage("option %s needs a value", text);
   }
-  if (optopt != 0 && strncmp(text, "--", 2) != 0) {
-    return cli_usage("there is no option -%c", optopt);
+  if (strncmp(text, "--", 2) == 0 || optopt == 0) {
+    return bad_long_option(strncmp(text, "--", 2) == 0 ? text : "--?");
   }
-  return cli_usage(optopt != 0 ? "option %s takes no value" : "there is no option %s, or it is ambiguous", text);
+  /* A letter of a word that getopt is not through with: "-json" for "--json". */
+  size_t length = strlen(text);
+  if (*text != '-' || length < 2 || text[length - 1] != (char)optopt) {
+    text = argv[optind];
+  }
+  const char *meant = text && text[0] == '-' && strlen(text) > 2 ? option_meant(text + 1) : NULL;
+  return cli_usage("unknown option -%c%s", optopt, suggest_text("--", meant).text);
 }
 
 static void on_signal(int number) {
@@ -106,7 +155,6 @@ void cli_catch_signals(void) {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
-  signal(SIGPIPE, SIG_IGN);
 }
 
 bool cli_parse_seconds(const char *text, int64_t *ns) {
@@ -126,6 +174,10 @@ bool cli_parse_seconds(const char *text, int64_t *ns) {
   return true;
 }
 
+int cli_take_seconds(const char *option, const char *text, int64_t *ns) {
+  return cli_parse_seconds(text, ns) ? CLI_OK : cli_usage("--%s takes " CLI_SECONDS ", not '%s'", option, text);
+}
+
 bool cli_parse_unsigned(const char *text, uint32_t min, uint32_t max, uint32_t *value) {
   char *end;
   if (!isdigit((unsigned char)*text)) {
@@ -140,9 +192,13 @@ bool cli_parse_unsigned(const char *text, uint32_t min, uint32_t max, uint32_t *
   return true;
 }
 
+const char *const cli_device_words[] = { "auto", "host", "cuda", NULL };
+
 bool cli_is_device(const char *text) {
-  if (!strcmp(text, "auto") || !strcmp(text, "host") || !strcmp(text, "cuda")) {
-    return true;
+  for (size_t i = 0; cli_device_words[i]; i++) {
+    if (!strcmp(text, cli_device_words[i])) {
+      return true;
+    }
   }
   if (strncmp(text, "cuda:", 5) != 0) {
     return false;
@@ -162,8 +218,7 @@ void cli_log(void *user, int level, const char *line) {
   cli_note("%s%s%s%s", prefix ? prefix : "", prefix ? ": " : "", levels[level], line);
 }
 
-/* Bytes of text that fit into `columns`, counting UTF-8 sequences as one column each. */
-static int clip(const char *text, int columns) {
+int cli_clip(const char *text, int columns) {
   int bytes = 0;
   for (; text[bytes] != '\0'; bytes++) {
     if (((unsigned char)text[bytes] & 0xc0) != 0x80 && columns-- == 0) {
@@ -183,7 +238,7 @@ void cli_live(const char *format, ...) {
   if (isatty(STDERR_FILENO)) {
     struct winsize window = { .ws_col = 0 };
     int columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1 ? window.ws_col - 1 : 79;
-    fprintf(stderr, "\r\033[K%.*s", clip(line, columns), line);
+    fprintf(stderr, "\r\033[K%.*s", cli_clip(line, columns), line);
     live_on_screen = true;
   } else if (plain_live_last == 0 || cuframes_now() - plain_live_last >= PLAIN_LIVE_EVERY_NS) {
     plain_live_last = cuframes_now();
@@ -199,4 +254,36 @@ void cli_live_end(void) {
     live_on_screen = false;
   }
   pthread_mutex_unlock(&screen);
+}
+
+static int output_error; /* errno of the first write to stdout that failed */
+
+void cli_output_begin(void) {
+  for (int fd = 0; fd <= 2; fd++) {
+    if (fcntl(fd, F_GETFD) < 0) {
+      /* The lowest free number is this one. Opened the wrong way round: writing to it fails, as to a closed one. */
+      (void)open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+    }
+  }
+  signal(SIGPIPE, SIG_IGN);
+}
+
+bool cli_output_flush(void) {
+  if (fflush(stdout) != 0 && output_error == 0) {
+    output_error = errno;
+  }
+  return !ferror(stdout);
+}
+
+static bool reader_has_gone(void) {
+  struct pollfd out = { .fd = STDOUT_FILENO };
+  return poll(&out, 1, 0) > 0 && out.revents & (POLLERR | POLLHUP);
+}
+
+int cli_output_end(int code) {
+  if (cli_output_flush() || reader_has_gone()) {
+    return code;
+  }
+  cli_error("cannot write to stdout: %s; what it got is not complete", strerror(output_error ? output_error : EIO));
+  return code == CLI_OK ? CLI_FAILED : code;
 }

@@ -2,8 +2,10 @@
 #ifndef CUFRAMES_CLI_H
 #define CUFRAMES_CLI_H
 
+#include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <cuframes/cuframes.h>
@@ -27,18 +29,24 @@ void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_failed(int error, const char *what);
 /* A usage error: the message and where help is; gives CLI_USAGE. */
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* For getopt_long's '?' and ':' (opterr must be 0): names the option; gives CLI_USAGE. */
+/* getopt_long() that prints nothing itself; cli_bad_option() then knows the options. `shorts` begins with ':'. */
+int cli_getopt(int argc, char **argv, const char *shorts, const struct option *options, int *index);
+/* For its '?' and ':': names the option, and the one that was probably meant; gives CLI_USAGE. */
 int cli_bad_option(int result, char **argv);
 
-/* SIGINT and SIGTERM set it; the second one kills as usual. SIGPIPE is ignored. */
+/* SIGINT and SIGTERM set it; the second one kills as usual. */
 extern volatile sig_atomic_t cli_stopped;
 void cli_catch_signals(void);
 
 /* Seconds with fractions, greater than 0, to ns. False if it is not that. */
 bool cli_parse_seconds(const char *text, int64_t *ns);
+#define CLI_SECONDS "seconds, more than 0, such as 2.5"
+/* The same for an option (without its dashes), with the message. CLI_OK or CLI_USAGE. */
+int cli_take_seconds(const char *option, const char *text, int64_t *ns);
 /* Whether it can be a --device: auto, host, cuda, cuda:NUMBER or cuda:GPU-UUID. If not, CLI_DEVICES says so. */
 bool cli_is_device(const char *text);
 #define CLI_DEVICES "is none of auto, host, cuda, cuda:NUMBER and cuda:GPU-UUID"
+extern const char *const cli_device_words[]; /* those of them that are words, then NULL */
 bool cli_parse_unsigned(const char *text, uint32_t min, uint32_t max, uint32_t *value);
 
 /* A cuframes_log_fn that writes to stderr through cli_note; user is a const char * prefix or NULL. */
@@ -48,5 +56,19 @@ void cli_log(void *user, int level, const char *line);
  * cli_live_end() ends it with a newline where one is due; every message above does so by itself. */
 void cli_live(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_live_end(void);
+
+/* ---- what goes to stdout ---- */
+
+/* Once, at the start: descriptors 0 to 2 that are closed are filled, so that no socket gets the program's output, and
+ * a closed pipe is an error of write() instead of a signal. */
+void cli_output_begin(void);
+/* Sends what was printed on its way. False if stdout takes nothing more: time to end. */
+bool cli_output_flush(void);
+/* Once, at the end, with the exit code so far; gives the final one. Output that got lost, as on a full disk, is a
+ * failure and said here. A reader that closed its pipe had enough: neither. */
+int cli_output_end(int code);
+
+/* Bytes of text that fit into `columns`, counting UTF-8 sequences as one column each. */
+int cli_clip(const char *text, int columns);
 
 #endif

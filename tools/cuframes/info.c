@@ -87,7 +87,7 @@ int cmd_info(int argc, char **argv) {
   static const struct option options[] = { READER_OPTIONS_BASIC, READER_OPTIONS_NAME, { 0 } };
   reader_config reader = { 0 };
   int option;
-  while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+  while ((option = cli_getopt(argc, argv, ":h", options, NULL)) != -1) {
     if (option == READER_HELP || option == 'h') {
       fputs(help, stdout);
       return CLI_OK;

@@ -156,11 +156,15 @@ json_t *cli_json_stream(const cuframes_stream_info *info, bool full) {
 }
 
 int cli_json_print(json_t *value, bool compact) {
-  int error =
-      value ? json_dumpf(value, stdout, (compact ? JSON_COMPACT : JSON_INDENT(2)) | JSON_REAL_PRECISION(15)) : -1;
+  if (!value) {
+    cli_error("out of memory");
+    return CLI_FAILED;
+  }
+  int error = json_dumpf(value, stdout, (compact ? JSON_COMPACT : JSON_INDENT(2)) | JSON_REAL_PRECISION(15));
+  (void)putchar('\n'); /* what could not be written is seen by the flush, and said at the program's end */
   json_decref(value);
-  if (error || putchar('\n') == EOF || fflush(stdout)) {
-    cli_error("cannot write the JSON to stdout");
+  if (cli_output_flush() && error) {
+    cli_error("out of memory");
     return CLI_FAILED;
   }
   return CLI_OK;

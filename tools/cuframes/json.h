@@ -16,8 +16,8 @@ json_t *cli_json_rounded(double value, int decimals);
 /* What list says of a stream, and with `full` everything that info and top say. */
 json_t *cli_json_stream(const cuframes_stream_info *info, bool full);
 
-/* Prints it and a newline on stdout and lets go of it. compact: on one line, for JSON lines. Gives an exit code:
- * an output that takes nothing more (a closed pipe) is a failure. */
+/* Prints it and a newline on stdout and lets go of it. compact: on one line, for JSON lines. Gives an exit code. An
+ * output that takes nothing more is the business of cli_output_flush() and cli_output_end(). */
 int cli_json_print(json_t *value, bool compact);
 
 /* Of "cuda:GPU-UUID", so much is enough to tell GPUs apart. */

@@ -56,7 +56,7 @@ int cmd_list(int argc, char **argv) {
   static const struct option options[] = { READER_OPTIONS_BASIC, { 0 } };
   reader_config reader = { 0 };
   int option;
-  while ((option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+  while ((option = cli_getopt(argc, argv, ":h", options, NULL)) != -1) {
     if (option == READER_HELP || option == 'h') {
       fputs(help, stdout);
       return CLI_OK;
@@ -66,7 +66,7 @@ int cmd_list(int argc, char **argv) {
       return code;
   }
   if (optind < argc)
-    return cli_usage("list takes no NAME ('%s'); info shows one stream", argv[optind]);
+    return cli_usage("list takes no NAME: `cuframes info %s` shows one stream", argv[optind]);
 
   cuframes_list_entry *entries = NULL;
   size_t count = 0;

@@ -23,6 +23,7 @@ struct watch {
   struct publish_run *run;
   sigset_t signals_open; /* the mask under which signals arrive */
   int64_t status_last;
+  bool status_shown; /* there was something to tell */
 };
 
 static bool job_ended(struct publish_job *job) {
@@ -74,12 +75,16 @@ static void show_status(struct watch *w) {
                                s.subscribers, (unsigned long long)s.dropped, (unsigned long long)c.decode_errors);
     }
   }
+  w->status_last = now;
+  if (all_fps == 0 && !w->status_shown) {
+    return; /* nothing has come yet: publish_job tells what it waits for */
+  }
+  w->status_shown = true;
   if (w->count > shown) {
     cli_live("%zu streams, %.1f fps in all | %s", w->count, all_fps, line);
   } else {
     cli_live("%s", line);
   }
-  w->status_last = now;
 }
 
 /* Ends the streams whose workers hang in a call of FFmpeg that does not listen. */
@@ -177,8 +182,7 @@ static int finish(struct watch *w, size_t wanted) {
     code = code == CLI_OK ? job->exit_code : code;
   }
   if (abandoned) {
-    fflush(NULL);
-    _exit(code);
+    _exit(cli_output_end(code));
   }
   for (size_t i = 0; i < w->count; i++) {
     publish_job_free(&w->jobs[i]);

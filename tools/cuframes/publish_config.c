@@ -5,6 +5,7 @@
 
 #include "cli.h"
 #include "publish_options.h"
+#include "suggest.h"
 
 static const struct option *find_option(const char *name) {
   for (const struct option *option = publish_long_options(); option->name != NULL; option++) {
@@ -58,6 +59,23 @@ static const char *set_key(struct publish_request *request, struct publish_optio
   return publish_options_set(stream, option->val, text);
 }
 
+/* The message for what is wrong with a key: where it stands, the value if that is text, and what was probably meant. */
+static int wrong_key(const char *where, const char *key, const json_t *value, const char *wrong) {
+  const struct option *option = find_option(key);
+  const char *text = option ? json_string_value(value) : NULL, *meant = NULL;
+  if (text != NULL) {
+    meant = publish_options_meant(option->val, text);
+  } else if (option == NULL) {
+    struct suggestion guess = { .typed = key };
+    for (option = publish_long_options(); option->name != NULL; option++) {
+      suggest_offer(&guess, option->name);
+    }
+    meant = guess.best;
+  }
+  return cli_usage("%s: \"%s\"%s%.200s%s %s%s", where, key, text ? ": \"" : "", text ? text : "", text ? "\"" : "",
+                   wrong, suggest_text("", meant).text);
+}
+
 /* Options that may be repeated may have an array here. */
 static const char *set_keys(struct publish_request *request, struct publish_options *stream, const char *key,
                             const json_t *value) {
@@ -97,9 +115,11 @@ static int read_stream(const char *path, size_t number, json_t *object, struct p
   }
   int code = CLI_OK;
   if (wrong != NULL) {
-    code = cli_usage("%s: stream %zu: \"%s\" %s", path, number + 1, key, wrong);
+    char where[512];
+    snprintf(where, sizeof where, "%.400s: stream %zu", path, number + 1);
+    code = wrong_key(where, key, value, wrong);
   } else if (options.input == NULL) {
-    code = cli_usage("%s: stream %zu has no \"input\"", path, number + 1);
+    code = cli_usage("%s: stream %zu has no \"input\": a file, an address or a test picture", path, number + 1);
   } else if (publish_request_add(request, &options) == NULL) {
     code = CLI_FAILED;
   }
@@ -127,7 +147,7 @@ int publish_config_read(const char *path, struct publish_request *request) {
   json_object_foreach(root, key, value) {
     if (code == CLI_OK && value != streams) {
       const char *wrong = set_key(request, NULL, key, value);
-      code = wrong ? cli_usage("%s: \"%s\" %s", path, key, wrong) : CLI_OK;
+      code = wrong ? wrong_key(path, key, value, wrong) : CLI_OK;
     }
   }
   for (size_t i = 0; code == CLI_OK && i < json_array_size(streams); i++) {

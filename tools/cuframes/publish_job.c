@@ -301,8 +301,8 @@ void publish_job_event(struct publish_job *job, const char *event, json_t *more)
       json_object_update(line, more);
     }
     pthread_mutex_lock(&stdout_lock);
-    if (line != NULL && cli_json_print(line, true) != CLI_OK) {
-      publish_run_stop(job->run); /* nobody reads any more */
+    if (line != NULL && (cli_json_print(line, true) != CLI_OK || !cli_output_flush())) {
+      publish_run_stop(job->run); /* nobody reads any more, or the disk is full: said at the program's end */
     }
     pthread_mutex_unlock(&stdout_lock);
   }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "suggest.h"
 #include "test_spec.h"
 
 enum option_number {
@@ -45,7 +46,7 @@ enum option_number {
 #define TIMEOUT_DEFAULT_NS (10 * INT64_C(1000000000))
 
 static const char help_text[] =
-    "Usage: cuframes publish INPUT --name NAME [OPTIONS] [INPUT --name NAME [OPTIONS]]...\n"
+    "usage: cuframes publish INPUT --name NAME [OPTIONS] [INPUT --name NAME [OPTIONS]]...\n"
     "       cuframes publish --config FILE\n\n"
     "Decodes each INPUT once and publishes its pictures, and beside them its encoded packets, under NAME.\n\n"
     "INPUT  anything FFmpeg's libavformat opens: a file, rtsp://..., srt://..., udp://..., http://...\n"
@@ -214,22 +215,43 @@ static const char *set_bytes(uint64_t *bytes, const char *value) {
   return NULL;
 }
 
-static const char *set_choice(uint32_t *to, const char *value, const char *first, const char *second,
-                              const char *sentence) {
-  if (strcmp(value, first) != 0 && strcmp(value, second) != 0) {
+static const char *const memories[] = { "default", "legacy", NULL }, *const policies[] = { "wait", "drop", NULL },
+                         *const transports[] = { "tcp", "udp", NULL };
+
+/* One of two words, by its place. */
+static const char *set_choice(uint32_t *to, const char *value, const char *const *words, const char *sentence) {
+  if (strcmp(value, words[0]) != 0 && strcmp(value, words[1]) != 0) {
     return sentence;
   }
-  *to = strcmp(value, second) == 0;
+  *to = strcmp(value, words[1]) == 0;
   return NULL;
 }
 
+const char *publish_options_meant(int number, const char *value) {
+  struct suggestion guess = { .typed = value };
+  switch (number) {
+    case OPTION_DEVICE: return suggest_from(value, cli_device_words);
+    case OPTION_MEMORY: return suggest_from(value, memories);
+    case OPTION_POLICY: return suggest_from(value, policies);
+    case OPTION_RTSP_TRANSPORT: return suggest_from(value, transports);
+    case OPTION_FORMAT:
+      /* A number that is no format has a name, too, but that is no name of a format. */
+      for (uint32_t format = CUFRAMES_PIXEL_NONE + 1;
+           cuframes_pixel_format_from_name(cuframes_pixel_format_name(format)) == format; format++) {
+        suggest_offer(&guess, cuframes_pixel_format_name(format));
+      }
+      return guess.best;
+    default: return NULL;
+  }
+}
+
 const char *publish_options_set(struct publish_options *o, int number, const char *value) {
-  static const char seconds[] = "wants seconds, more than 0, such as 2.5";
+  static const char seconds[] = "wants " CLI_SECONDS;
   uint32_t id = 0;
   switch (number) {
     case OPTION_NAME: return set_text(&o->name, value);
     case OPTION_DEVICE: return cli_is_device(value) ? set_text(&o->device, value) : CLI_DEVICES;
-    case OPTION_MEMORY: return set_choice(&o->memory, value, "default", "legacy", "is neither default nor legacy");
+    case OPTION_MEMORY: return set_choice(&o->memory, value, memories, "is neither default nor legacy");
     case OPTION_FORMAT:
       o->pixel_format = cuframes_pixel_format_from_name(value);
       return o->pixel_format ? NULL : "is none of nv12 p010 yuv420p yuv422p yuv444p gray8 rgb24 rgba bgra";
@@ -238,7 +260,7 @@ const char *publish_options_set(struct publish_options *o, int number, const cha
     case OPTION_SLOTS: return cli_parse_unsigned(value, 2, 1024, &o->slots) ? NULL : "wants a number from 2 to 1024";
     case OPTION_MAX_SLOTS:
       return cli_parse_unsigned(value, 2, 1024, &o->max_slots) ? NULL : "wants a number from 2 to 1024";
-    case OPTION_POLICY: return set_choice(&o->policy, value, "wait", "drop", "is neither wait nor drop");
+    case OPTION_POLICY: return set_choice(&o->policy, value, policies, "is neither wait nor drop");
     case OPTION_ORDERED_TIMEOUT: return cli_parse_seconds(value, &o->ordered_timeout_ns) ? NULL : seconds;
     case OPTION_GROUP:
       if (!parse_group(value, &id)) {
@@ -255,7 +277,7 @@ const char *publish_options_set(struct publish_options *o, int number, const cha
     case OPTION_PACKET_BYTES: return set_bytes(&o->packet_bytes, value);
     case OPTION_RTSP_TRANSPORT: {
       uint32_t udp = 0;
-      const char *wrong = set_choice(&udp, value, "tcp", "udp", "is neither tcp nor udp");
+      const char *wrong = set_choice(&udp, value, transports, "is neither tcp nor udp");
       o->udp = udp != 0;
       return wrong;
     }
@@ -270,8 +292,7 @@ const char *publish_request_set(struct publish_request *request, int number, con
   *known = true;
   switch (number) {
     case OPTION_DIR: return *value ? set_text(&request->directory, value) : "wants a directory";
-    case OPTION_DURATION:
-      return cli_parse_seconds(value, &request->duration_ns) ? NULL : "wants seconds, more than 0, such as 2.5";
+    case OPTION_DURATION: return cli_parse_seconds(value, &request->duration_ns) ? NULL : "wants " CLI_SECONDS;
     case OPTION_JSON: request->json = true; return NULL;
     case OPTION_QUIET: request->quiet = true; return NULL;
     default: *known = false; return NULL;
@@ -307,7 +328,7 @@ void publish_request_free(struct publish_request *request) {
 /* What can be said of the streams before anything is opened. */
 static int check_streams(const struct publish_request *request) {
   if (request->stream_count == 0) {
-    return cli_usage("no INPUT");
+    return cli_usage("no INPUT: give a file, an address or a test picture such as test:1280x720@30");
   }
   for (size_t i = 0; i < request->stream_count; i++) {
     const struct publish_options *o = &request->streams[i];
@@ -317,11 +338,11 @@ static int check_streams(const struct publish_request *request) {
       return cli_usage("%s: %s", o->input, wrong);
     }
     if (o->name == NULL) {
-      return cli_usage("no --name for %s", o->input);
+      return cli_usage("no --name for %s: --name NAME behind it says what the stream is called", o->input);
     }
     for (size_t k = 0; k < i; k++) {
       if (strcmp(o->name, request->streams[k].name) == 0) {
-        return cli_usage("two streams are called \"%s\"", o->name);
+        return cli_usage("two streams are called \"%s\": each needs a --name of its own", o->name);
       }
     }
     if (o->reconnect && o->no_reconnect) {
@@ -340,7 +361,11 @@ static int set_option(struct publish_request *request, struct publish_options *s
   if (!known) {
     wrong = publish_options_set(stream, number, optarg);
   }
-  return wrong ? cli_usage("--%s%s%s %s", name, optarg ? " " : "", optarg ? optarg : "", wrong) : CLI_OK;
+  if (wrong == NULL) {
+    return CLI_OK;
+  }
+  const char *meant = optarg ? publish_options_meant(number, optarg) : NULL;
+  return cli_usage("--%s%s%s %s%s", name, optarg ? " " : "", optarg ? optarg : "", wrong, suggest_text("", meant).text);
 }
 
 int publish_parse(int argc, char **argv, struct publish_request *request) {
@@ -350,7 +375,7 @@ int publish_parse(int argc, char **argv, struct publish_request *request) {
   int code = CLI_OK, option, at = 0;
   opterr = 0;
   /* '-': an INPUT comes as option 1, in its place among the others. */
-  while (code == CLI_OK && (option = getopt_long(argc, argv, "-:h", publish_long_options(), &at)) != -1) {
+  while (code == CLI_OK && (option = cli_getopt(argc, argv, "-:h", publish_long_options(), &at)) != -1) {
     struct publish_options *stream = current < 0 ? &defaults : &request->streams[current];
     if (option == 1) {
       free(defaults.input);

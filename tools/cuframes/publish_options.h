@@ -42,6 +42,9 @@ const struct option *publish_long_options(void);
  * else what is wrong with the value (static, to follow the option's name). */
 const char *publish_options_set(struct publish_options *options, int number, const char *value);
 
+/* Of an option whose values are words: the one that a wrong value was probably meant to be, or NULL. */
+const char *publish_options_meant(int number, const char *value);
+
 /* Sets one of the options that hold for all streams; *known says whether it is one. */
 const char *publish_request_set(struct publish_request *request, int number, const char *value, bool *known);
 

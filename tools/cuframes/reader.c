@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "suggest.h"
+
 /* "--wait 5" beside "--wait=5": getopt_long leaves a separate value of an optional argument where it is. */
 static int take_wait(reader_config *options, int argc, char **argv) {
   const char *text = optarg;
@@ -15,22 +17,44 @@ static int take_wait(reader_config *options, int argc, char **argv) {
   }
   if (!text)
     options->wait_ns = CUFRAMES_WAIT_FOREVER;
-  else if (!cli_parse_seconds(text, &options->wait_ns))
-    return cli_usage("--wait takes seconds, not '%s'", text);
-  return CLI_OK;
+  return text ? cli_take_seconds("wait", text, &options->wait_ns) : CLI_OK;
+}
+
+/* The place of a value in a list of words that ends with NULL; -1 after a message with `sentence`. */
+static int take_word(const char *sentence, const char *const *words) {
+  for (int i = 0; words[i]; i++)
+    if (!strcmp(optarg, words[i]))
+      return i;
+  (void)cli_usage("%s, not '%s'%s", sentence, optarg, suggest_text("", suggest_from(optarg, words)).text);
+  return -1;
 }
 
 /* A mode that is asked for is to be had or said in info; complete is what every stream can do. */
 static int take_sync(reader_config *options) {
-  if (!strcmp(optarg, "complete"))
-    options->sync = CUFRAMES_SYNC_COMPLETE;
-  else if (!strcmp(optarg, "timeline"))
-    options->sync = CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_COMPLETE;
-  else if (!strcmp(optarg, "slot-events"))
-    options->sync = CUFRAMES_SYNC_SLOT_EVENTS | CUFRAMES_SYNC_COMPLETE;
-  else
-    return cli_usage("--sync is complete, timeline or slot-events, not '%s'", optarg);
+  static const char *const words[] = { "complete", "timeline", "slot-events", NULL };
+  static const uint32_t modes[] = { CUFRAMES_SYNC_COMPLETE, CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_COMPLETE,
+                                    CUFRAMES_SYNC_SLOT_EVENTS | CUFRAMES_SYNC_COMPLETE };
+  const int at = take_word("--sync is complete, timeline or slot-events", words);
+  if (at < 0)
+    return CLI_USAGE;
+  options->sync = modes[at];
   return CLI_OK;
+}
+
+static int take_mode(reader_config *options) {
+  static const char *const words[] = { "newest", "ordered", NULL };
+  const int at = take_word("--mode is newest or ordered", words);
+  if (at < 0)
+    return CLI_USAGE;
+  options->mode = at ? CUFRAMES_MODE_ORDERED : CUFRAMES_MODE_NEWEST;
+  return CLI_OK;
+}
+
+static int take_device(reader_config *options) {
+  options->device = optarg;
+  return cli_is_device(optarg) ? CLI_OK
+                               : cli_usage("--device %s " CLI_DEVICES "%s", optarg,
+                                           suggest_text("", suggest_from(optarg, cli_device_words)).text);
 }
 
 int reader_option(reader_config *options, int option, char **argv, int argc) {
@@ -49,17 +73,8 @@ int reader_option(reader_config *options, int option, char **argv, int argc) {
                  ? CLI_OK
                  : cli_usage("--depth takes a number from 1 to 256, not '%s'", optarg);
     case READER_LABEL: options->label = optarg; return CLI_OK;
-    case READER_MODE:
-      if (!strcmp(optarg, "newest"))
-        options->mode = CUFRAMES_MODE_NEWEST;
-      else if (!strcmp(optarg, "ordered"))
-        options->mode = CUFRAMES_MODE_ORDERED;
-      else
-        return cli_usage("--mode is newest or ordered, not '%s'", optarg);
-      return CLI_OK;
-    case READER_DEVICE:
-      options->device = optarg;
-      return cli_is_device(optarg) ? CLI_OK : cli_usage("--device %s " CLI_DEVICES, optarg);
+    case READER_MODE: return take_mode(options);
+    case READER_DEVICE: return take_device(options);
     case READER_SYNC: return take_sync(options);
     default: return cli_bad_option(option, argv);
   }
@@ -69,11 +84,11 @@ int reader_take_name(reader_config *options, int argc, char **argv, const char *
   if (!options->name && optind < argc)
     options->name = argv[optind++];
   if (!options->name)
-    return cli_usage("the NAME of the stream is missing");
+    return cli_usage("the NAME of the stream is missing; `cuframes list` shows which there are");
   if (file && optind < argc)
     *file = argv[optind++];
   if (optind < argc)
-    return cli_usage("'%s' is too much", argv[optind]);
+    return cli_usage("unexpected argument '%s' after %s", argv[optind], argv[optind - 1]);
   return CLI_OK;
 }
 

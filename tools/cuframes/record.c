@@ -11,6 +11,7 @@
 #include "json.h"
 #include "muxer.h"
 #include "reader.h"
+#include "suggest.h"
 
 static const char help[] =
     "usage: cuframes record NAME FILE [OPTIONS]\n"
@@ -50,10 +51,18 @@ static const char *container_of(const char *text) {
   return NULL;
 }
 
+static int take_format(recording *r) {
+  static const char *const words[] = { "mp4", "mkv", "ts", NULL };
+  r->container = container_of(optarg);
+  return r->container ? CLI_OK
+                      : cli_usage("--format is mp4, mkv or ts, not '%s'%s", optarg,
+                                  suggest_text("", suggest_from(optarg, words)).text);
+}
+
 static int check(recording *r) {
   struct stat there;
   if (!r->output)
-    return cli_usage("the FILE to write is missing");
+    return cli_usage("the FILE to write is missing, such as %s.mkv", r->reader.name);
   const bool to_stdout = !strcmp(r->output, "-");
   const char *dot = strrchr(r->output, '.');
   if (!r->container && dot)
@@ -265,24 +274,18 @@ static int parse(int argc, char **argv, recording *r) {
                                            { "overwrite", no_argument, NULL, OVERWRITE },
                                            { 0 } };
   int option, code = CLI_OK;
-  while (!code && (option = getopt_long(argc, argv, ":ho:", options, NULL)) != -1) {
-    bool good = true;
+  while (!code && (option = cli_getopt(argc, argv, ":ho:", options, NULL)) != -1) {
     switch (option) {
       case 'h':
       case READER_HELP: fputs(help, stdout); return -1;
       case 'o':
       case OUTPUT: r->output = optarg; break;
-      case FORMAT:
-        r->container = container_of(optarg);
-        code = r->container ? CLI_OK : cli_usage("--format is mp4, mkv or ts, not '%s'", optarg);
-        break;
-      case DURATION: good = cli_parse_seconds(optarg, &r->duration_ns); break;
-      case TIMEOUT: good = cli_parse_seconds(optarg, &r->timeout_ns); break;
+      case FORMAT: code = take_format(r); break;
+      case DURATION: code = cli_take_seconds("duration", optarg, &r->duration_ns); break;
+      case TIMEOUT: code = cli_take_seconds("timeout", optarg, &r->timeout_ns); break;
       case OVERWRITE: r->overwrite = true; break;
       default: code = reader_option(&r->reader, option, argv, argc);
     }
-    if (!good)
-      code = cli_usage("'%s' is no number of seconds", optarg);
   }
   if (!code)
     code = reader_take_name(&r->reader, argc, argv, &r->output);

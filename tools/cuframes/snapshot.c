@@ -73,7 +73,8 @@ static int take_option(snapshot *shot, int option, int argc, char **argv) {
   switch (option) {
     case 'o':
     case OUTPUT: shot->output = optarg; break;
-    case FORMAT: good = parse_kind(optarg, &shot->kind); break;
+    case FORMAT:
+      return parse_kind(optarg, &shot->kind) ? CLI_OK : cli_usage("--format is png, jpeg or raw, not '%s'", optarg);
     case COUNT: good = cli_parse_unsigned(optarg, 1, UINT32_MAX, &shot->count); break;
     case INTERVAL: good = cli_parse_seconds(optarg, &shot->interval_ns); break;
     case TIMEOUT: good = cli_parse_seconds(optarg, &shot->timeout_ns); break;
@@ -315,7 +316,7 @@ int cmd_snapshot(int argc, char **argv) {
   snapshot shot = { .count = 1, .timeout_ns = 5000000000, .reader = { .leases = 1, .label = "snapshot" } };
   char output[CUFRAMES_NAME_MAX + 64];
   int option, code = CLI_OK;
-  while ((option = getopt_long(argc, argv, ":ho:", options, NULL)) != -1) {
+  while ((option = cli_getopt(argc, argv, ":ho:", options, NULL)) != -1) {
     if (option == READER_HELP || option == 'h') {
       fputs(help, stdout);
       return CLI_OK;

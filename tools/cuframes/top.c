@@ -100,7 +100,7 @@ static double taken_per_second(const look *before, const look *now, const char *
 static void write_subscribers(FILE *out, const look *before, const look *now, const cuframes_stream_info *info) {
   if (info->subscriber_count)
     fprintf(out, "  %-20s %8s %-8s %6s %7s %6s %10s %9s  %s\n", "SUBSCRIBER", "PID", "MODE", "LEASES", "FPS", "LAG",
-            "DELIVERED", "SKIPPED", "HOLDS SLOTS");
+            "DELIVERED", "SKIPPED", "HOLDS");
   for (size_t i = 0; i < info->subscriber_count; i++) {
     const cuframes_subscriber_info *seat = info->subscribers[i];
     char leases[24], fps[16] = "-";
@@ -111,7 +111,7 @@ static void write_subscribers(FILE *out, const look *before, const look *now, co
     fprintf(out, "  %-20.20s %8d %-8s %6s %7s %6" PRIu64 " %10" PRIu64 " %9" PRIu64 "  ", seat->label, seat->pid,
             mode_text(seat->mode), leases, fps, seat->lag, seat->delivered, seat->skipped);
     for (uint32_t k = 0; k < seat->leases_held; k++)
-      fprintf(out, "%s%u", k ? "," : "", seat->held_slots[k]);
+      fprintf(out, "%sslot %u", k ? ", " : "", seat->held_slots[k]);
     fprintf(out, "%s%s\n", seat->packets ? " packets" : "", seat->evicted ? " EVICTED" : "");
   }
 }
@@ -166,9 +166,9 @@ static int show(const look *before, const look *now, bool terminal) {
   if (terminal)
     draw(text);
   else
-    printf("%s\n", text);
+    printf("%s%s", before->time ? "\n" : "", text); /* a blank line between two looks */
   free(text);
-  return fflush(stdout) ? CLI_FAILED : CLI_OK;
+  return cli_output_flush() ? CLI_OK : CLI_FAILED;
 }
 
 static int show_json(const look *now) {
@@ -231,22 +231,16 @@ static int parse(int argc, char **argv, top_options *options) {
                                                 { "duration", required_argument, NULL, DURATION },
                                                 { 0 } };
   int option, code = CLI_OK;
-  while (!code && (option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
+  while (!code && (option = cli_getopt(argc, argv, ":h", long_options, NULL)) != -1) {
     switch (option) {
       case 'h':
       case READER_HELP: fputs(help, stdout); return -1;
-      case INTERVAL:
-        if (!cli_parse_seconds(optarg, &options->interval_ns))
-          code = cli_usage("--interval takes seconds, not '%s'", optarg);
-        break;
+      case INTERVAL: code = cli_take_seconds("interval", optarg, &options->interval_ns); break;
       case COUNT:
         if (!cli_parse_unsigned(optarg, 1, UINT32_MAX, &options->count))
           code = cli_usage("--count takes a number from 1, not '%s'", optarg);
         break;
-      case DURATION:
-        if (!cli_parse_seconds(optarg, &options->duration_ns))
-          code = cli_usage("--duration takes seconds, not '%s'", optarg);
-        break;
+      case DURATION: code = cli_take_seconds("duration", optarg, &options->duration_ns); break;
       default: code = reader_option(&options->reader, option, argv, argc);
     }
   }

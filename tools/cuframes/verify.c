@@ -348,19 +348,19 @@ static int parse(int argc, char **argv, verify *v) {
                                            { "timeout", required_argument, NULL, TIMEOUT },
                                            { 0 } };
   int option, code = CLI_OK;
-  while (!code && (option = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
-    bool good = true;
+  while (!code && (option = cli_getopt(argc, argv, ":h", options, NULL)) != -1) {
     switch (option) {
       case 'h':
       case READER_HELP: fputs(help, stdout); return -1;
-      case DURATION: good = cli_parse_seconds(optarg, &v->duration_ns); break;
-      case FRAMES: good = cli_parse_unsigned(optarg, 1, UINT32_MAX, &v->frame_limit); break;
-      case DELAY: good = cli_parse_seconds(optarg, &v->delay_ns); break;
-      case TIMEOUT: good = cli_parse_seconds(optarg, &v->timeout_ns); break;
+      case DURATION: code = cli_take_seconds("duration", optarg, &v->duration_ns); break;
+      case FRAMES:
+        if (!cli_parse_unsigned(optarg, 1, UINT32_MAX, &v->frame_limit))
+          code = cli_usage("--frames takes a number from 1, not '%s'", optarg);
+        break;
+      case DELAY: code = cli_take_seconds("delay", optarg, &v->delay_ns); break;
+      case TIMEOUT: code = cli_take_seconds("timeout", optarg, &v->timeout_ns); break;
       default: code = reader_option(&v->reader, option, argv, argc);
     }
-    if (!good)
-      code = cli_usage("'%s' is no number of %s", optarg, option == FRAMES ? "frames" : "seconds");
   }
   return code ? code : reader_take_name(&v->reader, argc, argv, NULL);
 }
