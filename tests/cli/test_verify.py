@@ -48,8 +48,8 @@ def test_real_pictures(s):
 
 
 def raw_pictures(s, count):
-    """So many test pictures in a row, rgb24."""
-    pub = s.publish("test:%dx%d@100,rgb24" % SIZE, "source")
+    """So many test pictures, rgb24, in a row if the machine keeps up with 25 per second."""
+    pub = s.publish("test:%dx%d@25,rgb24" % SIZE, "source")
     size = SIZE[0] * SIZE[1] * 3
     with open(s.path("pictures"), "wb") as file:
         subprocess.run([harness.program(), "snapshot", "source", "-o", "-", "--format", "raw", "--count", str(count)],
@@ -103,7 +103,8 @@ def test_bad_streams(s):
     check((seen["back_jumps"], seen["duplicates"], seen["torn"]) == (1, 0, 0), "back: %s", seen)
 
     seen = watch(s, good[:15] + good[18:]).json()
-    check_clean(seen, source_gaps=1)
+    check_clean(seen)
+    pace(seen["source_gaps"] == 1, "numbers left out: %s", seen)  # more, if pictures were missed in making the film
 
     # A film of a test picture that an encoder changed is no broken stream.
     soft = [picture[:half] + bytes(value ^ (i % 97 == 0) for i, value in enumerate(picture[half:])) for picture in good]
