@@ -44,7 +44,7 @@ chaos: ## kill publishers and subscribers at every step and CHAOS_KILLS (10000) 
 
 bench: ## measure hand-off, wake-ups and packets; writes docs/benchmarks.md
 	@scripts/install-deps bench
-	@cmake --preset default -DCUFRAMES_BUILD_TESTS=ON > build.log && rm build.log
+	@cmake --preset default -DCUFRAMES_BUILD_TESTS=ON > /dev/null
 	@cmake --build --preset default --target cuframes-bench
 	@bench/report
 
