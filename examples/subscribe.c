@@ -10,6 +10,7 @@ int main(int argc, char **argv) {
   };
   cuframes_subscriber *subscriber = NULL;
   cuframes_frame *frame;
+  setvbuf(stdout, NULL, _IOLBF, 0); /* each line at once, into a pipe, too */
   int result = cuframes_subscriber_create(argc > 1 ? argv[1] : "demo", &options, &subscriber);
   while (result == CUFRAMES_OK) {
     result = cuframes_subscriber_next(subscriber, CUFRAMES_WAIT_FOREVER, &frame);

@@ -218,7 +218,8 @@ void cli_log(void *user, int level, const char *line) {
   cli_note("%s%s%s%s", prefix ? prefix : "", prefix ? ": " : "", levels[level], line);
 }
 
-int cli_clip(const char *text, int columns) {
+/* Bytes of text that fit into `columns`, counting UTF-8 sequences as one column each. */
+static int clip(const char *text, int columns) {
   int bytes = 0;
   for (; text[bytes] != '\0'; bytes++) {
     if (((unsigned char)text[bytes] & 0xc0) != 0x80 && columns-- == 0) {
@@ -238,7 +239,7 @@ void cli_live(const char *format, ...) {
   if (isatty(STDERR_FILENO)) {
     struct winsize window = { .ws_col = 0 };
     int columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1 ? window.ws_col - 1 : 79;
-    fprintf(stderr, "\r\033[K%.*s", cli_clip(line, columns), line);
+    fprintf(stderr, "\r\033[K%.*s", clip(line, columns), line);
     live_on_screen = true;
   } else if (plain_live_last == 0 || cuframes_now() - plain_live_last >= PLAIN_LIVE_EVERY_NS) {
     plain_live_last = cuframes_now();

@@ -29,7 +29,7 @@ void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_failed(int error, const char *what);
 /* A usage error: the message and where help is; gives CLI_USAGE. */
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* getopt_long() that prints nothing itself; cli_bad_option() then knows the options. `shorts` begins with ':'. */
+/* getopt_long() that prints nothing itself; cli_bad_option() then knows the options. `shorts` begins with ':', or '-' and ':'. */
 int cli_getopt(int argc, char **argv, const char *shorts, const struct option *options, int *index);
 /* For its '?' and ':': names the option, and the one that was probably meant; gives CLI_USAGE. */
 int cli_bad_option(int result, char **argv);
@@ -67,8 +67,5 @@ bool cli_output_flush(void);
 /* Once, at the end, with the exit code so far; gives the final one. Output that got lost, as on a full disk, is a
  * failure and said here. A reader that closed its pipe had enough: neither. */
 int cli_output_end(int code);
-
-/* Bytes of text that fit into `columns`, counting UTF-8 sequences as one column each. */
-int cli_clip(const char *text, int columns);
 
 #endif

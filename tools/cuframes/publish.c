@@ -77,7 +77,7 @@ static void show_status(struct watch *w) {
   }
   w->status_last = now;
   if (all_fps == 0 && !w->status_shown) {
-    return; /* nothing has come yet: publish_job tells what it waits for */
+    return; /* nothing has come yet */
   }
   w->status_shown = true;
   if (w->count > shown) {
