@@ -1,5 +1,5 @@
 /* api/format.c - pixel formats and the layout of a picture in memory. */
-#include <cuframes/format.h>
+#include "api/format.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -119,4 +119,15 @@ int cuframes_format_layout(cuframes_format *format, uint32_t pitch_align, uint64
   if (frame_bytes)
     *frame_bytes = end;
   return CUFRAMES_OK;
+}
+
+uint32_t cf_color_pack(cuframes_color color) {
+  return color.matrix | (uint32_t)color.range << 8 | (uint32_t)color.primaries << 16 | (uint32_t)color.transfer << 24;
+}
+
+cuframes_color cf_color_unpack(uint32_t packed) {
+  return (cuframes_color){ .matrix = (uint8_t)packed,
+                           .range = (uint8_t)(packed >> 8),
+                           .primaries = (uint8_t)(packed >> 16),
+                           .transfer = (uint8_t)(packed >> 24) };
 }

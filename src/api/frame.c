@@ -1,9 +1,6 @@
 /* api/frame.c - what a frame in hand says of itself. */
-#include <cuframes/frame.h>
+#include "api/frame.h"
 
-#include <stdbool.h>
-
-#include "api/internal.h"
 #include "os/clock.h"
 #include "os/error.h"
 
@@ -66,7 +63,7 @@ const char *cuframes_frame_device(const cuframes_frame *frame) {
 int cuframes_frame_wait(const cuframes_frame *frame, int64_t timeout_ns) {
   if (!frame || frame->state != CF_FRAME_LEASED)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_frame_wait: not a frame that a subscriber holds");
-  return cf_connection_wait(frame, cf_deadline(timeout_ns));
+  return frame->ops->wait(frame, cf_deadline(timeout_ns));
 }
 
 /* The plane's rows on the device, and what a copy between it and host memory of that pitch must move. */
@@ -94,7 +91,7 @@ int cuframes_frame_copy_to_host(const cuframes_frame *frame, int plane, void *ds
   uint32_t row_bytes, count;
   int result = plane_rows(frame, plane, dst, &dst_pitch, &rows, &row_bytes, &count);
   if (result == CUFRAMES_OK && frame->state == CF_FRAME_LEASED)
-    result = cf_connection_wait(frame, CF_NEVER);
+    result = frame->ops->wait(frame, CF_NEVER);
   if (result != CUFRAMES_OK)
     return result;
   return frame->device->ops->copy_to_host(frame->device, (cf_rows){ dst, dst_pitch }, rows, row_bytes, count);
@@ -132,7 +129,7 @@ static int not_leased(const cuframes_frame *frame) {
 int cuframes_frame_release(cuframes_frame *frame) {
   if (!frame)
     return CUFRAMES_OK;
-  return frame->state == CF_FRAME_LEASED ? cf_connection_release(frame) : not_leased(frame);
+  return frame->state == CF_FRAME_LEASED ? frame->ops->release(frame) : not_leased(frame);
 }
 
 int cuframes_frame_release_on(cuframes_frame *frame, void *stream) {
@@ -140,5 +137,5 @@ int cuframes_frame_release_on(cuframes_frame *frame, void *stream) {
     return CUFRAMES_OK;
   if (frame->state != CF_FRAME_LEASED)
     return not_leased(frame);
-  return frame->device->has_streams ? cf_connection_release_on(frame, stream) : cf_connection_release(frame);
+  return frame->ops->release_on(frame, stream);
 }

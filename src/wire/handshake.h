@@ -6,6 +6,9 @@
 
 #include "wire/message.h"
 
+/* Longest that either side waits for the other's next message while it joins, and a subscriber for an answer. */
+#define CF_HANDSHAKE_NS (2 * INT64_C(1000000000))
+
 enum cf_peer_state {
   CF_PEER_CONNECTED, /* nothing said yet; the handshake deadline runs */
   CF_PEER_SEATED,    /* a subscriber with a seat */

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/publisher_internal.h"
 #include "faults/faults.h"
+#include "publisher/publisher.h"
 #include "support/child.h"
 #include "support/raw.h"
 #include "support/stream.h"

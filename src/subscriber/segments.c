@@ -1,11 +1,12 @@
-/* api/connection_view.c - the segments of a stream as one subscriber maps them: asked for once, kept while they are used. */
+/* subscriber/segments.c - the segments of a stream as one subscriber maps them: asked for once, kept while they are used. */
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/connection.h"
+#include "api/format.h"
 #include "os/error.h"
 #include "os/memory.h"
+#include "subscriber/connection.h"
 
 /* How long a publisher may take to hang up when its memory has gone. */
 #define DYING_MS 100

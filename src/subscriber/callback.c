@@ -1,8 +1,8 @@
-/* api/subscriber_async.c - the callback thread: next() in a loop. */
-#include "api/subscriber_internal.h"
+/* subscriber/callback.c - the callback thread: next() in a loop. */
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/thread.h"
+#include "subscriber/subscriber.h"
 
 /* Whose callback this thread runs. */
 static _Thread_local const cuframes_subscriber *calling;

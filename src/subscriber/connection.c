@@ -1,14 +1,16 @@
-/* api/connection.c - one subscriber's tie to one publisher. */
-#include "api/connection.h"
+/* subscriber/connection.c - one subscriber's tie to one publisher. */
+#include "subscriber/connection.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "client/client.h"
 #include "link/channel.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/memory.h"
+#include "wire/handshake.h"
 
 #define PADDING 64 /* zero bytes that decoders read past the end */
 
@@ -99,7 +101,7 @@ int cf_connection_open(const char *directory, const char *name, const cf_msg_hel
   pthread_mutex_init(&c->words_lock, NULL);
   c->message = malloc(CF_WIRE_MESSAGE_MAX);
   c->mode_packets = hello->mode == CUFRAMES_MODE_PACKETS;
-  int result = c->message ? cf_rendezvous(directory, name, hello, deadline, c->message, &c->fd, &welcome, fds, 2)
+  int result = c->message ? cf_client_join(directory, name, hello, deadline, c->message, &c->fd, &welcome, fds, 2)
                           : cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   if (result == CUFRAMES_OK) {
     result = connection_map(c, &welcome, hello, device, fds);
@@ -155,7 +157,7 @@ void cf_connection_drop(cf_connection *c) {
 static int ask(cf_connection *c, uint32_t type, const void *fields, uint32_t answer_type, size_t *length, int *fd) {
   if (cf_flag_get(&c->gone))
     return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher is gone");
-  int result = cf_request(c->fd, type, fields, cf_now() + CF_HANDSHAKE_NS, answer_type, c->message, length, fd);
+  int result = cf_client_ask(c->fd, type, fields, cf_now() + CF_HANDSHAKE_NS, answer_type, c->message, length, fd);
   if (result == CUFRAMES_ERR_TIMEOUT || result == CUFRAMES_ERR_PUBLISHER_GONE) {
     cf_flag_set(&c->gone, 1); /* a late answer would be taken for the next one's */
     result = cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher does not answer");

@@ -1,18 +1,21 @@
-/* api/publisher_internal.h - the parts of a publisher: its life (publisher.c), frames (publisher_frames.c,
- * publisher_external.c), packets (publisher_packets.c), the service thread that speaks with subscribers (service.c,
- * service_seat.c).
+/* publisher/publisher.h - the parts of a publisher: its life (publisher.c), frames (frames.c, external.c), the memory they
+ * lie in (pool.c), packets (packets.c), and the service thread that speaks with subscribers (service.c): who may join and
+ * how he leaves (admission.c), what he may ask (requests.c).
  */
-#ifndef CF_API_PUBLISHER_INTERNAL_H
-#define CF_API_PUBLISHER_INTERNAL_H
+#ifndef CF_PUBLISHER_PUBLISHER_H
+#define CF_PUBLISHER_PUBLISHER_H
 
 #include <pthread.h>
 
-#include "api/internal.h"
-#include "api/pool.h"
+#include <cuframes/publisher.h>
+
+#include "api/frame.h"
+#include "api/log.h"
 #include "exchange/frame_writer.h"
 #include "exchange/packet_ring.h"
 #include "link/channel.h"
 #include "link/directory.h"
+#include "publisher/pool.h"
 #include "wire/handshake.h"
 
 /* Up to so many sleepers are woken by the publisher itself; more by the service thread, which keeps the publisher's
@@ -153,6 +156,9 @@ bool cf_peer_send_packets(cuframes_publisher *publisher, cf_peer *peer);
 bool cf_peer_send_codec(cuframes_publisher *publisher, cf_peer *peer, const uint8_t *message, size_t length);
 bool cf_peer_send_events(cuframes_publisher *publisher, cf_peer *peer, const uint8_t *message, size_t length);
 bool cf_peer_send_info(cuframes_publisher *publisher, cf_peer *peer);
+/* Sends an answer with its descriptors. False: the peer is gone, close the connection. */
+bool cf_peer_answer(cuframes_publisher *publisher, cf_peer *peer, uint32_t type, const void *fields, const int *fds,
+                    int fd_count);
 /* REFUSED with the code and the detail of this thread's last failure. Always false. */
 bool cf_peer_refuse(cuframes_publisher *publisher, cf_peer *peer, int code);
 

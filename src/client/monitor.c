@@ -1,8 +1,13 @@
-/* api/monitor.c - looking at streams without taking part. */
+/* client/monitor.c - looking at streams without taking part. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/connection.h"
+#include <cuframes/monitor.h>
+#include <cuframes/subscriber.h>
+
+#include "api/format.h"
+#include "client/client.h"
+#include "exchange/layout.h"
 #include "link/channel.h"
 #include "link/directory.h"
 #include "os/clock.h"
@@ -120,11 +125,11 @@ static int query(const char *directory, const char *name, int64_t deadline, uint
   cf_credentials publisher = { 0 };
   size_t length = 0;
   int fd;
-  int result = cf_rendezvous(directory, name, &hello, deadline, message, &fd, &welcome, NULL, 0);
+  int result = cf_client_join(directory, name, &hello, deadline, message, &fd, &welcome, NULL, 0);
   if (result != CUFRAMES_OK)
     return result;
   (void)cf_credentials_of(fd, &publisher); /* without them the pid is 0: not visible */
-  result = cf_request(fd, CF_MSG_GET_INFO, &get, deadline, CF_MSG_INFO, message, &length, NULL);
+  result = cf_client_ask(fd, CF_MSG_GET_INFO, &get, deadline, CF_MSG_INFO, message, &length, NULL);
   if (result == CUFRAMES_ERR_PUBLISHER_GONE)
     result = cf_fail(CUFRAMES_ERR_NO_SUCH_STREAM, "no stream \"%s\": its publisher ended just now", name);
   cf_close(fd);

@@ -1,4 +1,4 @@
-/* api/common.c - error sentences, version, clock. */
+/* api/errors.c - error sentences, version, clock. */
 #include <cuframes/common.h>
 
 #include "os/clock.h"

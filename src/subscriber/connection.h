@@ -1,15 +1,19 @@
-/* api/connection.h - one subscriber's tie to one publisher: socket, control page, seat, segments, packet region.
+/* subscriber/connection.h - one subscriber's tie to one publisher: socket, control page, seat, segments, packet region.
  *
  * A subscriber has one at a time and takes a new one when it reconnects; frames in hand keep the one that they came
  * from. Reference-counted: the subscriber, its threads and each frame in hand hold one.
  * Threads: any; the socket is a request and its answer, one at a time under a mutex.
  */
-#ifndef CF_API_CONNECTION_H
-#define CF_API_CONNECTION_H
+#ifndef CF_SUBSCRIBER_CONNECTION_H
+#define CF_SUBSCRIBER_CONNECTION_H
 
 #include <pthread.h>
 
-#include "api/internal.h"
+#include <cuframes/subscriber.h>
+
+#include "api/frame.h"
+#include "api/log.h"
+#include "device/device.h"
 #include "exchange/frame_reader.h"
 #include "exchange/packet_ring.h"
 #include "os/futex.h"
@@ -85,6 +89,8 @@ void cf_connection_leave(cf_connection *connection);
 /* The publisher is dead, or this connection was given up: frames that are not complete by now are LOST, and the streams
  * that wait for them go on. Any thread, any number of times. */
 void cf_connection_lose(cf_connection *connection);
+/* Gives a leased frame back on the CPU. INVALID: it was given back before; STALE, LOST: it is given back, but ... */
+int cf_connection_release(cuframes_frame *frame);
 /* Nobody takes frames from it any more; what the GPU gives back is waited for. */
 void cf_connection_orphan(cf_connection *connection);
 /* For its end: nothing on the GPU waits for its seat, or uses its memory. */
@@ -104,7 +110,7 @@ typedef struct cf_take_how {
  * its segment says. The frame holds a reference. One thread at a time. */
 int cf_connection_take(cf_connection *connection, cf_take_how how, cuframes_frame **frame, uint32_t *epoch);
 
-/* Views; connection_view.c. look_ahead() and hold() are of the thread that takes frames. */
+/* Views; segments.c. look_ahead() and hold() are of the thread that takes frames. */
 /* Maps the segments that came since the last look. NO_MEMORY or SYSTEM: one of them cannot be mapped now. */
 int cf_views_look_ahead(cf_connection *connection);
 /* The view of a segment, with one frame more counted in it, if it is mapped. With the lock held. */
@@ -127,13 +133,5 @@ int cf_connection_ask_events(cf_connection *connection, uint32_t segment, uint8_
 
 /* Maps the packet region if it is not mapped yet and starts reading. */
 int cf_connection_map_packets(cf_connection *connection, bool from_next);
-
-/* Opens a socket to a publisher, says HELLO and waits for the answer; used by monitors too. message: a buffer of
- * CF_WIRE_MESSAGE_MAX bytes. *fd is the caller's; so are fds on success. */
-int cf_rendezvous(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline,
-                  uint8_t *message, int *fd, cf_msg_welcome *welcome, int fds[2], int wanted_fds);
-/* One request and its answer on such a socket; *length of the answer in message. */
-int cf_request(int fd, uint32_t type, const void *fields, int64_t deadline, uint32_t answer_type, uint8_t *message,
-               size_t *length, int *answer_fd);
 
 #endif

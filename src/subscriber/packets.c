@@ -1,11 +1,11 @@
-/* api/subscriber_packets.c - reading the packet ring of a stream. */
+/* subscriber/packets.c - reading the packet ring of a stream. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/subscriber_internal.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/memory.h"
+#include "subscriber/subscriber.h"
 
 #define PADDING 64
 

@@ -1,7 +1,8 @@
-/* api/rendezvous.c - joining a publisher over its socket: HELLO and WELCOME, then one request and answer at a time. */
+/* client/client.c - joining a publisher over its socket: HELLO and WELCOME, then one request and answer at a time. */
+#include "client/client.h"
+
 #include <string.h>
 
-#include "api/connection.h"
 #include "link/channel.h"
 #include "link/directory.h"
 #include "os/clock.h"
@@ -43,8 +44,8 @@ static int answer_receive(int fd, int64_t deadline, uint32_t type, uint8_t *mess
   return CUFRAMES_OK;
 }
 
-int cf_rendezvous(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline,
-                  uint8_t *message, int *fd, cf_msg_welcome *welcome, int fds[2], int wanted_fds) {
+int cf_client_join(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline,
+                   uint8_t *message, int *fd, cf_msg_welcome *welcome, int fds[2], int wanted_fds) {
   char path[CF_PATH_MAX];
   int s = -1;
   size_t length = 0;
@@ -78,8 +79,8 @@ int cf_rendezvous(const char *directory, const char *name, const cf_msg_hello *h
   return CUFRAMES_OK;
 }
 
-int cf_request(int fd, uint32_t type, const void *fields, int64_t deadline, uint32_t answer_type, uint8_t *message,
-               size_t *length, int *answer_fd) {
+int cf_client_ask(int fd, uint32_t type, const void *fields, int64_t deadline, uint32_t answer_type, uint8_t *message,
+                  size_t *length, int *answer_fd) {
   size_t size = cf_message_encode(type, fields, message, CF_WIRE_MESSAGE_MAX);
   int result = cf_send(fd, message, size, NULL, 0);
   if (result == CUFRAMES_ERR_SYSTEM)

@@ -1,6 +1,6 @@
-/* api/publisher_external.c - frames in buffers of the application. */
-#include "api/publisher_internal.h"
+/* publisher/external.c - frames in buffers of the application. */
 #include "os/error.h"
+#include "publisher/publisher.h"
 
 /* The registered buffer at an address. With the frame lock held. */
 static int external_find(cuframes_publisher *p, const void *address, bool in_hand, cf_segment **found) {

@@ -1,14 +1,16 @@
-/* api/pool.h - a publisher's frame memory: segments of slots that grow for subscribers, shrink when they leave, and are
+/* publisher/pool.h - a publisher's frame memory: segments of slots that grow for subscribers, shrink when they leave, and are
  * replaced when the format changes. Keeps the condition of the theorem in exchange/frame_writer.h.
  *
  * Threads: any; a mutex inside, never taken on the path of a frame.
  */
-#ifndef CF_API_POOL_H
-#define CF_API_POOL_H
+#ifndef CF_PUBLISHER_POOL_H
+#define CF_PUBLISHER_POOL_H
 
 #include <pthread.h>
 
-#include "api/internal.h"
+#include <cuframes/cuframes.h>
+
+#include "device/device.h"
 #include "exchange/frame_writer.h"
 #include "os/futex.h"
 

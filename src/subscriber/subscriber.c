@@ -1,15 +1,17 @@
-/* api/subscriber.c - joining a stream, taking frames, joining again when the publisher comes back. */
-#include "api/subscriber_internal.h"
+/* subscriber/subscriber.c - joining a stream, taking frames, joining again when the publisher comes back. */
+#include "subscriber/subscriber.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/options.h"
 #include "link/directory.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/memory.h"
 #include "os/thread.h"
+#include "wire/handshake.h"
 
 #define BACK_OFF_FIRST (10 * CF_MS)
 #define BACK_OFF_MOST (250 * CF_MS)

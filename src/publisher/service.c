@@ -1,4 +1,4 @@
-/* api/service.c - a publisher's service thread: accepts, answers, notices deaths, and wakes when there are many to wake.
+/* publisher/service.c - a publisher's service thread: accepts, answers, notices deaths, and wakes when there are many to wake.
  *
  * It sleeps in epoll_wait() without time-out unless a deadline runs: an idle stream costs nothing.
  */
@@ -9,11 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "api/publisher_internal.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/memory.h"
 #include "os/thread.h"
+#include "publisher/publisher.h"
 
 #define HALF_OPEN_MAX 128
 #define MONITOR_IDLE_NS (30 * CF_SECOND)

@@ -1,4 +1,4 @@
-/* api/connection_frame.c - frames of a connection: taken when they are complete or with a stream that waits for it, given
+/* subscriber/leases.c - frames of a connection: taken when they are complete or with a stream that waits for it, given
  * back by the CPU or by a stream, and lost when the publisher dies too early.
  *
  * A frame that is not complete and may not be handed out so stays pending: it is leased, so that it is still there
@@ -7,9 +7,9 @@
 #include <poll.h>
 #include <string.h>
 
-#include "api/connection.h"
 #include "os/clock.h"
 #include "os/error.h"
+#include "subscriber/connection.h"
 
 /* Longest wait for the death of a publisher that hung up, and what is waited where death cannot be seen. Subscribers are
  * to go on within 100 ms. */
@@ -118,7 +118,7 @@ void cf_connection_lose(cf_connection *c) {
   cf_flag_set(&c->given_up, 1);
 }
 
-int cf_connection_wait(const cuframes_frame *frame, int64_t deadline) {
+static int lease_wait(const cuframes_frame *frame, int64_t deadline) {
   cf_connection *c = frame->owner;
   for (int64_t began = cf_now();; cf_wait_turn(began, deadline)) {
     bool gone = cf_flag_get(&c->gone) != 0; /* before the look: it may have been completed at the last moment */
@@ -209,8 +209,11 @@ static int take_error(enum cf_take take) {
   return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's control page makes no sense");
 }
 
+static const cf_frame_ops lease_ops;
+
 static void frame_fill(cf_connection *c, uint32_t k, const cf_taken *taken, cf_view *view) {
   c->frames[k] = (cuframes_frame){ .state = CF_FRAME_LEASED,
+                                   .ops = &lease_ops,
                                    .owner = c,
                                    .device = c->device,
                                    .segment = view,
@@ -372,8 +375,10 @@ int cf_connection_release(cuframes_frame *frame) {
   return result;
 }
 
-int cf_connection_release_on(cuframes_frame *frame, void *stream) {
+static int lease_release_on(cuframes_frame *frame, void *stream) {
   cf_connection *c = frame->owner;
+  if (!c->device->has_streams)
+    return cf_connection_release(frame);
   uint32_t k = frame->lease;
   int result = c->device->ops->stream_check(c->device, stream);
   if (result == CUFRAMES_OK)
@@ -406,3 +411,7 @@ int cf_connection_release_on(cuframes_frame *frame, void *stream) {
     cf_connection_orphan(c);
   return result;
 }
+
+static const cf_frame_ops lease_ops = { .wait = lease_wait,
+                                        .release = cf_connection_release,
+                                        .release_on = lease_release_on };

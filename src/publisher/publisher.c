@@ -1,11 +1,12 @@
-/* api/publisher.c - a publisher's life: options, creation, end, statistics. */
-#include "api/publisher_internal.h"
+/* publisher/publisher.c - a publisher's life: options, creation, end, statistics. */
+#include "publisher/publisher.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "api/options.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/memory.h"

@@ -1,10 +1,13 @@
-/* api/subscriber_internal.h - the parts of a subscriber: frames (subscriber.c), sleeping and being woken
- * (subscriber_wait.c), the callback thread (subscriber_async.c), packets (subscriber_packets.c).
+/* subscriber/subscriber.h - the parts of a subscriber: its life and next() (subscriber.c), sleeping (sleep.c) and
+ * being woken by death or interruption (watcher.c), the descriptor to poll (notifier.c), the callback thread (callback.c),
+ * packets (packets.c), and its tie to a publisher (connection.h).
  */
-#ifndef CF_API_SUBSCRIBER_INTERNAL_H
-#define CF_API_SUBSCRIBER_INTERNAL_H
+#ifndef CF_SUBSCRIBER_SUBSCRIBER_H
+#define CF_SUBSCRIBER_SUBSCRIBER_H
 
-#include "api/connection.h"
+#include <cuframes/subscriber.h>
+
+#include "subscriber/connection.h"
 
 /* The thread behind cuframes_subscriber_fd(): sleeps like any reader and then makes the descriptor readable. */
 typedef struct cf_notifier {
@@ -97,6 +100,8 @@ void cf_watcher_update(cuframes_subscriber *subscriber);
 /* Wakes every thread of the subscriber that sleeps on the connection's words and should not. */
 void cf_watcher_wake(cuframes_subscriber *subscriber, cf_connection *connection);
 
+/* Something has happened that no publisher wakes for. */
+bool cf_must_not_sleep(const cuframes_subscriber *subscriber, const cf_connection *connection);
 /* Sleep until there may be something new: a frame after `last` / a packet, the end, an interruption, the deadline. */
 void cf_sleep_for_frame(cuframes_subscriber *subscriber, cf_connection *connection, bool started, uint64_t last,
                         int64_t deadline);

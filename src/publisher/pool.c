@@ -1,5 +1,5 @@
-/* api/pool.c - segments of slots that grow, shrink and change format. */
-#include "api/pool.h"
+/* publisher/pool.c - segments of slots that grow, shrink and change format. */
+#include "publisher/pool.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

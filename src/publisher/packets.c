@@ -1,11 +1,12 @@
-/* api/publisher_packets.c - the packet ring of a publisher. */
+/* publisher/packets.c - the packet ring of a publisher. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/publisher_internal.h"
+#include "api/options.h"
 #include "os/error.h"
 #include "os/memory.h"
 #include "os/thread.h"
+#include "publisher/publisher.h"
 
 #define RING_SLOTS 64
 #define RING_DATA (UINT64_C(8) << 20)

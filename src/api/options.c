@@ -1,8 +1,10 @@
-/* api/internal.c - structs that cross the library's border, and the log callback. */
-#include "api/internal.h"
+/* api/options.c - structs that cross the library's border. */
+#include "api/options.h"
 
-#include <stdio.h>
+#include <stdint.h>
 #include <string.h>
+
+#include <cuframes/common.h>
 
 #include "os/error.h"
 
@@ -32,26 +34,4 @@ int cf_stats_give(void *to, const void *stats, size_t size, const char *what) {
   memcpy(to, stats, given < size ? given : size);
   memcpy(to, &given, sizeof given);
   return CUFRAMES_OK;
-}
-
-uint32_t cf_color_pack(cuframes_color color) {
-  return color.matrix | (uint32_t)color.range << 8 | (uint32_t)color.primaries << 16 | (uint32_t)color.transfer << 24;
-}
-
-cuframes_color cf_color_unpack(uint32_t packed) {
-  return (cuframes_color){ .matrix = (uint8_t)packed,
-                           .range = (uint8_t)(packed >> 8),
-                           .primaries = (uint8_t)(packed >> 16),
-                           .transfer = (uint8_t)(packed >> 24) };
-}
-
-void cf_log(const cf_logger *logger, int level, const char *format, ...) {
-  if (!logger->log)
-    return;
-  char line[512];
-  va_list args;
-  va_start(args, format);
-  vsnprintf(line, sizeof line, format, args);
-  va_end(args);
-  logger->log(logger->user, level, line);
 }

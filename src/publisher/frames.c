@@ -1,12 +1,13 @@
-/* api/publisher_frames.c - frames of a publisher: a slot to write into, published to everybody, by the GPU's streams where
+/* publisher/frames.c - frames of a publisher: a slot to write into, published to everybody, by the GPU's streams where
  * the device has some.
  */
 #include <inttypes.h>
 
-#include "api/publisher_internal.h"
+#include "api/options.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/thread.h"
+#include "publisher/publisher.h"
 
 /* The device is lost for good: nothing that was handed to it will be complete. */
 static int device_failed(cuframes_publisher *p) {

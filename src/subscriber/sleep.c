@@ -1,0 +1,44 @@
+/* subscriber/sleep.c - how a subscriber's threads sleep: on a word of the publisher's memory, which they cannot write. So
+ * what is to end their sleep without the publisher is a flag of this process, which they read after they announced
+ * themselves, and the watcher wakes the word (watcher.c).
+ */
+#include "os/clock.h"
+#include "os/thread.h"
+#include "subscriber/subscriber.h"
+
+bool cf_must_not_sleep(const cuframes_subscriber *s, const cf_connection *connection) {
+  return cf_flag_get(&connection->gone) || cf_flag_get(&s->interrupted) || cf_flag_get(&s->stop);
+}
+
+void cf_sleep_for_frame(cuframes_subscriber *s, cf_connection *connection, bool started, uint64_t last,
+                        int64_t deadline) {
+  const cf_frame_reader *reader = &connection->reader;
+  (void)cf_flag_add(&connection->sleepers, 1); /* before the flags are read: pairs with cf_watcher_wake */
+  uint32_t word = cf_reader_prepare_wait(reader);
+  if (!cf_reader_news(reader, started, last) && !cf_must_not_sleep(s, connection))
+    (void)cf_futex_wait(&reader->control->wake, word, deadline); /* whatever ended it, the caller looks again */
+  cf_reader_end_wait(reader);
+  (void)cf_flag_add(&connection->sleepers, -1);
+}
+
+void cf_sleep_for_packet(cuframes_subscriber *s, cf_connection *connection, uint32_t word, int64_t deadline) {
+  (void)cf_flag_add(&connection->sleepers, 1);
+  if (!cf_must_not_sleep(s, connection) && !cf_reader_ended(&connection->reader))
+    (void)cf_futex_wait(&connection->packet_reader.region->wake, word, deadline);
+  (void)cf_flag_add(&connection->sleepers, -1);
+}
+
+void cf_sleep_for_connection(cuframes_subscriber *s, int64_t deadline) {
+  pthread_mutex_lock(&s->connect_lock);
+  int64_t until = s->connect_at < deadline ? s->connect_at : deadline;
+  pthread_mutex_unlock(&s->connect_lock);
+  (void)cf_futex_wait(&s->interrupted.value, 0, until); /* the caller looks again */
+}
+
+void cuframes_subscriber_interrupt(cuframes_subscriber *s) {
+  if (!s)
+    return;
+  cf_flag_set(&s->interrupted, 1);
+  (void)cf_futex_wake(&s->interrupted.value, INT32_MAX);
+  cf_doorbell_ring(s->doorbell);
+}
