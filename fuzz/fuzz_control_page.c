@@ -80,7 +80,7 @@ static void store(uint64_t *words, uint64_t bytes, uint64_t at, uint64_t value) 
 /* A word as a liar would choose it: of a frame the reader may want, in a slot there may be. */
 static uint64_t likely_word(void) {
   uint8_t b = take_byte();
-  return cf_word(w.reader.last + (b & 7) - 2, b & 8 ? take_byte() * 257u : (b >> 4) % (w.capacity + 1));
+  return cf_ref(w.reader.last + (b & 7) - 2, b & 8 ? take_byte() * 257u : (b >> 4) % (w.capacity + 1));
 }
 
 static void change(uint8_t how) {
@@ -91,8 +91,8 @@ static void change(uint8_t how) {
     case 2: atomic_store(&w.control->head, likely_word()); break;
     case 3: store(w.page, w.bytes, sizeof(cf_control) / 8 + (want & (w.capacity - 1)), likely_word()); break;
     case 4: /* a frame that might be there */
-      word = cf_word(want, take_byte() % w.capacity);
-      atomic_store(&w.writer.slots[cf_word_slot(word)].seq, want);
+      word = cf_ref(want, take_byte() % w.capacity);
+      atomic_store(&w.writer.slots[cf_ref_slot(word)].seq, want);
       store(w.page, w.bytes, sizeof(cf_control) / 8 + (want & (w.capacity - 1)), word);
       atomic_store(&w.control->head, word);
       break;
@@ -117,7 +117,7 @@ static void before_load(void) {
 
 static void take_frame(uint32_t k) {
   cf_taken taken;
-  bool ring;
+  bool must_wake;
   uint64_t last = w.reader.last, skipped = w.reader.skipped;
   bool started = w.reader.started;
   if (w.in_hand[k]) {
@@ -127,7 +127,7 @@ static void take_frame(uint32_t k) {
     w.in_hand[k] = false;
   }
   enum cf_take told = w.honest ? cf_reader_peek(&w.reader) : CF_TAKE_OK;
-  enum cf_take took = cf_reader_take(&w.reader, k, &taken, &ring);
+  enum cf_take took = cf_reader_take(&w.reader, k, &taken, &must_wake);
   require(took >= CF_TAKE_OK && took <= CF_TAKE_BROKEN);
   require(!w.honest || took == told);
   if (took != CF_TAKE_OK) {
@@ -138,8 +138,7 @@ static void take_frame(uint32_t k) {
   require(!started || (w.ordered ? taken.seq == last + 1 : taken.seq > last));
   require(!started || w.reader.skipped - skipped == taken.seq - last - 1);
   if (w.honest) {
-    require(w.seat->lease[k] == cf_word(taken.seq, taken.slot) && taken.segment == 1 &&
-            taken.pts == (int64_t)taken.seq);
+    require(w.seat->lease[k] == cf_ref(taken.seq, taken.slot) && taken.segment == 1 && taken.pts == (int64_t)taken.seq);
     require(taken.offset % 64 == 0 && taken.offset / 64 < SLOTS && (w.ordered || taken.seq == w.writer.seq));
   }
   w.held[k] = taken;
@@ -209,7 +208,7 @@ static void step(uint8_t op) {
 }
 
 static bool begin(void) {
-  bool ring;
+  bool must_wake;
   cf_writer_init(&w.writer, w.page, w.capacity, w.notes, 77, 1 + take_byte() % 4 * UINT64_C(0x3fffffffff));
   cf_writer_offer(&w.writer, &w.run);
   cf_writer_adopt(&w.writer);
@@ -219,7 +218,7 @@ static bool begin(void) {
   for (uint8_t n = w.honest ? 0 : take_byte() % 4; n > 0; n--) /* lies in the head of the page, or anywhere */
     store(w.page, n & 1 ? 64 : w.bytes, take_byte(), n & 2 ? take_word() : take_byte());
   uint64_t said = w.honest || take_byte() % 8 ? w.bytes : take_word() % (w.bytes + 1);
-  bool sound = cf_reader_init(&w.reader, w.page, said, w.seat, w.ordered) && cf_reader_begin(&w.reader, &ring);
+  bool sound = cf_reader_init(&w.reader, w.page, said, w.seat, w.ordered) && cf_reader_begin(&w.reader, &must_wake);
   require(sound || !w.honest);
   return sound;
 }

@@ -5,7 +5,7 @@
  * with one lease, and it may be killed at every step or leave. With GPU its frames are released by its GPU some time
  * later, which it may not live to see; with PUBLISHER_DIES the publisher may be killed at every step instead. A second
  * subscriber is there all the time and may hold a frame in either segment.
- * Proves: one pass always finds a slot, though slots are exactly as many as the theorem asks for; nobody's frame is
+ * Proves: one pass always finds a slot, though slots are exactly as many as the pool invariant asks for; nobody's frame is
  * written over and nobody's memory goes while it is used; the publisher does not look at a seat that is gone; after the
  * publisher's death what is in hand stays whole and the newest frame can still be taken.
  * Must fail: BASE one less; OFFER_LATE (WELCOME before the slots are on offer), SEAT_LATE (WELCOME before it is seated),
@@ -240,7 +240,7 @@ active proctype service() { /* dies with its publisher */
     seated = false; /* cf_peer_unseat */
     ticket = scan;
 #ifndef NO_QUIET
-    ticket % 2 == 0 || scan != ticket; /* cf_writer_quiet */
+    ticket % 2 == 0 || scan != ticket; /* cf_writer_quiescent */
 #endif
     page_gone = true;
 end_adopted:

@@ -1,16 +1,16 @@
 /* ready.pml - a frame on a GPU is used only when its pixels are complete, whoever dies: one publisher with its stream
- * (cf_writer_enter_gates, cf_writer_publish), and a subscriber in timeline mode with its stream and its watcher
+ * (cf_writer_enter_fences, cf_writer_publish), and a subscriber in timeline mode with its stream and its watcher
  * (cf_connection_take, stream_wait, cf_connection_lose), or (COMPLETE) one in complete mode.
  *
- * The publisher's stream does what it was given in turn: the picture, gate[slot] of the timeline seat if it was seated
+ * The publisher's stream does what it was given in turn: the picture, fence[slot] of the timeline seat if it was seated
  * by then, ready[slot]. The publisher may be killed at every step, and its stream stops at any step after that; the
  * subscribers hear of the death before or after the stream has stopped.
  * How slots are pinned is in lease.pml; here a pin is one step.
  * Proves: a frame that is not LOST has its pixels when a stream or CPU reads it, and keeps them until it is released;
  * no stream waits for ever; a frame that was complete is not called LOST by the complete-mode subscriber.
- * Must fail: READY_FIRST (the stream writes ready before gate), GATED_EARLY (gated_from names a frame whose gate is not
- * written), GATE_EARLY (the watcher opens gates while the publisher's stream may still run), GATE_FIRST (it opens the
- * gate before it marks the frame), LOOK_FIRST (the subscriber looks whether the publisher is gone before it notes the
+ * Must fail: READY_FIRST (the stream writes ready before fence), FENCED_EARLY (fenced_from names a frame whose fence is not
+ * written), FENCE_EARLY (the watcher signals fences while the publisher's stream may still run), FENCE_FIRST (it opens the
+ * fence before it marks the frame), LOOK_FIRST (the subscriber looks whether the publisher is gone before it notes the
  * frame for its watcher), CLEAR_EARLY (it clears its lease before it has seen released); with COMPLETE: NO_READY (it does
  * not wait), GONE_IS_READY (it takes death for completion).
  */
@@ -23,11 +23,11 @@
 #define SEQ(w) ((w) / 8)
 #define SLOT(w) ((w) % 8)
 
-byte ready[NSLOT], gate[NSLOT], data[NSLOT];
-byte head, gated_from;
+byte ready[NSLOT], fence[NSLOT], data[NSLOT];
+byte head, fenced_from;
 byte lease, released;
 bool seated, killed, stopped, hung_up, gone, done;
-byte noted, lost;        /* timeline: the word of the gated frame in hand; of the one that is LOST */
+byte noted, lost;        /* timeline: the word of the fenced frame in hand; of the one that is LOST */
 byte on_gpu;             /* timeline: the word of the frame that its stream uses */
 byte in_hand;            /* complete: slot + 1; for the assertions only */
 
@@ -40,7 +40,7 @@ chan work = [1] of { byte, bool };
 
 active proctype publisher() {
   byte q = 1, s;
-  bool gated;
+  bool fenced;
   {
     do
     :: q <= MAXSEQ ->
@@ -53,18 +53,18 @@ active proctype publisher() {
         assert(in_hand != s + 1 && (on_gpu == 0 || SLOT(on_gpu) != s))
       };
       atomic {
-        gated = seated;
+        fenced = seated;
         if
-#ifdef GATED_EARLY
-        :: gated_from == 0 -> gated_from = q
+#ifdef FENCED_EARLY
+        :: fenced_from == 0 -> fenced_from = q
 #else
-        :: gated && gated_from == 0 -> gated_from = q
+        :: fenced && fenced_from == 0 -> fenced_from = q
 #endif
         :: else
         fi
       };
-      stream ! WORD(q, s), gated;
-      atomic { head = WORD(q, s); q++; s = 0; gated = false }
+      stream ! WORD(q, s), fenced;
+      atomic { head = WORD(q, s); q++; s = 0; fenced = false }
     :: else -> break
     od
   } unless { killed };
@@ -73,18 +73,18 @@ active proctype publisher() {
 
 active proctype publisher_stream() {
   byte w;
-  bool gated;
+  bool fenced;
   {
 end:
     do
-    :: atomic { stream ? w, gated -> data[SLOT(w)] = 0 };
+    :: atomic { stream ? w, fenced -> data[SLOT(w)] = 0 };
       data[SLOT(w)] = SEQ(w);
 #ifdef READY_FIRST
       ready[SLOT(w)] = SEQ(w);
 #endif
       if
-      :: atomic { gated -> gate[SLOT(w)] = SEQ(w); gated = false }
-      :: !gated
+      :: atomic { fenced -> fence[SLOT(w)] = SEQ(w); fenced = false }
+      :: !fenced
       fi;
 #ifndef READY_FIRST
       atomic { ready[SLOT(w)] = SEQ(w); w = 0 }
@@ -108,18 +108,18 @@ active proctype watcher() {
   byte w;
   hung_up;
   gone = true;
-#ifndef GATE_EARLY
-  stopped; /* the publisher's pidfd: until then its stream may still write an older frame's gate over ours */
+#ifndef FENCE_EARLY
+  stopped; /* the publisher's pidfd: until then its stream may still write an older frame's fence over ours */
 #endif
   w = noted;
   if
   :: w != 0 && ready[SLOT(w)] < SEQ(w) ->
-#ifdef GATE_FIRST
-    gate[SLOT(w)] = SEQ(w);
+#ifdef FENCE_FIRST
+    fence[SLOT(w)] = SEQ(w);
     lost = w
 #else
     lost = w;
-    gate[SLOT(w)] = SEQ(w)
+    fence[SLOT(w)] = SEQ(w)
 #endif
   :: else
   fi
@@ -144,7 +144,7 @@ active proctype timeline() {
     noted = 0;
     atomic { w = head; released = 0; lease = w; last = SEQ(w) };
       if
-      :: gated_from != 0 && SEQ(w) >= gated_from ->
+      :: fenced_from != 0 && SEQ(w) >= fenced_from ->
 #ifdef LOOK_FIRST
         was_gone = gone;
         noted = w;
@@ -156,7 +156,7 @@ active proctype timeline() {
         :: was_gone && ready[SLOT(w)] < SEQ(w) -> noted = 0; lease = 0 /* LOST: nothing is submitted */
         :: else -> work ! w, true
         fi
-      :: else -> /* no gate is written for it */
+      :: else -> /* no fence is written for it */
         if
         :: ready[SLOT(w)] >= SEQ(w) -> work ! w, false
         :: gone ->
@@ -172,20 +172,20 @@ active proctype timeline() {
 
 active proctype timeline_stream() {
   byte w;
-  bool gated;
+  bool fenced;
 end:
   do
-  :: work ? w, gated ->
+  :: work ? w, fenced ->
     if
-    :: atomic { gated && gate[SLOT(w)] >= SEQ(w) -> on_gpu = w }
-    :: atomic { !gated -> on_gpu = w }
+    :: atomic { fenced && fence[SLOT(w)] >= SEQ(w) -> on_gpu = w }
+    :: atomic { !fenced -> on_gpu = w }
     fi;
     atomic { /* some time later, and it was whole until now: what is written over does not come back */
       assert(lost == w || data[SLOT(w)] == SEQ(w));
       released = SEQ(w);
       on_gpu = 0;
       w = 0;
-      gated = false
+      fenced = false
     }
   od
 }

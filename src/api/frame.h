@@ -37,8 +37,8 @@ struct cuframes_frame {
   uint64_t seq;
   int64_t pts, duration, timestamp;
   uint32_t flags;
-  bool gated; /* handed out before it was complete: a stream waits for it */
-  bool lost;  /* and the publisher died. Both under the connection's lock */
+  bool fenced; /* handed out before it was complete: a stream waits for it */
+  bool lost;   /* and the publisher died. Both under the connection's lock */
 };
 
 #endif

@@ -19,8 +19,8 @@ static const cf_device_ops *kind_of(const char *name) {
 }
 
 /* A GPU, or the host and the reason why there is no GPU. */
-static int open_best(const cf_device_wish *wish, cf_device **device) {
-  cf_device_wish gpu = *wish, host = { .name = "host" };
+static int open_best(const cf_device_request *request, cf_device **device) {
+  cf_device_request gpu = *request, host = { .name = "host" };
   char why[sizeof(*device)->reason];
   gpu.name = "cuda";
   if (cf_cuda_device.open(&gpu, device) == CUFRAMES_OK)
@@ -32,8 +32,8 @@ static int open_best(const cf_device_wish *wish, cf_device **device) {
   return result;
 }
 
-int cf_device_open(const cf_device_wish *wish, cf_device **device) {
-  cf_device_wish w = *wish;
+int cf_device_open(const cf_device_request *request, cf_device **device) {
+  cf_device_request w = *request;
   if (!w.name)
     w.name = "host";
   if (strcmp(w.name, "auto") == 0)

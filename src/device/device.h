@@ -39,25 +39,25 @@ typedef struct cf_rows {
 } cf_rows;
 
 /* Host memory (a control page, a seat) made visible to the device, so that its streams can write and wait for words. */
-typedef struct cf_device_words {
+typedef struct cf_device_counters {
   void *host;
   uint64_t bytes;
   uint64_t address; /* of the same bytes, for the device */
-} cf_device_words;
+} cf_device_counters;
 
 /* "Let the word become this value." */
 typedef struct cf_device_write {
-  const cf_device_words *in;
+  const cf_device_counters *in;
   void *word; /* 64 bits, within in->host */
   uint64_t value;
 } cf_device_write;
 
 /* What is asked of a device. */
-typedef struct cf_device_wish {
+typedef struct cf_device_request {
   const char *name;    /* "host", "auto", "cuda", "cuda:N", or a wire name, "cuda:GPU-UUID"; NULL: host */
   const char *for_gpu; /* import only: map what `name` made for this GPU, "cuda...", instead; NULL: for itself */
   bool legacy;         /* share by legacy handles */
-} cf_device_wish;
+} cf_device_request;
 
 typedef struct cf_device_ops {
   /* "host", "cuda": the first part of the name on the wire. */
@@ -65,7 +65,7 @@ typedef struct cf_device_ops {
 
   /* Opens the device that is wished for. The caller owns *device.
    * Errors: UNSUPPORTED (no such device, or not here; the detail says what there is), DEVICE, NO_MEMORY. */
-  int (*open)(const cf_device_wish *wish, cf_device **device);
+  int (*open)(const cf_device_request *request, cf_device **device);
   /* After every segment is gone. */
   void (*close)(cf_device *device);
 
@@ -92,17 +92,17 @@ typedef struct cf_device_ops {
 
   /* Whether work can be put on this stream. INVALID: it belongs to another context. */
   int (*stream_check)(cf_device *device, void *stream);
-  /* Makes host memory visible. It must stay mapped until words_close(), and no work may use it then. */
-  int (*words_open)(cf_device *device, void *memory, uint64_t bytes, cf_device_words *words);
-  void (*words_close)(cf_device *device, cf_device_words *words);
+  /* Makes host memory visible. It must stay mapped until counters_close(), and no work may use it then. */
+  int (*counters_open)(cf_device *device, void *memory, uint64_t bytes, cf_device_counters *words);
+  void (*counters_close)(cf_device *device, cf_device_counters *words);
   /* When the stream has done all that is on it, writes the words, one after the other. */
-  int (*words_write)(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count);
+  int (*counters_write)(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count);
   /* The same of one word, without holding the stream up: it takes the CPU longer, and comes some microseconds later. */
-  int (*word_write_aside)(cf_device *device, void *stream, const cf_device_write *write);
+  int (*counter_write_on_side)(cf_device *device, void *stream, const cf_device_write *write);
   /* The stream goes on when every word that was written aside so far is there. */
-  int (*wait_aside)(cf_device *device, void *stream);
+  int (*side_wait)(cf_device *device, void *stream);
   /* The stream goes on when the word has reached the value. Only in sync mode timeline. */
-  int (*word_wait)(cf_device *device, void *stream, const cf_device_write *wait);
+  int (*counter_wait)(cf_device *device, void *stream, const cf_device_write *wait);
 
   /* Interprocess events, for sync mode slot-events. */
   int (*event_create)(cf_device *device, void **event, uint8_t handle[64]);
@@ -130,7 +130,7 @@ struct cf_device {
 
 /* Opens the device that is wished for.
  * Errors: UNSUPPORTED (unknown, or not here), DEVICE, NO_MEMORY. */
-int cf_device_open(const cf_device_wish *wish, cf_device **device);
+int cf_device_open(const cf_device_request *request, cf_device **device);
 /* NULL is fine. */
 void cf_device_close(cf_device *device);
 

@@ -48,8 +48,8 @@ static bool lease_announce(cf_frame_reader *reader, uint32_t k, uint64_t word) {
   cf_seat *seat = reader->seat;
   atomic_store_explicit(&seat->released[k], 0, memory_order_relaxed);
   atomic_store_explicit(&seat->lease[k], word, memory_order_seq_cst); /* pairs with writer: slot_take */
-  const cf_slot *slot = &reader->slots[cf_word_slot(word)];
-  if (atomic_load_explicit(&slot->seq, memory_order_seq_cst) == cf_word_seq(word))
+  const cf_slot *slot = &reader->slots[cf_ref_slot(word)];
+  if (atomic_load_explicit(&slot->seq, memory_order_seq_cst) == cf_ref_seq(word))
     return true;
   cf_reader_release(seat, k);
   return false;
@@ -63,10 +63,9 @@ static enum cf_take take_newest(cf_frame_reader *reader, uint32_t k, uint64_t *w
   for (int i = 0; i < TRIES; i++) {
     enum cf_take none = nothing_new(reader); /* before the look: a frame published before the end is still taken */
     uint64_t w = newest(reader);
-    if (w == 0 || (reader->started && cf_word_seq(w) == reader->last))
+    if (w == 0 || (reader->started && cf_ref_seq(w) == reader->last))
       return none;
-    if (cf_word_slot(w) >= reader->capacity || cf_word_seq(w) == 0 ||
-        (reader->started && cf_word_seq(w) < reader->last))
+    if (cf_ref_slot(w) >= reader->capacity || cf_ref_seq(w) == 0 || (reader->started && cf_ref_seq(w) < reader->last))
       return CF_TAKE_BROKEN;
     if (lease_announce(reader, k, w)) {
       *word = w;
@@ -87,22 +86,22 @@ static void cursor_move(cf_frame_reader *reader, uint64_t seq) {
   atomic_fetch_add_explicit(&reader->seat->room, 1, memory_order_seq_cst);
 }
 
-bool cf_reader_begin(cf_frame_reader *reader, bool *ring) {
-  *ring = false;
+bool cf_reader_begin(cf_frame_reader *reader, bool *must_wake) {
+  *must_wake = false;
   if (!reader->ordered)
     return true;
   for (int i = 0; i < TRIES; i++) {
     uint64_t word = newest(reader);
-    if (word != 0 && cf_word_seq(word) == 0)
+    if (word != 0 && cf_ref_seq(word) == 0)
       return false;
-    reader->last = word ? cf_word_seq(word) - 1 : 0;
+    reader->last = word ? cf_ref_seq(word) - 1 : 0;
     reader->started = true;
     cursor_move(reader, reader->last);
     /* The newest frame is not taken while it is the newest. If it still is, the publisher sees our cursor before it
      * next looks for a slot, and so does every frame after it: pairs with writer: seat_cursor. If it is not, the
      * publisher may have seen a cursor that has no room. */
     if (newest(reader) == word) {
-      *ring = publisher_waits(reader);
+      *must_wake = publisher_waits(reader);
       return true;
     }
   }
@@ -123,10 +122,10 @@ static enum cf_take take_ordered(cf_frame_reader *reader, uint32_t k, uint64_t *
   uint64_t want = reader->last + 1;
   enum cf_take none = nothing_new(reader);
   uint64_t head = newest(reader);
-  if (cf_word_seq(head) < want)
+  if (cf_ref_seq(head) < want)
     return none;
   uint64_t w = atomic_load_explicit(&reader->index[want & (reader->capacity - 1)], memory_order_acquire);
-  bool there = cf_word_seq(w) == want && cf_word_slot(w) < reader->capacity && lease_announce(reader, k, w);
+  bool there = cf_ref_seq(w) == want && cf_ref_slot(w) < reader->capacity && lease_announce(reader, k, w);
   if (!there) /* it waited for us, unless we were evicted */
     return evicted(reader) ? CF_TAKE_EVICTED : CF_TAKE_BROKEN;
   cursor_move(reader, want);
@@ -135,10 +134,10 @@ static enum cf_take take_ordered(cf_frame_reader *reader, uint32_t k, uint64_t *
 }
 
 static void describe(const cf_frame_reader *reader, uint64_t word, cf_taken *taken) {
-  const cf_slot *slot = &reader->slots[cf_word_slot(word)];
+  const cf_slot *slot = &reader->slots[cf_ref_slot(word)];
   *taken = (cf_taken){
-    .seq = cf_word_seq(word),
-    .slot = cf_word_slot(word),
+    .seq = cf_ref_seq(word),
+    .slot = cf_ref_slot(word),
     .offset = atomic_load_explicit(&slot->offset, memory_order_relaxed),
     .segment = atomic_load_explicit(&slot->segment, memory_order_relaxed),
     .flags = atomic_load_explicit(&slot->flags, memory_order_relaxed),
@@ -149,8 +148,8 @@ static void describe(const cf_frame_reader *reader, uint64_t word, cf_taken *tak
   };
 }
 
-enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken, bool *ring) {
-  *ring = false;
+enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken, bool *must_wake) {
+  *must_wake = false;
   if (evicted(reader))
     return CF_TAKE_EVICTED;
   uint64_t word = 0;
@@ -167,7 +166,7 @@ enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken
   atomic_store_explicit(&seat->last_seq, reader->last, memory_order_relaxed);
   atomic_store_explicit(&seat->delivered, reader->delivered, memory_order_relaxed);
   atomic_store_explicit(&seat->skipped, reader->skipped, memory_order_relaxed);
-  *ring = reader->ordered && publisher_waits(reader);
+  *must_wake = reader->ordered && publisher_waits(reader);
   return CF_TAKE_OK;
 }
 
@@ -176,7 +175,7 @@ enum cf_take cf_reader_peek(const cf_frame_reader *reader) {
     return CF_TAKE_EVICTED;
   enum cf_take none = nothing_new(reader); /* before the look, as in take_newest() */
   uint64_t w = newest(reader);
-  return w == 0 || (reader->started && cf_word_seq(w) == reader->last) ? none : CF_TAKE_OK;
+  return w == 0 || (reader->started && cf_ref_seq(w) == reader->last) ? none : CF_TAKE_OK;
 }
 
 bool cf_reader_complete(const cf_frame_reader *reader, uint32_t slot, uint64_t seq) {
@@ -185,22 +184,22 @@ bool cf_reader_complete(const cf_frame_reader *reader, uint32_t slot, uint64_t s
   return atomic_load_explicit(&reader->slots[slot].ready, memory_order_acquire) >= seq;
 }
 
-bool cf_reader_gated(const cf_frame_reader *reader, uint64_t seq) {
-  /* pairs with writer: cf_writer_enter_gates, before head */
-  uint64_t from = atomic_load_explicit(&reader->seat->gated_from, memory_order_acquire);
+bool cf_reader_fenced(const cf_frame_reader *reader, uint64_t seq) {
+  /* pairs with writer: cf_writer_enter_fences, before head */
+  uint64_t from = atomic_load_explicit(&reader->seat->fenced_from, memory_order_acquire);
   return from != 0 && seq >= from;
 }
 
-void cf_seat_open_gate(cf_seat *seat, uint32_t slot, uint64_t seq) {
-  atomic_store_explicit(cf_seat_gate(seat, slot), seq, memory_order_release); /* pairs with the stream's wait */
+void cf_seat_signal_fence(cf_seat *seat, uint32_t slot, uint64_t seq) {
+  atomic_store_explicit(cf_seat_fence(seat, slot), seq, memory_order_release); /* pairs with the stream's wait */
 }
 
-void cf_seat_open_gates(cf_seat *seat, uint32_t capacity) {
+void cf_seat_signal_fences(cf_seat *seat, uint32_t capacity) {
   for (uint32_t slot = 0; slot < capacity; slot++)
-    cf_seat_open_gate(seat, slot, CF_SEQ_MAX); /* no wait is for a later one */
+    cf_seat_signal_fence(seat, slot, CF_SEQ_MAX); /* no wait is for a later one */
 }
 
-_Atomic uint64_t *cf_seat_released_word(cf_seat *seat, uint32_t k) {
+_Atomic uint64_t *cf_seat_released_counter(cf_seat *seat, uint32_t k) {
   return &seat->released[k];
 }
 
@@ -216,7 +215,7 @@ void cf_reader_release(cf_seat *seat, uint32_t k) {
 
 bool cf_reader_news(const cf_frame_reader *reader, bool started, uint64_t last) {
   uint64_t w = newest(reader);
-  return (w != 0 && (!started || cf_word_seq(w) != last)) || cf_reader_over(reader);
+  return (w != 0 && (!started || cf_ref_seq(w) != last)) || cf_reader_over(reader);
 }
 
 uint32_t cf_reader_prepare_wait(const cf_frame_reader *reader) {

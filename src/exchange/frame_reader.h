@@ -44,28 +44,28 @@ enum cf_take {
 bool cf_reader_init(cf_frame_reader *reader, const void *control, uint64_t bytes, cf_seat *seat, bool ordered);
 
 /* Once, before the first take: an ordered reader gets the frame that is the newest now and every one after it. False:
- * the publisher breaks the protocol. *ring: as in take. */
-bool cf_reader_begin(cf_frame_reader *reader, bool *ring);
+ * the publisher breaks the protocol. *must_wake: as in take. */
+bool cf_reader_begin(cf_frame_reader *reader, bool *must_wake);
 
-/* The last: an ordered reader gives up the frames that wait for it; leases stand. As *ring of take(). */
+/* The last: an ordered reader gives up the frames that wait for it; leases stand. As *must_wake of take(). */
 bool cf_reader_leave(const cf_frame_reader *reader);
 
-/* Takes the next frame on lease k. *ring: the publisher sleeps on seat.room and must be woken. */
-enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken, bool *ring);
+/* Takes the next frame on lease k. *must_wake: the publisher sleeps on seat.room and must be woken. */
+enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken, bool *must_wake);
 
 /* What take() would say now, if it had a lease. */
 enum cf_take cf_reader_peek(const cf_frame_reader *reader);
 
 /* The picture of a taken frame is complete. */
 bool cf_reader_complete(const cf_frame_reader *reader, uint32_t slot, uint64_t seq);
-/* The publisher's GPU opens this seat's gate for that taken frame (or records the slot's event); otherwise the frame is
+/* The publisher's GPU opens this seat's fence for that taken frame (or records the slot's event); otherwise the frame is
  * from before that began, and only cf_reader_complete() tells. */
-bool cf_reader_gated(const cf_frame_reader *reader, uint64_t seq);
-/* The publisher is dead: lets the streams go on that wait for a slot's gate, or for any of the seat's. */
-void cf_seat_open_gate(cf_seat *seat, uint32_t slot, uint64_t seq);
-void cf_seat_open_gates(cf_seat *seat, uint32_t capacity);
+bool cf_reader_fenced(const cf_frame_reader *reader, uint64_t seq);
+/* The publisher is dead: lets the streams go on that wait for a slot's fence, or for any of the seat's. */
+void cf_seat_signal_fence(cf_seat *seat, uint32_t slot, uint64_t seq);
+void cf_seat_signal_fences(cf_seat *seat, uint32_t capacity);
 /* The word that the subscriber's GPU sets to a frame's seq to give lease k back. */
-_Atomic uint64_t *cf_seat_released_word(cf_seat *seat, uint32_t k);
+_Atomic uint64_t *cf_seat_released_counter(cf_seat *seat, uint32_t k);
 /* It has done so: the publisher counts the lease as free, and cf_reader_release() is due. */
 bool cf_seat_released(const cf_seat *seat, uint32_t k, uint64_t seq);
 

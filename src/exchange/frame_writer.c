@@ -79,7 +79,7 @@ static void list_prepend(cf_frame_writer *writer, uint32_t slot) {
 /* ---- looking at the seats ---- */
 
 static void scan_begin(cf_frame_writer *writer, int thread) {
-  /* pairs with cf_writer_quiet: either it sees the odd number, or the loads of seats[] see the removal */
+  /* pairs with cf_writer_quiescent: either it sees the odd number, or the loads of seats[] see the removal */
   atomic_fetch_add_explicit(&writer->scanning[thread], 1, memory_order_seq_cst);
 }
 
@@ -128,7 +128,7 @@ static uint64_t seat_floor(cf_frame_writer *writer, cf_writer_seat *seat) {
 /* The word of a lease that stands, 0 if it is free. */
 static uint64_t seat_lease(const cf_seat *page, uint32_t k) {
   uint64_t word = atomic_load_explicit(&page->lease[k], memory_order_seq_cst); /* pairs with reader: lease_announce */
-  if (word == 0 || atomic_load_explicit(&page->released[k], memory_order_acquire) == cf_word_seq(word))
+  if (word == 0 || atomic_load_explicit(&page->released[k], memory_order_acquire) == cf_ref_seq(word))
     return 0;
   return word;
 }
@@ -147,8 +147,8 @@ static void pins_look(cf_frame_writer *writer, pins *p) {
       p->floor = floor;
     for (uint32_t k = 0; k < seat->leases; k++) {
       uint64_t word = seat_lease(seat->page, k);
-      if (word != 0 && cf_word_slot(word) < writer->capacity)
-        p->leased[cf_word_slot(word) / 64] |= UINT64_C(1) << (cf_word_slot(word) % 64);
+      if (word != 0 && cf_ref_slot(word) < writer->capacity)
+        p->leased[cf_ref_slot(word) / 64] |= UINT64_C(1) << (cf_ref_slot(word) % 64);
     }
   }
 }
@@ -160,7 +160,7 @@ static bool slot_leased(cf_frame_writer *writer, uint32_t slot) {
       continue;
     for (uint32_t k = 0; k < seat->leases; k++) {
       uint64_t word = seat_lease(seat->page, k);
-      if (word != 0 && cf_word_slot(word) == slot)
+      if (word != 0 && cf_ref_slot(word) == slot)
         return true;
     }
   }
@@ -198,7 +198,7 @@ static bool take_unpinned(cf_frame_writer *writer, const pins *pinned, uint32_t 
   return true;
 }
 
-/* A GPU has done what was put on its stream for that frame: gates, then ready, in this order. */
+/* A GPU has done what was put on its stream for that frame: fences, then ready, in this order. */
 static bool slot_ready(const cf_frame_writer *writer, uint32_t slot, uint64_t seq) {
   return atomic_load_explicit(&writer->slots[slot].ready, memory_order_acquire) >= seq; /* pairs with the GPU's write */
 }
@@ -259,7 +259,7 @@ void cf_writer_cancel(cf_frame_writer *writer, uint32_t slot) {
 }
 
 uint64_t cf_writer_publish(cf_frame_writer *writer, uint32_t slot, const cf_frame_meta *meta, bool ready) {
-  uint64_t seq = ++writer->seq, word = cf_word(seq, slot);
+  uint64_t seq = ++writer->seq, word = cf_ref(seq, slot);
   cf_slot *s = &writer->slots[slot];
   atomic_store_explicit(&s->flags, meta->flags, memory_order_relaxed);
   atomic_store_explicit(&s->pts, meta->pts, memory_order_relaxed);
@@ -284,38 +284,38 @@ uint64_t cf_writer_next_seq(const cf_frame_writer *writer) {
   return writer->seq + 1;
 }
 
-_Atomic uint64_t *cf_writer_ready_word(const cf_frame_writer *writer, uint32_t slot) {
+_Atomic uint64_t *cf_writer_ready_counter(const cf_frame_writer *writer, uint32_t slot) {
   return &writer->slots[slot].ready;
 }
 
-uint32_t cf_writer_enter_gates(cf_frame_writer *writer, uint32_t slot, cf_writer_seat *seats[CF_SEATS_MAX]) {
+uint32_t cf_writer_enter_fences(cf_frame_writer *writer, uint32_t slot, cf_writer_seat *seats[CF_SEATS_MAX]) {
   uint32_t count = 0;
   uint64_t seq = writer->seq + 1;
   scan_begin(writer, FRAME_THREAD);
-  if (atomic_load_explicit(&writer->gated_seats, memory_order_relaxed) == 0)
-    return 0; /* one that is just being seated gets gates from the next frame on */
+  if (atomic_load_explicit(&writer->fenced_seats, memory_order_relaxed) == 0)
+    return 0; /* one that is just being seated gets fences from the next frame on */
   for (uint32_t i = 0, top = seat_top(writer); i < top; i++) {
     cf_writer_seat *seat = seat_at(writer, i);
-    if (!seat || seat->gating == CF_GATING_NONE)
+    if (!seat || seat->fencing == CF_FENCING_NONE)
       continue;
-    if (atomic_load_explicit(&seat->page->gated_from, memory_order_relaxed) == 0)
-      /* before head: pairs with reader: cf_reader_gated. A frame that is not published after all has the same seq. */
-      atomic_store_explicit(&seat->page->gated_from, seq, memory_order_release);
-    if (seat->gating ==
-        CF_GATING_WORDS) /* before the scan ends: pairs with cf_writer_gates_done, after cf_writer_quiet */
-      atomic_store_explicit(&seat->gated, cf_word(seq, slot), memory_order_relaxed);
+    if (atomic_load_explicit(&seat->page->fenced_from, memory_order_relaxed) == 0)
+      /* before head: pairs with reader: cf_reader_fenced. A frame that is not published after all has the same seq. */
+      atomic_store_explicit(&seat->page->fenced_from, seq, memory_order_release);
+    if (seat->fencing ==
+        CF_FENCING_COUNTERS) /* before the scan ends: pairs with cf_writer_fences_done, after cf_writer_quiescent */
+      atomic_store_explicit(&seat->fenced, cf_ref(seq, slot), memory_order_relaxed);
     seats[count++] = seat;
   }
   return count;
 }
 
-void cf_writer_leave_gates(cf_frame_writer *writer) {
+void cf_writer_leave_fences(cf_frame_writer *writer) {
   scan_end(writer, FRAME_THREAD);
 }
 
-bool cf_writer_gates_done(const cf_frame_writer *writer, const cf_writer_seat *seat) {
-  uint64_t word = atomic_load_explicit(&seat->gated, memory_order_relaxed);
-  return word == 0 || slot_ready(writer, cf_word_slot(word), cf_word_seq(word));
+bool cf_writer_fences_done(const cf_frame_writer *writer, const cf_writer_seat *seat) {
+  uint64_t word = atomic_load_explicit(&seat->fenced, memory_order_relaxed);
+  return word == 0 || slot_ready(writer, cf_ref_slot(word), cf_ref_seq(word));
 }
 
 bool cf_writer_completed(const cf_frame_writer *writer, uint32_t slot) {
@@ -325,15 +325,15 @@ bool cf_writer_completed(const cf_frame_writer *writer, uint32_t slot) {
 bool cf_writer_head_completed(const cf_frame_writer *writer) {
   uint64_t head =
       atomic_load_explicit(&writer->control->head, memory_order_relaxed); /* the frame thread's own, or old */
-  return head == 0 || slot_ready(writer, cf_word_slot(head), cf_word_seq(head));
+  return head == 0 || slot_ready(writer, cf_ref_slot(head), cf_ref_seq(head));
 }
 
 void cf_writer_take_back(cf_frame_writer *writer, uint32_t slot, cf_writer_seat *const seats[], uint32_t count) {
   /* as it was before: no reader looks at a slot without a frame, but cf_writer_completed() does */
   atomic_store_explicit(&writer->slots[slot].ready, writer->notes[slot].last, memory_order_relaxed);
   for (uint32_t i = 0; i < count; i++)
-    if (seats[i]->gating == CF_GATING_WORDS)
-      atomic_store_explicit(cf_seat_gate(seats[i]->page, slot), 0, memory_order_relaxed);
+    if (seats[i]->fencing == CF_FENCING_COUNTERS)
+      atomic_store_explicit(cf_seat_fence(seats[i]->page, slot), 0, memory_order_relaxed);
 }
 
 void cf_writer_new_epoch(cf_frame_writer *writer) {
@@ -369,7 +369,8 @@ cf_writer_seat *cf_writer_enter_full(cf_frame_writer *writer) {
       continue;
     uint64_t cursor = seat_cursor(writer, seat);
     if (cursor != CF_CURSOR_NONE && writer->seq - cursor >= seat->depth) {
-      atomic_store_explicit(&writer->entered, seat, memory_order_release); /* before the scan ends: cf_writer_quiet */
+      atomic_store_explicit(&writer->entered, seat,
+                            memory_order_release); /* before the scan ends: cf_writer_quiescent */
       full = seat;
     }
   }
@@ -378,7 +379,7 @@ cf_writer_seat *cf_writer_enter_full(cf_frame_writer *writer) {
 }
 
 void cf_writer_leave(cf_frame_writer *writer) {
-  atomic_store_explicit(&writer->entered, NULL, memory_order_release); /* pairs with cf_writer_quiet */
+  atomic_store_explicit(&writer->entered, NULL, memory_order_release); /* pairs with cf_writer_quiescent */
 }
 
 /* From here on its cursor pins nothing. A writer that is about to sleep on its room does not. */
@@ -536,8 +537,8 @@ bool cf_writer_add_seat(cf_frame_writer *writer, cf_writer_seat *seat) {
   for (uint32_t i = 0; i < CF_SEATS_MAX; i++) {
     if (atomic_load_explicit(&writer->seats[i], memory_order_relaxed))
       continue;
-    if (seat->gating != CF_GATING_NONE)
-      atomic_fetch_add_explicit(&writer->gated_seats, 1, memory_order_relaxed);
+    if (seat->fencing != CF_FENCING_NONE)
+      atomic_fetch_add_explicit(&writer->fenced_seats, 1, memory_order_relaxed);
     atomic_store_explicit(&writer->seats[i], seat, memory_order_seq_cst);
     if (i >= atomic_load_explicit(&writer->seat_top, memory_order_relaxed))
       atomic_store_explicit(&writer->seat_top, i + 1, memory_order_seq_cst);
@@ -552,8 +553,8 @@ uint64_t cf_writer_remove_seat(cf_frame_writer *writer, cf_writer_seat *seat) {
     cf_writer_seat *there = atomic_load_explicit(&writer->seats[i], memory_order_relaxed);
     if (there == seat) {
       atomic_store_explicit(&writer->seats[i], NULL, memory_order_seq_cst);
-      if (seat->gating != CF_GATING_NONE)
-        atomic_fetch_sub_explicit(&writer->gated_seats, 1, memory_order_relaxed);
+      if (seat->fencing != CF_FENCING_NONE)
+        atomic_fetch_sub_explicit(&writer->fenced_seats, 1, memory_order_relaxed);
     } else if (there) {
       top = i + 1;
     }
@@ -570,7 +571,7 @@ static bool scan_over(cf_frame_writer *writer, int thread, uint32_t ticket) {
   return ticket % 2 == 0 || atomic_load_explicit(&writer->scanning[thread], memory_order_acquire) != ticket;
 }
 
-bool cf_writer_quiet(cf_frame_writer *writer, const cf_writer_seat *seat, uint64_t ticket) {
+bool cf_writer_quiescent(cf_frame_writer *writer, const cf_writer_seat *seat, uint64_t ticket) {
   return scan_over(writer, FRAME_THREAD, (uint32_t)(ticket >> 32)) &&
          scan_over(writer, PACKET_THREAD, (uint32_t)ticket) &&
          atomic_load_explicit(&writer->entered, memory_order_acquire) != seat;
@@ -581,7 +582,7 @@ uint32_t cf_seat_held(const cf_writer_seat *seat, uint32_t *held) {
   for (uint32_t k = 0; k < seat->leases; k++) {
     uint64_t word = seat_lease(seat->page, k);
     if (word != 0)
-      held[count++] = cf_word_slot(word);
+      held[count++] = cf_ref_slot(word);
   }
   return count;
 }

@@ -1,7 +1,7 @@
 /* exchange/frame_writer.h - the publisher's side of the frame exchange.
  *
  * The publisher takes any slot that is not the newest frame's and that no seat pins; subscribers pin what they use.
- * Theorem: with slots >= 1 (the newest frame) + slots open at the same time + the cost of all seats, one pass over the
+ * Pool invariant: with slots >= 1 (the newest frame) + slots open at the same time + the cost of all seats, one pass over the
  * slots finds one. Nobody can make the publisher wait or write over what is pinned. A lease pins one slot in a pass:
  * its reader looks for a frame only after it gave the last one back, and then finds the newest frame, which is no
  * candidate, or one that waits for it and is pinned anyway. cf_seat_cost() counts what a seat can pin.
@@ -38,10 +38,10 @@ typedef struct cf_slot_note {
 } cf_slot_note;
 
 /* How a seat's subscriber orders its GPU behind the publisher's. */
-enum cf_gating {
-  CF_GATING_NONE,  /* its CPU looks at slot.ready */
-  CF_GATING_WORDS, /* its stream waits for the seat's gates */
-  CF_GATING_EVENTS /* its stream waits for the slot's event */
+enum cf_fencing {
+  CF_FENCING_NONE,     /* its CPU looks at slot.ready */
+  CF_FENCING_COUNTERS, /* its stream waits for the seat's fences */
+  CF_FENCING_EVENTS    /* its stream waits for the slot's event */
 };
 
 /* A seat as the publisher sees it. What stands in the shared page is hostile: leases and depth bound it. */
@@ -49,8 +49,8 @@ typedef struct cf_writer_seat {
   cf_seat *page;
   uint32_t leases;          /* granted */
   uint32_t depth;           /* granted; 0: not ordered */
-  enum cf_gating gating;    /* constant */
-  _Atomic uint64_t gated;   /* word of the newest frame whose gate was handed to the GPU; 0: none */
+  enum cf_fencing fencing;  /* constant */
+  _Atomic uint64_t fenced;  /* word of the newest frame whose fence was handed to the GPU; 0: none */
   _Atomic uint64_t cursor;  /* the furthest cursor seen; CF_CURSOR_NONE before the first */
   _Atomic uint32_t evicted; /* its cursor no longer pins; its leases do until it is removed */
 } cf_writer_seat;
@@ -68,7 +68,7 @@ typedef struct cf_frame_writer {
   bool adopted;                      /* runs, since somebody asked */
   _Atomic(cf_slot_run *) offered;    /* runs from the service thread */
   _Atomic(cf_slot_run *) emptied;    /* runs to the service thread */
-  _Atomic uint32_t gated_seats;      /* seats with a gating */
+  _Atomic uint32_t fenced_seats;     /* seats with a fencing */
   _Atomic uint32_t retiring;         /* runs asked to retire that still have slots in the table */
   _Atomic uint32_t scanning[2];      /* odd while the thread of frames [0], of packets [1] looks at seats */
   _Atomic(cf_writer_seat *) entered; /* the seat between enter and leave */
@@ -92,7 +92,7 @@ static inline uint32_t cf_seat_cost(uint32_t leases, uint32_t depth) {
   return leases + (depth > 0 ? cf_seat_pinned_depth(depth) - 1 : 0);
 }
 
-/* writer: takes a slot to write into. CF_NO_SLOT only if the theorem's condition does not hold. */
+/* writer: takes a slot to write into. CF_NO_SLOT only if the pool invariant does not hold. */
 uint32_t cf_writer_acquire(cf_frame_writer *writer);
 
 /* writer: where a taken slot lies: its run, and bytes from the start of the segment. */
@@ -119,19 +119,19 @@ typedef struct cf_frame_meta {
 uint64_t cf_writer_publish(cf_frame_writer *writer, uint32_t slot, const cf_frame_meta *meta, bool ready);
 
 /* ---- frames that a GPU completes ----
- * Before cf_writer_publish(..., false) the publisher puts on its stream, behind the picture's work: the gates of
- * cf_writer_enter_gates() and then the ready word, each to become cf_writer_next_seq(). */
+ * Before cf_writer_publish(..., false) the publisher puts on its stream, behind the picture's work: the fences of
+ * cf_writer_enter_fences() and then the ready word, each to become cf_writer_next_seq(). */
 
 /* writer: the seq that the next frame gets. */
 uint64_t cf_writer_next_seq(const cf_frame_writer *writer);
 /* writer: the word of a taken slot that its GPU sets to that seq. */
-_Atomic uint64_t *cf_writer_ready_word(const cf_frame_writer *writer, uint32_t slot);
+_Atomic uint64_t *cf_writer_ready_counter(const cf_frame_writer *writer, uint32_t slot);
 /* writer: the seats that want to be told by the GPU when the next frame, in this slot, is complete. They stay until
- * cf_writer_leave_gates(), which must follow: who takes one away waits meanwhile. Gives their number. */
-uint32_t cf_writer_enter_gates(cf_frame_writer *writer, uint32_t slot, cf_writer_seat *seats[CF_SEATS_MAX]);
-void cf_writer_leave_gates(cf_frame_writer *writer);
+ * cf_writer_leave_fences(), which must follow: who takes one away waits meanwhile. Gives their number. */
+uint32_t cf_writer_enter_fences(cf_frame_writer *writer, uint32_t slot, cf_writer_seat *seats[CF_SEATS_MAX]);
+void cf_writer_leave_fences(cf_frame_writer *writer);
 /* any thread: the GPU has nothing more to write into that seat, which was removed. */
-bool cf_writer_gates_done(const cf_frame_writer *writer, const cf_writer_seat *seat);
+bool cf_writer_fences_done(const cf_frame_writer *writer, const cf_writer_seat *seat);
 /* writer: the GPU has completed what was last published in a slot. */
 bool cf_writer_completed(const cf_frame_writer *writer, uint32_t slot);
 /* any thread: the same of the newest frame. */
@@ -182,10 +182,10 @@ bool cf_writer_has_emptied(cf_frame_writer *writer);
 
 /* service: seats the subscriber: formats its zeroed page and lets the writer see it. False: no place. */
 bool cf_writer_add_seat(cf_frame_writer *writer, cf_writer_seat *seat);
-/* service: takes the seat away; its memory may go once cf_writer_quiet() says so. A writer that sleeps
+/* service: takes the seat away; its memory may go once cf_writer_quiescent() says so. A writer that sleeps
  * on its room must be woken: the word has moved. */
 uint64_t cf_writer_remove_seat(cf_frame_writer *writer, cf_writer_seat *seat);
-bool cf_writer_quiet(cf_frame_writer *writer, const cf_writer_seat *seat, uint64_t ticket);
+bool cf_writer_quiescent(cf_frame_writer *writer, const cf_writer_seat *seat, uint64_t ticket);
 
 /* any thread: whether a seat holds leases; their slots into held[] (at most CF_LEASES_MAX). Gives the number. */
 uint32_t cf_seat_held(const cf_writer_seat *seat, uint32_t *held);

@@ -23,13 +23,13 @@
 #define CF_CURSOR_NONE UINT64_MAX
 
 /* "seq and slot in one 64-bit word": 48 bits of seq above 16 bits of slot. 0: none. */
-static inline uint64_t cf_word(uint64_t seq, uint32_t slot) {
+static inline uint64_t cf_ref(uint64_t seq, uint32_t slot) {
   return seq << 16 | slot;
 }
-static inline uint64_t cf_word_seq(uint64_t word) {
+static inline uint64_t cf_ref_seq(uint64_t word) {
   return word >> 16;
 }
-static inline uint32_t cf_word_slot(uint64_t word) {
+static inline uint32_t cf_ref_slot(uint64_t word) {
   return (uint32_t)(word & 0xffff);
 }
 
@@ -93,20 +93,20 @@ typedef struct cf_seat {
   /* publisher */
   _Atomic uint32_t state;           /* enum cf_seat_state */
   _Atomic uint32_t publisher_waits; /* nonzero: ring `room` after moving the cursor */
-  _Atomic uint64_t gated_from;      /* frames from this seq on come with a gate (or event) of this seat; 0: none yet */
+  _Atomic uint64_t fenced_from;     /* frames from this seq on come with a fence (or event) of this seat; 0: none yet */
   uint8_t pad2[48];
 } cf_seat;
 
-/* Behind the seat of a subscriber in sync mode timeline: a gate for each slot of the table, the seq whose picture is
+/* Behind the seat of a subscriber in sync mode timeline: a fence for each slot of the table, the seq whose picture is
  * complete. The publisher's GPU writes it just before slot.ready; the subscriber's stream waits for it. It is not the
  * control page's word, so that the subscriber can open it when the publisher is dead. */
-static inline _Atomic uint64_t *cf_seat_gate(cf_seat *seat, uint32_t slot) {
+static inline _Atomic uint64_t *cf_seat_fence(cf_seat *seat, uint32_t slot) {
   return (_Atomic uint64_t *)(void *)(seat + 1) + slot;
 }
 
-/* Bytes of a seat, with gates or without. */
-static inline uint64_t cf_seat_bytes(uint32_t capacity, bool gates) {
-  return sizeof(cf_seat) + (gates ? (uint64_t)capacity * sizeof(uint64_t) : 0);
+/* Bytes of a seat, with fences or without. */
+static inline uint64_t cf_seat_bytes(uint32_t capacity, bool fences) {
+  return sizeof(cf_seat) + (fences ? (uint64_t)capacity * sizeof(uint64_t) : 0);
 }
 
 static_assert(sizeof(cf_slot) == 64, "one cache line");
@@ -119,7 +119,7 @@ static_assert(sizeof(cf_control) == 128 && offsetof(cf_control, head) == 64 && o
               "docs/protocol.md, control page");
 static_assert(sizeof(cf_seat) == 1216 && offsetof(cf_seat, lease) == 24 && offsetof(cf_seat, released) == 576 &&
                   offsetof(cf_seat, last_seq) == 1088 && offsetof(cf_seat, state) == 1152 &&
-                  offsetof(cf_seat, gated_from) == 1160,
+                  offsetof(cf_seat, fenced_from) == 1160,
               "docs/protocol.md, seat");
 static_assert(sizeof(_Atomic uint64_t) == 8 && sizeof(_Atomic uint32_t) == 4, "atomics are plain words");
 

@@ -52,7 +52,7 @@ static inline uint64_t cf_counter_get(const cf_counter *counter) {
 }
 
 /* Stores a word of shared memory in a GPU's stead: whoever sees it sees what was written before. */
-static inline void cf_word_store(void *word, uint64_t value) {
+static inline void cf_counter_store(void *word, uint64_t value) {
   atomic_store_explicit((_Atomic uint64_t *)word, value, memory_order_release);
 }
 

@@ -13,9 +13,9 @@
 static int sync_prepare(cuframes_publisher *p, cf_peer *peer, void *page) {
   switch (peer->sync_mode) {
     case CUFRAMES_SYNC_TIMELINE:
-      peer->seat.gating = CF_GATING_WORDS;
-      return p->device->ops->words_open(p->device, page, peer->seat_bytes, &peer->words);
-    case CUFRAMES_SYNC_SLOT_EVENTS: peer->seat.gating = CF_GATING_EVENTS; return cf_pool_make_events(&p->pool);
+      peer->seat.fencing = CF_FENCING_COUNTERS;
+      return p->device->ops->counters_open(p->device, page, peer->seat_bytes, &peer->words);
+    case CUFRAMES_SYNC_SLOT_EVENTS: peer->seat.fencing = CF_FENCING_EVENTS; return cf_pool_make_events(&p->pool);
     default: return CUFRAMES_OK;
   }
 }
@@ -26,13 +26,13 @@ static void sync_begin(cuframes_publisher *p, cf_peer *peer, void *page, cf_msg_
     return;
   cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: subscriber \"%s\" falls back to sync mode complete: %s", p->name,
          peer->label, cf_last_detail());
-  peer->seat.gating = CF_GATING_NONE;
+  peer->seat.fencing = CF_FENCING_NONE;
   welcome->sync_mode = peer->sync_mode = CUFRAMES_SYNC_COMPLETE;
 }
 
 static void sync_end(cuframes_publisher *p, cf_peer *peer) {
   if (peer->words.host)
-    p->device->ops->words_close(p->device, &peer->words);
+    p->device->ops->counters_close(p->device, &peer->words);
 }
 
 static int seat_make(cuframes_publisher *p, cf_peer *peer, cf_msg_welcome *welcome) {
@@ -69,12 +69,12 @@ static int seat_make(cuframes_publisher *p, cf_peer *peer, cf_msg_welcome *welco
 
 bool cf_tombs_free(cuframes_publisher *p, bool all) {
   for (cf_tomb **link = &p->service.tombs, *tomb; (tomb = *link) != NULL;) {
-    if (!all && !cf_writer_gates_done(&p->writer, &tomb->seat) && !p->device->ops->is_lost(p->device)) {
+    if (!all && !cf_writer_fences_done(&p->writer, &tomb->seat) && !p->device->ops->is_lost(p->device)) {
       link = &tomb->next;
       continue;
     }
     *link = tomb->next;
-    p->device->ops->words_close(p->device, &tomb->words);
+    p->device->ops->counters_close(p->device, &tomb->words);
     cf_memory_unmap(tomb->seat.page, tomb->bytes);
     free(tomb);
   }
@@ -83,13 +83,13 @@ bool cf_tombs_free(cuframes_publisher *p, bool all) {
 
 /* Frees a seat that the writer does not look at any more, now or when the GPU has written what was put on its stream. */
 static void seat_bury(cuframes_publisher *p, cf_peer *peer) {
-  if (peer->words.host && !cf_writer_gates_done(&p->writer, &peer->seat)) {
+  if (peer->words.host && !cf_writer_fences_done(&p->writer, &peer->seat)) {
     cf_tomb *tomb = malloc(sizeof *tomb);
     if (tomb) {
       *tomb = (cf_tomb){ .words = peer->words, .bytes = peer->seat_bytes, .next = p->service.tombs };
       memcpy(&tomb->seat, &peer->seat, sizeof tomb->seat); /* nobody else has it now */
       p->service.tombs = tomb;
-      peer->words = (cf_device_words){ 0 };
+      peer->words = (cf_device_counters){ 0 };
       return;
     }
     p->device->ops->settle(p->device); /* no memory for patience */
@@ -103,8 +103,8 @@ void cf_peer_unseat(cuframes_publisher *p, cf_peer *peer) {
     return;
   uint64_t ticket = cf_writer_remove_seat(&p->writer, &peer->seat);
   (void)cf_futex_wake(&peer->seat.page->room, INT32_MAX);
-  while (!cf_writer_quiet(&p->writer, &peer->seat, ticket)) /* the writer looks for a microsecond at most */
-    (void)sched_yield();                                    /* cannot fail */
+  while (!cf_writer_quiescent(&p->writer, &peer->seat, ticket)) /* the writer looks for a microsecond at most */
+    (void)sched_yield();                                        /* cannot fail */
   seat_bury(p, peer);
   cf_close(peer->seat_fd);
   peer->seat.page = NULL;

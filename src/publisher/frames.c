@@ -44,7 +44,7 @@ int cf_publisher_wait_for_slot(cuframes_publisher *p, uint32_t slot) {
 static void announce_frame(cuframes_publisher *p) {
   if (!p->device->has_streams || cf_writer_sleepers(&p->writer) <= CF_WAKE_DIRECT)
     return;
-  cf_flag_set(&p->coming, CF_COMING_SOON);
+  cf_flag_set(&p->prewake, CF_PREWAKE_ASKED);
   cf_doorbell_ring(p->service.doorbell);
 }
 
@@ -150,16 +150,16 @@ static int not_open(void) {
 /* Writes the words that say that a picture is complete, by its own stream or aside of it. A word written by a stream holds
  * it up for two microseconds: that matters when the GPU is behind, and then the CPU has time. When it is not, the way with
  * the fewest calls is best, also for who waits. */
-static int words_write(cuframes_publisher *p, void *stream, const cf_device_write *writes, uint32_t count) {
+static int counters_write(cuframes_publisher *p, void *stream, const cf_device_write *writes, uint32_t count) {
   const cf_device_ops *ops = p->device->ops;
   bool behind = !cf_writer_head_completed(&p->writer);
   if (behind && count == 1) {
     p->aside = true;
-    return ops->word_write_aside(p->device, stream, writes);
+    return ops->counter_write_on_side(p->device, stream, writes);
   }
-  int result = behind && p->aside ? ops->wait_aside(p->device, stream) : CUFRAMES_OK; /* words must not go back */
+  int result = behind && p->aside ? ops->side_wait(p->device, stream) : CUFRAMES_OK; /* words must not go back */
   p->aside = p->aside && result != CUFRAMES_OK;
-  return result == CUFRAMES_OK ? ops->words_write(p->device, stream, writes, count) : result;
+  return result == CUFRAMES_OK ? ops->counters_write(p->device, stream, writes, count) : result;
 }
 
 /* Lets the stream say when the picture is complete: to everybody by the slot's ready word, and to the streams of
@@ -174,27 +174,27 @@ static int hand_to_gpu(cuframes_publisher *p, uint32_t slot, cf_segment *segment
   if (result != CUFRAMES_OK)
     return result;
   uint64_t seq = cf_writer_next_seq(&p->writer);
-  count = cf_writer_enter_gates(&p->writer, slot, seats);
+  count = cf_writer_enter_fences(&p->writer, slot, seats);
   for (uint32_t i = 0; i < count; i++) {
-    event = event || seats[i]->gating == CF_GATING_EVENTS;
-    if (seats[i]->gating == CF_GATING_WORDS)
+    event = event || seats[i]->fencing == CF_FENCING_EVENTS;
+    if (seats[i]->fencing == CF_FENCING_COUNTERS)
       writes[writes_count++] =
           (cf_device_write){ .in = &((cf_peer *)seats[i])->words, /* the seat is its first member */
-                             .word = cf_seat_gate(seats[i]->page, slot),
+                             .word = cf_seat_fence(seats[i]->page, slot),
                              .value = seq };
   }
   /* last: once it is there the GPU does nothing more for this frame */
   writes[writes_count++] =
-      (cf_device_write){ .in = &p->control_words, .word = cf_writer_ready_word(&p->writer, slot), .value = seq };
+      (cf_device_write){ .in = &p->control_words, .word = cf_writer_ready_counter(&p->writer, slot), .value = seq };
   if (event && segment->events)
     result = ops->event_record(p->device, segment->events[offset / segment->run.stride], stream);
   if (result == CUFRAMES_OK)
-    result = words_write(p, stream, writes, writes_count);
+    result = counters_write(p, stream, writes, writes_count);
   if (result != CUFRAMES_OK) {
     ops->settle(p->device);
     cf_writer_take_back(&p->writer, slot, seats, count);
   }
-  cf_writer_leave_gates(&p->writer);
+  cf_writer_leave_fences(&p->writer);
   p->many_streams = p->many_streams || (p->any_stream && p->stream != stream);
   p->any_stream = true;
   p->stream = stream;
@@ -202,7 +202,8 @@ static int hand_to_gpu(cuframes_publisher *p, uint32_t slot, cf_segment *segment
 }
 
 static void wake_sleepers(cuframes_publisher *p) {
-  if (cf_flag_get(&p->coming) == CF_COMING_SOON && cf_flag_swap(&p->coming, CF_COMING_PUBLISHED) == CF_COMING_SOON)
+  if (cf_flag_get(&p->prewake) == CF_PREWAKE_ASKED &&
+      cf_flag_swap(&p->prewake, CF_PREWAKE_PUBLISHED) == CF_PREWAKE_ASKED)
     return; /* the service thread waits for that, or will see it: pairs with service.c: wait_for_frame */
   uint32_t sleepers = cf_writer_sleepers(&p->writer);
   if (sleepers > CF_WAKE_DIRECT)

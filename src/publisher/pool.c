@@ -8,7 +8,7 @@
 
 #include "os/error.h"
 
-/* Slots that the theorem asks for. */
+/* Slots that the pool invariant asks for. */
 static uint64_t slots_needed(const cf_pool *pool, uint64_t cost) {
   return 1 + (uint64_t)pool->max_open + cost;
 }

@@ -96,7 +96,7 @@ static int exchange_create(cuframes_publisher *p, const cuframes_publisher_optio
     return result;
   cf_writer_init(&p->writer, p->control, capacity, p->notes, p->instance, 1);
   if (p->device->has_streams)
-    result = p->device->ops->words_open(p->device, p->control, p->control_bytes, &p->control_words);
+    result = p->device->ops->counters_open(p->device, p->control, p->control_bytes, &p->control_words);
   if (result != CUFRAMES_OK)
     return result;
   return cf_pool_init(&p->pool, p->device, &p->writer, &o->format, o->slots, o->max_slots, o->max_open, o->external);
@@ -106,9 +106,9 @@ static int publisher_fill(cuframes_publisher *p, const char *name, const cuframe
   int result = list_copy(o->allow_uids, o->allow_uid_count, &p->allow_uids);
   if (result == CUFRAMES_OK)
     result = list_copy(o->allow_gids, o->allow_gid_count, &p->allow_gids);
-  cf_device_wish wish = { .name = o->device, .legacy = o->memory == CUFRAMES_MEMORY_LEGACY };
+  cf_device_request request = { .name = o->device, .legacy = o->memory == CUFRAMES_MEMORY_LEGACY };
   if (result == CUFRAMES_OK)
-    result = cf_device_open(&wish, &p->device);
+    result = cf_device_open(&request, &p->device);
   if (result == CUFRAMES_OK && o->external && !p->device->has_streams)
     result = cf_fail(CUFRAMES_ERR_UNSUPPORTED, "external buffers are GPU memory; the device is %s", p->device->name);
   if (result == CUFRAMES_OK)
@@ -189,7 +189,7 @@ void cuframes_publisher_destroy(cuframes_publisher *p) {
   (void)cf_tombs_free(p, true);
   cf_pool_free(&p->pool);
   if (p->device && p->device->has_streams)
-    p->device->ops->words_close(p->device, &p->control_words);
+    p->device->ops->counters_close(p->device, &p->control_words);
   cf_memory_unmap(p->control, p->control_bytes);
   cf_close(p->control_fd);
   cf_device_close(p->device);

@@ -24,10 +24,10 @@
 
 /* Waking a sleeping service thread takes as long as waking a subscriber. So where it has to wake many, it is woken when a
  * frame is begun, which on a GPU is some ten microseconds before it is published, and waits for that awake. */
-enum cf_coming {
-  CF_COMING_NOTHING,
-  CF_COMING_SOON,     /* a frame is being made: the service thread was rung and waits */
-  CF_COMING_PUBLISHED /* it is there: wake all */
+enum cf_prewake {
+  CF_PREWAKE_NONE,
+  CF_PREWAKE_ASKED,    /* a frame is being made: the service thread was rung and waits */
+  CF_PREWAKE_PUBLISHED /* it is there: wake all */
 };
 
 /* One connection, of the service thread alone but for the seat's shared parts. */
@@ -35,7 +35,7 @@ typedef struct cf_peer {
   cf_writer_seat seat; /* first: the writer knows a peer by it; page is NULL without a seat */
   int fd, pidfd, seat_fd;
   uint64_t seat_bytes;
-  cf_device_words words; /* of the seat, in sync mode timeline */
+  cf_device_counters words; /* of the seat, in sync mode timeline */
   enum cf_peer_state state;
   int64_t deadline; /* of the handshake, of an idle monitor, or of the grace after a hang-up */
   bool reads_packets;
@@ -48,7 +48,7 @@ typedef struct cf_peer {
 /* A seat whose subscriber is gone and that the GPU may still write into. */
 typedef struct cf_tomb {
   cf_writer_seat seat;
-  cf_device_words words;
+  cf_device_counters words;
   uint64_t bytes;
   struct cf_tomb *next;
 } cf_tomb;
@@ -109,13 +109,13 @@ struct cuframes_publisher {
   int control_fd;
   uint64_t control_bytes;
   void *control;
-  cf_device_words control_words; /* for a device with streams */
-  void *stream;                  /* of the last frame */
-  bool any_stream, many_streams; /* one was used; more than one were */
-  bool aside;                    /* words were written aside that may not be there yet */
-  cf_flag failed;                /* the device is lost, and the stream ends */
-  cf_flag looked_after;          /* the service thread looks whether the GPU still works: a frame is not complete */
-  cf_flag coming;                /* enum cf_coming */
+  cf_device_counters control_words; /* for a device with streams */
+  void *stream;                     /* of the last frame */
+  bool any_stream, many_streams;    /* one was used; more than one were */
+  bool aside;                       /* words were written aside that may not be there yet */
+  cf_flag failed;                   /* the device is lost, and the stream ends */
+  cf_flag looked_after;             /* the service thread looks whether the GPU still works: a frame is not complete */
+  cf_flag prewake;                  /* enum cf_prewake */
   cf_pool pool;
   cuframes_frame *frames; /* max_open of them */
   uint32_t max_open;

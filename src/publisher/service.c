@@ -193,9 +193,9 @@ static void peer_readable(cuframes_publisher *p, cf_peer *peer) {
 /* A frame was begun: it is published in a moment, and then there are many to wake. */
 static void wait_for_frame(cuframes_publisher *p) {
   int64_t end = cf_now() + FRAME_NS;
-  while (cf_flag_get(&p->coming) == CF_COMING_SOON && cf_now() < end)
+  while (cf_flag_get(&p->prewake) == CF_PREWAKE_ASKED && cf_now() < end)
     cf_spin_pause();
-  (void)cf_flag_swap(&p->coming, CF_COMING_NOTHING); /* from here on the publisher rings */
+  (void)cf_flag_swap(&p->prewake, CF_PREWAKE_NONE); /* from here on the publisher rings */
 }
 
 static void ring_all(cuframes_publisher *p) {

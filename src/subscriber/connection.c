@@ -31,8 +31,8 @@ static int device_open(cf_connection *c, const char *there, const char *wanted) 
   }
   if (!host && c->mode_packets) /* it touches no frame, and so needs no GPU */
     there = "host";
-  cf_device_wish wish = { .name = there, .for_gpu = c->mode_packets ? NULL : wanted };
-  return cf_device_open(&wish, &c->device);
+  cf_device_request request = { .name = there, .for_gpu = c->mode_packets ? NULL : wanted };
+  return cf_device_open(&request, &c->device);
 }
 
 /* Maps what WELCOME brought. */
@@ -66,13 +66,13 @@ static int connection_map(cf_connection *c, const cf_msg_welcome *welcome, const
   c->frames = calloc(c->leases ? c->leases : 1, sizeof *c->frames);
   if (!c->frames)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
-  bool ring;
+  bool must_wake;
   if (!cf_reader_init(&c->reader, c->control, c->control_bytes, c->seat, hello->mode == CUFRAMES_MODE_ORDERED) ||
-      !cf_reader_begin(&c->reader, &ring))
+      !cf_reader_begin(&c->reader, &must_wake))
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's control page is not sound");
   if (c->sync_mode == CUFRAMES_SYNC_TIMELINE) {
     if (c->seat_bytes < cf_seat_bytes(c->reader.capacity, true))
-      return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's seat has no room for gates");
+      return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's seat has no room for fences");
     result = cf_connection_words(c);
     if (result != CUFRAMES_OK)
       return result;
@@ -80,7 +80,7 @@ static int connection_map(cf_connection *c, const cf_msg_welcome *welcome, const
     if (cf_credentials_of(c->fd, &publisher) == CUFRAMES_OK)
       c->pidfd = cf_peer_pidfd(c->fd, &publisher);
   }
-  if (ring)
+  if (must_wake)
     (void)cf_futex_wake(&c->seat->room, INT32_MAX);
   if (cf_reader_ended(&c->reader)) /* its last moment: one who reconnects would read its last packets once more */
     return cf_fail(CUFRAMES_ERR_NO_SUCH_STREAM, "the publisher ends just now");
@@ -137,7 +137,7 @@ void cf_connection_drop(cf_connection *c) {
     cf_view_free(c, view);
   }
   if (c->words.host)
-    c->device->ops->words_close(c->device, &c->words);
+    c->device->ops->counters_close(c->device, &c->words);
   cf_memory_unmap(c->region, c->region_bytes);
   cf_memory_unmap(c->seat, c->seat_bytes);
   cf_memory_unmap(c->control, c->control_bytes);

@@ -66,8 +66,8 @@ typedef struct cf_connection {
   cf_view *views;
   cuframes_frame *frames; /* one per lease */
   pthread_mutex_t words_lock;
-  cf_device_words words; /* the seat, once a stream writes or waits there */
-  cf_counter lost;       /* frames that were LOST */
+  cf_device_counters words; /* the seat, once a stream writes or waits there */
+  cf_counter lost;          /* frames that were LOST */
 
   cf_flag packets_mapped; /* what follows is there: the watcher asks, too */
   void *region;

@@ -70,19 +70,19 @@ static bool in_use(const cuframes_frame *frame) {
 
 /* A stream waits for it, as far as we know. With the lock held. */
 static bool is_awaited(const cf_connection *c, const cuframes_frame *frame) {
-  return in_use(frame) && frame->gated && !frame->lost && !is_complete(c, frame);
+  return in_use(frame) && frame->fenced && !frame->lost && !is_complete(c, frame);
 }
 
-/* Before its gate opens: whoever gets through it can know. With the lock held. */
+/* Before its fence is signaled: whoever gets through it can know. With the lock held. */
 static void frame_lose(cf_connection *c, cuframes_frame *frame) {
   frame->lost = true;
   cf_counter_add(&c->lost, 1);
 }
 
-/* Marks what is LOST. Gives whether gates must be opened for it. */
+/* Marks what is LOST. Gives whether fences must be signaled for it. */
 static bool frames_lose(cf_connection *c) {
   bool open = false;
-  pthread_mutex_lock(&c->lock); /* a frame is gated under it only while the connection is not gone */
+  pthread_mutex_lock(&c->lock); /* a frame is fenced under it only while the connection is not gone */
   for (uint32_t k = 0; k < c->leases; k++) {
     cuframes_frame *frame = &c->frames[k];
     if (is_awaited(c, frame))
@@ -93,19 +93,19 @@ static bool frames_lose(cf_connection *c) {
   return open && c->sync_mode == CUFRAMES_SYNC_TIMELINE;
 }
 
-/* A GPU goes on for some ten milliseconds after its process was killed, and could close a gate again that was opened by
+/* A GPU goes on for some ten milliseconds after its process was killed, and could take a fence back that was signaled by
  * then: with what it still had to write for an older frame in that slot. Its process is dead some 50 ms later, and then it
- * stands still. (models/ready.pml, GATE_EARLY) */
+ * stands still. (models/ready.pml, FENCE_EARLY) */
 static void wait_for_death(const cf_connection *c) {
   struct pollfd dead = { .fd = c->pidfd, .events = POLLIN };
-  (void)poll(&dead, 1, c->pidfd >= 0 ? DEATH_MS : GRACE_MS); /* one that lives, and left us, opens gates itself */
+  (void)poll(&dead, 1, c->pidfd >= 0 ? DEATH_MS : GRACE_MS); /* one that lives, and left us, signals fences itself */
 }
 
-static void gates_open(cf_connection *c) {
+static void fences_signal(cf_connection *c) {
   pthread_mutex_lock(&c->lock);
   for (uint32_t k = 0; k < c->leases; k++)
     if (in_use(&c->frames[k]) && c->frames[k].lost)
-      cf_seat_open_gate(c->seat, c->frames[k].slot, c->frames[k].seq);
+      cf_seat_signal_fence(c->seat, c->frames[k].slot, c->frames[k].seq);
   pthread_mutex_unlock(&c->lock);
 }
 
@@ -113,7 +113,7 @@ void cf_connection_lose(cf_connection *c) {
   cf_flag_set(&c->gone, 1);
   if (c->device && c->device->has_streams && frames_lose(c)) {
     wait_for_death(c);
-    gates_open(c);
+    fences_signal(c);
   }
   cf_flag_set(&c->given_up, 1);
 }
@@ -139,9 +139,10 @@ static int lease_wait(const cuframes_frame *frame, int64_t deadline) {
 
 int cf_connection_words(cf_connection *c) {
   int result = CUFRAMES_OK;
-  pthread_mutex_lock(&c->words_lock); /* not `lock`: who opens gates needs that, and the driver may wait for a gate */
+  pthread_mutex_lock(
+      &c->words_lock); /* not `lock`: who signals fences needs that, and the driver may wait for a fence */
   if (!c->words.host)
-    result = c->device->ops->words_open(c->device, c->seat, c->seat_bytes, &c->words);
+    result = c->device->ops->counters_open(c->device, c->seat, c->seat_bytes, &c->words);
   pthread_mutex_unlock(&c->words_lock);
   return result;
 }
@@ -150,7 +151,7 @@ void cf_connection_quiet(cf_connection *c) {
   if (!c->device || !c->device->has_streams)
     return;
   if (c->words.host && c->sync_mode == CUFRAMES_SYNC_TIMELINE)
-    cf_seat_open_gates(c->seat, c->reader.capacity);
+    cf_seat_signal_fences(c->seat, c->reader.capacity);
   c->device->ops->settle(c->device);
 }
 
@@ -250,7 +251,7 @@ static int lease_next(cf_connection *c, cuframes_frame **frame) {
   bool gone = cf_flag_get(&c->gone) != 0; /* before the look: the last frames are still to be taken */
   cf_taken taken;
   cf_view *view = NULL;
-  bool ring;
+  bool must_wake;
   int ahead = cf_views_look_ahead(c);
   if (ahead != CUFRAMES_OK)
     return ahead;
@@ -258,7 +259,7 @@ static int lease_next(cf_connection *c, cuframes_frame **frame) {
   uint32_t reclaimed = c->returning ? leases_reclaim(c) : 0;
   bool hands_are_full = c->free_leases == 0, returning = c->returning != 0;
   k = hands_are_full ? 0 : (uint32_t)__builtin_ctzll(c->free_leases);
-  enum cf_take take = hands_are_full ? CF_TAKE_NONE : cf_reader_take(&c->reader, k, &taken, &ring);
+  enum cf_take take = hands_are_full ? CF_TAKE_NONE : cf_reader_take(&c->reader, k, &taken, &must_wake);
   if (take == CF_TAKE_OK) {
     c->free_leases &= c->free_leases - 1;
     view = cf_view_count_one(c, taken.segment);
@@ -269,7 +270,7 @@ static int lease_next(cf_connection *c, cuframes_frame **frame) {
     return hands_full(c, gone, returning);
   if (take != CF_TAKE_OK)
     return take_error(take);
-  if (ring)
+  if (must_wake)
     (void)cf_futex_wake(&c->seat->room, INT32_MAX);
   int result = view ? CUFRAMES_OK : cf_view_hold(c, taken.segment, &view);
   if (result == CUFRAMES_OK &&
@@ -303,20 +304,20 @@ static void *event_of(const cuframes_frame *frame) {
 static int stream_wait(cf_connection *c, cuframes_frame *frame, void *stream) {
   bool timeline = c->sync_mode == CUFRAMES_SYNC_TIMELINE;
   void *event = timeline ? NULL : event_of(frame);
-  if ((!timeline && !event) || !cf_reader_gated(&c->reader, frame->seq))
+  if ((!timeline && !event) || !cf_reader_fenced(&c->reader, frame->seq))
     return CUFRAMES_ERR_BUSY;
   pthread_mutex_lock(&c->lock);
   bool gone =
-      cf_flag_get(&c->gone) != 0; /* pairs with cf_connection_lose: it opens the gate of what is gated by then */
-  frame->gated = !gone;
+      cf_flag_get(&c->gone) != 0; /* pairs with cf_connection_lose: it signals the fence of what is fenced by then */
+  frame->fenced = !gone;
   pthread_mutex_unlock(&c->lock);
   if (gone)
     return CUFRAMES_ERR_BUSY; /* and then its end is seen */
   if (!timeline)
     return c->device->ops->event_wait(c->device, event, stream);
-  return c->device->ops->word_wait(
+  return c->device->ops->counter_wait(
       c->device, stream,
-      &(cf_device_write){ .in = &c->words, .word = cf_seat_gate(c->seat, frame->slot), .value = frame->seq });
+      &(cf_device_write){ .in = &c->words, .word = cf_seat_fence(c->seat, frame->slot), .value = frame->seq });
 }
 
 int cf_connection_take(cf_connection *c, cf_take_how how, cuframes_frame **frame, uint32_t *epoch) {
@@ -392,10 +393,10 @@ static int lease_release_on(cuframes_frame *frame, void *stream) {
   pthread_mutex_unlock(&c->lock);
   if (!leased)
     return cf_fail(CUFRAMES_ERR_INVALID, "the frame was released before");
-  /* without the lock: the driver may wait for room on the stream, and so for a gate */
-  result = c->device->ops->words_write(
+  /* without the lock: the driver may wait for room on the stream, and so for a fence */
+  result = c->device->ops->counters_write(
       c->device, stream,
-      &(cf_device_write){ .in = &c->words, .word = cf_seat_released_word(c->seat, k), .value = frame->seq }, 1);
+      &(cf_device_write){ .in = &c->words, .word = cf_seat_released_counter(c->seat, k), .value = frame->seq }, 1);
   pthread_mutex_lock(&c->lock);
   bool orphan = c->orphan;
   if (result == CUFRAMES_OK)

@@ -96,7 +96,7 @@ static int view_fetch(cf_connection *c, uint32_t number, cf_view **fetched) {
 }
 
 /* Unmaps segments that the publisher has given up and of which no frame is in hand. Without the lock: the driver may wait
- * for the work of other frames first, and so for a gate, and who opens gates needs the lock. */
+ * for the work of other frames first, and so for a fence, and who signals fences needs the lock. */
 static void views_prune(cf_connection *c) {
   uint32_t floor = cf_reader_segment_floor(&c->reader);
   cf_view *unused = NULL;

@@ -161,7 +161,7 @@ void cuframes_subscriber_destroy(cuframes_subscriber *s) {
     cf_connection_leave(s->connection);
     cf_connection_orphan(s->connection);
   }
-  parted_drop(s); /* now that no stream waits for a gate of this one, which nobody watches any more */
+  parted_drop(s); /* now that no stream waits for a fence of this one, which nobody watches any more */
   cf_connection_drop(s->connection);
   cf_close(s->doorbell);
   pthread_mutex_destroy(&s->connect_lock);

@@ -82,7 +82,7 @@ struct cuframes_subscriber {
 /* The connection there is, with a reference for the caller; NULL: none. */
 cf_connection *cf_subscriber_current(cuframes_subscriber *subscriber);
 /* Gives such a reference back, for the library's threads: never the last one, since that may wait for the GPU, which may
- * wait for a gate that the watcher opens. NULL is fine. */
+ * wait for a fence that the watcher opens. NULL is fine. */
 void cf_subscriber_let_go(cuframes_subscriber *subscriber, cf_connection *connection);
 /* The connection to use, with a reference for the caller; connects again if that is wanted and due.
  * TIMEOUT: not yet; otherwise the error is for the user. */

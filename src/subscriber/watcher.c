@@ -24,7 +24,7 @@ static void *watcher_run(void *argument) {
   cuframes_subscriber *s = argument;
   while (!cf_flag_get(&s->stop)) {
     cf_connection *connection = cf_subscriber_current(s);
-    /* not `gone`: a request that failed says that, too, and then streams may still wait for gates */
+    /* not `gone`: a request that failed says that, too, and then streams may still wait for fences */
     bool live = connection && !cf_flag_get(&connection->given_up);
     struct pollfd fds[2] = { { .fd = s->doorbell, .events = POLLIN },
                              { .fd = live ? connection->fd : -1, .events = POLLRDHUP } };

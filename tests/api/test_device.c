@@ -32,12 +32,12 @@ static const struct kind {
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
 static int open_named(const char *name, cf_device **device) {
-  return cf_device_open(&(cf_device_wish){ .name = name }, device);
+  return cf_device_open(&(cf_device_request){ .name = name }, device);
 }
 
 static cf_device *device_open(const struct kind *kind) {
   cf_device *device = NULL;
-  OK(cf_device_open(&(cf_device_wish){ .name = kind->device, .legacy = kind->legacy }, &device));
+  OK(cf_device_open(&(cf_device_request){ .name = kind->device, .legacy = kind->legacy }, &device));
   NEED(device != NULL);
   return device;
 }

@@ -127,11 +127,11 @@ LIE(long_pitch, p->segment.pitch[0] = 1 << 24)
 LIE(far_offset, p->segment.offset[0] = UINT64_C(1) << 39)
 LIE(overflowing_offset, p->segment.offset[0] = UINT64_MAX - 100)
 LIE(offset_into_the_next_frame, p->segment.offset[0] = p->segment.bytes - 64)
-LIE(slot_outside, atomic_store(&p->control->head, cf_word(1, 64)))
-LIE(slot_far_outside, atomic_store(&p->control->head, cf_word(1, 65535)))
-LIE(frame_outside, atomic_store(&p->writer.slots[cf_word_slot(p->control->head)].offset, p->segment.bytes - 1023))
-LIE(frame_far_outside, atomic_store(&p->writer.slots[cf_word_slot(p->control->head)].offset, UINT64_MAX))
-LIE(frame_never_there, atomic_store(&p->writer.slots[cf_word_slot(p->control->head)].seq, 99))
+LIE(slot_outside, atomic_store(&p->control->head, cf_ref(1, 64)))
+LIE(slot_far_outside, atomic_store(&p->control->head, cf_ref(1, 65535)))
+LIE(frame_outside, atomic_store(&p->writer.slots[cf_ref_slot(p->control->head)].offset, p->segment.bytes - 1023))
+LIE(frame_far_outside, atomic_store(&p->writer.slots[cf_ref_slot(p->control->head)].offset, UINT64_MAX))
+LIE(frame_never_there, atomic_store(&p->writer.slots[cf_ref_slot(p->control->head)].seq, 99))
 
 static int next_of(const char *name, uint32_t mode) {
   cuframes_subscriber_options options = subscriber_options(mode);
@@ -201,7 +201,7 @@ static void numbers_that_go_back_are_not_believed(void **state) {
   OK(cuframes_subscriber_next(subscriber, 0, &frame));
   assert_int_equal(cuframes_frame_seq(frame), 6);
   OK(cuframes_frame_release(frame));
-  atomic_store(&p->control->head, cf_word(4, 1));
+  atomic_store(&p->control->head, cf_ref(4, 1));
   IS(cuframes_subscriber_next(subscriber, 0, &frame), CUFRAMES_ERR_PROTOCOL);
   cuframes_subscriber_destroy(subscriber);
   raw_publisher_end(p, "s");
@@ -260,11 +260,11 @@ static void *scribble(void *argument) {
       if (s->style == 0)
         atomic_store(&words[state % (sizeof *seat / 4)], (uint32_t)(state >> 24));
       else if (s->style == 1)
-        atomic_store(&seat->lease[state % CF_LEASES_MAX], cf_word(cf_word_seq(head) - state % 3, (state >> 20) % 64));
+        atomic_store(&seat->lease[state % CF_LEASES_MAX], cf_ref(cf_ref_seq(head) - state % 3, (state >> 20) % 64));
       else
         atomic_fetch_add(&seat->room, 1);
       if (s->style == 2 && i == 0)
-        atomic_store(&seat->cursor, cf_word_seq(head) > 300 ? cf_word_seq(head) - 300 : 0);
+        atomic_store(&seat->cursor, cf_ref_seq(head) > 300 ? cf_ref_seq(head) - 300 : 0);
     }
   }
   return NULL;

@@ -64,10 +64,10 @@ static void copies_within_the_device(void **state) {
 static void modes_for_gpus_fall_back(void **state) {
   (void)state;
   cuframes_publisher *publisher = publisher_new("s");
-  cuframes_subscriber_options wish = subscriber_options(CUFRAMES_MODE_NEWEST);
+  cuframes_subscriber_options request = subscriber_options(CUFRAMES_MODE_NEWEST);
   cuframes_subscriber *subscriber = NULL;
-  wish.sync = CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_SLOT_EVENTS;
-  OK(cuframes_subscriber_create("s", &wish, &subscriber));
+  request.sync = CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_SLOT_EVENTS;
+  OK(cuframes_subscriber_create("s", &request, &subscriber));
   uint32_t sync = 0;
   OK(cuframes_subscriber_device(subscriber, NULL, &sync));
   assert_int_equal(sync, CUFRAMES_SYNC_COMPLETE);
@@ -79,8 +79,8 @@ static void modes_for_gpus_fall_back(void **state) {
                    CUFRAMES_SYNC_COMPLETE | CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_SLOT_EVENTS);
   cuframes_stream_info_free(info);
   cuframes_subscriber *none = NULL;
-  wish.sync = 8;
-  IS(cuframes_subscriber_create("s", &wish, &none), CUFRAMES_ERR_INVALID);
+  request.sync = 8;
+  IS(cuframes_subscriber_create("s", &request, &none), CUFRAMES_ERR_INVALID);
   detail_names("sync");
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
@@ -98,10 +98,10 @@ static void devices_are_checked_on_joining(void **state) {
                  { "cuda:0", CUFRAMES_ERR_UNSUPPORTED } };
   cuframes_publisher *publisher = publisher_new("s");
   for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++) {
-    cuframes_subscriber_options wish = subscriber_options(CUFRAMES_MODE_NEWEST);
+    cuframes_subscriber_options request = subscriber_options(CUFRAMES_MODE_NEWEST);
     cuframes_subscriber *subscriber = NULL;
-    wish.device = wishes[i].device;
-    IS(cuframes_subscriber_create("s", &wish, &subscriber), wishes[i].result);
+    request.device = wishes[i].device;
+    IS(cuframes_subscriber_create("s", &request, &subscriber), wishes[i].result);
     if (wishes[i].result != 0)
       detail_names("host memory");
     cuframes_subscriber_destroy(subscriber);

@@ -28,8 +28,8 @@ static void anything_anywhere(const raw_seat *raw) {
 }
 
 static void leases_on_every_slot(const raw_seat *raw) {
-  uint64_t seq = cf_word_seq(atomic_load(&raw->control->head));
-  atomic_store(&raw->seat->lease[dice() % CF_LEASES_MAX], cf_word(seq - dice() % 3, (uint32_t)(dice() % 64)));
+  uint64_t seq = cf_ref_seq(atomic_load(&raw->control->head));
+  atomic_store(&raw->seat->lease[dice() % CF_LEASES_MAX], cf_ref(seq - dice() % 3, (uint32_t)(dice() % 64)));
 }
 
 static void leases_that_cannot_be(const raw_seat *raw) {
@@ -42,7 +42,7 @@ static void leases_that_cannot_be(const raw_seat *raw) {
 static void leases_given_back_and_not(const raw_seat *raw) {
   uint64_t k = dice() % LEASES, word = atomic_load(&raw->control->head);
   atomic_store(&raw->seat->lease[k], word);
-  atomic_store(&raw->seat->released[k], cf_word_seq(word));
+  atomic_store(&raw->seat->released[k], cf_ref_seq(word));
   atomic_store(&raw->seat->released[k], 0);
 }
 
@@ -52,7 +52,7 @@ static void sleepers_without_number(const raw_seat *raw) {
 }
 
 static void cursors_everywhere(const raw_seat *raw) {
-  uint64_t seq = cf_word_seq(atomic_load(&raw->control->head));
+  uint64_t seq = cf_ref_seq(atomic_load(&raw->control->head));
   const uint64_t cursors[] = { 0, 1, seq, seq - 1, seq + 1, CF_SEQ_MAX, CF_CURSOR_NONE - 1, CF_CURSOR_NONE, dice() };
   atomic_store(&raw->seat->cursor, cursors[dice() % 9]);
   atomic_fetch_add(&raw->seat->room, (uint32_t)(dice() % 3));

@@ -22,7 +22,7 @@ typedef struct plan {
 
 static const plan *planned;
 
-/* ---- the publisher: publishes all the time; whatever it hears is a wish that it go and come back ---- */
+/* ---- the publisher: publishes all the time; whatever it hears is a request that it go and come back ---- */
 
 #define ENOUGH UINT64_MAX
 
@@ -52,7 +52,7 @@ static void play_publisher(int test, void *user) {
   cu_context context;
   struct pollfd asked = { .fd = test, .events = POLLIN };
   cuframes_publisher *publisher = NULL;
-  uint64_t number = 0, wish = 0;
+  uint64_t number = 0, request = 0;
   cuframes_publisher_options options = {
     .struct_size = sizeof options,
     .format = picture_format(64),
@@ -69,7 +69,7 @@ static void play_publisher(int test, void *user) {
   OK(cuframes_publisher_create("firm", &options, &publisher));
   if (planned->pool)
     lend_buffers(publisher);
-  while (wish != ENOUGH) {
+  while (request != ENOUGH) {
     cuframes_frame *frame = NULL;
     cuframes_publish_info info = { .struct_size = sizeof info, .pts = (int64_t)++number * 1000 };
     OK(cuframes_publisher_acquire(publisher, &frame));
@@ -79,7 +79,7 @@ static void play_publisher(int test, void *user) {
       say(test, 0);
     if (poll(&asked, 1, 1) == 0)
       continue;
-    if ((wish = hear(test)) == ENOUGH)
+    if ((request = hear(test)) == ENOUGH)
       break;
     cuframes_publisher_destroy(publisher);
     OK(cuframes_publisher_create("firm", &options, &publisher));

@@ -180,7 +180,7 @@ static void a_sticky_error_is_the_end_of_a_context(void **state) {
   cu_stream stream, healthy;
   cu_event event;
   cu_deviceptr address;
-  void *gate;
+  void *fence;
   int called = 0;
   gpu_begin(&other, 1);
   CU(cu.cuStreamCreate(&healthy, 0));
@@ -188,11 +188,11 @@ static void a_sticky_error_is_the_end_of_a_context(void **state) {
   CU(cu.cuStreamCreate(&stream, 0));
   CU(cu.cuEventCreate(&event, 0));
   CU(cu.cuMemAlloc(&address, 64));
-  CU(cu.cuMemHostAlloc(&gate, 8, 0));
-  CU(LAUNCH(&g, stream, "until", (uint64_t)(uintptr_t)gate, 1));
+  CU(cu.cuMemHostAlloc(&fence, 8, 0));
+  CU(LAUNCH(&g, stream, "until", (uint64_t)(uintptr_t)fence, 1));
   CU(LAUNCH(&g, stream, "trap", 0));
   CU(cu.cuEventRecord(event, stream));
-  __atomic_store_n((uint64_t *)gate, 1, __ATOMIC_RELEASE); /* pairs with the kernel's load */
+  __atomic_store_n((uint64_t *)fence, 1, __ATOMIC_RELEASE); /* pairs with the kernel's load */
   GIVES(cu.cuStreamSynchronize(stream), CUDA_ERROR_LAUNCH_FAILED);
   GIVES(cu.cuEventQuery(event), CUDA_ERROR_LAUNCH_FAILED);
   GIVES(cu.cuLaunchHostFunc(stream, (cu_host_function)(uintptr_t)0x1, &called), CUDA_ERROR_LAUNCH_FAILED);

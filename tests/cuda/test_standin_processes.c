@@ -98,15 +98,15 @@ static void export_and_hang(int link) {
   gpu g;
   gpu_memory m;
   cu_stream stream;
-  cu_deviceptr gate;
+  cu_deviceptr fence;
   int fd;
   gpu_begin(&g, 0);
   gpu_memory_make(&g, &m, SEGMENT, &fd);
   CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
-  CU(cu.cuMemAlloc(&gate, 8));
+  CU(cu.cuMemAlloc(&fence, 8));
   CU(LAUNCH(&g, stream, "fill", m.address, m.bytes / 8, 42));
   CU(cu.cuStreamSynchronize(stream));
-  CU(LAUNCH(&g, stream, "until", gate, 1));
+  CU(LAUNCH(&g, stream, "until", fence, 1));
   CU(LAUNCH(&g, stream, "fill", m.address, m.bytes / 8, 43));
   give(link, "", 1, fd);
 }

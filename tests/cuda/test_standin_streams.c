@@ -257,7 +257,7 @@ enum { RING = 4, ROUNDS = 150, WORDS = 2048 };
 
 typedef struct member {
   const gpu *g;
-  cu_deviceptr from, to, counter, gate_in, gate_out;
+  cu_deviceptr from, to, counter, fence_in, fence_out;
   cu_event ready;
 } member;
 
@@ -269,12 +269,12 @@ static void *hand_on(void *user) {
   CU(cu.cuStreamCreate(&main_stream, CU_STREAM_NON_BLOCKING));
   CU(cu.cuStreamCreate(&copies, CU_STREAM_NON_BLOCKING));
   for (uint64_t round = 1; round <= ROUNDS; round++) {
-    CU(cu.cuStreamWaitValue64(main_stream, m->gate_in, round, CU_STREAM_WAIT_VALUE_GEQ));
+    CU(cu.cuStreamWaitValue64(main_stream, m->fence_in, round, CU_STREAM_WAIT_VALUE_GEQ));
     CU(LAUNCH(m->g, main_stream, "check", m->from, WORDS, round, m->counter));
     CU(cu.cuEventRecord(m->ready, main_stream));
     CU(cu.cuStreamWaitEvent(copies, m->ready, 0));
     CU(cu.cuMemcpyDtoDAsync(m->to, m->from, WORDS * 8, copies));
-    CU(cu.cuStreamWriteValue64(copies, m->gate_out, round, 0));
+    CU(cu.cuStreamWriteValue64(copies, m->fence_out, round, 0));
     if (round % 16 == 0)
       CU(cu.cuStreamSynchronize(copies));
   }
@@ -293,7 +293,7 @@ static void stress(void **state) {
   cu_deviceptr buffers[RING + 1];
   cu_stream feeder;
   gpu_begin(&g, 0);
-  uint64_t *words = words_begin(); /* gates, then a counter of mistakes */
+  uint64_t *words = words_begin(); /* fences, then a counter of mistakes */
   for (int i = 0; i <= RING; i++)
     CU(cu.cuMemAlloc(&buffers[i], WORDS * 8));
   for (int i = 0; i < RING; i++) {
@@ -301,8 +301,8 @@ static void stress(void **state) {
                            .from = buffers[i],
                            .to = buffers[i + 1],
                            .counter = device_address(&words[RING + 1]),
-                           .gate_in = device_address(&words[i]),
-                           .gate_out = device_address(&words[i + 1]) };
+                           .fence_in = device_address(&words[i]),
+                           .fence_out = device_address(&words[i + 1]) };
     CU(cu.cuEventCreate(&members[i].ready, CU_EVENT_DISABLE_TIMING));
     NEED(pthread_create(&threads[i], NULL, hand_on, &members[i]) == 0);
   }

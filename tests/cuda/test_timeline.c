@@ -156,7 +156,7 @@ static void is_waited_for(cu_stream stream, const cuframes_frame *frame) {
   NEED(cu.cuStreamQuery(stream) == CUDA_ERROR_NOT_READY);
 }
 
-/* ---- who joins in mid-stream: the picture that was published before has no gate, the next one has ---- */
+/* ---- who joins in mid-stream: the picture that was published before has no fence, the next one has ---- */
 
 static void joins_late(int test, void *user) {
   subscriber s = { 0 };

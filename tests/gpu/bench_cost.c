@@ -90,16 +90,16 @@ static figure extra(figure whole, figure copy) {
 /* Per frame. */
 static double burst(enum way way, cuframes_publisher *publisher) {
   int64_t start, end;
-  uint64_t value = atomic_load_explicit(word_at(WORD_GATE), memory_order_relaxed) + 1;
+  uint64_t value = atomic_load_explicit(word_at(WORD_FENCE), memory_order_relaxed) + 1;
   CU(cu.cuStreamSynchronize(work));
-  word_wait(work, WORD_GATE, value);
+  counter_wait(work, WORD_FENCE, value);
   word_write(work, WORD_START, value);
   for (unsigned i = 0; i < BURST; i++)
     step(way, publisher, i, false);
   word_write(work, WORD_END, value);
   sleep_until(now_ns() + 2 * MS); /* those who were woken give up waiting, and sleep */
   witness_watch(WORD_START, value, WORD_END, value);
-  word_store(WORD_GATE, value);
+  word_store(WORD_FENCE, value);
   witness_hear(&start, &end);
   return (double)(end - start) / BURST;
 }

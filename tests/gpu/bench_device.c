@@ -48,7 +48,7 @@ void word_write(cu_stream stream, enum word word, uint64_t value) {
   CU(cu.cuStreamWriteValue64(stream, word_address(word), value, CU_STREAM_WRITE_VALUE_DEFAULT));
 }
 
-void word_wait(cu_stream stream, enum word word, uint64_t value) {
+void counter_wait(cu_stream stream, enum word word, uint64_t value) {
   CU(cu.cuStreamWaitValue64(stream, word_address(word), value, CU_STREAM_WAIT_VALUE_GEQ));
 }
 

@@ -48,14 +48,14 @@ void cu_check(cu_result result, const char *what);
 #define CU(call) cu_check((call), #call)
 
 /* Words in memory that all processes share and every GPU context of theirs can reach, a cache line each. */
-enum word { WORD_DONE, WORD_SEEN, WORD_BARE, WORD_GATE, WORD_START, WORD_END, WORD_ANY, WORDS };
+enum word { WORD_DONE, WORD_SEEN, WORD_BARE, WORD_FENCE, WORD_START, WORD_END, WORD_ANY, WORDS };
 
 /* Before the fork. */
 void device_words(void);
 _Atomic uint64_t *word_at(enum word word);
 /* The stream writes it, or waits until it is that or more. */
 void word_write(cu_stream stream, enum word word, uint64_t value);
-void word_wait(cu_stream stream, enum word word, uint64_t value);
+void counter_wait(cu_stream stream, enum word word, uint64_t value);
 /* The CPU writes it. */
 void word_store(enum word word, uint64_t value);
 

@@ -13,7 +13,7 @@
 
 typedef struct pair {
   unsigned rounds;
-  uint64_t done, seen, bare, gate; /* what the words are at the beginning */
+  uint64_t done, seen, bare, fence; /* what the words are at the beginning */
   _Atomic uint32_t sync;
   tally arrived;
 } pair;
@@ -21,7 +21,7 @@ typedef struct pair {
 /* ---- the subscriber ---- */
 
 static void bare_receive(const pair *p, unsigned round) {
-  word_wait(work, WORD_BARE, p->bare + round + 1);
+  counter_wait(work, WORD_BARE, p->bare + round + 1);
   word_write(work, WORD_SEEN, p->seen + 2 * round + 1);
 }
 
@@ -53,20 +53,20 @@ static void reader_scene(void *argument, unsigned index) {
 
 /* ---- the publisher ---- */
 
-/* Opens the gate when all is submitted; gives the time between the words. */
+/* Opens the fence when all is submitted; gives the time between the words. */
 static double let_go(const pair *p, unsigned step) {
   int64_t done, seen;
   tally_wait(&p->arrived, step + 2, false);
   sleep_until(now_ns() + SUBMITTED);
   witness_watch(WORD_DONE, p->done + step + 1, WORD_SEEN, p->seen + step + 1);
-  word_store(WORD_GATE, p->gate + step + 1);
+  word_store(WORD_FENCE, p->fence + step + 1);
   witness_hear(&done, &seen);
   return (double)(seen - done);
 }
 
 static double bare_send(const pair *p, unsigned round) {
   unsigned step = 2 * round;
-  word_wait(work, WORD_GATE, p->gate + step + 1);
+  counter_wait(work, WORD_FENCE, p->fence + step + 1);
   picture_copy(round);
   word_write(work, WORD_DONE, p->done + step + 1);
   word_write(work, WORD_BARE, p->bare + round + 1);
@@ -76,7 +76,7 @@ static double bare_send(const pair *p, unsigned round) {
 static double frame_send(const pair *p, cuframes_publisher *publisher, unsigned round) {
   unsigned step = 2 * round + 1;
   cuframes_frame *frame = stream_acquire(publisher);
-  word_wait(work, WORD_GATE, p->gate + step + 1);
+  counter_wait(work, WORD_FENCE, p->fence + step + 1);
   picture_fill(frame, round);
   word_write(work, WORD_DONE, p->done + step + 1);
   gpu_send(publisher, frame, round);
@@ -114,7 +114,7 @@ void bench_timeline(bool quick) {
                .done = word_now(WORD_DONE),
                .seen = word_now(WORD_SEEN),
                .bare = word_now(WORD_BARE),
-               .gate = word_now(WORD_GATE) };
+               .fence = word_now(WORD_FENCE) };
   cuframes_publisher *publisher = gpu_publish("timeline", WIDTH, HEIGHT, (cuframes_publisher_options){ 0 });
   cast_play(1, reader_scene, p);
   cpu_pin_sender();

@@ -55,7 +55,7 @@ static void seat_free(cf_writer_seat *seat) {
 }
 
 static void seat_close(rig *r, cf_writer_seat *seat) {
-  assert_true(cf_writer_quiet(&r->writer, seat, cf_writer_remove_seat(&r->writer, seat)));
+  assert_true(cf_writer_quiescent(&r->writer, seat, cf_writer_remove_seat(&r->writer, seat)));
   seat_free(seat);
 }
 
@@ -101,8 +101,8 @@ static void a_published_slot_says_what_is_in_it(void **state) {
   const cf_slot *s = &r->writer.slots[slot];
   assert_true(s->seq == 1 && s->ready == 0 && s->flags == 3 && s->pts == -4 && s->duration == 40);
   assert_true(s->timestamp == 1000 && s->epoch == 1);
-  assert_int_equal(r->control->head, cf_word(1, slot));
-  assert_int_equal(r->writer.index[1], cf_word(1, slot));
+  assert_int_equal(r->control->head, cf_ref(1, slot));
+  assert_int_equal(r->writer.index[1], cf_ref(1, slot));
   assert_int_equal(r->control->wake, wake + 1);
   slot = publish_next(r);
   assert_int_equal(r->writer.slots[slot].ready, 2);
@@ -137,7 +137,7 @@ static void one_slot_is_enough_for_one_frame(void **state) {
   rig *r = rig_open(1);
   uint32_t slot = publish_next(r);                             /* no idle slot was left when it was published */
   assert_int_equal(cf_writer_acquire(&r->writer), CF_NO_SLOT); /* it is the newest frame's */
-  assert_int_equal(r->control->head, cf_word(1, slot));
+  assert_int_equal(r->control->head, cf_ref(1, slot));
   cf_slot_run more = { .segment = 2, .count = 1, .stride = 4096 };
   cf_writer_offer(&r->writer, &more);
   uint32_t other = publish_next(r);
@@ -152,8 +152,8 @@ static void a_lease_pins_until_it_is_given_back(void **state) {
   rig *r = rig_open(4);
   cf_writer_seat *seat = seat_open(r, 2, 0);
   uint32_t a = publish_next(r), b = publish_next(r), c = publish_next(r);
-  seat->page->lease[0] = cf_word(1, a);
-  seat->page->lease[1] = cf_word(2, b);
+  seat->page->lease[0] = cf_ref(1, a);
+  seat->page->lease[1] = cf_ref(2, b);
   uint32_t d = publish_next(r);
   assert_true(d != a && d != b && d != c);
   for (int i = 0; i < 10; i++)
@@ -176,9 +176,9 @@ static void only_granted_leases_count(void **state) {
   for (uint32_t slot = 0; slot < 3; slot++)
     (void)publish_next(r);
   for (uint32_t k = 1; k < CF_LEASES_MAX; k++)
-    seat->page->lease[k] = cf_word(1, k % 3);
-  seat->page->lease[0] = cf_word(9, 0xffff); /* no such slot */
-  seat->page->cursor = 0;                    /* not ordered */
+    seat->page->lease[k] = cf_ref(1, k % 3);
+  seat->page->lease[0] = cf_ref(9, 0xffff); /* no such slot */
+  seat->page->cursor = 0;                   /* not ordered */
   for (int i = 0; i < 10; i++)
     (void)publish_next(r);
   seat_close(r, seat);
@@ -191,11 +191,11 @@ static void held_leases_are_listed(void **state) {
   cf_writer_seat *seat = seat_open(r, 4, 0);
   uint32_t held[CF_LEASES_MAX];
   assert_int_equal(cf_seat_held(seat, held), 0);
-  seat->page->lease[1] = cf_word(8, 2);
-  seat->page->lease[2] = cf_word(9, 1);
+  seat->page->lease[1] = cf_ref(8, 2);
+  seat->page->lease[2] = cf_ref(9, 1);
   seat->page->released[2] = 9;
-  seat->page->lease[3] = cf_word(7, 60000); /* as it stands there */
-  seat->page->lease[4] = cf_word(7, 1);     /* not granted */
+  seat->page->lease[3] = cf_ref(7, 60000); /* as it stands there */
+  seat->page->lease[4] = cf_ref(7, 1);     /* not granted */
   assert_int_equal(cf_seat_held(seat, held), 2);
   assert_true(held[0] == 2 && held[1] == 60000);
   seat->page->last_seq = 5;
@@ -242,7 +242,7 @@ static void waiting_frames_are_pinned_up_to_the_depth(void **state) {
   assert_true(cf_writer_seat_full(&r->writer, full, &room));
   assert_int_equal(seat->page->publisher_waits, 1);
   assert_int_equal(room, seat->page->room);
-  seat->page->lease[0] = cf_word(3, slots[3]);
+  seat->page->lease[0] = cf_ref(3, slots[3]);
   seat->page->cursor = 3;
   assert_false(cf_writer_seat_full(&r->writer, full, &room));
   assert_int_equal(seat->page->publisher_waits, 0);
@@ -265,7 +265,7 @@ static void a_broken_cursor_pins_no_more_than_granted(void **state) {
       cf_writer_seat *seat = seat_open(r, 1, depth);
       for (int n = 0; n < 20; n++) {
         seat->page->cursor = cursors[i];
-        seat->page->lease[0] = cf_word(1, 1);
+        seat->page->lease[0] = cf_ref(1, 1);
         (void)publish_next(r);
       }
       seat_close(r, seat);
@@ -304,7 +304,7 @@ static void an_evicted_seat_pins_its_leases_only(void **state) {
   rig *r = rig_open(6);
   uint32_t first = publish_next(r);
   cf_writer_seat *seat = seat_open(r, 1, 1);
-  seat->page->lease[0] = cf_word(1, first);
+  seat->page->lease[0] = cf_ref(1, first);
   seat->page->cursor = 1;
   (void)publish_next(r);
   cf_writer_seat *full = cf_writer_enter_full(&r->writer);
@@ -353,7 +353,7 @@ static void a_retired_run_goes_slot_by_slot(void **state) {
   cf_slot_run more = { .segment = 2, .count = 3, .stride = 512 };
   cf_writer_seat *seat = seat_open(r, 1, 0);
   uint32_t leased = publish_next(r), open = cf_writer_acquire(&r->writer), head = publish_next(r);
-  seat->page->lease[0] = cf_word(1, leased);
+  seat->page->lease[0] = cf_ref(1, leased);
   cf_writer_offer(&r->writer, &more);
   cf_writer_adopt(&r->writer);
   assert_false(cf_run_retiring(&r->run));
@@ -363,7 +363,7 @@ static void a_retired_run_goes_slot_by_slot(void **state) {
   cf_writer_sweep(&r->writer);
   assert_false(cf_writer_has_emptied(&r->writer));
   assert_int_equal(r->run.live, 3);
-  assert_int_equal(r->control->head, cf_word(2, head)); /* readable as before */
+  assert_int_equal(r->control->head, cf_ref(2, head)); /* readable as before */
   assert_int_equal(r->writer.slots[head].seq, 2);
   cf_writer_cancel(&r->writer, open);
   assert_int_equal(r->writer.notes[publish_next(r)].run->segment, 2); /* and sweeps */
@@ -464,7 +464,7 @@ static void seats_are_as_many_as_there_are(void **state) {
     if (i != 100)
       seat_close(r, seats[i]);
   assert_int_equal(r->writer.seat_top, 101);
-  assert_true(cf_writer_quiet(&r->writer, &extra, cf_writer_remove_seat(&r->writer, &extra)));
+  assert_true(cf_writer_quiescent(&r->writer, &extra, cf_writer_remove_seat(&r->writer, &extra)));
   assert_int_equal(r->writer.seat_top, 0);
   free(extra.page);
   rig_close(r);
@@ -489,13 +489,13 @@ static void a_seat_goes_when_nobody_looks_at_it(void **state) {
     uint32_t room = seat->page->room;
     uint64_t ticket = cf_writer_remove_seat(&r->writer, seat);
     assert_true(seat->page->room != room);
-    assert_false(cf_writer_quiet(&r->writer, seat, ticket));
+    assert_false(cf_writer_quiescent(&r->writer, seat, ticket));
     r->writer.scanning[!thread] += 2; /* the other one may come and go */
-    assert_false(cf_writer_quiet(&r->writer, seat, ticket));
+    assert_false(cf_writer_quiescent(&r->writer, seat, ticket));
     r->writer.scanning[thread]++;
-    assert_true(cf_writer_quiet(&r->writer, seat, ticket));
+    assert_true(cf_writer_quiescent(&r->writer, seat, ticket));
     r->writer.scanning[thread]++; /* the next look does not see it */
-    assert_true(cf_writer_quiet(&r->writer, seat, ticket));
+    assert_true(cf_writer_quiescent(&r->writer, seat, ticket));
     r->writer.scanning[thread]++;
     seat_free(seat);
   }
@@ -514,11 +514,11 @@ static void only_the_seat_waited_for_stays(void **state) {
   assert_true(cf_writer_seat_full(&r->writer, slow, &room));
   seat_close(r, other);
   uint64_t ticket = cf_writer_remove_seat(&r->writer, slow);
-  assert_false(cf_writer_quiet(&r->writer, slow, ticket));
+  assert_false(cf_writer_quiescent(&r->writer, slow, ticket));
   assert_true(slow->page->room != room);
   assert_false(cf_writer_seat_full(&r->writer, slow, &room));
   cf_writer_leave(&r->writer);
-  assert_true(cf_writer_quiet(&r->writer, slow, ticket));
+  assert_true(cf_writer_quiescent(&r->writer, slow, ticket));
   seat_free(slow);
   rig_close(r);
 }
@@ -528,7 +528,7 @@ static void a_removed_seat_pins_nothing(void **state) {
   rig *r = rig_open(3);
   cf_writer_seat *seat = seat_open(r, 1, 0);
   uint32_t slot = publish_next(r);
-  seat->page->lease[0] = cf_word(1, slot);
+  seat->page->lease[0] = cf_ref(1, slot);
   (void)publish_next(r);
   (void)publish_next(r);
   assert_true(publish_next(r) != slot);

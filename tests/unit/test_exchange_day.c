@@ -1,5 +1,5 @@
 /* test_exchange_day.c - a day of a stream in a few seconds: every frame of 24 hours at 30 per second, while subscribers
- * join and leave, hold frames, fall behind and are evicted, with exactly the slots that the theorem asks for. Every
+ * join and leave, hold frames, fall behind and are evicted, with exactly the slots that the pool invariant asks for. Every
  * counter starts where it is about to run over. Nobody looks at a clock here, nor does the exchange: times in it are only
  * carried along, so a clock that jumps changes nothing.
  */
@@ -52,7 +52,7 @@ static cf_slot_run *run_offer(world *w, uint32_t count) {
 }
 
 static void join(world *w, reader *r) {
-  bool ring;
+  bool must_wake;
   cf_seat *page = r->seat.page;
   memset(page, 0, sizeof *page);
   memset(r->in_hand, 0, sizeof r->in_hand);
@@ -64,14 +64,14 @@ static void join(world *w, reader *r) {
   r->run = run_offer(w, cf_seat_cost(r->seat.leases, r->seat.depth));
   assert_true(cf_writer_add_seat(&w->writer, &r->seat));
   assert_true(cf_reader_init(&r->in, w->control, cf_control_bytes(CAPACITY), page, r->ordered));
-  assert_true(cf_reader_begin(&r->in, &ring));
+  assert_true(cf_reader_begin(&r->in, &must_wake));
   r->there = true;
   w->joined++;
 }
 
 static void leave(world *w, reader *r) {
   uint64_t ticket = cf_writer_remove_seat(&w->writer, &r->seat);
-  assert_true(cf_writer_quiet(&w->writer, &r->seat, ticket));
+  assert_true(cf_writer_quiescent(&w->writer, &r->seat, ticket));
   cf_writer_retire(&w->writer, r->run);
   r->there = false;
 }
@@ -83,13 +83,13 @@ static void check_hand(const world *w, const reader *r, uint32_t k) {
 
 static void read_some(world *w, reader *r) {
   uint32_t k = random_below(&w->random, r->seat.leases);
-  bool ring, started = r->in.started;
+  bool must_wake, started = r->in.started;
   uint64_t last = r->in.last, skipped = r->in.skipped;
   check_hand(w, r, k);
   if (r->in_hand[k])
     cf_reader_release(r->seat.page, k);
   r->in_hand[k] = false;
-  enum cf_take take = cf_reader_take(&r->in, k, &r->hand[k], &ring);
+  enum cf_take take = cf_reader_take(&r->in, k, &r->hand[k], &must_wake);
   if (take == CF_TAKE_EVICTED) {
     leave(w, r);
     return;

@@ -1,5 +1,5 @@
 /* test_exchange_fork.c - the frame exchange across processes that are stopped and killed at random instants. The
- * publisher always finds a slot, though there are no more than the theorem asks for; survivors see no torn frame and,
+ * publisher always finds a slot, though there are no more than the pool invariant asks for; survivors see no torn frame and,
  * if they are ordered, every frame.
  */
 #include <poll.h>
@@ -62,9 +62,9 @@ static void sleep_for_frame(cf_frame_reader *in) {
 static void reader_run(const cf_writer_seat *seat, uint64_t random) {
   cf_frame_reader in;
   cf_taken hand[LEASES] = { 0 };
-  bool ring, held[LEASES] = { false };
+  bool must_wake, held[LEASES] = { false };
   if (!cf_reader_init(&in, stage.writer.control, cf_control_bytes(CAPACITY), seat->page, seat->depth > 0) ||
-      !cf_reader_begin(&in, &ring))
+      !cf_reader_begin(&in, &must_wake))
     _exit(EXIT_BROKEN);
   for (;;) {
     uint32_t k = random_below(&random, seat->leases);
@@ -74,14 +74,14 @@ static void reader_run(const cf_writer_seat *seat, uint64_t random) {
       cf_reader_release(seat->page, k);
     }
     uint64_t before = in.last;
-    switch (cf_reader_take(&in, k, &hand[k], &ring)) {
+    switch (cf_reader_take(&in, k, &hand[k], &must_wake)) {
       case CF_TAKE_OK: break;
       case CF_TAKE_NONE: sleep_for_frame(&in); continue;
       case CF_TAKE_ENDED: _exit(0);
       case CF_TAKE_EVICTED: _exit(EXIT_EVICTED);
       case CF_TAKE_BROKEN: _exit(EXIT_BROKEN);
     }
-    if (ring)
+    if (must_wake)
       (void)cf_futex_wake(&seat->page->room, INT32_MAX);
     held[k] = true;
     check(&hand[k]);
@@ -118,7 +118,7 @@ static int child_end(child *c) {
   assert_int_equal(waitpid(c->pid, &status, 0), c->pid);
   c->pid = 0;
   (void)close(c->pipe);
-  assert_true(cf_writer_quiet(&stage.writer, &c->seat, cf_writer_remove_seat(&stage.writer, &c->seat)));
+  assert_true(cf_writer_quiescent(&stage.writer, &c->seat, cf_writer_remove_seat(&stage.writer, &c->seat)));
   return status;
 }
 

@@ -1,8 +1,8 @@
-/* test_exchange_random.c - the theorem of the frame exchange as a property of thousands of random schedules.
+/* test_exchange_random.c - the pool invariant of the frame exchange as a property of thousands of random schedules.
  *
  * One publisher, its service and up to six subscribers run as coroutines that may switch before every atomic operation
  * of the real code (exchange_sim.h). Subscribers come and go, are stopped, killed or evicted, release by "GPU" long
- * after; slots are exactly as many as the theorem asks for at any time. Then
+ * after; slots are exactly as many as the pool invariant asks for at any time. Then
  *   - one pass over the slots always finds one;
  *   - nobody's frame changes under it, and nobody's memory goes;
  *   - newest subscribers never see a frame twice or go back, ordered ones see every frame.
@@ -33,7 +33,7 @@ typedef struct reader {
 } reader;
 
 static struct world {
-  uint32_t missing;                                    /* slots fewer than the theorem asks for */
+  uint32_t missing;                                    /* slots fewer than the pool invariant asks for */
   bool hostile;                                        /* the first one's page is written at random */
   uint32_t open_most, readers_most, leases_most, rest; /* what the publisher grants; steps between two joiners */
   cf_frame_writer writer;
@@ -108,17 +108,17 @@ static void reader_took(reader *r, uint32_t k, uint64_t before, const cf_taken *
 
 static void reader_run(void *argument) {
   reader *r = argument;
-  bool ring, ordered = r->seat.depth > 0;
+  bool must_wake, ordered = r->seat.depth > 0;
   uint32_t k;
   cf_taken taken;
   enum cf_take take = CF_TAKE_NONE;
   if (!cf_reader_init(&r->in, world.control, cf_control_bytes(CAPACITY), r->seat.page, ordered) ||
-      !cf_reader_begin(&r->in, &ring))
+      !cf_reader_begin(&r->in, &must_wake))
     sim_fail("the control page is broken");
   while (!r->stop && (take == CF_TAKE_NONE || take == CF_TAKE_OK)) {
     uint64_t before = r->in.last;
     if (sim_below(4) && lease_find(r, &k)) {
-      take = cf_reader_take(&r->in, k, &taken, &ring);
+      take = cf_reader_take(&r->in, k, &taken, &must_wake);
       if (take == CF_TAKE_OK)
         reader_took(r, k, before, &taken);
     } else {
@@ -150,7 +150,7 @@ static void hostile_run(void *argument) {
       case 0: atomic_store_explicit(&page->cursor, sim_below(4) ? seq : sim_below(4), memory_order_seq_cst); break;
       case 1: atomic_store_explicit(&page->released[k], seq, memory_order_seq_cst); break;
       case 2: atomic_store_explicit(&page->lease[k], sim_random(), memory_order_seq_cst); break;
-      default: atomic_store_explicit(&page->lease[k], cf_word(seq, sim_below(CAPACITY)), memory_order_seq_cst); break;
+      default: atomic_store_explicit(&page->lease[k], cf_ref(seq, sim_below(CAPACITY)), memory_order_seq_cst); break;
     }
   }
   sim_drain(sim.current);
@@ -226,7 +226,7 @@ static void part(reader *r) {
   sim_drain(world.gpu);
   memset(r->hand, 0, sizeof r->hand); /* what the dead held */
   uint64_t ticket = cf_writer_remove_seat(&world.writer, &r->seat);
-  while (!cf_writer_quiet(&world.writer, &r->seat, ticket))
+  while (!cf_writer_quiescent(&world.writer, &r->seat, ticket))
     sim_yield();
   free(r->seat.page);
   cf_writer_retire(&world.writer, r->run);
@@ -399,7 +399,7 @@ static void run_schedules(uint64_t count, bool hostile) {
               killed > count / 10); /* the schedules are worth something */
 }
 
-static void the_theorem_holds(void **state) {
+static void the_pool_invariant_holds(void **state) {
   (void)state;
   run_schedules(6000, false);
 }
@@ -438,7 +438,7 @@ int main(void) {
     return 77;
   }
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(the_theorem_holds),
+    cmocka_unit_test(the_pool_invariant_holds),
     cmocka_unit_test(a_hostile_seat_harms_nobody_else),
     cmocka_unit_test(one_slot_less_is_too_few),
   };

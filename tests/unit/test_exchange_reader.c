@@ -13,7 +13,7 @@ typedef struct rig {
   cf_writer_seat seat;
   cf_frame_reader reader;
   cf_taken taken;
-  bool ring;
+  bool must_wake;
 } rig;
 
 /* A publisher that has published `before` frames, and one subscriber that has joined. */
@@ -30,8 +30,8 @@ static rig *rig_open(uint64_t first_seq, uint32_t depth, int before) {
   r->seat = (cf_writer_seat){ .page = zeroed(sizeof(cf_seat)), .leases = 2, .depth = depth };
   assert_true(cf_writer_add_seat(&r->writer, &r->seat));
   assert_true(cf_reader_init(&r->reader, r->control, cf_control_bytes(CAPACITY), r->seat.page, depth > 0));
-  assert_true(cf_reader_begin(&r->reader, &r->ring));
-  assert_false(r->ring);
+  assert_true(cf_reader_begin(&r->reader, &r->must_wake));
+  assert_false(r->must_wake);
   return r;
 }
 
@@ -49,13 +49,13 @@ static uint64_t publish(rig *r) {
 }
 
 static enum cf_take take(rig *r, uint32_t k) {
-  return cf_reader_take(&r->reader, k, &r->taken, &r->ring);
+  return cf_reader_take(&r->reader, k, &r->taken, &r->must_wake);
 }
 
 static void expect(rig *r, uint32_t k, uint64_t seq) {
   assert_int_equal(take(r, k), CF_TAKE_OK);
   assert_true(r->taken.seq == seq);
-  assert_true(r->seat.page->lease[k] == cf_word(seq, r->taken.slot));
+  assert_true(r->seat.page->lease[k] == cf_ref(seq, r->taken.slot));
 }
 
 /* ---- newest ---- */
@@ -78,7 +78,7 @@ static void the_newest_frame_is_taken_once(void **state) {
   expect(r, 1, 5);
   assert_int_equal(r->seat.page->released[1], 0);
   assert_true(r->seat.page->last_seq == 5 && r->seat.page->delivered == 2 && r->seat.page->skipped == 3);
-  assert_false(r->ring);
+  assert_false(r->must_wake);
   cf_reader_release(r->seat.page, 0);
   assert_int_equal(r->seat.page->lease[0], 0);
   rig_close(r);
@@ -212,11 +212,11 @@ static void a_waiting_publisher_is_rung_for(void **state) {
   assert_ptr_equal(full, &r->seat);
   assert_true(cf_writer_seat_full(&r->writer, full, &room));
   expect(r, 0, 1);
-  assert_true(r->ring && r->seat.page->room != room);
+  assert_true(r->must_wake && r->seat.page->room != room);
   assert_false(cf_writer_seat_full(&r->writer, full, &room));
   cf_writer_leave(&r->writer);
   expect(r, 1, 2);
-  assert_false(r->ring);
+  assert_false(r->must_wake);
   rig_close(r);
 }
 
@@ -326,22 +326,22 @@ static void impossible_heads_are_broken(void **state) {
   rig *r = rig_open(1, 0, 5);
   expect(r, 0, 5);
   for (size_t i = 0; i < sizeof seqs / sizeof seqs[0]; i++) {
-    r->control->head = cf_word(seqs[i], CAPACITY); /* no such slot */
+    r->control->head = cf_ref(seqs[i], CAPACITY); /* no such slot */
     expect_broken(r);
-    r->control->head = cf_word(seqs[i], 0xffff);
+    r->control->head = cf_ref(seqs[i], 0xffff);
     expect_broken(r);
   }
-  r->control->head = cf_word(4, 0); /* backwards */
+  r->control->head = cf_ref(4, 0); /* backwards */
   expect_broken(r);
-  r->control->head = cf_word(0, 3); /* no number */
+  r->control->head = cf_ref(0, 3); /* no number */
   expect_broken(r);
-  r->control->head = cf_word(6, 3); /* a frame that is nowhere: does not hang either */
+  r->control->head = cf_ref(6, 3); /* a frame that is nowhere: does not hang either */
   expect_broken(r);
   r->control->head = 0; /* taken back: nothing new */
   assert_int_equal(take(r, 1), CF_TAKE_NONE);
   rig_close(r);
   r = rig_open(1, 0, 0);
-  r->control->head = cf_word(0, 3); /* an unwritten slot has no frame 0 */
+  r->control->head = cf_ref(0, 3); /* an unwritten slot has no frame 0 */
   expect_broken(r);
   rig_close(r);
 }
@@ -358,12 +358,12 @@ static void impossible_words_of_the_index_are_broken(void **state) {
     *word = bad[i];
     expect_broken(r);
   }
-  *word = cf_word(6, (cf_word_slot(good) + 1) % SLOTS); /* another frame's slot */
+  *word = cf_ref(6, (cf_ref_slot(good) + 1) % SLOTS); /* another frame's slot */
   expect_broken(r);
   *word = good;
   assert_int_equal(r->seat.page->cursor, 5);
   expect(r, 1, 6);
-  r->control->head = cf_word(3, 0); /* backwards is nothing new */
+  r->control->head = cf_ref(3, 0); /* backwards is nothing new */
   assert_int_equal(take(r, 1), CF_TAKE_NONE);
   rig_close(r);
 }
@@ -372,8 +372,8 @@ static void an_ordered_reader_does_not_begin_at_frame_0(void **state) {
   (void)state;
   rig *r = rig_open(1, 0, 0);
   assert_true(cf_reader_init(&r->reader, r->control, cf_control_bytes(CAPACITY), r->seat.page, true));
-  r->control->head = cf_word(0, 3);
-  assert_false(cf_reader_begin(&r->reader, &r->ring));
+  r->control->head = cf_ref(0, 3);
+  assert_false(cf_reader_begin(&r->reader, &r->must_wake));
   rig_close(r);
 }
 

@@ -1,6 +1,6 @@
 /* test_exchange_threads.c - the frame exchange at full speed on real threads: a publisher, three newest and two ordered
  * subscribers, a "GPU" that reads and releases some frames late, and a service that seats others, lets them go, and
- * grows and retires runs meanwhile. Slots are exactly as many as the theorem asks for.
+ * grows and retires runs meanwhile. Slots are exactly as many as the pool invariant asks for.
  *
  * Frames lie in plain memory: the thread sanitizer judges whether the exchange orders who writes and who reads them.
  */
@@ -55,8 +55,8 @@ static const uint64_t *frame_at(const cf_taken *taken) {
   return stage.memory[taken->segment] + taken->offset / sizeof(uint64_t);
 }
 
-static void wake_for_room(reader *r, bool ring) {
-  if (ring)
+static void wake_for_room(reader *r, bool must_wake) {
+  if (must_wake)
     (void)cf_futex_wake(&r->seat.page->room, INT32_MAX);
 }
 
@@ -99,16 +99,16 @@ static void sleep_for_frame(reader *r) {
 static enum cf_take step(reader *r) {
   uint32_t k = random_below(&r->random, r->seat.leases);
   uint64_t before = r->in.last;
-  bool ring;
+  bool must_wake;
   if (!hand_is_free(r, k)) {
     let_go(r, k);
     return CF_TAKE_OK;
   }
   struct hand *hand = &r->hand[k];
-  enum cf_take take = cf_reader_take(&r->in, k, &hand->taken, &ring);
+  enum cf_take take = cf_reader_take(&r->in, k, &hand->taken, &must_wake);
   if (take != CF_TAKE_OK)
     return take;
-  wake_for_room(r, ring);
+  wake_for_room(r, must_wake);
   atomic_store_explicit(&hand->state, IN_HAND, memory_order_relaxed);
   if (r->seat.depth > 0 ? hand->taken.seq != before + 1 : hand->taken.seq <= before)
     failed("a frame came out of sequence");
@@ -119,13 +119,13 @@ static enum cf_take step(reader *r) {
 }
 
 static bool begin(reader *r) {
-  bool ring;
+  bool must_wake;
   bool sound = cf_reader_init(&r->in, stage.control, cf_control_bytes(CAPACITY), r->seat.page, r->seat.depth > 0) &&
-               cf_reader_begin(&r->in, &ring);
+               cf_reader_begin(&r->in, &must_wake);
   if (!sound)
     failed("the control page looks broken");
   else
-    wake_for_room(r, ring);
+    wake_for_room(r, must_wake);
   return sound;
 }
 
@@ -232,7 +232,7 @@ static void seat_add(reader *r, uint32_t leases, uint32_t depth) {
 static void seat_remove(reader *r) {
   uint64_t ticket = cf_writer_remove_seat(&stage.writer, &r->seat);
   (void)cf_futex_wake(&r->seat.page->room, INT32_MAX);
-  while (!cf_writer_quiet(&stage.writer, &r->seat, ticket))
+  while (!cf_writer_quiescent(&stage.writer, &r->seat, ticket))
     (void)sched_yield();
   free(r->seat.page);
 }
@@ -281,7 +281,8 @@ static void readers_race_a_writer(void **state) {
     needed += cf_seat_cost(seats[i].leases, seats[i].depth);
   }
   cf_slot_run *base = run_offer(1, needed);
-  for (uint32_t i = 0; i < READERS; i++) /* before the first frame: a thread may start late, and an ordered one counts */
+  for (uint32_t i = 0; i < READERS;
+       i++) /* before the first frame: a thread may start late, and an ordered one counts */
     assert_true(begin(&stage.readers[i]));
   for (uint32_t i = 0; i < READERS; i++)
     assert_int_equal(pthread_create(&stage.readers[i].thread, NULL, reader_run, &stage.readers[i]), 0);

@@ -44,7 +44,7 @@ static const field seat[] = {
   FIELD(cf_seat, room),      FIELD(cf_seat, reserved),        ARRAY(cf_seat, lease, 64),
   FIELD(cf_seat, pad0),      ARRAY(cf_seat, released, 64),    FIELD(cf_seat, last_seq),
   FIELD(cf_seat, delivered), FIELD(cf_seat, skipped),         FIELD(cf_seat, pad1),
-  FIELD(cf_seat, state),     FIELD(cf_seat, publisher_waits), FIELD(cf_seat, gated_from),
+  FIELD(cf_seat, state),     FIELD(cf_seat, publisher_waits), FIELD(cf_seat, fenced_from),
   FIELD(cf_seat, pad2),
 };
 
@@ -151,8 +151,8 @@ static void numbers_are_as_documented(void **state) {
   assert_true(CF_SLOTS_MAX == 2048 && CF_LEASES_MAX == 64 && CF_PACKET_SLOTS_MAX == 65536);
   assert_true(CF_PACKET_DATA_MAX == UINT64_C(1) << 32 && CF_SEQ_MAX == (UINT64_C(1) << 48) - 1);
   assert_true(CF_CURSOR_NONE == UINT64_MAX);
-  assert_true(cf_word(0x123456789abc, 0xdef0) == 0x123456789abcdef0);
-  assert_true(cf_word_seq(0x123456789abcdef0) == 0x123456789abc && cf_word_slot(0x123456789abcdef0) == 0xdef0);
+  assert_true(cf_ref(0x123456789abc, 0xdef0) == 0x123456789abcdef0);
+  assert_true(cf_ref_seq(0x123456789abcdef0) == 0x123456789abc && cf_ref_slot(0x123456789abcdef0) == 0xdef0);
   assert_true(CF_CONTROL_RUNNING == 1 && CF_CONTROL_ENDED == 2 && CF_SEAT_ACTIVE == 1 && CF_SEAT_EVICTED == 2);
   assert_true(CUFRAMES_FRAME_KEY == 4 && CUFRAMES_FRAME_CORRUPT == 8);
   assert_true(CUFRAMES_PACKET_KEY == 1 && CUFRAMES_PACKET_EPOCH == 2 && CUFRAMES_PACKET_CORRUPT == 4 &&

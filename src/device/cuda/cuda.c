@@ -218,7 +218,7 @@ static int streams_make(cf_cuda *cuda) {
   return result;
 }
 
-static int cuda_open(const cf_device_wish *wish, cf_device **device) {
+static int cuda_open(const cf_device_request *request, cf_device **device) {
   cf_cuda *cuda = calloc(1, sizeof *cuda);
   if (!cuda)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
@@ -230,13 +230,13 @@ static int cuda_open(const cf_device_wish *wish, cf_device **device) {
     free(cuda);
     return result;
   }
-  result = gpu_find(cuda, wish->for_gpu ? wish->for_gpu : wish->name, &cuda->gpu);
+  result = gpu_find(cuda, request->for_gpu ? request->for_gpu : request->name, &cuda->gpu);
   if (result == CUFRAMES_OK)
-    look_at_abilities(cuda, wish->legacy);
+    look_at_abilities(cuda, request->legacy);
   if (result == CUFRAMES_OK)
-    result = describe(cuda, wish->for_gpu ? wish->name : NULL);
-  if (result == CUFRAMES_OK && wish->for_gpu)
-    result = peer_check(cuda, wish->name);
+    result = describe(cuda, request->for_gpu ? request->name : NULL);
+  if (result == CUFRAMES_OK && request->for_gpu)
+    result = peer_check(cuda, request->name);
   if (result == CUFRAMES_OK)
     result = context_take(cuda);
   if (result == CUFRAMES_OK)
@@ -273,12 +273,12 @@ const cf_device_ops cf_cuda_device = {
   .copy_from_host = cf_cuda_copy_from_host,
   .copy_on = cf_cuda_copy_on,
   .stream_check = cf_cuda_stream_check,
-  .words_open = cf_cuda_words_open,
-  .words_close = cf_cuda_words_close,
-  .words_write = cf_cuda_words_write,
-  .word_write_aside = cf_cuda_word_write_aside,
-  .wait_aside = cf_cuda_wait_aside,
-  .word_wait = cf_cuda_word_wait,
+  .counters_open = cf_cuda_words_open,
+  .counters_close = cf_cuda_words_close,
+  .counters_write = cf_cuda_words_write,
+  .counter_write_on_side = cf_cuda_word_write_aside,
+  .side_wait = cf_cuda_wait_aside,
+  .counter_wait = cf_cuda_word_wait,
   .event_create = cf_cuda_event_create,
   .event_import = cf_cuda_event_import,
   .event_destroy = cf_cuda_event_destroy,

@@ -56,8 +56,8 @@ int cf_cuda_copy_to_host(cf_device *device, cf_rows host, cf_rows from, size_t r
 int cf_cuda_copy_from_host(cf_device *device, cf_rows to, cf_rows host, size_t row_bytes, uint32_t rows);
 int cf_cuda_copy_on(cf_device *device, void *stream, cf_rows to, cf_rows from, size_t row_bytes, uint32_t rows);
 int cf_cuda_stream_check(cf_device *device, void *stream);
-int cf_cuda_words_open(cf_device *device, void *memory, uint64_t bytes, cf_device_words *words);
-void cf_cuda_words_close(cf_device *device, cf_device_words *words);
+int cf_cuda_words_open(cf_device *device, void *memory, uint64_t bytes, cf_device_counters *words);
+void cf_cuda_words_close(cf_device *device, cf_device_counters *words);
 int cf_cuda_words_write(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count);
 int cf_cuda_word_write_aside(cf_device *device, void *stream, const cf_device_write *write);
 int cf_cuda_wait_aside(cf_device *device, void *stream);

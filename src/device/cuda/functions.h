@@ -90,7 +90,7 @@
     (cu_mem_handle * handle, size_t bytes, const cu_mem_prop *prop, unsigned long long flags))                         \
   F(REQUIRED, cuMemRelease, cuMemRelease, 10020, (cu_mem_handle handle))                                               \
   F(REQUIRED, cuMemAddressReserve, cuMemAddressReserve, 10020,                                                         \
-    (cu_deviceptr * address, size_t bytes, size_t align, cu_deviceptr wish, unsigned long long flags))                 \
+    (cu_deviceptr * address, size_t bytes, size_t align, cu_deviceptr request, unsigned long long flags))              \
   F(REQUIRED, cuMemAddressFree, cuMemAddressFree, 10020, (cu_deviceptr address, size_t bytes))                         \
   F(REQUIRED, cuMemMap, cuMemMap, 10020,                                                                               \
     (cu_deviceptr address, size_t bytes, size_t offset, cu_mem_handle handle, unsigned long long flags))               \

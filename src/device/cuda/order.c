@@ -108,7 +108,7 @@ int cf_cuda_copy_on(cf_device *device, void *stream, cf_rows to, cf_rows from, s
 
 /* ---- words in host memory ---- */
 
-int cf_cuda_words_open(cf_device *device, void *memory, uint64_t bytes, cf_device_words *words) {
+int cf_cuda_words_open(cf_device *device, void *memory, uint64_t bytes, cf_device_counters *words) {
   cf_cuda *cuda = cf_cuda_of(device);
   cu_deviceptr address = 0;
   bool pushed;
@@ -126,11 +126,11 @@ int cf_cuda_words_open(cf_device *device, void *memory, uint64_t bytes, cf_devic
   }
   cf_cuda_leave(cuda, pushed);
   if (result == CUFRAMES_OK)
-    *words = (cf_device_words){ .host = memory, .bytes = bytes, .address = address };
+    *words = (cf_device_counters){ .host = memory, .bytes = bytes, .address = address };
   return result;
 }
 
-void cf_cuda_words_close(cf_device *device, cf_device_words *words) {
+void cf_cuda_words_close(cf_device *device, cf_device_counters *words) {
   cf_cuda *cuda = cf_cuda_of(device);
   bool pushed;
   if (!words->host)
@@ -139,7 +139,7 @@ void cf_cuda_words_close(cf_device *device, cf_device_words *words) {
     (void)cuda->driver.cuMemHostUnregister(words->host); /* of a lost context it fails, and is gone all the same */
     cf_cuda_leave(cuda, pushed);
   }
-  *words = (cf_device_words){ 0 };
+  *words = (cf_device_counters){ 0 };
 }
 
 static cu_deviceptr address_of(const cf_device_write *write) {
@@ -155,7 +155,7 @@ typedef struct callback_writes {
 static void write_from_callback(void *user) {
   callback_writes *w = user;
   for (uint32_t i = 0; i < w->count; i++)
-    cf_word_store(w->writes[i].word, w->writes[i].value);
+    cf_counter_store(w->writes[i].word, w->writes[i].value);
   free(w);
 }
 

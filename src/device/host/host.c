@@ -9,14 +9,14 @@
 #include "os/error.h"
 #include "os/memory.h"
 
-static int host_open(const cf_device_wish *wish, cf_device **device) {
-  if (strcmp(wish->name, "host") != 0)
+static int host_open(const cf_device_request *request, cf_device **device) {
+  if (strcmp(request->name, "host") != 0)
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "the host device has no parts; expected \"host\", got \"%.63s\"",
-                   wish->name);
-  if (wish->for_gpu || wish->legacy)
+                   request->name);
+  if (request->for_gpu || request->legacy)
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "%s",
-                   wish->legacy ? "legacy handles are for GPU memory, and the device is host"
-                                : "the stream lies in host memory, and a GPU was asked for (device)");
+                   request->legacy ? "legacy handles are for GPU memory, and the device is host"
+                                   : "the stream lies in host memory, and a GPU was asked for (device)");
   cf_device *host = calloc(1, sizeof *host);
   if (!host)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");

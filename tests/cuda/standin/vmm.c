@@ -112,9 +112,9 @@ cu_result cuMemRelease(cu_mem_handle id) {
   return say;
 }
 
-cu_result cuMemAddressReserve(cu_deviceptr *address, size_t bytes, size_t align, cu_deviceptr wish,
+cu_result cuMemAddressReserve(cu_deviceptr *address, size_t bytes, size_t align, cu_deviceptr request,
                               unsigned long long flags) {
-  (void)wish; /* a wish only */
+  (void)request; /* a request only */
   SI_ENTER(cuMemAddressReserve, SI_INIT);
   if (!has_attribute(CU_DEVICE_ATTRIBUTE_VIRTUAL_ADDRESS_MANAGEMENT_SUPPORTED))
     return CUDA_ERROR_NOT_SUPPORTED;
