@@ -11,12 +11,13 @@
 #include "link/channel.h"
 #include "link/directory.h"
 #include "os/clock.h"
+#include "os/container.h"
 #include "os/error.h"
 #include "os/memory.h"
 
 /* What one query allocates; the public struct points into it. */
 typedef struct stream_report {
-  cuframes_stream_info info; /* first: the caller's pointer is the report's */
+  cuframes_stream_info info; /* the caller's pointer */
   cuframes_elementary_info elementary[CUFRAMES_ELEMENTARY_MAX];
   const cuframes_elementary_info *elementary_list[CUFRAMES_ELEMENTARY_MAX];
   struct subscriber_report {
@@ -162,7 +163,7 @@ int cuframes_query(const char *directory, const char *name, int64_t timeout_ns, 
 void cuframes_stream_info_free(cuframes_stream_info *info) {
   if (!info)
     return;
-  stream_report *r = (stream_report *)info; /* its first member */
+  stream_report *r = CF_CONTAINER_OF(info, stream_report, info);
   free(r->subscribers);
   free(r->subscriber_list);
   free(r);

@@ -48,7 +48,7 @@ typedef struct cf_device_counters {
 /* "Let the word become this value." */
 typedef struct cf_device_write {
   const cf_device_counters *in;
-  void *word; /* 64 bits, within in->host */
+  void *counter; /* 64 bits, within in->host */
   uint64_t value;
 } cf_device_write;
 
@@ -99,7 +99,7 @@ typedef struct cf_device_ops {
   int (*counters_write)(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count);
   /* The same of one word, without holding the stream up: it takes the CPU longer, and comes some microseconds later. */
   int (*counter_write_on_side)(cf_device *device, void *stream, const cf_device_write *write);
-  /* The stream goes on when every word that was written aside so far is there. */
+  /* The stream goes on when every counter that was written on the side stream so far is there. */
   int (*side_wait)(cf_device *device, void *stream);
   /* The stream goes on when the word has reached the value. Only in sync mode timeline. */
   int (*counter_wait)(cf_device *device, void *stream, const cf_device_write *wait);

@@ -57,7 +57,7 @@ int cuframes_publisher_acquire_external(cuframes_publisher *p, void *address) {
       result = cf_fail(CUFRAMES_ERR_INVALID, "the buffer %p is open already, as a frame of acquire()", address);
   if (result == CUFRAMES_OK && !cf_writer_acquire_slot(&p->writer, segment->slot))
     result = cf_fail(CUFRAMES_ERR_BUSY, "the buffer %p is the newest frame, or a subscriber uses it", address);
-  if (result == CUFRAMES_OK && (result = cf_publisher_wait_for_slot(p, segment->slot)) != CUFRAMES_OK)
+  if (result == CUFRAMES_OK && (result = cf_completer_wait_for_slot(&p->completer, segment->slot)) != CUFRAMES_OK)
     cf_writer_cancel(&p->writer, segment->slot);
   if (result == CUFRAMES_OK)
     segment->in_hand = true;

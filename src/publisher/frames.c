@@ -5,6 +5,7 @@
 
 #include "api/options.h"
 #include "os/clock.h"
+#include "os/container.h"
 #include "os/error.h"
 #include "os/thread.h"
 #include "publisher/publisher.h"
@@ -23,21 +24,6 @@ void cf_publisher_look_at_device(cuframes_publisher *p) {
   cf_log(&p->logger, CUFRAMES_LOG_ERROR, "%s: the GPU failed (%s); the stream ends", p->name, cf_last_detail());
   cf_publisher_end_stream(p);
   cf_doorbell_ring(p->service.doorbell); /* it hangs up */
-}
-
-/* A slot is written by the stream that the next picture is made on. When there are several, an earlier one may not
- * have come to the end of what it did there. */
-int cf_publisher_wait_for_slot(cuframes_publisher *p, uint32_t slot) {
-  if (!p->many_streams)
-    return CUFRAMES_OK;
-  int64_t began = cf_now(), deadline = began + CF_SECOND;
-  while (!cf_writer_completed(&p->writer, slot)) {
-    if (cf_now() >= deadline)
-      return cf_fail(CUFRAMES_ERR_DEVICE, "the GPU has not completed the frame that was published in this slot "
-                                          "before, on another stream, within a second");
-    cf_wait_turn(began, deadline);
-  }
-  return CUFRAMES_OK;
 }
 
 /* If there will be many to wake, lets the service thread get up already. */
@@ -66,11 +52,11 @@ int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
     result = p->pool.external
                  ? cf_fail(CUFRAMES_ERR_NO_CAPACITY, "every registered buffer is in use or in your hands")
                  : cf_fail(CUFRAMES_ERR_NO_CAPACITY, "every slot is pinned; a subscriber breaks the protocol");
-  if (result == CUFRAMES_OK && (result = cf_publisher_wait_for_slot(p, slot)) != CUFRAMES_OK)
+  if (result == CUFRAMES_OK && (result = cf_completer_wait_for_slot(&p->completer, slot)) != CUFRAMES_OK)
     cf_writer_cancel(&p->writer, slot);
   if (result == CUFRAMES_OK) {
     uint64_t offset;
-    cf_segment *segment = (cf_segment *)cf_writer_slot(&p->writer, slot, &offset); /* the run is its first member */
+    cf_segment *segment = CF_CONTAINER_OF(cf_writer_slot(&p->writer, slot, &offset), cf_segment, run);
     *f = (cuframes_frame){ .state = CF_FRAME_OPEN,
                            .owner = p,
                            .device = p->device,
@@ -90,7 +76,7 @@ int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
 }
 
 static const char *label_of(const cf_writer_seat *seat) {
-  return ((const cf_peer *)seat)->label; /* the seat is the peer's first member */
+  return CF_CONTAINER_OF(seat, cf_peer, fenced.seat)->label;
 }
 
 /* Waits until every ordered subscriber has room, or evicts it, or says DROPPED. */
@@ -147,60 +133,6 @@ static int not_open(void) {
   return cf_fail(CUFRAMES_ERR_INVALID, "the frame is not an open frame of this publisher");
 }
 
-/* Writes the words that say that a picture is complete, by its own stream or aside of it. A word written by a stream holds
- * it up for two microseconds: that matters when the GPU is behind, and then the CPU has time. When it is not, the way with
- * the fewest calls is best, also for who waits. */
-static int counters_write(cuframes_publisher *p, void *stream, const cf_device_write *writes, uint32_t count) {
-  const cf_device_ops *ops = p->device->ops;
-  bool behind = !cf_writer_head_completed(&p->writer);
-  if (behind && count == 1) {
-    p->aside = true;
-    return ops->counter_write_on_side(p->device, stream, writes);
-  }
-  int result = behind && p->aside ? ops->side_wait(p->device, stream) : CUFRAMES_OK; /* words must not go back */
-  p->aside = p->aside && result != CUFRAMES_OK;
-  return result == CUFRAMES_OK ? ops->counters_write(p->device, stream, writes, count) : result;
-}
-
-/* Lets the stream say when the picture is complete: to everybody by the slot's ready word, and to the streams of
- * subscribers that wait for it. */
-static int hand_to_gpu(cuframes_publisher *p, uint32_t slot, cf_segment *segment, uint64_t offset, void *stream) {
-  const cf_device_ops *ops = p->device->ops;
-  cf_writer_seat *seats[CF_SEATS_MAX];
-  cf_device_write writes[CF_SEATS_MAX + 1];
-  uint32_t count = 0, writes_count = 0;
-  bool event = false;
-  int result = ops->stream_check(p->device, stream);
-  if (result != CUFRAMES_OK)
-    return result;
-  uint64_t seq = cf_writer_next_seq(&p->writer);
-  count = cf_writer_enter_fences(&p->writer, slot, seats);
-  for (uint32_t i = 0; i < count; i++) {
-    event = event || seats[i]->fencing == CF_FENCING_EVENTS;
-    if (seats[i]->fencing == CF_FENCING_COUNTERS)
-      writes[writes_count++] =
-          (cf_device_write){ .in = &((cf_peer *)seats[i])->words, /* the seat is its first member */
-                             .word = cf_seat_fence(seats[i]->page, slot),
-                             .value = seq };
-  }
-  /* last: once it is there the GPU does nothing more for this frame */
-  writes[writes_count++] =
-      (cf_device_write){ .in = &p->control_words, .word = cf_writer_ready_counter(&p->writer, slot), .value = seq };
-  if (event && segment->events)
-    result = ops->event_record(p->device, segment->events[offset / segment->run.stride], stream);
-  if (result == CUFRAMES_OK)
-    result = counters_write(p, stream, writes, writes_count);
-  if (result != CUFRAMES_OK) {
-    ops->settle(p->device);
-    cf_writer_take_back(&p->writer, slot, seats, count);
-  }
-  cf_writer_leave_fences(&p->writer);
-  p->many_streams = p->many_streams || (p->any_stream && p->stream != stream);
-  p->any_stream = true;
-  p->stream = stream;
-  return result;
-}
-
 static void wake_sleepers(cuframes_publisher *p) {
   if (cf_flag_get(&p->prewake) == CF_PREWAKE_ASKED &&
       cf_flag_swap(&p->prewake, CF_PREWAKE_PUBLISHED) == CF_PREWAKE_ASKED)
@@ -223,8 +155,9 @@ int cf_publisher_publish_slot(cuframes_publisher *p, uint32_t slot, const cufram
     result = make_room(p);
   if (result == CUFRAMES_OK && has_streams) {
     uint64_t offset;
-    cf_segment *segment = (cf_segment *)cf_writer_slot(&p->writer, slot, &offset); /* the run is its first member */
-    result = hand_to_gpu(p, slot, segment, offset, i.stream);
+    cf_segment *segment = CF_CONTAINER_OF(cf_writer_slot(&p->writer, slot, &offset), cf_segment, run);
+    void *event = segment->events ? segment->events[offset / segment->run.stride] : NULL;
+    result = cf_completer_submit(&p->completer, slot, event, i.stream);
     if (result != CUFRAMES_OK)
       cf_publisher_look_at_device(p);
   }

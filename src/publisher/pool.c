@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "os/container.h"
 #include "os/error.h"
 
 /* Slots that the pool invariant asks for. */
@@ -266,7 +267,7 @@ void cf_pool_reap(cf_pool *pool) {
   pthread_mutex_lock(&pool->lock);
   for (cf_slot_run *next; run; run = next) {
     next = run->next;
-    segment_forget(pool, (cf_segment *)run); /* the run is its first member */
+    segment_forget(pool, CF_CONTAINER_OF(run, cf_segment, run));
   }
   trim(pool); /* whoever a segment was for may have left before it was adopted */
   uint32_t floor = pool->next_segment;

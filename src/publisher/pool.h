@@ -15,7 +15,7 @@
 #include "os/futex.h"
 
 typedef struct cf_segment {
-  cf_slot_run run; /* first: the writer hands it back as a pointer to this */
+  cf_slot_run run; /* the writer hands it back as a pointer to this */
   cf_device_segment memory;
   cuframes_format format;
   bool base;     /* the base_slots of its format: stays as long as that is current */

@@ -95,8 +95,7 @@ static int exchange_create(cuframes_publisher *p, const cuframes_publisher_optio
   if (result != CUFRAMES_OK)
     return result;
   cf_writer_init(&p->writer, p->control, capacity, p->notes, p->instance, 1);
-  if (p->device->has_streams)
-    result = p->device->ops->counters_open(p->device, p->control, p->control_bytes, &p->control_words);
+  result = cf_completer_open(&p->completer, p->device, &p->writer, p->control, p->control_bytes);
   if (result != CUFRAMES_OK)
     return result;
   return cf_pool_init(&p->pool, p->device, &p->writer, &o->format, o->slots, o->max_slots, o->max_open, o->external);
@@ -179,17 +178,15 @@ void cf_publisher_end_stream(cuframes_publisher *p) {
 void cuframes_publisher_destroy(cuframes_publisher *p) {
   if (!p)
     return;
-  if (p->device && p->device->has_streams) /* the last frames become complete */
-    p->device->ops->settle(p->device);
+  cf_completer_quiesce(&p->completer); /* the last frames become complete */
   if (p->service.running)
     cf_publisher_end_stream(p);
   cf_service_stop(p);
   cf_claim_drop(&p->claim);
   cf_packets_free(&p->packets);
-  (void)cf_tombs_free(p, true);
+  (void)cf_completer_free_deferred(&p->completer, true);
   cf_pool_free(&p->pool);
-  if (p->device && p->device->has_streams)
-    p->device->ops->counters_close(p->device, &p->control_words);
+  cf_completer_close(&p->completer);
   cf_memory_unmap(p->control, p->control_bytes);
   cf_close(p->control_fd);
   cf_device_close(p->device);

@@ -11,6 +11,7 @@
 
 #include "api/frame.h"
 #include "api/log.h"
+#include "completion/completer.h"
 #include "exchange/frame_writer.h"
 #include "exchange/packet_ring.h"
 #include "link/channel.h"
@@ -32,10 +33,8 @@ enum cf_prewake {
 
 /* One connection, of the service thread alone but for the seat's shared parts. */
 typedef struct cf_peer {
-  cf_writer_seat seat; /* first: the writer knows a peer by it; page is NULL without a seat */
+  cf_fenced_seat fenced; /* fenced.seat.page is NULL without a seat */
   int fd, pidfd, seat_fd;
-  uint64_t seat_bytes;
-  cf_device_counters words; /* of the seat, in sync mode timeline */
   enum cf_peer_state state;
   int64_t deadline; /* of the handshake, of an idle monitor, or of the grace after a hang-up */
   bool reads_packets;
@@ -44,14 +43,6 @@ typedef struct cf_peer {
   char label[CF_LABEL_BYTES];
   struct cf_peer *next;
 } cf_peer;
-
-/* A seat whose subscriber is gone and that the GPU may still write into. */
-typedef struct cf_tomb {
-  cf_writer_seat seat;
-  cf_device_counters words;
-  uint64_t bytes;
-  struct cf_tomb *next;
-} cf_tomb;
 
 typedef struct cf_service {
   pthread_t thread;
@@ -62,8 +53,7 @@ typedef struct cf_service {
   pthread_mutex_t lock;
   cf_peer *peers;    /* newest first */
   cf_peer *departed; /* closed; their memory stays until no event of this round can name them */
-  cf_tomb *tombs;
-  int64_t look_at; /* at the device; CF_NEVER: every frame is complete */
+  int64_t look_at;   /* at the device; CF_NEVER: every frame is complete */
   uint32_t half_open;
   cf_counter subscribers;
   uint8_t *message; /* CF_WIRE_MESSAGE_MAX, the thread's buffer */
@@ -109,13 +99,10 @@ struct cuframes_publisher {
   int control_fd;
   uint64_t control_bytes;
   void *control;
-  cf_device_counters control_words; /* for a device with streams */
-  void *stream;                     /* of the last frame */
-  bool any_stream, many_streams;    /* one was used; more than one were */
-  bool aside;                       /* words were written aside that may not be there yet */
-  cf_flag failed;                   /* the device is lost, and the stream ends */
-  cf_flag looked_after;             /* the service thread looks whether the GPU still works: a frame is not complete */
-  cf_flag prewake;                  /* enum cf_prewake */
+  cf_completer completer;
+  cf_flag failed;       /* the device is lost, and the stream ends */
+  cf_flag looked_after; /* the service thread looks whether the GPU still works: a frame is not complete */
+  cf_flag prewake;      /* enum cf_prewake */
   cf_pool pool;
   cuframes_frame *frames; /* max_open of them */
   uint32_t max_open;
@@ -139,8 +126,6 @@ void cf_publisher_end_stream(cuframes_publisher *publisher);
 void cf_publisher_look_at_device(cuframes_publisher *publisher);
 /* With the frame lock held: publishes a taken slot; on failure it is still taken. */
 int cf_publisher_publish_slot(cuframes_publisher *publisher, uint32_t slot, const cuframes_publish_info *info);
-/* With the frame lock held: until a GPU has done with what was published in a slot that was just taken. */
-int cf_publisher_wait_for_slot(cuframes_publisher *publisher, uint32_t slot);
 
 /* Listens and starts the thread; stop ends it and closes every connection. */
 int cf_service_start(cuframes_publisher *publisher);
@@ -161,9 +146,6 @@ bool cf_peer_answer(cuframes_publisher *publisher, cf_peer *peer, uint32_t type,
                     int fd_count);
 /* REFUSED with the code and the detail of this thread's last failure. Always false. */
 bool cf_peer_refuse(cuframes_publisher *publisher, cf_peer *peer, int code);
-
-/* Frees the seats that the GPU has done with, or all of them. False: some are left. */
-bool cf_tombs_free(cuframes_publisher *publisher, bool all);
 
 /* Whether the allow list lets these credentials in. */
 bool cf_publisher_allows(const cuframes_publisher *publisher, const cf_credentials *credentials);

@@ -128,7 +128,7 @@ bool cf_peer_send_codec(cuframes_publisher *p, cf_peer *peer, const uint8_t *mes
 /* ---- INFO ---- */
 
 static cf_info_seat describe_seat(cuframes_publisher *p, const cf_peer *peer) {
-  const cf_writer_seat *seat = &peer->seat;
+  const cf_writer_seat *seat = &peer->fenced.seat;
   cf_info_seat s = { .mode = peer->mode,
                      .pid = peer->credentials.pid,
                      .uid = peer->credentials.uid,
@@ -186,7 +186,7 @@ static uint32_t count_pinned(const cf_service *service) {
   uint64_t seen[CF_SLOTS_MAX / 64] = { 0 };
   uint32_t held[CF_LEASES_MAX], count = 0;
   for (const cf_peer *peer = service->peers; peer; peer = peer->next) {
-    uint32_t n = peer->seat.page ? cf_seat_held(&peer->seat, held) : 0;
+    uint32_t n = peer->fenced.seat.page ? cf_seat_held(&peer->fenced.seat, held) : 0;
     for (uint32_t i = 0; i < n; i++) {
       uint32_t slot = held[i] % CF_SLOTS_MAX; /* what a seat says is not to be trusted */
       count += !(seen[slot / 64] >> (slot % 64) & 1);
@@ -216,7 +216,7 @@ bool cf_peer_send_info(cuframes_publisher *p, cf_peer *peer) {
   }
   pthread_mutex_unlock(&packets->describe);
   for (cf_peer *other = p->service.peers; other && fits; other = other->next) {
-    if (!other->seat.page)
+    if (!other->fenced.seat.page)
       continue;
     cf_info_seat s = describe_seat(p, other);
     fits = cf_message_append(CF_GROUP_SEAT, &s, message, &length, CF_WIRE_MESSAGE_MAX);

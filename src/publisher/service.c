@@ -21,7 +21,7 @@
 #define GRACE_WITH_PIDFD_NS (2 * CF_SECOND)
 #define GRACE_NS (250 * CF_MS)
 #define ACCEPT_AGAIN_NS (100 * CF_MS)
-#define TOMBS_AGAIN_NS (20 * CF_MS)
+#define DEFERRED_AGAIN_NS (20 * CF_MS)
 #define LOOK_NS (200 * CF_MS)
 
 /* What an epoll event is about: a pointer to a peer, with the lowest bit set for its pidfd. */
@@ -74,11 +74,11 @@ static void departed_free(cf_service *service) {
  * use keep counting for a while; nobody waits for that. */
 static void peer_hang_up(cuframes_publisher *p, cf_peer *peer) {
   uint32_t held[CF_LEASES_MAX];
-  if (peer->seat.page) { /* if it lives it must know; and who waits for its room waits in vain */
-    cf_writer_evict(&peer->seat);
-    (void)cf_futex_wake(&peer->seat.page->room, INT32_MAX);
+  if (peer->fenced.seat.page) { /* if it lives it must know; and who waits for its room waits in vain */
+    cf_writer_evict(&peer->fenced.seat);
+    (void)cf_futex_wake(&peer->fenced.seat.page->room, INT32_MAX);
   }
-  if (!peer->seat.page || cf_seat_held(&peer->seat, held) == 0) {
+  if (!peer->fenced.seat.page || cf_seat_held(&peer->fenced.seat, held) == 0) {
     peer_free(p, peer);
     return;
   }
@@ -149,10 +149,10 @@ static bool peer_act(cuframes_publisher *p, cf_peer *peer, const uint8_t *messag
       if (!admitted)
         return false;
       p->service.half_open--;
-      peer->state = cf_peer_admitted(peer->seat.page ? CF_ROLE_SUBSCRIBER : CF_ROLE_MONITOR, true);
+      peer->state = cf_peer_admitted(peer->fenced.seat.page ? CF_ROLE_SUBSCRIBER : CF_ROLE_MONITOR, true);
       peer->deadline = CF_NEVER;
       /* its death is seen here even while a forked child keeps the socket open */
-      peer->pidfd = peer->seat.page ? cf_peer_pidfd(peer->fd, &peer->credentials) : -1;
+      peer->pidfd = peer->fenced.seat.page ? cf_peer_pidfd(peer->fd, &peer->credentials) : -1;
       if (peer->pidfd >= 0 && watch(&p->service, peer->pidfd, EPOLLIN, tag_of(peer, true)) != CUFRAMES_OK) {
         cf_close(peer->pidfd);
         peer->pidfd = -1;
@@ -235,8 +235,8 @@ static int64_t deadlines_run(cuframes_publisher *p) {
     else if (peer->deadline < next)
       next = peer->deadline;
   }
-  if (!cf_tombs_free(p, false) && next > now + TOMBS_AGAIN_NS)
-    next = now + TOMBS_AGAIN_NS;
+  if (!cf_completer_free_deferred(&p->completer, false) && next > now + DEFERRED_AGAIN_NS)
+    next = now + DEFERRED_AGAIN_NS;
   device_look(p, now);
   return service->look_at < next ? service->look_at : next;
 }

@@ -45,9 +45,8 @@ static int connection_map(cf_connection *c, const cf_msg_welcome *welcome, const
   if ((welcome->sync_mode & asked) == 0 || (welcome->sync_mode & (welcome->sync_mode - 1)) != 0)
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "the publisher chose sync mode %u, which was not asked for",
                    welcome->sync_mode);
-  c->sync_mode = welcome->sync_mode;
   int result = device_open(c, welcome->device, device);
-  if (result == CUFRAMES_OK && !(c->device->sync_modes & c->sync_mode))
+  if (result == CUFRAMES_OK && !(c->device->sync_modes & welcome->sync_mode))
     result = cf_fail(CUFRAMES_ERR_UNSUPPORTED, "the publisher can do what was asked, the GPU driver here cannot");
   if (result == CUFRAMES_OK)
     result = cf_memory_map(fds[0], welcome->control_bytes, CF_SEAL_PUBLIC, &c->control);
@@ -70,16 +69,12 @@ static int connection_map(cf_connection *c, const cf_msg_welcome *welcome, const
   if (!cf_reader_init(&c->reader, c->control, c->control_bytes, c->seat, hello->mode == CUFRAMES_MODE_ORDERED) ||
       !cf_reader_begin(&c->reader, &must_wake))
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's control page is not sound");
-  if (c->sync_mode == CUFRAMES_SYNC_TIMELINE) {
-    if (c->seat_bytes < cf_seat_bytes(c->reader.capacity, true))
-      return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's seat has no room for fences");
-    result = cf_connection_words(c);
-    if (result != CUFRAMES_OK)
-      return result;
-    cf_credentials publisher;
-    if (cf_credentials_of(c->fd, &publisher) == CUFRAMES_OK)
-      c->pidfd = cf_peer_pidfd(c->fd, &publisher);
-  }
+  cf_credentials publisher;
+  bool fenced = welcome->sync_mode == CUFRAMES_SYNC_TIMELINE && cf_credentials_of(c->fd, &publisher) == CUFRAMES_OK;
+  result = cf_waiter_open(&c->waiter, c->device, &c->reader, c->seat_bytes, welcome->sync_mode,
+                          fenced ? cf_peer_pidfd(c->fd, &publisher) : -1);
+  if (result != CUFRAMES_OK)
+    return result;
   if (must_wake)
     (void)cf_futex_wake(&c->seat->room, INT32_MAX);
   if (cf_reader_ended(&c->reader)) /* its last moment: one who reconnects would read its last packets once more */
@@ -94,11 +89,11 @@ int cf_connection_open(const char *directory, const char *name, const cf_msg_hel
   cf_connection *c = calloc(1, sizeof *c);
   if (!c)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
-  c->fd = c->pidfd = -1;
+  c->fd = -1;
+  cf_waiter_init(&c->waiter);
   cf_flag_set(&c->references, 1);
   pthread_mutex_init(&c->request_lock, NULL);
   pthread_mutex_init(&c->lock, NULL);
-  pthread_mutex_init(&c->words_lock, NULL);
   c->message = malloc(CF_WIRE_MESSAGE_MAX);
   c->mode_packets = hello->mode == CUFRAMES_MODE_PACKETS;
   int result = c->message ? cf_client_join(directory, name, hello, deadline, c->message, &c->fd, &welcome, fds, 2)
@@ -130,23 +125,20 @@ void cf_connection_leave(cf_connection *c) {
 void cf_connection_drop(cf_connection *c) {
   if (!c || cf_flag_add(&c->references, -1) > 0)
     return;
-  cf_connection_quiet(c);
+  cf_waiter_quiesce(&c->waiter);
   while (c->views) {
     cf_view *view = c->views;
     c->views = view->next;
     cf_view_free(c, view);
   }
-  if (c->words.host)
-    c->device->ops->counters_close(c->device, &c->words);
+  cf_waiter_close(&c->waiter);
   cf_memory_unmap(c->region, c->region_bytes);
   cf_memory_unmap(c->seat, c->seat_bytes);
   cf_memory_unmap(c->control, c->control_bytes);
   cf_device_close(c->device);
-  cf_close(c->pidfd);
   cf_close(c->fd); /* last: the publisher may now use our slots */
   pthread_mutex_destroy(&c->request_lock);
   pthread_mutex_destroy(&c->lock);
-  pthread_mutex_destroy(&c->words_lock);
   free(c->frames);
   free(c->message);
   free(c);

@@ -13,6 +13,7 @@
 
 #include "api/frame.h"
 #include "api/log.h"
+#include "completion/waiter.h"
 #include "device/device.h"
 #include "exchange/frame_reader.h"
 #include "exchange/packet_ring.h"
@@ -40,7 +41,6 @@ typedef struct cf_connection {
   cf_flag releases; /* moves with every frame given back: a word to sleep on */
   cf_flag release_awaited; /* somebody sleeps on it, or is about to */
   int fd;
-  int pidfd;                    /* of the publisher, where streams wait for it; -1: none */
   pthread_mutex_t request_lock; /* socket and message buffer */
   uint8_t *message;
   cf_device *device;
@@ -50,7 +50,7 @@ typedef struct cf_connection {
   uint64_t seat_bytes;
   cf_frame_reader reader;
   bool mode_packets;
-  uint32_t sync_mode;           /* granted */
+  cf_waiter waiter;             /* for the GPU to complete pictures, and to be done with them */
   char device_name[64];         /* of the stream */
   uint64_t serial;              /* tells the subscriber's connections apart: 1, 2, 3, ... */
   struct cf_connection *parted; /* the next one that its subscriber's threads let go of */
@@ -65,9 +65,7 @@ typedef struct cf_connection {
   bool orphan;          /* nobody takes frames any more */
   cf_view *views;
   cuframes_frame *frames; /* one per lease */
-  pthread_mutex_t words_lock;
-  cf_device_counters words; /* the seat, once a stream writes or waits there */
-  cf_counter lost;          /* frames that were LOST */
+  cf_counter lost;        /* frames that were LOST */
 
   cf_flag packets_mapped; /* what follows is there: the watcher asks, too */
   void *region;
@@ -93,10 +91,6 @@ void cf_connection_lose(cf_connection *connection);
 int cf_connection_release(cuframes_frame *frame);
 /* Nobody takes frames from it any more; what the GPU gives back is waited for. */
 void cf_connection_orphan(cf_connection *connection);
-/* For its end: nothing on the GPU waits for its seat, or uses its memory. */
-void cf_connection_quiet(cf_connection *connection);
-/* Makes the seat visible to the GPU, once. */
-int cf_connection_words(cf_connection *connection);
 
 /* How a frame may be handed out. */
 typedef struct cf_take_how {

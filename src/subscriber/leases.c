@@ -11,11 +11,6 @@
 #include "os/error.h"
 #include "subscriber/connection.h"
 
-/* Longest wait for the death of a publisher that hung up, and what is waited where death cannot be seen. Subscribers are
- * to go on within 100 ms. */
-#define DEATH_MS 90
-#define GRACE_MS 60
-
 /* ---- leases ---- */
 
 static void lease_unreserve(cf_connection *c, uint32_t k) {
@@ -61,7 +56,7 @@ static void announce_release(cf_connection *c) {
 /* ---- complete, or lost ---- */
 
 static bool is_complete(const cf_connection *c, const cuframes_frame *frame) {
-  return !c->device->has_streams || cf_reader_complete(&c->reader, frame->slot, frame->seq);
+  return cf_waiter_is_ready(&c->waiter, frame->slot, frame->seq);
 }
 
 static bool in_use(const cuframes_frame *frame) {
@@ -90,29 +85,21 @@ static bool frames_lose(cf_connection *c) {
     open = open || (in_use(frame) && frame->lost);
   }
   pthread_mutex_unlock(&c->lock);
-  return open && c->sync_mode == CUFRAMES_SYNC_TIMELINE;
-}
-
-/* A GPU goes on for some ten milliseconds after its process was killed, and could take a fence back that was signaled by
- * then: with what it still had to write for an older frame in that slot. Its process is dead some 50 ms later, and then it
- * stands still. (models/ready.pml, FENCE_EARLY) */
-static void wait_for_death(const cf_connection *c) {
-  struct pollfd dead = { .fd = c->pidfd, .events = POLLIN };
-  (void)poll(&dead, 1, c->pidfd >= 0 ? DEATH_MS : GRACE_MS); /* one that lives, and left us, signals fences itself */
+  return open && c->waiter.sync_mode == CUFRAMES_SYNC_TIMELINE;
 }
 
 static void fences_signal(cf_connection *c) {
   pthread_mutex_lock(&c->lock);
   for (uint32_t k = 0; k < c->leases; k++)
     if (in_use(&c->frames[k]) && c->frames[k].lost)
-      cf_seat_signal_fence(c->seat, c->frames[k].slot, c->frames[k].seq);
+      cf_waiter_signal(&c->waiter, c->frames[k].slot, c->frames[k].seq);
   pthread_mutex_unlock(&c->lock);
 }
 
 void cf_connection_lose(cf_connection *c) {
   cf_flag_set(&c->gone, 1);
-  if (c->device && c->device->has_streams && frames_lose(c)) {
-    wait_for_death(c);
+  if (c->waiter.gpu && frames_lose(c)) {
+    cf_waiter_wait_for_death(&c->waiter);
     fences_signal(c);
   }
   cf_flag_set(&c->given_up, 1);
@@ -137,24 +124,6 @@ static int lease_wait(const cuframes_frame *frame, int64_t deadline) {
   }
 }
 
-int cf_connection_words(cf_connection *c) {
-  int result = CUFRAMES_OK;
-  pthread_mutex_lock(
-      &c->words_lock); /* not `lock`: who signals fences needs that, and the driver may wait for a fence */
-  if (!c->words.host)
-    result = c->device->ops->counters_open(c->device, c->seat, c->seat_bytes, &c->words);
-  pthread_mutex_unlock(&c->words_lock);
-  return result;
-}
-
-void cf_connection_quiet(cf_connection *c) {
-  if (!c->device || !c->device->has_streams)
-    return;
-  if (c->words.host && c->sync_mode == CUFRAMES_SYNC_TIMELINE)
-    cf_seat_signal_fences(c->seat, c->reader.capacity);
-  c->device->ops->settle(c->device);
-}
-
 /* Whether a stream waits for a picture that is not complete. */
 static bool stream_waits(cf_connection *c) {
   bool waits = false;
@@ -174,7 +143,7 @@ static void watch_to_the_end(cf_connection *c) {
 }
 
 void cf_connection_orphan(cf_connection *c) {
-  if (!c->device || !c->device->has_streams)
+  if (!c->waiter.gpu)
     return;
   watch_to_the_end(c);
   pthread_mutex_lock(&c->lock);
@@ -183,10 +152,10 @@ void cf_connection_orphan(cf_connection *c) {
   pthread_mutex_unlock(&c->lock);
   if (!wait)
     return;
-  c->device->ops->settle(c->device);
+  bool lost = cf_waiter_settle(&c->waiter);
   uint32_t count = 0;
   pthread_mutex_lock(&c->lock);
-  if (c->device->ops->is_lost(c->device)) /* nothing of it runs any more, and nothing writes the words */
+  if (lost) /* nothing of it runs any more, and nothing writes the words */
     for (; c->returning; count++, c->returning &= c->returning - 1)
       lease_return(c, (uint32_t)__builtin_ctzll(c->returning));
   count += leases_reclaim(c);
@@ -302,28 +271,23 @@ static void *event_of(const cuframes_frame *frame) {
 
 /* Lets the stream wait for a frame. BUSY: this frame's the CPU must wait for; or an error of the device. */
 static int stream_wait(cf_connection *c, cuframes_frame *frame, void *stream) {
-  bool timeline = c->sync_mode == CUFRAMES_SYNC_TIMELINE;
-  void *event = timeline ? NULL : event_of(frame);
-  if ((!timeline && !event) || !cf_reader_fenced(&c->reader, frame->seq))
+  void *event = c->waiter.sync_mode == CUFRAMES_SYNC_TIMELINE ? NULL : event_of(frame);
+  if (!cf_waiter_can_wait_on(&c->waiter, frame->seq, event))
     return CUFRAMES_ERR_BUSY;
   pthread_mutex_lock(&c->lock);
-  bool gone =
-      cf_flag_get(&c->gone) != 0; /* pairs with cf_connection_lose: it signals the fence of what is fenced by then */
+  /* pairs with cf_connection_lose: it signals the fence of what is fenced by then */
+  bool gone = cf_flag_get(&c->gone) != 0;
   frame->fenced = !gone;
   pthread_mutex_unlock(&c->lock);
   if (gone)
     return CUFRAMES_ERR_BUSY; /* and then its end is seen */
-  if (!timeline)
-    return c->device->ops->event_wait(c->device, event, stream);
-  return c->device->ops->counter_wait(
-      c->device, stream,
-      &(cf_device_write){ .in = &c->words, .word = cf_seat_fence(c->seat, frame->slot), .value = frame->seq });
+  return cf_waiter_wait_on(&c->waiter, frame->slot, frame->seq, event, stream);
 }
 
 int cf_connection_take(cf_connection *c, cf_take_how how, cuframes_frame **frame, uint32_t *epoch) {
   cuframes_frame *f = *how.pending;
   int result = CUFRAMES_OK;
-  if (how.on_stream && c->device->has_streams)
+  if (how.on_stream && c->waiter.gpu)
     result = c->device->ops->stream_check(c->device, how.stream);
   if (result == CUFRAMES_OK && !f)
     result = lease_next(c, &f);
@@ -331,8 +295,8 @@ int cf_connection_take(cf_connection *c, cf_take_how how, cuframes_frame **frame
     return result;
   bool gone = cf_flag_get(&c->gone) || cf_reader_ended(&c->reader); /* before the look, as ever */
   if (!is_complete(c, f)) {
-    result =
-        how.on_stream && c->sync_mode != CUFRAMES_SYNC_COMPLETE ? stream_wait(c, f, how.stream) : CUFRAMES_ERR_BUSY;
+    result = how.on_stream && c->waiter.sync_mode != CUFRAMES_SYNC_COMPLETE ? stream_wait(c, f, how.stream)
+                                                                            : CUFRAMES_ERR_BUSY;
     if (result == CUFRAMES_ERR_BUSY && !gone) {
       *how.pending = f;
       return result;
@@ -378,12 +342,10 @@ int cf_connection_release(cuframes_frame *frame) {
 
 static int lease_release_on(cuframes_frame *frame, void *stream) {
   cf_connection *c = frame->owner;
-  if (!c->device->has_streams)
-    return cf_connection_release(frame);
   uint32_t k = frame->lease;
-  int result = c->device->ops->stream_check(c->device, stream);
-  if (result == CUFRAMES_OK)
-    result = cf_connection_words(c);
+  if (!c->waiter.gpu)
+    return cf_connection_release(frame);
+  int result = c->device->ops->stream_check(c->device, stream); /* before the frame is out of hand */
   if (result != CUFRAMES_OK)
     return result;
   pthread_mutex_lock(&c->lock);
@@ -394,9 +356,7 @@ static int lease_release_on(cuframes_frame *frame, void *stream) {
   if (!leased)
     return cf_fail(CUFRAMES_ERR_INVALID, "the frame was released before");
   /* without the lock: the driver may wait for room on the stream, and so for a fence */
-  result = c->device->ops->counters_write(
-      c->device, stream,
-      &(cf_device_write){ .in = &c->words, .word = cf_seat_released_counter(c->seat, k), .value = frame->seq }, 1);
+  result = cf_waiter_release_on(&c->waiter, k, frame->seq, stream);
   pthread_mutex_lock(&c->lock);
   bool orphan = c->orphan;
   if (result == CUFRAMES_OK)

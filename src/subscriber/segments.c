@@ -50,7 +50,7 @@ static void view_import_events(cf_connection *c, cf_view *view) {
   const cf_device_ops *ops = c->device->ops;
   uint8_t *handles = NULL;
   uint32_t count = 0;
-  if (c->sync_mode != CUFRAMES_SYNC_SLOT_EVENTS ||
+  if (c->waiter.sync_mode != CUFRAMES_SYNC_SLOT_EVENTS ||
       cf_connection_ask_events(c, view->segment, &handles, &count, &view->stride) != CUFRAMES_OK)
     return;
   view->events = view->stride > 0 ? calloc(count, sizeof *view->events) : NULL;

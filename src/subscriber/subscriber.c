@@ -384,7 +384,7 @@ int cuframes_subscriber_device(cuframes_subscriber *s, const char **device, uint
   if (device)
     *device = connection->device_name;
   if (sync)
-    *sync = connection->sync_mode;
+    *sync = connection->waiter.sync_mode;
   cf_connection_drop(connection); /* the subscriber keeps it */
   return CUFRAMES_OK;
 }

@@ -191,8 +191,8 @@ static void cuda_close(cf_device *device) {
     /* nothing could be done about a failure */
     if (cuda->behind)
       (void)cuda->driver.cuEventDestroy(cuda->behind);
-    if (cuda->aside)
-      (void)cuda->driver.cuStreamDestroy(cuda->aside);
+    if (cuda->side)
+      (void)cuda->driver.cuStreamDestroy(cuda->side);
     (void)cuda->driver.cuStreamDestroy(cuda->stream);
     cf_cuda_leave(cuda, pushed);
   }
@@ -211,7 +211,7 @@ static int streams_make(cf_cuda *cuda) {
     return result;
   result = cf_cuda_result(cuda, cu->cuStreamCreate(&cuda->stream, CU_STREAM_NON_BLOCKING), "making a stream");
   if (result == CUFRAMES_OK)
-    result = cf_cuda_result(cuda, cu->cuStreamCreate(&cuda->aside, CU_STREAM_NON_BLOCKING), "making a stream");
+    result = cf_cuda_result(cuda, cu->cuStreamCreate(&cuda->side, CU_STREAM_NON_BLOCKING), "making a stream");
   if (result == CUFRAMES_OK)
     result = cf_cuda_result(cuda, cu->cuEventCreate(&cuda->behind, CU_EVENT_DISABLE_TIMING), "making an event");
   cf_cuda_leave(cuda, pushed);
@@ -276,8 +276,8 @@ const cf_device_ops cf_cuda_device = {
   .counters_open = cf_cuda_words_open,
   .counters_close = cf_cuda_words_close,
   .counters_write = cf_cuda_words_write,
-  .counter_write_on_side = cf_cuda_word_write_aside,
-  .side_wait = cf_cuda_wait_aside,
+  .counter_write_on_side = cf_cuda_counter_write_on_side,
+  .side_wait = cf_cuda_side_wait,
   .counter_wait = cf_cuda_word_wait,
   .event_create = cf_cuda_event_create,
   .event_import = cf_cuda_event_import,

@@ -23,8 +23,8 @@ typedef struct cf_cuda {
   bool can_export;    /* VMM by descriptor */
   bool can_time;      /* 64-bit stream memory operations */
   cu_stream stream;   /* of copies that are done when they return */
-  cu_stream aside;    /* of words that are written behind other streams, which need not wait for that */
-  cu_event behind;    /* what `aside` waits for, or is waited for by */
+  cu_stream side;     /* of counters that are written behind other streams, which need not wait for that */
+  cu_event behind;    /* what `side` waits for, or is waited for by */
   cf_counter checked; /* the stream that was found good last */
   cf_flag lost;
   pthread_mutex_t lock;   /* of what follows */
@@ -59,8 +59,8 @@ int cf_cuda_stream_check(cf_device *device, void *stream);
 int cf_cuda_words_open(cf_device *device, void *memory, uint64_t bytes, cf_device_counters *words);
 void cf_cuda_words_close(cf_device *device, cf_device_counters *words);
 int cf_cuda_words_write(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count);
-int cf_cuda_word_write_aside(cf_device *device, void *stream, const cf_device_write *write);
-int cf_cuda_wait_aside(cf_device *device, void *stream);
+int cf_cuda_counter_write_on_side(cf_device *device, void *stream, const cf_device_write *write);
+int cf_cuda_side_wait(cf_device *device, void *stream);
 int cf_cuda_word_wait(cf_device *device, void *stream, const cf_device_write *wait);
 int cf_cuda_event_create(cf_device *device, void **event, uint8_t handle[64]);
 int cf_cuda_event_import(cf_device *device, const uint8_t handle[64], void **event);

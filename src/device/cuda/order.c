@@ -143,7 +143,7 @@ void cf_cuda_words_close(cf_device *device, cf_device_counters *words) {
 }
 
 static cu_deviceptr address_of(const cf_device_write *write) {
-  return write->in->address + (uint64_t)((const uint8_t *)write->word - (const uint8_t *)write->in->host);
+  return write->in->address + (uint64_t)((const uint8_t *)write->counter - (const uint8_t *)write->in->host);
 }
 
 /* What a callback of an old driver has to write. */
@@ -155,7 +155,7 @@ typedef struct callback_writes {
 static void write_from_callback(void *user) {
   callback_writes *w = user;
   for (uint32_t i = 0; i < w->count; i++)
-    cf_counter_store(w->writes[i].word, w->writes[i].value);
+    cf_counter_store(w->writes[i].counter, w->writes[i].value);
   free(w);
 }
 
@@ -215,27 +215,27 @@ int cf_cuda_words_write(cf_device *device, void *stream, const cf_device_write *
   return result;
 }
 
-int cf_cuda_word_write_aside(cf_device *device, void *stream, const cf_device_write *write) {
+int cf_cuda_counter_write_on_side(cf_device *device, void *stream, const cf_device_write *write) {
   cf_cuda *cuda = cf_cuda_of(device);
   bool pushed;
   int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
     return result;
-  result = put_behind(cuda, stream, cuda->aside);
+  result = put_behind(cuda, stream, cuda->side);
   if (result == CUFRAMES_OK)
     result =
-        cuda->can_time ? write_by_stream(cuda, cuda->aside, write, 1) : write_by_callback(cuda, cuda->aside, write, 1);
+        cuda->can_time ? write_by_stream(cuda, cuda->side, write, 1) : write_by_callback(cuda, cuda->side, write, 1);
   cf_cuda_leave(cuda, pushed);
   return result;
 }
 
-int cf_cuda_wait_aside(cf_device *device, void *stream) {
+int cf_cuda_side_wait(cf_device *device, void *stream) {
   cf_cuda *cuda = cf_cuda_of(device);
   bool pushed;
   int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
     return result;
-  result = put_behind(cuda, cuda->aside, stream);
+  result = put_behind(cuda, cuda->side, stream);
   cf_cuda_leave(cuda, pushed);
   return result;
 }
