@@ -35,7 +35,7 @@ static void reader_run(void *argument, unsigned index) {
   tally_add(r->taken);
   for (cuframes_frame *frame; (frame = stream_next(subscriber)) != NULL;) {
     *r->sum += touch(cuframes_frame_plane(frame, 0), r->bytes);
-    (void)cuframes_frame_release(frame); /* stale if the stream has ended meanwhile */
+    cuframes_frame_release(frame); /* stale if the stream has ended meanwhile */
     tally_add(r->taken);
   }
   cuframes_subscriber_destroy(subscriber);

@@ -55,7 +55,7 @@ enum cuframes_error {
   CUFRAMES_ERR_INTERRUPTED = -10,      /**< cuframes_subscriber_interrupt() ended the wait */
   CUFRAMES_ERR_PUBLISHER_GONE = -11,   /**< the publisher ended or died */
   CUFRAMES_ERR_EVICTED = -12,          /**< this ordered subscriber was too slow and lost its place */
-  CUFRAMES_ERR_STALE = -13,            /**< the lease belongs to a connection that is over */
+  CUFRAMES_ERR_STALE = -13,            /**< what was asked for has gone meanwhile */
   CUFRAMES_ERR_NO_CAPACITY = -14,      /**< the pool may not grow enough for what was asked */
   CUFRAMES_ERR_LEASE_LIMIT = -15,      /**< every granted lease (or open frame) is in hand */
   CUFRAMES_ERR_VERSION = -16,          /**< the two sides speak no common protocol version */

@@ -1,10 +1,12 @@
 /* cuframes/frame.h - a frame in hand: a lease on a slot (subscriber) or an open slot (publisher).
  *
- * Ownership  A subscriber's frame is read-only memory that stays exactly as it is until
- *            cuframes_frame_release(), whatever the publisher or anybody else does or suffers.
- *            A publisher's frame is writable until it is published or cancelled.
- * Threads    Accessors may be called from any thread, also at the same time. A frame may be released
- *            from any thread, once.
+ * Ownership  A frame is counted: next() and acquire() give one reference, cuframes_frame_ref() adds one,
+ *            cuframes_frame_release() ends one. A subscriber's frame is read-only memory that stays exactly as it is until
+ *            the last reference is released, whatever the publisher or anybody else does or suffers.
+ *            A publisher's frame is writable until it is published or cancelled, which ends the reference of the caller.
+ *            A reference that the publisher keeps across publish() keeps the picture unwritten, and counts as open.
+ *            Frames may be released after their publisher or subscriber was destroyed.
+ * Threads    Every function here may be called from any thread, also at the same time.
  * Pointers   Point into memory of the stream's device: cuframes_frame_device() names it. On "host" the CPU reads them, on
  *            "cuda:..." they are device pointers of the GPU that the subscriber uses, read-only there, too: a kernel that
  *            writes through one fails in its own process with "illegal memory access".
@@ -34,6 +36,9 @@ enum cuframes_frame_flag {
   CUFRAMES_FRAME_CORRUPT = 8
 };
 
+/* What a frame says of itself. Of NULL: 0, NULL or CUFRAMES_NO_TIME.
+ * Thread-safety: any thread that holds a reference. Blocks: never. */
+
 /** Address of a plane, NULL if there is no such plane. Constant time, no synchronisation. */
 CUFRAMES_API void *cuframes_frame_plane(const cuframes_frame *frame, int plane);
 /** Bytes from one row of the plane to the next, 0 if there is no such plane. */
@@ -61,7 +66,8 @@ CUFRAMES_API const char *cuframes_frame_device(const cuframes_frame *frame);
 
 /** Waits on the CPU until a subscriber's frame is complete; at once in sync mode complete. timeout_ns 0 asks.
  *  CUFRAMES_OK: the picture is whole. TIMEOUT: not yet. LOST: it never will be, since the publisher died; what a stream
- *  made of it is worthless. INVALID: a publisher's frame. Any thread. */
+ *  made of it is worthless; a frame that was handed out incomplete should be asked before what came of it is used.
+ *  INVALID: a publisher's frame. */
 CUFRAMES_API int cuframes_frame_wait(const cuframes_frame *frame, int64_t timeout_ns);
 
 /** Copies one plane's visible rows into host memory at dst, dst_pitch bytes apart (0: packed).
@@ -79,21 +85,29 @@ CUFRAMES_API int cuframes_frame_copy_from_host(cuframes_frame *frame, int plane,
 CUFRAMES_API int cuframes_frame_copy_from_device(cuframes_frame *frame, int plane, const void *src, size_t src_pitch,
                                                  void *stream);
 
-/** Gives a subscriber's frame back; it must not be touched afterwards, neither by the CPU nor by work that was given to
- *  a GPU and has not ended (for that there is cuframes_frame_release_on()). NULL is fine.
- *  Never blocks; any thread.
- *  CUFRAMES_ERR_STALE: the connection it was leased from is over (publisher gone, evicted); the picture
- *  was whole until now and the frame is given back all the same.
- *  CUFRAMES_ERR_INVALID: it was released before, or belongs to a publisher. (A second release is noticed only while
- *  the subscriber lives and keeps its connection; after that the frame's memory is gone.) */
-CUFRAMES_API int cuframes_frame_release(cuframes_frame *frame);
+/** Adds a reference and gives the frame. NULL for NULL, and for a frame that was released.
+ *  Thread-safety: any thread that holds a reference. Blocks: never. */
+CUFRAMES_API cuframes_frame *cuframes_frame_ref(cuframes_frame *frame);
 
-/** Gives a subscriber's frame back when the stream has done all that was put on it before: the publisher reuses the slot
- *  only then. The CPU does not wait, and must not touch the frame any more. On "host" it is cuframes_frame_release().
- *  Until the stream has come so far the lease counts: next() waits for it, within its timeout, when no other is free.
- *  Errors: as cuframes_frame_release(), and LOST if the picture never became complete; INVALID or DEVICE if the stream
- *  cannot take it (another context, a failed GPU): then the frame is still the caller's. */
-CUFRAMES_API int cuframes_frame_release_on(cuframes_frame *frame, void *stream);
+/** Work that was put on the stream by now uses the frame: with its last reference the frame is given back only when the
+ *  stream has come so far, and the CPU does not wait for that. Any number of streams. What a stream cannot take (one of
+ *  another context, a failed GPU) a thread of the library waits for, and logs it. Nothing on "host".
+ *  Thread-safety: any thread that holds a reference. Blocks: never. */
+CUFRAMES_API void cuframes_frame_used_on(cuframes_frame *frame, void *stream);
+
+/** Ends a reference. With the last one a subscriber's frame is given back, and a publisher's slot may be written again (one
+ *  that was never published is cancelled). It must not be touched afterwards, neither by the CPU nor by work that was
+ *  given to a GPU and has not ended; for that there are cuframes_frame_used_on() and cuframes_frame_release_on().
+ *  NULL is fine. A frame that was released already is left alone, which the statistics count, for the next 1,000 frames
+ *  of the same publisher or subscriber; later, and when that was destroyed, it is undefined.
+ *  Thread-safety: any thread. Blocks: never; but after cuframes_subscriber_destroy() the last one on a GPU waits for the
+ *  work that may still use the frames. */
+CUFRAMES_API void cuframes_frame_release(cuframes_frame *frame);
+
+/** cuframes_frame_used_on() and cuframes_frame_release(). Until the stream has come so far the lease counts: next() waits
+ *  for it, within its timeout, when no other is free.
+ *  Thread-safety: any thread. Blocks: as cuframes_frame_release(). */
+CUFRAMES_API void cuframes_frame_release_on(cuframes_frame *frame, void *stream);
 
 #ifdef __cplusplus
 }

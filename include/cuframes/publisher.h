@@ -41,7 +41,8 @@ typedef struct cuframes_publisher_options {
   const char *description;    /**< shown by list and info: where the pictures come from */
   uint32_t slots;             /**< frames to allocate at first, at least 1 + max_open; 0: 5 + max_open */
   uint32_t max_slots;         /**< up to which the pool grows for subscribers; 0: 128, at most 1024 */
-  uint32_t max_open;          /**< frames acquired at the same time; 0: 1, at most 64 */
+  uint32_t max_open;          /**< frames open at the same time: acquired, or published with a reference kept; 0: 1, at
+                                   most 128 */
   uint32_t max_subscribers;   /**< 0: 128, at most 256 */
   uint32_t max_leases;        /**< frames one subscriber may hold at once; 0: 16, at most 64 */
   uint32_t max_depth;         /**< longest queue of one ordered subscriber; 0: 32, at most 256 */
@@ -66,13 +67,14 @@ typedef struct cuframes_publisher_options {
 CUFRAMES_API int cuframes_publisher_create(const char *name, const cuframes_publisher_options *options,
                                            cuframes_publisher **publisher);
 
-/** Ends the stream: subscribers get PUBLISHER_GONE and keep what they hold. Open frames become invalid. On a GPU it
- *  waits for the work of the context, so that the last frames are complete. */
+/** Ends the stream: subscribers get PUBLISHER_GONE and keep what they hold. Frames that are open are cancelled; references
+ *  to them stay good until they are released. On a GPU it waits for the work of the context, so that the last frames are
+ *  complete. */
 CUFRAMES_API void cuframes_publisher_destroy(cuframes_publisher *publisher);
 
 /** Opens a slot to write the next frame into, in the current format. Never waits.
- *  The frame stays the publisher's; end it with publish or cancel.
- *  Errors: INVALID, LEASE_LIMIT when max_open frames are open already, NO_CAPACITY when every slot is
+ *  The caller gets one reference, which publish or cancel ends.
+ *  Errors: INVALID, LEASE_LIMIT when max_open frames are open already, or streams still use what was, NO_CAPACITY when every slot is
  *  pinned, which takes a subscriber that breaks the protocol. */
 CUFRAMES_API int cuframes_publisher_acquire(cuframes_publisher *publisher, cuframes_frame **frame);
 
@@ -81,48 +83,53 @@ typedef struct cuframes_publish_info {
   uint32_t flags;       /**< CUFRAMES_FRAME_KEY, CUFRAMES_FRAME_CORRUPT */
   int64_t pts;          /**< ns or CUFRAMES_NO_TIME */
   int64_t duration;     /**< ns, 0 if unknown */
-  void *stream;         /**< GPU: the picture is complete when this stream has done all that is on it now;
-                             NULL: the legacy default stream */
 } cuframes_publish_info;
 
-/** Makes an open frame the newest one and wakes whoever waits for it. info may be NULL (no times, default stream).
- *  On a GPU it returns at submission: the stream tells subscribers when the picture is complete, in a few microseconds
- *  of its time. Frames of one publisher belong on one stream; with several (the second ordered behind the first when it comes
- *  in), acquire() waits for a slot that an earlier
- *  one has not finished with. The frame is consumed, also on failure.
- *  Errors: DROPPED (policy drop), INVALID (not an open frame of this publisher, a stream of another context or device),
- *  DEVICE (the GPU failed; if it is for good, the stream ends and subscribers get PUBLISHER_GONE). */
+/** Makes an open frame, whose picture is complete now, the newest one and wakes whoever waits for it. info may be NULL (no
+ *  times). The caller's reference is ended, also on failure; others keep the picture as it is.
+ *  Errors: DROPPED (policy drop), INVALID (not an open frame of this publisher), DEVICE (the GPU failed; if it is for
+ *  good, the stream ends and subscribers get PUBLISHER_GONE).
+ *  Blocks: under CUFRAMES_POLICY_WAIT for ordered subscribers, ordered_timeout_ns at most. */
 CUFRAMES_API int cuframes_publisher_publish(cuframes_publisher *publisher, cuframes_frame *frame,
                                             const cuframes_publish_info *info);
 
-/** Gives an open frame back unpublished. NULL is fine. */
+/** As publish(), with a picture that is complete when the stream has done all that is on it now (NULL: the legacy default
+ *  stream). Returns at submission: the stream tells subscribers, in a few microseconds of its time. Frames of one
+ *  publisher belong on one stream; if you switch streams, order the new one after the old: acquire() waits for a slot that
+ *  an earlier one has not finished with. On "host" it is publish().
+ *  Errors: those of publish(); INVALID also for a stream of another context or device. */
+CUFRAMES_API int cuframes_publisher_publish_on(cuframes_publisher *publisher, cuframes_frame *frame, void *stream,
+                                               const cuframes_publish_info *info);
+
+/** Gives an open frame back unpublished; the caller's reference is ended. NULL is fine. Never waits.
+ *  Errors: INVALID (not an open frame of this publisher). */
 CUFRAMES_API int cuframes_publisher_cancel(cuframes_publisher *publisher, cuframes_frame *frame);
 
 /** Registers GPU memory of yours for one frame of the current format, whose pitches and offsets count from `address`; at
  *  least `bytes` bytes are there. Only with options.external. What can be shared: VMM memory made exportable as a POSIX
  *  descriptor, memory of a pool made so, and cuMemAlloc() memory (by a legacy handle of the whole allocation).
- *  The memory stays yours and must live until the publisher is destroyed, or unregister succeeded. At first it is in
- *  your hands: write into it, then publish it; from then on only acquire, or acquire_external, says when it may be
- *  written again. Subscribers are admitted while there are buffers enough: 1 + max_open + what they may hold.
+ *  Gives an open frame that lives until it is unregistered, whatever happens to it, and does not count as open: write into
+ *  it, publish it (the caller's reference is not ended), and take it back with acquire() or cuframes_publisher_reopen().
+ *  The memory stays yours and must live until the publisher is destroyed, or unregister succeeded.
+ *  Subscribers are admitted while there are buffers enough: 1 + max_open + what they may hold.
  *  Blocks for the export. Errors: INVALID (not GPU memory of this device, too small, registered already, not an external
  *  publisher), UNSUPPORTED (memory that cannot be exported; the detail says why and what can), NO_CAPACITY, DEVICE. */
-CUFRAMES_API int cuframes_publisher_register_external(cuframes_publisher *publisher, void *address, uint64_t bytes);
+CUFRAMES_API int cuframes_publisher_register_external(cuframes_publisher *publisher, void *address, uint64_t bytes,
+                                                      cuframes_frame **frame);
 
-/** Publishes a registered buffer that is in the caller's hands. info as in publish().
- *  Errors: those of publish(); INVALID also if the buffer is not in the caller's hands. */
-CUFRAMES_API int cuframes_publisher_publish_external(cuframes_publisher *publisher, void *address,
-                                                     const cuframes_publish_info *info);
-
-/** Takes a certain registered buffer back into the caller's hands, to write the next picture into it. Never waits.
+/** Takes a registered frame that was published or cancelled back, to write the next picture into it. Never waits.
  *  (cuframes_publisher_acquire() takes any, the one published longest ago.)
- *  Errors: BUSY (it is the newest frame, or a subscriber uses it), INVALID. */
-CUFRAMES_API int cuframes_publisher_acquire_external(cuframes_publisher *publisher, void *address);
+ *  Errors: BUSY (it is the newest frame, a subscriber uses it, or another reference of yours does), INVALID (it is open
+ *  already, not a registered frame, or of a format that has changed since). */
+CUFRAMES_API int cuframes_publisher_reopen(cuframes_publisher *publisher, cuframes_frame *frame);
 
-/** Forgets a registered buffer that is in the caller's hands; its memory may be freed then. Errors: INVALID. */
-CUFRAMES_API int cuframes_publisher_unregister_external(cuframes_publisher *publisher, void *address);
+/** Forgets a registered frame that is open, or whose format has changed and that nobody uses any more; its memory may be
+ *  freed then. Errors: INVALID, BUSY (it was published: reopen it first; or another reference uses it). */
+CUFRAMES_API int cuframes_publisher_unregister_external(cuframes_publisher *publisher, cuframes_frame *frame);
 
 /** Frames acquired from now on have this format. Leases on old frames stay good; their memory goes when the
- *  last one is released. Errors: FORMAT, NO_MEMORY, BUSY (frames are open); then the old format stays. */
+ *  last one is released. Frames that are open keep the old format and may still be published.
+ *  Errors: FORMAT, NO_MEMORY; then the old format stays. */
 CUFRAMES_API int cuframes_publisher_set_format(cuframes_publisher *publisher, const cuframes_format *format);
 
 /** The source (re)started: the next frame and packet carry the EPOCH flag for every subscriber. */
@@ -161,7 +168,8 @@ typedef struct cuframes_publisher_stats {
   uint64_t waits;           /**< publishes that waited for an ordered subscriber */
   uint64_t packets;         /**< published */
   uint64_t packet_bytes;
-  uint64_t memory_bytes; /**< segments, packet ring, control page and seats */
+  uint64_t memory_bytes;   /**< segments, packet ring, control page and seats */
+  uint64_t released_twice; /**< references that were ended once too often */
 } cuframes_publisher_stats;
 
 /** Any thread. */

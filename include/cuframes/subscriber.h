@@ -133,9 +133,10 @@ typedef struct cuframes_subscriber_stats {
   uint64_t frames;  /**< delivered */
   uint64_t skipped; /**< newest mode: published and never delivered to this subscriber */
   uint64_t reconnects;
-  uint64_t packets;      /**< delivered */
-  uint64_t packets_lost; /**< overwritten before they were read */
-  uint64_t frames_lost;  /**< delivered, and then the publisher died before they were complete */
+  uint64_t packets;        /**< delivered */
+  uint64_t packets_lost;   /**< overwritten before they were read */
+  uint64_t frames_lost;    /**< delivered, and then the publisher died before they were complete */
+  uint64_t released_twice; /**< frames that were released once too often */
 } cuframes_subscriber_stats;
 
 /** Any thread. */

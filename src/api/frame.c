@@ -1,69 +1,73 @@
 /* api/frame.c - what a frame in hand says of itself. */
 #include "api/frame.h"
 
+#include <pthread.h>
+#include <stdlib.h>
+
 #include "os/clock.h"
 #include "os/error.h"
+#include "os/thread.h"
 
 static bool has_plane(const cuframes_frame *frame, int plane) {
-  return frame && plane >= 0 && plane < cuframes_pixel_format_planes(frame->format->pixel_format);
+  return frame && plane >= 0 && plane < cuframes_pixel_format_planes(frame->body->format->pixel_format);
 }
 
 void *cuframes_frame_plane(const cuframes_frame *frame, int plane) {
-  return has_plane(frame, plane) ? frame->base + frame->format->offset[plane] : NULL;
+  return has_plane(frame, plane) ? frame->body->base + frame->body->format->offset[plane] : NULL;
 }
 
 uint32_t cuframes_frame_pitch(const cuframes_frame *frame, int plane) {
-  return has_plane(frame, plane) ? frame->format->pitch[plane] : 0;
+  return has_plane(frame, plane) ? frame->body->format->pitch[plane] : 0;
 }
 
 uint32_t cuframes_frame_width(const cuframes_frame *frame) {
-  return frame->format->width;
+  return frame ? frame->body->format->width : 0;
 }
 
 uint32_t cuframes_frame_height(const cuframes_frame *frame) {
-  return frame->format->height;
+  return frame ? frame->body->format->height : 0;
 }
 
 uint32_t cuframes_frame_pixel_format(const cuframes_frame *frame) {
-  return frame->format->pixel_format;
+  return frame ? frame->body->format->pixel_format : 0;
 }
 
 cuframes_color cuframes_frame_color(const cuframes_frame *frame) {
-  return frame->format->color;
+  return frame ? frame->body->format->color : (cuframes_color){ 0 };
 }
 
 const cuframes_format *cuframes_frame_format(const cuframes_frame *frame) {
-  return frame->format;
+  return frame ? frame->body->format : NULL;
 }
 
 uint64_t cuframes_frame_seq(const cuframes_frame *frame) {
-  return frame->seq;
+  return frame ? frame->body->seq : 0;
 }
 
 int64_t cuframes_frame_pts(const cuframes_frame *frame) {
-  return frame->pts;
+  return frame ? frame->body->pts : CUFRAMES_NO_TIME;
 }
 
 int64_t cuframes_frame_duration(const cuframes_frame *frame) {
-  return frame->duration;
+  return frame ? frame->body->duration : 0;
 }
 
 int64_t cuframes_frame_timestamp(const cuframes_frame *frame) {
-  return frame->timestamp;
+  return frame ? frame->body->timestamp : CUFRAMES_NO_TIME;
 }
 
 uint32_t cuframes_frame_flags(const cuframes_frame *frame) {
-  return frame->flags;
+  return frame ? frame->body->flags : 0;
 }
 
 const char *cuframes_frame_device(const cuframes_frame *frame) {
-  return frame->device->name;
+  return frame ? frame->body->device->name : NULL;
 }
 
 int cuframes_frame_wait(const cuframes_frame *frame, int64_t timeout_ns) {
-  if (!frame || frame->state != CF_FRAME_LEASED)
+  if (!frame || frame->body->state != CF_FRAME_LEASED)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_frame_wait: not a frame that a subscriber holds");
-  return frame->ops->wait(frame, cf_deadline(timeout_ns));
+  return frame->body->ops->wait(frame->body, cf_deadline(timeout_ns));
 }
 
 /* The plane's rows on the device, and what a copy between it and host memory of that pitch must move. */
@@ -71,14 +75,14 @@ static int plane_rows(const cuframes_frame *frame, int plane, const void *host, 
                       uint32_t *row_bytes, uint32_t *count) {
   if (!has_plane(frame, plane) || !host)
     return cf_fail(CUFRAMES_ERR_INVALID, "copying plane %d: no such plane, or no memory given", plane);
-  int result = cuframes_format_plane_size(frame->format, plane, row_bytes, count);
+  int result = cuframes_format_plane_size(frame->body->format, plane, row_bytes, count);
   if (result != CUFRAMES_OK)
     return result;
   if (*host_pitch == 0)
     *host_pitch = *row_bytes;
   if (*host_pitch < *row_bytes)
     return cf_fail(CUFRAMES_ERR_INVALID, "a pitch of %zu bytes for rows of %u", *host_pitch, *row_bytes);
-  *rows = (cf_rows){ cuframes_frame_plane(frame, plane), frame->format->pitch[plane] };
+  *rows = (cf_rows){ cuframes_frame_plane(frame, plane), frame->body->format->pitch[plane] };
   return CUFRAMES_OK;
 }
 
@@ -90,11 +94,12 @@ int cuframes_frame_copy_to_host(const cuframes_frame *frame, int plane, void *ds
   cf_rows rows;
   uint32_t row_bytes, count;
   int result = plane_rows(frame, plane, dst, &dst_pitch, &rows, &row_bytes, &count);
-  if (result == CUFRAMES_OK && frame->state == CF_FRAME_LEASED)
-    result = frame->ops->wait(frame, CF_NEVER);
+  if (result == CUFRAMES_OK && frame->body->state == CF_FRAME_LEASED)
+    result = frame->body->ops->wait(frame->body, CF_NEVER);
   if (result != CUFRAMES_OK)
     return result;
-  return frame->device->ops->copy_to_host(frame->device, (cf_rows){ dst, dst_pitch }, rows, row_bytes, count);
+  return frame->body->device->ops->copy_to_host(frame->body->device, (cf_rows){ dst, dst_pitch }, rows, row_bytes,
+                                                count);
 }
 
 int cuframes_frame_copy_from_host(cuframes_frame *frame, int plane, const void *src, size_t src_pitch) {
@@ -103,9 +108,10 @@ int cuframes_frame_copy_from_host(cuframes_frame *frame, int plane, const void *
   int result = plane_rows(frame, plane, src, &src_pitch, &rows, &row_bytes, &count);
   if (result != CUFRAMES_OK)
     return result;
-  if (frame->state != CF_FRAME_OPEN)
+  if (frame->body->state != CF_FRAME_OPEN)
     return not_open();
-  return frame->device->ops->copy_from_host(frame->device, rows, (cf_rows){ (void *)src, src_pitch }, row_bytes, count);
+  return frame->body->device->ops->copy_from_host(frame->body->device, rows, (cf_rows){ (void *)src, src_pitch },
+                                                  row_bytes, count);
 }
 
 int cuframes_frame_copy_from_device(cuframes_frame *frame, int plane, const void *src, size_t src_pitch, void *stream) {
@@ -114,28 +120,74 @@ int cuframes_frame_copy_from_device(cuframes_frame *frame, int plane, const void
   int result = plane_rows(frame, plane, src, &src_pitch, &rows, &row_bytes, &count);
   if (result != CUFRAMES_OK)
     return result;
-  if (frame->state != CF_FRAME_OPEN)
+  if (frame->body->state != CF_FRAME_OPEN)
     return not_open();
-  return frame->device->ops->copy_on(frame->device, stream, rows, (cf_rows){ (void *)src, src_pitch }, row_bytes,
-                                     count);
+  return frame->body->device->ops->copy_on(frame->body->device, stream, rows, (cf_rows){ (void *)src, src_pitch },
+                                           row_bytes, count);
 }
 
-static int not_leased(const cuframes_frame *frame) {
-  return cf_fail(CUFRAMES_ERR_INVALID, frame->state == CF_FRAME_OPEN
-                                           ? "a publisher's frame is ended by publish or cancel"
-                                           : "the frame was released before");
+/* ---- references ---- */
+
+cuframes_frame *cuframes_frame_ref(cuframes_frame *frame) {
+  return frame && cf_flag_join(&frame->references) != 0 ? frame : NULL;
 }
 
-int cuframes_frame_release(cuframes_frame *frame) {
+void cuframes_frame_release(cuframes_frame *frame) {
+  if (frame && cf_handle_end(frame))
+    frame->body->ops->end(frame->body);
+}
+
+typedef struct stream_use {
+  cuframes_frame *frame;
+  void *stream;
+} stream_use;
+
+static void *use_wait(void *argument) {
+  stream_use use = *(stream_use *)argument;
+  cf_handles *handles = cf_handles_of(use.frame);
+  cf_device *device = use.frame->body->device;
+  free(argument);
+  device->ops->stream_drain(device, use.stream);
+  cuframes_frame_release(use.frame);
+  cf_handles_helper_ends(handles);
+  return NULL;
+}
+
+/* Holds the frame as long as work is on a stream that cannot tell when it has ended. */
+static void use_by_thread(cuframes_frame *frame, void *stream) {
+  pthread_t thread;
+  cf_handles *handles = cf_handles_of(frame);
+  cf_device *device = frame->body->device;
+  if (device->ops->is_lost(device)) /* then nothing runs any more */
+    return;
+  frame->body->ops->complain(frame->body);
+  cf_handles_helper_begins(handles);
+  stream_use *use = malloc(sizeof *use);
+  if (use) {
+    *use = (stream_use){ cuframes_frame_ref(frame), stream };
+    if (cf_thread_start(&thread, "cuframes-use", use_wait, use) == CUFRAMES_OK) {
+      (void)pthread_detach(thread); /* it is joinable and ours */
+      return;
+    }
+    cuframes_frame_release(frame);
+    free(use);
+  }
+  cf_handles_helper_ends(handles);
+  device->ops->stream_drain(device, stream); /* there is nobody else to wait */
+}
+
+void cuframes_frame_used_on(cuframes_frame *frame, void *stream) {
+  if (frame && frame->body->device->has_streams && frame->body->ops->used_on(frame->body, stream) != CUFRAMES_OK)
+    use_by_thread(frame, stream);
+}
+
+void cuframes_frame_release_on(cuframes_frame *frame, void *stream) {
   if (!frame)
-    return CUFRAMES_OK;
-  return frame->state == CF_FRAME_LEASED ? frame->ops->release(frame) : not_leased(frame);
-}
-
-int cuframes_frame_release_on(cuframes_frame *frame, void *stream) {
-  if (!frame)
-    return CUFRAMES_OK;
-  if (frame->state != CF_FRAME_LEASED)
-    return not_leased(frame);
-  return frame->ops->release_on(frame, stream);
+    return;
+  cf_frame *f = frame->body;
+  bool alone = f->device->has_streams && f->ops->end_on && f->uses == 0 && cf_flag_get(&frame->references) == 1;
+  if (!alone || f->ops->end_on(f, stream) != CUFRAMES_OK) {
+    cuframes_frame_used_on(frame, stream);
+    cuframes_frame_release(frame);
+  }
 }

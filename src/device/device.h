@@ -111,6 +111,8 @@ typedef struct cf_device_ops {
   int (*event_record)(cf_device *device, void *event, void *stream);
   int (*event_wait)(cf_device *device, void *event, void *stream);
 
+  /* Waits for what is on a stream, be it of another context; returns at once if it is no stream (any more). */
+  void (*stream_drain)(cf_device *device, void *stream);
   /* Waits for all work of this process on the device. */
   void (*settle)(cf_device *device);
   /* Asks the device whether anything of this process still works on it, or will ever again. */

@@ -192,7 +192,8 @@ static void run_emptied(cf_frame_writer *writer, cf_slot_run *run) {
 
 static bool take_unpinned(cf_frame_writer *writer, const pins *pinned, uint32_t slot) {
   bool leased = pinned->leased[slot / 64] >> (slot % 64) & 1;
-  if (slot == writer->head_slot || leased || writer->notes[slot].seq > pinned->floor || !slot_take(writer, slot))
+  if (slot == writer->head_slot || leased || writer->notes[slot].kept || writer->notes[slot].seq > pinned->floor ||
+      !slot_take(writer, slot))
     return false;
   list_unlink(writer, slot);
   return true;
@@ -252,6 +253,10 @@ void cf_writer_sweep(cf_frame_writer *writer) {
 cf_slot_run *cf_writer_slot(const cf_frame_writer *writer, uint32_t slot, uint64_t *offset) {
   *offset = atomic_load_explicit(&writer->slots[slot].offset, memory_order_relaxed);
   return writer->notes[slot].run;
+}
+
+void cf_writer_keep(cf_frame_writer *writer, uint32_t slot, bool kept) {
+  writer->notes[slot].kept = kept;
 }
 
 void cf_writer_cancel(cf_frame_writer *writer, uint32_t slot) {
@@ -488,7 +493,10 @@ uint32_t cf_writer_adopt_taken(cf_frame_writer *writer, cf_slot_run *run) {
 }
 
 void cf_writer_forget(cf_frame_writer *writer, uint32_t slot) {
-  writer->notes[slot].run->live--;
+  cf_slot_run *run = writer->notes[slot].run;
+  run->live--;
+  if (cf_run_retiring(run))
+    atomic_fetch_sub_explicit(&writer->retiring, 1, memory_order_relaxed);
   writer->notes[slot].run = NULL;
 }
 
@@ -497,10 +505,10 @@ void cf_writer_retire(cf_frame_writer *writer, cf_slot_run *run) {
     atomic_fetch_add_explicit(&writer->retiring, 1, memory_order_relaxed);
 }
 
-bool cf_writer_has_adopted(cf_frame_writer *writer) {
-  bool adopted = writer->adopted;
+bool cf_writer_has_changed(cf_frame_writer *writer) {
+  bool changed = writer->adopted || atomic_load_explicit(&writer->emptied, memory_order_relaxed) != NULL;
   writer->adopted = false;
-  return adopted;
+  return changed;
 }
 
 bool cf_run_adopted(const cf_slot_run *run) {
@@ -519,12 +527,8 @@ void cf_writer_set_top(cf_frame_writer *writer, uint32_t segment) {
   atomic_store_explicit(&writer->control->segment_top, segment, memory_order_release);
 }
 
-bool cf_writer_has_emptied(cf_frame_writer *writer) {
-  return atomic_load_explicit(&writer->emptied, memory_order_relaxed) != NULL;
-}
-
 cf_slot_run *cf_writer_collect(cf_frame_writer *writer) {
-  return atomic_exchange_explicit(&writer->emptied, NULL, memory_order_acquire); /* pairs with slot_drop */
+  return atomic_exchange_explicit(&writer->emptied, NULL, memory_order_acquire); /* pairs with run_emptied */
 }
 
 /* ---- seats coming and going ---- */

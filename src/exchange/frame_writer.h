@@ -33,6 +33,7 @@ typedef struct cf_slot_run {
 typedef struct cf_slot_note {
   uint64_t seq;          /* as in the table; 0: never written or open */
   uint64_t last;         /* of the frame that was last published in it; 0: none */
+  bool kept;             /* the publisher itself still uses that frame */
   cf_slot_run *run;      /* NULL: the table entry is free */
   uint32_t older, newer; /* neighbours in order of age, CF_NO_SLOT at the ends */
 } cf_slot_note;
@@ -101,6 +102,9 @@ cf_slot_run *cf_writer_slot(const cf_frame_writer *writer, uint32_t slot, uint64
 /* writer: gives a taken slot back unpublished. */
 void cf_writer_cancel(cf_frame_writer *writer, uint32_t slot);
 
+/* writer: the publisher keeps a published slot as it is, as one of those that are open; or does so no more. */
+void cf_writer_keep(cf_frame_writer *writer, uint32_t slot, bool kept);
+
 /* writer: an ordered seat that has no room for one more frame; NULL if all have. A seat that is given stays valid
  * until cf_writer_leave(), which must follow; its removal waits for that. */
 cf_writer_seat *cf_writer_enter_full(cf_frame_writer *writer);
@@ -165,8 +169,8 @@ bool cf_run_retiring(const cf_slot_run *run);
 /* any thread: whether the writer adopted it. One that never was still takes memory until the next acquire when it
  * retires. */
 bool cf_run_adopted(const cf_slot_run *run);
-/* writer: whether runs were adopted since the last call. */
-bool cf_writer_has_adopted(cf_frame_writer *writer);
+/* writer: whether runs were adopted since the last call, or cf_writer_collect() has something. */
+bool cf_writer_has_changed(cf_frame_writer *writer);
 /* writer: takes out at once what can be taken out. */
 void cf_writer_sweep(cf_frame_writer *writer);
 /* service: tells subscribers that segments below this number are gone. */
@@ -177,8 +181,6 @@ void cf_writer_set_top(cf_frame_writer *writer, uint32_t segment);
 void cf_writer_new_epoch(cf_frame_writer *writer);
 /* service: runs that are out of use, as a list by `next`; the caller owns them again. */
 cf_slot_run *cf_writer_collect(cf_frame_writer *writer);
-/* service: whether cf_writer_collect() has something. */
-bool cf_writer_has_emptied(cf_frame_writer *writer);
 
 /* service: seats the subscriber: formats its zeroed page and lets the writer see it. False: no place. */
 bool cf_writer_add_seat(cf_frame_writer *writer, cf_writer_seat *seat);

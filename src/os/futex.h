@@ -36,6 +36,25 @@ static inline uint32_t cf_flag_add(cf_flag *flag, int32_t change) {
   return atomic_fetch_add(&flag->value, (uint32_t)change) + (uint32_t)change;
 }
 
+/* Takes one away unless it is 0, and gives what it was. */
+static inline uint32_t cf_flag_take(cf_flag *flag) {
+  uint32_t before = atomic_load(&flag->value);
+  while (before != 0 && !atomic_compare_exchange_weak(&flag->value, &before, before - 1))
+    ;
+  return before;
+}
+/* Sets it if it is *from; else *from becomes what it is. */
+static inline bool cf_flag_change(cf_flag *flag, uint32_t *from, uint32_t to) {
+  return atomic_compare_exchange_strong(&flag->value, from, to);
+}
+/* Adds one unless it is 0, and gives what it was. */
+static inline uint32_t cf_flag_join(cf_flag *flag) {
+  uint32_t before = atomic_load(&flag->value);
+  while (before != 0 && !atomic_compare_exchange_weak(&flag->value, &before, before + 1))
+    ;
+  return before;
+}
+
 /* A number that one thread writes and others read for people to look at. */
 typedef struct cf_counter {
   _Atomic uint64_t value;
@@ -54,6 +73,11 @@ static inline uint64_t cf_counter_get(const cf_counter *counter) {
 /* Stores a word of shared memory in a GPU's stead: whoever sees it sees what was written before. */
 static inline void cf_counter_store(void *word, uint64_t value) {
   atomic_store_explicit((_Atomic uint64_t *)word, value, memory_order_release);
+}
+
+/* Loads one that a GPU of this process writes: what it did before is done. */
+static inline uint64_t cf_counter_load(const void *word) {
+  return atomic_load_explicit((const _Atomic uint64_t *)word, memory_order_acquire);
 }
 
 /* One turn of a spin loop: tells the processor so. */

@@ -1,78 +1,129 @@
-/* publisher/external.c - frames in buffers of the application. */
+/* publisher/external.c - frames in buffers of the application: registered once, then published and reopened. */
+#include "os/container.h"
 #include "os/error.h"
+#include "os/thread.h"
 #include "publisher/publisher.h"
 
-/* The registered buffer at an address. With the frame lock held. */
-static int external_find(cuframes_publisher *p, const void *address, bool in_hand, cf_segment **found) {
-  cf_segment *s = p->pool.external ? cf_pool_registered(&p->pool, address) : NULL;
-  if (!s)
-    return cf_fail(CUFRAMES_ERR_INVALID, "%p is not a registered buffer of this publisher%s", address,
-                   p->pool.external ? "" : ", which has none (options.external)");
-  if (s->in_hand != in_hand)
+int cuframes_publisher_register_external(cuframes_publisher *p, void *address, uint64_t bytes, cuframes_frame **frame) {
+  cf_segment *segment;
+  if (!p || !address || !frame)
     return cf_fail(CUFRAMES_ERR_INVALID,
-                   in_hand ? "the buffer %p was published: acquire it before it is written again"
-                           : "the buffer %p is in your hands already",
-                   address);
-  *found = s;
+                   "cuframes_publisher_register_external: publisher, address and frame must be given");
+  if (!p->pool.external)
+    return cf_fail(CUFRAMES_ERR_INVALID, "this publisher has memory of its own: create it with options.external");
+  pthread_mutex_lock(&p->frame_lock);
+  int result = cf_pool_register(&p->pool, address, bytes, &segment);
+  if (result == CUFRAMES_OK && !cf_handle_open(p->handles, &segment->frame)) {
+    cf_pool_unregister(&p->pool, segment);
+    result = cf_fail(CUFRAMES_ERR_NO_CAPACITY, "too many references to frames are in hand: release some");
+  }
+  if (result == CUFRAMES_OK) {
+    cf_frame *f = &segment->frame;
+    f->ops = &cf_publisher_frame_ops;
+    f->owner = p;
+    f->device = p->device;
+    f->base = segment->memory.address;
+    f->format = &segment->format;
+    f->segment = segment;
+    f->lease = p->max_open + segment->frame.slot;
+    f->registered = true;
+    cf_publisher_hold(p);
+    cf_publisher_open_frame(p, f, segment->frame.slot);
+    *frame = f->handle;
+  }
+  pthread_mutex_unlock(&p->frame_lock);
+  return result;
+}
+
+/* With the frame lock held: what was left to do for it is done. */
+static int registered_find(cuframes_publisher *p, const cuframes_frame *frame, cf_frame **found) {
+  bool ours = cf_handles_has(p->handles, frame) && cf_flag_get(&frame->references) != 0 && frame->body->registered;
+  if (!ours)
+    return cf_fail(CUFRAMES_ERR_INVALID, "the frame is not a registered one of this publisher");
+  cf_publisher_settle_frames(p);
+  if (cf_run_retiring(&((cf_segment *)frame->body->segment)->run)) {
+    cf_writer_sweep(&p->writer);
+    if (cf_writer_has_changed(&p->writer))
+      cf_doorbell_ring(p->service.doorbell); /* for cf_pool_reap() */
+  }
+  *found = frame->body;
   return CUFRAMES_OK;
 }
 
-int cuframes_publisher_register_external(cuframes_publisher *p, void *address, uint64_t bytes) {
-  if (!p || !address)
-    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_register_external: publisher and address must be given");
-  pthread_mutex_lock(&p->frame_lock);
-  int result = CUFRAMES_OK;
-  if (!p->pool.external)
-    result = cf_fail(CUFRAMES_ERR_INVALID, "this publisher has memory of its own: create it with options.external");
-  else if (cf_pool_registered(&p->pool, address))
-    result = cf_fail(CUFRAMES_ERR_INVALID, "the buffer %p is registered already", address);
+static int in_use(void) {
+  return cf_fail(CUFRAMES_ERR_BUSY,
+                 "the frame is the newest one, or a subscriber, a stream or a reference of yours uses "
+                 "it");
+}
+
+/* With the frame lock held. */
+static int reopen(cuframes_publisher *p, const cuframes_frame *frame) {
+  cf_frame *f = NULL;
+  int result = registered_find(p, frame, &f);
+  if (result != CUFRAMES_OK)
+    return result;
+  if (f->state == CF_FRAME_OPEN)
+    return cf_fail(CUFRAMES_ERR_INVALID, "the frame is open already");
+  if (cf_run_retiring(&((cf_segment *)f->segment)->run))
+    return cf_fail(CUFRAMES_ERR_INVALID, "the format has changed since the frame was registered: unregister it");
+  if (f->state != CF_FRAME_FREE || !cf_writer_acquire_slot(&p->writer, f->slot))
+    return in_use();
+  result = cf_completer_wait_for_slot(&p->completer, f->slot);
+  if (result == CUFRAMES_OK)
+    cf_publisher_open_frame(p, f, f->slot);
   else
-    result = cf_pool_register(&p->pool, address, bytes);
+    cf_writer_cancel(&p->writer, f->slot);
+  return result;
+}
+
+int cuframes_publisher_reopen(cuframes_publisher *p, cuframes_frame *frame) {
+  if (!p || !frame)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_reopen: publisher and frame must be given");
+  pthread_mutex_lock(&p->frame_lock);
+  int result = reopen(p, frame);
   pthread_mutex_unlock(&p->frame_lock);
   return result;
 }
 
-int cuframes_publisher_publish_external(cuframes_publisher *p, void *address, const cuframes_publish_info *info) {
-  cf_segment *segment = NULL;
-  if (!p)
-    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_publish_external: no publisher given");
-  pthread_mutex_lock(&p->frame_lock);
-  int result = external_find(p, address, true, &segment);
-  if (result == CUFRAMES_OK)
-    result = cf_publisher_publish_slot(p, segment->slot, info);
-  if (result == CUFRAMES_OK)
-    segment->in_hand = false;
-  pthread_mutex_unlock(&p->frame_lock);
-  return result;
+int cf_publisher_acquire_registered(cuframes_publisher *p, cuframes_frame **frame) {
+  uint64_t offset;
+  cf_publisher_settle_frames(p);
+  uint32_t slot = cf_writer_acquire(&p->writer);
+  if (slot == CF_NO_SLOT)
+    return cf_fail(CUFRAMES_ERR_NO_CAPACITY, "every registered buffer is in use or in your hands");
+  int result = cf_completer_wait_for_slot(&p->completer, slot);
+  if (result != CUFRAMES_OK) {
+    cf_writer_cancel(&p->writer, slot);
+    return result;
+  }
+  cf_segment *segment = CF_CONTAINER_OF(cf_writer_slot(&p->writer, slot, &offset), cf_segment, run);
+  cf_publisher_open_frame(p, &segment->frame, slot);
+  *frame = segment->frame.handle;
+  return CUFRAMES_OK;
 }
 
-int cuframes_publisher_acquire_external(cuframes_publisher *p, void *address) {
-  cf_segment *segment = NULL;
-  if (!p)
-    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_acquire_external: no publisher given");
-  pthread_mutex_lock(&p->frame_lock);
-  int result = external_find(p, address, false, &segment);
-  for (uint32_t i = 0; i < p->max_open && result == CUFRAMES_OK; i++)
-    if (p->frames[i].state == CF_FRAME_OPEN && p->frames[i].slot == segment->slot)
-      result = cf_fail(CUFRAMES_ERR_INVALID, "the buffer %p is open already, as a frame of acquire()", address);
-  if (result == CUFRAMES_OK && !cf_writer_acquire_slot(&p->writer, segment->slot))
-    result = cf_fail(CUFRAMES_ERR_BUSY, "the buffer %p is the newest frame, or a subscriber uses it", address);
-  if (result == CUFRAMES_OK && (result = cf_completer_wait_for_slot(&p->completer, segment->slot)) != CUFRAMES_OK)
-    cf_writer_cancel(&p->writer, segment->slot);
-  if (result == CUFRAMES_OK)
-    segment->in_hand = true;
-  pthread_mutex_unlock(&p->frame_lock);
-  return result;
+/* With the frame lock held. */
+static int unregister(cuframes_publisher *p, cuframes_frame *frame) {
+  cf_frame *f = NULL;
+  int result = registered_find(p, frame, &f);
+  if (result != CUFRAMES_OK)
+    return result;
+  cf_segment *segment = f->segment;
+  if (cf_flag_get(&frame->references) > 1 || (f->state != CF_FRAME_OPEN && !segment->emptied))
+    return in_use();
+  if (!cf_uses_done(&p->uses, f->lease, f->uses))
+    return in_use();
+  (void)cf_handle_end(frame); /* the one of its registration */
+  (void)cf_flag_add(&p->references, -1);
+  cf_pool_unregister(&p->pool, segment);
+  return CUFRAMES_OK;
 }
 
-int cuframes_publisher_unregister_external(cuframes_publisher *p, void *address) {
-  cf_segment *segment = NULL;
-  if (!p)
-    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_unregister_external: no publisher given");
+int cuframes_publisher_unregister_external(cuframes_publisher *p, cuframes_frame *frame) {
+  if (!p || !frame)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_unregister_external: publisher and frame must be given");
   pthread_mutex_lock(&p->frame_lock);
-  int result = external_find(p, address, true, &segment);
-  if (result == CUFRAMES_OK)
-    cf_pool_unregister(&p->pool, segment);
+  int result = unregister(p, frame);
   pthread_mutex_unlock(&p->frame_lock);
   return result;
 }

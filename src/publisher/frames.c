@@ -1,5 +1,8 @@
 /* publisher/frames.c - frames of a publisher: a slot to write into, published to everybody, by the GPU's streams where
- * the device has some.
+ * the device has some; and references that are kept.
+ *
+ * A frame in hand is one of p->frames, or the one of a registered buffer (external.c). Its state changes under the frame
+ * lock. Its last reference may end on any thread, which only notes that; frame_settle() does the rest.
  */
 #include <inttypes.h>
 
@@ -10,6 +13,8 @@
 #include "os/thread.h"
 #include "publisher/publisher.h"
 
+/* ---- the device ---- */
+
 /* The device is lost for good: nothing that was handed to it will be complete. */
 static int device_failed(cuframes_publisher *p) {
   return cf_fail(CUFRAMES_ERR_DEVICE,
@@ -19,19 +24,171 @@ static int device_failed(cuframes_publisher *p) {
 }
 
 void cf_publisher_look_at_device(cuframes_publisher *p) {
-  if (!p->device->has_streams || !p->device->ops->is_lost(p->device) || cf_flag_swap(&p->failed, 1))
+  if (!p->completer.gpu || !p->device->ops->is_lost(p->device) || cf_flag_swap(&p->failed, 1))
     return;
   cf_log(&p->logger, CUFRAMES_LOG_ERROR, "%s: the GPU failed (%s); the stream ends", p->name, cf_last_detail());
   cf_publisher_end_stream(p);
   cf_doorbell_ring(p->service.doorbell); /* it hangs up */
 }
 
+/* ---- references ---- */
+
+/* With the frame lock held: nobody uses a frame any more that is not open. */
+static bool is_unused(cuframes_publisher *p, cf_frame *f) {
+  /* the registration of a buffer holds one reference itself */
+  bool referred = f->registered ? cf_flag_get(&f->handle->references) > 1 : !cf_flag_get(&f->released);
+  return !referred && (cf_uses_done(&p->uses, f->lease, f->uses) || cf_flag_get(&p->failed));
+}
+
+static void slot_cancel(cuframes_publisher *p, cf_frame *f) {
+  ((cf_segment *)f->segment)->cancelled = true;
+  cf_writer_cancel(&p->writer, f->slot);
+}
+
+/* With the frame lock held: what is left to do for a frame whose last reference ended. */
+static void frame_settle(cuframes_publisher *p, cf_frame *f) {
+  if (f->state == CF_FRAME_FREE || (f->registered && f->state == CF_FRAME_OPEN) || !is_unused(p, f))
+    return;
+  f->uses = 0;
+  if (f->state == CF_FRAME_PUBLISHED)
+    cf_writer_keep(&p->writer, f->slot, false);
+  else
+    slot_cancel(p, f);
+  f->state = CF_FRAME_FREE;
+  if (!f->registered)
+    (void)cf_flag_add(&p->references, -1); /* never the last: whoever holds the lock has one */
+}
+
+static void registered_settle(void *user, cf_segment *segment) {
+  if (segment->frame.handle)
+    frame_settle(user, &segment->frame);
+}
+
+void cf_publisher_settle_frames(cuframes_publisher *p) {
+  for (uint32_t i = 0; i < p->max_open; i++)
+    frame_settle(p, &p->frames[i]);
+  if (p->pool.external)
+    cf_pool_visit_registered(&p->pool, registered_settle, p);
+}
+
+static int frame_used_on(cf_frame *frame, void *stream) {
+  cuframes_publisher *p = frame->owner;
+  return cf_uses_add(&p->uses, frame->lease, &frame->uses, stream);
+}
+
+/* The frame is settled by the next call that needs one; when there will be no such call, now. */
+static void frame_end(cf_frame *frame) {
+  cuframes_publisher *p = frame->owner;
+  cf_publisher_hold(p); /* the frame's may be gone as soon as its end is noted */
+  cf_flag_set(&frame->released, 1);
+  if (cf_flag_get(&p->destroyed)) /* pairs with cuframes_publisher_destroy, which notes that and then looks */
+    cf_publisher_end_frames(p);
+  cf_publisher_drop(p);
+}
+
+static void frame_complain(cf_frame *frame) {
+  cuframes_publisher *p = frame->owner;
+  if (!cf_flag_get(&p->destroyed))
+    cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: a thread waits for a stream that uses a frame: %s", p->name,
+           cf_last_detail());
+}
+
+const cf_frame_ops cf_publisher_frame_ops = { .used_on = frame_used_on, .end = frame_end, .complain = frame_complain };
+
+/* The caller's reference to an open frame ends, or the one of the registration. */
+static void frame_abandon(cf_frame *f) {
+  f->uses = 0; /* they are done */
+  if (f->state != CF_FRAME_OPEN && !f->registered)
+    return;
+  f->state = f->state == CF_FRAME_OPEN ? CF_FRAME_CANCELLED : CF_FRAME_PUBLISHED;
+  f->registered = false;
+  if (cf_handle_end(f->handle))
+    cf_flag_set(&f->released, 1);
+}
+
+static void registered_abandon(void *user, cf_segment *segment) {
+  (void)user;
+  if (segment->frame.handle)
+    frame_abandon(&segment->frame);
+}
+
+void cf_publisher_end_frames(cuframes_publisher *p) {
+  cf_completer_quiesce(&p->completer);
+  pthread_mutex_lock(&p->frame_lock);
+  for (uint32_t i = 0; i < p->max_open; i++)
+    frame_abandon(&p->frames[i]);
+  if (p->pool.external)
+    cf_pool_visit_registered(&p->pool, registered_abandon, p);
+  cf_publisher_settle_frames(p);
+  pthread_mutex_unlock(&p->frame_lock);
+}
+
+/* ---- acquire ---- */
+
 /* If there will be many to wake, lets the service thread get up already. */
 static void announce_frame(cuframes_publisher *p) {
-  if (!p->device->has_streams || cf_writer_sleepers(&p->writer) <= CF_WAKE_DIRECT)
+  if (!p->completer.gpu || cf_writer_sleepers(&p->writer) <= CF_WAKE_DIRECT)
     return;
   cf_flag_set(&p->prewake, CF_PREWAKE_ASKED);
   cf_doorbell_ring(p->service.doorbell);
+}
+
+static cf_frame *frame_free(cuframes_publisher *p) {
+  for (uint32_t i = 0; i < p->max_open; i++) {
+    cf_frame *f = &p->frames[i];
+    if (f->state != CF_FRAME_FREE)
+      frame_settle(p, f);
+    if (f->state == CF_FRAME_FREE)
+      return f;
+  }
+  return NULL;
+}
+
+void cf_publisher_open_frame(cuframes_publisher *p, cf_frame *f, uint32_t slot) {
+  f->state = CF_FRAME_OPEN;
+  f->slot = slot;
+  f->seq = 0;
+  f->pts = CUFRAMES_NO_TIME;
+  f->duration = f->timestamp = 0;
+  f->flags = 0;
+  announce_frame(p);
+}
+
+static int slot_acquire(cuframes_publisher *p, cf_frame *f) {
+  uint64_t offset;
+  uint32_t slot = cf_writer_acquire(&p->writer);
+  if (slot == CF_NO_SLOT)
+    return cf_fail(CUFRAMES_ERR_NO_CAPACITY, "every slot is pinned; a subscriber breaks the protocol");
+  int result = cf_completer_wait_for_slot(&p->completer, slot);
+  if (result == CUFRAMES_OK && !cf_handle_open(p->handles, f))
+    result = cf_fail(CUFRAMES_ERR_LEASE_LIMIT, "too many references to frames are in hand: release some");
+  if (result != CUFRAMES_OK) {
+    cf_writer_cancel(&p->writer, slot);
+    return result;
+  }
+  cf_segment *segment = CF_CONTAINER_OF(cf_writer_slot(&p->writer, slot, &offset), cf_segment, run);
+  f->segment = segment;
+  f->base = (uint8_t *)segment->memory.address + offset;
+  f->offset = offset;
+  f->format = &segment->format;
+  cf_flag_set(&f->released, 0);
+  (void)cf_flag_add(&p->references, 1);
+  cf_publisher_open_frame(p, f, slot);
+  return CUFRAMES_OK;
+}
+
+/* With the frame lock held. */
+static int frame_acquire(cuframes_publisher *p, cuframes_frame **frame) {
+  if (p->pool.external)
+    return cf_publisher_acquire_registered(p, frame);
+  cf_frame *f = frame_free(p);
+  int result =
+      f ? slot_acquire(p, f)
+        : cf_fail(CUFRAMES_ERR_LEASE_LIMIT,
+                  "%u frames are open already: publish, cancel or release one, or raise max_open", p->max_open);
+  if (result == CUFRAMES_OK)
+    *frame = f->handle;
+  return result;
 }
 
 int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
@@ -40,49 +197,38 @@ int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
   if (cf_flag_get(&p->failed))
     return device_failed(p);
   pthread_mutex_lock(&p->frame_lock);
-  cuframes_frame *f = NULL;
-  for (uint32_t i = 0; i < p->max_open && !f; i++)
-    if (p->frames[i].state == CF_FRAME_FREE)
-      f = &p->frames[i];
-  int result = f ? CUFRAMES_OK
-                 : cf_fail(CUFRAMES_ERR_LEASE_LIMIT,
-                           "%u frames are open already: publish or cancel one, or raise max_open", p->max_open);
-  uint32_t slot = f ? cf_writer_acquire(&p->writer) : CF_NO_SLOT;
-  if (f && slot == CF_NO_SLOT)
-    result = p->pool.external
-                 ? cf_fail(CUFRAMES_ERR_NO_CAPACITY, "every registered buffer is in use or in your hands")
-                 : cf_fail(CUFRAMES_ERR_NO_CAPACITY, "every slot is pinned; a subscriber breaks the protocol");
-  if (result == CUFRAMES_OK && (result = cf_completer_wait_for_slot(&p->completer, slot)) != CUFRAMES_OK)
-    cf_writer_cancel(&p->writer, slot);
-  if (result == CUFRAMES_OK) {
-    uint64_t offset;
-    cf_segment *segment = CF_CONTAINER_OF(cf_writer_slot(&p->writer, slot, &offset), cf_segment, run);
-    *f = (cuframes_frame){ .state = CF_FRAME_OPEN,
-                           .owner = p,
-                           .device = p->device,
-                           .segment = segment,
-                           .slot = slot,
-                           .base = (uint8_t *)segment->memory.address + offset,
-                           .format = &segment->format,
-                           .pts = CUFRAMES_NO_TIME };
-    *frame = f;
-    announce_frame(p);
-  }
-  bool adopted = cf_writer_has_adopted(&p->writer);
-  if (adopted || cf_writer_has_emptied(&p->writer))
+  int result = frame_acquire(p, frame);
+  if (cf_writer_has_changed(&p->writer))
     cf_doorbell_ring(p->service.doorbell); /* for cf_pool_reap() */
   pthread_mutex_unlock(&p->frame_lock);
   return result;
 }
 
+/* ---- publish ---- */
+
 static const char *label_of(const cf_writer_seat *seat) {
   return CF_CONTAINER_OF(seat, cf_peer, fenced.seat)->label;
+}
+
+/* Waits for room in one seat, or evicts it. */
+static void seat_wait(cuframes_publisher *p, cf_writer_seat *full, int64_t deadline) {
+  uint32_t room;
+  bool in_time = true;
+  while (cf_writer_seat_full(&p->writer, full, &room) && in_time)
+    /* the clock, too: a seat whose word never stands still is no reason to wait for ever */
+    in_time = cf_futex_wait(&full->page->room, room, deadline) && cf_now() < deadline;
+  if (in_time || !cf_writer_seat_full(&p->writer, full, &room))
+    return;
+  cf_writer_evict(full);
+  cf_counter_add(&p->evictions, 1);
+  (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
+  cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: evicted subscriber \"%s\": %u frames waited for it for %" PRId64 " ms",
+         p->name, label_of(full), full->depth, p->ordered_timeout_ns / CF_MS);
 }
 
 /* Waits until every ordered subscriber has room, or evicts it, or says DROPPED. */
 static int make_room(cuframes_publisher *p) {
   int64_t deadline = 0;
-  uint32_t room;
   for (cf_writer_seat *full; (full = cf_writer_enter_full(&p->writer)) != NULL; cf_writer_leave(&p->writer)) {
     if (p->policy == CUFRAMES_POLICY_DROP) {
       cf_counter_add(&p->dropped, 1);
@@ -95,18 +241,7 @@ static int make_room(cuframes_publisher *p) {
       deadline = cf_deadline(p->ordered_timeout_ns);
       cf_counter_add(&p->waits, 1);
     }
-    bool in_time = true;
-    while (cf_writer_seat_full(&p->writer, full, &room) && in_time)
-      /* the clock, too: a seat whose word never stands still is no reason to wait for ever */
-      in_time = cf_futex_wait(&full->page->room, room, deadline) && cf_now() < deadline;
-    if (!in_time && cf_writer_seat_full(&p->writer, full, &room)) {
-      cf_writer_evict(full);
-      cf_counter_add(&p->evictions, 1);
-      (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
-      cf_log(&p->logger, CUFRAMES_LOG_WARNING,
-             "%s: evicted subscriber \"%s\": %u frames waited for it for %" PRId64 " ms", p->name, label_of(full),
-             full->depth, p->ordered_timeout_ns / CF_MS);
-    }
+    seat_wait(p, full, deadline);
   }
   return CUFRAMES_OK;
 }
@@ -125,14 +260,6 @@ static void measure_rate(cuframes_publisher *p, int64_t now) {
   p->rate_frames = 0;
 }
 
-static bool frame_is_open(const cuframes_publisher *p, const cuframes_frame *frame) {
-  return frame >= p->frames && frame < p->frames + p->max_open && frame->state == CF_FRAME_OPEN;
-}
-
-static int not_open(void) {
-  return cf_fail(CUFRAMES_ERR_INVALID, "the frame is not an open frame of this publisher");
-}
-
 static void wake_sleepers(cuframes_publisher *p) {
   if (cf_flag_get(&p->prewake) == CF_PREWAKE_ASKED &&
       cf_flag_swap(&p->prewake, CF_PREWAKE_PUBLISHED) == CF_PREWAKE_ASKED)
@@ -144,57 +271,87 @@ static void wake_sleepers(cuframes_publisher *p) {
     (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
 }
 
-/* Publishes a taken slot; on failure it is still taken. With the frame lock held. */
-int cf_publisher_publish_slot(cuframes_publisher *p, uint32_t slot, const cuframes_publish_info *info) {
+/* On a GPU: the stream completes the picture, or it is complete, and nothing older may be written for its slot. */
+static int picture_complete(cuframes_publisher *p, const cf_frame *f, const cf_completion *completion) {
+  if (!p->completer.gpu)
+    return CUFRAMES_OK;
+  if (!completion->on_stream)
+    return cf_completer_wait_for_writers(&p->completer, f->slot);
+  cf_segment *segment = f->segment;
+  void *event = segment->events ? segment->events[f->offset / segment->run.stride] : NULL;
+  int result = cf_completer_submit(&p->completer, f->slot, event, completion->stream);
+  if (result != CUFRAMES_OK)
+    cf_publisher_look_at_device(p);
+  else if (cf_flag_swap(&p->looked_after, 1) == 0)
+    cf_doorbell_ring(p->service.doorbell); /* it looks at the GPU from time to time until this frame is complete */
+  return result;
+}
+
+/* With the frame lock held. */
+static int frame_publish(cuframes_publisher *p, cf_frame *f, const cf_completion *completion,
+                         const cuframes_publish_info *info) {
   cuframes_publish_info i;
-  bool has_streams = p->device->has_streams;
   int result = cf_options_copy(&i, sizeof i, info, "cuframes_publish_info");
   if (result == CUFRAMES_OK && cf_flag_get(&p->failed))
     result = device_failed(p);
   if (result == CUFRAMES_OK)
     result = make_room(p);
-  if (result == CUFRAMES_OK && has_streams) {
-    uint64_t offset;
-    cf_segment *segment = CF_CONTAINER_OF(cf_writer_slot(&p->writer, slot, &offset), cf_segment, run);
-    void *event = segment->events ? segment->events[offset / segment->run.stride] : NULL;
-    result = cf_completer_submit(&p->completer, slot, event, i.stream);
-    if (result != CUFRAMES_OK)
-      cf_publisher_look_at_device(p);
-  }
+  if (result == CUFRAMES_OK)
+    result = picture_complete(p, f, completion);
   if (result != CUFRAMES_OK)
     return result;
-  int64_t now = cf_now();
-  cf_frame_meta meta = { .flags = i.flags & (CUFRAMES_FRAME_KEY | CUFRAMES_FRAME_CORRUPT),
-                         .pts = info ? i.pts : CUFRAMES_NO_TIME,
-                         .duration = i.duration,
-                         .timestamp = now };
-  cf_writer_publish(&p->writer, slot, &meta, !has_streams);
-  if (has_streams && cf_flag_swap(&p->looked_after, 1) == 0)
-    cf_doorbell_ring(p->service.doorbell); /* it looks at the GPU from time to time until this frame is complete */
+  f->flags = i.flags & (CUFRAMES_FRAME_KEY | CUFRAMES_FRAME_CORRUPT);
+  f->pts = info ? i.pts : CUFRAMES_NO_TIME;
+  f->duration = i.duration;
+  f->timestamp = cf_now();
+  cf_frame_meta meta = { .flags = f->flags, .pts = f->pts, .duration = f->duration, .timestamp = f->timestamp };
+  f->seq = cf_writer_publish(&p->writer, f->slot, &meta, !p->completer.gpu || !completion->on_stream);
+  cf_writer_keep(&p->writer, f->slot, true); /* until the frame is settled, which it is at once if nobody else has it */
   wake_sleepers(p);
   cf_counter_add(&p->published, 1);
-  cf_counter_set(&p->newest_timestamp, (uint64_t)now);
-  measure_rate(p, now);
+  cf_counter_set(&p->newest_timestamp, (uint64_t)f->timestamp);
+  measure_rate(p, f->timestamp);
   return CUFRAMES_OK;
 }
 
-static void frame_cancel(cuframes_publisher *p, cuframes_frame *frame) {
-  ((cf_segment *)frame->segment)->cancelled = true;
-  cf_writer_cancel(&p->writer, frame->slot);
+/* With the frame lock held: the open frame of a handle, NULL if it is none of this publisher. */
+static cf_frame *open_frame(cuframes_publisher *p, const cuframes_frame *frame) {
+  bool ours = cf_handles_has(p->handles, frame) && cf_flag_get(&frame->references) != 0;
+  return ours && frame->body->state == CF_FRAME_OPEN ? frame->body : NULL;
 }
 
-int cuframes_publisher_publish(cuframes_publisher *p, cuframes_frame *frame, const cuframes_publish_info *info) {
+static int not_open(void) {
+  return cf_fail(CUFRAMES_ERR_INVALID, "the frame is not an open frame of this publisher");
+}
+
+/* With the frame lock held: the caller's reference ends; a registered frame has a life of its own. */
+static void frame_close(cuframes_publisher *p, cf_frame *f, enum cf_frame_state state) {
+  f->state = state;
+  if (!f->registered && cf_handle_end(f->handle))
+    cf_flag_set(&f->released, 1);
+  frame_settle(p, f);
+}
+
+static int publish(cuframes_publisher *p, cuframes_frame *frame, const cf_completion *completion,
+                   const cuframes_publish_info *info) {
   if (!p || !frame)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_publish: publisher and frame must be given");
   pthread_mutex_lock(&p->frame_lock);
-  int result = frame_is_open(p, frame) ? cf_publisher_publish_slot(p, frame->slot, info) : not_open();
-  if (frame_is_open(p, frame)) {
-    if (result != CUFRAMES_OK)
-      frame_cancel(p, frame);
-    frame->state = CF_FRAME_FREE;
-  }
+  cf_frame *f = open_frame(p, frame);
+  int result = f ? frame_publish(p, f, completion, info) : not_open();
+  if (f)
+    frame_close(p, f, result == CUFRAMES_OK ? CF_FRAME_PUBLISHED : CF_FRAME_CANCELLED);
   pthread_mutex_unlock(&p->frame_lock);
   return result;
+}
+
+int cuframes_publisher_publish(cuframes_publisher *p, cuframes_frame *frame, const cuframes_publish_info *info) {
+  return publish(p, frame, &(cf_completion){ .on_stream = false }, info);
+}
+
+int cuframes_publisher_publish_on(cuframes_publisher *p, cuframes_frame *frame, void *stream,
+                                  const cuframes_publish_info *info) {
+  return publish(p, frame, &(cf_completion){ .on_stream = true, .stream = stream }, info);
 }
 
 int cuframes_publisher_cancel(cuframes_publisher *p, cuframes_frame *frame) {
@@ -203,13 +360,11 @@ int cuframes_publisher_cancel(cuframes_publisher *p, cuframes_frame *frame) {
   if (!p)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_cancel: no publisher given");
   pthread_mutex_lock(&p->frame_lock);
-  int result = frame_is_open(p, frame) ? CUFRAMES_OK : not_open();
-  if (result == CUFRAMES_OK) {
-    frame_cancel(p, frame);
-    frame->state = CF_FRAME_FREE;
-  }
+  cf_frame *f = open_frame(p, frame);
+  if (f)
+    frame_close(p, f, CF_FRAME_CANCELLED);
   pthread_mutex_unlock(&p->frame_lock);
-  return result;
+  return f ? CUFRAMES_OK : not_open();
 }
 
 /* ---- format and source ---- */
@@ -218,12 +373,10 @@ int cuframes_publisher_set_format(cuframes_publisher *p, const cuframes_format *
   if (!p || !format)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_set_format: publisher and format must be given");
   pthread_mutex_lock(&p->frame_lock);
-  int result = CUFRAMES_OK;
-  for (uint32_t i = 0; i < p->max_open; i++)
-    if (p->frames[i].state != CF_FRAME_FREE)
-      result = cf_fail(CUFRAMES_ERR_BUSY, "the format cannot change while frames are open: publish or cancel them");
-  if (result == CUFRAMES_OK)
-    result = cf_pool_set_format(&p->pool, format);
+  cf_publisher_settle_frames(p);
+  int result = cf_pool_set_format(&p->pool, format);
+  if (cf_writer_has_changed(&p->writer))
+    cf_doorbell_ring(p->service.doorbell); /* for cf_pool_reap() */
   pthread_mutex_unlock(&p->frame_lock);
   return result;
 }

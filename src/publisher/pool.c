@@ -213,17 +213,10 @@ static void segment_forget(cf_pool *pool, cf_segment *segment) {
   segment_free(pool, segment);
 }
 
-/* The application's buffers hold the old format: those in its hands go at once, the others as they come free. */
+/* The application's buffers hold the old format: they go as they come free and are unregistered. */
 static void externals_retire(cf_pool *pool) {
-  for (cf_segment *s = pool->segments, *next; s; s = next) {
-    next = s->next;
-    if (s->in_hand) {
-      cf_writer_forget(pool->writer, s->slot);
-      segment_forget(pool, s);
-    } else {
-      cf_writer_retire(pool->writer, &s->run);
-    }
-  }
+  for (cf_segment *s = pool->segments; s; s = s->next)
+    cf_writer_retire(pool->writer, &s->run);
   cf_writer_sweep(pool->writer);
   pool->slots = 0;
 }
@@ -267,12 +260,16 @@ void cf_pool_reap(cf_pool *pool) {
   pthread_mutex_lock(&pool->lock);
   for (cf_slot_run *next; run; run = next) {
     next = run->next;
-    segment_forget(pool, CF_CONTAINER_OF(run, cf_segment, run));
+    cf_segment *segment = CF_CONTAINER_OF(run, cf_segment, run);
+    if (segment->external)
+      segment->emptied = true;
+    else
+      segment_forget(pool, segment);
   }
   trim(pool); /* whoever a segment was for may have left before it was adopted */
   uint32_t floor = pool->next_segment;
   for (cf_segment *s = pool->segments; s; s = s->next)
-    if (s->run.segment < floor)
+    if (s->run.segment < floor && !s->emptied)
       floor = s->run.segment;
   cf_writer_set_floor(pool->writer, floor);
   pthread_mutex_unlock(&pool->lock);
@@ -331,47 +328,60 @@ int cf_pool_event_handles(cf_pool *pool, uint32_t number, uint8_t *handles, uint
 
 /* ---- memory of the application ---- */
 
-int cf_pool_register(cf_pool *pool, void *address, uint64_t bytes) {
+/* With the lock held. */
+static cf_segment *registered_at(const cf_pool *pool, const void *address) {
+  cf_segment *s = pool->segments;
+  while (s && s->external != address)
+    s = s->next;
+  return s;
+}
+
+/* With the lock held. */
+static int buffer_register(cf_pool *pool, void *address, uint64_t bytes, cf_segment **made) {
   cf_segment *segment;
-  pthread_mutex_lock(&pool->lock);
-  uint64_t needed = pool->stride;
-  int result = CUFRAMES_OK;
-  if (bytes < needed)
-    result = cf_fail(CUFRAMES_ERR_INVALID, "a frame takes %" PRIu64 " bytes, the buffer has %" PRIu64, needed, bytes);
-  else if (pool->slots >= pool->max_slots)
-    result = cf_fail(CUFRAMES_ERR_NO_CAPACITY, "%u buffers are registered, as many as may be (max_slots)", pool->slots);
-  else
-    result = segment_make(pool, &pool->format, pool->stride, 1, address, &segment);
-  if (result == CUFRAMES_OK) {
-    segment->base = true;
-    segment->in_hand = true;
-    segment->slot = cf_writer_adopt_taken(pool->writer, &segment->run);
-    if (segment->slot == CF_NO_SLOT) {
-      segment_forget(pool, segment);
-      result = cf_fail(CUFRAMES_ERR_NO_CAPACITY, "too many buffers of an older format are still in use");
-    } else {
-      pool->slots++;
-    }
+  if (registered_at(pool, address))
+    return cf_fail(CUFRAMES_ERR_INVALID, "the buffer %p is registered already", address);
+  if (bytes < pool->stride)
+    return cf_fail(CUFRAMES_ERR_INVALID, "a frame takes %" PRIu64 " bytes, the buffer has %" PRIu64, pool->stride,
+                   bytes);
+  if (pool->slots >= pool->max_slots)
+    return cf_fail(CUFRAMES_ERR_NO_CAPACITY, "%u buffers are registered, as many as may be (max_slots)", pool->slots);
+  int result = segment_make(pool, &pool->format, pool->stride, 1, address, &segment);
+  if (result != CUFRAMES_OK)
+    return result;
+  segment->base = true;
+  segment->frame.slot = cf_writer_adopt_taken(pool->writer, &segment->run);
+  if (segment->frame.slot == CF_NO_SLOT) {
+    segment_forget(pool, segment);
+    return cf_fail(CUFRAMES_ERR_NO_CAPACITY, "too many buffers of an older format are still in use");
   }
+  pool->slots++;
+  *made = segment;
+  return CUFRAMES_OK;
+}
+
+int cf_pool_register(cf_pool *pool, void *address, uint64_t bytes, cf_segment **segment) {
+  pthread_mutex_lock(&pool->lock);
+  int result = buffer_register(pool, address, bytes, segment);
   pthread_mutex_unlock(&pool->lock);
   return result;
 }
 
 void cf_pool_unregister(cf_pool *pool, cf_segment *segment) {
   pthread_mutex_lock(&pool->lock);
-  cf_writer_forget(pool->writer, segment->slot);
+  if (!cf_run_retiring(&segment->run))
+    pool->slots--;
+  if (!segment->emptied)
+    cf_writer_forget(pool->writer, segment->frame.slot);
   segment_forget(pool, segment);
-  pool->slots--;
   pthread_mutex_unlock(&pool->lock);
 }
 
-cf_segment *cf_pool_registered(cf_pool *pool, const void *address) {
+void cf_pool_visit_registered(cf_pool *pool, void (*visit)(void *user, cf_segment *segment), void *user) {
   pthread_mutex_lock(&pool->lock);
-  cf_segment *s = pool->segments;
-  while (s && (s->external != address || cf_run_retiring(&s->run)))
-    s = s->next;
+  for (cf_segment *s = pool->external ? pool->segments : NULL; s; s = s->next)
+    visit(user, s);
   pthread_mutex_unlock(&pool->lock);
-  return s;
 }
 
 cuframes_format cf_pool_format(cf_pool *pool) {

@@ -1,5 +1,5 @@
 /* publisher/pool.h - a publisher's frame memory: segments of slots that grow for subscribers, shrink when they leave, and are
- * replaced when the format changes. Keeps the condition of the pool invariant in exchange/frame_writer.h.
+ * replaced when the format changes. Keeps the pool invariant of exchange/frame_writer.h.
  *
  * Threads: any; a mutex inside, never taken on the path of a frame.
  */
@@ -10,6 +10,7 @@
 
 #include <cuframes/cuframes.h>
 
+#include "api/frame.h"
 #include "device/device.h"
 #include "exchange/frame_writer.h"
 #include "os/futex.h"
@@ -23,8 +24,8 @@ typedef struct cf_segment {
   uint8_t (*event_handles)[64];
   void *external; /* the application's address; NULL: ours */
   bool cancelled; /* a frame in it was: no word tells when the GPU has done with that */
-  bool in_hand;   /* external: the application may write into it */
-  uint32_t slot;  /* external: its place in the table */
+  cf_frame frame; /* external: what the application holds; its slot is its place in the table */
+  bool emptied;   /* external: of an older format, and nobody uses it; stays until it is unregistered */
   struct cf_segment *next;
 } cf_segment;
 
@@ -71,11 +72,11 @@ int cf_pool_make_events(cf_pool *pool);
 int cf_pool_event_handles(cf_pool *pool, uint32_t segment, uint8_t *handles, uint32_t *bytes, uint64_t *stride);
 
 /* On the writer's thread: buffers of the application. */
-int cf_pool_register(cf_pool *pool, void *address, uint64_t bytes);
-/* Of a buffer in the application's hands. */
+int cf_pool_register(cf_pool *pool, void *address, uint64_t bytes, cf_segment **segment);
+/* Of a buffer in the application's hands, or one that is emptied. */
 void cf_pool_unregister(cf_pool *pool, cf_segment *segment);
-/* The segment of an address; NULL: it is not registered. */
-cf_segment *cf_pool_registered(cf_pool *pool, const void *address);
+/* Calls it for every one. */
+void cf_pool_visit_registered(cf_pool *pool, void (*visit)(void *user, cf_segment *segment), void *user);
 
 cuframes_format cf_pool_format(cf_pool *pool);
 

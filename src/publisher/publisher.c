@@ -22,7 +22,7 @@ static int in_range(const char *what, uint32_t *value, uint32_t standard, uint32
 }
 
 static int options_check(cuframes_publisher_options *o) {
-  int result = in_range("max_open", &o->max_open, 1, 1, 64);
+  int result = in_range("max_open", &o->max_open, 1, 1, 128);
   if (result == CUFRAMES_OK)
     result = in_range("max_slots", &o->max_slots, 128, 1 + o->max_open, 1024);
   uint32_t standard = 5 + o->max_open < o->max_slots ? 5 + o->max_open : o->max_slots;
@@ -87,8 +87,12 @@ static int exchange_create(cuframes_publisher *p, const cuframes_publisher_optio
   p->control_bytes = cf_page_round(cf_control_bytes(capacity));
   p->notes = calloc(capacity, sizeof *p->notes);
   p->frames = calloc(o->max_open, sizeof *p->frames);
-  if (!p->notes || !p->frames)
+  p->handles = cf_handles_create();
+  if (!p->notes || !p->frames || !p->handles)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  for (uint32_t i = 0; i < o->max_open; i++)
+    p->frames[i] = (cf_frame){ .ops = &cf_publisher_frame_ops, .owner = p, .device = p->device, .lease = i };
+  cf_uses_open(&p->uses, p->device, o->max_open + (o->external ? capacity : 0));
   if (getrandom(&p->instance, sizeof p->instance, 0) != sizeof p->instance)
     return cf_fail_errno("getrandom");
   int result = cf_memory_create("cuframes-control", p->control_bytes, CF_SEAL_PUBLIC, &p->control_fd, &p->control);
@@ -155,6 +159,8 @@ int cuframes_publisher_create(const char *name, const cuframes_publisher_options
   p->socket_mode = (mode_t)o.socket_mode;
   p->socket_gid = o.socket_gid;
   pthread_mutex_init(&p->frame_lock, NULL);
+  cf_uses_init(&p->uses);
+  cf_flag_set(&p->references, 1);
   cf_packets_init(&p->packets);
   result = publisher_fill(p, name, &o);
   if (result != CUFRAMES_OK) {
@@ -175,6 +181,29 @@ void cf_publisher_end_stream(cuframes_publisher *p) {
   }
 }
 
+void cf_publisher_hold(cuframes_publisher *p) {
+  (void)cf_flag_add(&p->references, 1);
+}
+
+void cf_publisher_drop(cuframes_publisher *p) {
+  if (cf_flag_add(&p->references, -1) > 0)
+    return;
+  (void)cf_completer_free_deferred(&p->completer, true);
+  cf_pool_free(&p->pool);
+  cf_completer_close(&p->completer);
+  cf_uses_close(&p->uses);
+  cf_memory_unmap(p->control, p->control_bytes);
+  cf_close(p->control_fd);
+  cf_device_close(p->device);
+  cf_handles_drop(p->handles);
+  pthread_mutex_destroy(&p->frame_lock);
+  free(p->frames);
+  free(p->notes);
+  free(p->allow_uids);
+  free(p->allow_gids);
+  free(p);
+}
+
 void cuframes_publisher_destroy(cuframes_publisher *p) {
   if (!p)
     return;
@@ -184,18 +213,12 @@ void cuframes_publisher_destroy(cuframes_publisher *p) {
   cf_service_stop(p);
   cf_claim_drop(&p->claim);
   cf_packets_free(&p->packets);
-  (void)cf_completer_free_deferred(&p->completer, true);
-  cf_pool_free(&p->pool);
-  cf_completer_close(&p->completer);
-  cf_memory_unmap(p->control, p->control_bytes);
-  cf_close(p->control_fd);
-  cf_device_close(p->device);
-  pthread_mutex_destroy(&p->frame_lock);
-  free(p->frames);
-  free(p->notes);
-  free(p->allow_uids);
-  free(p->allow_gids);
-  free(p);
+  cf_flag_set(&p->destroyed, 1);
+  if (p->handles && p->frames)
+    cf_publisher_end_frames(p);
+  if (p->handles)
+    cf_handles_wait_for_helpers(p->handles);
+  cf_publisher_drop(p); /* or the last frame that is still in hand does */
 }
 
 /* ---- looking at it ---- */
@@ -214,6 +237,7 @@ int cuframes_publisher_get_stats(cuframes_publisher *p, cuframes_publisher_stats
     .packets = cf_counter_get(&p->packets.count),
     .packet_bytes = cf_counter_get(&p->packets.byte_count),
     .memory_bytes = cf_publisher_memory(p),
+    .released_twice = cf_handles_ended_twice(p->handles),
   };
   return cf_stats_give(stats, &s, sizeof s, "cuframes_publisher_stats");
 }

@@ -12,6 +12,7 @@
 #include "api/frame.h"
 #include "api/log.h"
 #include "completion/completer.h"
+#include "completion/uses.h"
 #include "exchange/frame_writer.h"
 #include "exchange/packet_ring.h"
 #include "link/channel.h"
@@ -83,6 +84,12 @@ typedef struct cf_packets {
   cf_counter count, byte_count, memory_bytes;
 } cf_packets;
 
+/* How the picture of a frame that is published becomes complete. */
+typedef struct cf_completion {
+  bool on_stream; /* when `stream` has come so far; else it is complete now */
+  void *stream;
+} cf_completion;
+
 struct cuframes_publisher {
   char name[CUFRAMES_NAME_MAX + 1];
   char description[CF_TEXT_BYTES];
@@ -104,8 +111,12 @@ struct cuframes_publisher {
   cf_flag looked_after; /* the service thread looks whether the GPU still works: a frame is not complete */
   cf_flag prewake;      /* enum cf_prewake */
   cf_pool pool;
-  cuframes_frame *frames; /* max_open of them */
+  cf_handles *handles;
+  cf_frame *frames; /* max_open of them */
   uint32_t max_open;
+  cf_uses uses;       /* streams that use frames of ours */
+  cf_flag references; /* the application's, and each frame's that is not free */
+  cf_flag destroyed;
   int64_t rate_start; /* measuring frames per second */
   uint32_t rate_frames;
   cf_counter published, dropped, evictions, waits, rate_micro, newest_timestamp, seat_bytes;
@@ -124,8 +135,20 @@ struct cuframes_publisher {
 void cf_publisher_end_stream(cuframes_publisher *publisher);
 /* Any thread: ends the stream if the device is lost. */
 void cf_publisher_look_at_device(cuframes_publisher *publisher);
-/* With the frame lock held: publishes a taken slot; on failure it is still taken. */
-int cf_publisher_publish_slot(cuframes_publisher *publisher, uint32_t slot, const cuframes_publish_info *info);
+/* Any thread: keeps the publisher's memory, or no more; the last one frees it. */
+void cf_publisher_hold(cuframes_publisher *publisher);
+void cf_publisher_drop(cuframes_publisher *publisher);
+
+extern const cf_frame_ops cf_publisher_frame_ops;
+
+/* With the frame lock held: a slot that was taken becomes the frame's, to be written. */
+void cf_publisher_open_frame(cuframes_publisher *publisher, cf_frame *frame, uint32_t slot);
+/* With the frame lock held: does what is left to do for frames whose last references have ended. */
+void cf_publisher_settle_frames(cuframes_publisher *publisher);
+/* With the frame lock held: acquire() of registered buffers. */
+int cf_publisher_acquire_registered(cuframes_publisher *publisher, cuframes_frame **frame);
+/* After the stream has ended: cancels open frames and settles all; those that are still referred to keep the memory. */
+void cf_publisher_end_frames(cuframes_publisher *publisher);
 
 /* Listens and starts the thread; stop ends it and closes every connection. */
 int cf_service_start(cuframes_publisher *publisher);

@@ -12,7 +12,7 @@ static void wait_for_release(cuframes_subscriber *s) {
   cf_connection *connection;
   if (cf_subscriber_connection(s, &connection) != CUFRAMES_OK)
     return;
-  cf_flag_set(&connection->release_awaited, 1); /* before the look: pairs with cf_connection_release */
+  cf_flag_set(&connection->release_awaited, 1); /* before the look: pairs with announce_release */
   uint32_t seen = cf_flag_get(&connection->releases);
   pthread_mutex_lock(&connection->lock);
   bool full = connection->free_leases == 0;
@@ -28,7 +28,7 @@ static void *callback_run(void *argument) {
   calling = s;
   while (!cf_flag_get(&callback->stop)) {
     cuframes_frame *frame;
-    int result = cf_subscriber_next(s, CF_NEVER, false, NULL, &frame);
+    int result = cf_subscriber_next(s, CF_NEVER, &(cf_take_how){ 0 }, &frame);
     if (result == CUFRAMES_ERR_LEASE_LIMIT) {
       wait_for_release(s);
     } else if (result == CUFRAMES_OK) {

@@ -35,44 +35,46 @@ static int device_open(cf_connection *c, const char *there, const char *wanted) 
   return cf_device_open(&request, &c->device);
 }
 
-/* Maps what WELCOME brought. */
-static int connection_map(cf_connection *c, const cf_msg_welcome *welcome, const cf_msg_hello *hello,
-                          const char *device, const int fds[2]) {
-  if (welcome->leases > CF_LEASES_MAX || welcome->control_bytes > (UINT64_C(1) << 20) ||
-      welcome->seat_bytes < sizeof(cf_seat) || welcome->seat_bytes > (UINT64_C(1) << 20))
-    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's WELCOME has impossible sizes");
-  uint32_t asked = hello->sync_modes | CUFRAMES_SYNC_COMPLETE;
-  if ((welcome->sync_mode & asked) == 0 || (welcome->sync_mode & (welcome->sync_mode - 1)) != 0)
-    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "the publisher chose sync mode %u, which was not asked for",
-                   welcome->sync_mode);
+/* Opens the device, and maps the control page and the seat, which WELCOME brought. */
+static int pages_map(cf_connection *c, const cf_msg_welcome *welcome, const char *device, const int fds[2]) {
+  void *seat;
   int result = device_open(c, welcome->device, device);
-  if (result == CUFRAMES_OK && !(c->device->sync_modes & welcome->sync_mode))
-    result = cf_fail(CUFRAMES_ERR_UNSUPPORTED, "the publisher can do what was asked, the GPU driver here cannot");
-  if (result == CUFRAMES_OK)
-    result = cf_memory_map(fds[0], welcome->control_bytes, CF_SEAL_PUBLIC, &c->control);
+  if (result != CUFRAMES_OK)
+    return result;
+  if (!(c->device->sync_modes & welcome->sync_mode))
+    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "the publisher can do what was asked, the GPU driver here cannot");
+  result = cf_memory_map(fds[0], welcome->control_bytes, CF_SEAL_PUBLIC, &c->control);
   if (result != CUFRAMES_OK)
     return result;
   c->control_bytes = welcome->control_bytes;
-  void *seat;
   result = cf_memory_map(fds[1], welcome->seat_bytes, CF_SEAL_PAIR, &seat);
   if (result != CUFRAMES_OK)
     return result;
   c->seat = seat;
   c->seat_bytes = welcome->seat_bytes;
-  memcpy(c->device_name, welcome->device, sizeof c->device_name); /* terminated by the codec */
-  c->leases = welcome->leases;
-  c->free_leases = c->leases == 64 ? UINT64_MAX : (UINT64_C(1) << c->leases) - 1;
-  c->frames = calloc(c->leases ? c->leases : 1, sizeof *c->frames);
+  return CUFRAMES_OK;
+}
+
+static int leases_make(cf_connection *c, uint32_t leases) {
+  c->frames = calloc(leases ? leases : 1, sizeof *c->frames);
   if (!c->frames)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  c->leases = leases;
+  c->free_leases = leases == 64 ? UINT64_MAX : (UINT64_C(1) << leases) - 1;
+  cf_uses_open(&c->uses, c->device, leases);
+  return CUFRAMES_OK;
+}
+
+/* Begins to read in the seat. */
+static int seat_begin(cf_connection *c, const cf_msg_welcome *welcome, bool ordered) {
   bool must_wake;
-  if (!cf_reader_init(&c->reader, c->control, c->control_bytes, c->seat, hello->mode == CUFRAMES_MODE_ORDERED) ||
-      !cf_reader_begin(&c->reader, &must_wake))
-    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's control page is not sound");
   cf_credentials publisher;
+  if (!cf_reader_init(&c->reader, c->control, c->control_bytes, c->seat, ordered) ||
+      !cf_reader_begin(&c->reader, &must_wake))
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "invalid control page from the publisher");
   bool fenced = welcome->sync_mode == CUFRAMES_SYNC_TIMELINE && cf_credentials_of(c->fd, &publisher) == CUFRAMES_OK;
-  result = cf_waiter_open(&c->waiter, c->device, &c->reader, c->seat_bytes, welcome->sync_mode,
-                          fenced ? cf_peer_pidfd(c->fd, &publisher) : -1);
+  int result = cf_waiter_open(&c->waiter, c->device, &c->reader, c->seat_bytes, welcome->sync_mode,
+                              fenced ? cf_peer_pidfd(c->fd, &publisher) : -1);
   if (result != CUFRAMES_OK)
     return result;
   if (must_wake)
@@ -82,24 +84,59 @@ static int connection_map(cf_connection *c, const cf_msg_welcome *welcome, const
   return CUFRAMES_OK;
 }
 
-int cf_connection_open(const char *directory, const char *name, const cf_msg_hello *hello, const char *device,
-                       int64_t deadline, cf_connection **connection) {
+static int connection_map(cf_connection *c, const cf_msg_welcome *welcome, const cf_join *join, const int fds[2]) {
+  if (welcome->leases > CF_LEASES_MAX || welcome->control_bytes > (UINT64_C(1) << 20) ||
+      welcome->seat_bytes < sizeof(cf_seat) || welcome->seat_bytes > (UINT64_C(1) << 20))
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's WELCOME has impossible sizes");
+  uint32_t asked = join->hello->sync_modes | CUFRAMES_SYNC_COMPLETE;
+  if ((welcome->sync_mode & asked) == 0 || (welcome->sync_mode & (welcome->sync_mode - 1)) != 0)
+    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "the publisher chose sync mode %u, which was not asked for",
+                   welcome->sync_mode);
+  memcpy(c->device_name, welcome->device, sizeof c->device_name); /* terminated by the codec */
+  int result = pages_map(c, welcome, join->device, fds);
+  if (result == CUFRAMES_OK)
+    result = leases_make(c, welcome->leases);
+  if (result == CUFRAMES_OK)
+    result = seat_begin(c, welcome, join->hello->mode == CUFRAMES_MODE_ORDERED);
+  return result;
+}
+
+/* ---- life ---- */
+
+bool cf_connection_move(cf_connection *c, enum cf_life to) {
+  static const bool step[CF_DRAINED + 1][CF_DRAINED + 1] = {
+    [CF_LIVE] = { [CF_GONE] = true, [CF_DRAINED] = true },
+    [CF_GONE] = { [CF_ABANDONED] = true, [CF_DRAINED] = true },
+    [CF_ABANDONED] = { [CF_DRAINED] = true },
+  };
+  uint32_t from = cf_flag_get(&c->life);
+  while (step[from][to])
+    if (cf_flag_change(&c->life, &from, to))
+      return true;
+  return false;
+}
+
+int cf_connection_open(const cf_join *join, int64_t deadline, cf_connection **connection) {
   cf_msg_welcome welcome;
   int fds[2];
   cf_connection *c = calloc(1, sizeof *c);
   if (!c)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   c->fd = -1;
+  c->logger = join->logger;
+  c->handles = cf_handles_hold(join->handles);
   cf_waiter_init(&c->waiter);
+  cf_uses_init(&c->uses);
   cf_flag_set(&c->references, 1);
   pthread_mutex_init(&c->request_lock, NULL);
   pthread_mutex_init(&c->lock, NULL);
   c->message = malloc(CF_WIRE_MESSAGE_MAX);
-  c->mode_packets = hello->mode == CUFRAMES_MODE_PACKETS;
-  int result = c->message ? cf_client_join(directory, name, hello, deadline, c->message, &c->fd, &welcome, fds, 2)
+  c->mode_packets = join->hello->mode == CUFRAMES_MODE_PACKETS;
+  int result = c->message ? cf_client_join(join->directory, join->name, join->hello, deadline, c->message, &c->fd,
+                                           &welcome, fds, 2)
                           : cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   if (result == CUFRAMES_OK) {
-    result = connection_map(c, &welcome, hello, device, fds);
+    result = connection_map(c, &welcome, join, fds);
     cf_close(fds[0]);
     cf_close(fds[1]);
   }
@@ -132,6 +169,7 @@ void cf_connection_drop(cf_connection *c) {
     cf_view_free(c, view);
   }
   cf_waiter_close(&c->waiter);
+  cf_uses_close(&c->uses);
   cf_memory_unmap(c->region, c->region_bytes);
   cf_memory_unmap(c->seat, c->seat_bytes);
   cf_memory_unmap(c->control, c->control_bytes);
@@ -140,6 +178,7 @@ void cf_connection_drop(cf_connection *c) {
   pthread_mutex_destroy(&c->request_lock);
   pthread_mutex_destroy(&c->lock);
   free(c->frames);
+  cf_handles_drop(c->handles);
   free(c->message);
   free(c);
 }
@@ -147,11 +186,11 @@ void cf_connection_drop(cf_connection *c) {
 /* ---- requests ---- */
 
 static int ask(cf_connection *c, uint32_t type, const void *fields, uint32_t answer_type, size_t *length, int *fd) {
-  if (cf_flag_get(&c->gone))
+  if (cf_connection_gone(c))
     return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher is gone");
   int result = cf_client_ask(c->fd, type, fields, cf_now() + CF_HANDSHAKE_NS, answer_type, c->message, length, fd);
   if (result == CUFRAMES_ERR_TIMEOUT || result == CUFRAMES_ERR_PUBLISHER_GONE) {
-    cf_flag_set(&c->gone, 1); /* a late answer would be taken for the next one's */
+    (void)cf_connection_move(c, CF_GONE); /* a late answer would be taken for the next one's */
     result = cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher does not answer");
   }
   return result;

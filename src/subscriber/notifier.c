@@ -24,7 +24,7 @@ static void *notifier_run(void *argument) {
   cf_notifier *n = &s->notifier;
   cf_notifier armed;
   while (notifier_wait_armed(n, &armed)) {
-    cf_connection *connection = cf_subscriber_current(s);
+    cf_connection *connection = cf_subscriber_borrow(s);
     if (connection && armed.pending_seq != 0) { /* a GPU completes it, which wakes nobody */
       int64_t began = cf_now();
       while (!cf_reader_complete(&connection->reader, armed.pending_slot, armed.pending_seq) &&
@@ -36,7 +36,7 @@ static void *notifier_run(void *argument) {
     } else {
       cf_sleep_for_connection(s, CF_NEVER);
     }
-    cf_subscriber_let_go(s, connection);
+    cf_subscriber_return(s, connection);
     pthread_mutex_lock(&n->lock);
     n->armed = false;
     cf_doorbell_ring(n->fd);

@@ -160,7 +160,7 @@ static int packets_follow(cuframes_subscriber *s) {
 static int packet_now(cuframes_subscriber *s, cuframes_packet *packet, bool *gone) {
   cf_packet_side *side = &s->packets;
   cf_connection *connection = side->connection;
-  *gone = cf_flag_get(&connection->gone) || cf_reader_ended(&connection->reader); /* before the look */
+  *gone = cf_connection_gone(connection) || cf_reader_ended(&connection->reader); /* before the look */
   int result = packet_read(side, packet);
   if (result != CUFRAMES_ERR_TIMEOUT || !*gone)
     return result;

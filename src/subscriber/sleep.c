@@ -7,7 +7,7 @@
 #include "subscriber/subscriber.h"
 
 bool cf_must_not_sleep(const cuframes_subscriber *s, const cf_connection *connection) {
-  return cf_flag_get(&connection->gone) || cf_flag_get(&s->interrupted) || cf_flag_get(&s->stop);
+  return cf_connection_gone(connection) || cf_flag_get(&s->interrupted) || cf_flag_get(&s->stop);
 }
 
 void cf_sleep_for_frame(cuframes_subscriber *s, cf_connection *connection, bool started, uint64_t last,

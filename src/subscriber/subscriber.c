@@ -53,13 +53,14 @@ static bool may_fall_back(const cuframes_subscriber *s, int result) {
 }
 
 static int connect_once(cuframes_subscriber *s, cf_connection **connection) {
-  int result = cf_connection_open(s->directory, s->name, &s->hello, s->device, cf_now() + CF_HANDSHAKE_NS, connection);
+  const cf_join join = { s->directory, s->name, s->device, &s->hello, s->handles, s->logger };
+  int result = cf_connection_open(&join, cf_now() + CF_HANDSHAKE_NS, connection);
   while (may_fall_back(s, result)) { /* the publisher can do it and this side cannot */
     cf_log(&s->logger, CUFRAMES_LOG_WARNING, "%s: falling back to a lesser sync mode: %s", s->name, cf_last_detail());
     s->hello.sync_asked |= s->hello.sync_modes;
     bool events = (s->hello.sync_modes & TIMELINE_OR_EVENTS) == TIMELINE_OR_EVENTS;
     s->hello.sync_modes = CUFRAMES_SYNC_COMPLETE | (events ? CUFRAMES_SYNC_SLOT_EVENTS : 0u);
-    result = cf_connection_open(s->directory, s->name, &s->hello, s->device, cf_now() + CF_HANDSHAKE_NS, connection);
+    result = cf_connection_open(&join, cf_now() + CF_HANDSHAKE_NS, connection);
   }
   if (result == CUFRAMES_OK)
     (*connection)->serial = ++s->serial; /* an address would not do: the next one may get the last one's */
@@ -83,6 +84,9 @@ static int subscriber_fill(cuframes_subscriber *s, const cuframes_subscriber_opt
   if (o->directory && !(s->directory = strdup(o->directory)))
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   if (o->device && !(s->device = strdup(o->device)))
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  s->handles = cf_handles_create();
+  if (!s->handles)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   int result = hello_fill(o, &s->hello);
   if (result == CUFRAMES_OK)
@@ -115,6 +119,7 @@ int cuframes_subscriber_create(const char *name, const cuframes_subscriber_optio
   s->back_off = BACK_OFF_FIRST;
   pthread_mutex_init(&s->connect_lock, NULL);
   pthread_mutex_init(&s->lock, NULL);
+  pthread_cond_init(&s->returned, NULL);
   pthread_mutex_init(&s->notifier.lock, NULL);
   pthread_cond_init(&s->notifier.changed, NULL);
   pthread_mutex_init(&s->packets.lock, NULL);
@@ -127,26 +132,20 @@ int cuframes_subscriber_create(const char *name, const cuframes_subscriber_optio
   return CUFRAMES_OK;
 }
 
-/* On a caller's thread: what the library's threads let go of. */
-static void parted_drop(cuframes_subscriber *s) {
-  while (cf_flag_get(&s->any_parted)) {
-    pthread_mutex_lock(&s->lock);
-    cf_connection *connection = s->parted;
-    if (connection) {
-      s->parted = connection->parted;
-      connection->parted_with = false;
-    }
-    cf_flag_set(&s->any_parted, s->parted != NULL);
-    pthread_mutex_unlock(&s->lock);
-    cf_connection_drop(connection);
-  }
-}
-
 /* A frame that was waited for is not wanted any more. */
 static void pending_give_up(cuframes_subscriber *s) {
   if (s->pending)
-    (void)cf_connection_release(s->pending); /* whatever it says: nobody saw the frame */
+    cf_connection_put_back(s->pending);
   s->pending = NULL;
+}
+
+/* Nobody takes frames from it any more; frames in hand keep it. */
+static void connection_end(cf_connection *connection) {
+  cf_connection_drain(connection);
+  pthread_mutex_lock(&connection->lock);
+  connection->logger = (cf_logger){ 0 };
+  pthread_mutex_unlock(&connection->lock);
+  cf_connection_drop(connection);
 }
 
 void cuframes_subscriber_destroy(cuframes_subscriber *s) {
@@ -157,15 +156,17 @@ void cuframes_subscriber_destroy(cuframes_subscriber *s) {
   cf_watcher_stop(s);
   cf_packet_side_free(s);
   pending_give_up(s);
-  if (s->connection) { /* or a publisher would wait for it as long as a frame is in hand */
-    cf_connection_leave(s->connection);
-    cf_connection_orphan(s->connection);
+  if (s->connection) {
+    cf_connection_leave(s->connection); /* or a publisher would wait for it as long as a frame is in hand */
+    connection_end(s->connection);
   }
-  parted_drop(s); /* now that no stream waits for a fence of this one, which nobody watches any more */
-  cf_connection_drop(s->connection);
+  if (s->handles)
+    cf_handles_wait_for_helpers(s->handles);
   cf_close(s->doorbell);
   pthread_mutex_destroy(&s->connect_lock);
   pthread_mutex_destroy(&s->lock);
+  pthread_cond_destroy(&s->returned);
+  cf_handles_drop(s->handles);
   pthread_mutex_destroy(&s->notifier.lock);
   pthread_cond_destroy(&s->notifier.changed);
   pthread_mutex_destroy(&s->packets.lock);
@@ -185,18 +186,21 @@ cf_connection *cf_subscriber_current(cuframes_subscriber *s) {
   return connection;
 }
 
-void cf_subscriber_let_go(cuframes_subscriber *s, cf_connection *connection) {
+cf_connection *cf_subscriber_borrow(cuframes_subscriber *s) {
+  pthread_mutex_lock(&s->lock);
+  cf_connection *connection = s->connection;
+  if (connection)
+    connection->borrowed++;
+  pthread_mutex_unlock(&s->lock);
+  return connection;
+}
+
+void cf_subscriber_return(cuframes_subscriber *s, cf_connection *connection) {
   if (!connection)
     return;
   pthread_mutex_lock(&s->lock);
-  if (connection == s->connection || connection->parted_with) { /* there is another one */
-    cf_connection_drop(connection);
-  } else {
-    connection->parted_with = true;
-    connection->parted = s->parted;
-    s->parted = connection;
-    cf_flag_set(&s->any_parted, 1);
-  }
+  if (--connection->borrowed == 0)
+    pthread_cond_broadcast(&s->returned);
   pthread_mutex_unlock(&s->lock);
 }
 
@@ -225,7 +229,6 @@ static int connect_again(cuframes_subscriber *s, cf_connection **connection) {
 }
 
 int cf_subscriber_connection(cuframes_subscriber *s, cf_connection **connection) {
-  parted_drop(s);
   cf_connection *current = cf_subscriber_current(s);
   int result = CUFRAMES_OK;
   if (!current) {
@@ -242,7 +245,7 @@ int cf_subscriber_connection(cuframes_subscriber *s, cf_connection **connection)
 }
 
 void cf_subscriber_retire(cuframes_subscriber *s, cf_connection *connection) {
-  cf_connection_lose(connection);
+  cf_connection_abandon(connection);
   pthread_mutex_lock(&s->lock);
   bool ours = s->connection == connection;
   if (ours)
@@ -252,107 +255,127 @@ void cf_subscriber_retire(cuframes_subscriber *s, cf_connection *connection) {
     return;
   cf_watcher_update(s);
   cf_watcher_wake(s, connection); /* our other thread may sleep on it, and the watcher looks at the next one */
-  cf_connection_orphan(connection);
+  pthread_mutex_lock(&s->lock);
+  while (connection->borrowed > 0) /* they return it as soon as they see that it is gone */
+    pthread_cond_wait(&s->returned, &s->lock);
+  pthread_mutex_unlock(&s->lock);
   cf_counter_add(&s->lost_before, cf_counter_get(&connection->lost));
-  cf_connection_drop(connection);
+  connection_end(connection);
   cf_log(&s->logger, CUFRAMES_LOG_WARNING, "%s: the publisher is gone%s", s->name,
          s->reconnect ? "; waiting for it to come back" : "");
 }
 
 /* ---- frames ---- */
 
-static void frame_delivered(cuframes_subscriber *s, cf_connection *connection, cuframes_frame *frame, uint32_t epoch) {
+static void frame_delivered(cuframes_subscriber *s, const cf_connection *connection, cf_frame *frame) {
   if (connection->serial != s->last_serial) {
     s->skipped_before = cf_counter_get(&s->skipped);
     s->last_serial = connection->serial;
     frame->flags |= s->any_frame ? CUFRAMES_FRAME_EPOCH : 0;
-  } else if (epoch != s->last_epoch) {
+  } else if (frame->epoch != s->last_epoch) {
     frame->flags |= CUFRAMES_FRAME_EPOCH;
   }
   if (s->any_frame && memcmp(&s->last_format, frame->format, sizeof s->last_format) != 0)
     frame->flags |= CUFRAMES_FRAME_NEW_FORMAT;
   s->any_frame = true;
-  s->last_epoch = epoch;
+  s->last_epoch = frame->epoch;
   s->last_format = *frame->format;
   cf_counter_add(&s->delivered, 1);
   cf_counter_set(&s->skipped, s->skipped_before + connection->reader.skipped);
 }
 
-/* Takes what is there now. TIMEOUT: nothing; *started and *last say up to where. */
-static int take_now(cuframes_subscriber *s, cf_connection *connection, cf_take_how how, cuframes_frame **frame) {
-  uint32_t epoch;
-  bool gone = cf_flag_get(&connection->gone) != 0; /* before the look: the last frames are still taken */
+/* Takes what is there now. TIMEOUT: nothing. On success the caller's reference of the connection is the frame's. */
+static int take_now(cuframes_subscriber *s, cf_connection *connection, const cf_take_how *how, cuframes_frame **frame) {
+  cf_frame *taken;
+  bool gone = cf_connection_gone(connection); /* before the look: the last frames are still taken */
   if (s->pending && s->pending->owner != connection)
     pending_give_up(s);
-  int result = cf_connection_take(connection, how, frame, &epoch);
-  if (result == CUFRAMES_OK)
-    frame_delivered(s, connection, *frame, epoch);
-  else if (result == CUFRAMES_ERR_STALE) /* the frame's segment went while we asked for it: there are newer ones */
+  int result = cf_connection_take(connection, how, &s->pending, &taken);
+  if (result == CUFRAMES_OK) {
+    frame_delivered(s, connection, taken);
+    *frame = taken->handle;
+  } else if (result == CUFRAMES_ERR_STALE) { /* the frame's segment went while we asked for it: there are newer ones */
     result = CUFRAMES_ERR_TIMEOUT;
-  else if (result == CUFRAMES_ERR_TIMEOUT && gone)
+  } else if (result == CUFRAMES_ERR_TIMEOUT && gone) {
     result = cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher of \"%s\" is gone", s->name);
+  }
   return result;
 }
 
-static void spin_for_frame(cuframes_subscriber *s, cf_connection *connection, int64_t deadline) {
+static void spin_for_frame(cuframes_subscriber *s, const cf_connection *connection, int64_t deadline) {
   int64_t end = cf_deadline(s->spin_ns);
   const cf_frame_reader *reader = &connection->reader;
   if (end > deadline)
     end = deadline;
-  while (cf_now() < end && !cf_reader_news(reader, reader->started, reader->last) && !cf_flag_get(&connection->gone) &&
+  while (cf_now() < end && !cf_reader_news(reader, reader->started, reader->last) && !cf_connection_gone(connection) &&
          !cf_flag_get(&s->interrupted)) {
     for (int i = 0; i < 64 && !cf_reader_news(reader, reader->started, reader->last); i++)
       cf_spin_pause();
   }
 }
 
-int cf_subscriber_next(cuframes_subscriber *s, int64_t deadline, bool on_stream, void *stream, cuframes_frame **frame) {
-  const cf_take_how how = { .on_stream = on_stream, .stream = stream, .pending = &s->pending };
-  bool returned = false;
-  int64_t busy_since = 0;
-  for (bool spun = s->spin_ns == 0;; spun = true) {
+/* What one call of next() remembers between its turns. */
+typedef struct turns {
+  bool spun;          /* it has spun for a frame */
+  bool returned;      /* the publisher went once, and may be back */
+  int64_t busy_since; /* only the GPU keeps a frame from us since then; 0: not so */
+} turns;
+
+/* The publisher is gone. True: it may be back at once; but one that always goes again does not keep us. */
+static bool come_back(cuframes_subscriber *s, cf_connection *connection, turns *t) {
+  cf_subscriber_retire(s, connection);
+  if (!t->returned) {
+    t->returned = true;
+    return true;
+  }
+  pthread_mutex_lock(&s->connect_lock);
+  s->connect_at = cf_now() + BACK_OFF_FIRST;
+  pthread_mutex_unlock(&s->connect_lock);
+  return false;
+}
+
+/* There was no frame: sleeps until there may be one. An error ends the call. */
+static int sleep_for_more(cuframes_subscriber *s, cf_connection *connection, bool busy, turns *t, int64_t deadline) {
+  if (cf_flag_swap(&s->interrupted, 0))
+    return cf_fail(CUFRAMES_ERR_INTERRUPTED, "cuframes_subscriber_interrupt() was called");
+  if (cf_now() >= deadline) {
+    cf_notifier_arm(s, connection);
+    return CUFRAMES_ERR_TIMEOUT;
+  }
+  if (busy) { /* with work that wakes nobody when it is done */
+    t->busy_since = t->busy_since ? t->busy_since : cf_now();
+    cf_wait_turn(t->busy_since, deadline);
+  } else if (!connection) {
+    cf_sleep_for_connection(s, deadline);
+  } else if (!t->spun) {
+    t->spun = true;
+    spin_for_frame(s, connection, deadline);
+  } else {
+    cf_sleep_for_frame(s, connection, connection->reader.started, connection->reader.last, deadline);
+  }
+  return CUFRAMES_OK;
+}
+
+int cf_subscriber_next(cuframes_subscriber *s, int64_t deadline, const cf_take_how *how, cuframes_frame **frame) {
+  turns t = { .spun = s->spin_ns == 0 };
+  for (;;) {
     cf_connection *connection = NULL;
     int result = cf_subscriber_connection(s, &connection);
-    if (result == CUFRAMES_OK)
-      result = take_now(s, connection, how, frame);
-    if (result == CUFRAMES_ERR_TIMEOUT && connection && !spun) {
-      spin_for_frame(s, connection, deadline);
-      result = take_now(s, connection, how, frame);
-    }
-    bool busy = result == CUFRAMES_ERR_BUSY; /* with work that wakes nobody when it is done */
+    if (result == CUFRAMES_OK && (result = take_now(s, connection, how, frame)) == CUFRAMES_OK)
+      return CUFRAMES_OK;
+    bool again = false, busy = result == CUFRAMES_ERR_BUSY;
     if (busy)
       result = cf_fail(CUFRAMES_ERR_TIMEOUT, "the GPU has not completed the next frame in the time given");
     if (result == CUFRAMES_ERR_PUBLISHER_GONE && s->reconnect && connection) {
-      cf_subscriber_retire(s, connection);
+      again = come_back(s, connection, &t);
       cf_connection_drop(connection);
       connection = NULL;
       result = CUFRAMES_ERR_TIMEOUT;
-      if (!returned) { /* it may be back at once; but one that always goes again does not keep us */
-        returned = true;
-        continue;
-      }
-      pthread_mutex_lock(&s->connect_lock);
-      s->connect_at = cf_now() + BACK_OFF_FIRST;
-      pthread_mutex_unlock(&s->connect_lock);
     }
-    bool over = result != CUFRAMES_ERR_TIMEOUT;
-    if (!over && cf_flag_swap(&s->interrupted, 0)) {
-      result = cf_fail(CUFRAMES_ERR_INTERRUPTED, "cuframes_subscriber_interrupt() was called");
-      over = true;
-    } else if (!over && cf_now() >= deadline) {
-      cf_notifier_arm(s, connection);
-      over = true;
-    } else if (!over && busy) {
-      if (busy_since == 0)
-        busy_since = cf_now();
-      cf_wait_turn(busy_since, deadline);
-    } else if (!over && !connection) {
-      cf_sleep_for_connection(s, deadline);
-    } else if (!over) {
-      cf_sleep_for_frame(s, connection, connection->reader.started, connection->reader.last, deadline);
-    }
+    if (result == CUFRAMES_ERR_TIMEOUT && !again)
+      result = sleep_for_more(s, connection, busy, &t, deadline);
     cf_connection_drop(connection);
-    if (over)
+    if (result != CUFRAMES_OK && !again)
       return result;
   }
 }
@@ -364,7 +387,7 @@ static int next(cuframes_subscriber *s, int64_t timeout_ns, bool on_stream, void
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this subscriber joined for packets only");
   if (cf_callback_blocks(s))
     return cf_fail(CUFRAMES_ERR_BUSY, "the callback thread takes the frames: stop it first");
-  return cf_subscriber_next(s, cf_deadline(timeout_ns), on_stream, stream, frame);
+  return cf_subscriber_next(s, cf_deadline(timeout_ns), &(cf_take_how){ on_stream, stream }, frame);
 }
 
 int cuframes_subscriber_next(cuframes_subscriber *s, int64_t timeout_ns, cuframes_frame **frame) {
@@ -399,6 +422,7 @@ int cuframes_subscriber_get_stats(cuframes_subscriber *s, cuframes_subscriber_st
     .packets = cf_counter_get(&s->packets.delivered),
     .packets_lost = cf_counter_get(&s->packets.lost),
     .frames_lost = cf_counter_get(&s->lost_before),
+    .released_twice = cf_handles_ended_twice(s->handles),
   };
   cf_connection *connection = cf_subscriber_current(s);
   if (connection) {

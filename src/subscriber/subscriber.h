@@ -50,12 +50,12 @@ struct cuframes_subscriber {
   bool reconnect;
   int64_t spin_ns;
   cf_logger logger;
+  cf_handles *handles; /* of frames */
 
   pthread_mutex_t connect_lock; /* one thread connects at a time */
-  pthread_mutex_t lock;         /* of `connection` and `parted` */
+  pthread_mutex_t lock;         /* of `connection`, and of who borrows one */
+  pthread_cond_t returned;
   cf_connection *connection;    /* NULL while there is none; one reference */
-  cf_connection *parted;        /* a list: each with a reference that a caller's thread is to give back */
-  cf_flag any_parted;
   int64_t connect_at, back_off; /* when to try again; under connect_lock */
   uint64_t serial;              /* of the newest connection; under connect_lock */
 
@@ -70,8 +70,8 @@ struct cuframes_subscriber {
   cf_packet_side packets;
 
   /* of the thread that takes frames */
-  uint64_t last_serial;    /* of the connection that gave the last frame */
-  cuframes_frame *pending; /* taken, and not complete yet */
+  uint64_t last_serial; /* of the connection that gave the last frame */
+  cf_frame *pending;    /* taken, and not complete yet */
   bool any_frame;
   uint32_t last_epoch;
   cuframes_format last_format;
@@ -81,16 +81,17 @@ struct cuframes_subscriber {
 
 /* The connection there is, with a reference for the caller; NULL: none. */
 cf_connection *cf_subscriber_current(cuframes_subscriber *subscriber);
-/* Gives such a reference back, for the library's threads: never the last one, since that may wait for the GPU, which may
- * wait for a fence that the watcher opens. NULL is fine. */
-void cf_subscriber_let_go(cuframes_subscriber *subscriber, cf_connection *connection);
+/* For the subscriber's own threads, which hold no reference: to give back the last one may mean to wait for the GPU, which
+ * may wait for a fence that the watcher signals. Who retires the connection waits for its return. NULL is fine. */
+cf_connection *cf_subscriber_borrow(cuframes_subscriber *subscriber);
+void cf_subscriber_return(cuframes_subscriber *subscriber, cf_connection *connection);
 /* The connection to use, with a reference for the caller; connects again if that is wanted and due.
  * TIMEOUT: not yet; otherwise the error is for the user. */
 int cf_subscriber_connection(cuframes_subscriber *subscriber, cf_connection **connection);
 /* That connection is over. */
 void cf_subscriber_retire(cuframes_subscriber *subscriber, cf_connection *connection);
-/* next() for the callback thread too; on_stream: as next_on(). */
-int cf_subscriber_next(cuframes_subscriber *subscriber, int64_t deadline, bool on_stream, void *stream,
+/* next() for the callback thread too. */
+int cf_subscriber_next(cuframes_subscriber *subscriber, int64_t deadline, const cf_take_how *how,
                        cuframes_frame **frame);
 
 int cf_watcher_start(cuframes_subscriber *subscriber);

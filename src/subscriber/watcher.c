@@ -23,18 +23,18 @@ void cf_watcher_wake(cuframes_subscriber *s, cf_connection *connection) {
 static void *watcher_run(void *argument) {
   cuframes_subscriber *s = argument;
   while (!cf_flag_get(&s->stop)) {
-    cf_connection *connection = cf_subscriber_current(s);
-    /* not `gone`: a request that failed says that, too, and then streams may still wait for fences */
-    bool live = connection && !cf_flag_get(&connection->given_up);
+    cf_connection *connection = cf_subscriber_borrow(s);
+    /* also one that is GONE: a request that failed says that, too, and then streams may still wait for fences */
+    bool live = connection && cf_connection_life(connection) < CF_ABANDONED;
     struct pollfd fds[2] = { { .fd = s->doorbell, .events = POLLIN },
                              { .fd = live ? connection->fd : -1, .events = POLLRDHUP } };
     (void)poll(fds, 2, -1); /* on an error we look at everything once more */
     cf_doorbell_drain(s->doorbell);
     if (live && (fds[1].revents & (POLLHUP | POLLRDHUP | POLLERR)))
-      cf_connection_lose(connection);
+      cf_connection_abandon(connection);
     if (connection)
       cf_watcher_wake(s, connection);
-    cf_subscriber_let_go(s, connection);
+    cf_subscriber_return(s, connection);
   }
   return NULL;
 }

@@ -30,7 +30,7 @@ static void on_frame(void *user, cuframes_frame *frame, int error) {
     if (c->keep)
       c->kept[c->kept_count++] = frame;
     else
-      (void)cuframes_frame_release(frame);
+      cuframes_frame_release(frame);
   }
   bool stop = c->stop_within;
   pthread_mutex_unlock(&c->lock);
@@ -104,7 +104,7 @@ static void stop_from_within_ends_it_after_that_call(void **state) {
       OK(cuframes_subscriber_stop(subscriber)); /* waits for the thread */
       cuframes_frame *frame = frame_take(subscriber);
       (void)picture_number(frame);
-      OK(cuframes_frame_release(frame));
+      cuframes_frame_release(frame);
     }
     cuframes_subscriber_destroy(subscriber); /* so does this */
     assert_int_equal(seen(c).calls, 1);
@@ -147,7 +147,7 @@ static void full_hands_wait_for_a_release(void **state) {
     cuframes_frame *frame = seen(c).kept[number - 1];
     assert_int_equal(picture_number(frame), number);
     int64_t start = cuframes_now();
-    OK(cuframes_frame_release(frame)); /* from another thread than it was called on */
+    cuframes_frame_release(frame); /* from another thread than it was called on */
     if (number < 5)
       WAIT_FOR(seen(c).calls == number + 2);
     SOON(cuframes_now() - start, 80);
@@ -157,7 +157,7 @@ static void full_hands_wait_for_a_release(void **state) {
   OK(cuframes_subscriber_stop(subscriber)); /* with full hands */
   assert_int_equal(seen(c).calls, 8);
   for (int i = 6; i < 8; i++)
-    OK(cuframes_frame_release(c->kept[i]));
+    cuframes_frame_release(c->kept[i]);
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
 }
@@ -178,7 +178,7 @@ static void the_end_of_the_stream_is_one_call(void **state) {
     WAIT_FOR(seen(c).ends == 1); /* also with every lease in hand */
     assert_int_equal(seen(c).error, CUFRAMES_ERR_PUBLISHER_GONE);
     for (uint32_t i = 0; i < c->kept_count; i++)
-      IS(cuframes_frame_release(c->kept[i]), CUFRAMES_ERR_STALE);
+      cuframes_frame_release(c->kept[i]);
     OK(cuframes_subscriber_stop(subscriber));
     assert_int_equal(seen(c).ends, 1);
     cuframes_subscriber_destroy(subscriber);

@@ -44,7 +44,7 @@ static void a_subscriber_says_so(void **state) {
     if (result == CUFRAMES_OK) {
       worked++;
       assert_int_equal(picture_number(frame), 1);
-      OK(cuframes_frame_release(frame));
+      cuframes_frame_release(frame);
     } else {
       failed++;
       if (result != CUFRAMES_ERR_TIMEOUT) /* nobody could accept */

@@ -127,7 +127,7 @@ static void whatever_the_pages_say_nobody_leaves_them(void **state) {
           for (uint32_t x = 0; x < cuframes_frame_width(frame); x++)
             sum += 1 + ((const uint8_t *)cuframes_frame_plane(frame, 0))[y * cuframes_frame_pitch(frame, 0) + x];
         frames++;
-        (void)cuframes_frame_release(frame); /* perhaps stale: the page may say that the stream ended */
+        cuframes_frame_release(frame); /* perhaps stale: the page may say that the stream ended */
       }
       errors += result < 0;
       result = cuframes_subscriber_next_packet(subscriber, 0, &packet);

@@ -40,7 +40,7 @@ static void a_frame_arrives_with_all_that_was_said_of_it(void **state) {
   assert_int_equal(cuframes_frame_pixel_format(frame), CUFRAMES_PIXEL_GRAY8);
   cuframes_color color = cuframes_frame_color(frame);
   assert_memory_equal(&color, &options.format.color, sizeof color);
-  OK(cuframes_frame_release(frame));
+  cuframes_frame_release(frame);
 
   OK(cuframes_publisher_acquire(publisher, &open));
   OK(cuframes_publisher_publish(publisher, open, NULL)); /* nothing said */
@@ -49,7 +49,7 @@ static void a_frame_arrives_with_all_that_was_said_of_it(void **state) {
   assert_int_equal(cuframes_frame_duration(frame), 0);
   assert_int_equal(cuframes_frame_flags(frame), 0);
   assert_int_equal(cuframes_frame_seq(frame), 2);
-  OK(cuframes_frame_release(frame));
+  cuframes_frame_release(frame);
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
 }
@@ -87,7 +87,7 @@ static void a_late_joiner_begins_with_the_newest_frame(void **state) {
     assert_int_equal(picture_number(frame), 40);
     assert_int_equal(cuframes_frame_seq(frame), 40);
     assert_int_equal(cuframes_frame_flags(frame), 0);
-    OK(cuframes_frame_release(frame));
+    cuframes_frame_release(frame);
     IS(cuframes_subscriber_next(subscriber, 0, &frame), CUFRAMES_ERR_TIMEOUT);
     cuframes_subscriber_destroy(subscriber);
   }
@@ -115,7 +115,7 @@ static void take_in_order(int test, void *mode) {
     NEED(number == cuframes_frame_seq(frame));
     NEED(options.mode == CUFRAMES_MODE_ORDERED ? number == last + 1 : number > last);
     last = number;
-    OK(cuframes_frame_release(frame));
+    cuframes_frame_release(frame);
   }
   cuframes_subscriber_stats stats = subscriber_stats(subscriber);
   NEED(options.mode == CUFRAMES_MODE_ORDERED ? stats.frames == MANY && stats.skipped == 0
@@ -164,7 +164,6 @@ static void open_frames_are_published_in_any_order_or_not_at_all(void **state) {
     OK(cuframes_publisher_cancel(publisher, open[1]));
     IS(cuframes_publisher_publish(publisher, open[1], NULL), CUFRAMES_ERR_INVALID);
     IS(cuframes_publisher_publish(other, open[0], NULL), CUFRAMES_ERR_INVALID);
-    IS(cuframes_frame_release(open[0]), CUFRAMES_ERR_INVALID);
     OK(cuframes_publisher_publish(publisher, open[0], NULL));
     for (uint64_t i = 0; i < 2; i++) {
       cuframes_frame *frame = frame_take(subscriber);
@@ -172,7 +171,7 @@ static void open_frames_are_published_in_any_order_or_not_at_all(void **state) {
       assert_true(picture_is(frame, i == 0 ? 2 : 0));
       IS(cuframes_publisher_publish(publisher, frame, NULL), CUFRAMES_ERR_INVALID);
       IS(cuframes_publisher_cancel(publisher, frame), CUFRAMES_ERR_INVALID);
-      OK(cuframes_frame_release(frame));
+      cuframes_frame_release(frame);
     }
   }
   OK(cuframes_publisher_cancel(publisher, NULL));
@@ -198,16 +197,16 @@ static void a_restarted_source_marks_one_frame_for_everybody(void **state) {
   for (uint64_t number = 1; number <= 3; number++) {
     cuframes_frame *frame = frame_take(ordered);
     assert_int_equal(cuframes_frame_flags(frame), number == 2 ? CUFRAMES_FRAME_EPOCH : 0);
-    OK(cuframes_frame_release(frame));
+    cuframes_frame_release(frame);
   }
   cuframes_frame *frame = frame_take(newest); /* it missed frame 2 */
   assert_int_equal(cuframes_frame_seq(frame), 3);
   assert_int_equal(cuframes_frame_flags(frame), CUFRAMES_FRAME_EPOCH);
-  OK(cuframes_frame_release(frame));
+  cuframes_frame_release(frame);
   pictures_publish(publisher, 4, 1);
   frame = frame_take(newest);
   assert_int_equal(cuframes_frame_flags(frame), 0);
-  OK(cuframes_frame_release(frame));
+  cuframes_frame_release(frame);
   cuframes_subscriber_destroy(ordered);
   cuframes_subscriber_destroy(newest);
   cuframes_publisher_destroy(publisher);
@@ -262,7 +261,7 @@ static void threads_may_take_turns_in_publishing(void **state) {
     cuframes_frame *frame = frame_take(subscriber);
     assert_int_equal(cuframes_frame_seq(frame), seq);
     (void)picture_number(frame);
-    OK(cuframes_frame_release(frame));
+    cuframes_frame_release(frame);
   }
   for (int i = 0; i < 3; i++)
     assert_int_equal(pthread_join(threads[i], NULL), 0);
@@ -340,7 +339,7 @@ static void nothing_given_is_an_error_and_not_a_crash(void **state) {
   IS(cuframes_publisher_get_stats(NULL, NULL), CUFRAMES_ERR_INVALID);
   IS(cuframes_query(NULL, "s", 0, NULL), CUFRAMES_ERR_INVALID);
   IS(cuframes_list(NULL, 0, NULL, NULL), CUFRAMES_ERR_INVALID);
-  OK(cuframes_frame_release(NULL));
+  cuframes_frame_release(NULL);
   assert_null(cuframes_frame_plane(NULL, 0));
   cuframes_subscriber_destroy(NULL);
   cuframes_publisher_destroy(NULL);

@@ -45,7 +45,7 @@ static void the_pool_grows_for_leases_and_shrinks_after(void **state) {
   for (int k = 0; k < 60; k++) {
     for (int i = 0; i < 3; i++) {
       assert_int_equal(picture_number(held[i][k]), k * 3 + i + 1);
-      OK(cuframes_frame_release(held[i][k]));
+      cuframes_frame_release(held[i][k]);
     }
   }
   for (int i = 0; i < 3; i++)
@@ -107,7 +107,7 @@ static void options_out_of_range_are_refused(void **state) {
   options.field = value;                                                                                               \
   IS(cuframes_publisher_create("s", &options, &none), CUFRAMES_ERR_INVALID);                                           \
   detail_names(#field);
-  BAD(max_open, 65)
+  BAD(max_open, 129)
   BAD(max_slots, 1025)
   BAD(max_slots, 1)
   BAD(slots, 1)
@@ -152,7 +152,7 @@ static void many_in_one(int test, void *unused) {
       uint64_t number = picture_number(frame);
       NEED(i % 4 == 0 ? number == last[i] + 1 : number > last[i]);
       last[i] = number;
-      OK(cuframes_frame_release(frame));
+      cuframes_frame_release(frame);
       going = true;
     }
   }
@@ -205,23 +205,23 @@ static void frames_of_an_old_format_stay_whole(void **state) {
     cuframes_frame *frame = frame_take(ordered);
     assert_int_equal(picture_number(frame), number);
     assert_int_equal(cuframes_frame_flags(frame), number == 3 ? CUFRAMES_FRAME_NEW_FORMAT : 0);
-    OK(cuframes_frame_release(frame));
+    cuframes_frame_release(frame);
   }
   cuframes_subscriber_destroy(ordered);
   pictures_publish(publisher, 4, 200);
   assert_int_equal(picture_number(old), 2);
   assert_int_equal(cuframes_frame_width(old), 64);
   assert_int_equal(picture_number(fresh), 3);
-  OK(cuframes_frame_release(old));
-  OK(cuframes_frame_release(fresh));
+  cuframes_frame_release(old);
+  cuframes_frame_release(fresh);
   fresh = frame_take(newest);
   assert_int_equal(cuframes_frame_flags(fresh), 0);
-  OK(cuframes_frame_release(fresh));
+  cuframes_frame_release(fresh);
   OK(cuframes_publisher_set_format(publisher, &large)); /* the same: nothing happens */
   pictures_publish(publisher, 300, 1);
   fresh = frame_take(newest);
   assert_int_equal(cuframes_frame_flags(fresh), 0);
-  OK(cuframes_frame_release(fresh));
+  cuframes_frame_release(fresh);
   cuframes_subscriber_destroy(newest);
   cuframes_publisher_destroy(publisher);
 }
@@ -242,11 +242,11 @@ static void a_hundred_formats_leave_nothing_behind(void **state) {
     assert_int_equal(cuframes_frame_width(frame), 16 + i % 100);
     if (before) { /* each is held until the next one of another format came */
       assert_int_equal(picture_number(before), i);
-      OK(cuframes_frame_release(before));
+      cuframes_frame_release(before);
     }
     before = frame;
     if (i == 0 || i == 100) {
-      OK(cuframes_frame_release(before));
+      cuframes_frame_release(before);
       before = NULL;
       pictures_publish(publisher, i + 1, 1);
       WAIT_FOR(picture_publish(publisher, i + 1) == CUFRAMES_OK && publisher_stats(publisher).segments == 1);
@@ -280,7 +280,7 @@ static void a_thousand_subscribers_leave_nothing_behind(void **state) {
     cuframes_frame *frame = frame_take(subscriber);
     if (i % 5 == 0)
       cuframes_subscriber_destroy(subscriber);
-    OK(cuframes_frame_release(frame));
+    cuframes_frame_release(frame);
     if (i % 5 != 0)
       cuframes_subscriber_destroy(subscriber);
     if (i % 10 == 0)

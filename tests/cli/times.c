@@ -36,7 +36,7 @@ static int take_frames(cuframes_subscriber *subscriber, uint64_t *left) {
     printf("frame %" PRIu64, cuframes_frame_seq(frame));
     print_time(cuframes_frame_pts(frame));
     putchar('\n');
-    (void)cuframes_frame_release(frame); /* stale at the worst, and then the next call says so */
+    cuframes_frame_release(frame); /* stale at the worst, and then the next call says so */
   }
   return error;
 }

@@ -111,7 +111,7 @@ static int watch(struct seen *seen, int hold_ms, uint64_t frames, int64_t deadli
       if (fingerprint(frame) != before)
         seen->changed++;
     }
-    (void)cuframes_frame_release(frame); /* STALE after the publisher went: the next call says so */
+    cuframes_frame_release(frame); /* STALE after the publisher went: the next call says so */
   }
   return error == CUFRAMES_ERR_TIMEOUT || error == CUFRAMES_ERR_INTERRUPTED ? CUFRAMES_OK : error;
 }

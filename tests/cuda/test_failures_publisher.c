@@ -54,8 +54,10 @@ static void guest_look(cuframes_subscriber *subscriber, const order *o, answer *
     late = looked == CUFRAMES_ERR_TIMEOUT ? frame : NULL;
     if (late)
       return;
-    int released = on_stream ? cuframes_frame_release_on(frame, NULL) : cuframes_frame_release(frame);
-    NEED(released == CUFRAMES_OK || released == CUFRAMES_ERR_STALE || released == CUFRAMES_ERR_LOST);
+    if (on_stream)
+      cuframes_frame_release_on(frame, NULL);
+    else
+      cuframes_frame_release(frame);
   }
 }
 
@@ -74,7 +76,7 @@ static void play_guest(int link) {
     } else if (o.kind == LOOK) {
       guest_look(subscriber, &o, &a);
     } else if (o.kind == GO) {
-      (void)cuframes_frame_release(late); /* it may never have been complete */
+      cuframes_frame_release(late); /* it may never have been complete */
       late = NULL;
       cuframes_subscriber_destroy(subscriber);
       subscriber = NULL;
@@ -106,6 +108,7 @@ typedef struct life {
   cu_context context;
   cu_stream stream;
   cu_deviceptr buffers[BUFFERS];
+  cuframes_frame *registered[BUFFERS];
   gpu_memory vmm[2];
   cu_pool pool;
   cuframes_publisher *publisher;
@@ -180,7 +183,7 @@ static void now_dead(life *l) {
 }
 
 static int publish_once(life *l) {
-  cuframes_publish_info info = { .struct_size = sizeof info, .stream = l->stream };
+  cuframes_publish_info info = { .struct_size = sizeof info };
   cuframes_frame *frame = NULL;
   int result = cuframes_publisher_acquire(l->publisher, &frame);
   if (result != CUFRAMES_OK)
@@ -190,7 +193,7 @@ static int publish_once(life *l) {
   if (result != CUFRAMES_OK)
     OK(cuframes_publisher_cancel(l->publisher, frame));
   else
-    result = cuframes_publisher_publish(l->publisher, frame, &info);
+    result = cuframes_publisher_publish_on(l->publisher, frame, l->stream, &info);
   return result;
 }
 
@@ -198,7 +201,7 @@ static int publish_once(life *l) {
 static void find_out(life *l) {
   cuframes_frame *frame = NULL;
   if (cuframes_publisher_acquire(l->publisher, &frame) == CUFRAMES_OK)
-    IS(cuframes_publisher_publish(l->publisher, frame, NULL), CUFRAMES_ERR_DEVICE);
+    IS(cuframes_publisher_publish_on(l->publisher, frame, NULL, NULL), CUFRAMES_ERR_DEVICE);
   now_dead(l);
 }
 
@@ -267,11 +270,11 @@ static bool lost(const life *l) {
 
 /* Registers them all, gives one back and publishes the others: acquire() has them then. Unless the context is lost. */
 static void hand_over_buffers(life *l) {
-  cuframes_publish_info info = { .struct_size = sizeof info, .stream = l->stream };
+  cuframes_publish_info info = { .struct_size = sizeof info };
   for (int i = 0; i < BUFFERS; i++) {
     int result = CUFRAMES_ERR_DEVICE;
     for (int tries = 0; tries < 2 && result != CUFRAMES_OK; tries++) {
-      result = cuframes_publisher_register_external(l->publisher, buffer_of(l, i), SEGMENT - 512);
+      result = cuframes_publisher_register_external(l->publisher, buffer_of(l, i), SEGMENT - 512, &l->registered[i]);
       if (result == CUFRAMES_ERR_INVALID) /* what the driver does not tell of an address is no address */
         SO(fault_has_happened());
       else
@@ -280,10 +283,13 @@ static void hand_over_buffers(life *l) {
     SO(result == CUFRAMES_OK || lost(l));
   }
   if (!lost(l))
-    OK(cuframes_publisher_unregister_external(l->publisher, buffer_of(l, 0)));
-  for (int i = 1; i < BUFFERS && !lost(l); i++)
-    if (!fault_tolerates(cuframes_publisher_publish_external(l->publisher, buffer_of(l, i), &info)) && !lost(l))
-      OK(cuframes_publisher_publish_external(l->publisher, buffer_of(l, i), &info));
+    OK(cuframes_publisher_unregister_external(l->publisher, l->registered[0]));
+  for (int i = 1; i < BUFFERS && !lost(l); i++) {
+    if (fault_tolerates(cuframes_publisher_publish_on(l->publisher, l->registered[i], l->stream, &info)) || lost(l))
+      continue;
+    OK(cuframes_publisher_reopen(l->publisher, l->registered[i])); /* it was cancelled */
+    OK(cuframes_publisher_publish_on(l->publisher, l->registered[i], l->stream, &info));
+  }
 }
 
 static void live(life *l) {

@@ -49,7 +49,7 @@ static void reader_scene(void *argument, unsigned index) {
     h->returned[index][round] = now_ns();
     if (!frame || cuframes_frame_pts(frame) != round)
       bench_die("frame %u did not come", round);
-    bench_check(cuframes_frame_release(frame), "release");
+    cuframes_frame_release(frame);
     tally_add(&h->arrived);
   }
   cuframes_subscriber_destroy(subscriber);

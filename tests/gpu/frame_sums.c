@@ -185,7 +185,7 @@ static int run(cuframes_subscriber *subscriber, uint64_t frames, difference *d) 
            cuframes_frame_height(frame), cuframes_pixel_format_name(cuframes_frame_pixel_format(frame)), text);
     if (d->file)
       compare(d, &p, seq - 1);
-    (void)cuframes_frame_release(frame); /* stale if the stream has just ended: it was copied before */
+    cuframes_frame_release(frame); /* stale if the stream has just ended: it was copied before */
   }
   if (d->file)
     printf("difference max %d mean %.3f\n", d->most, (double)d->sum / (double)d->samples);

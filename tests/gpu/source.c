@@ -75,8 +75,8 @@ static void make_buffers(source *s, uint32_t count) {
       gpu_memory_make(&s->g, &s->vmm[i], up(bytes, SEGMENT), NULL);
       s->buffers[i] = s->vmm[i].address;
     }
-    OK(cuframes_publisher_register_external(s->publisher, (void *)(uintptr_t)s->buffers[i],
-                                            s->words * sizeof(uint64_t)));
+    OK(cuframes_publisher_register_external(s->publisher, (void *)(uintptr_t)s->buffers[i], s->words * sizeof(uint64_t),
+                                            &s->registered[i]));
   }
 }
 
@@ -129,33 +129,27 @@ static void fill(source *s, cu_deviceptr address, uint64_t words) {
 }
 
 /* Every third time it asks for a certain one. */
-static bool take_a_certain_one(source *s, cu_deviceptr *address) {
+static bool take_a_certain_one(source *s, cuframes_frame **frame) {
   if (s->count == 0 || s->number % 3 != 0)
     return false;
-  *address = s->buffers[s->number / 3 % s->count];
-  int result = cuframes_publisher_acquire_external(s->publisher, (void *)(uintptr_t)*address);
+  *frame = s->registered[s->number / 3 % s->count];
+  int result = cuframes_publisher_reopen(s->publisher, *frame);
   if (result != CUFRAMES_ERR_BUSY)
     OK(result);
   return result == CUFRAMES_OK;
 }
 
 void source_publish(source *s) {
-  cuframes_publish_info info = { .struct_size = sizeof info, .stream = s->stream };
-  cu_deviceptr address;
+  cuframes_publish_info info = { .struct_size = sizeof info };
+  cuframes_frame *frame = NULL;
   s->number++;
   info.pts = (int64_t)s->number * 1000;
-  bool fresh = s->fresh < s->count;
-  if (fresh)
-    address = s->buffers[s->fresh++];
-  if (fresh || take_a_certain_one(s, &address)) {
-    fill(s, address, s->words);
-    OK(cuframes_publisher_publish_external(s->publisher, (void *)(uintptr_t)address, &info));
-    return;
-  }
-  cuframes_frame *frame = NULL;
-  OK(cuframes_publisher_acquire(s->publisher, &frame));
+  if (s->fresh < s->count)
+    frame = s->registered[s->fresh++];
+  else if (!take_a_certain_one(s, &frame))
+    OK(cuframes_publisher_acquire(s->publisher, &frame));
   fill(s, frame_address(frame), frame_words(frame));
-  OK(cuframes_publisher_publish(s->publisher, frame, &info));
+  OK(cuframes_publisher_publish_on(s->publisher, frame, s->stream, &info));
 }
 
 void source_publish_60(source *s, uint64_t count) {

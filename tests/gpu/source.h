@@ -35,6 +35,7 @@ typedef struct source {
   uint64_t words;  /* external: of each buffer */
   uint64_t number; /* of the last picture */
   cu_deviceptr buffers[SOURCE_BUFFERS];
+  cuframes_frame *registered[SOURCE_BUFFERS];
   gpu_memory vmm[SOURCE_BUFFERS];
   cu_deviceptr blocks[2];
   cu_pool pool;

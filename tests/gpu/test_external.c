@@ -14,13 +14,15 @@ static void *pointer(cu_deviceptr address) {
   return (void *)(uintptr_t)address;
 }
 
-static int register_at(const source *s, cu_deviceptr address) {
-  return cuframes_publisher_register_external(s->publisher, pointer(address), s->words * sizeof(uint64_t));
+static int register_at(const source *s, cu_deviceptr address, cuframes_frame **frame) {
+  return cuframes_publisher_register_external(s->publisher, pointer(address), s->words * sizeof(uint64_t), frame);
 }
 
 /* With a detail, which goes into the table. */
 static void refused(const source *s, const char *what, cu_deviceptr address, int error) {
-  IS(register_at(s, address), error);
+  cuframes_frame *none = NULL;
+  IS(register_at(s, address, &none), error);
+  NEED(!none);
   NEED(strlen(cuframes_last_error()) > 10);
   stage_note("%s: %s", what, cuframes_last_error());
 }
@@ -68,14 +70,16 @@ static void play_refusals(int test, void *user) {
   refused(&s, "NULL", 0, CUFRAMES_ERR_INVALID);
   CU(cu.cuMemAlloc(&address, bytes));
   refused(&s, "beyond the allocation's end", address + 512, CUFRAMES_ERR_INVALID);
-  IS(cuframes_publisher_register_external(s.publisher, pointer(address), bytes - 8), CUFRAMES_ERR_INVALID);
-  OK(register_at(&s, address));
+  cuframes_frame *frame = NULL;
+  IS(cuframes_publisher_register_external(s.publisher, pointer(address), bytes - 8, &frame), CUFRAMES_ERR_INVALID);
+  OK(register_at(&s, address, &frame));
   refused(&s, "a second time", address, CUFRAMES_ERR_INVALID);
-  OK(cuframes_publisher_unregister_external(s.publisher, pointer(address)));
-  IS(cuframes_publisher_unregister_external(s.publisher, pointer(address)), CUFRAMES_ERR_INVALID);
-  IS(cuframes_publisher_publish_external(s.publisher, pointer(address), NULL), CUFRAMES_ERR_INVALID);
-  OK(register_at(&s, address)); /* and again */
-  OK(cuframes_publisher_unregister_external(s.publisher, pointer(address)));
+  NEED(frame_address(frame) == address);
+  OK(cuframes_publisher_unregister_external(s.publisher, frame));
+  IS(cuframes_publisher_unregister_external(s.publisher, frame), CUFRAMES_ERR_INVALID);
+  IS(cuframes_publisher_publish(s.publisher, frame, NULL), CUFRAMES_ERR_INVALID);
+  OK(register_at(&s, address, &frame)); /* and again */
+  OK(cuframes_publisher_unregister_external(s.publisher, frame));
   CU(cu.cuMemFree(address));
   say(test, 0);
   source_end(&s);
@@ -94,7 +98,8 @@ static void play_an_ordinary_publisher(int test, void *user) {
   (void)user;
   source_begin(&s, &(source_options){ .name = "own", .format = stage_format(1) });
   CU(cu.cuMemAlloc(&address, 16 * MIB));
-  IS(cuframes_publisher_register_external(s.publisher, pointer(address), 16 * MIB), CUFRAMES_ERR_INVALID);
+  cuframes_frame *frame = NULL;
+  IS(cuframes_publisher_register_external(s.publisher, pointer(address), 16 * MIB, &frame), CUFRAMES_ERR_INVALID);
   CU(cu.cuMemFree(address));
   say(test, 0);
   source_end(&s);
@@ -112,26 +117,41 @@ static void an_ordinary_publisher_takes_none(void **state) {
 static void play_hands(int test, void *user) {
   static source s;
   cu_deviceptr block;
-  void *buffers[3];
+  cuframes_frame *frames[3] = { NULL }, *kept;
+  cuframes_format other = stage_format(2);
   (void)user;
   external_source(&s);
   CU(cu.cuMemAlloc(&block, 3 * 16 * MIB));
-  for (int i = 0; i < 3; i++) {
-    buffers[i] = pointer(block + (uint64_t)i * 16 * MIB);
-    OK(cuframes_publisher_register_external(s.publisher, buffers[i], s.words * sizeof(uint64_t)));
-  }
-  cuframes_publish_info info = { .struct_size = sizeof info, .stream = s.stream };
-  OK(cuframes_publisher_publish_external(s.publisher, buffers[0], &info));
-  IS(cuframes_publisher_publish_external(s.publisher, buffers[0], &info), CUFRAMES_ERR_INVALID);
-  IS(cuframes_publisher_acquire_external(s.publisher, buffers[0]), CUFRAMES_ERR_BUSY); /* the newest */
-  IS(cuframes_publisher_unregister_external(s.publisher, buffers[0]), CUFRAMES_ERR_INVALID);
-  OK(cuframes_publisher_publish_external(s.publisher, buffers[1], &info));
-  IS(cuframes_publisher_acquire_external(s.publisher, pointer(block + 8)), CUFRAMES_ERR_INVALID);
-  OK(cuframes_publisher_acquire_external(s.publisher, buffers[0]));
-  OK(cuframes_publisher_publish_external(s.publisher, buffers[0], &info));
-  OK(cuframes_publisher_acquire_external(s.publisher, buffers[1]));
-  OK(cuframes_publisher_unregister_external(s.publisher, buffers[1]));
-  NEED(source_stats(&s).frames == 3);
+  for (int i = 0; i < 3; i++)
+    OK(register_at(&s, block + (uint64_t)i * 16 * MIB, &frames[i]));
+  OK(cuframes_publisher_publish_on(s.publisher, frames[0], s.stream, NULL));
+  IS(cuframes_publisher_publish_on(s.publisher, frames[0], s.stream, NULL), CUFRAMES_ERR_INVALID);
+  IS(cuframes_publisher_reopen(s.publisher, frames[0]), CUFRAMES_ERR_BUSY); /* the newest */
+  IS(cuframes_publisher_unregister_external(s.publisher, frames[0]), CUFRAMES_ERR_BUSY);
+  kept = cuframes_frame_ref(frames[0]);
+  OK(cuframes_publisher_publish_on(s.publisher, frames[1], s.stream, NULL));
+  IS(cuframes_publisher_reopen(s.publisher, frames[1]), CUFRAMES_ERR_BUSY);
+  OK(cuframes_publisher_reopen(s.publisher, frames[0])); /* a reference taken after publishing keeps nothing */
+  cuframes_frame_release(kept);
+  IS(cuframes_publisher_reopen(s.publisher, frames[0]), CUFRAMES_ERR_INVALID); /* it is open */
+  kept = cuframes_frame_ref(frames[0]);
+  OK(cuframes_publisher_publish_on(s.publisher, frames[0], s.stream, NULL));
+  OK(cuframes_publisher_publish_on(s.publisher, frames[2], s.stream, NULL));
+  IS(cuframes_publisher_reopen(s.publisher, frames[0]), CUFRAMES_ERR_BUSY); /* one from before does */
+  cuframes_frame_used_on(kept, s.stream);
+  cuframes_frame_release(kept);
+  CU(cu.cuStreamSynchronize(s.stream));
+  OK(cuframes_publisher_reopen(s.publisher, frames[0]));
+  OK(cuframes_publisher_cancel(s.publisher, frames[0]));
+  OK(cuframes_publisher_reopen(s.publisher, frames[0]));
+  OK(cuframes_publisher_unregister_external(s.publisher, frames[0]));
+  OK(cuframes_publisher_reopen(s.publisher, frames[1]));
+  OK(cuframes_publisher_set_format(s.publisher, &other)); /* what is open may still be published */
+  OK(cuframes_publisher_publish_on(s.publisher, frames[1], s.stream, NULL));
+  IS(cuframes_publisher_reopen(s.publisher, frames[2]), CUFRAMES_ERR_INVALID); /* what is not goes */
+  detail_names("format");
+  WAIT_FOR(cuframes_publisher_unregister_external(s.publisher, frames[2]) == CUFRAMES_OK);
+  NEED(source_stats(&s).frames == 5);
   say(test, 0);
   cuframes_publisher_destroy(s.publisher);
   CU(cu.cuMemFree(block));
@@ -172,7 +192,7 @@ static void play_offsets(int test, void *user) {
   }
   for (int i = 0; i < kinds * EACH; i++) {
     s.buffers[i] = bases[i % kinds] + 512 + (uint64_t)(i / kinds) * stride;
-    OK(register_at(&s, s.buffers[i]));
+    OK(register_at(&s, s.buffers[i], &s.registered[i]));
   }
   s.count = (uint32_t)(kinds * EACH);
   say(test, 0);

@@ -73,7 +73,7 @@ static int try_inside(void) {
     detail_names("PID namespace");
   } else {
     NEED(frame_is_whole(&g, stream, frame, frame_number(frame)));
-    OK(cuframes_frame_release(frame));
+    cuframes_frame_release(frame);
   }
   cuframes_subscriber_destroy(subscriber);
   CU(cu.cuStreamDestroy(stream));

@@ -25,12 +25,12 @@ static int line[2]; /* from the publisher to the victim, for a descriptor */
 /* As source_publish(), and says where. */
 static cu_deviceptr publish(source *s) {
   cuframes_frame *frame = NULL;
-  cuframes_publish_info info = { .struct_size = sizeof info, .stream = s->stream };
+  cuframes_publish_info info = { .struct_size = sizeof info };
   info.pts = (int64_t)++s->number * 1000;
   OK(cuframes_publisher_acquire(s->publisher, &frame));
   cu_deviceptr address = frame_address(frame);
   CU(LAUNCH(&s->g, s->stream, "fill", address, frame_words(frame), stamp(s->number)));
-  OK(cuframes_publisher_publish(s->publisher, frame, &info));
+  OK(cuframes_publisher_publish_on(s->publisher, frame, s->stream, &info));
   return address;
 }
 
@@ -106,7 +106,7 @@ static void play_victim(int test, void *user) {
     CU(LAUNCH(&g, stream, "fill", counts.address + 8, 1, i));
   }
   if (how->release_on)
-    OK(cuframes_frame_release_on(frame, stream));
+    cuframes_frame_release_on(frame, stream);
   hear(test); /* until it is killed */
 }
 

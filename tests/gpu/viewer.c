@@ -54,7 +54,7 @@ void viewer_begin(viewer *v, const viewer_options *options) {
 
 static void give_back_oldest(viewer *v) {
   CU(cu.cuEventSynchronize(v->held[v->held_first].seen));
-  OK(cuframes_frame_release(v->held[v->held_first].frame));
+  cuframes_frame_release(v->held[v->held_first].frame);
   v->held_first = (v->held_first + 1) % v->options.leases;
   v->held_count--;
 }
@@ -110,7 +110,7 @@ int viewer_look(viewer *v, int64_t timeout_ns) {
   if (v->options.slow_ms > 0)
     pause_ms(v->options.slow_ms);
   if (v->options.release_on) {
-    OK(cuframes_frame_release_on(frame, v->stream));
+    cuframes_frame_release_on(frame, v->stream);
   } else {
     uint32_t at = (v->held_first + v->held_count++) % v->options.leases;
     v->held[at].frame = frame;

@@ -112,7 +112,7 @@ cuframes_frame *frame_take(cuframes_subscriber *subscriber) {
 uint64_t frame_look(cuframes_subscriber *subscriber) {
   cuframes_frame *frame = frame_take(subscriber);
   uint64_t number = picture_number(frame);
-  OK(cuframes_frame_release(frame));
+  cuframes_frame_release(frame);
   return number;
 }
 

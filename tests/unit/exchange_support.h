@@ -47,4 +47,9 @@ static inline void *zeroed(size_t bytes) {
   return memset(memory, 0, bytes);
 }
 
+/* Runs wait to be collected. */
+static inline bool has_emptied(cf_frame_writer *writer) {
+  return atomic_load(&writer->emptied) != NULL;
+}
+
 #endif

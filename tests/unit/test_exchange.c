@@ -330,14 +330,14 @@ static void offered_slots_are_used_from_the_next_acquire_on(void **state) {
   rig *r = rig_open(2);
   cf_slot_run more = { .segment = 2, .count = 2, .stride = 512 };
   uint64_t offset;
-  assert_true(cf_writer_has_adopted(&r->writer) && !cf_writer_has_adopted(&r->writer));
+  assert_true(cf_writer_has_changed(&r->writer) && !cf_writer_has_changed(&r->writer));
   (void)publish_next(r);
   uint32_t a = cf_writer_acquire(&r->writer);
   assert_int_equal(cf_writer_acquire(&r->writer), CF_NO_SLOT);
   cf_writer_offer(&r->writer, &more);
   assert_false(cf_run_adopted(&more));
   uint32_t b = cf_writer_acquire(&r->writer), c = cf_writer_acquire(&r->writer);
-  assert_true(cf_run_adopted(&more) && cf_writer_has_adopted(&r->writer));
+  assert_true(cf_run_adopted(&more) && cf_writer_has_changed(&r->writer));
   assert_ptr_equal(cf_writer_slot(&r->writer, b, &offset), &more);
   assert_ptr_equal(cf_writer_slot(&r->writer, c, &offset), &more);
   assert_int_equal(r->writer.slots[b].segment, 2);
@@ -361,7 +361,7 @@ static void a_retired_run_goes_slot_by_slot(void **state) {
   cf_writer_retire(&r->writer, &r->run); /* once is enough, twice is the same */
   assert_true(cf_run_retiring(&r->run));
   cf_writer_sweep(&r->writer);
-  assert_false(cf_writer_has_emptied(&r->writer));
+  assert_false(has_emptied(&r->writer));
   assert_int_equal(r->run.live, 3);
   assert_int_equal(r->control->head, cf_ref(2, head)); /* readable as before */
   assert_int_equal(r->writer.slots[head].seq, 2);
@@ -373,10 +373,10 @@ static void a_retired_run_goes_slot_by_slot(void **state) {
   assert_null(cf_writer_collect(&r->writer));
   seat->page->lease[0] = 0;
   (void)publish_next(r);
-  assert_true(cf_writer_has_emptied(&r->writer));
+  assert_true(has_emptied(&r->writer));
   assert_ptr_equal(cf_writer_collect(&r->writer), &r->run);
   assert_null(r->run.next);
-  assert_false(cf_writer_has_emptied(&r->writer));
+  assert_false(has_emptied(&r->writer));
   assert_int_equal(r->writer.retiring, 0);
   for (int i = 0; i < 10; i++)
     assert_int_equal(r->writer.notes[publish_next(r)].run->segment, 2);

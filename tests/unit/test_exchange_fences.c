@@ -192,7 +192,7 @@ static void a_slot_that_the_gpu_still_writes_does_not_retire(void **state) {
   assert_ptr_equal(cf_writer_slot(&r->writer, newer, &(uint64_t){ 0 }), &other);
   cf_writer_sweep(&r->writer);
   assert_int_equal(r->run.live, 1);
-  assert_false(cf_writer_has_emptied(&r->writer));
+  assert_false(has_emptied(&r->writer));
   complete(r, slot, 1);
   cf_writer_sweep(&r->writer);
   assert_ptr_equal(cf_writer_collect(&r->writer), &r->run);

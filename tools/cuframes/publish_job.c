@@ -209,7 +209,7 @@ int publish_job_acquire(struct publish_job *job, cuframes_frame **frame) {
 
 int publish_job_publish(struct publish_job *job, cuframes_frame *frame, int64_t pts, int64_t duration, uint32_t flags) {
   cuframes_publish_info info = { .struct_size = sizeof info, .flags = flags, .pts = pts, .duration = duration };
-  int error = cuframes_publisher_publish(job->publisher, frame, &info);
+  int error = cuframes_publisher_publish_on(job->publisher, frame, NULL, &info); /* the stream of the copies */
   if (error < 0 && error != CUFRAMES_ERR_DROPPED) {
     return library_failed(job, error, "cannot publish the picture");
   }

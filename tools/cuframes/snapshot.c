@@ -247,7 +247,7 @@ static int take(snapshot *shot, cuframes_subscriber *subscriber, uint32_t index,
     code = cli_failed(error, shot->reader.name);
   else
     code = shot->columns ? add_to_sheet(shot, frame, wanted) : save_single(shot, frame, index + 1);
-  (void)cuframes_frame_release(frame); /* STALE when the publisher has gone: the copy is whole all the same */
+  cuframes_frame_release(frame); /* STALE when the publisher has gone: the copy is whole all the same */
   return code;
 }
 

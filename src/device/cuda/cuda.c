@@ -278,6 +278,7 @@ const cf_device_ops cf_cuda_device = {
   .counters_write = cf_cuda_words_write,
   .counter_write_on_side = cf_cuda_counter_write_on_side,
   .side_wait = cf_cuda_side_wait,
+  .stream_drain = cf_cuda_stream_drain,
   .counter_wait = cf_cuda_word_wait,
   .event_create = cf_cuda_event_create,
   .event_import = cf_cuda_event_import,

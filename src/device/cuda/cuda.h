@@ -60,6 +60,7 @@ int cf_cuda_words_open(cf_device *device, void *memory, uint64_t bytes, cf_devic
 void cf_cuda_words_close(cf_device *device, cf_device_counters *words);
 int cf_cuda_words_write(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count);
 int cf_cuda_counter_write_on_side(cf_device *device, void *stream, const cf_device_write *write);
+void cf_cuda_stream_drain(cf_device *device, void *stream);
 int cf_cuda_side_wait(cf_device *device, void *stream);
 int cf_cuda_word_wait(cf_device *device, void *stream, const cf_device_write *wait);
 int cf_cuda_event_create(cf_device *device, void **event, uint8_t handle[64]);

@@ -33,6 +33,20 @@ int cf_cuda_stream_check(cf_device *device, void *stream) {
   return result;
 }
 
+void cf_cuda_stream_drain(cf_device *device, void *stream) {
+  cf_cuda *cuda = cf_cuda_of(device);
+  cu_context context = NULL;
+  if (is_default_stream(stream)) {
+    cf_cuda_settle(device);
+    return;
+  }
+  /* its own context, whose failure is not ours to tell */
+  if (cuda->driver.cuStreamGetCtx(stream, &context) != 0 || cuda->driver.cuCtxPushCurrent(context) != 0)
+    return;
+  (void)cuda->driver.cuStreamSynchronize(stream);
+  (void)cuda->driver.cuCtxPopCurrent(&context);
+}
+
 void cf_cuda_drain(cf_cuda *cuda) {
   /* a lost context does nothing more; any other failure is the call's own, and the work goes on */
   for (int tries = 0; tries < 2 && !cf_flag_get(&cuda->lost); tries++)

@@ -1,0 +1,86 @@
+/* api/handles.c - the counted references to frames, which rotate. */
+#include <stdlib.h>
+
+#include "api/frame.h"
+#include "os/clock.h"
+#include "os/container.h"
+
+/* So many are opened before one is used again, and at most so many frames are in hand: 64 leases, or 128 open frames, of
+ * more than one connection or publisher format. */
+#define HANDLES_REUSED 1024u
+#define HANDLES (HANDLES_REUSED + 512u)
+
+struct cf_handles {
+  cf_flag references;
+  uint32_t next;
+  cf_counter ended_twice;
+  cf_flag helpers;
+  cuframes_frame handle[HANDLES];
+};
+
+cf_handles *cf_handles_create(void) {
+  cf_handles *handles = calloc(1, sizeof *handles);
+  if (handles)
+    cf_flag_set(&handles->references, 1);
+  return handles;
+}
+
+cf_handles *cf_handles_hold(cf_handles *handles) {
+  (void)cf_flag_add(&handles->references, 1);
+  return handles;
+}
+
+void cf_handles_drop(cf_handles *handles) {
+  if (handles && cf_flag_add(&handles->references, -1) == 0)
+    free(handles);
+}
+
+cuframes_frame *cf_handle_open(cf_handles *handles, cf_frame *frame) {
+  for (uint32_t tries = 0; tries < HANDLES - HANDLES_REUSED; tries++) {
+    uint32_t index = handles->next;
+    cuframes_frame *handle = &handles->handle[index];
+    handles->next = index + 1 < HANDLES ? index + 1 : 0;
+    if (cf_flag_get(&handle->references) != 0)
+      continue; /* still in hand */
+    handle->index = index;
+    handle->body = frame;
+    frame->handle = handle;
+    cf_flag_set(&handle->references, 1);
+    return handle;
+  }
+  return NULL;
+}
+
+bool cf_handles_has(const cf_handles *handles, const cuframes_frame *handle) {
+  return handle >= handles->handle && handle < handles->handle + HANDLES;
+}
+
+uint64_t cf_handles_ended_twice(const cf_handles *handles) {
+  return cf_counter_get(&handles->ended_twice);
+}
+
+cf_handles *cf_handles_of(cuframes_frame *handle) {
+  return CF_CONTAINER_OF(handle - handle->index, cf_handles, handle[0]);
+}
+
+void cf_handles_helper_begins(cf_handles *handles) {
+  (void)cf_flag_add(&cf_handles_hold(handles)->helpers, 1);
+}
+
+void cf_handles_helper_ends(cf_handles *handles) {
+  if (cf_flag_add(&handles->helpers, -1) == 0)
+    (void)cf_futex_wake(&handles->helpers.value, INT32_MAX);
+  cf_handles_drop(handles);
+}
+
+void cf_handles_wait_for_helpers(cf_handles *handles) {
+  for (uint32_t left; (left = cf_flag_get(&handles->helpers)) != 0;)
+    (void)cf_futex_wait(&handles->helpers.value, left, CF_NEVER);
+}
+
+bool cf_handle_end(cuframes_frame *handle) {
+  uint32_t before = cf_flag_take(&handle->references);
+  if (before == 0)
+    cf_counter_add(&cf_handles_of(handle)->ended_twice, 1);
+  return before == 1;
+}
