@@ -64,7 +64,8 @@ void sleep_until(int64_t at);
 /* What reading one such clock adds to the time between two readings, in ns. */
 double clock_overhead(clockid_t clock);
 
-/* What a piece of work of this thread costs, read on two clocks at once: stopwatch_start(), the work, stopwatch_stop(). */
+/* What a piece of work of this thread costs, read on two clocks at once: stopwatch_start(), the work,
+ * stopwatch_stop(). */
 typedef struct stopwatch {
   samples *wall, *cpu;
   int64_t wall_from, cpu_from;

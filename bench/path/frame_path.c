@@ -1,6 +1,7 @@
-/* frame_path.c - which functions one frame meets on its way: acquire, publish, next, release, in one process with one newest
- * subscriber and nobody asleep. Built by scripts/frame-path with the library's sources and -finstrument-functions;
- * prints the address of each function entered, in order, behind a line for each of the four calls.
+/* frame_path.c - which functions one frame meets on its way: acquire, publish, next, release, in one process with one
+ * newest subscriber and nobody asleep. Built by scripts/frame-path with the library's sources and
+ * -finstrument-functions; prints the address of each function entered, in order, behind a line for each of the four
+ * calls.
  *
  * usage: frame_path [DEVICE [complete|timeline]]
  */

@@ -1,18 +1,18 @@
 /* cuframes/frame.h - a frame in hand: a lease on a slot (subscriber) or an open slot (publisher).
  *
  * Ownership  A frame is counted: next() and acquire() give one reference, cuframes_frame_ref() adds one,
- *            cuframes_frame_release() ends one. A subscriber's frame is read-only memory that stays exactly as it is until
- *            the last reference is released, whatever the publisher or anybody else does or suffers.
- *            A publisher's frame is writable until it is published or cancelled, which ends the reference of the caller.
- *            A reference that the publisher keeps across publish() keeps the picture unwritten, and counts as open.
- *            Frames may be released after their publisher or subscriber was destroyed.
+ *            cuframes_frame_release() ends one. A subscriber's frame is read-only memory that stays exactly as it is
+ *            until the last reference is released, whatever the publisher or anybody else does or suffers.
+ *            A publisher's frame is writable until it is published or cancelled, which ends the reference of the
+ *            caller. A reference that the publisher keeps across publish() keeps the picture unwritten, and counts as
+ *            open. Frames may be released after their publisher or subscriber was destroyed.
  * Threads    Every function here may be called from any thread, also at the same time.
- * Pointers   Point into memory of the stream's device: cuframes_frame_device() names it. On "host" the CPU reads them, on
- *            "cuda:..." they are device pointers of the GPU that the subscriber uses, read-only there, too: a kernel that
- *            writes through one fails in its own process with "illegal memory access".
- * Readiness  A GPU writes a picture some time after the publisher published it. In sync mode complete a frame is in hand
- *            only once its picture is; in the modes timeline and slot-events the subscriber's stream waits for it, and
- *            the CPU, which does not, may ask with cuframes_frame_wait().
+ * Pointers   Point into memory of the stream's device: cuframes_frame_device() names it. On "host" the CPU reads
+ *            them, on "cuda:..." they are device pointers of the GPU that the subscriber uses, read-only there, too: a
+ *            kernel that writes through one fails in its own process with "illegal memory access".
+ * Readiness  A GPU writes a picture some time after the publisher published it. In sync mode complete a frame is in
+ *            hand only once its picture is; in the modes timeline and slot-events the subscriber's stream waits for
+ *            it, and the CPU, which does not, may ask with cuframes_frame_wait().
  */
 #ifndef CUFRAMES_FRAME_H
 #define CUFRAMES_FRAME_H
@@ -81,7 +81,8 @@ CUFRAMES_API int cuframes_frame_copy_from_host(cuframes_frame *frame, int plane,
 
 /** The same from memory of the publisher's own device, in order on the stream: src may be used again when the stream
  *  has come so far, and the frame be published on the same stream at once. On "host" it is copy_from_host() and the
- *  stream is not looked at. Errors: INVALID (also for a stream of another context), DEVICE. */
+ *  stream is not looked at.
+ *  Errors: INVALID (also for a stream of another context), DEVICE. */
 CUFRAMES_API int cuframes_frame_copy_from_device(cuframes_frame *frame, int plane, const void *src, size_t src_pitch,
                                                  void *stream);
 
@@ -95,17 +96,18 @@ CUFRAMES_API cuframes_frame *cuframes_frame_ref(cuframes_frame *frame);
  *  Thread-safety: any thread that holds a reference. Blocks: never. */
 CUFRAMES_API void cuframes_frame_used_on(cuframes_frame *frame, void *stream);
 
-/** Ends a reference. With the last one a subscriber's frame is given back, and a publisher's slot may be written again (one
- *  that was never published is cancelled). It must not be touched afterwards, neither by the CPU nor by work that was
- *  given to a GPU and has not ended; for that there are cuframes_frame_used_on() and cuframes_frame_release_on().
- *  NULL is fine. A frame that was released already is left alone, which the statistics count, for the next 1,000 frames
- *  of the same publisher or subscriber; later, and when that was destroyed, it is undefined.
- *  Thread-safety: any thread. Blocks: never; but after cuframes_subscriber_destroy() the last one on a GPU waits for the
- *  work that may still use the frames. */
+/** Ends a reference. With the last one a subscriber's frame is given back, and a publisher's slot may be written
+ *  again (one that was never published is cancelled). It must not be touched afterwards, neither by the CPU nor by
+ *  work that was given to a GPU and has not ended; for that there are cuframes_frame_used_on() and
+ *  cuframes_frame_release_on(). NULL is fine. A frame that was released already is left alone, which the statistics
+ *  count, for the next 1,000 frames of the same publisher or subscriber; later, and when that was destroyed, it is
+ *  undefined.
+ *  Thread-safety: any thread. Blocks: never; but after cuframes_subscriber_destroy() the last one on a GPU
+ *  waits for the work that may still use the frames. */
 CUFRAMES_API void cuframes_frame_release(cuframes_frame *frame);
 
-/** cuframes_frame_used_on() and cuframes_frame_release(). Until the stream has come so far the lease counts: next() waits
- *  for it, within its timeout, when no other is free.
+/** cuframes_frame_used_on() and cuframes_frame_release(). Until the stream has come so far the lease counts: next()
+ *  waits for it, within its timeout, when no other is free.
  *  Thread-safety: any thread. Blocks: as cuframes_frame_release(). */
 CUFRAMES_API void cuframes_frame_release_on(cuframes_frame *frame, void *stream);
 

@@ -68,7 +68,8 @@ typedef struct cuframes_list_entry {
 } cuframes_list_entry;
 
 /** All streams of a runtime directory, by name. Files that dead publishers of this user left are removed on the
- *  way. No stream is CUFRAMES_OK and a count of 0. Errors: DIRECTORY, NO_MEMORY, SYSTEM. */
+ *  way. No stream is CUFRAMES_OK and a count of 0.
+ *  Errors: DIRECTORY, NO_MEMORY, SYSTEM. */
 CUFRAMES_API int cuframes_list(const char *directory, int64_t timeout_ns, cuframes_list_entry **entries, size_t *count);
 CUFRAMES_API void cuframes_list_free(cuframes_list_entry *entries, size_t count);
 

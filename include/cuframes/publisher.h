@@ -67,15 +67,15 @@ typedef struct cuframes_publisher_options {
 CUFRAMES_API int cuframes_publisher_create(const char *name, const cuframes_publisher_options *options,
                                            cuframes_publisher **publisher);
 
-/** Ends the stream: subscribers get PUBLISHER_GONE and keep what they hold. Frames that are open are cancelled; references
- *  to them stay good until they are released. On a GPU it waits for the work of the context, so that the last frames are
- *  complete. */
+/** Ends the stream: subscribers get PUBLISHER_GONE and keep what they hold. Frames that are open are cancelled;
+ *  references to them stay good until they are released. On a GPU it waits for the work of the context, so that the
+ *  last frames are complete. */
 CUFRAMES_API void cuframes_publisher_destroy(cuframes_publisher *publisher);
 
 /** Opens a slot to write the next frame into, in the current format. Never waits.
  *  The caller gets one reference, which publish or cancel ends.
- *  Errors: INVALID, LEASE_LIMIT when max_open frames are open already, or streams still use what was, NO_CAPACITY when every slot is
- *  pinned, which takes a subscriber that breaks the protocol. */
+ *  Errors: INVALID, LEASE_LIMIT when max_open frames are open already, or streams still use what was, NO_CAPACITY
+ *  when every slot is pinned, which takes a subscriber that breaks the protocol. */
 CUFRAMES_API int cuframes_publisher_acquire(cuframes_publisher *publisher, cuframes_frame **frame);
 
 typedef struct cuframes_publish_info {
@@ -85,18 +85,18 @@ typedef struct cuframes_publish_info {
   int64_t duration;     /**< ns, 0 if unknown */
 } cuframes_publish_info;
 
-/** Makes an open frame, whose picture is complete now, the newest one and wakes whoever waits for it. info may be NULL (no
- *  times). The caller's reference is ended, also on failure; others keep the picture as it is.
+/** Makes an open frame, whose picture is complete now, the newest one and wakes whoever waits for it. info may be
+ *  NULL (no times). The caller's reference is ended, also on failure; others keep the picture as it is.
  *  Errors: DROPPED (policy drop), INVALID (not an open frame of this publisher), DEVICE (the GPU failed; if it is for
  *  good, the stream ends and subscribers get PUBLISHER_GONE).
  *  Blocks: under CUFRAMES_POLICY_WAIT for ordered subscribers, ordered_timeout_ns at most. */
 CUFRAMES_API int cuframes_publisher_publish(cuframes_publisher *publisher, cuframes_frame *frame,
                                             const cuframes_publish_info *info);
 
-/** As publish(), with a picture that is complete when the stream has done all that is on it now (NULL: the legacy default
- *  stream). Returns at submission: the stream tells subscribers, in a few microseconds of its time. Frames of one
- *  publisher belong on one stream; if you switch streams, order the new one after the old: acquire() waits for a slot that
- *  an earlier one has not finished with. On "host" it is publish().
+/** As publish(), with a picture that is complete when the stream has done all that is on it now (NULL: the legacy
+ *  default stream). Returns at submission: the stream tells subscribers, in a few microseconds of its time. Frames of
+ *  one publisher belong on one stream; if you switch streams, order the new one after the old: acquire() waits for a
+ *  slot that an earlier one has not finished with. On "host" it is publish().
  *  Errors: those of publish(); INVALID also for a stream of another context or device. */
 CUFRAMES_API int cuframes_publisher_publish_on(cuframes_publisher *publisher, cuframes_frame *frame, void *stream,
                                                const cuframes_publish_info *info);
@@ -105,15 +105,17 @@ CUFRAMES_API int cuframes_publisher_publish_on(cuframes_publisher *publisher, cu
  *  Errors: INVALID (not an open frame of this publisher). */
 CUFRAMES_API int cuframes_publisher_cancel(cuframes_publisher *publisher, cuframes_frame *frame);
 
-/** Registers GPU memory of yours for one frame of the current format, whose pitches and offsets count from `address`; at
- *  least `bytes` bytes are there. Only with options.external. What can be shared: VMM memory made exportable as a POSIX
- *  descriptor, memory of a pool made so, and cuMemAlloc() memory (by a legacy handle of the whole allocation).
- *  Gives an open frame that lives until it is unregistered, whatever happens to it, and does not count as open: write into
- *  it, publish it (the caller's reference is not ended), and take it back with acquire() or cuframes_publisher_reopen().
- *  The memory stays yours and must live until the publisher is destroyed, or unregister succeeded.
- *  Subscribers are admitted while there are buffers enough: 1 + max_open + what they may hold.
- *  Blocks for the export. Errors: INVALID (not GPU memory of this device, too small, registered already, not an external
- *  publisher), UNSUPPORTED (memory that cannot be exported; the detail says why and what can), NO_CAPACITY, DEVICE. */
+/** Registers GPU memory of yours for one frame of the current format, whose pitches and offsets count from `address`;
+ *  at least `bytes` bytes are there. Only with options.external. What can be shared: VMM memory made exportable as a
+ *  POSIX descriptor, memory of a pool made so, and cuMemAlloc() memory (by a legacy handle of the whole allocation).
+ *  Gives an open frame that lives until it is unregistered, whatever happens to it, and does not count as open: write
+ *  into it, publish it (the caller's reference is not ended), and take it back with acquire() or
+ *  cuframes_publisher_reopen(). The memory stays yours and must live until the publisher is destroyed, or unregister
+ *  succeeded. Subscribers are admitted while there are buffers enough: 1 + max_open + what they may hold.
+ *  Blocks for the export.
+ *  Errors: INVALID (not GPU memory of this device, too small, registered already, not an
+ *  external publisher), UNSUPPORTED (memory that cannot be exported; the detail says why and what can), NO_CAPACITY,
+ *  DEVICE. */
 CUFRAMES_API int cuframes_publisher_register_external(cuframes_publisher *publisher, void *address, uint64_t bytes,
                                                       cuframes_frame **frame);
 
@@ -123,8 +125,9 @@ CUFRAMES_API int cuframes_publisher_register_external(cuframes_publisher *publis
  *  already, not a registered frame, or of a format that has changed since). */
 CUFRAMES_API int cuframes_publisher_reopen(cuframes_publisher *publisher, cuframes_frame *frame);
 
-/** Forgets a registered frame that is open, or whose format has changed and that nobody uses any more; its memory may be
- *  freed then. Errors: INVALID, BUSY (it was published: reopen it first; or another reference uses it). */
+/** Forgets a registered frame that is open, or whose format has changed and that nobody uses any more; its memory may
+ *  be freed then.
+ *  Errors: INVALID, BUSY (it was published: reopen it first; or another reference uses it). */
 CUFRAMES_API int cuframes_publisher_unregister_external(cuframes_publisher *publisher, cuframes_frame *frame);
 
 /** Frames acquired from now on have this format. Leases on old frames stay good; their memory goes when the

@@ -62,9 +62,11 @@ CUFRAMES_API int cuframes_subscriber_create(const char *name, const cuframes_sub
 CUFRAMES_API void cuframes_subscriber_destroy(cuframes_subscriber *subscriber);
 
 /** The next frame: in newest mode the newest one not yet seen, in ordered mode the one after the last, beginning with
- *  the one that was the newest when create() returned (so take frames soon: they wait from then on). The caller owns a lease on *frame until it releases it.
- *  Errors: TIMEOUT, INTERRUPTED, LEASE_LIMIT (release one first), EVICTED, PUBLISHER_GONE (not with
- *  reconnect), BUSY (the callback thread runs), and those of create() when a segment cannot be mapped. */
+ *  the one that was the newest when create() returned (so take frames soon: they wait from then on). The caller owns
+ *  a lease on *frame until it releases it.
+ *  Errors: TIMEOUT, INTERRUPTED, LEASE_LIMIT (release one first), EVICTED,
+ *  PUBLISHER_GONE (not with reconnect), BUSY (the callback thread runs), and those of create() when a segment cannot
+ *  be mapped. */
 CUFRAMES_API int cuframes_subscriber_next(cuframes_subscriber *subscriber, int64_t timeout_ns, cuframes_frame **frame);
 
 /** As next(), for work on a GPU: in the sync modes timeline and slot-events the frame is given at once and the stream
@@ -75,7 +77,8 @@ CUFRAMES_API int cuframes_subscriber_next_on(cuframes_subscriber *subscriber, in
                                              cuframes_frame **frame);
 
 /** The device of the stream and the sync mode granted, of the present connection. Either may be NULL. *device lives as
- *  long as the subscriber or until it reconnects. Errors: PUBLISHER_GONE (no connection at present). */
+ *  long as the subscriber or until it reconnects.
+ *  Errors: PUBLISHER_GONE (no connection at present). */
 CUFRAMES_API int cuframes_subscriber_device(cuframes_subscriber *subscriber, const char **device, uint32_t *sync);
 
 /** Ends a wait of this subscriber in another thread, now or the next one, with INTERRUPTED.
@@ -93,7 +96,8 @@ CUFRAMES_API int cuframes_subscriber_fd(cuframes_subscriber *subscriber, int *fd
 typedef void (*cuframes_frame_fn)(void *user, cuframes_frame *frame, int error);
 
 /** Starts, stops the callback thread. stop() returns after the last callback; from within a callback it only
- *  asks for the end. Errors: BUSY (running already), INVALID, SYSTEM. */
+ *  asks for the end.
+ *  Errors: BUSY (running already), INVALID, SYSTEM. */
 CUFRAMES_API int cuframes_subscriber_start(cuframes_subscriber *subscriber, cuframes_frame_fn callback, void *user);
 CUFRAMES_API int cuframes_subscriber_stop(cuframes_subscriber *subscriber);
 
@@ -122,7 +126,8 @@ CUFRAMES_API int cuframes_subscriber_elementary_count(cuframes_subscriber *subsc
 
 /** Parameters of one elementary stream as they are now. params may be NULL. *extradata (may be NULL if not
  *  wanted) points to *extradata_size bytes followed by 64 zero bytes, valid until the next call of this function
- *  on this subscriber or its destroy(). Errors: NO_CODEC_PARAMS, NO_PACKET_RING, PUBLISHER_GONE, PROTOCOL. */
+ *  on this subscriber or its destroy().
+ *  Errors: NO_CODEC_PARAMS, NO_PACKET_RING, PUBLISHER_GONE, PROTOCOL. */
 CUFRAMES_API int cuframes_subscriber_get_codec_params(cuframes_subscriber *subscriber, uint32_t stream,
                                                       cuframes_codec_params *params, const void **extradata,
                                                       size_t *extradata_size);

@@ -5,8 +5,8 @@
 #include "os/clock.h"
 #include "os/container.h"
 
-/* So many are opened before one is used again, and at most so many frames are in hand: 64 leases, or 128 open frames, of
- * more than one connection or publisher format. */
+/* So many are opened before one is used again, and at most so many frames are in hand: 64 leases, or 128 open frames,
+ * of more than one connection or publisher format. */
 #define HANDLES_REUSED 1024u
 #define HANDLES (HANDLES_REUSED + 512u)
 

@@ -1,5 +1,5 @@
-/* client/client.h - the side of the rendezvous socket that asks: joining a publisher, then one request and its answer at a
- * time. Subscribers and monitors use it.
+/* client/client.h - the side of the rendezvous socket that asks: joining a publisher, then one request and its answer
+ * at a time. Subscribers and monitors use it.
  *
  * Threads: any, one at a time on one socket. Every call blocks until its answer or the deadline.
  */

@@ -1,5 +1,5 @@
-/* completion/completer.h - the publisher's half of completion: its GPU's stream says when a picture is complete, to everybody
- * by the slot's ready counter, and to the streams of timeline subscribers by their seats' fences.
+/* completion/completer.h - the publisher's half of completion: its GPU's stream says when a picture is complete, to
+ * everybody by the slot's ready counter, and to the streams of timeline subscribers by their seats' fences.
  *
  * On the host a picture is complete when it is published: then `gpu` is false, and nothing here does anything.
  * Threads: "frames" functions under the publisher's frame lock, "service" functions on the service thread.
@@ -40,13 +40,13 @@ int cf_completer_open(cf_completer *completer, cf_device *device, cf_frame_write
 /* After every seat was closed. One that is zeroed is fine. */
 void cf_completer_close(cf_completer *completer);
 
-/* frames: puts on the stream, behind the picture's work, that the next frame, in this slot, is complete. event: of the slot,
- * recorded for subscribers that wait by events; NULL: none. On failure nothing of it will happen. */
+/* frames: puts on the stream, behind the picture's work, that the next frame, in this slot, is complete. event: of
+ * the slot, recorded for subscribers that wait by events; NULL: none. On failure nothing of it will happen. */
 int cf_completer_submit(cf_completer *completer, uint32_t slot, void *event, void *stream);
 
 int cf_completer_wait_for_writers(cf_completer *completer, uint32_t slot);
-/* frames: a slot is written by the stream that the next picture is made on. When there are several, waits up to a second
- * until an earlier one has done with what was published in a slot that was just taken. */
+/* frames: a slot is written by the stream that the next picture is made on. When there are several, waits up to a
+ * second until an earlier one has done with what was published in a slot that was just taken. */
 static inline int cf_completer_wait_for_slot(cf_completer *completer, uint32_t slot) {
   return completer->many_streams ? cf_completer_wait_for_writers(completer, slot) : 0;
 }

@@ -1,5 +1,5 @@
-/* completion/uses.h - streams that still use frames whose last reference has ended: each writes a counter of this process
- * when it has come so far.
+/* completion/uses.h - streams that still use frames whose last reference has ended: each writes a counter of this
+ * process when it has come so far.
  *
  * Threads: any.
  */

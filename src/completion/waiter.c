@@ -8,8 +8,8 @@
 #include "os/error.h"
 #include "os/memory.h"
 
-/* Longest wait for the death of a publisher that hung up, and what is waited where death cannot be seen. Subscribers are
- * to go on within 100 ms. */
+/* Longest wait for the death of a publisher that hung up, and what is waited where death cannot be seen. Subscribers
+ * are to go on within 100 ms. */
 #define DEATH_MS 90
 #define GRACE_MS 60
 

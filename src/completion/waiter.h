@@ -1,8 +1,8 @@
-/* completion/waiter.h - the subscriber's half of completion: whether a picture is complete, a stream that waits for it, a
- * stream that gives a lease back, and what is left to do for both when the publisher has died.
+/* completion/waiter.h - the subscriber's half of completion: whether a picture is complete, a stream that waits for
+ * it, a stream that gives a lease back, and what is left to do for both when the publisher has died.
  *
- * On the host a picture is complete when it is published: then `gpu` is false, and only is_ready() and quiesce() are used.
- * Threads: any.
+ * On the host a picture is complete when it is published: then `gpu` is false, and only is_ready() and quiesce() are
+ * used. Threads: any.
  */
 #ifndef CF_COMPLETION_WAITER_H
 #define CF_COMPLETION_WAITER_H
@@ -34,8 +34,8 @@ static inline bool cf_waiter_is_ready(const cf_waiter *waiter, uint32_t slot, ui
   return !waiter->gpu || cf_reader_complete(waiter->reader, slot, seq);
 }
 
-/* Whether a stream may wait for the frame: the publisher's GPU signals its fence or records its event (NULL: it has none).
- * Otherwise the CPU has to. */
+/* Whether a stream may wait for the frame: the publisher's GPU signals its fence or records its event (NULL: it has
+ * none). Otherwise the CPU has to. */
 bool cf_waiter_can_wait_on(const cf_waiter *waiter, uint64_t seq, const void *event);
 /* The stream goes on when the frame is complete. */
 int cf_waiter_wait_on(cf_waiter *waiter, uint32_t slot, uint64_t seq, void *event, void *stream);
@@ -43,8 +43,8 @@ int cf_waiter_wait_on(cf_waiter *waiter, uint32_t slot, uint64_t seq, void *even
 /* When the stream has come so far, lease k, which holds frame seq, counts as free for the publisher. */
 int cf_waiter_release_on(cf_waiter *waiter, uint32_t k, uint64_t seq, void *stream);
 
-/* A GPU goes on for some ten milliseconds after its process was killed, and could take a fence back that was signaled by
- * then. Its process is dead some 50 ms later, and then it stands still. Waits for that, 90 ms at most. */
+/* A GPU goes on for some ten milliseconds after its process was killed, and could take a fence back that was signaled
+ * by then. Its process is dead some 50 ms later, and then it stands still. Waits for that, 90 ms at most. */
 void cf_waiter_wait_for_death(const cf_waiter *waiter);
 /* After the publisher's death: lets the stream go on that waits for the frame. */
 void cf_waiter_signal(cf_waiter *waiter, uint32_t slot, uint64_t seq);

@@ -58,8 +58,8 @@ enum cf_take cf_reader_peek(const cf_frame_reader *reader);
 
 /* The picture of a taken frame is complete. */
 bool cf_reader_complete(const cf_frame_reader *reader, uint32_t slot, uint64_t seq);
-/* The publisher's GPU opens this seat's fence for that taken frame (or records the slot's event); otherwise the frame is
- * from before that began, and only cf_reader_complete() tells. */
+/* The publisher's GPU opens this seat's fence for that taken frame (or records the slot's event); otherwise the frame
+ * is from before that began, and only cf_reader_complete() tells. */
 bool cf_reader_fenced(const cf_frame_reader *reader, uint64_t seq);
 /* The publisher is dead: lets the streams go on that wait for a slot's fence, or for any of the seat's. */
 void cf_seat_signal_fence(cf_seat *seat, uint32_t slot, uint64_t seq);

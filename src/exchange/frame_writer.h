@@ -1,10 +1,10 @@
 /* exchange/frame_writer.h - the publisher's side of the frame exchange.
  *
  * The publisher takes any slot that is not the newest frame's and that no seat pins; subscribers pin what they use.
- * Pool invariant: with slots >= 1 (the newest frame) + slots open at the same time + the cost of all seats, one pass over the
- * slots finds one. Nobody can make the publisher wait or write over what is pinned. A lease pins one slot in a pass:
- * its reader looks for a frame only after it gave the last one back, and then finds the newest frame, which is no
- * candidate, or one that waits for it and is pinned anyway. cf_seat_cost() counts what a seat can pin.
+ * Pool invariant: with slots >= 1 (the newest frame) + slots open at the same time + the cost of all seats, one pass
+ * over the slots finds one. Nobody can make the publisher wait or write over what is pinned. A lease pins one slot in
+ * a pass: its reader looks for a frame only after it gave the last one back, and then finds the newest frame, which
+ * is no candidate, or one that waits for it and is pinned anyway. cf_seat_cost() counts what a seat can pin.
  * models/README.md says which SPIN model is of which function, docs/protocol.md has the proof.
  *
  * Threads: "writer" functions come from one thread at a time. "service" functions come from one other thread at a

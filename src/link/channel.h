@@ -25,8 +25,8 @@ enum { CF_RECEIVE_NOTHING = 1, CF_RECEIVE_CLOSED = 2 };
 /* Sends one message; never blocks, never raises SIGPIPE. Errors: TIMEOUT (the peer does not read), SYSTEM. */
 int cf_send(int fd, const void *message, size_t length, const int *fds, int fd_count);
 
-/* Receives one message without waiting. CUFRAMES_OK, CF_RECEIVE_NOTHING, CF_RECEIVE_CLOSED, or PROTOCOL (cut off, more than two
- * descriptors), NO_MEMORY (no descriptor free). fds is set in every case. */
+/* Receives one message without waiting. CUFRAMES_OK, CF_RECEIVE_NOTHING, CF_RECEIVE_CLOSED, or PROTOCOL (cut off,
+ * more than two descriptors), NO_MEMORY (no descriptor free). fds is set in every case. */
 int cf_receive(int fd, void *buffer, size_t capacity, size_t *length, cf_fds *fds);
 
 /* The same, waiting until the deadline: CUFRAMES_OK, TIMEOUT, PUBLISHER_GONE (closed), PROTOCOL. */

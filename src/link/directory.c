@@ -79,7 +79,8 @@ static int directory_trusted(int fd, const char *path) {
   return CUFRAMES_OK;
 }
 
-/* Nor may a stranger's link stand in its place, as it may in /tmp: the lock would be taken here, the socket made there. */
+/* Nor may a stranger's link stand in its place, as it may in /tmp: the lock would be taken here, the socket made
+ * there. */
 static int link_trusted(const char *path) {
   char name[CF_PATH_MAX];
   struct stat status;
@@ -240,8 +241,8 @@ static bool alive(int directory, const char *name) {
   return false;
 }
 
-/* Removes the lock file of one that died before it had a socket, or when that was gone. Ours are empty and 0600: another
- * program's .lock file is not. */
+/* Removes the lock file of one that died before it had a socket, or when that was gone. Ours are empty and 0600:
+ * another program's .lock file is not. */
 static void sweep_lock(int directory, const char *name) {
   char lock_file[80], socket_file[80];
   struct stat status;

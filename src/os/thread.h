@@ -1,4 +1,5 @@
-/* os/thread.h - threads of the library: named, with every signal blocked, so that the program's handlers run elsewhere. */
+/* os/thread.h - threads of the library: named, with every signal blocked, so that the program's handlers run
+ * elsewhere. */
 #ifndef CF_OS_THREAD_H
 #define CF_OS_THREAD_H
 

@@ -1,8 +1,8 @@
 /* publisher/frames.c - frames of a publisher: a slot to write into, published to everybody, by the GPU's streams where
  * the device has some; and references that are kept.
  *
- * A frame in hand is one of p->frames, or the one of a registered buffer (external.c). Its state changes under the frame
- * lock. Its last reference may end on any thread, which only notes that; frame_settle() does the rest.
+ * A frame in hand is one of p->frames, or the one of a registered buffer (external.c). Its state changes under the
+ * frame lock. Its last reference may end on any thread, which only notes that; frame_settle() does the rest.
  */
 #include <inttypes.h>
 

@@ -1,5 +1,5 @@
-/* publisher/pool.h - a publisher's frame memory: segments of slots that grow for subscribers, shrink when they leave, and are
- * replaced when the format changes. Keeps the pool invariant of exchange/frame_writer.h.
+/* publisher/pool.h - a publisher's frame memory: segments of slots that grow for subscribers, shrink when they leave,
+ * and are replaced when the format changes. Keeps the pool invariant of exchange/frame_writer.h.
  *
  * Threads: any; a mutex inside, never taken on the path of a frame.
  */

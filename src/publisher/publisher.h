@@ -1,6 +1,6 @@
-/* publisher/publisher.h - the parts of a publisher: its life (publisher.c), frames (frames.c, external.c), the memory they
- * lie in (pool.c), packets (packets.c), and the service thread that speaks with subscribers (service.c): who may join and
- * how he leaves (admission.c), what he may ask (requests.c).
+/* publisher/publisher.h - the parts of a publisher: its life (publisher.c), frames (frames.c, external.c), the memory
+ * they lie in (pool.c), packets (packets.c), and the service thread that speaks with subscribers (service.c): who may
+ * join and how he leaves (admission.c), what he may ask (requests.c).
  */
 #ifndef CF_PUBLISHER_PUBLISHER_H
 #define CF_PUBLISHER_PUBLISHER_H
@@ -24,8 +24,8 @@
  * cost flat (docs/benchmarks.md). */
 #define CF_WAKE_DIRECT 4
 
-/* Waking a sleeping service thread takes as long as waking a subscriber. So where it has to wake many, it is woken when a
- * frame is begun, which on a GPU is some ten microseconds before it is published, and waits for that awake. */
+/* Waking a sleeping service thread takes as long as waking a subscriber. So where it has to wake many, it is woken
+ * when a frame is begun, which on a GPU is some ten microseconds before it is published, and waits for that awake. */
 enum cf_prewake {
   CF_PREWAKE_NONE,
   CF_PREWAKE_ASKED,    /* a frame is being made: the service thread was rung and waits */

@@ -1,4 +1,5 @@
-/* publisher/service.c - a publisher's service thread: accepts, answers, notices deaths, and wakes when there are many to wake.
+/* publisher/service.c - a publisher's service thread: accepts, answers, notices deaths, and wakes when there are many
+ * to wake.
  *
  * It sleeps in epoll_wait() without time-out unless a deadline runs: an idle stream costs nothing.
  */
@@ -206,7 +207,8 @@ static void ring_all(cuframes_publisher *p) {
   pthread_mutex_unlock(&p->packets.describe);
 }
 
-/* A publisher that makes no call does not notice that its GPU failed, and its subscribers would wait for the last frame. */
+/* A publisher that makes no call does not notice that its GPU failed, and its subscribers would wait for the last
+ * frame. */
 static void device_look(cuframes_publisher *p, int64_t now) {
   cf_service *service = &p->service;
   if (service->look_at == CF_NEVER && cf_flag_get(&p->looked_after))

@@ -23,7 +23,8 @@
 #include "wire/message.h"
 
 /* The life of a connection, which only goes on:
- *   LIVE -> GONE       the publisher hung up, does not answer, or was given up: no more requests; the frames that are left
+ *   LIVE -> GONE       the publisher hung up, does not answer, or was given up: no more requests; the frames that are
+ *   left
  *                      may still be taken
  *   GONE -> ABANDONED  its pictures that were not complete are LOST, and the streams that waited for them go on
  *   LIVE, GONE, ABANDONED -> DRAINED
@@ -112,7 +113,8 @@ static inline bool cf_connection_gone(const cf_connection *connection) {
 
 /* Wants no more frames; those in hand stay good and keep the connection open. */
 void cf_connection_leave(cf_connection *connection);
-/* The publisher is dead, or this connection was given up: to GONE, then to ABANDONED. Any thread, any number of times. */
+/* The publisher is dead, or this connection was given up: to GONE, then to ABANDONED. Any thread, any number of
+ * times. */
 void cf_connection_abandon(cf_connection *connection);
 /* Nobody takes frames from it any more: to DRAINED. */
 void cf_connection_drain(cf_connection *connection);
@@ -124,9 +126,9 @@ typedef struct cf_take_how {
 } cf_take_how;
 
 /* Takes the next frame if there is one: CUFRAMES_OK, TIMEOUT (nothing new), BUSY (only the GPU keeps it from us: the
- * picture is not complete, or a lease not yet given back), LEASE_LIMIT, PUBLISHER_GONE, EVICTED, PROTOCOL, or what mapping
- * its segment says. *pending: a frame of this connection, taken and not complete yet; NULL: none. It has a reference of the
- * connection, and on success the caller's goes to the frame. One thread at a time. */
+ * picture is not complete, or a lease not yet given back), LEASE_LIMIT, PUBLISHER_GONE, EVICTED, PROTOCOL, or what
+ * mapping its segment says. *pending: a frame of this connection, taken and not complete yet; NULL: none. It has a
+ * reference of the connection, and on success the caller's goes to the frame. One thread at a time. */
 int cf_connection_take(cf_connection *connection, const cf_take_how *how, cf_frame **pending, cf_frame **frame);
 /* Gives a frame back that nobody has a handle of, and its reference of the connection. */
 void cf_connection_put_back(cf_frame *frame);

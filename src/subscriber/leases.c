@@ -1,6 +1,6 @@
-/* subscriber/leases.c - frames of a connection. One is taken in four steps: its segment is mapped, a lease on it taken, the
- * frame described, and its picture waited for, by the caller or by a stream. It is given back by the CPU or by streams,
- * and is LOST when the publisher dies too early.
+/* subscriber/leases.c - frames of a connection. One is taken in four steps: its segment is mapped, a lease on it
+ * taken, the frame described, and its picture waited for, by the caller or by a stream. It is given back by the CPU
+ * or by streams, and is LOST when the publisher dies too early.
  *
  * A frame that is not complete and may not be handed out so stays pending: it is leased, so that it is still there
  * when it is complete, whatever has been published by then.

@@ -1,4 +1,5 @@
-/* subscriber/segments.c - the segments of a stream as one subscriber maps them: asked for once, kept while they are used. */
+/* subscriber/segments.c - the segments of a stream as one subscriber maps them: asked for once, kept while they are
+ * used. */
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,8 +96,8 @@ static int view_fetch(cf_connection *c, uint32_t number, cf_view **fetched) {
   return CUFRAMES_OK;
 }
 
-/* Unmaps segments that the publisher has given up and of which no frame is in hand. Without the lock: the driver may wait
- * for the work of other frames first, and so for a fence, and who signals fences needs the lock. */
+/* Unmaps segments that the publisher has given up and of which no frame is in hand. Without the lock: the driver may
+ * wait for the work of other frames first, and so for a fence, and who signals fences needs the lock. */
 static void views_prune(cf_connection *c) {
   uint32_t floor = cf_reader_segment_floor(&c->reader);
   cf_view *unused = NULL;

@@ -1,6 +1,6 @@
-/* subscriber/sleep.c - how a subscriber's threads sleep: on a word of the publisher's memory, which they cannot write. So
- * what is to end their sleep without the publisher is a flag of this process, which they read after they announced
- * themselves, and the watcher wakes the word (watcher.c).
+/* subscriber/sleep.c - how a subscriber's threads sleep: on a word of the publisher's memory, which they cannot
+ * write. So what is to end their sleep without the publisher is a flag of this process, which they read after they
+ * announced themselves, and the watcher wakes the word (watcher.c).
  */
 #include "os/clock.h"
 #include "os/thread.h"

@@ -1,7 +1,8 @@
-/* subscriber/watcher.c - the thread that wakes a subscriber when no publisher will: at its death, an interruption, the end.
+/* subscriber/watcher.c - the thread that wakes a subscriber when no publisher will: at its death, an interruption,
+ * the end.
  *
- * It sleeps in poll() on the socket and costs nothing meanwhile. A flag was set before it wakes the word on which readers
- * sleep, and it does so until no sleeper is left that may have missed it.
+ * It sleeps in poll() on the socket and costs nothing meanwhile. A flag was set before it wakes the word on which
+ * readers sleep, and it does so until no sleeper is left that may have missed it.
  */
 #include <poll.h>
 

@@ -1,5 +1,5 @@
-/* test_crowd.c - many at once: sixty-four subscribers that join and leave in the same moment, and strangers that flood the
- * socket with connections while good clients want to join.
+/* test_crowd.c - many at once: sixty-four subscribers that join and leave in the same moment, and strangers that
+ * flood the socket with connections while good clients want to join.
  */
 #include <pthread.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* test_directory_tricks.c - somebody else may write into the runtime directory, or had its name before us: links that lead
- * elsewhere, files of strangers, things that are no sockets. Nothing of ours is lost to them, and nobody waits.
+/* test_directory_tricks.c - somebody else may write into the runtime directory, or had its name before us: links that
+ * lead elsewhere, files of strangers, things that are no sockets. Nothing of ours is lost to them, and nobody waits.
  */
 #include <fcntl.h>
 #include <stdio.h>

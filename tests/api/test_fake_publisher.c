@@ -1,5 +1,5 @@
-/* test_fake_publisher.c - publishers that answer wrongly, late or not at all: the subscriber says so in its own time and
- * lives on. What lies in shared memory: test_hostile.c, test_fake_packets.c.
+/* test_fake_publisher.c - publishers that answer wrongly, late or not at all: the subscriber says so in its own time
+ * and lives on. What lies in shared memory: test_hostile.c, test_fake_packets.c.
  */
 #include <sys/socket.h>
 
@@ -115,7 +115,7 @@ static bool answer_bytes(fake *f, int fd, uint32_t type) {
   static const uint8_t pieces[][24] = {
     { 0 },                                           /* nothing like a message */
     { 'C', 'U', 'F', 'R', 2, 0, 0, 0, 16, 0, 0, 0 }, /* WELCOME without fields, or longer than said */
-    { 'C', 'U', 'F', 'R', 5, 0, 0, 0, 24, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 255, 255, 255, 255 }, /* a field beyond the end */
+    { 'C', 'U', 'F', 'R', 5, 0, 0, 0, 24, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 255, 255, 255, 255 }, /* past the end */
     { 'C', 'U', 'F', 'R', 3, 0, 0, 0, 24, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0 },  /* REFUSED: an empty code */
     { 'C', 'U', 'F', 'R', 11, 0, 0, 0, 24, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 1 }, /* INFO: a broken group */
     { 'C', 'U', 'F', 'R', 9, 0, 0, 0, 24, 0, 0, 0, 0, 0, 0, 0, 17, 0, 0, 0, 1, 0, 1, 0 }, /* CODEC: long extradata */

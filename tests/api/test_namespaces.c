@@ -1,5 +1,5 @@
-/* test_namespaces.c - a publisher in a PID namespace of its own, which cannot see its subscribers' processes: the kernel
- * gives their number as 0. They are admitted, shown and, when they die, cleared away all the same.
+/* test_namespaces.c - a publisher in a PID namespace of its own, which cannot see its subscribers' processes: the
+ * kernel gives their number as 0. They are admitted, shown and, when they die, cleared away all the same.
  */
 #include <fcntl.h>
 #include <sched.h>

@@ -1,5 +1,5 @@
-/* test_no_streams.c - the calls for GPU streams and for GPU memory, on host memory: the first do what their plain forms do,
- * the others are refused with a reason.
+/* test_no_streams.c - the calls for GPU streams and for GPU memory, on host memory: the first do what their plain
+ * forms do, the others are refused with a reason.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* test_packets_wait.c - many who wait for packets at once, and those who wait for frames beside them: wakes, the end of the
- * stream, and its return.
+/* test_packets_wait.c - many who wait for packets at once, and those who wait for frames beside them: wakes, the end
+ * of the stream, and its return.
  */
 #include "support/child.h"
 #include "support/packets.h"

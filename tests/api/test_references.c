@@ -1,5 +1,5 @@
-/* test_references.c - counted references: a lease ends with the last one, a picture stays unwritten while its publisher keeps
- * one, and both may be released after their owner was destroyed.
+/* test_references.c - counted references: a lease ends with the last one, a picture stays unwritten while its
+ * publisher keeps one, and both may be released after their owner was destroyed.
  */
 #include <pthread.h>
 

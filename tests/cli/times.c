@@ -1,4 +1,5 @@
-/* times.c - a subscriber for the end-to-end tests: prints the times of so many frames, and of all packets meanwhile, one per line.
+/* times.c - a subscriber for the end-to-end tests: prints the times of so many frames, and of all packets meanwhile,
+ * one per line.
  *
  *   times NAME FRAMES
  *

@@ -3,8 +3,8 @@
  *   witness NAME [--ordered] [--hold MS] [--duration S] [--frames N] [--reconnect] [--wait]
  *
  * "changed" counts frames whose bytes were not the same at the end of the hold as at its beginning. Ends after the
- * duration or so many frames, on SIGINT or SIGTERM, or with the stream ("end" has the error code). "epochs" and "new_formats" count
- * the flags behind the first frame. Exit 0 unless it could not join.
+ * duration or so many frames, on SIGINT or SIGTERM, or with the stream ("end" has the error code). "epochs" and
+ * "new_formats" count the flags behind the first frame. Exit 0 unless it could not join.
  */
 #include <getopt.h>
 #include <inttypes.h>

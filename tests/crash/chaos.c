@@ -48,8 +48,8 @@ static void actor_start(int i, uint64_t *random, int64_t fuse) {
     process[i] = child_start(i == 0 ? chaos_publisher : chaos_subscriber, a);
 }
 
-/* Steps after which one dies: somewhere in some tens of frames, or while it is still coming up, which on a GPU takes some
- * hundreds of them more. */
+/* Steps after which one dies: somewhere in some tens of frames, or while it is still coming up, which on a GPU takes
+ * some hundreds of them more. */
 static int64_t some_steps(int i, uint64_t *random, bool at_birth) {
   return 1 + crash_below(random, (at_birth ? 200 : 600) * (i == 0 ? 5 : 1) + (on_gpu ? 600 : 0));
 }

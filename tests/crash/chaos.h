@@ -1,5 +1,5 @@
-/* crash/chaos.h - what the director of the chaos and its actors share: a publisher and subscribers, processes each, that
- * are killed and replaced again and again.
+/* crash/chaos.h - what the director of the chaos and its actors share: a publisher and subscribers, processes each,
+ * that are killed and replaced again and again.
  */
 #ifndef CRASH_CHAOS_H
 #define CRASH_CHAOS_H

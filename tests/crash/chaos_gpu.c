@@ -1,4 +1,5 @@
-/* crash/chaos_gpu.c - the actors of tests/gpu as victims: they do a bit of everything on a GPU until they are killed. */
+/* crash/chaos_gpu.c - the actors of tests/gpu as victims: they do a bit of everything on a GPU until they are killed.
+ * */
 #include "crash/chaos.h"
 
 static actor begin(chaos_actor *me) {

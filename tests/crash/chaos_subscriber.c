@@ -1,4 +1,5 @@
-/* crash/chaos_subscriber.c - a subscriber of some mode that checks all it gets, and joins, holds, leaves as it likes. */
+/* crash/chaos_subscriber.c - a subscriber of some mode that checks all it gets, and joins, holds, leaves as it likes.
+ * */
 #include "crash/chaos.h"
 #include "support/packets.h"
 

@@ -1,5 +1,5 @@
-/* crash/gpu_survivor.h - a subscriber on a GPU that looks closely, with kernels on a stream of its own, at what it gets from
- * a source (tests/gpu/source.h) while others die. */
+/* crash/gpu_survivor.h - a subscriber on a GPU that looks closely, with kernels on a stream of its own, at what it
+ * gets from a source (tests/gpu/source.h) while others die. */
 #ifndef CRASH_GPU_SURVIVOR_H
 #define CRASH_GPU_SURVIVOR_H
 

@@ -1,5 +1,5 @@
-/* crash/survivor.h - a subscriber that looks closely at what it gets while others die. Pictures and packets are numbered
- * 1, 2, 3, ... by their publisher.
+/* crash/survivor.h - a subscriber that looks closely at what it gets while others die. Pictures and packets are
+ * numbered 1, 2, 3, ... by their publisher.
  */
 #ifndef CRASH_SURVIVOR_H
 #define CRASH_SURVIVOR_H
@@ -30,8 +30,8 @@ void survivor_end(survivor *s);
 /* Leaves, with a frame in hand if it has one. */
 void survivor_leave(survivor *s);
 
-/* Open descriptors of this process, without those of the stand-in's GPU memory: a survivor keeps a segment until it maps
- * the next one. */
+/* Open descriptors of this process, without those of the stand-in's GPU memory: a survivor keeps a segment until it
+ * maps the next one. */
 int survivor_descriptors(void);
 
 #endif

@@ -1,7 +1,8 @@
-/* test_cuda_publisher.c - a publisher on a GPU dies at each of its steps and of its calls of the driver, with pictures in
- * work: creation, external buffers, admission in every sync mode, growth, publishing, a change of format, its end. Its
- * subscribers get whole pictures or LOST ones, their streams go on within a second, they hear of the death, and its name can
- * be taken again. A stream that waits for a slot event may wait for ever (docs/gpu.md); its process must not.
+/* test_cuda_publisher.c - a publisher on a GPU dies at each of its steps and of its calls of the driver, with
+ * pictures in work: creation, external buffers, admission in every sync mode, growth, publishing, a change of format,
+ * its end. Its subscribers get whole pictures or LOST ones, their streams go on within a second, they hear of the
+ * death, and its name can be taken again. A stream that waits for a slot event may wait for ever (docs/gpu.md); its
+ * process must not.
  */
 #include <inttypes.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
-/* test_cuda_subscriber.c - a subscriber on a GPU dies at each of its steps and of its calls of the driver, in each sync mode
- * and each way to take and to give back: joining, for which the pool grows, mapping, taking, kernels under way, releasing,
- * a change of format, leaving. The publisher goes on without a wait and has its slots, seat, memory, descriptors and
- * registrations back; the others get every picture, whole and in order.
+/* test_cuda_subscriber.c - a subscriber on a GPU dies at each of its steps and of its calls of the driver, in each
+ * sync mode and each way to take and to give back: joining, for which the pool grows, mapping, taking, kernels under
+ * way, releasing, a change of format, leaving. The publisher goes on without a wait and has its slots, seat, memory,
+ * descriptors and registrations back; the others get every picture, whole and in order.
  */
 #include <inttypes.h>
 #include <poll.h>

@@ -1,6 +1,6 @@
 /* test_publisher.c - a publisher dies at each of its steps: creation, admission of subscribers, growth, publishing, a
- * change of format, subscribers that leave, its end. Its subscribers get what it published, whole and in order, and hear
- * of the death at once; its name can be taken again, and nothing is left.
+ * change of format, subscribers that leave, its end. Its subscribers get what it published, whole and in order, and
+ * hear of the death at once; its name can be taken again, and nothing is left.
  */
 #include <signal.h>
 #include <sys/wait.h>

@@ -1,6 +1,6 @@
-/* test_subscriber.c - a subscriber dies at each of its steps: joining, for which the pool grows, taking frames or packets,
- * sleeping, releasing, a change of format, leaving. The publisher goes on without a wait and has its slots, seat,
- * memory and descriptors back; the others get every frame, whole and in order.
+/* test_subscriber.c - a subscriber dies at each of its steps: joining, for which the pool grows, taking frames or
+ * packets, sleeping, releasing, a change of format, leaving. The publisher goes on without a wait and has its slots,
+ * seat, memory and descriptors back; the others get every frame, whole and in order.
  */
 #include <signal.h>
 #include <sys/wait.h>

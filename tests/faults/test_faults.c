@@ -1,5 +1,6 @@
-/* test_faults.c - memory and descriptors run out, at each call in turn that asks for them: over the whole life of a stream
- * every failure is said in words, nothing is left behind, nobody else notices, and once there is some again all goes on.
+/* test_faults.c - memory and descriptors run out, at each call in turn that asks for them: over the whole life of a
+ * stream every failure is said in words, nothing is left behind, nobody else notices, and once there is some again
+ * all goes on.
  */
 #include "faults/life.h"
 

@@ -1,5 +1,5 @@
-/* test_segments.c - no descriptor and no memory for a new segment at the moment when a frame lies in it: next() says so,
- * and the frame still comes once there is some.
+/* test_segments.c - no descriptor and no memory for a new segment at the moment when a frame lies in it: next() says
+ * so, and the frame still comes once there is some.
  */
 #include "faults/faults.h"
 #include "support/stream.h"

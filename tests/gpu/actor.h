@@ -1,5 +1,5 @@
-/* actor.h - a publisher and a subscriber on a GPU that do a bit of everything until they are killed, for a chaos: that of
- * test_chaos.c, and that of tests/crash over the stand-in.
+/* actor.h - a publisher and a subscriber on a GPU that do a bit of everything until they are killed, for a chaos:
+ * that of test_chaos.c, and that of tests/crash over the stand-in.
  */
 #ifndef ACTOR_H
 #define ACTOR_H

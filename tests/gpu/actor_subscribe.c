@@ -1,8 +1,8 @@
-/* actor_subscribe.c - a subscriber on a GPU, of some sync mode, that has a kernel look at all it gets, and joins, holds,
- * leaves as it likes.
+/* actor_subscribe.c - a subscriber on a GPU, of some sync mode, that has a kernel look at all it gets, and joins,
+ * holds, leaves as it likes.
  *
- * One in mode slot-events takes with next() only: a stream that waits for a slot event when the publisher dies waits for
- * ever (docs/gpu.md), and this process could do nothing about it.
+ * One in mode slot-events takes with next() only: a stream that waits for a slot event when the publisher dies waits
+ * for ever (docs/gpu.md), and this process could do nothing about it.
  */
 #include <poll.h>
 

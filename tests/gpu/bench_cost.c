@@ -151,8 +151,8 @@ static void cpu_cost(unsigned count, unsigned fps, unsigned rounds, cost result[
   cuframes_publisher *publisher = hall_open(count);
   int64_t at = now_ns();
   for (unsigned i = 0; i < rounds; i++) {
-    /* All within the time of one frame, and each behind a copy, so that what the wake-up of many does to the caches does
-     * not count for the next one. */
+    /* All within the time of one frame, and each behind a copy, so that what the wake-up of many does to the caches
+     * does not count for the next one. */
     for (int way = 0; way < WAYS; way++) {
       sleep_until(at += SECOND / fps / WAYS / 2);
       step(COPY, publisher, i, false);

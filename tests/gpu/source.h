@@ -1,7 +1,7 @@
 /* source.h - a publisher of stamped pictures in each kind of GPU memory.
  *
- * Picture number N, pts N * 1000, is seq N; every 64-bit word of its memory, from the first plane to the end of the last,
- * is stamp(N), written by a kernel on the source's stream.
+ * Picture number N, pts N * 1000, is seq N; every 64-bit word of its memory, from the first plane to the end of the
+ * last, is stamp(N), written by a kernel on the source's stream.
  */
 #ifndef SOURCE_H
 #define SOURCE_H

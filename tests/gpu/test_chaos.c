@@ -1,5 +1,5 @@
-/* test_chaos.c - kills publishers and subscribers of every sync mode at any instant, some at a time, puts others in their
- * places and looks whether all go on, again and again: nothing torn, nobody stuck, nothing left.
+/* test_chaos.c - kills publishers and subscribers of every sync mode at any instant, some at a time, puts others in
+ * their places and looks whether all go on, again and again: nothing torn, nobody stuck, nothing left.
  */
 #include <inttypes.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
-/* test_fast.c - very many pictures as fast as the publisher can, in every sync mode: nothing torn, nothing twice, nothing
- * back; and to ordered subscribers, which get every one.
+/* test_fast.c - very many pictures as fast as the publisher can, in every sync mode: nothing torn, nothing twice,
+ * nothing back; and to ordered subscribers, which get every one.
  */
 #include <inttypes.h>
 

@@ -1,6 +1,6 @@
-/* test_matrix.c - every sync mode with every kind of memory: pictures at 60 a second to eight processes, of which one is
- * slow, one is stopped for a while and one is killed at some time. Nobody alive sees a torn picture, one twice, or one
- * older than the last; the ordered ones see all.
+/* test_matrix.c - every sync mode with every kind of memory: pictures at 60 a second to eight processes, of which one
+ * is slow, one is stopped for a while and one is killed at some time. Nobody alive sees a torn picture, one twice, or
+ * one older than the last; the ordered ones see all.
  */
 #include <inttypes.h>
 #include <stdio.h>

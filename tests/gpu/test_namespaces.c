@@ -1,5 +1,5 @@
-/* test_namespaces.c - a subscriber as in a container: its own PID, IPC, mount and network namespace, and, where this runs
- * as root, another user. Memory by descriptor works; legacy handles work or are refused with the cause named.
+/* test_namespaces.c - a subscriber as in a container: its own PID, IPC, mount and network namespace, and, where this
+ * runs as root, another user. Memory by descriptor works; legacy handles work or are refused with the cause named.
  */
 #include <dlfcn.h>
 #include <fcntl.h>

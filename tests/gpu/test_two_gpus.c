@@ -1,5 +1,5 @@
-/* test_two_gpus.c - a stream on one GPU, subscribers on another: frames are whole there, or who cannot reach them learns
- * why. Devices go by UUID, so what CUDA_VISIBLE_DEVICES says may differ.
+/* test_two_gpus.c - a stream on one GPU, subscribers on another: frames are whole there, or who cannot reach them
+ * learns why. Devices go by UUID, so what CUDA_VISIBLE_DEVICES says may differ.
  */
 #include <stdlib.h>
 

@@ -1,4 +1,5 @@
-/* viewer.h - a subscriber that looks at every word of every frame it gets from a source, by a kernel on its own stream. */
+/* viewer.h - a subscriber that looks at every word of every frame it gets from a source, by a kernel on its own
+ * stream. */
 #ifndef VIEWER_H
 #define VIEWER_H
 

@@ -1,5 +1,5 @@
-/* support/fake.h - a publisher for tests that lie: raw_publisher with packets, which answers every request of every client,
- * honestly unless the test does it instead.
+/* support/fake.h - a publisher for tests that lie: raw_publisher with packets, which answers every request of every
+ * client, honestly unless the test does it instead.
  */
 #ifndef SUPPORT_FAKE_H
 #define SUPPORT_FAKE_H

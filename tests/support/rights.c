@@ -1,5 +1,5 @@
-/* support/rights.c - what a test may do here. It is tried, by a process that ends at once: neither a user id nor a list of
- * capabilities tells it, as a filter of system calls, a security module or a limit may refuse it, too. */
+/* support/rights.c - what a test may do here. It is tried, by a process that ends at once: neither a user id nor a
+ * list of capabilities tells it, as a filter of system calls, a security module or a limit may refuse it, too. */
 #include "support/rights.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
-/* support/rights.h - what a test may do here: a container, or an ordinary user, lacks rights that some tests need. Each of
- * these skips the test with the reason where the right is missing. They come first in a test, before it makes anything.
+/* support/rights.h - what a test may do here: a container, or an ordinary user, lacks rights that some tests need.
+ * Each of these skips the test with the reason where the right is missing. They come first in a test, before it makes
+ * anything.
  */
 #ifndef SUPPORT_RIGHTS_H
 #define SUPPORT_RIGHTS_H

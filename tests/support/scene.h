@@ -72,10 +72,11 @@ void is_result(const char *file, int line, const char *call, int result, int wan
 #define BETWEEN(value, least, most) is_between(__FILE__, __LINE__, #value, (int64_t)(value), (least), (most))
 void is_between(const char *file, int line, const char *text, int64_t value, int64_t least, int64_t most);
 
-/* What takes a moment when all is well, and may take longer because others want the processor too. SOON notes it when it
- * took so many ms or more, and scene_run() (in tests/crash the run of one step) repeats what was slow: the test fails if
- * it is so every time, and at once when it took half of one's patience, since what is to be woken was not. In other
- * threads, and in processes that do not ask scene_was_slow(), only the latter. Like patience(), the ms grow with sanitizer and variable. */
+/* What takes a moment when all is well, and may take longer because others want the processor too. SOON notes it when
+ * it took so many ms or more, and scene_run() (in tests/crash the run of one step) repeats what was slow: the test
+ * fails if it is so every time, and at once when it took half of one's patience, since what is to be woken was not.
+ * In other threads, and in processes that do not ask scene_was_slow(), only the latter. Like patience(), the ms grow
+ * with sanitizer and variable. */
 #define SOON(elapsed_ns, ms) soon(__FILE__, __LINE__, #elapsed_ns, (elapsed_ns), (ms))
 void soon(const char *file, int line, const char *text, int64_t elapsed_ns, int64_t ms);
 /* The same for a call that takes its time: since `start` at least so many ms have gone by. */

@@ -1,6 +1,6 @@
-/* exchange_sim.h - runs the sources of src/exchange as coroutines. A scheduler may switch before every atomic operation,
- * and every task has a store buffer as x86 processors do: what it stores with less than seq_cst is seen by the others
- * later. Everything follows from one seed.
+/* exchange_sim.h - runs the sources of src/exchange as coroutines. A scheduler may switch before every atomic
+ * operation, and every task has a store buffer as x86 processors do: what it stores with less than seq_cst is seen by
+ * the others later. Everything follows from one seed.
  *
  * For the one file that includes it and then the .c files to run: it redefines the atomic operations.
  */

@@ -1,5 +1,5 @@
-/* failing_calls.h - calls of the system that fail as they seldom do: a test names one, and the error. The linker puts the
- * functions made here in their place (`wrapped_NAME` in tests/CMakeLists.txt).
+/* failing_calls.h - calls of the system that fail as they seldom do: a test names one, and the error. The linker puts
+ * the functions made here in their place (`wrapped_NAME` in tests/CMakeLists.txt).
  */
 #ifndef FAILING_CALLS_H
 #define FAILING_CALLS_H

@@ -1,5 +1,5 @@
-/* test_channel.c - the socket layer when the system says no, or something rare: every failure has its code and its words,
- * outputs stay as they were, and no descriptor is left.
+/* test_channel.c - the socket layer when the system says no, or something rare: every failure has its code and its
+ * words, outputs stay as they were, and no descriptor is left.
  */
 #include <fcntl.h>
 #include <poll.h>

@@ -1,6 +1,6 @@
-/* test_directory.c - the runtime directory and its locks when the system says no, and when somebody is quicker: every failure
- * has its code and its words, outputs stay as they were, and no descriptor and no file is left. What other users do to
- * it for real is in tests/api/test_directory.c and test_directory_tricks.c.
+/* test_directory.c - the runtime directory and its locks when the system says no, and when somebody is quicker: every
+ * failure has its code and its words, outputs stay as they were, and no descriptor and no file is left. What other
+ * users do to it for real is in tests/api/test_directory.c and test_directory_tricks.c.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* test_exchange_day.c - a day of a stream in a few seconds: every frame of 24 hours at 30 per second, while subscribers
- * join and leave, hold frames, fall behind and are evicted, with exactly the slots that the pool invariant asks for. Every
- * counter starts where it is about to run over. Nobody looks at a clock here, nor does the exchange: times in it are only
- * carried along, so a clock that jumps changes nothing.
+ * join and leave, hold frames, fall behind and are evicted, with exactly the slots that the pool invariant asks for.
+ * Every counter starts where it is about to run over. Nobody looks at a clock here, nor does the exchange: times in
+ * it are only carried along, so a clock that jumps changes nothing.
  */
 #include "exchange_support.h"
 

@@ -1,5 +1,5 @@
-/* test_exchange_fences.c - frames that a GPU completes, call by call: which seats it tells, what stays until it has done its
- * work, and what is taken back of a frame that is not published. The GPU is the test, which writes its words.
+/* test_exchange_fences.c - frames that a GPU completes, call by call: which seats it tells, what stays until it has
+ * done its work, and what is taken back of a frame that is not published. The GPU is the test, which writes its words.
  */
 #include "exchange_support.h"
 

@@ -1,6 +1,6 @@
 /* test_exchange_fork.c - the frame exchange across processes that are stopped and killed at random instants. The
- * publisher always finds a slot, though there are no more than the pool invariant asks for; survivors see no torn frame and,
- * if they are ordered, every frame.
+ * publisher always finds a slot, though there are no more than the pool invariant asks for; survivors see no torn
+ * frame and, if they are ordered, every frame.
  */
 #include <poll.h>
 #include <signal.h>

@@ -29,7 +29,8 @@ void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_failed(int error, const char *what);
 /* A usage error: the message and where help is; gives CLI_USAGE. */
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* getopt_long() that prints nothing itself; cli_bad_option() then knows the options. `shorts` begins with ':', or '-' and ':'. */
+/* getopt_long() that prints nothing itself; cli_bad_option() then knows the options. `shorts` begins with ':', or '-'
+ * and ':'. */
 int cli_getopt(int argc, char **argv, const char *shorts, const struct option *options, int *index);
 /* For its '?' and ':': names the option, and the one that was probably meant; gives CLI_USAGE. */
 int cli_bad_option(int result, char **argv);

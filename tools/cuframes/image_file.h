@@ -1,4 +1,5 @@
-/* image_file.h - pictures as RGB (swscale) and as PNG or JPEG (libavcodec), and files that appear whole or not at all. */
+/* image_file.h - pictures as RGB (swscale) and as PNG or JPEG (libavcodec), and files that appear whole or not at
+ * all. */
 #ifndef CUFRAMES_IMAGE_FILE_H
 #define CUFRAMES_IMAGE_FILE_H
 

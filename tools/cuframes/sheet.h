@@ -33,8 +33,8 @@ void sheet_free(sheet *s);
  * sheet_keep(), else the next one replaces it. False: it cannot be converted. */
 bool sheet_draw(sheet *s, struct SwsContext **scaler, const picture_planes *planes, const cuframes_format *format);
 
-/* What the picture drawn last shows: nothing (it is black, all alike, or much darker than others, as in a fade), what the
- * one kept before shows, or something new. */
+/* What the picture drawn last shows: nothing (it is black, all alike, or much darker than others, as in a fade), what
+ * the one kept before shows, or something new. */
 enum sheet_scene { SHEET_NOTHING, SHEET_ALIKE, SHEET_NEW };
 enum sheet_scene sheet_scene_of(sheet *s);
 

@@ -1,6 +1,7 @@
 /* device/cuda/memory.c - segments of GPU memory: made, adopted from the application, imported.
  *
- *   vmm      cuMemCreate() memory, shared by a file descriptor; importers map it read-only. It lives until the last holder
+ *   vmm      cuMemCreate() memory, shared by a file descriptor; importers map it read-only. It lives until the last
+ *   holder
  *            lets go, and any process that is sent the descriptor can import it.
  *   legacy   cuMemAlloc() memory, shared by a cuIpcMemHandle of the whole allocation: same PID namespace, writable.
  *   pool     memory of an exportable pool, shared by the pool's descriptor and a handle of the pointer.

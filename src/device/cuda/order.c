@@ -1,4 +1,5 @@
-/* device/cuda/order.c - what happens in which order on a GPU: copies, words written and waited for by streams, events. */
+/* device/cuda/order.c - what happens in which order on a GPU: copies, words written and waited for by streams,
+ * events. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* internal.h - what the parts of the CUDA stand-in share: the state, its one lock, and who owns what.
  *
- * Everything below is guarded by si_lock, unless its comment says otherwise. The threads of streams hold it only between
- * operations, never while they copy, compute or wait. Functions that want it held say "locked".
+ * Everything below is guarded by si_lock, unless its comment says otherwise. The threads of streams hold it only
+ * between operations, never while they copy, compute or wait. Functions that want it held say "locked".
  */
 #ifndef STANDIN_INTERNAL_H
 #define STANDIN_INTERNAL_H
@@ -111,7 +111,8 @@ long si_swept(void);          /* locked */
 /* ---- stream.c: queues and their threads ---- */
 
 /* One piece of work. `run` is called by the stream's thread, not locked; what it gives, if not CUDA_SUCCESS, makes the
- * context sick. SI_STOPPED: the context is going. `drop` (may be NULL) frees what it owns, locked, whether it ran or not. */
+ * context sick. SI_STOPPED: the context is going. `drop` (may be NULL) frees what it owns, locked, whether it ran or
+ * not. */
 struct si_op {
   si_op *next;
   uint64_t number;

@@ -1,19 +1,21 @@
 /* standin.h - the CUDA stand-in: a libcuda.so.1 of our own that does on the CPU what the driver does on a GPU.
  *
- * It lets the CUDA code be tested where no GPU is. It never ships, and what passes here has still to pass on a real GPU.
- * A program gets it through the dynamic linker: LD_LIBRARY_PATH names the directory of its libcuda.so.1, or the
+ * It lets the CUDA code be tested where no GPU is. It never ships, and what passes here has still to pass on a real
+ * GPU. A program gets it through the dynamic linker: LD_LIBRARY_PATH names the directory of its libcuda.so.1, or the
  * program links with it. This header is for tests that steer it; take its functions with dlsym() or by linking.
  *
  * What it keeps of the real thing
- *   memory     each allocation is a memfd; a device address belongs to no CPU memory (reading through it is a fault), the
- *              bytes are mapped elsewhere. Access rights count: a kernel or a copy that writes where it may only read, or
- *              outside of everything, is CUDA_ERROR_ILLEGAL_ADDRESS, and then all of that context is.
+ *   memory     each allocation is a memfd; a device address belongs to no CPU memory (reading through it is a fault),
+ *   the
+ *              bytes are mapped elsewhere. Access rights count: a kernel or a copy that writes where it may only
+ *              read, or outside of everything, is CUDA_ERROR_ILLEGAL_ADDRESS, and then all of that context is.
  *   sharing    VMM descriptors, pool descriptors, legacy memory and event handles work between processes; legacy ones
  *              name /proc/PID/fd/N, so they fail in another PID namespace (CUDA_ERROR_INVALID_VALUE), after the
  *              exporter's death, and in the exporter itself (CUDA_ERROR_INVALID_CONTEXT).
  *   streams    one thread and one queue each; the NULL stream waits for the blocking ones and they for it.
  *   death      a killed process writes nothing more, its memory stays with those who mapped it, its events never come.
- *   misuse     no current context, a stream of another context, handles that are none, calls in a host function, calls in a
+ *   misuse     no current context, a stream of another context, handles that are none, calls in a host function,
+ *   calls in a
  *              forked child, host memory that is mapped read-only and registered without saying so: refused as there.
  * What it does not: GPU time, caches, MPS, graphs, managed memory, textures, PTX (see kernel names below). A killed
  * process stops at once, where a GPU goes on for some 10 ms. New memory is full of 0xa5, not of zeros.
@@ -32,7 +34,8 @@
  *   CUDA_STANDIN_FAIL=name:nth:error,...  as standin_fail()
  *   CUDA_STANDIN_REPORT=FILE       at exit a line of what was left is appended: "PID KIND=N ..."
  *
- * Kernels: cuModuleLoadData() takes any image, cuModuleGetFunction() finds these (all parameters are 64-bit but where said):
+ * Kernels: cuModuleLoadData() takes any image, cuModuleGetFunction() finds these (all parameters are 64-bit but where
+ * said):
  *   fill(address, words, value)           each 64-bit word there becomes value
  *   check(address, words, value, result)  adds to the word at result how many words there are not value
  *   add(address, words, value)            adds value to each word: a kernel that works in place
