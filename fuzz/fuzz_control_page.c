@@ -157,7 +157,7 @@ static void look(uint8_t how) {
       require(cf_reader_prepare_packet_wait(&w.reader, &word) == 7);
       cf_reader_end_packet_wait(&w.reader);
       break;
-    case 3: (void)(cf_reader_segment_floor(&w.reader) + cf_reader_segment_top(&w.reader)); break;
+    case 3: (void)cf_reader_segments(&w.reader, &(uint32_t){ 0 }); break;
     case 4: (void)(cf_reader_ended(&w.reader) || cf_reader_over(&w.reader)); break;
     default: (void)cf_reader_peek(&w.reader);
   }

@@ -61,6 +61,7 @@ struct cf_frame {
   uint32_t uses;    /* streams that use it: completion/uses.h */
   cf_flag released; /* publisher: no reference is left */
   bool registered;  /* publisher: the memory is the application's */
+  bool keeps;       /* publisher: it was destroyed, and this frame keeps its memory */
   bool fenced;      /* subscriber: handed out before it was complete, and a stream waits for it */
   bool lost;        /* subscriber: and the publisher died. Both under the connection's lock */
 };
@@ -72,8 +73,8 @@ typedef struct cf_handles cf_handles;
 cf_handles *cf_handles_create(void);
 cf_handles *cf_handles_hold(cf_handles *handles);
 void cf_handles_drop(cf_handles *handles);
-/* Whether it is a handle of this set, ended or not. */
-bool cf_handles_has(const cf_handles *handles, const cuframes_frame *handle);
+/* The frame of a handle of this set; NULL: it is none, or has ended. */
+cf_frame *cf_handle_frame(const cf_handles *handles, const cuframes_frame *handle);
 /* A handle with one reference, for a frame whose handle it becomes. One thread at a time. NULL: too many are in hand.
  * */
 cuframes_frame *cf_handle_open(cf_handles *handles, cf_frame *frame);

@@ -51,8 +51,9 @@ cuframes_frame *cf_handle_open(cf_handles *handles, cf_frame *frame) {
   return NULL;
 }
 
-bool cf_handles_has(const cf_handles *handles, const cuframes_frame *handle) {
-  return handle >= handles->handle && handle < handles->handle + HANDLES;
+cf_frame *cf_handle_frame(const cf_handles *handles, const cuframes_frame *handle) {
+  bool ours = handle >= handles->handle && handle < handles->handle + HANDLES;
+  return ours && cf_flag_get(&handle->references) != 0 ? handle->body : NULL;
 }
 
 uint64_t cf_handles_ended_twice(const cf_handles *handles) {

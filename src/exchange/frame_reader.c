@@ -43,34 +43,37 @@ bool cf_reader_ended(const cf_frame_reader *reader) {
   return atomic_load_explicit(&reader->control->state, memory_order_seq_cst) == CF_CONTROL_ENDED;
 }
 
+/* A frame reference, taken apart. */
+typedef struct found {
+  uint64_t word, seq;
+  uint32_t slot;
+} found;
+
+static found find(uint64_t word) {
+  return (found){ word, cf_ref_seq(word), cf_ref_slot(word) };
+}
+
 /* Announces the lease, then looks: true if the frame is there, and now stays. */
-static bool lease_announce(cf_frame_reader *reader, uint32_t k, uint64_t word) {
+static bool lease_announce(cf_frame_reader *reader, uint32_t k, const found *f) {
   cf_seat *seat = reader->seat;
   atomic_store_explicit(&seat->released[k], 0, memory_order_relaxed);
-  atomic_store_explicit(&seat->lease[k], word, memory_order_seq_cst); /* pairs with writer: slot_take */
-  const cf_slot *slot = &reader->slots[cf_ref_slot(word)];
-  if (atomic_load_explicit(&slot->seq, memory_order_seq_cst) == cf_ref_seq(word))
+  atomic_store_explicit(&seat->lease[k], f->word, memory_order_seq_cst); /* pairs with writer: slot_take */
+  if (atomic_load_explicit(&reader->slots[f->slot].seq, memory_order_seq_cst) == f->seq)
     return true;
   cf_reader_release(seat, k);
   return false;
 }
 
-static enum cf_take nothing_new(const cf_frame_reader *reader) {
-  return cf_reader_ended(reader) ? CF_TAKE_ENDED : CF_TAKE_NONE;
-}
-
-static enum cf_take take_newest(cf_frame_reader *reader, uint32_t k, uint64_t *word) {
+static enum cf_take take_newest(cf_frame_reader *reader, uint32_t k, found *f) {
   for (int i = 0; i < TRIES; i++) {
-    enum cf_take none = nothing_new(reader); /* before the look: a frame published before the end is still taken */
-    uint64_t w = newest(reader);
-    if (w == 0 || (reader->started && cf_ref_seq(w) == reader->last))
-      return none;
-    if (cf_ref_slot(w) >= reader->capacity || cf_ref_seq(w) == 0 || (reader->started && cf_ref_seq(w) < reader->last))
+    bool ended = cf_reader_ended(reader); /* before the look: a frame published before the end is still taken */
+    *f = find(newest(reader));
+    if (f->word == 0 || (reader->started && f->seq == reader->last))
+      return ended ? CF_TAKE_ENDED : CF_TAKE_NONE;
+    if (f->slot >= reader->capacity || f->seq == 0 || (reader->started && f->seq < reader->last))
       return CF_TAKE_BROKEN;
-    if (lease_announce(reader, k, w)) {
-      *word = w;
+    if (lease_announce(reader, k, f))
       return CF_TAKE_OK;
-    }
   }
   return CF_TAKE_BROKEN;
 }
@@ -118,26 +121,24 @@ bool cf_reader_leave(const cf_frame_reader *reader) {
   return atomic_load_explicit(&reader->seat->publisher_waits, memory_order_seq_cst) != 0;
 }
 
-static enum cf_take take_ordered(cf_frame_reader *reader, uint32_t k, uint64_t *word) {
+static enum cf_take take_ordered(cf_frame_reader *reader, uint32_t k, found *f) {
   uint64_t want = reader->last + 1;
-  enum cf_take none = nothing_new(reader);
-  uint64_t head = newest(reader);
-  if (cf_ref_seq(head) < want)
-    return none;
-  uint64_t w = atomic_load_explicit(&reader->index[want & (reader->capacity - 1)], memory_order_acquire);
-  bool there = cf_ref_seq(w) == want && cf_ref_slot(w) < reader->capacity && lease_announce(reader, k, w);
+  bool ended = cf_reader_ended(reader); /* before the look, as in take_newest() */
+  if (cf_ref_seq(newest(reader)) < want)
+    return ended ? CF_TAKE_ENDED : CF_TAKE_NONE;
+  *f = find(atomic_load_explicit(&reader->index[want & (reader->capacity - 1)], memory_order_acquire));
+  bool there = f->seq == want && f->slot < reader->capacity && lease_announce(reader, k, f);
   if (!there) /* it waited for us, unless we were evicted */
     return evicted(reader) ? CF_TAKE_EVICTED : CF_TAKE_BROKEN;
   cursor_move(reader, want);
-  *word = w;
   return CF_TAKE_OK;
 }
 
-static void describe(const cf_frame_reader *reader, uint64_t word, cf_taken *taken) {
-  const cf_slot *slot = &reader->slots[cf_ref_slot(word)];
+static void describe(const cf_frame_reader *reader, const found *f, cf_taken *taken) {
+  const cf_slot *slot = &reader->slots[f->slot];
   *taken = (cf_taken){
-    .seq = cf_ref_seq(word),
-    .slot = cf_ref_slot(word),
+    .seq = f->seq,
+    .slot = f->slot,
     .offset = atomic_load_explicit(&slot->offset, memory_order_relaxed),
     .segment = atomic_load_explicit(&slot->segment, memory_order_relaxed),
     .flags = atomic_load_explicit(&slot->flags, memory_order_relaxed),
@@ -152,11 +153,11 @@ enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken
   *must_wake = false;
   if (evicted(reader))
     return CF_TAKE_EVICTED;
-  uint64_t word = 0;
-  enum cf_take take = reader->ordered ? take_ordered(reader, k, &word) : take_newest(reader, k, &word);
+  found f;
+  enum cf_take take = reader->ordered ? take_ordered(reader, k, &f) : take_newest(reader, k, &f);
   if (take != CF_TAKE_OK)
     return take;
-  describe(reader, word, taken);
+  describe(reader, &f, taken);
   if (reader->started)
     reader->skipped += taken->seq - reader->last - 1;
   reader->started = true;
@@ -173,9 +174,10 @@ enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken
 enum cf_take cf_reader_peek(const cf_frame_reader *reader) {
   if (evicted(reader))
     return CF_TAKE_EVICTED;
-  enum cf_take none = nothing_new(reader); /* before the look, as in take_newest() */
+  bool ended = cf_reader_ended(reader); /* before the look, as in take_newest() */
   uint64_t w = newest(reader);
-  return w == 0 || (reader->started && cf_ref_seq(w) == reader->last) ? none : CF_TAKE_OK;
+  bool none = w == 0 || (reader->started && cf_ref_seq(w) == reader->last);
+  return !none ? CF_TAKE_OK : ended ? CF_TAKE_ENDED : CF_TAKE_NONE;
 }
 
 bool cf_reader_complete(const cf_frame_reader *reader, uint32_t slot, uint64_t seq) {
@@ -242,10 +244,7 @@ bool cf_reader_over(const cf_frame_reader *reader) {
   return cf_reader_ended(reader) || evicted(reader);
 }
 
-uint32_t cf_reader_segment_floor(const cf_frame_reader *reader) {
-  return atomic_load_explicit(&reader->control->segment_floor, memory_order_acquire);
-}
-
-uint32_t cf_reader_segment_top(const cf_frame_reader *reader) {
+uint32_t cf_reader_segments(const cf_frame_reader *reader, uint32_t *floor) {
+  *floor = atomic_load_explicit(&reader->control->segment_floor, memory_order_acquire);
   return atomic_load_explicit(&reader->control->segment_top, memory_order_acquire);
 }

@@ -87,7 +87,7 @@ void cf_reader_end_packet_wait(const cf_frame_reader *reader);
 bool cf_reader_ended(const cf_frame_reader *reader);
 /* No more frames will be published: the stream ended, or this seat was evicted. */
 bool cf_reader_over(const cf_frame_reader *reader);
-uint32_t cf_reader_segment_floor(const cf_frame_reader *reader);
-uint32_t cf_reader_segment_top(const cf_frame_reader *reader);
+/* The newest segment; segments below *floor are gone. */
+uint32_t cf_reader_segments(const cf_frame_reader *reader, uint32_t *floor);
 
 #endif

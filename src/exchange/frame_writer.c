@@ -78,9 +78,11 @@ static void list_prepend(cf_frame_writer *writer, uint32_t slot) {
 
 /* ---- looking at the seats ---- */
 
-static void scan_begin(cf_frame_writer *writer, int thread) {
+/* Gives how many places there are to look at. */
+static uint32_t scan_begin(cf_frame_writer *writer, int thread) {
   /* pairs with cf_writer_quiescent: either it sees the odd number, or the loads of seats[] see the removal */
   atomic_fetch_add_explicit(&writer->scanning[thread], 1, memory_order_seq_cst);
+  return atomic_load_explicit(&writer->seat_top, memory_order_seq_cst);
 }
 
 static void scan_end(cf_frame_writer *writer, int thread) {
@@ -89,10 +91,6 @@ static void scan_end(cf_frame_writer *writer, int thread) {
 
 static cf_writer_seat *seat_at(cf_frame_writer *writer, uint32_t i) {
   return atomic_load_explicit(&writer->seats[i], memory_order_seq_cst);
-}
-
-static uint32_t seat_top(cf_frame_writer *writer) {
-  return atomic_load_explicit(&writer->seat_top, memory_order_seq_cst);
 }
 
 /* The furthest cursor that an ordered seat has shown. It cannot go back or pass the newest frame, whatever the page
@@ -135,14 +133,14 @@ static uint64_t seat_lease(const cf_seat *page, uint32_t k) {
 
 /* What all seats pin. The cursor is read before the leases, and a reader writes its lease before its cursor: a frame
  * that is no longer waiting is seen leased. */
-static void pins_look(cf_frame_writer *writer, pins *p) {
+static void pins_look(cf_frame_writer *writer, uint32_t top, pins *p) {
   memset(p->leased, 0, (writer->capacity + 63) / 64 * sizeof p->leased[0]);
   p->floor = CF_CURSOR_NONE;
-  for (uint32_t i = 0, top = seat_top(writer); i < top; i++) {
+  for (uint32_t i = 0; i < top; i++) {
     cf_writer_seat *seat = seat_at(writer, i);
     if (!seat)
       continue;
-    uint64_t floor = seat_floor(writer, seat);
+    uint64_t floor = seat->depth > 0 ? seat_floor(writer, seat) : CF_CURSOR_NONE;
     if (floor < p->floor)
       p->floor = floor;
     for (uint32_t k = 0; k < seat->leases; k++) {
@@ -154,7 +152,8 @@ static void pins_look(cf_frame_writer *writer, pins *p) {
 }
 
 static bool slot_leased(cf_frame_writer *writer, uint32_t slot) {
-  for (uint32_t i = 0, top = seat_top(writer); i < top; i++) {
+  uint32_t top = atomic_load_explicit(&writer->seat_top, memory_order_seq_cst);
+  for (uint32_t i = 0; i < top; i++) {
     cf_writer_seat *seat = seat_at(writer, i);
     if (!seat)
       continue;
@@ -206,8 +205,6 @@ static bool slot_ready(const cf_frame_writer *writer, uint32_t slot, uint64_t se
 
 /* Takes out of the table what retires and is not written any more. */
 static void sweep(cf_frame_writer *writer, const pins *pinned) {
-  if (atomic_load_explicit(&writer->retiring, memory_order_relaxed) == 0)
-    return;
   for (uint32_t slot = writer->oldest, newer; slot != CF_NO_SLOT; slot = newer) {
     cf_slot_run *run = writer->notes[slot].run;
     newer = writer->notes[slot].newer;
@@ -221,11 +218,12 @@ static void sweep(cf_frame_writer *writer, const pins *pinned) {
 }
 
 /* One pass over the slots, oldest first; with `want` it gives a slot to write into. */
-static uint32_t pass(cf_frame_writer *writer, bool want) {
+static uint32_t pass(cf_frame_writer *writer, uint32_t top, bool want) {
   pins pinned;
-  pins_look(writer, &pinned);
-  sweep(writer, &pinned);  /* makes room in the table */
-  cf_writer_adopt(writer); /* after the look: whoever was seated by then has its slots on offer */
+  pins_look(writer, top, &pinned);
+  if (atomic_load_explicit(&writer->retiring, memory_order_relaxed) > 0)
+    sweep(writer, &pinned); /* makes room in the table */
+  cf_writer_adopt(writer);  /* after the look: whoever was seated by then has its slots on offer */
   for (uint32_t slot = writer->oldest; want && slot != CF_NO_SLOT; slot = writer->notes[slot].newer)
     if (!cf_run_retiring(writer->notes[slot].run) && take_unpinned(writer, &pinned, slot))
       return slot;
@@ -237,16 +235,14 @@ uint32_t cf_writer_acquire(cf_frame_writer *writer) {
   /* The first pass finds one. More are for a seat whose page breaks the rules: to keep us from a slot it would have to
    * guess right every time. */
   for (int i = 0; i < PASSES && slot == CF_NO_SLOT; i++) {
-    scan_begin(writer, FRAME_THREAD);
-    slot = pass(writer, true);
+    slot = pass(writer, scan_begin(writer, FRAME_THREAD), true);
     scan_end(writer, FRAME_THREAD);
   }
   return slot;
 }
 
 void cf_writer_sweep(cf_frame_writer *writer) {
-  scan_begin(writer, FRAME_THREAD);
-  (void)pass(writer, false);
+  (void)pass(writer, scan_begin(writer, FRAME_THREAD), false);
   scan_end(writer, FRAME_THREAD);
 }
 
@@ -296,10 +292,10 @@ _Atomic uint64_t *cf_writer_ready_counter(const cf_frame_writer *writer, uint32_
 uint32_t cf_writer_enter_fences(cf_frame_writer *writer, uint32_t slot, cf_writer_seat *seats[CF_SEATS_MAX]) {
   uint32_t count = 0;
   uint64_t seq = writer->seq + 1;
-  scan_begin(writer, FRAME_THREAD);
+  uint32_t top = scan_begin(writer, FRAME_THREAD);
   if (atomic_load_explicit(&writer->fenced_seats, memory_order_relaxed) == 0)
     return 0; /* one that is just being seated gets fences from the next frame on */
-  for (uint32_t i = 0, top = seat_top(writer); i < top; i++) {
+  for (uint32_t i = 0; i < top; i++) {
     cf_writer_seat *seat = seat_at(writer, i);
     if (!seat || seat->fencing == CF_FENCING_NONE)
       continue;
@@ -367,8 +363,10 @@ bool cf_writer_seat_full(cf_frame_writer *writer, cf_writer_seat *seat, uint32_t
 
 cf_writer_seat *cf_writer_enter_full(cf_frame_writer *writer) {
   cf_writer_seat *full = NULL;
-  scan_begin(writer, FRAME_THREAD);
-  for (uint32_t i = 0, top = seat_top(writer); i < top && !full; i++) {
+  if (atomic_load_explicit(&writer->ordered_seats, memory_order_relaxed) == 0)
+    return NULL; /* one that is just being seated may get a frame more: cf_seat_pinned_depth() */
+  uint32_t top = scan_begin(writer, FRAME_THREAD);
+  for (uint32_t i = 0; i < top && !full; i++) {
     cf_writer_seat *seat = seat_at(writer, i);
     if (!seat || !seat_waits_in_order(seat))
       continue;
@@ -403,8 +401,8 @@ void cf_writer_evict(cf_writer_seat *seat) {
 
 uint32_t cf_writer_sleepers(cf_frame_writer *writer) {
   uint32_t count = 0;
-  scan_begin(writer, FRAME_THREAD);
-  for (uint32_t i = 0, top = seat_top(writer); i < top; i++) {
+  uint32_t top = scan_begin(writer, FRAME_THREAD);
+  for (uint32_t i = 0; i < top; i++) {
     cf_writer_seat *seat = seat_at(writer, i);
     /* pairs with cf_reader_prepare_wait: we see the sleeper, or it sees our head */
     if (seat && atomic_load_explicit(&seat->page->waiting, memory_order_seq_cst))
@@ -416,8 +414,8 @@ uint32_t cf_writer_sleepers(cf_frame_writer *writer) {
 
 uint32_t cf_writer_packet_sleepers(cf_frame_writer *writer) {
   uint32_t count = 0;
-  scan_begin(writer, PACKET_THREAD);
-  for (uint32_t i = 0, top = seat_top(writer); i < top; i++) {
+  uint32_t top = scan_begin(writer, PACKET_THREAD);
+  for (uint32_t i = 0; i < top; i++) {
     cf_writer_seat *seat = seat_at(writer, i);
     if (seat && atomic_load_explicit(&seat->page->packet_waiting, memory_order_seq_cst))
       count++;
@@ -476,8 +474,7 @@ void cf_writer_adopt(cf_frame_writer *writer) {
 
 bool cf_writer_acquire_slot(cf_frame_writer *writer, uint32_t slot) {
   pins pinned;
-  scan_begin(writer, FRAME_THREAD);
-  pins_look(writer, &pinned);
+  pins_look(writer, scan_begin(writer, FRAME_THREAD), &pinned);
   bool taken = take_unpinned(writer, &pinned, slot);
   scan_end(writer, FRAME_THREAD);
   return taken;
@@ -543,6 +540,8 @@ bool cf_writer_add_seat(cf_frame_writer *writer, cf_writer_seat *seat) {
       continue;
     if (seat->fencing != CF_FENCING_NONE)
       atomic_fetch_add_explicit(&writer->fenced_seats, 1, memory_order_relaxed);
+    if (seat->depth > 0)
+      atomic_fetch_add_explicit(&writer->ordered_seats, 1, memory_order_relaxed);
     atomic_store_explicit(&writer->seats[i], seat, memory_order_seq_cst);
     if (i >= atomic_load_explicit(&writer->seat_top, memory_order_relaxed))
       atomic_store_explicit(&writer->seat_top, i + 1, memory_order_seq_cst);
@@ -559,6 +558,8 @@ uint64_t cf_writer_remove_seat(cf_frame_writer *writer, cf_writer_seat *seat) {
       atomic_store_explicit(&writer->seats[i], NULL, memory_order_seq_cst);
       if (seat->fencing != CF_FENCING_NONE)
         atomic_fetch_sub_explicit(&writer->fenced_seats, 1, memory_order_relaxed);
+      if (seat->depth > 0)
+        atomic_fetch_sub_explicit(&writer->ordered_seats, 1, memory_order_relaxed);
     } else if (there) {
       top = i + 1;
     }

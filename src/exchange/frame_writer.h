@@ -66,9 +66,10 @@ typedef struct cf_frame_writer {
   uint64_t seq;            /* of the newest frame */
   uint32_t head_slot;      /* its slot, CF_NO_SLOT before the first */
   uint32_t epoch;
-  bool adopted;                      /* runs, since somebody asked */
-  _Atomic(cf_slot_run *) offered;    /* runs from the service thread */
-  _Atomic(cf_slot_run *) emptied;    /* runs to the service thread */
+  bool adopted;                   /* runs, since somebody asked */
+  _Atomic(cf_slot_run *) offered; /* runs from the service thread */
+  _Atomic(cf_slot_run *) emptied; /* runs to the service thread */
+  _Atomic uint32_t ordered_seats;
   _Atomic uint32_t fenced_seats;     /* seats with a fencing */
   _Atomic uint32_t retiring;         /* runs asked to retire that still have slots in the table */
   _Atomic uint32_t scanning[2];      /* odd while the thread of frames [0], of packets [1] looks at seats */

@@ -27,7 +27,6 @@ int cuframes_publisher_register_external(cuframes_publisher *p, void *address, u
     f->segment = segment;
     f->lease = p->max_open + segment->frame.slot;
     f->registered = true;
-    cf_publisher_hold(p);
     cf_publisher_open_frame(p, f, segment->frame.slot);
     *frame = f->handle;
   }
@@ -37,16 +36,16 @@ int cuframes_publisher_register_external(cuframes_publisher *p, void *address, u
 
 /* With the frame lock held: what was left to do for it is done. */
 static int registered_find(cuframes_publisher *p, const cuframes_frame *frame, cf_frame **found) {
-  bool ours = cf_handles_has(p->handles, frame) && cf_flag_get(&frame->references) != 0 && frame->body->registered;
-  if (!ours)
+  cf_frame *f = cf_handle_frame(p->handles, frame);
+  if (!f || !f->registered)
     return cf_fail(CUFRAMES_ERR_INVALID, "the frame is not a registered one of this publisher");
   cf_publisher_settle_frames(p);
-  if (cf_run_retiring(&((cf_segment *)frame->body->segment)->run)) {
+  if (cf_run_retiring(&((cf_segment *)f->segment)->run)) {
     cf_writer_sweep(&p->writer);
     if (cf_writer_has_changed(&p->writer))
       cf_doorbell_ring(p->service.doorbell); /* for cf_pool_reap() */
   }
-  *found = frame->body;
+  *found = f;
   return CUFRAMES_OK;
 }
 
@@ -114,7 +113,6 @@ static int unregister(cuframes_publisher *p, cuframes_frame *frame) {
   if (!cf_uses_done(&p->uses, f->lease, f->uses))
     return in_use();
   (void)cf_handle_end(frame); /* the one of its registration */
-  (void)cf_flag_add(&p->references, -1);
   cf_pool_unregister(&p->pool, segment);
   return CUFRAMES_OK;
 }

@@ -55,8 +55,9 @@ static void frame_settle(cuframes_publisher *p, cf_frame *f) {
   else
     slot_cancel(p, f);
   f->state = CF_FRAME_FREE;
-  if (!f->registered)
-    (void)cf_flag_add(&p->references, -1); /* never the last: whoever holds the lock has one */
+  if (f->keeps) /* never the last: whoever holds the lock has one */
+    (void)cf_flag_add(&p->references, -1);
+  f->keeps = false;
 }
 
 static void registered_settle(void *user, cf_segment *segment) {
@@ -112,6 +113,19 @@ static void registered_abandon(void *user, cf_segment *segment) {
     frame_abandon(&segment->frame);
 }
 
+/* What is still referred to keeps the publisher's memory from now on. */
+static void frame_keep(cuframes_publisher *p, cf_frame *f) {
+  if (f->state == CF_FRAME_FREE || f->keeps)
+    return;
+  f->keeps = true;
+  cf_publisher_hold(p);
+}
+
+static void registered_keep(void *user, cf_segment *segment) {
+  if (segment->frame.handle)
+    frame_keep(user, &segment->frame);
+}
+
 void cf_publisher_end_frames(cuframes_publisher *p) {
   cf_completer_quiesce(&p->completer);
   pthread_mutex_lock(&p->frame_lock);
@@ -120,6 +134,10 @@ void cf_publisher_end_frames(cuframes_publisher *p) {
   if (p->pool.external)
     cf_pool_visit_registered(&p->pool, registered_abandon, p);
   cf_publisher_settle_frames(p);
+  for (uint32_t i = 0; i < p->max_open; i++)
+    frame_keep(p, &p->frames[i]);
+  if (p->pool.external)
+    cf_pool_visit_registered(&p->pool, registered_keep, p);
   pthread_mutex_unlock(&p->frame_lock);
 }
 
@@ -127,7 +145,7 @@ void cf_publisher_end_frames(cuframes_publisher *p) {
 
 /* If there will be many to wake, lets the service thread get up already. */
 static void announce_frame(cuframes_publisher *p) {
-  if (!p->completer.gpu || cf_writer_sleepers(&p->writer) <= CF_WAKE_DIRECT)
+  if (cf_writer_sleepers(&p->writer) <= CF_WAKE_DIRECT)
     return;
   cf_flag_set(&p->prewake, CF_PREWAKE_ASKED);
   cf_doorbell_ring(p->service.doorbell);
@@ -151,7 +169,8 @@ void cf_publisher_open_frame(cuframes_publisher *p, cf_frame *f, uint32_t slot) 
   f->pts = CUFRAMES_NO_TIME;
   f->duration = f->timestamp = 0;
   f->flags = 0;
-  announce_frame(p);
+  if (p->completer.gpu)
+    announce_frame(p);
 }
 
 static int slot_acquire(cuframes_publisher *p, cf_frame *f) {
@@ -172,7 +191,6 @@ static int slot_acquire(cuframes_publisher *p, cf_frame *f) {
   f->offset = offset;
   f->format = &segment->format;
   cf_flag_set(&f->released, 0);
-  (void)cf_flag_add(&p->references, 1);
   cf_publisher_open_frame(p, f, slot);
   return CUFRAMES_OK;
 }
@@ -261,7 +279,7 @@ static void measure_rate(cuframes_publisher *p, int64_t now) {
 }
 
 static void wake_sleepers(cuframes_publisher *p) {
-  if (cf_flag_get(&p->prewake) == CF_PREWAKE_ASKED &&
+  if (p->completer.gpu && cf_flag_get(&p->prewake) == CF_PREWAKE_ASKED &&
       cf_flag_swap(&p->prewake, CF_PREWAKE_PUBLISHED) == CF_PREWAKE_ASKED)
     return; /* the service thread waits for that, or will see it: pairs with service.c: wait_for_frame */
   uint32_t sleepers = cf_writer_sleepers(&p->writer);
@@ -273,8 +291,6 @@ static void wake_sleepers(cuframes_publisher *p) {
 
 /* On a GPU: the stream completes the picture, or it is complete, and nothing older may be written for its slot. */
 static int picture_complete(cuframes_publisher *p, const cf_frame *f, const cf_completion *completion) {
-  if (!p->completer.gpu)
-    return CUFRAMES_OK;
   if (!completion->on_stream)
     return cf_completer_wait_for_writers(&p->completer, f->slot);
   cf_segment *segment = f->segment;
@@ -296,7 +312,7 @@ static int frame_publish(cuframes_publisher *p, cf_frame *f, const cf_completion
     result = device_failed(p);
   if (result == CUFRAMES_OK)
     result = make_room(p);
-  if (result == CUFRAMES_OK)
+  if (result == CUFRAMES_OK && p->completer.gpu)
     result = picture_complete(p, f, completion);
   if (result != CUFRAMES_OK)
     return result;
@@ -306,7 +322,6 @@ static int frame_publish(cuframes_publisher *p, cf_frame *f, const cf_completion
   f->timestamp = cf_now();
   cf_frame_meta meta = { .flags = f->flags, .pts = f->pts, .duration = f->duration, .timestamp = f->timestamp };
   f->seq = cf_writer_publish(&p->writer, f->slot, &meta, !p->completer.gpu || !completion->on_stream);
-  cf_writer_keep(&p->writer, f->slot, true); /* until the frame is settled, which it is at once if nobody else has it */
   wake_sleepers(p);
   cf_counter_add(&p->published, 1);
   cf_counter_set(&p->newest_timestamp, (uint64_t)f->timestamp);
@@ -316,8 +331,8 @@ static int frame_publish(cuframes_publisher *p, cf_frame *f, const cf_completion
 
 /* With the frame lock held: the open frame of a handle, NULL if it is none of this publisher. */
 static cf_frame *open_frame(cuframes_publisher *p, const cuframes_frame *frame) {
-  bool ours = cf_handles_has(p->handles, frame) && cf_flag_get(&frame->references) != 0;
-  return ours && frame->body->state == CF_FRAME_OPEN ? frame->body : NULL;
+  cf_frame *f = cf_handle_frame(p->handles, frame);
+  return f && f->state == CF_FRAME_OPEN ? f : NULL;
 }
 
 static int not_open(void) {
@@ -325,9 +340,16 @@ static int not_open(void) {
 }
 
 /* With the frame lock held: the caller's reference ends; a registered frame has a life of its own. */
-static void frame_close(cuframes_publisher *p, cf_frame *f, enum cf_frame_state state) {
-  f->state = state;
-  if (!f->registered && cf_handle_end(f->handle))
+static void frame_close(cuframes_publisher *p, cf_frame *f, bool published) {
+  bool last = !f->registered && cf_handle_end(f->handle);
+  if (published && last && f->uses == 0) { /* as nearly always */
+    f->state = CF_FRAME_FREE;
+    return;
+  }
+  f->state = published ? CF_FRAME_PUBLISHED : CF_FRAME_CANCELLED;
+  if (published)
+    cf_writer_keep(&p->writer, f->slot, true);
+  if (last)
     cf_flag_set(&f->released, 1);
   frame_settle(p, f);
 }
@@ -340,7 +362,7 @@ static int publish(cuframes_publisher *p, cuframes_frame *frame, const cf_comple
   cf_frame *f = open_frame(p, frame);
   int result = f ? frame_publish(p, f, completion, info) : not_open();
   if (f)
-    frame_close(p, f, result == CUFRAMES_OK ? CF_FRAME_PUBLISHED : CF_FRAME_CANCELLED);
+    frame_close(p, f, result == CUFRAMES_OK);
   pthread_mutex_unlock(&p->frame_lock);
   return result;
 }
@@ -362,7 +384,7 @@ int cuframes_publisher_cancel(cuframes_publisher *p, cuframes_frame *frame) {
   pthread_mutex_lock(&p->frame_lock);
   cf_frame *f = open_frame(p, frame);
   if (f)
-    frame_close(p, f, CF_FRAME_CANCELLED);
+    frame_close(p, f, false);
   pthread_mutex_unlock(&p->frame_lock);
   return f ? CUFRAMES_OK : not_open();
 }

@@ -115,7 +115,7 @@ struct cuframes_publisher {
   cf_frame *frames; /* max_open of them */
   uint32_t max_open;
   cf_uses uses;       /* streams that use frames of ours */
-  cf_flag references; /* the application's, and each frame's that is not free */
+  cf_flag references; /* the application's until it is destroyed, then each frame's that is still referred to */
   cf_flag destroyed;
   int64_t rate_start; /* measuring frames per second */
   uint32_t rate_frames;

@@ -28,7 +28,7 @@ static void *callback_run(void *argument) {
   calling = s;
   while (!cf_flag_get(&callback->stop)) {
     cuframes_frame *frame;
-    int result = cf_subscriber_next(s, CF_NEVER, &(cf_take_how){ 0 }, &frame);
+    int result = cf_subscriber_next(s, CUFRAMES_WAIT_FOREVER, &(cf_take_how){ 0 }, &frame);
     if (result == CUFRAMES_ERR_LEASE_LIMIT) {
       wait_for_release(s);
     } else if (result == CUFRAMES_OK) {
@@ -77,8 +77,4 @@ int cuframes_subscriber_stop(cuframes_subscriber *s) {
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_stop: no subscriber given");
   cf_callback_stop(s);
   return CUFRAMES_OK;
-}
-
-bool cf_callback_blocks(const cuframes_subscriber *s) {
-  return s->callback.running;
 }

@@ -108,7 +108,7 @@ static inline enum cf_life cf_connection_life(const cf_connection *connection) {
 bool cf_connection_move(cf_connection *connection, enum cf_life to);
 /* No frame will come that is not there yet. */
 static inline bool cf_connection_gone(const cf_connection *connection) {
-  return cf_connection_life(connection) != CF_LIVE;
+  return cf_flag_get(&connection->life) != CF_LIVE;
 }
 
 /* Wants no more frames; those in hand stay good and keep the connection open. */
@@ -127,18 +127,18 @@ typedef struct cf_take_how {
 
 /* Takes the next frame if there is one: CUFRAMES_OK, TIMEOUT (nothing new), BUSY (only the GPU keeps it from us: the
  * picture is not complete, or a lease not yet given back), LEASE_LIMIT, PUBLISHER_GONE, EVICTED, PROTOCOL, or what
- * mapping its segment says. *pending: a frame of this connection, taken and not complete yet; NULL: none. It has a
- * reference of the connection, and on success the caller's goes to the frame. One thread at a time. */
-int cf_connection_take(cf_connection *connection, const cf_take_how *how, cf_frame **pending, cf_frame **frame);
+ * mapping its segment says. gone: the connection was, before the caller looks for its last frames. *pending: a frame
+ * of this connection, taken and not complete yet; NULL: none. It has a reference of the connection, and on success
+ * the caller's goes to the frame. One thread at a time. */
+int cf_connection_take(cf_connection *connection, const cf_take_how *how, bool gone, cf_frame **pending,
+                       cf_frame **frame);
 /* Gives a frame back that nobody has a handle of, and its reference of the connection. */
 void cf_connection_put_back(cf_frame *frame);
 
 /* Segments; look_ahead() and hold() are of the thread that takes frames. */
 /* Maps the segments that came since the last look. NO_MEMORY or SYSTEM: one of them cannot be mapped now. */
 int cf_views_look_ahead(cf_connection *connection);
-/* The view of a segment, with one frame more counted in it, if it is mapped. With the lock held. */
-cf_view *cf_view_count_one(cf_connection *connection, uint32_t segment);
-/* The same, mapped if it was not. */
+/* The view of a segment, mapped if it was not, with one frame more counted in it. */
 int cf_view_hold(cf_connection *connection, uint32_t segment, cf_view **view);
 void cf_view_free(cf_connection *connection, cf_view *view);
 

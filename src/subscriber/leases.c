@@ -47,7 +47,7 @@ static void references_drop(cf_connection *c, uint32_t count) {
 
 static void announce_release(cf_connection *c) {
   (void)cf_flag_add(&c->releases, 1);
-  if (cf_flag_swap(&c->release_awaited, 0))
+  if (cf_flag_get(&c->release_awaited) && cf_flag_swap(&c->release_awaited, 0))
     (void)cf_futex_wake(&c->releases.value, INT32_MAX);
 }
 
@@ -236,10 +236,10 @@ static int hands_full(cf_connection *c, bool gone, bool returning) {
   return next == CF_TAKE_NONE ? take_error(next) : CUFRAMES_ERR_BUSY;
 }
 
-/* Step 2: a lease on the next frame, and its segment's view if that is mapped. */
-static int lease_next(cf_connection *c, uint32_t *lease, cf_taken *taken, cf_view **view) {
-  bool must_wake = false, gone = cf_connection_gone(c); /* before the look: the last frames are still to be taken */
-  pthread_mutex_lock(&c->lock);                         /* once: who spins for a frame feels each turn */
+/* Step 2: a lease on the next frame, and its segment's view if that is mapped. gone: the connection was, before. */
+static int lease_next(cf_connection *c, bool gone, uint32_t *lease, cf_taken *taken, cf_view **view) {
+  bool must_wake = false;
+  pthread_mutex_lock(&c->lock); /* once: who spins for a frame feels each turn */
   uint32_t reclaimed = c->returning ? leases_reclaim(c, false) : 0;
   uint64_t free = c->free_leases;
   bool returning = c->returning != 0;
@@ -247,7 +247,10 @@ static int lease_next(cf_connection *c, uint32_t *lease, cf_taken *taken, cf_vie
   enum cf_take take = free ? cf_reader_take(&c->reader, k, taken, &must_wake) : CF_TAKE_NONE;
   if (take == CF_TAKE_OK) {
     c->free_leases &= free - 1;
-    *view = cf_view_count_one(c, taken->segment);
+    for (*view = c->views; *view && (*view)->segment != taken->segment;)
+      *view = (*view)->next;
+    if (*view)
+      (*view)->frames++;
   }
   pthread_mutex_unlock(&c->lock);
   if (reclaimed > 0)
@@ -297,13 +300,16 @@ static void lease_undo(cf_connection *c, uint32_t k, cf_view *view) {
 }
 
 /* Steps 1 to 3: the next frame, complete or not. */
-static int frame_lease(cf_connection *c, cf_frame **frame) {
+static int frame_lease(cf_connection *c, bool gone, cf_frame **frame) {
   uint32_t k = 0;
   cf_taken taken;
   cf_view *view = NULL;
-  int result = cf_views_look_ahead(c);
+  int result = CUFRAMES_OK;
+  uint32_t floor, top = cf_reader_segments(&c->reader, &floor);
+  if (top != c->segments_known || floor != c->floor_known)
+    result = cf_views_look_ahead(c);
   if (result == CUFRAMES_OK)
-    result = lease_next(c, &k, &taken, &view);
+    result = lease_next(c, gone, &k, &taken, &view);
   if (result != CUFRAMES_OK)
     return result;
   if (!view)
@@ -352,13 +358,13 @@ static int frame_wait(cf_connection *c, cf_frame *frame, const cf_take_how *how)
   return result;
 }
 
-int cf_connection_take(cf_connection *c, const cf_take_how *how, cf_frame **pending, cf_frame **frame) {
+int cf_connection_take(cf_connection *c, const cf_take_how *how, bool gone, cf_frame **pending, cf_frame **frame) {
   cf_frame *f = *pending;
   int result = CUFRAMES_OK;
   if (how->on_stream && c->waiter.gpu)
     result = c->device->ops->stream_check(c->device, how->stream);
   if (result == CUFRAMES_OK && !f)
-    result = frame_lease(c, &f);
+    result = frame_lease(c, gone, &f);
   if (result != CUFRAMES_OK)
     return result;
   result = c->waiter.gpu ? frame_wait(c, f, how) : CUFRAMES_OK;

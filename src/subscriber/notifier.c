@@ -80,7 +80,7 @@ int cuframes_subscriber_fd(cuframes_subscriber *s, int *fd) {
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_fd: subscriber and fd must be given");
   if (s->hello.mode == CUFRAMES_MODE_PACKETS)
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this subscriber joined for packets only");
-  if (cf_callback_blocks(s))
+  if (s->callback.running)
     return cf_fail(CUFRAMES_ERR_BUSY, "the callback thread takes the frames: stop it first");
   cf_notifier *n = &s->notifier;
   int result = CUFRAMES_OK;

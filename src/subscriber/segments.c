@@ -99,12 +99,11 @@ static int view_fetch(cf_connection *c, uint32_t number, cf_view **fetched) {
 /* Unmaps segments that the publisher has given up and of which no frame is in hand. Without the lock: the driver may
  * wait for the work of other frames first, and so for a fence, and who signals fences needs the lock. */
 static void views_prune(cf_connection *c) {
-  uint32_t floor = cf_reader_segment_floor(&c->reader);
   cf_view *unused = NULL;
   pthread_mutex_lock(&c->lock);
   for (cf_view **link = &c->views; *link;) {
     cf_view *view = *link;
-    if (view->segment < floor && view->frames == 0) {
+    if (view->segment < c->floor_known && view->frames == 0) {
       *link = view->next;
       view->next = unused;
       unused = view;
@@ -120,21 +119,13 @@ static void views_prune(cf_connection *c) {
   }
 }
 
-/* The view of a segment, with one frame more counted in it, if it is mapped. With the lock held. */
-cf_view *cf_view_count_one(cf_connection *c, uint32_t number) {
+int cf_view_hold(cf_connection *c, uint32_t number, cf_view **held) {
+  pthread_mutex_lock(&c->lock);
   cf_view *view = c->views;
   while (view && view->segment != number)
     view = view->next;
   if (view)
     view->frames++;
-  return view;
-}
-
-/* The same, mapped if it was not. */
-int cf_view_hold(cf_connection *c, uint32_t number, cf_view **held) {
-  cf_view *view;
-  pthread_mutex_lock(&c->lock);
-  view = cf_view_count_one(c, number);
   pthread_mutex_unlock(&c->lock);
   if (!view) { /* only the thread that takes frames adds views */
     int result = view_fetch(c, number, &view);
@@ -157,8 +148,7 @@ int cf_view_hold(cf_connection *c, uint32_t number, cf_view **held) {
 /* Maps the segments that came since the last look. When the publisher dies nobody hands out descriptors any more, and
  * the frames that wait for us in a segment we never asked for would be lost. */
 int cf_views_look_ahead(cf_connection *c) {
-  uint32_t top = cf_reader_segment_top(&c->reader), floor = cf_reader_segment_floor(&c->reader);
-  uint32_t number = c->segments_known + 1;
+  uint32_t floor, top = cf_reader_segments(&c->reader, &floor), number = c->segments_known + 1;
   if (floor != c->floor_known) {
     c->floor_known = floor;
     views_prune(c);

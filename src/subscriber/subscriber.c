@@ -181,7 +181,7 @@ cf_connection *cf_subscriber_current(cuframes_subscriber *s) {
   pthread_mutex_lock(&s->lock);
   cf_connection *connection = s->connection;
   if (connection)
-    cf_connection_hold(connection);
+    (void)cf_flag_add(&connection->references, 1);
   pthread_mutex_unlock(&s->lock);
   return connection;
 }
@@ -290,7 +290,7 @@ static int take_now(cuframes_subscriber *s, cf_connection *connection, const cf_
   bool gone = cf_connection_gone(connection); /* before the look: the last frames are still taken */
   if (s->pending && s->pending->owner != connection)
     pending_give_up(s);
-  int result = cf_connection_take(connection, how, &s->pending, &taken);
+  int result = cf_connection_take(connection, how, gone, &s->pending, &taken);
   if (result == CUFRAMES_OK) {
     frame_delivered(s, connection, taken);
     *frame = taken->handle;
@@ -356,13 +356,15 @@ static int sleep_for_more(cuframes_subscriber *s, cf_connection *connection, boo
   return CUFRAMES_OK;
 }
 
-int cf_subscriber_next(cuframes_subscriber *s, int64_t deadline, const cf_take_how *how, cuframes_frame **frame) {
+int cf_subscriber_next(cuframes_subscriber *s, int64_t timeout_ns, const cf_take_how *how, cuframes_frame **frame) {
   turns t = { .spun = s->spin_ns == 0 };
-  for (;;) {
+  for (int64_t deadline = 0;;) {
     cf_connection *connection = NULL;
     int result = cf_subscriber_connection(s, &connection);
     if (result == CUFRAMES_OK && (result = take_now(s, connection, how, frame)) == CUFRAMES_OK)
       return CUFRAMES_OK;
+    if (deadline == 0) /* a frame that is there costs no look at the clock */
+      deadline = cf_deadline(timeout_ns);
     bool again = false, busy = result == CUFRAMES_ERR_BUSY;
     if (busy)
       result = cf_fail(CUFRAMES_ERR_TIMEOUT, "the GPU has not completed the next frame in the time given");
@@ -385,9 +387,9 @@ static int next(cuframes_subscriber *s, int64_t timeout_ns, bool on_stream, void
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_next: subscriber and frame must be given");
   if (s->hello.mode == CUFRAMES_MODE_PACKETS)
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this subscriber joined for packets only");
-  if (cf_callback_blocks(s))
+  if (s->callback.running)
     return cf_fail(CUFRAMES_ERR_BUSY, "the callback thread takes the frames: stop it first");
-  return cf_subscriber_next(s, cf_deadline(timeout_ns), &(cf_take_how){ on_stream, stream }, frame);
+  return cf_subscriber_next(s, timeout_ns, &(cf_take_how){ on_stream, stream }, frame);
 }
 
 int cuframes_subscriber_next(cuframes_subscriber *s, int64_t timeout_ns, cuframes_frame **frame) {

@@ -92,7 +92,7 @@ int cf_subscriber_connection(cuframes_subscriber *subscriber, cf_connection **co
 /* That connection is over. */
 void cf_subscriber_retire(cuframes_subscriber *subscriber, cf_connection *connection);
 /* next() for the callback thread too. */
-int cf_subscriber_next(cuframes_subscriber *subscriber, int64_t deadline, const cf_take_how *how,
+int cf_subscriber_next(cuframes_subscriber *subscriber, int64_t timeout_ns, const cf_take_how *how,
                        cuframes_frame **frame);
 
 int cf_watcher_start(cuframes_subscriber *subscriber);
@@ -116,7 +116,6 @@ void cf_notifier_arm(cuframes_subscriber *subscriber, const cf_connection *conne
 void cf_notifier_stop(cuframes_subscriber *subscriber);
 
 void cf_callback_stop(cuframes_subscriber *subscriber);
-bool cf_callback_blocks(const cuframes_subscriber *subscriber);
 
 void cf_packet_side_free(cuframes_subscriber *subscriber);
 

@@ -276,8 +276,7 @@ static bool acquire(void) {
   if (world.hostile) {
     slot = cf_writer_acquire(&world.writer);
   } else {
-    scan_begin(&world.writer, FRAME_THREAD);
-    slot = pass(&world.writer, true);
+    slot = pass(&world.writer, scan_begin(&world.writer, FRAME_THREAD), true);
     scan_end(&world.writer, FRAME_THREAD);
   }
   if (slot == CF_NO_SLOT) {
