@@ -75,19 +75,19 @@ RESIZE_FRAMES = 144
 
 
 def resize(folder):
-    """One transport stream that is 320x180 for 2 s, then 640x360 for 2 s, then 320x180 again."""
+    """One transport stream that is 320x180 for 2 s, then 640x360 for 2 s, then 320x180 again. Muxed as one: where files
+    were merely put end to end the packet counters jump, and GStreamer 1.28 throws away what comes after, the new size."""
     parts = []
     for number, size in enumerate(("320x180", "640x360", "320x180")):
         part = os.path.join(folder, "resize-%d.ts" % number)
-        encode(part, "-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-an", "-output_ts_offset",
-               str(number * 2), "-f", "mpegts", size=size)
-        parts.append(part)
+        parts.append(encode(part, "-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-an", "-f", "mpegts", size=size))
+    names = os.path.join(folder, "names")
+    with open(names, "w") as file:
+        file.writelines("file '%s'\n" % os.path.basename(part) for part in parts)
     path = os.path.join(folder, "resize.ts")
-    with open(path, "wb") as whole:
-        for part in parts:
-            with open(part, "rb") as file:
-                shutil.copyfileobj(file, whole)
-            os.unlink(part)
+    ffmpeg("-f", "concat", "-i", names, "-c", "copy", "-f", "mpegts", path)
+    for part in (names, *parts):
+        os.unlink(part)
     return path
 
 
