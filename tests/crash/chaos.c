@@ -199,5 +199,5 @@ int main(int argc, char **argv) {
   }
   (void)signal(SIGINT, interrupt);
   const struct CMUnitTest tests[] = { cmocka_unit_test_teardown(chaos, tear_down) };
-  return cmocka_run_group_tests_name("chaos", tests, NULL, NULL);
+  return SCENE_RUN("chaos", tests);
 }

@@ -32,7 +32,7 @@ static bool refused(refusal *why, const char *what) {
 /* Tries something in a process of its own and skips the test if it is refused. */
 static void try_apart(bool (*attempt)(int spaces, refusal *why), int spaces, const char *needed) {
   int ends[2];
-  refusal why = { .error = EPROTO, .what = "the attempt" };
+  refusal why = { .error = EPROTO, .what = "try" };
   NEED(pipe2(ends, O_CLOEXEC) == 0);
   fflush(NULL);
   pid_t pid = fork();
@@ -48,7 +48,7 @@ static void try_apart(bool (*attempt)(int spaces, refusal *why), int spaces, con
   NEED(waitpid(pid, NULL, 0) == pid);
   NEED(heard);
   if (why.error)
-    skip_because("needs %s; here %s is refused: %s", needed, why.what, strerror(why.error));
+    skip_because("needs %s: cannot %s (%s)", needed, why.what, strerror(why.error));
 }
 
 /* ---- other users ---- */
@@ -59,9 +59,9 @@ static bool be_another_user(int unused, refusal *why) {
   snprintf(above, sizeof above, "%s", scene_directory());
   *strrchr(above, '/') = '\0';
   if (setgid(NOBODY) != 0 || setuid(NOBODY) != 0)
-    return refused(why, "to become another user");
+    return refused(why, "become another user");
   if (access(above, X_OK) != 0)
-    return refused(why, "to enter the directory for temporary files as another user");
+    return refused(why, "enter the directory for temporary files as another user");
   return true;
 }
 
@@ -71,16 +71,16 @@ static bool give_and_take(int unused, refusal *why) {
   const char *mine = scene_path("given"), *inside = scene_path("given/inside");
   bool may = true;
   if (mkdir(mine, 0700) != 0)
-    return refused(why, "to make a directory");
+    return refused(why, "make a directory");
   if (chown(mine, NOBODY, NOBODY) != 0)
-    may = refused(why, "to give a file to another user (CAP_CHOWN)");
+    may = refused(why, "give a file to another user (CAP_CHOWN)");
   else if (mkdir(inside, 0700) != 0)
-    may = refused(why, "to write where only another user may (CAP_DAC_OVERRIDE)");
+    may = refused(why, "write where only another user may (CAP_DAC_OVERRIDE)");
   else if (chmod(mine, 0700) != 0)
-    may = refused(why, "to change the mode of another user's file (CAP_FOWNER)");
+    may = refused(why, "change the mode of another user's file (CAP_FOWNER)");
   (void)rmdir(inside);
   if (chown(mine, geteuid(), getegid()) != 0 && may)
-    may = refused(why, "to take a file from another user");
+    may = refused(why, "take a file from another user");
   (void)rmdir(mine);
   return may;
 }
@@ -91,7 +91,7 @@ static bool end_their_process(int unused, refusal *why) {
   int up[2], down[2];
   char byte = 0;
   if (pipe2(up, O_CLOEXEC) != 0 || pipe2(down, O_CLOEXEC) != 0)
-    return refused(why, "a pipe");
+    return refused(why, "make a pipe");
   pid_t pid = fork();
   if (pid == 0) {
     close(down[1]);
@@ -100,14 +100,14 @@ static bool end_their_process(int unused, refusal *why) {
   }
   close(up[1]);
   if (pid < 0 || read(up[0], &byte, 1) != 1)
-    return refused(why, "a process of another user");
-  return kill(pid, 0) == 0 || refused(why, "to end another user's process (CAP_KILL)");
+    return refused(why, "start a process of another user");
+  return kill(pid, 0) == 0 || refused(why, "end another user's process (CAP_KILL)");
 }
 
 void need_other_users(void) {
-  static const char needed[] = "root, to become other users and give files to them";
+  static const char needed[] = "root's rights over other users";
   if (geteuid() != 0)
-    skip_because("needs %s", needed);
+    skip_because("needs %s: this is an ordinary user", needed);
   try_apart(give_and_take, 0, needed);
   try_apart(be_another_user, 0, needed);
   try_apart(end_their_process, 0, needed);
@@ -118,11 +118,11 @@ void need_other_users(void) {
 static bool there_and_back(int spaces, refusal *why) {
   int here = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
   if (here < 0)
-    return refused(why, "to open /proc/self/ns/pid");
+    return refused(why, "open /proc/self/ns/pid");
   if (unshare(spaces) != 0)
-    return refused(why, "unshare()");
+    return refused(why, "unshare namespaces");
   if (spaces & CLONE_NEWPID && setns(here, CLONE_NEWPID) != 0)
-    return refused(why, "setns()");
+    return refused(why, "go back by setns()");
   return true;
 }
 
@@ -132,19 +132,19 @@ void need_namespaces(int spaces) {
 
 static bool first_in_container(int spaces, refusal *why) {
   if (unshare(spaces | (geteuid() == 0 ? 0 : CLONE_NEWUSER)) != 0)
-    return refused(why, "unshare()");
+    return refused(why, "unshare namespaces");
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
-    return refused(why, "to keep mounts private");
+    return refused(why, "keep mounts private");
   pid_t pid = fork();
   if (pid == 0)
     _exit(mount("proc", "/proc", "proc", 0, NULL) == 0 ? 0 : errno);
   int status = 0;
   if (pid < 0 || waitpid(pid, &status, 0) != pid)
-    return refused(why, "a first process");
+    return refused(why, "start a first process");
   errno = WIFEXITED(status) ? WEXITSTATUS(status) : EPROTO;
-  return errno == 0 || refused(why, "to mount /proc");
+  return errno == 0 || refused(why, "mount /proc");
 }
 
 void need_container(int spaces) {
-  try_apart(first_in_container, spaces, "the right to make containers (CAP_SYS_ADMIN, or user namespaces)");
+  try_apart(first_in_container, spaces, "the right to make containers");
 }

@@ -191,7 +191,9 @@ static void note_open(const char *name, void *unused) {
 int scene_begin(void **state) {
   (void)state;
   const char *base = getenv("TMPDIR");
-  snprintf(directory, sizeof directory, "%.40s/cf-test-XXXXXX", base && strlen(base) <= 40 ? base : "/tmp");
+  umask(022); /* tests say what mode they expect of a file */
+  /* The path of a socket in it has at most 107 bytes, 68 of them for the longest name. */
+  snprintf(directory, sizeof directory, "%.28s/cf-XXXXXX", base && base[0] && strlen(base) <= 28 ? base : "/tmp");
   if (!mkdtemp(directory) || setenv("CUFRAMES_DIR", directory, 1) != 0)
     return -1;
   memset(open_before, 0, sizeof open_before);
