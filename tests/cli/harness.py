@@ -106,12 +106,32 @@ def need_built(*parts):
     return path
 
 
-def need_other_users():
-    """Root who may become another user, or the test is skipped."""
+def as_user(user):
+    """What subprocess needs to start a process of this user, who is in the group of the same number alone."""
+    return {"user": user, "group": user, "extra_groups": []}
+
+
+def may(user, *test):
+    """Whether test(1) says yes to this user, who must be one that need_user() let pass."""
+    return subprocess.run(["test", *test], check=False, **as_user(user)).returncode == 0
+
+
+def need_user(user):
+    """The test is skipped unless this process may become that user."""
+    if os.geteuid() != 0:
+        skip("needs root, to become another user")
     try:
-        subprocess.run(["true"], user=65534, group=65534, extra_groups=[], check=True)
-    except PermissionError as error:
-        skip("needs root who may become another user: %s" % error)
+        subprocess.run(["true"], check=True, **as_user(user))
+    except OSError as why:  # no CAP_SETUID or CAP_SETGID, or a user that this user namespace does not know
+        skip("cannot become user %d here: %s" % (user, os.strerror(why.errno)))
+
+
+def give(path, user):
+    """The file becomes that user's, or the test is skipped."""
+    try:
+        os.chown(path, user, user)
+    except OSError as why:  # no CAP_CHOWN, or a user that this user namespace does not know
+        skip("cannot give files to user %d here: %s" % (user, os.strerror(why.errno)))
 
 
 def program():
@@ -291,7 +311,8 @@ class Session:
     """One test's temporary root, runtime directory and processes."""
 
     def __init__(self, name):
-        self.root = tempfile.mkdtemp(prefix="%.6s-" % name)  # short: paths of sockets are limited
+        parent = tempfile.gettempdir()
+        self.root = tempfile.mkdtemp(prefix="%.6s-" % name, dir=parent if len(parent) <= 28 else "/tmp")  # for sockets
         os.chmod(self.root, 0o755)  # a test may start processes of other users
         self.dir = os.path.join(self.root, "run")
         os.mkdir(self.dir, 0o700)
@@ -321,33 +342,46 @@ class Session:
         return self.start_program(program(), *args, env=env, limit=limit, user=user, name=name or "cuframes " + args[0])
 
     def start_program(self, *argv, env=None, limit=(), user=None, name=None):
-        """Starts any program. user: a uid to run as (needs root)."""
+        """Starts any program. user: a uid to run as; the test is skipped where that cannot be."""
         argv = [str(argument) for argument in argv]
         name = name or os.path.basename(argv[0])
         if user is not None:
-            need_other_users()
-            argv[0] = self.for_everybody(argv[0])
+            argv[0] = self.for_user(user, argv[0])
         if limit:
             argv = [need_program("prlimit"), *limit, "--", *argv]
-        popen = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+        popen = {} if user is None else as_user(user)
         popen["env"] = dict(self.env, **(env or {}))
         process = Process(self, argv, "%s[%d]" % (name, len(self.processes)), **popen)
         self.processes.append(process)
         return process
 
-    def for_everybody(self, path):
-        """A copy of a program, and of the library beside it, that other users can run: they may not be let into the
-        directories above the build, as in a clone below /root."""
-        directory, here = self.path("for-everybody"), os.path.dirname(os.path.abspath(path))
+    def for_user(self, user, path):
+        """A copy of a program, and of what it needs from the build and the sources, that this user can run: others may
+        not be let into the directories above them, as in a clone below /root."""
+        need_user(user)
+        if not may(user, "-x", self.root):
+            skip("user %d may not enter the directory for temporary files, %s" % (user, os.path.dirname(self.root)))
+        directory = self.path("for-everybody")
         if not os.path.isdir(directory):
             os.mkdir(directory, 0o755)
             self.env["LD_LIBRARY_PATH"] += os.pathsep + directory
+            here = os.path.dirname(os.path.abspath(shutil.which(path) or path))
             for name in os.listdir(here):
                 if name.startswith("libcuframes.so"):
-                    shutil.copy(os.path.join(here, name), directory)
-        copy = os.path.join(directory, os.path.basename(path))
+                    self.copy_for_everybody(os.path.join(here, name))
+            for variable in ("LSAN_OPTIONS", "TSAN_OPTIONS"):
+                named = re.search(r"suppressions=([^:]+)", self.env.get(variable, ""))
+                if named:
+                    self.env[variable] = self.env[variable].replace(named[1], self.copy_for_everybody(named[1]))
+        copy = self.copy_for_everybody(shutil.which(path) or path)
+        if not may(user, "-x", copy):
+            skip("programs may not run in the directory for temporary files, %s" % os.path.dirname(self.root))
+        return copy
+
+    def copy_for_everybody(self, path):
+        copy = self.path("for-everybody", os.path.basename(path))
         if not os.path.exists(copy):
-            shutil.copy(path, copy)
+            shutil.copyfile(path, copy)
             os.chmod(copy, 0o755)
         return copy
 
@@ -430,8 +464,12 @@ class Session:
             process.close()
         if keep:
             print("kept: %s" % self.root)
-        else:
-            shutil.rmtree(self.root, ignore_errors=True)
+            return
+        for folder, inside, _ in os.walk(self.root):
+            for path in (os.path.join(folder, name) for name in inside):
+                if not os.path.islink(path) and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+                    os.chmod(path, 0o700)  # closed by a test; we need not be root
+        shutil.rmtree(self.root)
 
 
 def reap_strays():
@@ -486,6 +524,7 @@ def run_once(name, function, keep, last):
 
 def main(module):
     """Runs the test_* functions of a module and exits: 0 all well, 1 something failed, 77 all were skipped."""
+    os.umask(0o022)  # what other users are to read they can
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     tests = {name: value for name, value in module.items() if name.startswith("test_") and callable(value)}

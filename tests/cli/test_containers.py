@@ -18,8 +18,9 @@ def contain(s, *args, name):
     """Starts the program in a container of its own, where it is process 1; its parent is outside."""
     harness.need_program("unshare")
     base = UNSHARE if os.geteuid() == 0 else UNSHARE + ["--map-root-user"]
-    if subprocess.run(base + ["mount", "-t", "tmpfs", "run", "/run"], capture_output=True).returncode != 0:
-        harness.skip("no right to make namespaces here")
+    tried = subprocess.run(base + ["mount", "-t", "tmpfs", "run", "/run"], capture_output=True, text=True)
+    if tried.returncode != 0:
+        harness.skip("needs the right to make namespaces (CAP_SYS_ADMIN, or user namespaces): " + tried.stderr.strip())
     return s.start_program(*base, "sh", "-c", ENTER, s.dir, harness.program(), *args, name=name)
 
 

@@ -17,8 +17,9 @@ def on_small_disk(s, size, *args):
     """Runs the program where s.path("disk") has so many bytes: its Result, with the names of files left in err."""
     harness.need_program("unshare")
     base = UNSHARE if os.geteuid() == 0 else UNSHARE + ["--map-root-user"]
-    if subprocess.run(base + ["mount", "-t", "tmpfs", "small", "/mnt"], capture_output=True).returncode != 0:
-        harness.skip("no right to mount a small disk here")
+    tried = subprocess.run(base + ["mount", "-t", "tmpfs", "small", "/mnt"], capture_output=True, text=True)
+    if tried.returncode != 0:
+        harness.skip("needs the right to mount a small disk (CAP_SYS_ADMIN, or user namespaces): " + tried.stderr.strip())
     os.makedirs(s.path("disk"), exist_ok=True)
     process = s.start_program("env", "SIZE=%d" % size, *base, "sh", "-c", ENTER, s.path("disk"), harness.program(), *args)
     return process.expect(FAILED)
