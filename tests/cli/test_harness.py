@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """test_harness.py - the harness itself: it must see the leftovers, hangs and crashes that it is there to see."""
 import os
+import shutil
 import signal
+import subprocess
 import sys
 
 import harness
@@ -62,6 +64,16 @@ def test_wait_for_reads_lines(s):
     process.expect(0)
 
 
+def test_closed_folders_go(_):
+    """What a test closed for itself goes with the session; a session that cannot be removed is a failure."""
+    session = harness.Session("inner")
+    os.makedirs(session.path("closed", "inside"))
+    os.chmod(session.path("closed", "inside"), 0)
+    os.chmod(session.path("closed"), 0o500)
+    session.close()
+    check(not os.path.exists(session.root), "%s is still there", session.root)
+
+
 def test_stopped_process_is_ended(s):
     process = s.start_program("sh", "-c", "echo ready; kill -STOP $$; exit 0")
     process.wait_for("ready", "out")
@@ -77,6 +89,85 @@ def test_what_is_slow_runs_again(_):
     check(harness.run_one("test_slow_twice", body, False) == "ok" and len(runs) == 3, "%d runs", len(runs))
     check(harness.run_one("test_slow", body, False) == "failed", "slow each time, and no failure")
     check(len(runs) == 3 + harness.SLOW_MOST, "%d runs", len(runs))
+
+
+def test_other_users_get_a_copy(s):
+    """A program where only we may enter runs for another user all the same."""
+    harness.need_user(65534)
+    closed = s.path("closed")
+    os.mkdir(closed, 0o700)
+    shutil.copy(harness.program(), os.path.join(closed, "cuframes"))
+    process = s.start_program(os.path.join(closed, "cuframes"), "--version", user=65534)
+    process.expect(harness.OK)
+    check(process.argv[0].startswith(s.path("for-everybody")), "ran %s", process.argv[0])
+
+
+def run_plainly(argv, **environment):
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=harness.LIMIT,
+                          env=dict(os.environ, **environment))
+    return done.returncode, done.stdout
+
+
+def test_c_test_is_skipped_with_a_reason(s):
+    """Where a right is missing, a C test ends as skipped, and its tear-down has nothing to complain about."""
+    program = harness.need_built("tests", "api_namespaces")
+    without = []
+    if os.geteuid() == 0:
+        without = [harness.need_program("setpriv"), "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"]
+        if subprocess.run(without + ["true"], capture_output=True, check=False).returncode != 0:
+            without = []  # it cannot be taken away: then it is not there
+    code, said = run_plainly(without + [program], TMPDIR=s.root)
+    check(code == harness.SKIP and "skipped: needs" in said, "ended with %s: %s", code, said)
+    check("left" not in said and "FAILED" not in said, "says: %s", said)
+    check(not [name for name in os.listdir(s.root) if name.startswith("cf-")], "left a directory")
+
+
+JUNIT = """<testsuite><testcase name="api/a" status="run"><system-out>[ RUN      ] one
+[       OK ] one
+[ RUN      ] two
+skipped: needs &lt;a right&gt;
+[  SKIPPED ] two
+[  SKIPPED ] 1 test(s), listed below:
+[  SKIPPED ] two
+</system-out></testcase>
+<testcase name="cli/b" status="run"><system-out>ok       test_x (0.1 s)
+skipped  test_y (0.0 s): no such program
+skipped  test_z (0.0 s)
+</system-out></testcase>
+<testcase name="lint/c" status="notrun"><skipped message="SKIP_RETURN_CODE=77"/><system-out>skipped: no tool
+</system-out></testcase>
+<testcase name="api/d" status="notrun"><skipped message="SKIP_RETURN_CODE=77"/><system-out>[ RUN      ] one
+skipped: needs that
+[  SKIPPED ] one
+[ RUN      ] two
+skipped: needs that
+[  SKIPPED ] two
+[  SKIPPED ] 2 test(s), listed below:
+</system-out></testcase></testsuite>
+"""
+SUMMARY = """
+skipped: lint/c: no tool
+skipped: api/d: needs that
+skipped in part: api/a: two: needs <a right>
+skipped in part: cli/b: test_y: no such program
+skipped in part: cli/b: test_z: no reason given
+2 passed, 0 failed, 2 skipped
+"""
+
+
+def test_summary_lists_what_was_skipped(s):
+    os.mkdir(s.path("temporary"))
+    with open(s.path("junit.xml"), "w") as file:
+        file.write(JUNIT)
+    command = [sys.executable, os.path.join(harness.SOURCE_DIR, "scripts", "test-summary.py"), s.path("junit.xml"), "0",
+               s.path("temporary")]
+    code, said = run_plainly(command)
+    check(code == 0 and said == SUMMARY, "ended with %s: %s", code, said)
+    left = s.path("temporary", "cf-abc")
+    os.mkdir(left)
+    code, said = run_plainly(command)
+    check(code == 1 and "left behind by a test: " + left in said, "ended with %s: %s", code, said)
+    check(said.endswith("\n2 passed, 0 failed, 2 skipped\n"), "says: %s", said)
 
 
 if __name__ == "__main__":
