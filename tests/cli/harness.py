@@ -365,10 +365,9 @@ class Session:
         if not os.path.isdir(directory):
             os.mkdir(directory, 0o755)
             self.env["LD_LIBRARY_PATH"] += os.pathsep + directory
-            here = os.path.dirname(os.path.abspath(shutil.which(path) or path))
-            for name in os.listdir(here):
+            for name in sorted(os.listdir(BUILD_DIR)):
                 if name.startswith("libcuframes.so"):
-                    self.copy_for_everybody(os.path.join(here, name))
+                    self.copy_for_everybody(os.path.join(BUILD_DIR, name))
             for variable in ("LSAN_OPTIONS", "TSAN_OPTIONS"):
                 named = re.search(r"suppressions=([^:]+)", self.env.get(variable, ""))
                 if named:
