@@ -10,6 +10,7 @@
 #include "os/memory.h"
 #include "support/child.h"
 #include "support/raw.h"
+#include "support/rights.h"
 #include "support/stream.h"
 
 /* ---- sixty-four at once ---- */
@@ -69,6 +70,7 @@ static void sixty_four_join_and_leave_at_once(void **state) {
   (void)state;
   static crowd c;
   pthread_t threads[CROWD], publisher;
+  need_threads(2 * CROWD + 20); /* each subscriber has one of its own */
   c.over = false;
   pthread_mutex_init(&c.lock, NULL);
   assert_int_equal(pthread_barrier_init(&c.there, NULL, 2), 0);

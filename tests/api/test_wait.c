@@ -6,6 +6,7 @@
 #include <sys/time.h>
 
 #include "support/child.h"
+#include "support/rights.h"
 #include "support/waiter.h"
 
 static void timeouts_are_kept(void **state) {
@@ -196,6 +197,7 @@ static uint32_t streams_that_fit(void) {
 static void idle_streams_cost_no_time(void **state) {
   (void)state;
   struct rlimit limit;
+  need_threads(220); /* two per stream */
   assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
   uint32_t count = streams_that_fit();
   cuframes_publisher *publishers[100];

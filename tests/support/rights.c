@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -147,4 +148,26 @@ static bool first_in_container(int spaces, refusal *why) {
 
 void need_container(int spaces) {
   try_apart(first_in_container, spaces, "the right to make containers");
+}
+
+/* ---- threads ---- */
+
+static void *rest(void *unused) {
+  for (;;)
+    (void)pause();
+  return unused;
+}
+
+static bool run_threads(int count, refusal *why) {
+  pthread_t thread;
+  for (int i = 0; i < count; i++)
+    if ((errno = pthread_create(&thread, NULL, rest, NULL)) != 0)
+      return refused(why, "start so many");
+  return true; /* they end with this process */
+}
+
+void need_threads(int count) {
+  char needed[40];
+  snprintf(needed, sizeof needed, "%d threads", count);
+  try_apart(run_threads, count, needed);
 }
