@@ -144,6 +144,14 @@ def program():
     raise Failure("no program: set CUFRAMES to the path of cuframes")
 
 
+def patient(args):
+    """Arguments of the program with which it waits as long as tests do, where it gives up after seconds by default; a
+    test may say how long."""
+    args = [str(argument) for argument in args]
+    said = any(argument.split("=")[0] == "--timeout" for argument in args)
+    return args if said or args[:1] not in (["verify"], ["snapshot"], ["record"]) else args + ["--timeout", str(LIMIT)]
+
+
 class Deadline:
     """LIMIT from now, or so many seconds; left() never goes below 0."""
 
@@ -339,7 +347,8 @@ class Session:
 
     def start(self, *args, env=None, limit=(), user=None, name=None):
         """Starts the cuframes program. limit: arguments for prlimit(1), such as "--fsize=100000"."""
-        return self.start_program(program(), *args, env=env, limit=limit, user=user, name=name or "cuframes " + args[0])
+        name = name or "cuframes " + args[0]
+        return self.start_program(program(), *patient(args), env=env, limit=limit, user=user, name=name)
 
     def start_program(self, *argv, env=None, limit=(), user=None, name=None):
         """Starts any program. user: a uid to run as; the test is skipped where that cannot be."""

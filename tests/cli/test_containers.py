@@ -21,7 +21,7 @@ def contain(s, *args, name):
     tried = subprocess.run(base + ["mount", "-t", "tmpfs", "run", "/run"], capture_output=True, text=True)
     if tried.returncode != 0:
         harness.skip("needs the right to make namespaces (CAP_SYS_ADMIN, or user namespaces): " + tried.stderr.strip())
-    return s.start_program(*base, "sh", "-c", ENTER, s.dir, harness.program(), *args, name=name)
+    return s.start_program(*base, "sh", "-c", ENTER, s.dir, harness.program(), *harness.patient(args), name=name)
 
 
 def stop(process):

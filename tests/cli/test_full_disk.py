@@ -21,7 +21,8 @@ def on_small_disk(s, size, *args):
     if tried.returncode != 0:
         harness.skip("needs the right to mount a small disk (CAP_SYS_ADMIN, or user namespaces): " + tried.stderr.strip())
     os.makedirs(s.path("disk"), exist_ok=True)
-    process = s.start_program("env", "SIZE=%d" % size, *base, "sh", "-c", ENTER, s.path("disk"), harness.program(), *args)
+    process = s.start_program("env", "SIZE=%d" % size, *base, "sh", "-c", ENTER, s.path("disk"), harness.program(),
+                              *harness.patient(args))
     return process.expect(FAILED)
 
 

@@ -62,6 +62,11 @@ def test_options_belong_to_their_input(s):
     check(seen == {"a": "gray8", "b": "rgba", "c": "gray8"}, "formats %s", seen)
 
 
+def complaints(result):
+    """What --quiet leaves, but that the machine is slow."""
+    return [line for line in result.err.splitlines() if "cannot keep the pace" not in line]
+
+
 def test_config_file(s):
     text = """{%s "json": true, "quiet": true, "streams": [
         {"input": "test:64x48@50", "name": "a", "mode": "0600", "allow-uid": [0, "%d"], "slots": 9},
@@ -75,10 +80,10 @@ def test_config_file(s):
     info = s.json("info", "b", "--json")
     check(info["packet_slots"] == 64, "info says %s", info)
     result = pub.stop()
-    check(set(ends(result)) == {"a", "b", "c"} and not result.err, "said %s", result)
+    check(set(ends(result)) == {"a", "b", "c"} and not complaints(result), "said %s", result)
     path = config(s, text % ('"duration": 0.3,', os.getuid(), harness.CLIP))
     result = s.start("publish", "--config", path).expect(OK)
-    check(set(ends(result)) == {"a", "b"} and not result.err, "said %s", result)
+    check(set(ends(result)) == {"a", "b"} and not complaints(result), "said %s", result)
 
 
 def test_bad_config(s):
@@ -106,7 +111,7 @@ def test_duration_and_json(s):
 
 def test_quiet(s):
     result = s.run("publish", "test:64x48@100", "--name", "cam", "--duration", "0.3", "--quiet")
-    check(result.code == OK and not result.out and not result.err, "said %s", result)
+    check(result.code == OK and not result.out and not complaints(result), "said %s", result)
 
 
 def test_one_fails_the_others_go_on(s):

@@ -56,7 +56,9 @@ static int take_packets(cuframes_subscriber *subscriber) {
 }
 
 int main(int argc, char **argv) {
-  cuframes_subscriber_options options = { .struct_size = sizeof options, .mode = CUFRAMES_MODE_ORDERED, .depth = 16 };
+  cuframes_subscriber_options options = {
+    .struct_size = sizeof options, .mode = CUFRAMES_MODE_ORDERED, .depth = 16, .connect_timeout_ns = 60000000000
+  };
   cuframes_subscriber *subscriber;
   if (argc != 3)
     return 2;
