@@ -31,7 +31,7 @@ static void *join_and_leave(void *argument) {
     options.connect_timeout_ns = patience();
     options.leases = 1 + (uint32_t)round % 2;
     (void)pthread_barrier_wait(&c->barrier);
-    OK(cuframes_subscriber_create("s", &options, &subscriber));
+    subscriber = subscriber_join("s", &options);
     NEED(frame_look(subscriber) > 0);
     cuframes_frame *frame = frame_take(subscriber);
     (void)pthread_barrier_wait(&c->barrier);

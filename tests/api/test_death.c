@@ -32,7 +32,7 @@ static cuframes_subscriber *join(uint32_t mode, bool reconnect) {
   options.reconnect = reconnect;
   options.leases = 3;
   options.connect_timeout_ns = child_is_one() ? patience() : 0;
-  OK(cuframes_subscriber_create("s", &options, &subscriber));
+  subscriber = subscriber_join("s", &options);
   return subscriber;
 }
 

@@ -177,7 +177,7 @@ static void with_reconnect_it_still_comes_back_in_time(void **state) {
     f->only = CF_MSG_GET_SEGMENT;
     f->code = CUFRAMES_ERR_PUBLISHER_GONE;
     fake_start(f);
-    OK(cuframes_subscriber_create("s", &options, &joined));
+    joined = subscriber_join("s", &options);
     int64_t start = cuframes_now();
     IS(cuframes_subscriber_next(joined, 100 * MS, &none), CUFRAMES_ERR_TIMEOUT);
     TOOK(start, 100, 1000);
@@ -212,7 +212,7 @@ static void who_does_not_answer_is_left_by_all(void **state) {
   f->only = CF_MSG_GET_SEGMENT;
   atomic_store(&f->raw->control->segment_top, 0);
   fake_start(f);
-  OK(cuframes_subscriber_create("s", &options, &joined));
+  joined = subscriber_join("s", &options);
   OK(cuframes_subscriber_enable_packets(joined, 0));
   for (int i = 0; i < 3; i++) {
     OK(cuframes_subscriber_next_packet(joined, 0, &packet));

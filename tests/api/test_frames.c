@@ -106,7 +106,7 @@ static void take_in_order(int test, void *mode) {
   cuframes_subscriber_options options = subscriber_options(*(uint32_t *)mode);
   cuframes_subscriber *subscriber = NULL;
   options.connect_timeout_ns = patience();
-  OK(cuframes_subscriber_create("s", &options, &subscriber));
+  subscriber = subscriber_join("s", &options);
   say(test, 0);
   uint64_t last = 0;
   while (last < MANY) {
@@ -217,7 +217,7 @@ static void write_into_a_frame(int test, void *unused) {
   cuframes_subscriber_options options = subscriber_options(CUFRAMES_MODE_NEWEST);
   options.connect_timeout_ns = patience();
   cuframes_subscriber *subscriber = NULL;
-  OK(cuframes_subscriber_create("s", &options, &subscriber));
+  subscriber = subscriber_join("s", &options);
   cuframes_frame *frame = frame_take(subscriber);
   uint8_t row[64] = { 1 };
   IS(cuframes_frame_copy_from_host(frame, 0, row, 0), CUFRAMES_ERR_INVALID);
@@ -278,7 +278,7 @@ static void options_of_other_versions_are_understood_or_refused(void **state) {
   cuframes_publisher *publisher = publisher_new("s");
   cuframes_subscriber *subscriber = NULL;
   newer.known.struct_size = sizeof newer; /* a newer caller that asks for nothing new */
-  OK(cuframes_subscriber_create("s", &newer.known, &subscriber));
+  subscriber = subscriber_join("s", &newer.known);
   cuframes_subscriber_destroy(subscriber);
   newer.future = 1;
   IS(cuframes_subscriber_create("s", &newer.known, &subscriber), CUFRAMES_ERR_INVALID);
@@ -288,7 +288,7 @@ static void options_of_other_versions_are_understood_or_refused(void **state) {
   detail_names("struct_size");
   newer.known.struct_size = 8; /* an older caller: everything behind is as if it were zero */
   newer.known.leases = 1000;
-  OK(cuframes_subscriber_create("s", &newer.known, &subscriber));
+  subscriber = subscriber_join("s", &newer.known);
   struct {
     cuframes_subscriber_stats known;
     uint64_t future;

@@ -9,7 +9,7 @@ static cuframes_subscriber *join(uint32_t mode, uint32_t leases) {
   cuframes_subscriber_options options = subscriber_options(mode);
   cuframes_subscriber *subscriber = NULL;
   options.leases = leases;
-  OK(cuframes_subscriber_create("s", &options, &subscriber));
+  subscriber = subscriber_join("s", &options);
   return subscriber;
 }
 
@@ -176,7 +176,7 @@ static void hold_and_look(int test, void *mode) {
   uint64_t numbers[HELD];
   options.leases = HELD;
   options.connect_timeout_ns = patience();
-  OK(cuframes_subscriber_create("s", &options, &subscriber));
+  subscriber = subscriber_join("s", &options);
   for (int k = 0; k < HELD; k++) {
     say(test, 0); /* one more, please */
     (void)hear(test);
@@ -235,7 +235,7 @@ static void info_shows_who_holds_what(void **state) {
   options.leases = 3;
   options.depth = 7;
   options.label = "a label that is much longer than the sixty-three bytes which fit, so it is cut";
-  OK(cuframes_subscriber_create("s", &options, &subscriber));
+  subscriber = subscriber_join("s", &options);
   pictures_publish(publisher, 1, 5);
   cuframes_frame *held[2] = { frame_take(subscriber), frame_take(subscriber) };
   OK(cuframes_query(NULL, "s", patience(), &info));

@@ -66,7 +66,7 @@ static void modes_for_gpus_fall_back(void **state) {
   cuframes_subscriber_options request = subscriber_options(CUFRAMES_MODE_NEWEST);
   cuframes_subscriber *subscriber = NULL;
   request.sync = CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_SLOT_EVENTS;
-  OK(cuframes_subscriber_create("s", &request, &subscriber));
+  subscriber = subscriber_join("s", &request);
   uint32_t sync = 0;
   OK(cuframes_subscriber_device(subscriber, NULL, &sync));
   assert_int_equal(sync, CUFRAMES_SYNC_COMPLETE);

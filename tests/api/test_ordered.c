@@ -22,7 +22,7 @@ static cuframes_subscriber *join(uint32_t leases, uint32_t depth) {
   options.depth = depth;
   options.label = "slow one";
   options.connect_timeout_ns = patience();
-  OK(cuframes_subscriber_create("s", &options, &subscriber));
+  subscriber = subscriber_join("s", &options);
   return subscriber;
 }
 

@@ -104,7 +104,7 @@ static void frames_and_packets_go_on_together_after_a_return(void **state) {
   cuframes_subscriber_options options = subscriber_options(CUFRAMES_MODE_ORDERED);
   cuframes_subscriber *subscriber = NULL;
   options.reconnect = 1;
-  OK(cuframes_subscriber_create("s", &options, &subscriber));
+  subscriber = subscriber_join("s", &options);
   OK(cuframes_subscriber_enable_packets(subscriber, 0));
   ask(process[0], 1);
   assert_int_equal(packet_look(subscriber, NULL), 1);

@@ -10,7 +10,7 @@ static cuframes_subscriber *join(uint32_t mode, bool reconnect) {
   cuframes_subscriber *subscriber = NULL;
   options.reconnect = reconnect;
   options.depth = 8;
-  OK(cuframes_subscriber_create("s", &options, &subscriber));
+  subscriber = subscriber_join("s", &options);
   return subscriber;
 }
 

@@ -19,7 +19,7 @@ static int join(uint32_t mode, uint32_t leases, uint32_t depth, cuframes_subscri
   cuframes_subscriber_options options = subscriber_options(mode);
   options.leases = leases;
   options.depth = depth;
-  return cuframes_subscriber_create("s", &options, subscriber);
+  return subscriber_try("s", &options, subscriber);
 }
 
 static void the_pool_grows_for_leases_and_shrinks_after(void **state) {
@@ -140,7 +140,7 @@ static void many_in_one(int test, void *unused) {
     cuframes_subscriber_options options = subscriber_options(i % 4 == 0 ? CUFRAMES_MODE_ORDERED : CUFRAMES_MODE_NEWEST);
     options.leases = 3;
     options.connect_timeout_ns = patience();
-    OK(cuframes_subscriber_create("s", &options, &subscribers[i]));
+    subscribers[i] = subscriber_join("s", &options);
   }
   say(test, 0);
   for (bool going = true; going;) {

@@ -161,7 +161,7 @@ static void spinning_finds_frames_and_keeps_timeouts(void **state) {
   cuframes_subscriber *subscriber = NULL;
   cuframes_frame *none = NULL;
   options.spin_ns = 20 * MS;
-  OK(cuframes_subscriber_create("s", &options, &subscriber));
+  subscriber = subscriber_join("s", &options);
   pictures_publish(publisher, 1, 1);
   assert_int_equal(frame_look(subscriber), 1);
   int64_t start = cuframes_now();

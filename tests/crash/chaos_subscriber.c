@@ -83,6 +83,12 @@ static void leave(taker *t) {
   t->number = t->mode == CUFRAMES_MODE_PACKETS || t->number == 0 ? 0 : t->number - 1;
 }
 
+/* The publisher is killed, or the machine is busy with something else. */
+static bool is_not_there(int result) {
+  return result == CUFRAMES_ERR_NO_SUCH_STREAM || result == CUFRAMES_ERR_TIMEOUT ||
+         result == CUFRAMES_ERR_PUBLISHER_GONE;
+}
+
 /* Joins; the publisher may be about to be killed, or killed and not yet replaced. */
 static void join(taker *t) {
   cuframes_subscriber_options options = subscriber_options(t->mode);
@@ -94,8 +100,8 @@ static void join(taker *t) {
   options.connect_timeout_ns = 200 * MS;
   do
     result = cuframes_subscriber_create("s", &options, &t->subscriber);
-  while (result == CUFRAMES_ERR_NO_SUCH_STREAM && !atomic_load(&t->me->stop) && cuframes_now() < end);
-  if (result == CUFRAMES_ERR_NO_SUCH_STREAM && atomic_load(&t->me->stop))
+  while (is_not_there(result) && !atomic_load(&t->me->stop) && cuframes_now() < end);
+  if (is_not_there(result) && atomic_load(&t->me->stop))
     return;
   OK(result);
   if (t->mode != CUFRAMES_MODE_PACKETS)

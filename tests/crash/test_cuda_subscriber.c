@@ -92,7 +92,7 @@ static void victim(int test, void *user) {
   options.leases = 3;
   options.depth = 4;
   crash_light(me->fuse);
-  OK(cuframes_subscriber_create("s", &options, &t.subscriber));
+  t.subscriber = subscriber_join("s", &options);
   OK(cuframes_subscriber_device(t.subscriber, NULL, &granted));
   NEED(granted == t.way->sync);
   if (t.way->fd)

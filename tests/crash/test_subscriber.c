@@ -52,7 +52,7 @@ static void victim(int test, void *user) {
   options.leases = 3;
   options.depth = 4;
   crash_light(me->fuse);
-  OK(cuframes_subscriber_create("s", &options, &t.subscriber));
+  t.subscriber = subscriber_join("s", &options);
   if (t.packets)
     OK(cuframes_subscriber_enable_packets(t.subscriber, CUFRAMES_PACKETS_FROM_KEYFRAME));
   for (int round = 0; round < ROUNDS; round++) {

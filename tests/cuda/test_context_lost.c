@@ -66,9 +66,11 @@ static void play_guest(int test, void *user) {
   cuframes_subscriber *subscriber = NULL;
   cuframes_frame *held = NULL, *frame = NULL;
   const guest *who = user;
-  cuframes_subscriber_options options = {
-    .struct_size = sizeof options, .sync = who->sync, .mode = who->mode, .reconnect = who->reconnect
-  };
+  cuframes_subscriber_options options = { .struct_size = sizeof options,
+                                          .sync = who->sync,
+                                          .mode = who->mode,
+                                          .reconnect = who->reconnect,
+                                          .connect_timeout_ns = patience() };
   driver_use(STANDIN, NULL);
   gpu_begin(&g, 0);
   CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));

@@ -196,9 +196,11 @@ static void publisher_goes_and_comes(const life *l) {
 }
 
 static void live(life *l) {
-  cuframes_subscriber_options options = {
-    .struct_size = sizeof options, .leases = 3, .sync = planned->sync, .reconnect = planned->comes_back
-  };
+  cuframes_subscriber_options options = { .struct_size = sizeof options,
+                                          .leases = 3,
+                                          .sync = planned->sync,
+                                          .reconnect = planned->comes_back,
+                                          .connect_timeout_ns = patience() };
   uint32_t sync = 0;
   if (!fault_tolerates(cuframes_subscriber_create("firm", &options, &l->subscriber))) {
     SO(l->subscriber == NULL);

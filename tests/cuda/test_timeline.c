@@ -100,9 +100,12 @@ typedef struct subscriber {
 
 static void begin(subscriber *s, uint32_t sync, uint32_t mode, bool reconnect) {
   uint32_t granted;
-  cuframes_subscriber_options options = {
-    .struct_size = sizeof options, .mode = mode, .sync = sync, .leases = LEASES, .reconnect = reconnect
-  };
+  cuframes_subscriber_options options = { .struct_size = sizeof options,
+                                          .mode = mode,
+                                          .sync = sync,
+                                          .leases = LEASES,
+                                          .reconnect = reconnect,
+                                          .connect_timeout_ns = patience() };
   driver_use(STANDIN, NULL);
   gpu_begin(&s->g, 0);
   CU(cu.cuStreamCreate(&s->stream, CU_STREAM_NON_BLOCKING));

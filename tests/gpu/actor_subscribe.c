@@ -147,6 +147,12 @@ static void leave(taker *t) {
   t->number -= t->number > 0; /* who joins again may get the newest frame once more */
 }
 
+/* The publisher is killed, has not all its buffers yet, or the machine is busy with something else. */
+static bool is_not_ready(int result) {
+  return result == CUFRAMES_ERR_NO_SUCH_STREAM || result == CUFRAMES_ERR_NO_CAPACITY ||
+         result == CUFRAMES_ERR_TIMEOUT || result == CUFRAMES_ERR_PUBLISHER_GONE;
+}
+
 /* Joins; the publisher may be about to be killed, or killed and not yet replaced. */
 static void join(taker *t) {
   cuframes_subscriber_options options = { .struct_size = sizeof options,
@@ -160,9 +166,7 @@ static void join(taker *t) {
   int result;
   do
     result = cuframes_subscriber_create(ACTOR_STREAM, &options, &t->subscriber);
-  while (
-      result != CUFRAMES_OK && !atomic_load(t->me->stop) && cuframes_now() < end &&
-      (result == CUFRAMES_ERR_NO_SUCH_STREAM || result == CUFRAMES_ERR_NO_CAPACITY)); /* before all buffers are there */
+  while (is_not_ready(result) && !atomic_load(t->me->stop) && cuframes_now() < end);
   if (!atomic_load(t->me->stop))
     OK(result);
 }

@@ -34,7 +34,9 @@ static void play_vandal(int test, void *user) {
   hear(test);
   gpu_begin(&g, 0);
   CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
-  cuframes_subscriber_options options = { .struct_size = sizeof options, .sync = sync };
+  cuframes_subscriber_options options = { .struct_size = sizeof options,
+                                          .sync = sync,
+                                          .connect_timeout_ns = patience() };
   OK(cuframes_subscriber_create("victim", &options, &subscriber));
   say(test, 0);
   OK(cuframes_subscriber_next_on(subscriber, patience(), stream, &frame));

@@ -62,7 +62,7 @@ static int try_inside(void) {
   cu_stream stream;
   cuframes_subscriber *subscriber = NULL;
   cuframes_frame *frame = NULL;
-  cuframes_subscriber_options options = { .struct_size = sizeof options };
+  cuframes_subscriber_options options = { .struct_size = sizeof options, .connect_timeout_ns = patience() };
   gpu_begin(&g, 0);
   CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
   int result = cuframes_subscriber_create("outside", &options, &subscriber);

@@ -133,7 +133,8 @@ static void join_and_leave(const gpu *g, cu_stream stream, uint32_t round) {
                               CUFRAMES_SYNC_SLOT_EVENTS | CUFRAMES_SYNC_COMPLETE };
   cuframes_subscriber_options options = { .struct_size = sizeof options,
                                           .sync = syncs[round % 3],
-                                          .mode = round % 2 ? CUFRAMES_MODE_ORDERED : CUFRAMES_MODE_NEWEST };
+                                          .mode = round % 2 ? CUFRAMES_MODE_ORDERED : CUFRAMES_MODE_NEWEST,
+                                          .connect_timeout_ns = patience() };
   cuframes_subscriber *subscriber = NULL;
   cuframes_frame *frame = NULL;
   cu_deviceptr wrong = word_new();

@@ -94,7 +94,9 @@ static void play_victim(int test, void *user) {
   gpu_begin(&g, 0);
   CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
   gpu_memory_import(&g, &counts, fd, SEGMENT, CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
-  cuframes_subscriber_options options = { .struct_size = sizeof options, .sync = how->sync };
+  cuframes_subscriber_options options = { .struct_size = sizeof options,
+                                          .sync = how->sync,
+                                          .connect_timeout_ns = patience() };
   OK(cuframes_subscriber_create("widow", &options, &subscriber));
   say(test, 0);
   OK(cuframes_subscriber_next_on(subscriber, patience(), stream, &frame));

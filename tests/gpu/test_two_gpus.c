@@ -37,7 +37,9 @@ static void play_publisher(int test, void *user) {
 static void be_refused(const guest *from) {
   gpu g;
   cuframes_subscriber *subscriber = NULL;
-  cuframes_subscriber_options options = { .struct_size = sizeof options, .device = from->options.device };
+  cuframes_subscriber_options options = { .struct_size = sizeof options,
+                                          .device = from->options.device,
+                                          .connect_timeout_ns = patience() };
   gpu_begin(&g, from->options.ordinal);
   int result = cuframes_subscriber_create("far", &options, &subscriber);
   IS(result, CUFRAMES_ERR_UNSUPPORTED);

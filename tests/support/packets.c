@@ -44,7 +44,7 @@ cuframes_subscriber *packet_subscriber(const char *name, uint32_t start, bool re
   cuframes_subscriber_options options = subscriber_options(CUFRAMES_MODE_PACKETS);
   cuframes_subscriber *subscriber = NULL;
   options.reconnect = reconnect;
-  OK(cuframes_subscriber_create(name, &options, &subscriber));
+  subscriber = subscriber_join(name, &options);
   OK(cuframes_subscriber_enable_packets(subscriber, start));
   return subscriber;
 }

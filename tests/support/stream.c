@@ -25,11 +25,24 @@ cuframes_publisher *publisher_new(const char *name) {
   return publisher;
 }
 
+int subscriber_try(const char *name, const cuframes_subscriber_options *options, cuframes_subscriber **subscriber) {
+  int64_t end = cuframes_now() + patience();
+  int result;
+  do
+    result = cuframes_subscriber_create(name, options, subscriber);
+  while ((result == CUFRAMES_ERR_TIMEOUT || result == CUFRAMES_ERR_PUBLISHER_GONE) && cuframes_now() < end);
+  return result;
+}
+
+cuframes_subscriber *subscriber_join(const char *name, const cuframes_subscriber_options *options) {
+  cuframes_subscriber *subscriber = NULL;
+  OK(subscriber_try(name, options, &subscriber));
+  return subscriber;
+}
+
 cuframes_subscriber *subscriber_new(const char *name, uint32_t mode) {
   cuframes_subscriber_options options = subscriber_options(mode);
-  cuframes_subscriber *subscriber = NULL;
-  OK(cuframes_subscriber_create(name, &options, &subscriber));
-  return subscriber;
+  return subscriber_join(name, &options);
 }
 
 static uint8_t row_byte(uint64_t number, int plane, uint32_t y) {
