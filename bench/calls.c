@@ -55,7 +55,7 @@ static void query_and_join(unsigned rounds) {
   for (unsigned i = 0; i < rounds; i++) {
     cuframes_stream_info *info;
     int64_t from = now_ns();
-    bench_check(cuframes_query(streams_directory(), "calls", SECOND, &info), "query");
+    bench_check(cuframes_stream_query(streams_directory(), "calls", SECOND, &info), "query");
     samples_add(query, (double)(now_ns() - from));
     cuframes_stream_info_free(info);
     from = now_ns();
@@ -66,7 +66,7 @@ static void query_and_join(unsigned rounds) {
     samples_add(leave, (double)(now_ns() - between));
   }
   cuframes_publisher_destroy(publisher);
-  call_report("cuframes_query", query);
+  call_report("cuframes_stream_query", query);
   call_report("joining a stream", join);
   call_report("leaving it", leave);
 }

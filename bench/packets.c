@@ -31,7 +31,7 @@ static void reader_run(void *argument, unsigned index) {
   bench_check(cuframes_subscriber_enable_packets(subscriber, CUFRAMES_PACKETS_FROM_KEYFRAME), "enable packets");
   tally_add(r->arrived);
   while ((result = cuframes_subscriber_next_packet(subscriber, 30 * SECOND, &packet)) == CUFRAMES_OK) {
-    cuframes_subscriber_release_packet(subscriber, packet);
+    cuframes_packet_release(packet);
     tally_add(&r->taken[index]);
   }
   if (result != CUFRAMES_ERR_PUBLISHER_GONE)

@@ -25,7 +25,7 @@ typedef union any_message {
   cf_msg_events events;
   cf_msg_info info;
   cf_info_seat seat;
-  cf_info_elementary elementary;
+  cf_info_track track;
 } any_message;
 
 static uint8_t again[CF_WIRE_MESSAGE_MAX];
@@ -104,7 +104,7 @@ static void try_message(const uint8_t *message, size_t length) {
     size_t made = try_type(type, message, length);
     try_groups(CF_GROUP_SEAT, message, length, type == CF_MSG_INFO ? made : 0);
     made = try_type(type, message, length);
-    try_groups(CF_GROUP_ELEMENTARY, message, length, type == CF_MSG_INFO ? made : 0);
+    try_groups(CF_GROUP_TRACK, message, length, type == CF_MSG_INFO ? made : 0);
   }
 }
 

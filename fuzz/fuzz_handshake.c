@@ -152,7 +152,7 @@ static void hear_fields(connection *c, input *in, uint32_t type) {
   } else if (type == CF_MSG_GET_SEGMENT) {
     fields.segment.segment = take_number(in);
   } else if (type == CF_MSG_GET_CODEC) {
-    fields.codec.stream = take_number(in);
+    fields.codec.track = take_number(in);
   }
   size_t length = cf_message_encode(type, &fields, bytes, sizeof bytes);
   if (length > 0)

@@ -47,7 +47,7 @@ static uint8_t content(uint64_t seq, size_t i) {
 
 static void write_packet(cf_packet_writer *writer, uint8_t *buffer, uint32_t size, bool is_start) {
   uint64_t seq = writer->head + 1;
-  cf_packet_meta meta = { .size = size, .stream = (uint32_t)(seq % CUFRAMES_ELEMENTARY_MAX), .flags = is_start };
+  cf_packet_meta meta = { .size = size, .track = (uint32_t)(seq % CUFRAMES_TRACKS_MAX), .flags = is_start };
   for (size_t i = 0; i < size && i < writer->max_packet; i++)
     buffer[i] = content(seq, i);
   check(cf_packet_write(writer, &meta, buffer, is_start) == (size > 0 && size <= writer->max_packet ? seq : 0));
@@ -58,7 +58,7 @@ static void read_packet(player *p, uint8_t *buffer, size_t capacity, bool honest
   uint64_t lost;
   enum cf_packet_read got = cf_packet_read(&p->reader, buffer, capacity, &meta, &lost);
   if (got == CF_PACKET_OK || got == CF_PACKET_SMALL) {
-    check(meta.size > 0 && meta.size <= p->reader.max_packet && meta.stream < CUFRAMES_ELEMENTARY_MAX);
+    check(meta.size > 0 && meta.size <= p->reader.max_packet && meta.track < CUFRAMES_TRACKS_MAX);
     check((meta.size <= capacity) == (got == CF_PACKET_OK));
   }
   if (!honest)

@@ -64,7 +64,7 @@ enum cuframes_error {
   CUFRAMES_ERR_DROPPED = -19,          /**< the frame was dropped for a full ordered subscriber */
   CUFRAMES_ERR_PACKET_OVERSIZED = -20, /**< larger than the packet ring takes */
   CUFRAMES_ERR_NO_PACKET_RING = -21,   /**< the stream carries no packets */
-  CUFRAMES_ERR_NO_CODEC_PARAMS = -22,  /**< the publisher has not described this elementary stream */
+  CUFRAMES_ERR_NO_CODEC_PARAMS = -22,  /**< the publisher has not described this track */
   CUFRAMES_ERR_PACKET_OVERRUN = -23,   /**< packets were overwritten before they were read; said once */
   CUFRAMES_ERR_DEVICE = -24,           /**< the device failed */
   CUFRAMES_ERR_UNSUPPORTED = -25,      /**< this build, device or peer cannot do that */

@@ -27,7 +27,7 @@ typedef struct cuframes_frame cuframes_frame;
 
 enum cuframes_frame_flag {
   /** The first frame this subscriber gets after the publisher or its source (re)started: pts may jump. */
-  CUFRAMES_FRAME_EPOCH = 1,
+  CUFRAMES_FRAME_DISCONTINUITY = 1,
   /** The first frame this subscriber gets in a format other than the one before. */
   CUFRAMES_FRAME_NEW_FORMAT = 2,
   /** The picture was decoded from a keyframe. */

@@ -26,10 +26,10 @@ typedef struct cuframes_subscriber_info {
   uint32_t sync_asked;        /**< bits of enum cuframes_sync: what it would have liked */
 } cuframes_subscriber_info;
 
-typedef struct cuframes_elementary_info {
+typedef struct cuframes_track_info {
   uint32_t media_type; /**< enum cuframes_media_type */
   char codec[CUFRAMES_CODEC_NAME_MAX + 1];
-} cuframes_elementary_info;
+} cuframes_track_info;
 
 typedef struct cuframes_stream_info {
   char name[CUFRAMES_NAME_MAX + 1];
@@ -46,37 +46,38 @@ typedef struct cuframes_stream_info {
   uint64_t packets, packet_bytes;
   uint32_t packet_slots; /**< 0: no packet ring */
   uint64_t packet_data_bytes;
-  size_t elementary_count;
-  const cuframes_elementary_info *const *elementary;
+  size_t track_count;
+  const cuframes_track_info *const *tracks;
   size_t subscriber_count;
   const cuframes_subscriber_info *const *subscribers;
 } cuframes_stream_info;
 
 /** Asks one publisher. Blocks up to timeout_ns. *info is the caller's, free it with cuframes_stream_info_free().
- *  directory NULL: as cuframes_runtime_directory() finds it.
+ *  directory NULL: as cuframes_directory_find() finds it.
  *  Errors: NAME, NO_SUCH_STREAM, DIRECTORY, PERMISSION, TIMEOUT, VERSION, PROTOCOL, NO_MEMORY, SYSTEM. */
-CUFRAMES_API int cuframes_query(const char *directory, const char *name, int64_t timeout_ns,
-                                cuframes_stream_info **info);
+CUFRAMES_API int cuframes_stream_query(const char *directory, const char *name, int64_t timeout_ns,
+                                       cuframes_stream_info **info);
 CUFRAMES_API void cuframes_stream_info_free(cuframes_stream_info *info);
 
-/** One entry of cuframes_list(): info, or why there is none (error and its detail). */
-typedef struct cuframes_list_entry {
+/** One entry of cuframes_stream_list(): info, or why there is none (error and its detail). */
+typedef struct cuframes_stream_entry {
   char name[CUFRAMES_NAME_MAX + 1];
   int error;
   const char *detail;
   cuframes_stream_info *info;
-} cuframes_list_entry;
+} cuframes_stream_entry;
 
 /** All streams of a runtime directory, by name. Files that dead publishers of this user left are removed on the
  *  way. No stream is CUFRAMES_OK and a count of 0.
  *  Errors: DIRECTORY, NO_MEMORY, SYSTEM. */
-CUFRAMES_API int cuframes_list(const char *directory, int64_t timeout_ns, cuframes_list_entry **entries, size_t *count);
-CUFRAMES_API void cuframes_list_free(cuframes_list_entry *entries, size_t count);
+CUFRAMES_API int cuframes_stream_list(const char *directory, int64_t timeout_ns, cuframes_stream_entry **entries,
+                                      size_t *count);
+CUFRAMES_API void cuframes_stream_list_free(cuframes_stream_entry *entries, size_t count);
 
 /** The runtime directory that NULL stands for: $CUFRAMES_DIR, else /run/cuframes if it is there and writable, else
  *  $XDG_RUNTIME_DIR/cuframes, else /tmp/cuframes-UID. Writes it, zero-terminated, into path.
  *  CUFRAMES_ERR_INVALID if size is too small. It is not created by this call. */
-CUFRAMES_API int cuframes_runtime_directory(char *path, size_t size);
+CUFRAMES_API int cuframes_directory_find(char *path, size_t size);
 
 #ifdef __cplusplus
 }

@@ -1,4 +1,4 @@
-/* cuframes/packet.h - encoded packets beside the frames: elementary streams, packets, flags. */
+/* cuframes/packet.h - encoded packets beside the frames: tracks, packets, flags. */
 #ifndef CUFRAMES_PACKET_H
 #define CUFRAMES_PACKET_H
 
@@ -8,8 +8,8 @@
 extern "C" {
 #endif
 
-/** Most elementary streams beside one stream of frames. */
-#define CUFRAMES_ELEMENTARY_MAX 16
+/** Most tracks beside one stream of frames. */
+#define CUFRAMES_TRACKS_MAX 16
 /** Largest extradata in bytes. */
 #define CUFRAMES_EXTRADATA_MAX 65536
 /** Longest codec name in bytes, without the terminating zero. */
@@ -18,13 +18,13 @@ extern "C" {
 enum cuframes_media_type { CUFRAMES_MEDIA_VIDEO = 1, CUFRAMES_MEDIA_AUDIO = 2, CUFRAMES_MEDIA_DATA = 3 };
 
 enum cuframes_packet_flag {
-  CUFRAMES_PACKET_KEY = 1,       /**< decoding can start here */
-  CUFRAMES_PACKET_EPOCH = 2,     /**< first packet after the source restarted: times may jump */
-  CUFRAMES_PACKET_CORRUPT = 4,   /**< the demuxer reported damage */
-  CUFRAMES_PACKET_NEW_PARAMS = 8 /**< the codec parameters changed just before this packet */
+  CUFRAMES_PACKET_KEY = 1,           /**< decoding can start here */
+  CUFRAMES_PACKET_DISCONTINUITY = 2, /**< first packet after the source restarted: times may jump */
+  CUFRAMES_PACKET_CORRUPT = 4,       /**< the demuxer reported damage */
+  CUFRAMES_PACKET_NEW_PARAMS = 8     /**< the codec parameters changed just before this packet */
 };
 
-/** What a muxer or decoder must know of one elementary stream. */
+/** What a muxer or decoder must know of one track. */
 typedef struct cuframes_codec_params {
   uint32_t media_type;                     /**< enum cuframes_media_type */
   char codec[CUFRAMES_CODEC_NAME_MAX + 1]; /**< FFmpeg's codec name: "h264", "hevc", "aac", "opus", ... */
@@ -40,7 +40,7 @@ typedef struct cuframes_codec_params {
 /** A packet to publish. */
 typedef struct cuframes_packet_info {
   uint32_t struct_size; /**< sizeof(cuframes_packet_info) */
-  uint32_t stream;      /**< index of the elementary stream */
+  uint32_t track;       /**< index of the track */
   const void *data;     /**< copied before the call returns */
   size_t size;          /**< bytes, 1..the ring's largest packet */
   int64_t pts, dts;     /**< ns, CUFRAMES_NO_TIME if unknown */
@@ -49,23 +49,29 @@ typedef struct cuframes_packet_info {
   uint32_t reserved;    /**< 0 */
 } cuframes_packet_info;
 
-/** A packet in a subscriber's hand: its own copy, taken out of the shared ring. Give it back with
- *  cuframes_subscriber_release_packet() before cuframes_subscriber_destroy(). */
+/** A packet in a subscriber's hand: its own copy, taken out of the shared ring. Release it once. */
 typedef struct cuframes_packet cuframes_packet;
+
+/* What a packet says of itself. Of NULL: 0, NULL or CUFRAMES_NO_TIME.
+ * Thread-safety: any thread, until it is released. Blocks: never. */
 
 /** The bytes; readable until the packet is released, followed by 64 zero bytes as decoders want. */
 CUFRAMES_API const void *cuframes_packet_data(const cuframes_packet *packet);
 CUFRAMES_API size_t cuframes_packet_size(const cuframes_packet *packet);
-/** Index of the elementary stream. */
-CUFRAMES_API uint32_t cuframes_packet_stream(const cuframes_packet *packet);
+/** Index of the track. */
+CUFRAMES_API uint32_t cuframes_packet_track(const cuframes_packet *packet);
 /** ns or CUFRAMES_NO_TIME; the pts of the frame decoded from a video packet is the packet's. */
 CUFRAMES_API int64_t cuframes_packet_pts(const cuframes_packet *packet);
 CUFRAMES_API int64_t cuframes_packet_dts(const cuframes_packet *packet);
 CUFRAMES_API int64_t cuframes_packet_duration(const cuframes_packet *packet);
 /** Bits of enum cuframes_packet_flag. */
 CUFRAMES_API uint32_t cuframes_packet_flags(const cuframes_packet *packet);
-/** 1, 2, 3, ... over all elementary streams of the stream. */
+/** 1, 2, 3, ... over all tracks of the stream. */
 CUFRAMES_API uint64_t cuframes_packet_seq(const cuframes_packet *packet);
+
+/** Gives a packet back, once; also after its subscriber was destroyed. NULL is fine.
+ *  Thread-safety: any thread. Blocks: never. */
+CUFRAMES_API void cuframes_packet_release(cuframes_packet *packet);
 
 #ifdef __cplusplus
 }

@@ -34,7 +34,7 @@ typedef struct cuframes_publisher_options {
   uint32_t struct_size;       /**< sizeof(cuframes_publisher_options) */
   uint32_t policy;            /**< enum cuframes_policy */
   cuframes_format format;     /**< of the first frames; cuframes_publisher_set_format() changes it */
-  const char *directory;      /**< runtime directory; NULL: as cuframes_runtime_directory() finds it */
+  const char *directory;      /**< runtime directory; NULL: as cuframes_directory_find() finds it */
   const char *device;         /**< NULL or "host": memory that the CPU reads and writes. "cuda", "cuda:N" (N as
                                    CUDA_VISIBLE_DEVICES counts), "cuda:GPU-UUID": GPU memory; planes are device
                                    pointers then. "auto": a GPU if there is one, else host */
@@ -135,7 +135,7 @@ CUFRAMES_API int cuframes_publisher_unregister_external(cuframes_publisher *publ
  *  Errors: FORMAT, NO_MEMORY; then the old format stays. */
 CUFRAMES_API int cuframes_publisher_set_format(cuframes_publisher *publisher, const cuframes_format *format);
 
-/** The source (re)started: the next frame and packet carry the EPOCH flag for every subscriber. */
+/** The source (re)started: the next frame and packet carry the DISCONTINUITY flag for every subscriber. */
 CUFRAMES_API int cuframes_publisher_discontinuity(cuframes_publisher *publisher);
 
 typedef struct cuframes_packet_ring_options {
@@ -150,11 +150,11 @@ typedef struct cuframes_packet_ring_options {
 CUFRAMES_API int cuframes_publisher_enable_packets(cuframes_publisher *publisher,
                                                    const cuframes_packet_ring_options *options);
 
-/** Describes (or describes anew) an elementary stream; params and extradata are copied.
+/** Describes (or describes anew) a track; params and extradata are copied.
  *  Errors: INVALID (index, sizes), NO_PACKET_RING, NO_MEMORY. */
-CUFRAMES_API int cuframes_publisher_set_codec_params(cuframes_publisher *publisher, uint32_t stream,
+CUFRAMES_API int cuframes_publisher_set_codec_params(cuframes_publisher *publisher, uint32_t track,
                                                      const cuframes_codec_params *params);
-CUFRAMES_API int cuframes_publisher_set_codec_extradata(cuframes_publisher *publisher, uint32_t stream,
+CUFRAMES_API int cuframes_publisher_set_codec_extradata(cuframes_publisher *publisher, uint32_t track,
                                                         const void *extradata, size_t size);
 
 /** Copies a packet into the ring. Never waits.

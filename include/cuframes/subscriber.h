@@ -36,7 +36,7 @@ enum cuframes_sync {
 typedef struct cuframes_subscriber_options {
   uint32_t struct_size;       /**< sizeof(cuframes_subscriber_options) */
   uint32_t mode;              /**< enum cuframes_mode */
-  const char *directory;      /**< runtime directory; NULL: as cuframes_runtime_directory() finds it */
+  const char *directory;      /**< runtime directory; NULL: as cuframes_directory_find() finds it */
   const char *label;          /**< shown by info and top; NULL: the program's name */
   uint32_t leases;            /**< frames held at the same time; 0: 2 */
   uint32_t depth;             /**< ordered: frames that may wait for this subscriber; 0: 4 */
@@ -113,22 +113,19 @@ CUFRAMES_API int cuframes_subscriber_enable_packets(cuframes_subscriber *subscri
 
 /** The next packet, copied out of the ring. The caller owns *packet and releases it.
  *  PACKET_OVERRUN once after packets were lost (their count is in the statistics); the next call goes on at a
- *  keyframe, and an EPOCH flag that a lost packet had is lost with it: after an overrun times may jump.
+ *  keyframe, and an DISCONTINUITY flag that a lost packet had is lost with it: after an overrun times may jump.
  *  Errors: TIMEOUT, INTERRUPTED, NO_PACKET_RING, PUBLISHER_GONE, NO_MEMORY. */
 CUFRAMES_API int cuframes_subscriber_next_packet(cuframes_subscriber *subscriber, int64_t timeout_ns,
                                                  cuframes_packet **packet);
 
-/** Any thread; NULL is fine. */
-CUFRAMES_API void cuframes_subscriber_release_packet(cuframes_subscriber *subscriber, cuframes_packet *packet);
+/** The number of tracks that the publisher has described. */
+CUFRAMES_API int cuframes_subscriber_track_count(cuframes_subscriber *subscriber, uint32_t *count);
 
-/** The number of elementary streams that the publisher has described. */
-CUFRAMES_API int cuframes_subscriber_elementary_count(cuframes_subscriber *subscriber, uint32_t *count);
-
-/** Parameters of one elementary stream as they are now. params may be NULL. *extradata (may be NULL if not
+/** Parameters of one track as they are now. params may be NULL. *extradata (may be NULL if not
  *  wanted) points to *extradata_size bytes followed by 64 zero bytes, valid until the next call of this function
  *  on this subscriber or its destroy().
  *  Errors: NO_CODEC_PARAMS, NO_PACKET_RING, PUBLISHER_GONE, PROTOCOL. */
-CUFRAMES_API int cuframes_subscriber_get_codec_params(cuframes_subscriber *subscriber, uint32_t stream,
+CUFRAMES_API int cuframes_subscriber_get_codec_params(cuframes_subscriber *subscriber, uint32_t track,
                                                       cuframes_codec_params *params, const void **extradata,
                                                       size_t *extradata_size);
 

@@ -18,8 +18,8 @@
 /* What one query allocates; the public struct points into it. */
 typedef struct stream_report {
   cuframes_stream_info info; /* the caller's pointer */
-  cuframes_elementary_info elementary[CUFRAMES_ELEMENTARY_MAX];
-  const cuframes_elementary_info *elementary_list[CUFRAMES_ELEMENTARY_MAX];
+  cuframes_track_info tracks[CUFRAMES_TRACKS_MAX];
+  const cuframes_track_info *track_list[CUFRAMES_TRACKS_MAX];
   struct subscriber_report {
     cuframes_subscriber_info info;
     uint32_t held[CF_HELD_MAX];
@@ -27,17 +27,17 @@ typedef struct stream_report {
   const cuframes_subscriber_info **subscriber_list;
 } stream_report;
 
-static void elementary_read(stream_report *r, const uint8_t *message, size_t length) {
-  cf_info_elementary e;
+static void tracks_read(stream_report *r, const uint8_t *message, size_t length) {
+  cf_info_track e;
   size_t cursor = 0, count = 0;
-  while (count < CUFRAMES_ELEMENTARY_MAX && cf_message_next_group(CF_GROUP_ELEMENTARY, message, length, &cursor, &e)) {
-    r->elementary[count].media_type = e.media_type;
-    memcpy(r->elementary[count].codec, e.codec, sizeof r->elementary[count].codec);
-    r->elementary_list[count] = &r->elementary[count];
+  while (count < CUFRAMES_TRACKS_MAX && cf_message_next_group(CF_GROUP_TRACK, message, length, &cursor, &e)) {
+    r->tracks[count].media_type = e.media_type;
+    memcpy(r->tracks[count].codec, e.codec, sizeof r->tracks[count].codec);
+    r->track_list[count] = &r->tracks[count];
     count++;
   }
-  r->info.elementary = r->elementary_list;
-  r->info.elementary_count = count;
+  r->info.tracks = r->track_list;
+  r->info.track_count = count;
 }
 
 static const char *sync_name(uint32_t mode) {
@@ -139,13 +139,13 @@ static int query(const char *directory, const char *name, int64_t deadline, uint
   if (result != CUFRAMES_OK)
     return result;
   stream_describe(&answer, &publisher, &r->info);
-  elementary_read(r, message, length);
+  tracks_read(r, message, length);
   return subscribers_read(r, message, length);
 }
 
-int cuframes_query(const char *directory, const char *name, int64_t timeout_ns, cuframes_stream_info **info) {
+int cuframes_stream_query(const char *directory, const char *name, int64_t timeout_ns, cuframes_stream_info **info) {
   if (!info)
-    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_query: info must be given");
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_stream_query: info must be given");
   uint8_t *message = malloc(CF_WIRE_MESSAGE_MAX);
   stream_report *r = calloc(1, sizeof *r);
   int result = message && r ? query(directory, name, cf_deadline(timeout_ns), message, r)
@@ -174,17 +174,17 @@ void cuframes_stream_info_free(cuframes_stream_info *info) {
 typedef struct listing {
   const char *directory;
   int64_t timeout_ns;
-  cuframes_list_entry *entries;
+  cuframes_stream_entry *entries;
   size_t count;
 } listing;
 
 static int list_one(void *user, const char *name) {
   listing *l = user;
   cuframes_stream_info *info = NULL;
-  int result = cuframes_query(l->directory, name, l->timeout_ns, &info);
+  int result = cuframes_stream_query(l->directory, name, l->timeout_ns, &info);
   if (result == CUFRAMES_ERR_NO_SUCH_STREAM)
     return CUFRAMES_OK; /* it ended while we looked */
-  cuframes_list_entry *more = realloc(l->entries, (l->count + 1) * sizeof *more);
+  cuframes_stream_entry *more = realloc(l->entries, (l->count + 1) * sizeof *more);
   char *detail = result == CUFRAMES_OK ? NULL : strdup(cf_last_detail());
   if (more)
     l->entries = more;
@@ -193,19 +193,19 @@ static int list_one(void *user, const char *name) {
     free(detail);
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   }
-  l->entries[l->count] = (cuframes_list_entry){ .error = result, .detail = detail, .info = info };
+  l->entries[l->count] = (cuframes_stream_entry){ .error = result, .detail = detail, .info = info };
   strncpy(l->entries[l->count].name, name, CUFRAMES_NAME_MAX);
   l->count++;
   return CUFRAMES_OK;
 }
 
-int cuframes_list(const char *directory, int64_t timeout_ns, cuframes_list_entry **entries, size_t *count) {
+int cuframes_stream_list(const char *directory, int64_t timeout_ns, cuframes_stream_entry **entries, size_t *count) {
   if (!entries || !count)
-    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_list: entries and count must be given");
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_stream_list: entries and count must be given");
   listing l = { .directory = directory, .timeout_ns = timeout_ns };
   int result = cf_directory_visit(directory, list_one, &l);
   if (result != CUFRAMES_OK) {
-    cuframes_list_free(l.entries, l.count);
+    cuframes_stream_list_free(l.entries, l.count);
     return result;
   }
   *entries = l.entries;
@@ -213,7 +213,7 @@ int cuframes_list(const char *directory, int64_t timeout_ns, cuframes_list_entry
   return CUFRAMES_OK;
 }
 
-void cuframes_list_free(cuframes_list_entry *entries, size_t count) {
+void cuframes_stream_list_free(cuframes_stream_entry *entries, size_t count) {
   for (size_t i = 0; i < count; i++) {
     cuframes_stream_info_free(entries[i].info);
     free((char *)entries[i].detail);
@@ -221,7 +221,7 @@ void cuframes_list_free(cuframes_list_entry *entries, size_t count) {
   free(entries);
 }
 
-int cuframes_runtime_directory(char *path, size_t size) {
+int cuframes_directory_find(char *path, size_t size) {
   char found[CF_PATH_MAX];
   int result = cf_directory_resolve(NULL, found);
   if (result != CUFRAMES_OK)

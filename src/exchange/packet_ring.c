@@ -20,7 +20,7 @@ static_assert(sizeof(cf_packet_record) == 64, "one record, one cache line");
 static_assert(offsetof(cf_packet_record, seq) == 0, "layout");
 static_assert(offsetof(cf_packet_record, position) == 8, "layout");
 static_assert(offsetof(cf_packet_record, size) == 16, "layout");
-static_assert(offsetof(cf_packet_record, stream) == 20, "layout");
+static_assert(offsetof(cf_packet_record, track) == 20, "layout");
 static_assert(offsetof(cf_packet_record, flags) == 24, "layout");
 static_assert(offsetof(cf_packet_record, params) == 28, "layout");
 static_assert(offsetof(cf_packet_record, pts) == 32, "layout");
@@ -128,7 +128,7 @@ static uint64_t surviving_tail(const cf_packet_writer *writer, uint64_t seq, uin
 
 uint64_t cf_packet_write(cf_packet_writer *writer, const cf_packet_meta *meta, const void *bytes, bool is_start) {
   uint64_t size = meta->size;
-  if (size == 0 || size > writer->max_packet || meta->stream >= CUFRAMES_ELEMENTARY_MAX)
+  if (size == 0 || size > writer->max_packet || meta->track >= CUFRAMES_TRACKS_MAX)
     return 0;
   cf_packet_region *region = writer->region;
   uint64_t seq = writer->head + 1;
@@ -144,7 +144,7 @@ uint64_t cf_packet_write(cf_packet_writer *writer, const cf_packet_meta *meta, c
   atomic_store_explicit(&record->seq, seq, memory_order_relaxed);
   atomic_store_explicit(&record->position, position, memory_order_relaxed);
   atomic_store_explicit(&record->size, meta->size, memory_order_relaxed);
-  atomic_store_explicit(&record->stream, meta->stream, memory_order_relaxed);
+  atomic_store_explicit(&record->track, meta->track, memory_order_relaxed);
   atomic_store_explicit(&record->flags, meta->flags, memory_order_relaxed);
   atomic_store_explicit(&record->params, meta->params, memory_order_relaxed);
   atomic_store_explicit(&record->pts, meta->pts, memory_order_relaxed);
@@ -284,14 +284,14 @@ static bool load_record(const cf_packet_reader *reader, uint64_t seq, cf_packet_
   *offset = position % reader->data_bytes;
   meta->seq = atomic_load_explicit(&record->seq, memory_order_relaxed);
   meta->size = atomic_load_explicit(&record->size, memory_order_relaxed);
-  meta->stream = atomic_load_explicit(&record->stream, memory_order_relaxed);
+  meta->track = atomic_load_explicit(&record->track, memory_order_relaxed);
   meta->flags = atomic_load_explicit(&record->flags, memory_order_relaxed);
   meta->params = atomic_load_explicit(&record->params, memory_order_relaxed);
   meta->pts = atomic_load_explicit(&record->pts, memory_order_relaxed);
   meta->dts = atomic_load_explicit(&record->dts, memory_order_relaxed);
   meta->duration = atomic_load_explicit(&record->duration, memory_order_relaxed);
-  return meta->seq == seq && meta->size > 0 && meta->size <= reader->max_packet &&
-         meta->stream < CUFRAMES_ELEMENTARY_MAX && position % WORD == 0;
+  return meta->seq == seq && meta->size > 0 && meta->size <= reader->max_packet && meta->track < CUFRAMES_TRACKS_MAX &&
+         position % WORD == 0;
 }
 
 enum cf_packet_read cf_packet_read(cf_packet_reader *reader, void *buffer, size_t capacity, cf_packet_meta *meta,

@@ -29,7 +29,7 @@ typedef struct cf_packet_record {
   _Atomic uint64_t position; /* of its first byte in the endless byte stream, a multiple of 8; the ring offset is
                                  position % data_bytes */
   _Atomic uint32_t size;     /* bytes, 1..max_packet; up to 7 zero bytes follow, so that packets are whole words */
-  _Atomic uint32_t stream;   /* elementary stream, below CUFRAMES_ELEMENTARY_MAX */
+  _Atomic uint32_t track;    /* index, below CUFRAMES_TRACKS_MAX */
   _Atomic uint32_t flags;    /* enum cuframes_packet_flag */
   _Atomic uint32_t params;   /* generation of the codec parameters that this packet needs */
   _Atomic int64_t pts, dts, duration; /* ns */
@@ -57,7 +57,7 @@ typedef struct cf_packet_region {
 /* What a packet is, without its bytes. */
 typedef struct cf_packet_meta {
   uint64_t seq;
-  uint32_t size, stream, flags, params;
+  uint32_t size, track, flags, params;
   int64_t pts, dts, duration;
 } cf_packet_meta;
 
@@ -85,7 +85,7 @@ bool cf_packet_writer_init(cf_packet_writer *writer, void *memory, uint32_t slot
  * (seq_cst, after head) but wakes nobody; `params` of the region is left to the caller. */
 uint64_t cf_packet_write(cf_packet_writer *writer, const cf_packet_meta *meta, const void *bytes, bool is_start);
 
-/* Says that any elementary stream's parameters changed: `generation` is what packets from here on carry. */
+/* Says that any track's parameters changed: `generation` is what packets from here on carry. */
 void cf_packet_writer_params(cf_packet_writer *writer, uint32_t generation);
 
 /* Moves the `wake` word without a packet, so that nobody falls asleep over the end of the stream; wakes nobody. */

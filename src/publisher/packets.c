@@ -19,8 +19,8 @@ void cf_packets_init(cf_packets *packets) {
 }
 
 void cf_packets_free(cf_packets *packets) {
-  for (int i = 0; i < CUFRAMES_ELEMENTARY_MAX; i++)
-    free(packets->elementary[i].extradata);
+  for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++)
+    free(packets->tracks[i].extradata);
   cf_memory_unmap(packets->region, packets->bytes);
   cf_close(packets->fd);
   pthread_mutex_destroy(&packets->lock);
@@ -87,22 +87,22 @@ static int no_ring(void) {
   return cf_fail(CUFRAMES_ERR_NO_PACKET_RING, "call cuframes_publisher_enable_packets() first");
 }
 
-static int bad_stream(uint32_t stream) {
-  return cf_fail(CUFRAMES_ERR_INVALID, "elementary stream %u: expected 0 to %d", stream, CUFRAMES_ELEMENTARY_MAX - 1);
+static int bad_track(uint32_t track) {
+  return cf_fail(CUFRAMES_ERR_INVALID, "track %u: expected 0 to %d", track, CUFRAMES_TRACKS_MAX - 1);
 }
 
 /* The next packet of the stream tells readers to ask for the parameters anew. */
-static void params_changed(cf_packets *packets, uint32_t stream) {
-  packets->new_params |= 1u << stream;
-  packets->elementary[stream].generation = ++packets->params_generation;
+static void params_changed(cf_packets *packets, uint32_t track) {
+  packets->new_params |= 1u << track;
+  packets->tracks[track].generation = ++packets->params_generation;
   cf_packet_writer_params(&packets->writer, packets->params_generation);
 }
 
-int cuframes_publisher_set_codec_params(cuframes_publisher *p, uint32_t stream, const cuframes_codec_params *params) {
+int cuframes_publisher_set_codec_params(cuframes_publisher *p, uint32_t track, const cuframes_codec_params *params) {
   if (!p || !params)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_set_codec_params: publisher and params must be given");
-  if (stream >= CUFRAMES_ELEMENTARY_MAX)
-    return bad_stream(stream);
+  if (track >= CUFRAMES_TRACKS_MAX)
+    return bad_track(track);
   if (params->media_type < CUFRAMES_MEDIA_VIDEO || params->media_type > CUFRAMES_MEDIA_DATA ||
       params->codec[0] == '\0' || !memchr(params->codec, '\0', sizeof params->codec))
     return cf_fail(CUFRAMES_ERR_INVALID, "codec parameters need a media type (1 to 3, got %u) and a codec name",
@@ -112,23 +112,23 @@ int cuframes_publisher_set_codec_params(cuframes_publisher *p, uint32_t stream, 
   int result = packets->enabled ? CUFRAMES_OK : no_ring();
   if (result == CUFRAMES_OK) {
     pthread_mutex_lock(&packets->describe);
-    cf_elementary *e = &packets->elementary[stream];
-    packets->elementary_count += !e->set;
+    cf_track *e = &packets->tracks[track];
+    packets->track_count += !e->set;
     e->set = true;
     e->params = *params;
     pthread_mutex_unlock(&packets->describe);
-    params_changed(packets, stream);
+    params_changed(packets, track);
   }
   pthread_mutex_unlock(&packets->lock);
   return result;
 }
 
-int cuframes_publisher_set_codec_extradata(cuframes_publisher *p, uint32_t stream, const void *extradata, size_t size) {
+int cuframes_publisher_set_codec_extradata(cuframes_publisher *p, uint32_t track, const void *extradata, size_t size) {
   if (!p || (!extradata && size > 0))
     return cf_fail(CUFRAMES_ERR_INVALID,
                    "cuframes_publisher_set_codec_extradata: publisher and extradata must be given");
-  if (stream >= CUFRAMES_ELEMENTARY_MAX)
-    return bad_stream(stream);
+  if (track >= CUFRAMES_TRACKS_MAX)
+    return bad_track(track);
   if (size > CUFRAMES_EXTRADATA_MAX)
     return cf_fail(CUFRAMES_ERR_INVALID, "extradata of %zu bytes: at most %d", size, CUFRAMES_EXTRADATA_MAX);
   void *copy = size > 0 ? malloc(size) : NULL;
@@ -141,13 +141,13 @@ int cuframes_publisher_set_codec_extradata(cuframes_publisher *p, uint32_t strea
   int result = packets->enabled ? CUFRAMES_OK : no_ring();
   if (result == CUFRAMES_OK) {
     pthread_mutex_lock(&packets->describe);
-    cf_elementary *e = &packets->elementary[stream];
+    cf_track *e = &packets->tracks[track];
     void *old = e->extradata;
     e->extradata = copy;
     e->extradata_size = size;
     copy = old;
     pthread_mutex_unlock(&packets->describe);
-    params_changed(packets, stream);
+    params_changed(packets, track);
   }
   pthread_mutex_unlock(&packets->lock);
   free(copy);
@@ -158,10 +158,10 @@ int cuframes_publisher_set_codec_extradata(cuframes_publisher *p, uint32_t strea
 static bool is_start(const cf_packets *packets, const cuframes_packet_info *packet) {
   if (!(packet->flags & CUFRAMES_PACKET_KEY))
     return false;
-  if (packets->elementary[packet->stream].params.media_type == CUFRAMES_MEDIA_VIDEO)
+  if (packets->tracks[packet->track].params.media_type == CUFRAMES_MEDIA_VIDEO)
     return true;
-  for (int i = 0; i < CUFRAMES_ELEMENTARY_MAX; i++)
-    if (packets->elementary[i].set && packets->elementary[i].params.media_type == CUFRAMES_MEDIA_VIDEO)
+  for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++)
+    if (packets->tracks[i].set && packets->tracks[i].params.media_type == CUFRAMES_MEDIA_VIDEO)
       return false;
   return true;
 }
@@ -170,13 +170,13 @@ static int packet_check(const cuframes_publisher *p, const cuframes_packet_info 
   const cf_packets *packets = &p->packets;
   if (!packets->enabled)
     return no_ring();
-  if (packet->stream >= CUFRAMES_ELEMENTARY_MAX)
-    return bad_stream(packet->stream);
+  if (packet->track >= CUFRAMES_TRACKS_MAX)
+    return bad_track(packet->track);
   if (!packet->data || packet->size == 0)
     return cf_fail(CUFRAMES_ERR_INVALID, "a packet without data");
-  if (!packets->elementary[packet->stream].set)
-    return cf_fail(CUFRAMES_ERR_NO_CODEC_PARAMS,
-                   "describe elementary stream %u with cuframes_publisher_set_codec_params() first", packet->stream);
+  if (!packets->tracks[packet->track].set)
+    return cf_fail(CUFRAMES_ERR_NO_CODEC_PARAMS, "describe track %u with cuframes_publisher_set_codec_params() first",
+                   packet->track);
   if (packet->size > packets->writer.max_packet)
     return cf_fail(CUFRAMES_ERR_PACKET_OVERSIZED, "a packet of %zu bytes: the ring takes at most %llu", packet->size,
                    (unsigned long long)packets->writer.max_packet);
@@ -194,16 +194,16 @@ int cuframes_publisher_publish_packet(cuframes_publisher *p, const cuframes_pack
   pthread_mutex_lock(&packets->lock);
   result = packet_check(p, &packet);
   if (result == CUFRAMES_OK) {
-    uint32_t bit = 1u << packet.stream;
-    uint32_t flags = packet.flags & (CUFRAMES_PACKET_KEY | CUFRAMES_PACKET_EPOCH | CUFRAMES_PACKET_CORRUPT);
-    flags |=
-        (packets->new_params & bit ? CUFRAMES_PACKET_NEW_PARAMS : 0) | (packets->new_epoch ? CUFRAMES_PACKET_EPOCH : 0);
+    uint32_t bit = 1u << packet.track;
+    uint32_t flags = packet.flags & (CUFRAMES_PACKET_KEY | CUFRAMES_PACKET_DISCONTINUITY | CUFRAMES_PACKET_CORRUPT);
+    flags |= (packets->new_params & bit ? CUFRAMES_PACKET_NEW_PARAMS : 0) |
+             (packets->new_epoch ? CUFRAMES_PACKET_DISCONTINUITY : 0);
     packets->new_params &= ~bit;
     packets->new_epoch = false;
     cf_packet_meta meta = { .size = (uint32_t)packet.size,
-                            .stream = packet.stream,
+                            .track = packet.track,
                             .flags = flags,
-                            .params = packets->elementary[packet.stream].generation,
+                            .params = packets->tracks[packet.track].generation,
                             .pts = packet.pts,
                             .dts = packet.dts,
                             .duration = packet.duration };

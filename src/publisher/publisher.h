@@ -60,13 +60,13 @@ typedef struct cf_service {
   uint8_t *message; /* CF_WIRE_MESSAGE_MAX, the thread's buffer */
 } cf_service;
 
-typedef struct cf_elementary {
+typedef struct cf_track {
   bool set;
   uint32_t generation; /* of what follows: the number of the change that made it so */
   cuframes_codec_params params;
   void *extradata;
   size_t extradata_size;
-} cf_elementary;
+} cf_track;
 
 /* Everything of the packet ring; `lock` is the one of packet calls, `describe` protects what the service reads too. */
 typedef struct cf_packets {
@@ -76,9 +76,9 @@ typedef struct cf_packets {
   uint64_t bytes;
   void *region;
   cf_packet_writer writer;
-  uint32_t elementary_count;
-  cf_elementary elementary[CUFRAMES_ELEMENTARY_MAX];
-  uint32_t new_params; /* bit per elementary stream: its next packet carries NEW_PARAMS */
+  uint32_t track_count;
+  cf_track tracks[CUFRAMES_TRACKS_MAX];
+  uint32_t new_params; /* bit per track: its next packet carries NEW_PARAMS */
   uint32_t params_generation;
   bool new_epoch;
   cf_counter count, byte_count, memory_bytes;

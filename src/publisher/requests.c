@@ -76,7 +76,7 @@ bool cf_peer_send_events(cuframes_publisher *p, cf_peer *peer, const uint8_t *me
 
 bool cf_peer_send_packets(cuframes_publisher *p, cf_peer *peer) {
   pthread_mutex_lock(&p->packets.describe);
-  cf_msg_packets packets = { .bytes = p->packets.bytes, .elementary_count = p->packets.elementary_count };
+  cf_msg_packets packets = { .bytes = p->packets.bytes, .track_count = p->packets.track_count };
   bool enabled = p->packets.enabled;
   int fd = p->packets.fd;
   pthread_mutex_unlock(&p->packets.describe);
@@ -96,14 +96,14 @@ bool cf_peer_send_codec(cuframes_publisher *p, cf_peer *peer, const uint8_t *mes
   cf_packets *packets = &p->packets;
   bool sent = true;
   pthread_mutex_lock(&packets->describe);
-  if (get.stream >= CUFRAMES_ELEMENTARY_MAX || !packets->elementary[get.stream].set) {
-    cf_fail(CUFRAMES_ERR_NO_CODEC_PARAMS, "the stream \"%s\" has no elementary stream %u", p->name, get.stream);
+  if (get.track >= CUFRAMES_TRACKS_MAX || !packets->tracks[get.track].set) {
+    cf_fail(CUFRAMES_ERR_NO_CODEC_PARAMS, "the stream \"%s\" has no track %u", p->name, get.track);
     (void)cf_peer_refuse(p, peer, CUFRAMES_ERR_NO_CODEC_PARAMS);
   } else {
-    const cf_elementary *e = &packets->elementary[get.stream];
+    const cf_track *e = &packets->tracks[get.track];
     const cuframes_codec_params *c = &e->params;
-    cf_msg_codec codec = { .stream = get.stream,
-                           .elementary_count = packets->elementary_count,
+    cf_msg_codec codec = { .track = get.track,
+                           .track_count = packets->track_count,
                            .media_type = c->media_type,
                            .profile = c->profile,
                            .level = c->level,
@@ -207,12 +207,12 @@ bool cf_peer_send_info(cuframes_publisher *p, cf_peer *peer) {
   info.packet_data_bytes = packets->enabled ? packets->writer.data_bytes : 0;
   size_t length = cf_message_encode(CF_MSG_INFO, &info, message, CF_WIRE_MESSAGE_MAX);
   bool fits = length > 0;
-  for (uint32_t i = 0; i < CUFRAMES_ELEMENTARY_MAX && fits; i++) {
-    if (!packets->elementary[i].set)
+  for (uint32_t i = 0; i < CUFRAMES_TRACKS_MAX && fits; i++) {
+    if (!packets->tracks[i].set)
       continue;
-    cf_info_elementary e = { .media_type = packets->elementary[i].params.media_type };
-    memcpy(e.codec, packets->elementary[i].params.codec, sizeof e.codec);
-    fits = cf_message_append(CF_GROUP_ELEMENTARY, &e, message, &length, CF_WIRE_MESSAGE_MAX);
+    cf_info_track e = { .media_type = packets->tracks[i].params.media_type };
+    memcpy(e.codec, packets->tracks[i].params.codec, sizeof e.codec);
+    fits = cf_message_append(CF_GROUP_TRACK, &e, message, &length, CF_WIRE_MESSAGE_MAX);
   }
   pthread_mutex_unlock(&packets->describe);
   for (cf_peer *other = p->service.peers; other && fits; other = other->next) {

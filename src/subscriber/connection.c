@@ -220,8 +220,8 @@ static int bytes_copy(const cf_bytes *bytes, size_t padding, uint8_t **copy) {
   return CUFRAMES_OK;
 }
 
-int cf_connection_ask_codec(cf_connection *c, uint32_t stream, cf_msg_codec *codec, uint8_t **extradata) {
-  cf_msg_get_codec get = { .stream = stream };
+int cf_connection_ask_codec(cf_connection *c, uint32_t track, cf_msg_codec *codec, uint8_t **extradata) {
+  cf_msg_get_codec get = { .track = track };
   cf_msg_codec answer;
   size_t length = 0;
   pthread_mutex_lock(&c->request_lock);

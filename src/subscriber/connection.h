@@ -82,7 +82,7 @@ typedef struct cf_connection {
   cf_flag packets_mapped; /* what follows is there: the watcher asks, too */
   void *region;
   uint64_t region_bytes;
-  uint32_t elementary_count;
+  uint32_t track_count;
   cf_packet_reader packet_reader;
 } cf_connection;
 
@@ -148,7 +148,7 @@ int cf_connection_ask(cf_connection *connection, uint32_t type, const void *fiel
                       int *fd);
 
 /* As cf_connection_ask() for CODEC, whose extradata is copied into a new buffer padded with 64 zero bytes. */
-int cf_connection_ask_codec(cf_connection *connection, uint32_t stream, cf_msg_codec *codec, uint8_t **extradata);
+int cf_connection_ask_codec(cf_connection *connection, uint32_t track, cf_msg_codec *codec, uint8_t **extradata);
 
 /* The same for EVENTS: count handles of CF_HANDLE_BYTES, in a buffer that the caller frees. */
 int cf_connection_ask_events(cf_connection *connection, uint32_t segment, uint8_t **handles, uint32_t *count,

@@ -9,37 +9,45 @@
 
 #define PADDING 64
 
+/* Packets to use again, of one subscriber; counted, since those that are out outlive it. */
+struct cf_packet_pool {
+  cf_flag references; /* the subscriber's, and each packet's that is out */
+  pthread_mutex_t lock;
+  struct cuframes_packet *idle;
+};
+
 struct cuframes_packet {
+  cf_packet_pool *pool;
   cf_packet_meta meta;
-  bool out;        /* in the caller's hand */
+  cf_flag out;     /* in the caller's hand */
   size_t capacity; /* of data, without the padding */
   uint8_t *data;
   struct cuframes_packet *next;
 };
 
 const void *cuframes_packet_data(const cuframes_packet *packet) {
-  return packet->data;
+  return packet ? packet->data : NULL;
 }
 size_t cuframes_packet_size(const cuframes_packet *packet) {
-  return packet->meta.size;
+  return packet ? packet->meta.size : 0;
 }
-uint32_t cuframes_packet_stream(const cuframes_packet *packet) {
-  return packet->meta.stream;
+uint32_t cuframes_packet_track(const cuframes_packet *packet) {
+  return packet ? packet->meta.track : 0;
 }
 int64_t cuframes_packet_pts(const cuframes_packet *packet) {
-  return packet->meta.pts;
+  return packet ? packet->meta.pts : CUFRAMES_NO_TIME;
 }
 int64_t cuframes_packet_dts(const cuframes_packet *packet) {
-  return packet->meta.dts;
+  return packet ? packet->meta.dts : CUFRAMES_NO_TIME;
 }
 int64_t cuframes_packet_duration(const cuframes_packet *packet) {
-  return packet->meta.duration;
+  return packet ? packet->meta.duration : 0;
 }
 uint32_t cuframes_packet_flags(const cuframes_packet *packet) {
-  return packet->meta.flags;
+  return packet ? packet->meta.flags : 0;
 }
 uint64_t cuframes_packet_seq(const cuframes_packet *packet) {
-  return packet->meta.seq;
+  return packet ? packet->meta.seq : 0;
 }
 
 /* ---- packets to use again ---- */
@@ -49,34 +57,57 @@ static void packet_free(cuframes_packet *packet) {
   free(packet);
 }
 
-static cuframes_packet *packet_get(cf_packet_side *side) {
-  pthread_mutex_lock(&side->lock);
-  cuframes_packet *packet = side->idle;
+static void pool_drop(cf_packet_pool *pool) {
+  if (!pool || cf_flag_add(&pool->references, -1) > 0)
+    return;
+  for (cuframes_packet *packet = pool->idle, *next; packet; packet = next) {
+    next = packet->next;
+    packet_free(packet);
+  }
+  pthread_mutex_destroy(&pool->lock);
+  free(pool);
+}
+
+static cf_packet_pool *pool_create(void) {
+  cf_packet_pool *pool = calloc(1, sizeof *pool);
+  if (!pool)
+    return NULL;
+  cf_flag_set(&pool->references, 1);
+  pthread_mutex_init(&pool->lock, NULL);
+  return pool;
+}
+
+/* A packet that is out, and keeps the pool; NULL: out of memory. */
+static cuframes_packet *packet_get(cf_packet_pool *pool) {
+  pthread_mutex_lock(&pool->lock);
+  cuframes_packet *packet = pool->idle;
   if (packet)
-    side->idle = packet->next;
-  pthread_mutex_unlock(&side->lock);
-  return packet ? packet : calloc(1, sizeof *packet);
+    pool->idle = packet->next;
+  pthread_mutex_unlock(&pool->lock);
+  if (!packet)
+    packet = calloc(1, sizeof *packet);
+  if (!packet)
+    return NULL;
+  packet->pool = pool;
+  (void)cf_flag_add(&pool->references, 1);
+  cf_flag_set(&packet->out, 1);
+  return packet;
 }
 
-static void packet_put(cf_packet_side *side, cuframes_packet *packet) {
-  pthread_mutex_lock(&side->lock);
-  packet->out = false;
-  packet->next = side->idle;
-  side->idle = packet;
-  pthread_mutex_unlock(&side->lock);
-}
-
-void cuframes_subscriber_release_packet(cuframes_subscriber *s, cuframes_packet *packet) {
-  if (s && packet && packet->out)
-    packet_put(&s->packets, packet);
+void cuframes_packet_release(cuframes_packet *packet) {
+  if (!packet || cf_flag_swap(&packet->out, 0) == 0)
+    return;
+  cf_packet_pool *pool = packet->pool;
+  pthread_mutex_lock(&pool->lock);
+  packet->next = pool->idle;
+  pool->idle = packet;
+  pthread_mutex_unlock(&pool->lock);
+  pool_drop(pool);
 }
 
 void cf_packet_side_free(cuframes_subscriber *s) {
   cf_packet_side *side = &s->packets;
-  for (cuframes_packet *packet = side->idle, *next; packet; packet = next) {
-    next = packet->next;
-    packet_free(packet);
-  }
+  pool_drop(side->pool);
   cf_connection_drop(side->connection);
   free(side->extradata);
 }
@@ -99,8 +130,13 @@ int cuframes_subscriber_enable_packets(cuframes_subscriber *s, uint32_t start) {
     cf_connection_drop(connection);
     return result;
   }
+  side->pool = pool_create();
+  if (!side->pool) {
+    cf_connection_drop(connection);
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  }
   side->connection = connection;
-  for (int i = 0; i < CUFRAMES_ELEMENTARY_MAX; i++)
+  for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++)
     side->params[i] = cf_packet_reader_params(&connection->packet_reader);
   side->enabled = true;
   return CUFRAMES_OK;
@@ -192,13 +228,13 @@ static void packet_sleep(cuframes_subscriber *s, bool gone, int64_t deadline) {
 
 /* The flags that depend on what this reader had before: packets that were lost may have had them. */
 static void packet_flag(cf_packet_side *side, cf_packet_meta *meta) {
-  uint32_t *known = &side->params[meta->stream];
+  uint32_t *known = &side->params[meta->track];
   if ((int32_t)(meta->params - *known) > 0) {
     meta->flags |= CUFRAMES_PACKET_NEW_PARAMS;
     *known = meta->params;
   }
   if (side->new_epoch)
-    meta->flags |= CUFRAMES_PACKET_EPOCH;
+    meta->flags |= CUFRAMES_PACKET_DISCONTINUITY;
   side->new_epoch = false;
 }
 
@@ -208,7 +244,7 @@ int cuframes_subscriber_next_packet(cuframes_subscriber *s, int64_t timeout_ns, 
   cf_packet_side *side = &s->packets;
   if (!side->enabled)
     return cf_fail(CUFRAMES_ERR_NO_PACKET_RING, "call cuframes_subscriber_enable_packets() first");
-  cuframes_packet *p = packet_get(side);
+  cuframes_packet *p = packet_get(side->pool);
   if (!p)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   int64_t deadline = cf_deadline(timeout_ns);
@@ -227,10 +263,9 @@ int cuframes_subscriber_next_packet(cuframes_subscriber *s, int64_t timeout_ns, 
     }
   }
   if (result != CUFRAMES_OK) {
-    packet_put(side, p);
+    cuframes_packet_release(p);
     return result;
   }
-  p->out = true;
   packet_flag(side, &p->meta);
   cf_counter_add(&side->delivered, 1);
   *packet = p;
@@ -239,9 +274,9 @@ int cuframes_subscriber_next_packet(cuframes_subscriber *s, int64_t timeout_ns, 
 
 /* ---- codec parameters ---- */
 
-int cuframes_subscriber_elementary_count(cuframes_subscriber *s, uint32_t *count) {
+int cuframes_subscriber_track_count(cuframes_subscriber *s, uint32_t *count) {
   if (!s || !count)
-    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_elementary_count: subscriber and count must be given");
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_track_count: subscriber and count must be given");
   cf_connection *connection;
   cf_msg_packets packets;
   cf_msg_get_packets get = { 0 };
@@ -254,11 +289,11 @@ int cuframes_subscriber_elementary_count(cuframes_subscriber *s, uint32_t *count
   if (result != CUFRAMES_OK)
     return result;
   cf_close(fd);
-  *count = packets.elementary_count;
+  *count = packets.track_count;
   return CUFRAMES_OK;
 }
 
-int cuframes_subscriber_get_codec_params(cuframes_subscriber *s, uint32_t stream, cuframes_codec_params *params,
+int cuframes_subscriber_get_codec_params(cuframes_subscriber *s, uint32_t track, cuframes_codec_params *params,
                                          const void **extradata, size_t *extradata_size) {
   if (!s || (extradata && !extradata_size))
     return cf_fail(CUFRAMES_ERR_INVALID,
@@ -269,7 +304,7 @@ int cuframes_subscriber_get_codec_params(cuframes_subscriber *s, uint32_t stream
   int result = cf_subscriber_connection(s, &connection);
   if (result != CUFRAMES_OK)
     return result;
-  result = cf_connection_ask_codec(connection, stream, &codec, &copy);
+  result = cf_connection_ask_codec(connection, track, &codec, &copy);
   cf_connection_drop(connection);
   if (result != CUFRAMES_OK)
     return result;

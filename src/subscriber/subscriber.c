@@ -271,9 +271,9 @@ static void frame_delivered(cuframes_subscriber *s, const cf_connection *connect
   if (connection->serial != s->last_serial) {
     s->skipped_before = cf_counter_get(&s->skipped);
     s->last_serial = connection->serial;
-    frame->flags |= s->any_frame ? CUFRAMES_FRAME_EPOCH : 0;
+    frame->flags |= s->any_frame ? CUFRAMES_FRAME_DISCONTINUITY : 0;
   } else if (frame->epoch != s->last_epoch) {
-    frame->flags |= CUFRAMES_FRAME_EPOCH;
+    frame->flags |= CUFRAMES_FRAME_DISCONTINUITY;
   }
   if (s->any_frame && memcmp(&s->last_format, frame->format, sizeof s->last_format) != 0)
     frame->flags |= CUFRAMES_FRAME_NEW_FORMAT;

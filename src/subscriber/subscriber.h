@@ -31,14 +31,16 @@ typedef struct cf_callback {
   cf_flag stop;
 } cf_callback;
 
+typedef struct cf_packet_pool cf_packet_pool;
+
 typedef struct cf_packet_side {
   bool enabled;
-  bool new_epoch;                           /* the next packet is the first of another publisher */
-  cf_connection *connection;                /* where packets come from; one reference */
-  uint32_t params[CUFRAMES_ELEMENTARY_MAX]; /* the newest generation of parameters that the caller knows of */
-  pthread_mutex_t lock;                     /* of `idle` and extradata */
-  struct cuframes_packet *idle;             /* released, to be used again */
-  void *extradata;                          /* last given out */
+  bool new_epoch;                       /* the next packet is the first of another publisher */
+  cf_connection *connection;            /* where packets come from; one reference */
+  uint32_t params[CUFRAMES_TRACKS_MAX]; /* the newest generation of parameters that the caller knows of */
+  cf_packet_pool *pool;
+  pthread_mutex_t lock; /* of extradata */
+  void *extradata;      /* last given out */
   cf_counter delivered, lost;
 } cf_packet_side;
 

@@ -91,16 +91,16 @@ static const cf_schema_field events_fields[] = {
 
 static const cf_schema_field packets_fields[] = {
   U64(1, cf_msg_packets, bytes),
-  U32(2, cf_msg_packets, elementary_count),
+  U32(2, cf_msg_packets, track_count),
 };
 
 static const cf_schema_field get_codec_fields[] = {
-  U32(1, cf_msg_get_codec, stream),
+  U32(1, cf_msg_get_codec, track),
 };
 
 static const cf_schema_field codec_fields[] = {
-  U32(1, cf_msg_codec, stream),
-  U32(2, cf_msg_codec, elementary_count),
+  U32(1, cf_msg_codec, track),
+  U32(2, cf_msg_codec, track_count),
   U32(3, cf_msg_codec, media_type),
   TEXT(4, cf_msg_codec, codec),
   U32(5, cf_msg_codec, profile),
@@ -145,7 +145,7 @@ static const cf_schema_field info_fields[] = {
   U64(24, cf_msg_info, packet_data_bytes),
   TEXT(25, cf_msg_info, memory),
   GROUP(CF_GROUP_SEAT, "seat"),
-  GROUP(CF_GROUP_ELEMENTARY, "elementary"),
+  GROUP(CF_GROUP_TRACK, "tracks"),
 };
 
 static const cf_schema_field seat_fields[] = {
@@ -166,9 +166,9 @@ static const cf_schema_field seat_fields[] = {
   U32(15, cf_info_seat, sync_asked),
 };
 
-static const cf_schema_field elementary_fields[] = {
-  U32(1, cf_info_elementary, media_type),
-  TEXT(2, cf_info_elementary, codec),
+static const cf_schema_field track_fields[] = {
+  U32(1, cf_info_track, media_type),
+  TEXT(2, cf_info_track, codec),
 };
 
 /* clang-format on */
@@ -198,7 +198,7 @@ static const schema schemas[] = {
   SCHEMA(CF_MSG_GET_EVENTS, get_events_fields, cf_msg_get_events),
   SCHEMA(CF_MSG_EVENTS, events_fields, cf_msg_events),
   SCHEMA(CF_SCHEMA_GROUP(CF_GROUP_SEAT), seat_fields, cf_info_seat),
-  SCHEMA(CF_SCHEMA_GROUP(CF_GROUP_ELEMENTARY), elementary_fields, cf_info_elementary),
+  SCHEMA(CF_SCHEMA_GROUP(CF_GROUP_TRACK), track_fields, cf_info_track),
 };
 
 /* Fields already met are remembered as bits of 64. */

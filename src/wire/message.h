@@ -119,15 +119,15 @@ typedef struct cf_msg_get_packets {
 
 typedef struct cf_msg_packets {
   uint64_t bytes; /* of the whole region */
-  uint32_t elementary_count;
+  uint32_t track_count;
 } cf_msg_packets;
 
 typedef struct cf_msg_get_codec {
-  uint32_t stream;
+  uint32_t track;
 } cf_msg_get_codec;
 
 typedef struct cf_msg_codec {
-  uint32_t stream, elementary_count;
+  uint32_t track, track_count;
   uint32_t media_type;
   char codec[CF_CODEC_BYTES];
   uint32_t profile, level, width, height, frame_rate_num, frame_rate_den;
@@ -171,12 +171,12 @@ typedef struct cf_info_seat {
   uint32_t sync_asked;        /* bits, as in its HELLO */
 } cf_info_seat;
 
-typedef struct cf_info_elementary {
+typedef struct cf_info_track {
   uint32_t media_type;
   char codec[CF_CODEC_BYTES];
-} cf_info_elementary;
+} cf_info_track;
 
-enum cf_info_group { CF_GROUP_SEAT = 1, CF_GROUP_ELEMENTARY = 2 };
+enum cf_info_group { CF_GROUP_SEAT = 1, CF_GROUP_TRACK = 2 };
 
 /* Writes a message of `type` with the fields of its struct into buffer. Gives its length, 0 if it does not fit
  * or the type is unknown. Zero fields are left out. */

@@ -59,11 +59,11 @@ static void a_killed_publisher_is_noticed_at_once(void **state) {
     assert_int_equal(stats.leases_held, 0);
     cuframes_subscriber_destroy(subscriber);
   }
-  cuframes_list_entry *entries = NULL;
+  cuframes_stream_entry *entries = NULL;
   size_t count = 1;
-  OK(cuframes_list(NULL, patience(), &entries, &count)); /* sweeps what it left */
+  OK(cuframes_stream_list(NULL, patience(), &entries, &count)); /* sweeps what it left */
   assert_int_equal(count, 0);
-  cuframes_list_free(entries, count);
+  cuframes_stream_list_free(entries, count);
 }
 
 static void the_last_frames_are_delivered_before_the_end(void **state) {
@@ -97,7 +97,7 @@ static void the_last_frames_are_delivered_before_the_end(void **state) {
     cuframes_subscriber_destroy(ordered);
     cuframes_subscriber_destroy(newest);
   }
-  OK(cuframes_list(NULL, patience(), &(cuframes_list_entry *){ NULL }, &(size_t){ 0 }));
+  OK(cuframes_stream_list(NULL, patience(), &(cuframes_stream_entry *){ NULL }, &(size_t){ 0 }));
 }
 
 static void hands_full_at_the_end_is_the_end(void **state) {
@@ -141,7 +141,7 @@ static void with_reconnect_it_goes_on_in_a_new_epoch(void **state) {
   assert_int_equal(waiter_end(&waiting), CUFRAMES_OK);
   assert_int_equal(picture_number(waiting.frame), 50);
   assert_int_equal(cuframes_frame_seq(waiting.frame), 1);
-  assert_int_equal(cuframes_frame_flags(waiting.frame), CUFRAMES_FRAME_EPOCH | CUFRAMES_FRAME_NEW_FORMAT);
+  assert_int_equal(cuframes_frame_flags(waiting.frame), CUFRAMES_FRAME_DISCONTINUITY | CUFRAMES_FRAME_NEW_FORMAT);
   assert_int_equal(subscriber_stats(subscriber).reconnects, 1);
   assert_int_equal(picture_number(old), 3);
   cuframes_frame_release(old);
@@ -163,7 +163,7 @@ static void every_return_is_an_epoch(void **state) {
     pictures_publish(publisher, round * 2 + 1, 1);
     cuframes_frame *frame = frame_take(subscriber);
     assert_int_equal(picture_number(frame), round * 2 + 1);
-    assert_int_equal(cuframes_frame_flags(frame), round == 0 ? 0 : CUFRAMES_FRAME_EPOCH);
+    assert_int_equal(cuframes_frame_flags(frame), round == 0 ? 0 : CUFRAMES_FRAME_DISCONTINUITY);
     cuframes_frame_release(frame);
     pictures_publish(publisher, round * 2 + 2, 1);
     assert_int_equal(frame_look(subscriber), round * 2 + 2);
@@ -238,7 +238,7 @@ static void a_killed_subscribers_slots_come_back(void **state) {
       say(process[i]->fd, 0);
     }
   }
-  OK(cuframes_query(NULL, "s", patience(), &info));
+  OK(cuframes_stream_query(NULL, "s", patience(), &info));
   assert_int_equal(info->slots_pinned, 2);
   assert_int_equal(info->subscribers[0]->leases_held, 2);
   cuframes_stream_info_free(info);
@@ -249,7 +249,7 @@ static void a_killed_subscribers_slots_come_back(void **state) {
   SOON(cuframes_now() - start, 500);
   child_kill(process[1]);
   WAIT_FOR(publisher_stats(publisher).subscribers == 0);
-  OK(cuframes_query(NULL, "s", patience(), &info));
+  OK(cuframes_stream_query(NULL, "s", patience(), &info));
   assert_int_equal(info->slots_pinned, 0);
   assert_int_equal(info->subscriber_count, 0);
   cuframes_stream_info_free(info);

@@ -30,10 +30,10 @@ static int subscribe_in(const char *directory) {
 }
 
 static int list_in(const char *directory) {
-  cuframes_list_entry *entries = NULL;
+  cuframes_stream_entry *entries = NULL;
   size_t count = 0;
-  int result = cuframes_list(directory, patience(), &entries, &count);
-  cuframes_list_free(entries, count);
+  int result = cuframes_stream_list(directory, patience(), &entries, &count);
+  cuframes_stream_list_free(entries, count);
   return result;
 }
 
@@ -42,12 +42,12 @@ static void the_option_goes_before_the_environment(void **state) {
   char path[256], tiny[8] = "unchang";
   cuframes_publisher_options options = publisher_options();
   cuframes_publisher *publisher = NULL;
-  OK(cuframes_runtime_directory(path, sizeof path));
+  OK(cuframes_directory_find(path, sizeof path));
   assert_string_equal(path, scene_directory());
-  IS(cuframes_runtime_directory(tiny, sizeof tiny), CUFRAMES_ERR_INVALID);
+  IS(cuframes_directory_find(tiny, sizeof tiny), CUFRAMES_ERR_INVALID);
   assert_string_equal(tiny, "unchang");
-  IS(cuframes_runtime_directory(path, strlen(scene_directory())), CUFRAMES_ERR_INVALID);
-  OK(cuframes_runtime_directory(path, strlen(scene_directory()) + 1));
+  IS(cuframes_directory_find(path, strlen(scene_directory())), CUFRAMES_ERR_INVALID);
+  OK(cuframes_directory_find(path, strlen(scene_directory()) + 1));
   const char *other = scene_path("other");
   options.directory = other;
   OK(cuframes_publisher_create("s", &options, &publisher)); /* it makes the directory, for itself alone */
@@ -68,15 +68,15 @@ static void without_either_there_is_a_default(void **state) {
   const char *session = getenv("XDG_RUNTIME_DIR");
   char *session_before = session ? strdup(session) : NULL;
   setenv("XDG_RUNTIME_DIR", scene_directory(), 1);
-  OK(cuframes_runtime_directory(path, sizeof path));
+  OK(cuframes_directory_find(path, sizeof path));
   snprintf(expected, sizeof expected, "%s/cuframes", scene_directory());
   assert_string_equal(path, shared ? "/run/cuframes" : expected);
   unsetenv("XDG_RUNTIME_DIR");
-  OK(cuframes_runtime_directory(path, sizeof path));
+  OK(cuframes_directory_find(path, sizeof path));
   snprintf(expected, sizeof expected, "/tmp/cuframes-%u", (unsigned)geteuid());
   assert_string_equal(path, shared ? "/run/cuframes" : expected);
   setenv("CUFRAMES_DIR", "", 1); /* empty is as good as none */
-  OK(cuframes_runtime_directory(path, sizeof path));
+  OK(cuframes_directory_find(path, sizeof path));
   assert_string_equal(path, shared ? "/run/cuframes" : expected);
   if (session_before)
     setenv("XDG_RUNTIME_DIR", session_before, 1);

@@ -106,7 +106,7 @@ static void a_strangers_lock_is_a_name_in_use(void **state) {
 
 static void what_is_no_socket_is_no_stream(void **state) {
   (void)state;
-  cuframes_list_entry *entries = NULL;
+  cuframes_stream_entry *entries = NULL;
   size_t count = 0;
   file_make(scene_path("s.sock"), geteuid(), 0600);
   IS(join(), CUFRAMES_ERR_NO_SUCH_STREAM);
@@ -119,11 +119,11 @@ static void what_is_no_socket_is_no_stream(void **state) {
   int result = join(); /* a loop of links */
   assert_true(result == CUFRAMES_ERR_NO_SUCH_STREAM || result == CUFRAMES_ERR_SYSTEM);
   assert_int_equal(mkfifo(scene_path("s.lock"), 0600), 0); /* nobody ever opens its other end */
-  OK(cuframes_list(NULL, patience(), &entries, &count));
+  OK(cuframes_stream_list(NULL, patience(), &entries, &count));
   assert_int_equal(count, 1); /* the loop says what is wrong with it; what has a lock that nobody holds was swept */
   assert_string_equal(entries[0].name, "loop");
   assert_true(entries[0].error != CUFRAMES_OK && entries[0].detail[0]);
-  cuframes_list_free(entries, count);
+  cuframes_stream_list_free(entries, count);
   assert_int_equal(unlink(scene_path("loop.sock")), 0);
   assert_int_equal(scene_files(), 0);
   assert_int_equal(mkfifo(scene_path("s.lock"), 0600), 0);

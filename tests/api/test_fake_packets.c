@@ -133,10 +133,10 @@ static void whatever_the_pages_say_nobody_leaves_them(void **state) {
       result = cuframes_subscriber_next_packet(subscriber, 0, &packet);
       if (result == CUFRAMES_OK) {
         BETWEEN(cuframes_packet_size(packet), 1, FAKE_DATA);
-        assert_true(cuframes_packet_stream(packet) < CUFRAMES_ELEMENTARY_MAX);
+        assert_true(cuframes_packet_track(packet) < CUFRAMES_TRACKS_MAX);
         packets++;
       }
-      cuframes_subscriber_release_packet(subscriber, packet);
+      cuframes_packet_release(packet);
     }
     cuframes_subscriber_destroy(subscriber);
     fake_end(f);

@@ -41,7 +41,7 @@ static int ask_codec(void) {
 
 static int ask_info(void) {
   cuframes_stream_info *info = NULL;
-  int result = cuframes_query(NULL, "s", patience(), &info);
+  int result = cuframes_stream_query(NULL, "s", patience(), &info);
   NEED((result == CUFRAMES_OK) == (info != NULL));
   cuframes_stream_info_free(info);
   return result;
@@ -216,7 +216,7 @@ static void who_does_not_answer_is_left_by_all(void **state) {
   OK(cuframes_subscriber_enable_packets(joined, 0));
   for (int i = 0; i < 3; i++) {
     OK(cuframes_subscriber_next_packet(joined, 0, &packet));
-    cuframes_subscriber_release_packet(joined, packet);
+    cuframes_packet_release(packet);
   }
   waiter_start_packet(&waiting, joined, CUFRAMES_WAIT_FOREVER);
   int64_t start = cuframes_now();
@@ -231,8 +231,8 @@ static void who_does_not_answer_is_left_by_all(void **state) {
   assert_int_equal(frame_look(joined), 1);
   WAIT_FOR(publisher_stats(publisher).subscribers == 1);
   assert_int_equal(waiter_end(&waiting), CUFRAMES_OK);
-  assert_true(cuframes_packet_flags(waiting.packet) & CUFRAMES_PACKET_EPOCH);
-  cuframes_subscriber_release_packet(joined, waiting.packet);
+  assert_true(cuframes_packet_flags(waiting.packet) & CUFRAMES_PACKET_DISCONTINUITY);
+  cuframes_packet_release(waiting.packet);
   cuframes_subscriber_destroy(joined);
   cuframes_publisher_destroy(publisher);
 }

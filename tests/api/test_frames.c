@@ -196,12 +196,12 @@ static void a_restarted_source_marks_one_frame_for_everybody(void **state) {
   pictures_publish(publisher, 2, 2);
   for (uint64_t number = 1; number <= 3; number++) {
     cuframes_frame *frame = frame_take(ordered);
-    assert_int_equal(cuframes_frame_flags(frame), number == 2 ? CUFRAMES_FRAME_EPOCH : 0);
+    assert_int_equal(cuframes_frame_flags(frame), number == 2 ? CUFRAMES_FRAME_DISCONTINUITY : 0);
     cuframes_frame_release(frame);
   }
   cuframes_frame *frame = frame_take(newest); /* it missed frame 2 */
   assert_int_equal(cuframes_frame_seq(frame), 3);
-  assert_int_equal(cuframes_frame_flags(frame), CUFRAMES_FRAME_EPOCH);
+  assert_int_equal(cuframes_frame_flags(frame), CUFRAMES_FRAME_DISCONTINUITY);
   cuframes_frame_release(frame);
   pictures_publish(publisher, 4, 1);
   frame = frame_take(newest);
@@ -337,15 +337,15 @@ static void nothing_given_is_an_error_and_not_a_crash(void **state) {
   IS(cuframes_subscriber_next(NULL, 0, NULL), CUFRAMES_ERR_INVALID);
   IS(cuframes_publisher_get_stats(publisher, NULL), CUFRAMES_ERR_INVALID);
   IS(cuframes_publisher_get_stats(NULL, NULL), CUFRAMES_ERR_INVALID);
-  IS(cuframes_query(NULL, "s", 0, NULL), CUFRAMES_ERR_INVALID);
-  IS(cuframes_list(NULL, 0, NULL, NULL), CUFRAMES_ERR_INVALID);
+  IS(cuframes_stream_query(NULL, "s", 0, NULL), CUFRAMES_ERR_INVALID);
+  IS(cuframes_stream_list(NULL, 0, NULL, NULL), CUFRAMES_ERR_INVALID);
   cuframes_frame_release(NULL);
   assert_null(cuframes_frame_plane(NULL, 0));
   cuframes_subscriber_destroy(NULL);
   cuframes_publisher_destroy(NULL);
   cuframes_subscriber_interrupt(NULL);
   cuframes_stream_info_free(NULL);
-  cuframes_list_free(NULL, 0);
+  cuframes_stream_list_free(NULL, 0);
   cuframes_publisher_destroy(publisher);
 }
 

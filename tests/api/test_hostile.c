@@ -218,14 +218,14 @@ static void a_publisher_that_says_nothing_is_given_up(void **state) {
   IS(cuframes_subscriber_create("s", NULL, &none), CUFRAMES_ERR_TIMEOUT);
   TOOK(start, 1900, 3000);
   start = cuframes_now();
-  IS(cuframes_query(NULL, "s", 100 * MS, &info), CUFRAMES_ERR_TIMEOUT);
+  IS(cuframes_stream_query(NULL, "s", 100 * MS, &info), CUFRAMES_ERR_TIMEOUT);
   TOOK(start, 90, 600);
   raw_publisher_end(p, "s");
   p = raw_publisher_new("s"); /* welcomes, and then never answers */
   p->welcome_fd_count = 0;
   raw_publisher_run(p);
   start = cuframes_now();
-  IS(cuframes_query(NULL, "s", 100 * MS, &info), CUFRAMES_ERR_TIMEOUT);
+  IS(cuframes_stream_query(NULL, "s", 100 * MS, &info), CUFRAMES_ERR_TIMEOUT);
   TOOK(start, 90, 600);
   assert_null(info);
   raw_publisher_end(p, "s");
@@ -329,7 +329,7 @@ static void a_seat_full_of_nonsense_harms_nobody_else(void **state) {
     cuframes_stream_info *info = NULL;
     scribbler_start(&s, style);
     publish_beside(publisher, 400 * MS, style == 2 ? 400 : 250);
-    OK(cuframes_query(NULL, "s", patience(), &info));
+    OK(cuframes_stream_query(NULL, "s", patience(), &info));
     assert_int_equal(info->subscribers[info->subscriber_count - 1]->leases, 16);
     BETWEEN(info->subscribers[info->subscriber_count - 1]->leases_held, 0, 16);
     cuframes_stream_info_free(info);

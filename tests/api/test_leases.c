@@ -238,7 +238,7 @@ static void info_shows_who_holds_what(void **state) {
   subscriber = subscriber_join("s", &options);
   pictures_publish(publisher, 1, 5);
   cuframes_frame *held[2] = { frame_take(subscriber), frame_take(subscriber) };
-  OK(cuframes_query(NULL, "s", patience(), &info));
+  OK(cuframes_stream_query(NULL, "s", patience(), &info));
   assert_string_equal(info->name, "s");
   assert_int_equal(info->frames, 5);
   assert_int_equal(info->slots_pinned, 2);
@@ -261,7 +261,7 @@ static void info_shows_who_holds_what(void **state) {
   cuframes_stream_info_free(info);
   cuframes_frame_release(held[0]);
   cuframes_frame_release(held[1]);
-  OK(cuframes_query(NULL, "s", patience(), &info));
+  OK(cuframes_stream_query(NULL, "s", patience(), &info));
   assert_int_equal(info->subscribers[0]->leases_held, 0);
   assert_int_equal(info->slots_pinned, 0);
   cuframes_stream_info_free(info);

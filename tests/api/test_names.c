@@ -41,7 +41,7 @@ static void bad_names_are_refused_everywhere(void **state) {
     IS(publish_as(names[i], NULL, &publisher), CUFRAMES_ERR_NAME);
     assert_true(strlen(cuframes_last_error()) > 20);
     IS(subscribe_to(names[i], NULL), CUFRAMES_ERR_NAME);
-    IS(cuframes_query(NULL, names[i], 0, &info), CUFRAMES_ERR_NAME);
+    IS(cuframes_stream_query(NULL, names[i], 0, &info), CUFRAMES_ERR_NAME);
   }
   assert_null(publisher);
   assert_null(info);
@@ -59,13 +59,13 @@ static void good_names_are_listed_in_order(void **state) {
   static const char *const names[] = { "0", "A", "Z.z_z-z", "a", SIXTY_THREE, "b..c", "con", "x.lock", "x.sock" };
   enum { COUNT = sizeof names / sizeof names[0] };
   cuframes_publisher *publishers[COUNT];
-  cuframes_list_entry *entries = NULL;
+  cuframes_stream_entry *entries = NULL;
   size_t count = 0;
-  OK(cuframes_list(NULL, patience(), &entries, &count));
+  OK(cuframes_stream_list(NULL, patience(), &entries, &count));
   assert_int_equal(count, 0);
   for (int i = COUNT - 1; i >= 0; i--)
     publishers[i] = publisher_new(names[i]);
-  OK(cuframes_list(NULL, patience(), &entries, &count));
+  OK(cuframes_stream_list(NULL, patience(), &entries, &count));
   assert_int_equal(count, COUNT);
   for (int i = 0; i < COUNT; i++) {
     assert_string_equal(entries[i].name, names[i]);
@@ -74,7 +74,7 @@ static void good_names_are_listed_in_order(void **state) {
     assert_int_equal(entries[i].info->pid, getpid());
     OK(subscribe_to(names[i], NULL));
   }
-  cuframes_list_free(entries, count);
+  cuframes_stream_list_free(entries, count);
   for (int i = 0; i < COUNT; i++)
     cuframes_publisher_destroy(publishers[i]);
 }
@@ -115,7 +115,7 @@ static void what_the_dead_left_is_replaced(void **state) {
   child_kill(holder);
   assert_int_equal(scene_files(), 2);
   IS(subscribe_to("s", NULL), CUFRAMES_ERR_NO_SUCH_STREAM);
-  IS(cuframes_query(NULL, "s", patience(), &(cuframes_stream_info *){ NULL }), CUFRAMES_ERR_NO_SUCH_STREAM);
+  IS(cuframes_stream_query(NULL, "s", patience(), &(cuframes_stream_info *){ NULL }), CUFRAMES_ERR_NO_SUCH_STREAM);
   cuframes_publisher *publisher = publisher_new("s");
   OK(subscribe_to("s", NULL));
   cuframes_publisher_destroy(publisher);
@@ -138,7 +138,7 @@ static void file_remove_kept(const char *path) {
 static void list_sweeps_the_dead_and_nothing_else(void **state) {
   (void)state;
   child *holder = child_start(hold_a_name, NULL);
-  cuframes_list_entry *entries = NULL;
+  cuframes_stream_entry *entries = NULL;
   size_t count = 0;
   (void)hear(holder->fd);
   child_kill(holder);
@@ -149,10 +149,10 @@ static void list_sweeps_the_dead_and_nothing_else(void **state) {
   file_make(scene_path("bad name.sock"));
   file_make(scene_path("program.lock"));
   close(open(scene_path("early.lock"), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600)); /* who died before it listened */
-  OK(cuframes_list(NULL, patience(), &entries, &count));
+  OK(cuframes_stream_list(NULL, patience(), &entries, &count));
   assert_int_equal(count, 1);
   assert_string_equal(entries[0].name, "alive");
-  cuframes_list_free(entries, count);
+  cuframes_stream_list_free(entries, count);
   assert_int_equal(access(scene_path("s.sock"), F_OK), -1);
   assert_int_equal(access(scene_path("s.lock"), F_OK), -1);
   assert_int_equal(access(scene_path("early.lock"), F_OK), -1);
@@ -193,10 +193,10 @@ static void list_all_the_time(int test, void *unused) {
   (void)unused;
   uint64_t times = hear(test);
   for (uint64_t i = 0; i < times; i++) {
-    cuframes_list_entry *entries = NULL;
+    cuframes_stream_entry *entries = NULL;
     size_t count = 0;
-    OK(cuframes_list(NULL, patience(), &entries, &count));
-    cuframes_list_free(entries, count);
+    OK(cuframes_stream_list(NULL, patience(), &entries, &count));
+    cuframes_stream_list_free(entries, count);
   }
   say(test, 1);
 }

@@ -15,7 +15,7 @@ enum order { PUBLISH = 1, COUNT, PIDS, HELD, END };
 static uint64_t add_up(enum order order) {
   cuframes_stream_info *info = NULL;
   uint64_t sum = 0;
-  OK(cuframes_query(NULL, "s", patience(), &info));
+  OK(cuframes_stream_query(NULL, "s", patience(), &info));
   for (size_t i = 0; i < info->subscriber_count; i++)
     sum += order == HELD
                ? info->subscribers[i]->leases_held

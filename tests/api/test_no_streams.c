@@ -71,7 +71,7 @@ static void modes_for_gpus_fall_back(void **state) {
   OK(cuframes_subscriber_device(subscriber, NULL, &sync));
   assert_int_equal(sync, CUFRAMES_SYNC_COMPLETE);
   cuframes_stream_info *info = NULL;
-  OK(cuframes_query(NULL, "s", patience(), &info));
+  OK(cuframes_stream_query(NULL, "s", patience(), &info));
   assert_string_equal(info->memory, "memfd");
   assert_string_equal(info->subscribers[0]->sync_mode, "complete");
   assert_int_equal(info->subscribers[0]->sync_asked,

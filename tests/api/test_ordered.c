@@ -104,7 +104,7 @@ static void who_is_too_slow_is_evicted_and_only_it(void **state) {
   assert_int_equal(frame_look(newest), 300);
   for (uint64_t i = 0; i < 2; i++)
     assert_int_equal(picture_number(held[i]), i + 1); /* its frames are whole all the same */
-  OK(cuframes_query(NULL, "s", patience(), &info));
+  OK(cuframes_stream_query(NULL, "s", patience(), &info));
   assert_int_equal(info->evictions, 1);
   assert_int_equal(info->subscriber_count, 3);
   for (size_t i = 0; i < 3; i++)
@@ -289,7 +289,7 @@ static void others_come_and_go_while_the_publisher_waits(void **state) {
   leaver = subscriber_new("s", CUFRAMES_MODE_NEWEST);
   assert_int_equal(frame_look(leaver), 1);
   cuframes_subscriber_destroy(leaver);
-  OK(cuframes_query(NULL, "s", patience(), &info));
+  OK(cuframes_stream_query(NULL, "s", patience(), &info));
   cuframes_stream_info_free(info);
   SOON(cuframes_now() - start, 1000);
   int64_t used = cpu_time();

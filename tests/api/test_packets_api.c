@@ -1,6 +1,8 @@
-/* test_packets_api.c - encoded packets: the ring, elementary streams, parameters, where a reader begins. */
+/* test_packets_api.c - encoded packets: the ring, tracks, parameters, where a reader begins. */
 #include <stdlib.h>
 #include <string.h>
+
+#include <pthread.h>
 
 #include "support/packets.h"
 
@@ -30,13 +32,13 @@ static void the_ring_has_the_sizes_that_were_asked_for(void **state) {
     OK(cuframes_publisher_set_codec_params(publisher, 0, &video));
     OK(packet_publish(publisher, 0, 1, rings[i].max_packet, KEY));
     IS(packet_publish(publisher, 0, 2, rings[i].max_packet + 1, KEY), CUFRAMES_ERR_PACKET_OVERSIZED);
-    OK(cuframes_query(NULL, "s", patience(), &info));
+    OK(cuframes_stream_query(NULL, "s", patience(), &info));
     assert_int_equal(info->packet_slots, rings[i].slots);
     assert_int_equal(info->packet_data_bytes, rings[i].data_bytes);
     assert_int_equal(info->packets, 1);
     assert_int_equal(info->packet_bytes, rings[i].max_packet);
-    assert_int_equal(info->elementary_count, 1);
-    assert_string_equal(info->elementary[0]->codec, "h264");
+    assert_int_equal(info->track_count, 1);
+    assert_string_equal(info->tracks[0]->codec, "h264");
     uint64_t more = publisher_stats(publisher).memory_bytes - before;
     BETWEEN(more, rings[i].data_bytes + 64 * rings[i].slots, rings[i].data_bytes + 64 * rings[i].slots + 8192);
     cuframes_stream_info_free(info);
@@ -79,12 +81,12 @@ static void without_a_ring_everything_says_so(void **state) {
   detail_names("s");
   IS(cuframes_subscriber_enable_packets(subscriber, 2), CUFRAMES_ERR_INVALID);
   IS(cuframes_subscriber_next_packet(subscriber, 0, &none), CUFRAMES_ERR_NO_PACKET_RING);
-  IS(cuframes_subscriber_elementary_count(subscriber, &count), CUFRAMES_ERR_NO_PACKET_RING);
+  IS(cuframes_subscriber_track_count(subscriber, &count), CUFRAMES_ERR_NO_PACKET_RING);
   assert_int_equal(count, 77);
   OK(cuframes_publisher_enable_packets(publisher, NULL)); /* it may come later */
   OK(cuframes_subscriber_enable_packets(subscriber, 0));
   OK(cuframes_subscriber_enable_packets(subscriber, 0));
-  OK(cuframes_subscriber_elementary_count(subscriber, &count));
+  OK(cuframes_subscriber_track_count(subscriber, &count));
   assert_int_equal(count, 0);
   packet_none(subscriber);
   cuframes_subscriber_destroy(subscriber);
@@ -97,7 +99,7 @@ static void parameters_are_checked(void **state) {
   cuframes_codec_params good = video_params(), bad = good;
   OK(cuframes_publisher_enable_packets(publisher, NULL));
   IS(packet_publish(publisher, 0, 1, 10, KEY), CUFRAMES_ERR_NO_CODEC_PARAMS);
-  IS(cuframes_publisher_set_codec_params(publisher, CUFRAMES_ELEMENTARY_MAX, &good), CUFRAMES_ERR_INVALID);
+  IS(cuframes_publisher_set_codec_params(publisher, CUFRAMES_TRACKS_MAX, &good), CUFRAMES_ERR_INVALID);
   IS(cuframes_publisher_set_codec_params(publisher, 0, NULL), CUFRAMES_ERR_INVALID);
   for (uint32_t type = 0; type <= 4; type += 4) {
     bad.media_type = type;
@@ -119,7 +121,7 @@ static void parameters_are_checked(void **state) {
   IS(cuframes_publisher_publish_packet(publisher, &packet), CUFRAMES_ERR_INVALID);
   packet = (cuframes_packet_info){ .struct_size = sizeof packet, .data = NULL, .size = 1 };
   IS(cuframes_publisher_publish_packet(publisher, &packet), CUFRAMES_ERR_INVALID);
-  packet = (cuframes_packet_info){ .struct_size = sizeof packet, .data = "x", .size = 1, .stream = 16 };
+  packet = (cuframes_packet_info){ .struct_size = sizeof packet, .data = "x", .size = 1, .track = 16 };
   IS(cuframes_publisher_publish_packet(publisher, &packet), CUFRAMES_ERR_INVALID);
   packet = (cuframes_packet_info){ .struct_size = sizeof packet, .data = "x", .size = SIZE_MAX };
   IS(cuframes_publisher_publish_packet(publisher, &packet), CUFRAMES_ERR_PACKET_OVERSIZED);
@@ -150,7 +152,7 @@ static void parameters_and_extradata_arrive(void **state) {
   assert_non_null(extradata);
   for (size_t i = 0; i < CUFRAMES_EXTRADATA_MAX; i++)
     extradata[i] = (uint8_t)(i * 5 + 1);
-  OK(cuframes_subscriber_elementary_count(subscriber, &count));
+  OK(cuframes_subscriber_track_count(subscriber, &count));
   assert_int_equal(count, 2);
   check_params(subscriber, 0, &video, extradata, 0);
   check_params(subscriber, 1, &audio, extradata, 0);
@@ -164,7 +166,7 @@ static void parameters_and_extradata_arrive(void **state) {
   check_params(subscriber, 15, &data, extradata, 0);
   OK(cuframes_publisher_set_codec_extradata(publisher, 0, NULL, 0));
   check_params(subscriber, 0, &video, extradata, 0);
-  OK(cuframes_subscriber_elementary_count(subscriber, &count));
+  OK(cuframes_subscriber_track_count(subscriber, &count));
   assert_int_equal(count, 3);
   OK(cuframes_subscriber_get_codec_params(subscriber, 0, NULL, NULL, NULL));
   IS(cuframes_subscriber_get_codec_params(subscriber, 2, &data, NULL, NULL), CUFRAMES_ERR_NO_CODEC_PARAMS);
@@ -188,7 +190,7 @@ static void packets_of_all_streams_arrive_in_order(void **state) {
     OK(cuframes_subscriber_next_packet(subscriber, patience(), &packet));
     assert_true(packet_is(packet, i, size));
     assert_int_equal(cuframes_packet_seq(packet), i + 1);
-    assert_int_equal(cuframes_packet_stream(packet), i % 2);
+    assert_int_equal(cuframes_packet_track(packet), i % 2);
     assert_int_equal(cuframes_packet_flags(packet), (i % 10 == 0  ? KEY
                                                      : i % 3 == 0 ? CUFRAMES_PACKET_CORRUPT
                                                                   : 0) |
@@ -196,12 +198,12 @@ static void packets_of_all_streams_arrive_in_order(void **state) {
     if (i == 6)
       kept = packet; /* its own copy: the ring goes round meanwhile */
     else
-      cuframes_subscriber_release_packet(subscriber, packet);
+      cuframes_packet_release(packet);
   }
   assert_true(packet_is(kept, 6, 65537));
-  cuframes_subscriber_release_packet(subscriber, kept);
-  cuframes_subscriber_release_packet(subscriber, kept); /* twice does no harm */
-  cuframes_subscriber_release_packet(subscriber, NULL);
+  cuframes_packet_release(kept);
+  cuframes_packet_release(kept); /* twice does no harm */
+  cuframes_packet_release(NULL);
   cuframes_subscriber_stats stats = subscriber_stats(subscriber);
   assert_int_equal(stats.packets, 40);
   assert_int_equal(stats.packets_lost, 0);
@@ -237,7 +239,7 @@ static void a_change_of_parameters_marks_the_next_packet_of_its_stream(void **st
   OK(packet_publish(publisher, 1, 6, 10, 0));
   OK(packet_publish(publisher, 0, 7, 10, 0));
   assert_int_equal(packet_look(subscriber, &flags), 6);
-  assert_int_equal(flags, CUFRAMES_PACKET_EPOCH);
+  assert_int_equal(flags, CUFRAMES_PACKET_DISCONTINUITY);
   assert_int_equal(packet_look(subscriber, &flags), 7);
   assert_int_equal(flags, 0);
   cuframes_subscriber_destroy(subscriber);
@@ -303,7 +305,7 @@ static void packets_only_costs_no_frames(void **state) {
   assert_int_equal(publisher_stats(publisher).slots, 2);
   assert_int_equal(publisher_stats(publisher).subscribers, 5);
   IS(cuframes_subscriber_next(subscribers[0], 0, &none), CUFRAMES_ERR_UNSUPPORTED);
-  OK(cuframes_query(NULL, "s", patience(), &info));
+  OK(cuframes_stream_query(NULL, "s", patience(), &info));
   for (int i = 0; i < 5; i++) {
     assert_int_equal(info->subscribers[i]->mode, CUFRAMES_MODE_PACKETS);
     assert_int_equal(info->subscribers[i]->leases, 0);
@@ -328,10 +330,40 @@ static void frames_and_packets_go_together(void **state) {
     cuframes_frame *frame = frame_take(subscriber);
     assert_int_equal(cuframes_packet_pts(packet), cuframes_frame_pts(frame));
     cuframes_frame_release(frame);
-    cuframes_subscriber_release_packet(subscriber, packet);
+    cuframes_packet_release(packet);
   }
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
+}
+
+/* As a garbage collector releases them: from another thread, late, and in any order. */
+static void *release_late(void *argument) {
+  cuframes_packet **packets = argument;
+  for (int i = 4; i >= 0; i--)
+    cuframes_packet_release(packets[i]);
+  return NULL;
+}
+
+static void packets_outlive_their_subscriber(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = packet_publisher("s", 0, 0);
+  cuframes_subscriber *subscriber = packet_subscriber("s", 0, false);
+  cuframes_packet *packets[5] = { NULL };
+  pthread_t thread;
+  for (uint64_t number = 1; number <= 5; number++) {
+    OK(packet_publish(publisher, 0, number, 100 * number, KEY));
+    OK(cuframes_subscriber_next_packet(subscriber, patience(), &packets[number - 1]));
+  }
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+  for (uint64_t number = 1; number <= 5; number++)
+    assert_true(packet_is(packets[number - 1], number, 100 * number));
+  assert_int_equal(pthread_create(&thread, NULL, release_late, packets), 0);
+  assert_int_equal(pthread_join(thread, NULL), 0);
+  cuframes_packet_release(NULL);
+  assert_null(cuframes_packet_data(NULL));
+  assert_int_equal(cuframes_packet_size(NULL), 0);
+  assert_true(cuframes_packet_pts(NULL) == CUFRAMES_NO_TIME);
 }
 
 int main(void) {
@@ -347,6 +379,7 @@ int main(void) {
     SCENE(without_video_any_keyframe_is_a_start),
     SCENE(packets_only_costs_no_frames),
     SCENE(frames_and_packets_go_together),
+    SCENE(packets_outlive_their_subscriber),
   };
   return SCENE_RUN("packets_api", tests);
 }

@@ -48,7 +48,7 @@ static void without_a_keyframe_in_the_ring_it_waits_for_one(void **state) {
   OK(packet_publish(publisher, 0, 2000, 100, KEY));
   assert_int_equal(waiter_end(&waiting), CUFRAMES_OK);
   assert_true(packet_is(waiting.packet, 2000, 100));
-  cuframes_subscriber_release_packet(subscriber, waiting.packet);
+  cuframes_packet_release(waiting.packet);
   cuframes_subscriber_stats stats = subscriber_stats(subscriber);
   assert_int_equal(stats.packets + stats.packets_lost, publisher_stats(publisher).packets);
   cuframes_subscriber_destroy(subscriber);
@@ -91,7 +91,7 @@ static void waits_end_by_packet_timeout_or_interruption(void **state) {
     OK(packet_publish(publisher, 0, number, 100, KEY));
     assert_int_equal(waiter_end(&waiting), CUFRAMES_OK);
     assert_true(packet_is(waiting.packet, number, 100));
-    cuframes_subscriber_release_packet(subscriber, waiting.packet);
+    cuframes_packet_release(waiting.packet);
     SOON(waiting.ended - start, 500);
     waiter_start_packet(&waiting, subscriber, CUFRAMES_WAIT_FOREVER);
     start = cuframes_now();
@@ -130,7 +130,7 @@ static void who_is_evicted_still_gets_packets(void **state) {
   waiter_start_packet(&waiting, subscriber, CUFRAMES_WAIT_FOREVER);
   OK(packet_publish(publisher, 0, 2, 100, 0));
   assert_int_equal(waiter_end(&waiting), CUFRAMES_OK);
-  cuframes_subscriber_release_packet(subscriber, waiting.packet);
+  cuframes_packet_release(waiting.packet);
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
 }
@@ -148,7 +148,7 @@ static void the_last_packets_are_read_before_the_end(void **state) {
   publish_packets(publisher, 11, 14, 10);
   cuframes_publisher_destroy(publisher);
   assert_int_equal(waiter_end(&waiting), CUFRAMES_OK);
-  cuframes_subscriber_release_packet(waits, waiting.packet);
+  cuframes_packet_release(waiting.packet);
   for (uint64_t number = 10; number <= 14; number++) {
     assert_int_equal(packet_look(subscriber, NULL), number);
     if (number > 11)
@@ -180,7 +180,7 @@ static void a_return_is_an_epoch_that_starts_at_a_keyframe(void **state) {
   for (uint64_t number = 10; number <= 12; number++) {
     assert_int_equal(packet_look(subscriber, &flags), number);
     assert_int_equal(packet_look(plain, NULL), number);
-    assert_int_equal(flags & CUFRAMES_PACKET_EPOCH, 0);
+    assert_int_equal(flags & CUFRAMES_PACKET_DISCONTINUITY, 0);
   }
   waiter waiting, end;
   waiter_start_packet(&waiting, subscriber, CUFRAMES_WAIT_FOREVER);
@@ -205,8 +205,9 @@ static void a_return_is_an_epoch_that_starts_at_a_keyframe(void **state) {
   OK(packet_publish(publisher, 0, 110, 100, KEY));
   assert_int_equal(waiter_end(&waiting), CUFRAMES_OK);
   assert_true(packet_is(waiting.packet, 110, 100));
-  assert_int_equal(cuframes_packet_flags(waiting.packet), KEY | CUFRAMES_PACKET_EPOCH | CUFRAMES_PACKET_NEW_PARAMS);
-  cuframes_subscriber_release_packet(subscriber, waiting.packet);
+  assert_int_equal(cuframes_packet_flags(waiting.packet),
+                   KEY | CUFRAMES_PACKET_DISCONTINUITY | CUFRAMES_PACKET_NEW_PARAMS);
+  cuframes_packet_release(waiting.packet);
   OK(packet_publish(publisher, 0, 111, 100, 0));
   assert_int_equal(packet_look(subscriber, &flags), 111);
   assert_int_equal(flags, 0);
@@ -242,7 +243,7 @@ static void read_packets(int test, void *unused) {
       lost_before = subscriber_stats(subscriber).packets_lost;
     }
     last = number;
-    cuframes_subscriber_release_packet(subscriber, packet);
+    cuframes_packet_release(packet);
     if (number % 1000 == 0)
       pause_ms(2);
   }

@@ -61,7 +61,7 @@ static void every_reader_is_woken(void **state) {
         assert_int_equal(waiter_end(&waiting[k]), CUFRAMES_OK);
         SOON(waiting[k].ended - start, AT_ONCE_MS);
         assert_true(packet_is(waiting[k].packet, number, 100));
-        cuframes_subscriber_release_packet(reader[k], waiting[k].packet);
+        cuframes_packet_release(waiting[k].packet);
       }
     }
     for (int k = 0; k < counts[i]; k++)
@@ -119,9 +119,10 @@ static void frames_and_packets_go_on_together_after_a_return(void **state) {
     assert_int_equal(waiter_end(&packets), CUFRAMES_OK);
     assert_true(packet_is(packets.packet, 1, 100));
     assert_int_equal(picture_number(frames.frame), 1);
-    assert_int_equal(cuframes_packet_flags(packets.packet), KEY | CUFRAMES_PACKET_EPOCH | CUFRAMES_PACKET_NEW_PARAMS);
-    assert_int_equal(cuframes_frame_flags(frames.frame), CUFRAMES_FRAME_EPOCH);
-    cuframes_subscriber_release_packet(subscriber, packets.packet);
+    assert_int_equal(cuframes_packet_flags(packets.packet),
+                     KEY | CUFRAMES_PACKET_DISCONTINUITY | CUFRAMES_PACKET_NEW_PARAMS);
+    assert_int_equal(cuframes_frame_flags(frames.frame), CUFRAMES_FRAME_DISCONTINUITY);
+    cuframes_packet_release(packets.packet);
     cuframes_frame_release(frames.frame);
     ask(process[round + 1], 1);
     uint32_t flags = 0;

@@ -71,7 +71,7 @@ static void join_as(int test, void *argument) {
   if (u->expected == CUFRAMES_OK)
     NEED(frame_look(subscriber) == 1);
   cuframes_subscriber_destroy(subscriber);
-  IS(cuframes_query(NULL, "s", patience(), &info), u->expected);
+  IS(cuframes_stream_query(NULL, "s", patience(), &info), u->expected);
   if (u->expected != CUFRAMES_OK)
     detail_names(u->uid == NOBODY ? "65534" : "s");
   cuframes_stream_info_free(info);

@@ -174,7 +174,7 @@ static void sixty_four_subscribers_get_their_frames(void **state) {
     (void)hear(children[i]->fd);
   assert_int_equal(publisher_stats(publisher).subscribers, EACH * PROCESSES);
   cuframes_stream_info *info = NULL;
-  OK(cuframes_query(NULL, "s", patience(), &info));
+  OK(cuframes_stream_query(NULL, "s", patience(), &info));
   assert_int_equal(info->subscriber_count, EACH * PROCESSES);
   cuframes_stream_info_free(info);
   pictures_publish(publisher, 1, LAST);

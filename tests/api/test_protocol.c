@@ -177,7 +177,7 @@ static void a_request_that_cannot_be_is_refused_and_the_next_one_answered(void *
     raw_send(raw.fd, CF_MSG_GET_SEGMENT, &(cf_msg_get_segment){ .segment = numbers[i] });
     assert_int_equal(raw_expect_refused(raw.fd, false).code, CUFRAMES_ERR_STALE);
   }
-  raw_send(raw.fd, CF_MSG_GET_CODEC, &(cf_msg_get_codec){ .stream = UINT32_MAX });
+  raw_send(raw.fd, CF_MSG_GET_CODEC, &(cf_msg_get_codec){ .track = UINT32_MAX });
   assert_int_equal(raw_expect_refused(raw.fd, false).code, CUFRAMES_ERR_NO_CODEC_PARAMS);
   raw_send(raw.fd, CF_MSG_GET_PACKETS, &(cf_msg_get_packets){ 0 });
   assert_int_equal(raw_expect_refused(raw.fd, false).code, CUFRAMES_ERR_NO_PACKET_RING);
@@ -254,7 +254,7 @@ static void silent_connections_delay_nobody_and_end(void **state) {
     fds[i] = raw_connect("s");
   check_good_client(publisher);
   cuframes_stream_info *info = NULL;
-  OK(cuframes_query(NULL, "s", patience(), &info));
+  OK(cuframes_stream_query(NULL, "s", patience(), &info));
   cuframes_stream_info_free(info);
   SOON(cuframes_now() - start, 1500);
   for (int i = 0; i < SILENT; i++) /* who says nothing within the time of a handshake is put out */

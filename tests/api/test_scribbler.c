@@ -161,7 +161,7 @@ static const cuframes_subscriber_info *offender(const cuframes_stream_info *info
 
 static void check_offender(const stage *s, const struct style *style) {
   cuframes_stream_info *info = NULL;
-  OK(cuframes_query(NULL, "s", patience(), &info));
+  OK(cuframes_stream_query(NULL, "s", patience(), &info));
   const cuframes_subscriber_info *seen = offender(info);
   assert_non_null(seen);
   BETWEEN(seen->leases_held, 0, LEASES);

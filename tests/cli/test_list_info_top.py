@@ -10,7 +10,7 @@ from harness import NO_STREAM, OK, TIMEOUT, USAGE, check, pace
 
 LIST_KEYS = {"name", "width", "height", "format", "fps", "device", "subscribers", "frames", "packets"}
 INFO_KEYS = LIST_KEYS | {"slots", "max_slots", "slots_pinned", "segments", "memory_bytes", "dropped", "evictions",
-                         "sync_modes", "elementary", "subscriber_list"}
+                         "sync_modes", "tracks", "subscriber_list"}
 SEAT_KEYS = {"label", "pid", "uid", "mode", "sync", "leases", "leases_held", "held_slots", "depth", "lag", "skipped",
              "delivered", "evicted"}
 
@@ -67,7 +67,7 @@ def test_info_of_packets(s):
     s.publish(harness.CLIP, "film", "--realtime", "--loop")
     info = s.until(lambda: (lambda i: i if i["packets"] and i["fps"] > 0 else None)(s.json("info", "film", "--json")),
                    "packets and a rate")
-    check([(e["type"], e["codec"]) for e in info["elementary"]] == [("video", "h264"), ("audio", "aac")], "%s", info)
+    check([(e["type"], e["codec"]) for e in info["tracks"]] == [("video", "h264"), ("audio", "aac")], "%s", info)
     check(info["packet_slots"] > 0 and info["packet_bytes"] > 0 and (info["width"], info["height"]) == (1280, 720),
           "%s", info)
     text = s.run("info", "film").out

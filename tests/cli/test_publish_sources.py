@@ -55,7 +55,7 @@ def test_conversions(s):
 
 
 def times(s, name, frames):
-    """What the helper `times` saw in so many frames: their pts, and pts and dts by elementary stream, in ns."""
+    """What the helper `times` saw in so many frames: their pts, and pts and dts by track, in ns."""
     lines = s.start_program(harness.need_built("tests", "times"), name, frames).expect(OK).out.split("\n")
     rows = [line.split() for line in lines if line]
     packets = {}

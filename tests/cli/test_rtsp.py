@@ -95,8 +95,8 @@ def test_camera_freezes(s):
     pub.stop()
 
 
-def elementary(s, name):
-    return {entry["codec"] for entry in s.json("info", name, "--json")["elementary"]}
+def codecs(s, name):
+    return {entry["codec"] for entry in s.json("info", name, "--json")["tracks"]}
 
 
 def test_recording_of_a_camera(s):
@@ -106,7 +106,7 @@ def test_recording_of_a_camera(s):
     pub = s.publish(url, "cam")
     film = s.path("film.mkv")
     s.start("record", "cam", film, "--duration", "3").expect(harness.OK)
-    check(elementary(s, "cam") == {"h264", "aac"}, "elementary streams %s", elementary(s, "cam"))
+    check(codecs(s, "cam") == {"h264", "aac"}, "tracks %s", codecs(s, "cam"))
     pub.stop()
     cam.stop(signal.SIGTERM)
     probe = subprocess.run([ffprobe, "-v", "error", "-show_entries", "stream=codec_name", "-of", "csv=p=0", film],
@@ -121,7 +121,7 @@ def test_hevc_camera_by_udp(s):
     cam, url = camera(s, media.make(s.root, "hevc8"))
     pub = s.publish(url, "cam", "--rtsp-transport", "udp")
     check_whole(s.json("verify", "cam", "--json", "--frames", "24"))
-    check(elementary(s, "cam") == {"hevc", "aac"}, "elementary streams %s", elementary(s, "cam"))
+    check(codecs(s, "cam") == {"hevc", "aac"}, "tracks %s", codecs(s, "cam"))
     pub.stop()
     cam.stop(signal.SIGTERM)
 

@@ -46,11 +46,11 @@ static int take_packets(cuframes_subscriber *subscriber) {
   cuframes_packet *packet;
   int error;
   while ((error = cuframes_subscriber_next_packet(subscriber, 0, &packet)) == CUFRAMES_OK) {
-    printf("packet %" PRIu32, cuframes_packet_stream(packet));
+    printf("packet %" PRIu32, cuframes_packet_track(packet));
     print_time(cuframes_packet_pts(packet));
     print_time(cuframes_packet_dts(packet));
     printf(" %" PRIu32 "\n", cuframes_packet_flags(packet));
-    cuframes_subscriber_release_packet(subscriber, packet);
+    cuframes_packet_release(packet);
   }
   return error;
 }

@@ -63,13 +63,13 @@ static void look(struct seen *seen, const cuframes_frame *frame) {
   uint32_t flags = cuframes_frame_flags(frame);
   int64_t time = cuframes_frame_timestamp(frame), now = cuframes_now();
 
-  if (seen->frames > 0 && (flags & CUFRAMES_FRAME_EPOCH))
+  if (seen->frames > 0 && (flags & CUFRAMES_FRAME_DISCONTINUITY))
     seen->epochs++;
   if (seen->frames > 0 && (flags & CUFRAMES_FRAME_NEW_FORMAT))
     seen->new_formats++;
   if (flags & CUFRAMES_FRAME_CORRUPT)
     seen->corrupt++;
-  if (seen->frames > 0 && !(flags & CUFRAMES_FRAME_EPOCH)) {
+  if (seen->frames > 0 && !(flags & CUFRAMES_FRAME_DISCONTINUITY)) {
     if (seq == seen->last) {
       seen->duplicates++;
     } else if (seq < seen->last) {

@@ -50,7 +50,7 @@ static int take_frame(taker *t, uint32_t k) {
   uint64_t number = (uint64_t)cuframes_frame_pts(frame) / 1000;
   count(&t->me->world->all.torn, !picture_is(frame, number));
   atomic_fetch_add(&t->me->world->all.frames, 1);
-  number_came(t, number, cuframes_frame_seq(frame), cuframes_frame_flags(frame) & CUFRAMES_FRAME_EPOCH);
+  number_came(t, number, cuframes_frame_seq(frame), cuframes_frame_flags(frame) & CUFRAMES_FRAME_DISCONTINUITY);
   t->hand[k].frame = frame;
   t->hand[k].number = number;
   return CUFRAMES_OK;
@@ -68,8 +68,8 @@ static int take_packet(taker *t) {
   uint64_t number = (uint64_t)cuframes_packet_pts(packet) / 1000;
   count(&t->me->world->all.torn, !packet_is(packet, number, 50 + number % 1000));
   atomic_fetch_add(&t->me->world->packets, 1);
-  number_came(t, number, cuframes_packet_seq(packet), cuframes_packet_flags(packet) & CUFRAMES_PACKET_EPOCH);
-  cuframes_subscriber_release_packet(t->subscriber, packet);
+  number_came(t, number, cuframes_packet_seq(packet), cuframes_packet_flags(packet) & CUFRAMES_PACKET_DISCONTINUITY);
+  cuframes_packet_release(packet);
   return CUFRAMES_OK;
 }
 

@@ -52,7 +52,7 @@ static int look(survivor *s, int64_t timeout_ns) {
       return result;
     uint64_t number = (uint64_t)cuframes_packet_pts(packet) / 1000;
     NEED(packet_is(packet, number, cuframes_packet_size(packet)));
-    cuframes_subscriber_release_packet(s->subscriber, packet);
+    cuframes_packet_release(packet);
     number_came(s, number);
     return CUFRAMES_OK;
   }

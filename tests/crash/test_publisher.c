@@ -99,7 +99,7 @@ static bool scene(crash_fuse *fuse, void *unused) {
   for (int i = 0; i < SURVIVORS; i++)
     survivor_end(&s[i]);
   size_t count = 1;
-  OK(cuframes_list(NULL, patience(), &(cuframes_list_entry *){ NULL }, &count));
+  OK(cuframes_stream_list(NULL, patience(), &(cuframes_stream_entry *){ NULL }, &count));
   NEED(count == 0 && scene_files() == 0); /* it sweeps up after the dead */
   name_again();
   NEED(scene_files() == 0);

@@ -28,7 +28,7 @@ static int take(taker *t, int64_t timeout_ns) {
   if (t->packets) {
     cuframes_packet *packet = NULL;
     int result = cuframes_subscriber_next_packet(t->subscriber, timeout_ns, &packet);
-    cuframes_subscriber_release_packet(t->subscriber, packet);
+    cuframes_packet_release(packet);
     return result;
   }
   cuframes_frame *frame = NULL;

@@ -65,7 +65,7 @@ bool driver_is_installed(void) {
 
 cuframes_stream_info *query(const char *name) {
   cuframes_stream_info *info = NULL;
-  OK(cuframes_query(NULL, name, patience(), &info));
+  OK(cuframes_stream_query(NULL, name, patience(), &info));
   return info;
 }
 

@@ -82,7 +82,7 @@ static void play_guest(int test, void *user) {
   say(test, (uint64_t)cuframes_now());
   if (who->reconnect) {
     OK(result);
-    NEED(cuframes_frame_flags(frame) & CUFRAMES_FRAME_EPOCH);
+    NEED(cuframes_frame_flags(frame) & CUFRAMES_FRAME_DISCONTINUITY);
     NEED(frame_is_whole(&g, stream, frame, 1));
     cuframes_frame_release(frame);
   } else {

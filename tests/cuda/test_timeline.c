@@ -365,7 +365,7 @@ static void comes_back_with_leases_out(int test, void *user) {
   let_go(s.beside, s.mine);
   NEED(ask(test, REPLACE) == 1);
   cuframes_frame *fresh = take_on(&s, s.other, 1);
-  NEED(cuframes_frame_flags(fresh) & CUFRAMES_FRAME_EPOCH);
+  NEED(cuframes_frame_flags(fresh) & CUFRAMES_FRAME_DISCONTINUITY);
   NEED(frame_is_whole(&s.g, s.other, fresh, 1));
   came_out_whole(s.stream, wrong);
   NEED(frame_is_whole(&s.g, s.stream, in_hand, 2)); /* of the dead one */

@@ -115,7 +115,7 @@ static int read_packet(void) {
   NEED((result == CUFRAMES_OK) == (packet != NULL));
   if (packet)
     NEED(cuframes_packet_size(packet) == 100);
-  cuframes_subscriber_release_packet(l.packets, packet);
+  cuframes_packet_release(packet);
   return result;
 }
 
@@ -135,32 +135,32 @@ static void read_packets(void) {
     OK(cuframes_subscriber_enable_packets(l.packets, CUFRAMES_PACKETS_FROM_KEYFRAME));
   }
   if (l.on) { /* there may be nothing to read: no crash is all that is asked */
-    (void)cuframes_subscriber_elementary_count(l.packets, &count);
+    (void)cuframes_subscriber_track_count(l.packets, &count);
     (void)read_codec();
     (void)read_packet();
     return;
   }
-  TRY(cuframes_subscriber_elementary_count(l.packets, &count));
+  TRY(cuframes_subscriber_track_count(l.packets, &count));
   TRY(read_codec());
   TRY(read_packet());
 }
 
 static int look(void) {
   cuframes_stream_info *info = NULL;
-  int result = cuframes_query(NULL, "s", patience(), &info);
+  int result = cuframes_stream_query(NULL, "s", patience(), &info);
   NEED((result == CUFRAMES_OK) == (info != NULL));
   cuframes_stream_info_free(info);
   return result;
 }
 
 static int list(void) {
-  cuframes_list_entry *entries = NULL;
+  cuframes_stream_entry *entries = NULL;
   size_t count = 0;
-  int result = cuframes_list(NULL, patience(), &entries, &count);
+  int result = cuframes_stream_list(NULL, patience(), &entries, &count);
   NEED((result == CUFRAMES_OK) == (entries != NULL));
   for (size_t i = 0; i < count; i++)
     NEED(entries[i].error == CUFRAMES_OK || is_about_resources(entries[i].error));
-  cuframes_list_free(entries, count);
+  cuframes_stream_list_free(entries, count);
   return result;
 }
 

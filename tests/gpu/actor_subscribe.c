@@ -80,7 +80,7 @@ static void let_go(taker *t, uint32_t k) {
 /* Numbers rise for ever. Sequence numbers rise by one for an ordered subscriber, until the publisher starts anew. */
 static void number_came(taker *t, const cuframes_frame *frame, uint64_t number) {
   uint64_t seq = cuframes_frame_seq(frame);
-  bool epoch = cuframes_frame_flags(frame) & CUFRAMES_FRAME_EPOCH;
+  bool epoch = cuframes_frame_flags(frame) & CUFRAMES_FRAME_DISCONTINUITY;
   count(&t->me->world->back_jumps, number <= t->number);
   count(&t->me->world->gaps, t->any && !epoch && t->mode == CUFRAMES_MODE_ORDERED && seq != t->seq + 1);
   t->number = number;

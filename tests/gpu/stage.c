@@ -57,11 +57,11 @@ void learn(int fd, void *bytes, size_t size) {
 }
 
 void sweep_up(void) {
-  cuframes_list_entry *entries;
+  cuframes_stream_entry *entries;
   size_t count;
-  OK(cuframes_list(NULL, patience(), &entries, &count));
+  OK(cuframes_stream_list(NULL, patience(), &entries, &count));
   NEED(count == 0);
-  cuframes_list_free(entries, count);
+  cuframes_stream_list_free(entries, count);
 }
 
 cu_deviceptr word_new(void) {

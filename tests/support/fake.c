@@ -86,7 +86,7 @@ fake *fake_new(void) {
   f->region_bytes = cf_page_round(cf_packet_region_bytes(FAKE_SLOTS, FAKE_DATA));
   OK(cf_memory_create("cuframes-raw", f->region_bytes, CF_SEAL_PUBLIC, &f->region_fd, &region));
   f->region = region;
-  f->packets = (cf_msg_packets){ .bytes = f->region_bytes, .elementary_count = 1 };
+  f->packets = (cf_msg_packets){ .bytes = f->region_bytes, .track_count = 1 };
   NEED(cf_packet_writer_init(&f->writer, region, FAKE_SLOTS, FAKE_DATA, FAKE_DATA / 4, 1));
   for (int i = 0; i < 3; i++)
     NEED(cf_packet_write(&f->writer, &(cf_packet_meta){ .size = 100, .pts = i }, (uint8_t[100]){ 0 }, i == 0) != 0);

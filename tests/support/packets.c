@@ -59,7 +59,7 @@ int packet_publish(cuframes_publisher *publisher, uint32_t stream, uint64_t numb
   for (size_t i = 0; i < size; i++)
     data[i] = byte_at(number, i);
   cuframes_packet_info info = { .struct_size = sizeof info,
-                                .stream = stream,
+                                .track = stream,
                                 .data = data,
                                 .size = size,
                                 .pts = (int64_t)number * 1000,
@@ -93,7 +93,7 @@ uint64_t packet_look(cuframes_subscriber *subscriber, uint32_t *flags) {
   NEED(packet_is(packet, number, cuframes_packet_size(packet)));
   if (flags)
     *flags = cuframes_packet_flags(packet);
-  cuframes_subscriber_release_packet(subscriber, packet);
+  cuframes_packet_release(packet);
   return number;
 }
 

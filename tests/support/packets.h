@@ -7,7 +7,7 @@
 cuframes_codec_params video_params(void);
 cuframes_codec_params audio_params(void);
 
-/* A publisher with a ring of these sizes (0: defaults), video as elementary stream 0 and audio as 1. */
+/* A publisher with a ring of these sizes (0: defaults), video as track 0 and audio as 1. */
 cuframes_publisher *packet_publisher(const char *name, uint32_t slots, uint64_t data_bytes);
 /* A subscriber for packets only that reads them. */
 cuframes_subscriber *packet_subscriber(const char *name, uint32_t start, bool reconnect);

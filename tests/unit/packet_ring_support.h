@@ -48,7 +48,7 @@ static inline bool content_whole(const uint8_t *bytes, uint64_t seq, size_t size
 static inline cf_packet_meta meta_of(uint64_t seq, uint32_t size) {
   return (cf_packet_meta){ .seq = seq,
                            .size = size,
-                           .stream = seq % CUFRAMES_ELEMENTARY_MAX,
+                           .track = seq % CUFRAMES_TRACKS_MAX,
                            .flags = (uint32_t)seq * 3,
                            .params = (uint32_t)(seq >> 3),
                            .pts = (int64_t)(seq * 7),
@@ -58,7 +58,7 @@ static inline cf_packet_meta meta_of(uint64_t seq, uint32_t size) {
 
 static inline bool packet_whole(const cf_packet_meta *meta, const uint8_t *bytes) {
   cf_packet_meta expected = meta_of(meta->seq, meta->size);
-  return meta->stream == expected.stream && meta->flags == expected.flags && meta->params == expected.params &&
+  return meta->track == expected.track && meta->flags == expected.flags && meta->params == expected.params &&
          meta->pts == expected.pts && meta->dts == expected.dts && meta->duration == expected.duration &&
          content_whole(bytes, meta->seq, meta->size);
 }

@@ -33,7 +33,7 @@ typedef union any_message {
   cf_msg_get_info get_info;
   cf_msg_info info;
   cf_info_seat seat;
-  cf_info_elementary elementary;
+  cf_info_track track;
 } any_message;
 
 /* ---- random messages ---- */
@@ -108,7 +108,7 @@ static void fill_events(cf_msg_events *m) {
 
 static void fill_codec(cf_msg_codec *m) {
   static uint8_t extradata[CUFRAMES_EXTRADATA_MAX];
-  N(stream), N(elementary_count), N(media_type), T(codec), N(profile), N(level), N(width), N(height);
+  N(track), N(track_count), N(media_type), T(codec), N(profile), N(level), N(width), N(height);
   N(frame_rate_num), N(frame_rate_den), N(sample_rate), N(channels), N(frame_size), N(time_base_num);
   N(time_base_den), N(bit_rate);
   m->extradata.length = below(8) == 0 ? CUFRAMES_EXTRADATA_MAX : below(100);
@@ -147,17 +147,17 @@ static void fill(uint32_t type, any_message *to) {
     case CF_MSG_SEGMENT: fill_segment(&to->segment); break;
     case CF_MSG_PACKETS:
       to->packets.bytes = number();
-      to->packets.elementary_count = (uint32_t)number();
+      to->packets.track_count = (uint32_t)number();
       break;
-    case CF_MSG_GET_CODEC: to->get_codec.stream = (uint32_t)number(); break;
+    case CF_MSG_GET_CODEC: to->get_codec.track = (uint32_t)number(); break;
     case CF_MSG_CODEC: fill_codec(&to->codec); break;
     case CF_MSG_INFO: fill_info(&to->info); break;
     case CF_MSG_GET_EVENTS: to->get_events.segment = (uint32_t)number(); break;
     case CF_MSG_EVENTS: fill_events(&to->events); break;
     case CF_SCHEMA_GROUP(CF_GROUP_SEAT): fill_seat(&to->seat); break;
-    case CF_SCHEMA_GROUP(CF_GROUP_ELEMENTARY):
-      to->elementary.media_type = (uint32_t)number();
-      text(to->elementary.codec, sizeof to->elementary.codec);
+    case CF_SCHEMA_GROUP(CF_GROUP_TRACK):
+      to->track.media_type = (uint32_t)number();
+      text(to->track.codec, sizeof to->track.codec);
       break;
     default: break; /* the others have no fields */
   }
@@ -507,7 +507,7 @@ static void groups_survive_a_round_trip_in_their_order(void **unused) {
     fill(CF_MSG_INFO, &info);
     size_t length = cf_message_encode(CF_MSG_INFO, &info, buffer, sizeof buffer);
     for (int i = 0; i < GROUPS; i++) {
-      enum cf_info_group group = i % 3 ? CF_GROUP_SEAT : CF_GROUP_ELEMENTARY;
+      enum cf_info_group group = i % 3 ? CF_GROUP_SEAT : CF_GROUP_TRACK;
       fill(CF_SCHEMA_GROUP(group), &sent[i]);
       require(cf_message_append(group, &sent[i], buffer, &length, sizeof buffer), "append", group, length);
     }
@@ -515,7 +515,7 @@ static void groups_survive_a_round_trip_in_their_order(void **unused) {
     memset(&got, 0, sizeof got);
     require(cf_message_decode(CF_MSG_INFO, message, length, &got) && same(CF_MSG_INFO, &info, &got), "info",
             CF_MSG_INFO, length);
-    for (uint32_t group = CF_GROUP_SEAT; group <= CF_GROUP_ELEMENTARY; group++) {
+    for (uint32_t group = CF_GROUP_SEAT; group <= CF_GROUP_TRACK; group++) {
       size_t at = 0;
       for (int i = 0; i < GROUPS; i++) {
         if ((i % 3 != 0) == (group == CF_GROUP_SEAT)) {
@@ -605,10 +605,10 @@ static void broken_groups_are_refused(void **unused) {
     require(seats() == (cases[i].good ? 2 : 0), "seats", cases[i].tag, i);
   }
   begin(CF_MSG_INFO);
-  add(CF_GROUP_TAG(CF_GROUP_ELEMENTARY), "\1\0\0\0\4\0\0\0\1\0\0\0\1\0\0\0\4\0\0\0\1\0\0\0", 24);
+  add(CF_GROUP_TAG(CF_GROUP_TRACK), "\1\0\0\0\4\0\0\0\1\0\0\0\1\0\0\0\4\0\0\0\1\0\0\0", 24);
   assert_false(raw_decodes(CF_MSG_INFO)); /* twice the same field */
   begin(CF_MSG_INFO);
-  add(CF_GROUP_TAG(CF_GROUP_ELEMENTARY), "\1\0\0\0", 4); /* shorter than a field */
+  add(CF_GROUP_TAG(CF_GROUP_TRACK), "\1\0\0\0", 4); /* shorter than a field */
   assert_false(raw_decodes(CF_MSG_INFO));
   begin(CF_MSG_HELLO);
   add(CF_GROUP_TAG(CF_GROUP_SEAT), "", 0);

@@ -109,7 +109,7 @@ static void test_basics(void **state) {
   meta.size = UINT32_MAX;
   assert_true(cf_packet_write(&r.writer, &meta, r.buffer, true) == 0);
   meta.size = 8;
-  meta.stream = CUFRAMES_ELEMENTARY_MAX;
+  meta.track = CUFRAMES_TRACKS_MAX;
   assert_true(cf_packet_write(&r.writer, &meta, r.buffer, true) == 0);
   assert_true(r.writer.region->head == 0 && r.writer.region->keyframe == 0 && r.writer.region->wake == 0);
 
@@ -306,7 +306,7 @@ static void test_broken(void **state) {
   BREAKS(record->size, 0);
   BREAKS(record->size, 65);
   BREAKS(record->size, UINT32_MAX);
-  BREAKS(record->stream, CUFRAMES_ELEMENTARY_MAX);
+  BREAKS(record->track, CUFRAMES_TRACKS_MAX);
   BREAKS(record->position, 9);
   BREAKS(record->seq, 6);
   BREAKS(region->head, 0);

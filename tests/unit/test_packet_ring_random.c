@@ -271,7 +271,7 @@ static void test_hostile(void **state) {
       enum cf_packet_read got = cf_packet_read(&reader, r.buffer, capacity, &meta, &lost);
       seen[got]++;
       if (got == CF_PACKET_OK || got == CF_PACKET_SMALL)
-        assert_true(meta.size > 0 && meta.size <= reader.max_packet && meta.stream < CUFRAMES_ELEMENTARY_MAX &&
+        assert_true(meta.size > 0 && meta.size <= reader.max_packet && meta.track < CUFRAMES_TRACKS_MAX &&
                     (meta.size <= capacity) == (got == CF_PACKET_OK));
       _Atomic uint64_t *words = r.memory; /* head, tail, keyframe and anything behind */
       uint64_t index = 8 + random_below(&random, random_below(&random, 2) ? 3 : r.bytes / 8 - 8);
@@ -281,7 +281,7 @@ static void test_hostile(void **state) {
         record->seq = reader.next;
         record->position &= ~7ull;
         record->size = (uint32_t)nasty(&random, max_packet);
-        record->stream = (uint32_t)random_below(&random, CUFRAMES_ELEMENTARY_MAX + 1);
+        record->track = (uint32_t)random_below(&random, CUFRAMES_TRACKS_MAX + 1);
         r.writer.region->head = reader.next + random_below(&random, 3);
         r.writer.region->tail = reader.next - random_below(&random, 3);
       }

@@ -58,7 +58,7 @@ static const field region[] = {
 
 static const field record[] = {
   FIELD(cf_packet_record, seq),      FIELD(cf_packet_record, position), FIELD(cf_packet_record, size),
-  FIELD(cf_packet_record, stream),   FIELD(cf_packet_record, flags),    FIELD(cf_packet_record, params),
+  FIELD(cf_packet_record, track),    FIELD(cf_packet_record, flags),    FIELD(cf_packet_record, params),
   FIELD(cf_packet_record, pts),      FIELD(cf_packet_record, dts),      FIELD(cf_packet_record, duration),
   FIELD(cf_packet_record, reserved),
 };
@@ -155,7 +155,7 @@ static void numbers_are_as_documented(void **state) {
   assert_true(cf_ref_seq(0x123456789abcdef0) == 0x123456789abc && cf_ref_slot(0x123456789abcdef0) == 0xdef0);
   assert_true(CF_CONTROL_RUNNING == 1 && CF_CONTROL_ENDED == 2 && CF_SEAT_ACTIVE == 1 && CF_SEAT_EVICTED == 2);
   assert_true(CUFRAMES_FRAME_KEY == 4 && CUFRAMES_FRAME_CORRUPT == 8);
-  assert_true(CUFRAMES_PACKET_KEY == 1 && CUFRAMES_PACKET_EPOCH == 2 && CUFRAMES_PACKET_CORRUPT == 4 &&
+  assert_true(CUFRAMES_PACKET_KEY == 1 && CUFRAMES_PACKET_DISCONTINUITY == 2 && CUFRAMES_PACKET_CORRUPT == 4 &&
               CUFRAMES_PACKET_NEW_PARAMS == 8);
   for (uint32_t depth = 0; depth < 10; depth++)
     assert_int_equal(cf_seat_cost(3, depth), 3 + (depth ? (depth > 2 ? depth : 2) - 1 : 0));

@@ -11,7 +11,7 @@ static const char help[] =
     "Shows one stream: its pictures, its memory, its packets, and each subscriber with the slots it "
     "holds.\n\n" READER_HELP_WAIT READER_HELP_BASIC
     "\nWith --json: the keys of list, and slots, max_slots, slots_pinned, segments, memory, memory_bytes, dropped,\n"
-    "evictions, packet_bytes, packet_slots, packet_data_bytes, color, sync_modes, elementary, subscriber_list.\n";
+    "evictions, packet_bytes, packet_slots, packet_data_bytes, color, sync_modes, tracks, subscriber_list.\n";
 
 static void print_color(const cuframes_color *color) {
   static const char *const ranges[] = { "not said", "limited", "full" };
@@ -32,10 +32,9 @@ static void print_packets(const cuframes_stream_info *info) {
   bytes_text(text, sizeof(text), info->packet_bytes);
   bytes_text(ring, sizeof(ring), info->packet_data_bytes);
   printf("packets      %" PRIu64 " (%s), ring of %u packets and %s\n", info->packets, text, info->packet_slots, ring);
-  for (size_t i = 0; i < info->elementary_count; i++)
-    printf("  stream %-3zu %s %s\n", i,
-           types[info->elementary[i]->media_type <= 3 ? info->elementary[i]->media_type : 0],
-           info->elementary[i]->codec);
+  for (size_t i = 0; i < info->track_count; i++)
+    printf("  stream %-3zu %s %s\n", i, types[info->tracks[i]->media_type <= 3 ? info->tracks[i]->media_type : 0],
+           info->tracks[i]->codec);
 }
 
 static void print_subscribers(const cuframes_stream_info *info) {

@@ -101,11 +101,11 @@ static json_t *color_json(const cuframes_color *color) {
   return object;
 }
 
-static json_t *elementary_json(const cuframes_stream_info *info) {
+static json_t *track_json(const cuframes_stream_info *info) {
   static const char *const types[] = { "unknown", "video", "audio", "data" };
   json_t *array = json_array();
-  for (size_t i = 0; i < info->elementary_count; i++) {
-    const cuframes_elementary_info *stream = info->elementary[i];
+  for (size_t i = 0; i < info->track_count; i++) {
+    const cuframes_track_info *stream = info->tracks[i];
     json_t *object = json_object();
     json_object_set_new(object, "type", json_string(types[stream->media_type <= 3 ? stream->media_type : 0]));
     json_object_set_new(object, "codec", cli_json_text(stream->codec));
@@ -128,7 +128,7 @@ static void add_details(json_t *object, const cuframes_stream_info *info) {
   set_count(object, "packet_data_bytes", info->packet_data_bytes);
   json_object_set_new(object, "color", color_json(&info->format.color));
   json_object_set_new(object, "sync_modes", sync_modes_json(info));
-  json_object_set_new(object, "elementary", elementary_json(info));
+  json_object_set_new(object, "tracks", track_json(info));
   json_t *subscribers = json_array();
   for (size_t i = 0; i < info->subscriber_count; i++)
     json_array_append_new(subscribers, subscriber_json(info->subscribers[i]));

@@ -11,7 +11,7 @@ static const char help[] =
     "\nWith --json: an array of objects with name, width, height, format, fps, device, subscribers, frames,\n"
     "packets; an entry that does not answer has its name and `error`. No stream at all is no error.\n";
 
-static void print_table(const cuframes_list_entry *entries, size_t count) {
+static void print_table(const cuframes_stream_entry *entries, size_t count) {
   int width = 4, device = 8;
   for (size_t i = 0; i < count; i++) {
     if ((int)strlen(entries[i].name) > width)
@@ -35,7 +35,7 @@ static void print_table(const cuframes_list_entry *entries, size_t count) {
   }
 }
 
-static json_t *entries_json(const cuframes_list_entry *entries, size_t count) {
+static json_t *entries_json(const cuframes_stream_entry *entries, size_t count) {
   json_t *array = json_array();
   for (size_t i = 0; i < count; i++) {
     json_t *object;
@@ -68,9 +68,9 @@ int cmd_list(int argc, char **argv) {
   if (optind < argc)
     return cli_usage("list takes no NAME: `cuframes info %s` shows one stream", argv[optind]);
 
-  cuframes_list_entry *entries = NULL;
+  cuframes_stream_entry *entries = NULL;
   size_t count = 0;
-  int error = cuframes_list(reader.directory, READER_QUERY_NS, &entries, &count);
+  int error = cuframes_stream_list(reader.directory, READER_QUERY_NS, &entries, &count);
   if (error)
     return cli_failed(error, "list");
   int code = CLI_OK;
@@ -81,9 +81,9 @@ int cmd_list(int argc, char **argv) {
   } else {
     char directory[4096] = "";
     if (!reader.directory)
-      (void)cuframes_runtime_directory(directory, sizeof(directory)); /* only for the message */
+      (void)cuframes_directory_find(directory, sizeof(directory)); /* only for the message */
     cli_note("no streams in %s; 'cuframes publish' starts one", reader.directory ? reader.directory : directory);
   }
-  cuframes_list_free(entries, count);
+  cuframes_stream_list_free(entries, count);
   return code;
 }

@@ -12,8 +12,8 @@
 #include "publish_job.h"
 #include "timeline.h"
 
-/* An elementary stream as it was last described to the publisher, so that only changes are said. */
-struct media_elementary {
+/* A track as it was last described to the publisher, so that only changes are said. */
+struct media_track {
   cuframes_codec_params params;
   uint8_t *extradata;
   size_t extradata_size;
@@ -49,11 +49,11 @@ struct media {
   AVCodecContext *decoder;
   struct media_nvdec nvdec;
 
-  /* media_packet.c; the number of an elementary stream is its place among the audio and video streams */
-  struct media_elementary elementary[CUFRAMES_ELEMENTARY_MAX];
-  uint32_t elementary_count;
-  int elementary_of[64]; /* by the input's stream index; -1: not published */
-  unsigned mapped;       /* entries of elementary_of that are valid */
+  /* media_packet.c; the number of a track is its place among the audio and video streams */
+  struct media_track tracks[CUFRAMES_TRACKS_MAX];
+  uint32_t track_count;
+  int track_of[64]; /* by the input's stream index; -1: not published */
+  unsigned mapped;  /* entries of track_of that are valid */
   struct timeline timeline;
   struct publish_limiter oversized_limiter;
   bool damaged; /* the demuxer said so of a packet */

@@ -142,7 +142,7 @@ int media_open(struct media *m) {
     m->frame_duration = rate.num > 0 && rate.den > 0 ? av_rescale(PUBLISH_SECOND, rate.den, rate.num) : 0;
   }
   m->mapped = 0;
-  m->elementary_count = 0;
+  m->track_count = 0;
   if (error < 0) {
     media_close(m);
   }

@@ -1,4 +1,4 @@
-/* media_packet.c - elementary streams: their description and their packets, into the packet ring. */
+/* media_packet.c - tracks: their description and their packets, into the packet ring. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,19 +13,19 @@ static bool is_published(const AVStream *stream) {
 
 /* Numbers the streams that came since the last call; some containers show a stream with its first packet only. */
 static void map_streams(struct media *m) {
-  const unsigned room = sizeof m->elementary_of / sizeof *m->elementary_of;
+  const unsigned room = sizeof m->track_of / sizeof *m->track_of;
   for (; m->mapped < m->in->nb_streams && m->mapped < room; m->mapped++) {
-    int *number = &m->elementary_of[m->mapped];
+    int *number = &m->track_of[m->mapped];
     *number = -1;
     if (!is_published(m->in->streams[m->mapped])) {
       continue;
     }
-    if (m->elementary_count == CUFRAMES_ELEMENTARY_MAX) {
+    if (m->track_count == CUFRAMES_TRACKS_MAX) {
       publish_job_warn(m->job, "%s: stream %u and those behind it are left out: at most %d fit", m->job->input,
-                       m->mapped, CUFRAMES_ELEMENTARY_MAX);
+                       m->mapped, CUFRAMES_TRACKS_MAX);
       continue;
     }
-    *number = (int)m->elementary_count++;
+    *number = (int)m->track_count++;
   }
 }
 
@@ -60,12 +60,12 @@ static cuframes_codec_params params_of(const AVStream *stream) {
 }
 
 static void describe(struct media *m, uint32_t number, const cuframes_codec_params *params) {
-  struct media_elementary *e = &m->elementary[number];
+  struct media_track *e = &m->tracks[number];
   if (e->described && memcmp(&e->params, params, sizeof *params) == 0) {
     return;
   }
   if (cuframes_publisher_set_codec_params(m->job->publisher, number, params) < 0) {
-    publish_job_warn(m->job, "elementary stream %u: %s", number, cuframes_last_error());
+    publish_job_warn(m->job, "track %u: %s", number, cuframes_last_error());
     return;
   }
   e->params = *params;
@@ -73,12 +73,12 @@ static void describe(struct media *m, uint32_t number, const cuframes_codec_para
 }
 
 static void set_extradata(struct media *m, uint32_t number, const uint8_t *data, size_t size) {
-  struct media_elementary *e = &m->elementary[number];
+  struct media_track *e = &m->tracks[number];
   if (size == 0 || (size == e->extradata_size && memcmp(data, e->extradata, size) == 0)) {
     return;
   }
   if (cuframes_publisher_set_codec_extradata(m->job->publisher, number, data, size) < 0) {
-    publish_job_warn(m->job, "extradata of elementary stream %u: %s", number, cuframes_last_error());
+    publish_job_warn(m->job, "extradata of track %u: %s", number, cuframes_last_error());
     return;
   }
   uint8_t *copy = malloc(size);
@@ -97,12 +97,11 @@ void media_describe(struct media *m) {
   unsigned before = m->mapped;
   map_streams(m);
   for (unsigned i = before; i < m->mapped; i++) {
-    if (m->elementary_of[i] >= 0) {
+    if (m->track_of[i] >= 0) {
       const AVStream *stream = m->in->streams[i];
       cuframes_codec_params params = params_of(stream);
-      describe(m, (uint32_t)m->elementary_of[i], &params);
-      set_extradata(m, (uint32_t)m->elementary_of[i], stream->codecpar->extradata,
-                    (size_t)stream->codecpar->extradata_size);
+      describe(m, (uint32_t)m->track_of[i], &params);
+      set_extradata(m, (uint32_t)m->track_of[i], stream->codecpar->extradata, (size_t)stream->codecpar->extradata_size);
     }
   }
 }
@@ -114,8 +113,8 @@ static void follow_changes(struct media *m, uint32_t number, const AVStream *str
   if (extradata != NULL) {
     set_extradata(m, number, extradata, size);
   }
-  if (stream->index == m->video && m->format.width != 0 && m->elementary[number].described) {
-    cuframes_codec_params params = m->elementary[number].params;
+  if (stream->index == m->video && m->format.width != 0 && m->tracks[number].described) {
+    cuframes_codec_params params = m->tracks[number].params;
     params.width = m->format.width;
     params.height = m->format.height;
     describe(m, number, &params);
@@ -125,7 +124,7 @@ static void follow_changes(struct media *m, uint32_t number, const AVStream *str
 static void publish(struct media *m, uint32_t number, int64_t pts, int64_t dts, int64_t duration) {
   const AVPacket *packet = m->packet;
   cuframes_packet_info info = { .struct_size = sizeof info,
-                                .stream = number,
+                                .track = number,
                                 .data = packet->data,
                                 .size = (size_t)packet->size,
                                 .pts = timeline_published(&m->timeline, pts),
@@ -157,7 +156,7 @@ void media_publish_packet(struct media *m) {
   if (duration == 0 && packet->stream_index == m->video) {
     duration = m->frame_duration;
   }
-  int number = (unsigned)packet->stream_index < m->mapped ? m->elementary_of[packet->stream_index] : -1;
+  int number = (unsigned)packet->stream_index < m->mapped ? m->track_of[packet->stream_index] : -1;
   if (number < 0 && packet->stream_index == m->video) {
     /* Not published as a packet; its times count all the same. */
     timeline_packet(&m->timeline, 0, pts, dts, duration);
@@ -173,8 +172,8 @@ void media_publish_packet(struct media *m) {
 }
 
 void media_packet_free(struct media *m) {
-  for (int i = 0; i < CUFRAMES_ELEMENTARY_MAX; i++) {
-    free(m->elementary[i].extradata);
-    m->elementary[i].extradata = NULL;
+  for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
+    free(m->tracks[i].extradata);
+    m->tracks[i].extradata = NULL;
   }
 }

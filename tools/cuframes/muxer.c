@@ -1,6 +1,6 @@
 /* muxer.c - packets into a file.
  *
- * Times. The stream's nanoseconds are shifted by one offset for all elementary streams, so that they stay together.
+ * Times. The stream's nanoseconds are shifted by one offset for all tracks, so that they stay together.
  * The offset puts the first video picture at 0; when times jump back, or far ahead at an epoch, it is chosen anew so
  * that the next packet follows the last one.
  *
@@ -50,7 +50,7 @@ struct muxer {
   int64_t limit, offset;
   uint32_t lead;           /* index of the stream that others are measured by */
   uint64_t packets, bytes; /* bytes: of the finished file */
-  track tracks[CUFRAMES_ELEMENTARY_MAX];
+  track tracks[CUFRAMES_TRACKS_MAX];
   char problem[512];
 };
 
@@ -83,7 +83,7 @@ muxer *muxer_create(const char *path, const char *container, int64_t limit_ns) {
   snprintf(m->path, room, "file:%s", path);
   m->output->max_interleave_delta = SECOND / 1000; /* microseconds: what one silent stream may hold back */
   m->output->flags |= AVFMT_FLAG_FLUSH_PACKETS;
-  for (int i = 0; i < CUFRAMES_ELEMENTARY_MAX; i++)
+  for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++)
     m->tracks[i] =
         (track){ .last_dts = NO_TIME, .first = NO_TIME, .next = NO_TIME, .shown = NO_TIME, .last_written = INT64_MIN };
   return m;
@@ -218,7 +218,7 @@ static void find_extradata(AVStream *stream, const cuframes_packet *packet) {
 static bool open_file(muxer *m, const cuframes_packet *first) {
   const char *container = m->output->oformat->name;
   AVDictionary *options = NULL;
-  track *t = &m->tracks[cuframes_packet_stream(first)];
+  track *t = &m->tracks[cuframes_packet_track(first)];
   if (t->video && !t->stream->codecpar->extradata_size)
     find_extradata(t->stream, first);
   int error = avio_open(&m->output->pb, m->to_stdout ? "pipe:1" : m->path, AVIO_FLAG_WRITE);
@@ -261,7 +261,7 @@ static void source_times(track *t, const cuframes_packet *packet, int64_t *pts, 
  * may have left pictures out that come before the last one shown. */
 static void join_end(muxer *m, int64_t pts, int64_t dts) {
   int64_t offset = INT64_MIN;
-  for (int i = 0; i < CUFRAMES_ELEMENTARY_MAX; i++) {
+  for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
     const track *t = &m->tracks[i];
     if (t->next != NO_TIME && t->next - dts > offset)
       offset = t->next - dts;
@@ -314,17 +314,17 @@ static bool write_packet(muxer *m, track *t, const cuframes_packet *packet, int6
 static void start_epoch(muxer *m) {
   m->new_epoch = true;
   muxer_resync(m);
-  for (int i = 0; i < CUFRAMES_ELEMENTARY_MAX; i++)
+  for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++)
     m->tracks[i].last_dts = NO_TIME;
 }
 
 bool muxer_write(muxer *m, const cuframes_packet *packet) {
-  const uint32_t index = cuframes_packet_stream(packet), flags = cuframes_packet_flags(packet);
-  track *t = index < CUFRAMES_ELEMENTARY_MAX ? &m->tracks[index] : NULL;
+  const uint32_t index = cuframes_packet_track(packet), flags = cuframes_packet_flags(packet);
+  track *t = index < CUFRAMES_TRACKS_MAX ? &m->tracks[index] : NULL;
   int64_t pts, dts;
   if (m->failed)
     return false;
-  if (m->opened && flags & CUFRAMES_PACKET_EPOCH)
+  if (m->opened && flags & CUFRAMES_PACKET_DISCONTINUITY)
     start_epoch(m);
   if (!t || !t->stream)
     return true;
@@ -356,7 +356,7 @@ bool muxer_write(muxer *m, const cuframes_packet *packet) {
 }
 
 void muxer_resync(muxer *m) {
-  for (int i = 0; i < CUFRAMES_ELEMENTARY_MAX; i++)
+  for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++)
     m->tracks[i].needs_key = m->tracks[i].video;
 }
 
@@ -365,7 +365,7 @@ bool muxer_done(const muxer *m) {
   if (!m->limit || !m->opened)
     return false;
   bool all = lead->done;
-  for (int i = 0; i < CUFRAMES_ELEMENTARY_MAX; i++) {
+  for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
     const track *t = &m->tracks[i];
     bool moves = t->stream && t->next != NO_TIME && t->next + LAGGARD_NS > lead->next;
     all = all && (t->done || !moves);

@@ -19,7 +19,7 @@ bool muxer_finish(muxer *m);
 /* NULL is fine. */
 void muxer_free(muxer *m);
 
-/* Adds the elementary stream that packets name by `index`, before the first packet. False, with muxer_problem(), if it
+/* Adds the track that packets name by `index`, before the first packet. False, with muxer_problem(), if it
  * stays out: no video or audio, or a codec that the container cannot hold. */
 bool muxer_add(muxer *m, uint32_t index, const cuframes_codec_params *params, const void *extradata, size_t size);
 

@@ -343,7 +343,7 @@ void publish_job_summary(struct publish_job *job) {
 /* A bad name is said before an input is opened, which may take seconds. Asking for the stream checks it. */
 static int check_name(struct publish_job *job) {
   cuframes_stream_info *info = NULL;
-  int error = cuframes_query(job->run->request->directory, job->options->name, 0, &info);
+  int error = cuframes_stream_query(job->run->request->directory, job->options->name, 0, &info);
   if (error == CUFRAMES_ERR_NAME) {
     return library_failed(job, error, "cannot publish");
   }

@@ -132,7 +132,7 @@ static bool keep_waiting(const reader_config *options, int error, int64_t start,
 int reader_query(const reader_config *options, cuframes_stream_info **info) {
   const int64_t start = cuframes_now();
   for (;;) {
-    int code, error = cuframes_query(options->directory, options->name, READER_QUERY_NS, info);
+    int code, error = cuframes_stream_query(options->directory, options->name, READER_QUERY_NS, info);
     if (!error)
       break;
     if (!keep_waiting(options, error, start, &code))

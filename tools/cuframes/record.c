@@ -35,8 +35,8 @@ typedef struct recording {
   cuframes_subscriber *subscriber;
   muxer *muxer;
   json_t *streams;
-  cuframes_codec_params params[CUFRAMES_ELEMENTARY_MAX];
-  uint32_t elementary;
+  cuframes_codec_params params[CUFRAMES_TRACKS_MAX];
+  uint32_t tracks;
   bool described, existed;
   uint64_t lost, epochs;
   const char *ended;
@@ -100,12 +100,12 @@ static void list_stream(recording *r, const cuframes_codec_params *params) {
   json_array_append_new(r->streams, object);
 }
 
-/* Tells the muxer of every elementary stream; with the first packet they are all described. */
+/* Tells the muxer of every track; with the first packet they are all described. */
 static int describe(recording *r) {
-  int error = cuframes_subscriber_elementary_count(r->subscriber, &r->elementary);
-  if (r->elementary > CUFRAMES_ELEMENTARY_MAX)
-    r->elementary = CUFRAMES_ELEMENTARY_MAX;
-  for (uint32_t i = 0; !error && i < r->elementary; i++) {
+  int error = cuframes_subscriber_track_count(r->subscriber, &r->tracks);
+  if (r->tracks > CUFRAMES_TRACKS_MAX)
+    r->tracks = CUFRAMES_TRACKS_MAX;
+  for (uint32_t i = 0; !error && i < r->tracks; i++) {
     const void *extradata = NULL;
     size_t size = 0;
     error = cuframes_subscriber_get_codec_params(r->subscriber, i, &r->params[i], &extradata, &size);
@@ -132,7 +132,7 @@ static int describe(recording *r) {
 /* The parameters are said to have changed: goes on, in one file, as long as the codec is the same. */
 static int note_new_params(recording *r, uint32_t index) {
   cuframes_codec_params now;
-  if (index >= r->elementary || cuframes_subscriber_get_codec_params(r->subscriber, index, &now, NULL, NULL))
+  if (index >= r->tracks || cuframes_subscriber_get_codec_params(r->subscriber, index, &now, NULL, NULL))
     return CLI_OK; /* nothing to compare with */
   const cuframes_codec_params *before = &r->params[index];
   if (strcmp(now.codec, before->codec) != 0) {
@@ -157,10 +157,10 @@ static int write_packet(recording *r, const cuframes_packet *packet) {
   if (!r->described)
     code = describe(r);
   else if (flags & CUFRAMES_PACKET_NEW_PARAMS)
-    code = note_new_params(r, cuframes_packet_stream(packet));
+    code = note_new_params(r, cuframes_packet_track(packet));
   if (code)
     return code;
-  if (flags & CUFRAMES_PACKET_EPOCH && muxer_packets(r->muxer)) {
+  if (flags & CUFRAMES_PACKET_DISCONTINUITY && muxer_packets(r->muxer)) {
     r->epochs++;
     cli_note("%s: the source started anew", r->reader.name);
   }
@@ -203,7 +203,7 @@ static int run(recording *r) {
     if (!error) {
       newest = now;
       code = write_packet(r, packet);
-      cuframes_subscriber_release_packet(r->subscriber, packet);
+      cuframes_packet_release(packet);
     } else if (error == CUFRAMES_ERR_PACKET_OVERRUN) {
       note_loss(r);
     } else if (error == CUFRAMES_ERR_TIMEOUT && now - newest > patience) {

@@ -6,7 +6,7 @@
 
 static void begin_pass(struct timeline *t) {
   t->start = t->end = CUFRAMES_NO_TIME;
-  for (int i = 0; i < CUFRAMES_ELEMENTARY_MAX; i++) {
+  for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
     t->streams[i].first_dts = t->streams[i].next_dts = CUFRAMES_NO_TIME;
   }
 }
@@ -55,8 +55,8 @@ void timeline_packet(struct timeline *t, uint32_t stream, int64_t pts, int64_t d
 
 void timeline_loop(struct timeline *t) {
   int64_t length = t->start == CUFRAMES_NO_TIME ? 0 : t->end - t->start;
-  /* dts must go on growing in every elementary stream too. */
-  for (int i = 0; i < CUFRAMES_ELEMENTARY_MAX; i++) {
+  /* dts must go on growing in every track too. */
+  for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
     const struct timeline_stream *s = &t->streams[i];
     if (s->first_dts != CUFRAMES_NO_TIME && s->next_dts - s->first_dts > length) {
       length = s->next_dts - s->first_dts;

@@ -9,7 +9,7 @@
 
 #include <cuframes/packet.h>
 
-/* One elementary stream in the present pass through the source; source times in ns. */
+/* One track in the present pass through the source; source times in ns. */
 struct timeline_stream {
   int64_t first_dts, next_dts; /* CUFRAMES_NO_TIME before the first packet */
 };
@@ -19,7 +19,7 @@ struct timeline {
   int64_t start, end; /* earliest pts and latest end of this pass, source times; CUFRAMES_NO_TIME if none */
   int64_t published;  /* latest end of any pass, as published */
   int64_t restart_at; /* after a restart: where the first packet goes; else CUFRAMES_NO_TIME */
-  struct timeline_stream streams[CUFRAMES_ELEMENTARY_MAX];
+  struct timeline_stream streams[CUFRAMES_TRACKS_MAX];
 };
 
 void timeline_init(struct timeline *timeline);

@@ -42,14 +42,14 @@ static void look_free(look *view) {
 }
 
 static int look_at_all(const char *directory, look *view) {
-  cuframes_list_entry *entries = NULL;
+  cuframes_stream_entry *entries = NULL;
   size_t count = 0;
-  int error = cuframes_list(directory, READER_QUERY_NS, &entries, &count);
+  int error = cuframes_stream_list(directory, READER_QUERY_NS, &entries, &count);
   if (error)
     return cli_failed(error, "top");
   view->rows = calloc(count + 1, sizeof(row));
   if (!view->rows) {
-    cuframes_list_free(entries, count);
+    cuframes_stream_list_free(entries, count);
     return reader_no_memory();
   }
   for (size_t i = 0; i < count; i++) {
@@ -60,7 +60,7 @@ static int look_at_all(const char *directory, look *view) {
     to->info = entries[i].info;
     entries[i].info = NULL; /* ours now */
   }
-  cuframes_list_free(entries, count);
+  cuframes_stream_list_free(entries, count);
   return CLI_OK;
 }
 
@@ -74,7 +74,7 @@ static int look_at(const reader_config *options, char **names, size_t count, loo
   for (size_t i = 0; i < count; i++) {
     row *to = &view->rows[view->count++];
     snprintf(to->name, sizeof(to->name), "%s", names[i]);
-    to->error = cuframes_query(options->directory, names[i], READER_QUERY_NS, &to->info);
+    to->error = cuframes_stream_query(options->directory, names[i], READER_QUERY_NS, &to->info);
     if (to->error)
       snprintf(to->detail, sizeof(to->detail), "%s", cuframes_strerror(to->error));
   }

@@ -156,7 +156,7 @@ static int check_frame(verify *v, const cuframes_frame *frame) {
   const uint32_t flags = cuframes_frame_flags(frame);
   const uint64_t seq = cuframes_frame_seq(frame);
   uint64_t number = 0;
-  if (flags & CUFRAMES_FRAME_EPOCH)
+  if (flags & CUFRAMES_FRAME_DISCONTINUITY)
     note_epoch(v, seq);
   if (flags & CUFRAMES_FRAME_NEW_FORMAT)
     v->stamped = false;
