@@ -38,6 +38,8 @@ extern "C" {
 #define CUFRAMES_NO_TIME INT64_MIN
 /** Longest stream name in bytes, without the terminating zero. */
 #define CUFRAMES_NAME_MAX 63
+/** Longest name of a device in bytes, without the terminating zero. */
+#define CUFRAMES_DEVICE_NAME_MAX 63
 /** Longest subscriber label in bytes, without the terminating zero; longer ones are cut. */
 #define CUFRAMES_LABEL_MAX 63
 

@@ -24,6 +24,13 @@ enum cuframes_policy {
   CUFRAMES_POLICY_DROP = 1  /**< drop the new frame for everybody, and count it */
 };
 
+/** Who may join. */
+enum cuframes_access {
+  CUFRAMES_ACCESS_DIRECTORY = 0, /**< whom the runtime directory and the socket's permissions let in (default) */
+  CUFRAMES_ACCESS_LISTED = 1     /**< of these, the users and groups of the lists and the publisher's own user; empty
+                                      lists are nobody else */
+};
+
 /** How GPU memory is handed to other processes. */
 enum cuframes_memory {
   CUFRAMES_MEMORY_DEFAULT = 0, /**< VMM memory by file descriptor where the driver has it, else legacy */
@@ -49,14 +56,15 @@ typedef struct cuframes_publisher_options {
   int64_t ordered_timeout_ns; /**< for CUFRAMES_POLICY_WAIT; 0: 1 s */
   uint32_t socket_mode;       /**< permission bits of the socket; 0: 0660 */
   int64_t socket_gid;         /**< 0: leave the group as it is; a group id: give the socket to it */
-  const uint32_t *allow_uids; /**< with either list given, only these users and groups (and the
-                                     publisher's own user) get in; copied */
+  const uint32_t *allow_uids; /**< for CUFRAMES_ACCESS_LISTED, which must be set with them: user ids; copied */
   size_t allow_uid_count;
   const uint32_t *allow_gids;
   size_t allow_gid_count;
+  uint32_t access;     /**< enum cuframes_access */
   uint32_t memory;     /**< enum cuframes_memory; for a GPU */
   uint32_t external;   /**< nonzero: frames live in buffers of yours, cuframes_publisher_register_external();
                           max_slots then says how many of them at most */
+  uint32_t reserved;   /**< 0 */
   cuframes_log_fn log; /**< NULL: silent */
   void *log_user;
 } cuframes_publisher_options;
@@ -129,6 +137,12 @@ CUFRAMES_API int cuframes_publisher_reopen(cuframes_publisher *publisher, cufram
  *  be freed then.
  *  Errors: INVALID, BUSY (it was published: reopen it first; or another reference uses it). */
 CUFRAMES_API int cuframes_publisher_unregister_external(cuframes_publisher *publisher, cuframes_frame *frame);
+
+/** Waits until so many subscribers have joined, so that they miss no frame of the beginning; an ordered one counts once
+ *  it waits for frames.
+ *  Errors: TIMEOUT, INVALID.
+ *  Thread-safety: any thread; frame calls wait meanwhile only for moments. Blocks: timeout_ns at most. */
+CUFRAMES_API int cuframes_publisher_wait_subscribers(cuframes_publisher *publisher, uint32_t count, int64_t timeout_ns);
 
 /** Frames acquired from now on have this format. Leases on old frames stay good; their memory goes when the
  *  last one is released. Frames that are open keep the old format and may still be published.

@@ -76,10 +76,11 @@ CUFRAMES_API int cuframes_subscriber_next(cuframes_subscriber *subscriber, int64
 CUFRAMES_API int cuframes_subscriber_next_on(cuframes_subscriber *subscriber, int64_t timeout_ns, void *stream,
                                              cuframes_frame **frame);
 
-/** The device of the stream and the sync mode granted, of the present connection. Either may be NULL. *device lives as
- *  long as the subscriber or until it reconnects.
- *  Errors: PUBLISHER_GONE (no connection at present). */
-CUFRAMES_API int cuframes_subscriber_device(cuframes_subscriber *subscriber, const char **device, uint32_t *sync);
+/** The device of the stream, copied into `size` bytes (CUFRAMES_DEVICE_NAME_MAX + 1 are always enough), and the sync
+ *  mode granted, of the present connection. Either may be NULL.
+ *  Errors: PUBLISHER_GONE (no connection at present), INVALID (too few bytes).
+ *  Thread-safety: any thread. Blocks: never. */
+CUFRAMES_API int cuframes_subscriber_device(cuframes_subscriber *subscriber, char *device, size_t size, uint32_t *sync);
 
 /** Ends a wait of this subscriber in another thread, now or the next one, with INTERRUPTED.
  *  Async-signal-safe. */

@@ -412,6 +412,18 @@ uint32_t cf_writer_sleepers(cf_frame_writer *writer) {
   return count;
 }
 
+uint32_t cf_writer_ready_seats(cf_frame_writer *writer) {
+  uint32_t count = 0, top = scan_begin(writer, FRAME_THREAD);
+  for (uint32_t i = 0; i < top; i++) {
+    cf_writer_seat *seat = seat_at(writer, i);
+    /* pairs with reader: cursor_move, in cf_reader_begin */
+    if (seat && (seat->depth == 0 || seat_cursor(writer, seat) != CF_CURSOR_NONE))
+      count++;
+  }
+  scan_end(writer, FRAME_THREAD);
+  return count;
+}
+
 uint32_t cf_writer_packet_sleepers(cf_frame_writer *writer) {
   uint32_t count = 0;
   uint32_t top = scan_begin(writer, PACKET_THREAD);

@@ -58,6 +58,8 @@ static int seat_make(cuframes_publisher *p, cf_peer *peer, cf_msg_welcome *welco
   }
   cf_counter_add(&p->seat_bytes, peer->fenced.bytes);
   cf_counter_add(&p->service.subscribers, 1);
+  (void)cf_flag_add(&p->service.joined, 1);
+  (void)cf_futex_wake(&p->service.joined.value, INT32_MAX);
   return CUFRAMES_OK;
 }
 

@@ -38,6 +38,10 @@ static int options_check(cuframes_publisher_options *o) {
     result = in_range("socket_mode", &o->socket_mode, 0660, 0, 0777);
   if (result == CUFRAMES_OK && o->memory > CUFRAMES_MEMORY_LEGACY)
     result = cf_fail(CUFRAMES_ERR_INVALID, "memory is %u: expected CUFRAMES_MEMORY_DEFAULT or _LEGACY", o->memory);
+  if (result == CUFRAMES_OK && o->access > CUFRAMES_ACCESS_LISTED)
+    result = cf_fail(CUFRAMES_ERR_INVALID, "access is %u: expected CUFRAMES_ACCESS_DIRECTORY or _LISTED", o->access);
+  if (result == CUFRAMES_OK && o->access == CUFRAMES_ACCESS_DIRECTORY && o->allow_uid_count + o->allow_gid_count > 0)
+    result = cf_fail(CUFRAMES_ERR_INVALID, "allow_uids and allow_gids are for access CUFRAMES_ACCESS_LISTED: set that");
   if (result == CUFRAMES_OK && o->policy > CUFRAMES_POLICY_DROP)
     result = cf_fail(CUFRAMES_ERR_INVALID, "policy is %u: expected CUFRAMES_POLICY_WAIT or _DROP", o->policy);
   if (result == CUFRAMES_OK &&
@@ -57,7 +61,7 @@ static bool list_has(const uint32_t *list, size_t count, uint32_t id) {
 }
 
 bool cf_publisher_allows(const cuframes_publisher *publisher, const cf_credentials *who) {
-  return (!publisher->allow_uids && !publisher->allow_gids) || who->uid == geteuid() ||
+  return publisher->access == CUFRAMES_ACCESS_DIRECTORY || who->uid == geteuid() ||
          list_has(publisher->allow_uids, publisher->allow_uid_count, who->uid) ||
          list_has(publisher->allow_gids, publisher->allow_gid_count, who->gid);
 }
@@ -154,6 +158,7 @@ int cuframes_publisher_create(const char *name, const cuframes_publisher_options
   p->max_subscribers = o.max_subscribers;
   p->max_leases = o.max_leases;
   p->max_depth = o.max_depth;
+  p->access = o.access;
   p->allow_uid_count = o.allow_uid_count;
   p->allow_gid_count = o.allow_gid_count;
   p->socket_mode = (mode_t)o.socket_mode;
@@ -222,6 +227,29 @@ void cuframes_publisher_destroy(cuframes_publisher *p) {
 }
 
 /* ---- looking at it ---- */
+
+/* How often it is looked whether an ordered subscriber has begun, which rings nobody. */
+#define BEGUN_AGAIN_NS (2 * CF_MS)
+
+int cuframes_publisher_wait_subscribers(cuframes_publisher *p, uint32_t count, int64_t timeout_ns) {
+  int64_t deadline = cf_deadline(timeout_ns);
+  if (!p)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_wait_subscribers: no publisher given");
+  for (;;) {
+    uint32_t joined = cf_flag_get(&p->service.joined); /* before the look */
+    pthread_mutex_lock(&p->frame_lock);
+    uint32_t ready = cf_writer_ready_seats(&p->writer);
+    pthread_mutex_unlock(&p->frame_lock);
+    int64_t now = cf_now();
+    if (ready >= count)
+      return CUFRAMES_OK;
+    if (now >= deadline)
+      return cf_fail(CUFRAMES_ERR_TIMEOUT, "%u of %u subscribers have joined in the time given", ready, count);
+    bool beginning = cf_counter_get(&p->service.subscribers) > ready;
+    int64_t until = beginning && now + BEGUN_AGAIN_NS < deadline ? now + BEGUN_AGAIN_NS : deadline;
+    (void)cf_futex_wait(&p->service.joined.value, joined, until);
+  }
+}
 
 int cuframes_publisher_get_stats(cuframes_publisher *p, cuframes_publisher_stats *stats) {
   if (!p)

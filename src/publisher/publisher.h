@@ -57,6 +57,7 @@ typedef struct cf_service {
   int64_t look_at;   /* at the device; CF_NEVER: every frame is complete */
   uint32_t half_open;
   cf_counter subscribers;
+  cf_flag joined;   /* moves with every subscriber that joins: a word to sleep on */
   uint8_t *message; /* CF_WIRE_MESSAGE_MAX, the thread's buffer */
 } cf_service;
 
@@ -122,6 +123,7 @@ struct cuframes_publisher {
   cf_counter published, dropped, evictions, waits, rate_micro, newest_timestamp, seat_bytes;
 
   uint32_t max_subscribers, max_leases, max_depth;
+  uint32_t access;
   uint32_t *allow_uids, *allow_gids;
   size_t allow_uid_count, allow_gid_count;
   mode_t socket_mode;

@@ -400,18 +400,23 @@ int cuframes_subscriber_next_on(cuframes_subscriber *s, int64_t timeout_ns, void
   return next(s, timeout_ns, true, stream, frame);
 }
 
-int cuframes_subscriber_device(cuframes_subscriber *s, const char **device, uint32_t *sync) {
+int cuframes_subscriber_device(cuframes_subscriber *s, char *device, size_t size, uint32_t *sync) {
   if (!s)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_device: no subscriber given");
   cf_connection *connection = cf_subscriber_current(s);
   if (!connection)
     return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher of \"%s\" is gone", s->name);
-  if (device)
-    *device = connection->device_name;
-  if (sync)
+  size_t needed = strlen(connection->device_name) + 1;
+  int result =
+      device && size < needed
+          ? cf_fail(CUFRAMES_ERR_INVALID, "the device's name takes %zu bytes; there is room for %zu", needed, size)
+          : CUFRAMES_OK;
+  if (result == CUFRAMES_OK && device)
+    memcpy(device, connection->device_name, needed);
+  if (result == CUFRAMES_OK && sync)
     *sync = connection->waiter.sync_mode;
-  cf_connection_drop(connection); /* the subscriber keeps it */
-  return CUFRAMES_OK;
+  cf_connection_drop(connection);
+  return result;
 }
 
 int cuframes_subscriber_get_stats(cuframes_subscriber *s, cuframes_subscriber_stats *stats) {

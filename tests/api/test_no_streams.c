@@ -10,10 +10,11 @@ static void frames_are_of_the_host(void **state) {
   (void)state;
   cuframes_publisher *publisher = publisher_new("s");
   cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
-  const char *device = NULL;
+  char device[CUFRAMES_DEVICE_NAME_MAX + 1];
   uint32_t sync = 0;
-  OK(cuframes_subscriber_device(subscriber, &device, &sync));
+  OK(cuframes_subscriber_device(subscriber, device, sizeof device, &sync));
   assert_string_equal(device, "host");
+  IS(cuframes_subscriber_device(subscriber, device, 4, &sync), CUFRAMES_ERR_INVALID);
   assert_int_equal(sync, CUFRAMES_SYNC_COMPLETE);
   int any;
   for (uint64_t number = 1; number <= 5; number++) {
@@ -68,7 +69,7 @@ static void modes_for_gpus_fall_back(void **state) {
   request.sync = CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_SLOT_EVENTS;
   subscriber = subscriber_join("s", &request);
   uint32_t sync = 0;
-  OK(cuframes_subscriber_device(subscriber, NULL, &sync));
+  OK(cuframes_subscriber_device(subscriber, NULL, 0, &sync));
   assert_int_equal(sync, CUFRAMES_SYNC_COMPLETE);
   cuframes_stream_info *info = NULL;
   OK(cuframes_stream_query(NULL, "s", patience(), &info));
@@ -90,18 +91,18 @@ static void devices_are_checked_on_joining(void **state) {
   static const struct {
     const char *device;
     int result;
-  } wishes[] = { { NULL, 0 },
-                 { "auto", 0 },
-                 { "host", 0 },
-                 { "cuda", CUFRAMES_ERR_UNSUPPORTED },
-                 { "cuda:0", CUFRAMES_ERR_UNSUPPORTED } };
+  } requests[] = { { NULL, 0 },
+                   { "auto", 0 },
+                   { "host", 0 },
+                   { "cuda", CUFRAMES_ERR_UNSUPPORTED },
+                   { "cuda:0", CUFRAMES_ERR_UNSUPPORTED } };
   cuframes_publisher *publisher = publisher_new("s");
-  for (size_t i = 0; i < sizeof wishes / sizeof wishes[0]; i++) {
+  for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
     cuframes_subscriber_options request = subscriber_options(CUFRAMES_MODE_NEWEST);
     cuframes_subscriber *subscriber = NULL;
-    request.device = wishes[i].device;
-    IS(cuframes_subscriber_create("s", &request, &subscriber), wishes[i].result);
-    if (wishes[i].result != 0)
+    request.device = requests[i].device;
+    IS(cuframes_subscriber_create("s", &request, &subscriber), requests[i].result);
+    if (requests[i].result != 0)
       detail_names("host memory");
     cuframes_subscriber_destroy(subscriber);
   }

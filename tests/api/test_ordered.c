@@ -325,8 +325,55 @@ static void an_eviction_is_logged(void **state) {
   assert_non_null(strstr(lines, "10 ms"));
 }
 
+typedef struct newcomer {
+  pthread_t thread;
+  uint64_t frames;
+} newcomer;
+
+/* Waits for the name, and takes every frame from the first one on. */
+static void *join_first(void *argument) {
+  newcomer *n = argument;
+  cuframes_subscriber_options options = subscriber_options(CUFRAMES_MODE_ORDERED);
+  cuframes_subscriber *subscriber = NULL;
+  cuframes_frame *frame;
+  options.connect_timeout_ns = patience();
+  if (cuframes_subscriber_create("s", &options, &subscriber) != CUFRAMES_OK)
+    return NULL;
+  while (cuframes_subscriber_next(subscriber, patience(), &frame) == CUFRAMES_OK) {
+    n->frames += cuframes_frame_seq(frame) == n->frames + 1;
+    cuframes_frame_release(frame);
+  }
+  cuframes_subscriber_destroy(subscriber);
+  return NULL;
+}
+
+static void nobody_misses_the_beginning(void **state) {
+  (void)state;
+  enum { NEWCOMERS = 3, FRAMES = 50 };
+  newcomer newcomers[NEWCOMERS] = { { 0 } };
+  cuframes_publisher_options options = publisher_options();
+  cuframes_publisher *publisher = NULL;
+  options.ordered_timeout_ns = patience();
+  for (int i = 0; i < NEWCOMERS; i++)
+    assert_int_equal(pthread_create(&newcomers[i].thread, NULL, join_first, &newcomers[i]), 0);
+  OK(cuframes_publisher_create("s", &options, &publisher));
+  IS(cuframes_publisher_wait_subscribers(publisher, NEWCOMERS + 1, 0), CUFRAMES_ERR_TIMEOUT);
+  OK(cuframes_publisher_wait_subscribers(publisher, NEWCOMERS, patience()));
+  IS(cuframes_publisher_wait_subscribers(publisher, NEWCOMERS + 1, 1000000), CUFRAMES_ERR_TIMEOUT);
+  detail_names("3 of 4");
+  OK(cuframes_publisher_wait_subscribers(publisher, 0, 0));
+  IS(cuframes_publisher_wait_subscribers(NULL, 0, 0), CUFRAMES_ERR_INVALID);
+  pictures_publish(publisher, 1, FRAMES);
+  cuframes_publisher_destroy(publisher);
+  for (int i = 0; i < NEWCOMERS; i++) {
+    assert_int_equal(pthread_join(newcomers[i].thread, NULL), 0);
+    assert_int_equal(newcomers[i].frames, FRAMES);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+    SCENE(nobody_misses_the_beginning),
     SCENE(the_publisher_waits_for_room_and_counts_it),
     SCENE(who_is_too_slow_is_evicted_and_only_it),
     SCENE(an_evicted_one_learns_it_with_its_hands_full),

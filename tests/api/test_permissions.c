@@ -106,6 +106,7 @@ static void the_allow_list_says_who_gets_in(void **state) {
   };
   cuframes_publisher_options options = publisher_options();
   options.socket_mode = 0666;
+  options.access = CUFRAMES_ACCESS_LISTED;
   options.allow_uids = uids;
   options.allow_uid_count = 2;
   options.allow_gids = gids;
@@ -117,14 +118,20 @@ static void an_empty_allow_list_lets_only_ourselves_in(void **state) {
   (void)state;
   cuframes_publisher_options options = publisher_options();
   cuframes_publisher *publisher = NULL;
-  static const uint32_t nobody_else[1] = { 0xfffffffe };
-  options.allow_gids = nobody_else;
-  options.allow_gid_count = 1;
+  options.access = CUFRAMES_ACCESS_LISTED; /* a std::vector without elements has no address either */
   OK(cuframes_publisher_create("s", &options, &publisher));
   cuframes_subscriber_destroy(subscriber_new("s", CUFRAMES_MODE_NEWEST));
   cuframes_publisher_destroy(publisher);
-  options.allow_gids = NULL; /* a count without a list */
+  options.allow_gid_count = 1; /* a count without a list */
   IS(cuframes_publisher_create("s", &options, &publisher), CUFRAMES_ERR_INVALID);
+  static const uint32_t ours[1] = { 0 };
+  options.allow_gids = ours; /* a list that nobody would look at */
+  options.access = CUFRAMES_ACCESS_DIRECTORY;
+  IS(cuframes_publisher_create("s", &options, &publisher), CUFRAMES_ERR_INVALID);
+  detail_names("LISTED");
+  options.access = 2;
+  IS(cuframes_publisher_create("s", &options, &publisher), CUFRAMES_ERR_INVALID);
+  detail_names("access");
 }
 
 static void the_file_system_says_who_gets_in(void **state) {
@@ -165,6 +172,7 @@ static void who_is_refused_gets_no_descriptor(void **state) {
   cuframes_publisher *publisher = NULL;
   assert_int_equal(chmod(scene_directory(), 0755), 0);
   options.socket_mode = 0666;
+  options.access = CUFRAMES_ACCESS_LISTED;
   options.allow_uids = uids;
   options.allow_uid_count = 1;
   OK(cuframes_publisher_create("s", &options, &publisher));

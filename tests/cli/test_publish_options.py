@@ -137,5 +137,21 @@ def test_sockets_for_some_users(s):
         check(result.code == code, "user %s gets %s", user, result)
 
 
+def test_waits_for_subscribers(s):
+    """It begins when they are there, and not before; the signal ends the wait as well."""
+    publisher = s.start("publish", "test:64x48@100", "--name", "cam", "--wait-for", "2")
+    publisher.wait_for("waiting for 2 subscribers")
+    first = s.start("verify", "cam", "--mode", "ordered", "--frames", "30", "--json")
+    s.until(lambda: s.json("info", "cam", "--json")["subscribers"] == 1, "the first one joins")
+    check(s.json("info", "cam", "--json")["frames"] == 0, "it began too early")
+    second = s.start("verify", "cam", "--mode", "ordered", "--frames", "30", "--json")
+    for reader in (first, second):
+        check(reader.json()["frames"] == 30)
+    publisher.stop()
+    waiting = s.start("publish", "test:64x48@100", "--name", "cam", "--wait-for", "1")
+    waiting.wait_for("waiting for 1 subscriber")
+    waiting.stop()
+
+
 if __name__ == "__main__":
     harness.main(globals())

@@ -14,7 +14,7 @@ bool gpu_survivor_join(gpu_survivor *s, uint32_t leases, uint32_t depth) {
   if (result == CUFRAMES_ERR_NO_SUCH_STREAM)
     return false;
   OK(result);
-  OK(cuframes_subscriber_device(s->subscriber, NULL, &granted));
+  OK(cuframes_subscriber_device(s->subscriber, NULL, 0, &granted));
   NEED(granted == s->sync);
   CU(cu.cuStreamCreate(&s->stream, CU_STREAM_NON_BLOCKING));
   s->wrong = word_new();

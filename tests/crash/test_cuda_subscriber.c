@@ -93,7 +93,7 @@ static void victim(int test, void *user) {
   options.depth = 4;
   crash_light(me->fuse);
   t.subscriber = subscriber_join("s", &options);
-  OK(cuframes_subscriber_device(t.subscriber, NULL, &granted));
+  OK(cuframes_subscriber_device(t.subscriber, NULL, 0, &granted));
   NEED(granted == t.way->sync);
   if (t.way->fd)
     OK(cuframes_subscriber_fd(t.subscriber, &t.fd));

@@ -206,7 +206,7 @@ static void live(life *l) {
     SO(l->subscriber == NULL);
     return;
   }
-  OK(cuframes_subscriber_device(l->subscriber, NULL, &sync));
+  OK(cuframes_subscriber_device(l->subscriber, NULL, 0, &sync));
   SO(sync == planned->sync || (sync == CUFRAMES_SYNC_COMPLETE && fault_has_happened()));
   for (unsigned i = 0; i < TURNS; i++) {
     if (planned->comes_back && i == 1)

@@ -113,7 +113,7 @@ static void begin(subscriber *s, uint32_t sync, uint32_t mode, bool reconnect) {
   CU(cu.cuStreamCreate(&s->beside, CU_STREAM_NON_BLOCKING));
   s->mine = word_new();
   OK(cuframes_subscriber_create("slow", &options, &s->handle));
-  OK(cuframes_subscriber_device(s->handle, NULL, &granted));
+  OK(cuframes_subscriber_device(s->handle, NULL, 0, &granted));
   NEED(granted == sync);
 }
 

@@ -175,7 +175,7 @@ void audience_scene(void *argument, unsigned index) {
   uint32_t granted = 0;
   cuframes_subscriber *subscriber =
       gpu_join(a->name, (cuframes_subscriber_options){ .mode = a->mode, .depth = a->mode ? 16 : 0, .sync = a->sync });
-  bench_check(cuframes_subscriber_device(subscriber, NULL, &granted), "device");
+  bench_check(cuframes_subscriber_device(subscriber, NULL, 0, &granted), "device");
   atomic_store_explicit(&a->granted, granted, memory_order_relaxed);
   tally_add(&a->arrived);
   for (;;) {

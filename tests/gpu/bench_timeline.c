@@ -38,7 +38,7 @@ static void reader_scene(void *argument, unsigned index) {
   uint32_t sync = 0;
   cuframes_subscriber *subscriber =
       gpu_join("timeline", (cuframes_subscriber_options){ .sync = CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_COMPLETE });
-  bench_check(cuframes_subscriber_device(subscriber, NULL, &sync), "device");
+  bench_check(cuframes_subscriber_device(subscriber, NULL, 0, &sync), "device");
   atomic_store_explicit(&p->sync, sync, memory_order_relaxed);
   tally_add(&p->arrived);
   for (unsigned round = 0; sync == CUFRAMES_SYNC_TIMELINE && round < WARM_UP + p->rounds; round++) {

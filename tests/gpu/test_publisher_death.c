@@ -50,7 +50,7 @@ static void witness_begin(witness *w, uint32_t sync) {
     .struct_size = sizeof options, .sync = sync, .leases = 4, .connect_timeout_ns = patience()
   };
   OK(cuframes_subscriber_create("doomed", &options, &w->subscriber));
-  OK(cuframes_subscriber_device(w->subscriber, NULL, &granted));
+  OK(cuframes_subscriber_device(w->subscriber, NULL, 0, &granted));
   NEED(granted == sync);
   OK(cuframes_subscriber_next_on(w->subscriber, patience(), w->stream, &w->good));
   NEED(frame_number(w->good) == GOOD);

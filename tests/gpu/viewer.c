@@ -49,7 +49,7 @@ void viewer_begin(viewer *v, const viewer_options *options) {
     .connect_timeout_ns = patience(),
   };
   OK(cuframes_subscriber_create(options->name, &subscriber, &v->subscriber));
-  OK(cuframes_subscriber_device(v->subscriber, NULL, &v->sync));
+  OK(cuframes_subscriber_device(v->subscriber, NULL, 0, &v->sync));
 }
 
 static void give_back_oldest(viewer *v) {

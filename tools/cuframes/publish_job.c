@@ -138,6 +138,21 @@ static const char *publish_job_device(const struct publish_job *job) {
   return job->options->device ? job->options->device : "auto";
 }
 
+/* --wait-for: the first frame is for them all. */
+static int wait_for_subscribers(struct publish_job *job) {
+  uint32_t count = job->options->wait_for;
+  int error = CUFRAMES_OK;
+  if (count == 0) {
+    return CLI_OK;
+  }
+  publish_job_note(job, "waiting for %u subscribers", count);
+  do { /* a look at the signals now and then */
+    error = cuframes_publisher_wait_subscribers(job->publisher, count, INT64_C(100000000));
+  } while (error == CUFRAMES_ERR_TIMEOUT && !cli_stopped);
+  return error < 0 && error != CUFRAMES_ERR_TIMEOUT ? library_failed(job, error, "cannot wait for subscribers")
+                                                    : CLI_OK;
+}
+
 int publish_job_open(struct publish_job *job, const cuframes_format *format) {
   const struct publish_options *o = job->options;
   cuframes_publisher_options options = {
@@ -153,6 +168,7 @@ int publish_job_open(struct publish_job *job, const cuframes_format *format) {
     .ordered_timeout_ns = o->ordered_timeout_ns,
     .socket_mode = o->socket_mode,
     .socket_gid = o->gid,
+    .access = o->allow_uid_count + o->allow_gid_count > 0 ? CUFRAMES_ACCESS_LISTED : CUFRAMES_ACCESS_DIRECTORY,
     .allow_uids = o->allow_uids,
     .allow_uid_count = o->allow_uid_count,
     .allow_gids = o->allow_gids,
@@ -185,7 +201,7 @@ int publish_job_open(struct publish_job *job, const cuframes_format *format) {
     job->gpu = NULL; /* "auto" may find a GPU, and find that it cannot share its memory */
   }
   announce(job, format);
-  return CLI_OK;
+  return wait_for_subscribers(job);
 }
 
 int publish_job_format(struct publish_job *job, const cuframes_format *format) {

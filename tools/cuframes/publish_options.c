@@ -20,6 +20,7 @@ enum option_number {
   OPTION_REALTIME,
   OPTION_SLOTS,
   OPTION_MAX_SLOTS,
+  OPTION_WAIT_FOR,
   OPTION_POLICY,
   OPTION_ORDERED_TIMEOUT,
   OPTION_GROUP,
@@ -65,6 +66,7 @@ static const char help_text[] =
     "                          pace themselves)\n"
     "  --slots N               frames allocated at first (default 6)\n"
     "  --max-slots N           up to which the pool grows for subscribers (default 128)\n"
+    "  --wait-for N            begin when so many subscribers have joined, so that they miss nothing\n"
     "  --policy wait|drop      when an ordered subscriber is full: wait for it and then evict it (default), or\n"
     "                          drop the new picture for everybody\n"
     "  --ordered-timeout S     how long to wait for it (default 1)\n"
@@ -106,6 +108,7 @@ const struct option *publish_long_options(void) {
     { "realtime", no_argument, NULL, OPTION_REALTIME },
     { "slots", required_argument, NULL, OPTION_SLOTS },
     { "max-slots", required_argument, NULL, OPTION_MAX_SLOTS },
+    { "wait-for", required_argument, NULL, OPTION_WAIT_FOR },
     { "policy", required_argument, NULL, OPTION_POLICY },
     { "ordered-timeout", required_argument, NULL, OPTION_ORDERED_TIMEOUT },
     { "group", required_argument, NULL, OPTION_GROUP },
@@ -260,6 +263,8 @@ const char *publish_options_set(struct publish_options *o, int number, const cha
     case OPTION_SLOTS: return cli_parse_unsigned(value, 2, 1024, &o->slots) ? NULL : "wants a number from 2 to 1024";
     case OPTION_MAX_SLOTS:
       return cli_parse_unsigned(value, 2, 1024, &o->max_slots) ? NULL : "wants a number from 2 to 1024";
+    case OPTION_WAIT_FOR:
+      return cli_parse_unsigned(value, 1, 128, &o->wait_for) ? NULL : "wants a number from 1 to 128";
     case OPTION_POLICY: return set_choice(&o->policy, value, policies, "is neither wait nor drop");
     case OPTION_ORDERED_TIMEOUT: return cli_parse_seconds(value, &o->ordered_timeout_ns) ? NULL : seconds;
     case OPTION_GROUP:

@@ -21,6 +21,7 @@ struct publish_options {
   int64_t gid;
   uint32_t allow_uids[PUBLISH_ALLOW_MAX], allow_gids[PUBLISH_ALLOW_MAX];
   uint32_t allow_uid_count, allow_gid_count;
+  uint32_t wait_for; /* subscribers, before the first frame */
 };
 
 /* The streams, and what holds for all of them. */
