@@ -142,7 +142,7 @@ def footage(s, name, graph):
     """A lossless film of what ffmpeg draws, 10 pictures per second."""
     path = s.path(name + ".mkv")
     done = subprocess.run([harness.need_program("ffmpeg"), "-nostdin", "-v", "error", "-filter_complex", graph, "-r", "10",
-                           "-c:v", "ffv1", "-pix_fmt", "yuv420p", path], capture_output=True, text=True, timeout=60)
+                           "-c:v", "ffv1", "-pix_fmt", "yuv420p", path], capture_output=True, text=True, timeout=harness.LIMIT)
     check(done.returncode == 0, "ffmpeg: %s", done.stderr)
     return path
 

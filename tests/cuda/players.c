@@ -41,23 +41,23 @@ void players_finish(child *c) {
 
 void players_play(players_role *a, players_role *b) {
   players p = players_begin(a, b);
-  hear(p.a->fd);
-  hear(p.b->fd);
+  (void)hear_of_many(p.a->fd);
+  (void)hear_of_many(p.b->fd);
   players_finish(p.a);
   players_finish(p.b);
 }
 
 void players_play_and_kill(players_role *a, players_role *b) {
   players p = players_begin(a, b);
-  hear(p.a->fd);
+  (void)hear_of_many(p.a->fd);
   child_kill(p.a);
-  hear(p.b->fd);
+  (void)hear_of_many(p.b->fd);
   players_finish(p.b);
 }
 
 void wait_for_death(int link) {
   struct pollfd poll_link = { .fd = link };
-  NEED(poll(&poll_link, 1, 10000) == 1 && (poll_link.revents & POLLHUP));
+  NEED(poll(&poll_link, 1, (int)(patience() / MS)) == 1 && (poll_link.revents & POLLHUP));
 }
 
 void give(int link, const void *bytes, size_t size, int fd) {

@@ -376,8 +376,8 @@ static void play_publisher(int link) {
 static void play(const plan *p) {
   planned = p;
   players both = players_begin(play_publisher, play_guest);
-  hear(both.a->fd);
-  hear(both.b->fd);
+  (void)hear_of_many(both.a->fd);
+  (void)hear_of_many(both.b->fd);
   players_finish(both.a);
   players_finish(both.b);
 }

@@ -250,7 +250,7 @@ static void play(const plan *p) {
   child *witness = child_start(play_witness, NULL);
   hear(witness->fd);
   child *frail = child_start(play_frail, NULL);
-  while (hear(frail->fd) != ENOUGH) {
+  while (hear_of_many(frail->fd) != ENOUGH) {
     say(publisher->fd, 0);
     say(frail->fd, hear(publisher->fd));
   }

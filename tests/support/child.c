@@ -64,9 +64,9 @@ bool say_unless_gone(int fd, uint64_t number) {
   return sent == sizeof number;
 }
 
-bool hear_unless_gone(int fd, uint64_t *number) {
+static bool hear_for(int64_t ns, int fd, uint64_t *number) {
   struct pollfd ready = { .fd = fd, .events = POLLIN };
-  int64_t end = cuframes_now() + patience();
+  int64_t end = cuframes_now() + ns;
   int n;
   do
     n = poll(&ready, 1, (int)((end - cuframes_now()) / MS));
@@ -75,6 +75,16 @@ bool hear_unless_gone(int fd, uint64_t *number) {
   ssize_t got = recv(fd, number, sizeof *number, 0);
   NEED(got == sizeof *number || got == 0 || errno == ECONNRESET);
   return got == sizeof *number;
+}
+
+bool hear_unless_gone(int fd, uint64_t *number) {
+  return hear_for(patience(), fd, number);
+}
+
+uint64_t hear_of_many(int fd) {
+  uint64_t number = 0;
+  NEED(hear_for(8 * patience(), fd, &number));
+  return number;
 }
 
 void say(int fd, uint64_t number) {

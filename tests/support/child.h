@@ -25,6 +25,8 @@ bool child_is_one(void);
 /* Both ends: say a number, hear one. hear() fails when nothing comes in time, or the other end is gone. */
 void say(int fd, uint64_t number);
 uint64_t hear(int fd);
+/* Hears somebody who first takes many steps, each of which has a limit of its own. */
+uint64_t hear_of_many(int fd);
 /* The same with one that may be killed: false when the other end is gone. */
 bool say_unless_gone(int fd, uint64_t number);
 bool hear_unless_gone(int fd, uint64_t *number);

@@ -13,8 +13,8 @@ cuframes_subscriber_options subscriber_options(uint32_t mode);
 /* A stream with standard options, and one who joined it. */
 cuframes_publisher *publisher_new(const char *name);
 cuframes_subscriber *subscriber_new(const char *name, uint32_t mode);
-/* Asks a stream that is there: on a busy machine it may not answer within the library's two seconds, and is asked
- * again. */
+/* Asks a stream that is there; again if it does not answer within the library's two seconds: the machine may be
+ * busy. */
 int subscriber_try(const char *name, const cuframes_subscriber_options *options, cuframes_subscriber **subscriber);
 /* The same, and it lets us in. */
 cuframes_subscriber *subscriber_join(const char *name, const cuframes_subscriber_options *options);
