@@ -1,9 +1,9 @@
 /* device/cuda/functions.h - the CUDA driver's functions that this project uses: the one list.
  *
  * F(need, name, symbol, version, (parameters)): REQUIRED, or OPTIONAL (NULL where the driver lacks it: newer than the
- * oldest driver that is taken, or of use only to few); its name without suffix, as cuGetProcAddress() wants it; its
- * name in the shared object; the CUDA version (1000 * major + 10 * minor) that brought this form of it, which is what
- * cuGetProcAddress() must be asked for. All give a cu_result.
+ * oldest driver that is taken, of use only to few, or called by tests alone; lint knows what the library calls); its
+ * name without suffix, as cuGetProcAddress() wants it; its name in the shared object; the CUDA version (1000 * major +
+ * 10 * minor) that brought this form of it, which is what cuGetProcAddress() must be asked for. All give a cu_result.
  *
  * This header needs the types of types.h but does not include them, so that tests/cuda/test_header.c can put the real
  * ones in their place and compare every prototype and version with cuda.h and cudaTypedefs.h.
@@ -26,12 +26,12 @@
   F(REQUIRED, cuGetErrorName, cuGetErrorName, 6000, (cu_result error, const char **name))                              \
   F(REQUIRED, cuGetErrorString, cuGetErrorString, 6000, (cu_result error, const char **text))                          \
   F(REQUIRED, cuDeviceGetCount, cuDeviceGetCount, 2000, (int *count))                                                  \
-  F(REQUIRED, cuDeviceGet, cuDeviceGet, 2000, (cu_device * device, int ordinal))                                       \
+  F(OPTIONAL, cuDeviceGet, cuDeviceGet, 2000, (cu_device * device, int ordinal))                                       \
   F(REQUIRED, cuDeviceGetName, cuDeviceGetName, 2000, (char *name, int size, cu_device device))                        \
   F(REQUIRED, cuDeviceGetUuid, cuDeviceGetUuid_v2, 11040, (cu_uuid * uuid, cu_device device))                          \
   F(REQUIRED, cuDeviceGetAttribute, cuDeviceGetAttribute, 2000,                                                        \
     (int *value, cu_device_attribute attribute, cu_device device))                                                     \
-  F(REQUIRED, cuDeviceTotalMem, cuDeviceTotalMem_v2, 3020, (size_t * bytes, cu_device device))                         \
+  F(OPTIONAL, cuDeviceTotalMem, cuDeviceTotalMem_v2, 3020, (size_t * bytes, cu_device device))                         \
   F(REQUIRED, cuDeviceCanAccessPeer, cuDeviceCanAccessPeer, 4000, (int *can, cu_device device, cu_device peer))        \
   F(REQUIRED, cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain, 7000, (cu_context * context, cu_device device))      \
   F(REQUIRED, cuDevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease_v2, 11000, (cu_device device))                      \
@@ -40,11 +40,11 @@
   F(REQUIRED, cuCtxGetCurrent, cuCtxGetCurrent, 4000, (cu_context * context))                                          \
   F(REQUIRED, cuCtxGetDevice, cuCtxGetDevice, 2000, (cu_device * device))                                              \
   F(REQUIRED, cuCtxSynchronize, cuCtxSynchronize, 2000, (void))                                                        \
-  F(REQUIRED, cuCtxEnablePeerAccess, cuCtxEnablePeerAccess, 4000, (cu_context peer, unsigned flags))
+  F(OPTIONAL, cuCtxEnablePeerAccess, cuCtxEnablePeerAccess, 4000, (cu_context peer, unsigned flags))
 
 #define CF_CUDA_FUNCTIONS_STREAM(F)                                                                                    \
   F(REQUIRED, cuStreamCreate, cuStreamCreate, 2000, (cu_stream * stream, unsigned flags))                              \
-  F(REQUIRED, cuStreamCreateWithPriority, cuStreamCreateWithPriority, 5050,                                            \
+  F(OPTIONAL, cuStreamCreateWithPriority, cuStreamCreateWithPriority, 5050,                                            \
     (cu_stream * stream, unsigned flags, int priority))                                                                \
   F(REQUIRED, cuStreamDestroy, cuStreamDestroy_v2, 4000, (cu_stream stream))                                           \
   F(REQUIRED, cuStreamSynchronize, cuStreamSynchronize, 2000, (cu_stream stream))                                      \
@@ -61,29 +61,29 @@
   F(REQUIRED, cuEventCreate, cuEventCreate, 2000, (cu_event * event, unsigned flags))                                  \
   F(REQUIRED, cuEventDestroy, cuEventDestroy_v2, 4000, (cu_event event))                                               \
   F(REQUIRED, cuEventRecord, cuEventRecord, 2000, (cu_event event, cu_stream stream))                                  \
-  F(REQUIRED, cuEventQuery, cuEventQuery, 2000, (cu_event event))                                                      \
-  F(REQUIRED, cuEventSynchronize, cuEventSynchronize, 2000, (cu_event event))
+  F(OPTIONAL, cuEventQuery, cuEventQuery, 2000, (cu_event event))                                                      \
+  F(OPTIONAL, cuEventSynchronize, cuEventSynchronize, 2000, (cu_event event))
 
 #define CF_CUDA_FUNCTIONS_MEMORY(F)                                                                                    \
   F(REQUIRED, cuMemAlloc, cuMemAlloc_v2, 3020, (cu_deviceptr * address, size_t bytes))                                 \
   F(REQUIRED, cuMemFree, cuMemFree_v2, 3020, (cu_deviceptr address))                                                   \
-  F(REQUIRED, cuMemAllocPitch, cuMemAllocPitch_v2, 3020,                                                               \
+  F(OPTIONAL, cuMemAllocPitch, cuMemAllocPitch_v2, 3020,                                                               \
     (cu_deviceptr * address, size_t * pitch, size_t width, size_t height, unsigned element))                           \
   F(REQUIRED, cuMemAllocAsync, cuMemAllocAsync, 11020, (cu_deviceptr * address, size_t bytes, cu_stream stream))       \
-  F(REQUIRED, cuMemFreeAsync, cuMemFreeAsync, 11020, (cu_deviceptr address, cu_stream stream))                         \
-  F(REQUIRED, cuMemGetInfo, cuMemGetInfo_v2, 3020, (size_t * unused, size_t * total))                                  \
+  F(OPTIONAL, cuMemFreeAsync, cuMemFreeAsync, 11020, (cu_deviceptr address, cu_stream stream))                         \
+  F(OPTIONAL, cuMemGetInfo, cuMemGetInfo_v2, 3020, (size_t * unused, size_t * total))                                  \
   F(REQUIRED, cuMemGetAddressRange, cuMemGetAddressRange_v2, 3020,                                                     \
     (cu_deviceptr * base, size_t * bytes, cu_deviceptr address))                                                       \
   F(REQUIRED, cuPointerGetAttribute, cuPointerGetAttribute, 4000,                                                      \
     (void *value, cu_pointer_attribute attribute, cu_deviceptr address))                                               \
-  F(REQUIRED, cuPointerGetAttributes, cuPointerGetAttributes, 7000,                                                    \
+  F(OPTIONAL, cuPointerGetAttributes, cuPointerGetAttributes, 7000,                                                    \
     (unsigned count, cu_pointer_attribute *attributes, void **values, cu_deviceptr address))                           \
   F(REQUIRED, cuMemHostRegister, cuMemHostRegister_v2, 6050, (void *memory, size_t bytes, unsigned flags))             \
   F(REQUIRED, cuMemHostUnregister, cuMemHostUnregister, 4000, (void *memory))                                          \
   F(REQUIRED, cuMemHostGetDevicePointer, cuMemHostGetDevicePointer_v2, 3020,                                           \
     (cu_deviceptr * address, void *memory, unsigned flags))                                                            \
-  F(REQUIRED, cuMemHostAlloc, cuMemHostAlloc, 2020, (void **memory, size_t bytes, unsigned flags))                     \
-  F(REQUIRED, cuMemFreeHost, cuMemFreeHost, 2000, (void *memory))
+  F(OPTIONAL, cuMemHostAlloc, cuMemHostAlloc, 2020, (void **memory, size_t bytes, unsigned flags))                     \
+  F(OPTIONAL, cuMemFreeHost, cuMemFreeHost, 2000, (void *memory))
 
 #define CF_CUDA_FUNCTIONS_SHARING(F)                                                                                   \
   F(REQUIRED, cuMemCreate, cuMemCreate, 10020,                                                                         \
@@ -129,23 +129,21 @@
     (cu_deviceptr * address, cu_pool pool, cu_pool_pointer * exported))
 
 #define CF_CUDA_FUNCTIONS_WORK(F)                                                                                      \
-  F(REQUIRED, cuMemcpyHtoD, cuMemcpyHtoD_v2, 3020, (cu_deviceptr to, const void *from, size_t bytes))                  \
-  F(REQUIRED, cuMemcpyDtoH, cuMemcpyDtoH_v2, 3020, (void *to, cu_deviceptr from, size_t bytes))                        \
-  F(REQUIRED, cuMemcpyHtoDAsync, cuMemcpyHtoDAsync_v2, 3020,                                                           \
-    (cu_deviceptr to, const void *from, size_t bytes, cu_stream stream))                                               \
-  F(REQUIRED, cuMemcpyDtoHAsync, cuMemcpyDtoHAsync_v2, 3020,                                                           \
+  F(OPTIONAL, cuMemcpyHtoD, cuMemcpyHtoD_v2, 3020, (cu_deviceptr to, const void *from, size_t bytes))                  \
+  F(OPTIONAL, cuMemcpyDtoH, cuMemcpyDtoH_v2, 3020, (void *to, cu_deviceptr from, size_t bytes))                        \
+  F(OPTIONAL, cuMemcpyDtoHAsync, cuMemcpyDtoHAsync_v2, 3020,                                                           \
     (void *to, cu_deviceptr from, size_t bytes, cu_stream stream))                                                     \
-  F(REQUIRED, cuMemcpyDtoDAsync, cuMemcpyDtoDAsync_v2, 3020,                                                           \
+  F(OPTIONAL, cuMemcpyDtoDAsync, cuMemcpyDtoDAsync_v2, 3020,                                                           \
     (cu_deviceptr to, cu_deviceptr from, size_t bytes, cu_stream stream))                                              \
   F(REQUIRED, cuMemcpy2DAsync, cuMemcpy2DAsync_v2, 3020, (const cu_copy_2d *copy, cu_stream stream))                   \
-  F(REQUIRED, cuMemsetD8, cuMemsetD8_v2, 3020, (cu_deviceptr address, unsigned char value, size_t bytes))              \
+  F(OPTIONAL, cuMemsetD8, cuMemsetD8_v2, 3020, (cu_deviceptr address, unsigned char value, size_t bytes))              \
   F(REQUIRED, cuMemsetD8Async, cuMemsetD8Async, 3020,                                                                  \
     (cu_deviceptr address, unsigned char value, size_t bytes, cu_stream stream))                                       \
-  F(REQUIRED, cuModuleLoadData, cuModuleLoadData, 2000, (cu_module * module, const void *image))                       \
-  F(REQUIRED, cuModuleGetFunction, cuModuleGetFunction, 2000,                                                          \
+  F(OPTIONAL, cuModuleLoadData, cuModuleLoadData, 2000, (cu_module * module, const void *image))                       \
+  F(OPTIONAL, cuModuleGetFunction, cuModuleGetFunction, 2000,                                                          \
     (cu_function * function, cu_module module, const char *name))                                                      \
-  F(REQUIRED, cuModuleUnload, cuModuleUnload, 2000, (cu_module module))                                                \
-  F(REQUIRED, cuLaunchKernel, cuLaunchKernel, 4000,                                                                    \
+  F(OPTIONAL, cuModuleUnload, cuModuleUnload, 2000, (cu_module module))                                                \
+  F(OPTIONAL, cuLaunchKernel, cuLaunchKernel, 4000,                                                                    \
     (cu_function function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,      \
      unsigned block_z, unsigned shared_bytes, cu_stream stream, void **parameters, void **extra))
 
