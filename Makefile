@@ -1,6 +1,6 @@
 # A thin front over CMake's presets; CMakeLists.txt builds, scripts/ do.
 .DEFAULT_GOAL := build
-.PHONY: build test test-load demo lint format asan tsan chaos bench fuzz coverage docs chroot-test install uninstall clean help
+.PHONY: build test quick test-load demo lint format asan tsan chaos bench fuzz coverage docs chroot-test install uninstall clean help
 
 PREFIX ?= /usr/local
 
@@ -17,6 +17,10 @@ demo: ## publish a film and let several processes use it (under a minute)
 	@scripts/install-deps demo
 	@$(MAKE) --no-print-directory build
 	@scripts/demo
+
+quick: ## build and run what is tested in about a minute, for every save: unit, api, include rules, headers
+	@scripts/install-deps test
+	@scripts/test default -L quick
 
 test-load: ## all tests while the machine is busy with something else: none may fail for it
 	@scripts/install-deps test
