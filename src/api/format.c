@@ -66,8 +66,8 @@ int cuframes_format_plane_size(const cuframes_format *format, int plane, uint32_
     return cf_fail(CUFRAMES_ERR_FORMAT, "%s has planes 0 to %d, not %d", kind->name, kind->planes - 1, plane);
   if (format->width == 0 || format->height == 0 || format->width > CUFRAMES_SIZE_MAX ||
       format->height > CUFRAMES_SIZE_MAX)
-    return cf_fail(CUFRAMES_ERR_FORMAT, "a picture of %u x %u cannot be: each side is 1 to %d pixels", format->width,
-                   format->height, CUFRAMES_SIZE_MAX);
+    return cf_fail(CUFRAMES_ERR_FORMAT, "invalid size %ux%u (1 to %d each)", format->width, format->height,
+                   CUFRAMES_SIZE_MAX);
   const plane_kind *p = &kind->plane[plane];
   if (row_bytes)
     *row_bytes = shifted_up(format->width, p->shift_x) * p->bytes;

@@ -273,7 +273,7 @@ int cf_connection_map_packets(cf_connection *c, bool from_next) {
   if (!cf_packet_reader_init(&c->packet_reader, c->region, c->region_bytes, from_next)) {
     cf_memory_unmap(c->region, c->region_bytes);
     c->region = NULL;
-    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's packet region is not sound");
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "invalid packet region from the publisher");
   }
   cf_flag_set(&c->packets_mapped, 1);
   return CUFRAMES_OK;

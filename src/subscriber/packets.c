@@ -159,7 +159,7 @@ static int packet_read(cf_packet_side *side, cuframes_packet *packet) {
     if (read == CF_PACKET_NONE)
       return CUFRAMES_ERR_TIMEOUT;
     if (read == CF_PACKET_BROKEN)
-      return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's packet region makes no sense");
+      return cf_fail(CUFRAMES_ERR_PROTOCOL, "invalid packet region from the publisher");
     uint8_t *larger =
         realloc(packet->data, (size_t)packet->meta.size + PADDING); /* CF_PACKET_SMALL; the size is capped */
     if (!larger)

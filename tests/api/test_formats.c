@@ -150,8 +150,8 @@ static void impossible_formats_are_refused_and_say_why(void **state) {
     cuframes_format format;
     const char *named;
   } bad[] = {
-    { { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 0, .height = 4 }, "0 x 4" },
-    { { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 4, .height = 0 }, "4 x 0" },
+    { { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 0, .height = 4 }, "0x4" },
+    { { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 4, .height = 0 }, "4x0" },
     { { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 65536, .height = 4 }, "65536" },
     { { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 4, .height = UINT32_MAX }, "4294967295" },
     { { .pixel_format = CUFRAMES_PIXEL_NONE, .width = 4, .height = 4 }, "0" },

@@ -14,17 +14,27 @@
 #define KIND "cuda"
 #define UUID_TEXT 41 /* "GPU-" and 8-4-4-4-12 hexadecimal digits, terminated */
 
-int cf_cuda_result(cf_cuda *cuda, cu_result result, const char *format, ...) {
+/* "cuMemMap", of "cuda->driver.cuMemMap(address, ...)"; nothing of what is no call of the driver. */
+static void name_call(char name[64], const char *call) {
+  size_t end = strcspn(call, "("), start = end;
+  while (start > 0 && (isalnum((unsigned char)call[start - 1]) || call[start - 1] == '_'))
+    start--;
+  bool driver = strncmp(call + start, "cu", 2) == 0 && call[end] == '(';
+  snprintf(name, 64, "%.*s%s", driver ? (int)(end - start) : 0, call + start, driver ? ": " : "");
+}
+
+int(cf_cuda_result)(cf_cuda *cuda, cu_result result, const char *call, const char *format, ...) {
   if (result == CUDA_SUCCESS)
     return CUFRAMES_OK;
   if (cf_cuda_is_sticky(result) || result == CUDA_ERROR_CONTEXT_IS_DESTROYED || result == CUDA_ERROR_DEINITIALIZED)
     cf_flag_set(&cuda->lost, 1);
-  char sentence[256];
+  char sentence[256], name[64];
   va_list args;
   va_start(args, format);
   vsnprintf(sentence, sizeof sentence, format, args);
   va_end(args);
-  return cf_cuda_check(&cuda->driver, result, "%s", sentence);
+  name_call(name, call);
+  return cf_cuda_check(&cuda->driver, result, "%s%s", name, sentence);
 }
 
 int cf_cuda_enter(cf_cuda *cuda, bool *pushed) {

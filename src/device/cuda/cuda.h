@@ -35,8 +35,11 @@ static inline cf_cuda *cf_cuda_of(cf_device *device) {
   return (cf_cuda *)device;
 }
 
-/* As cf_cuda_check(), and remembers when the context is lost. */
-int cf_cuda_result(cf_cuda *cuda, cu_result result, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* As cf_cuda_check(), remembers when the context is lost, and names the driver's function, as one would search for it:
+ * call is the text of what gave the result. */
+int cf_cuda_result(cf_cuda *cuda, cu_result result, const char *call, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+#define cf_cuda_result(cuda, result, ...) (cf_cuda_result)(cuda, result, #result, __VA_ARGS__)
 
 /* Makes the context current, if it is not; every enter that succeeded is followed by a leave. */
 int cf_cuda_enter(cf_cuda *cuda, bool *pushed);

@@ -433,8 +433,7 @@ int cf_cuda_segment_import(cf_device *device, const cf_device_export *from, cf_d
   bool wants_fd = from->kind != CF_EXPORT_LEGACY;
   if (from->whole > WHOLE_MOST || from->kind > CF_EXPORT_POOL || from->bytes == 0 || from->start > from->whole ||
       from->whole - from->start < from->bytes || (wants_fd && from->fd < 0))
-    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher shares GPU memory in a way that cannot be (kind %u)",
-                   from->kind);
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "invalid kind of GPU memory from the publisher: %u", from->kind);
   cuda_segment *s = calloc(1, sizeof *s);
   if (!s)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
