@@ -32,7 +32,7 @@ static void play_doomed(int test, void *user) {
   OK(cuframes_publisher_acquire(s.publisher, &frame)); /* nobody knows yet */
   say(test, (uint64_t)cuframes_now());
   IS(cuframes_publisher_publish_on(s.publisher, frame, s.stream, &info), CUFRAMES_ERR_DEVICE);
-  detail_names("cu"); /* the call that failed, */
+  detail_names("cu");                       /* the call that failed, */
   detail_names("CUDA_ERROR_LAUNCH_FAILED"); /* and how */
   IS(cuframes_publisher_acquire(s.publisher, &frame), CUFRAMES_ERR_DEVICE);
   detail_names("new process");
