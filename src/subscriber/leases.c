@@ -302,7 +302,7 @@ static void lease_undo(cf_connection *c, uint32_t k, cf_view *view) {
 /* Steps 1 to 3: the next frame, complete or not. */
 static int frame_lease(cf_connection *c, bool gone, cf_frame **frame) {
   uint32_t k = 0;
-  cf_taken taken;
+  cf_taken taken = { 0 };
   cf_view *view = NULL;
   int result = CUFRAMES_OK;
   uint32_t floor, top = cf_reader_segments(&c->reader, &floor);
