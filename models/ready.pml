@@ -1,6 +1,6 @@
 /* ready.pml - a frame on a GPU is used only when its pixels are complete, whoever dies: one publisher with its stream
  * (cf_writer_enter_fences, cf_writer_publish), and a subscriber in timeline mode with its stream and its watcher
- * (cf_connection_take, stream_wait, cf_connection_lose), or (COMPLETE) one in complete mode.
+ * (cf_connection_take, stream_wait, cf_connection_abandon), or (COMPLETE) one in complete mode.
  *
  * The publisher's stream does what it was given in turn: the picture, fence[slot] of the timeline seat if it was seated
  * by then, ready[slot]. The publisher may be killed at every step, and its stream stops at any step after that; the

@@ -67,7 +67,7 @@ static void stream_remember(cf_completer *completer, void *stream) {
   completer->stream = stream;
 }
 
-int cf_completer_submit(cf_completer *completer, uint32_t slot, void *event, void *stream) {
+int cf_completer_submit(cf_completer *completer, uint32_t slot, void **const *events, uint64_t index, void *stream) {
   const cf_device_ops *ops = completer->device->ops;
   cf_frame_writer *writer = completer->writer;
   cf_writer_seat *seats[CF_SEATS_MAX];
@@ -89,8 +89,8 @@ int cf_completer_submit(cf_completer *completer, uint32_t slot, void *event, voi
   /* last: once it is there the GPU does nothing more for this frame */
   writes[writes_count++] =
       (cf_device_write){ .in = &completer->control, .counter = cf_writer_ready_counter(writer, slot), .value = seq };
-  if (by_event && event)
-    result = ops->event_record(completer->device, event, stream);
+  if (by_event && *events)
+    result = ops->event_record(completer->device, (*events)[index], stream);
   if (result == CUFRAMES_OK)
     result = counters_write(completer, stream, writes, writes_count);
   if (result != CUFRAMES_OK) {

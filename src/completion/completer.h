@@ -40,9 +40,10 @@ int cf_completer_open(cf_completer *completer, cf_device *device, cf_frame_write
 /* After every seat was closed. One that is zeroed is fine. */
 void cf_completer_close(cf_completer *completer);
 
-/* frames: puts on the stream, behind the picture's work, that the next frame, in this slot, is complete. event: of
- * the slot, recorded for subscribers that wait by events; NULL: none. On failure nothing of it will happen. */
-int cf_completer_submit(cf_completer *completer, uint32_t slot, void *event, void *stream);
+/* frames: puts on the stream, behind the picture's work, that the next frame, in this slot, is complete. events: of the
+ * slots of its segment, and which is its own, recorded for subscribers that wait by events; looked at only if there are
+ * such, since the service thread makes them before it seats the first. On failure nothing of it will happen. */
+int cf_completer_submit(cf_completer *completer, uint32_t slot, void **const *events, uint64_t index, void *stream);
 
 int cf_completer_wait_for_writers(cf_completer *completer, uint32_t slot);
 /* frames: a slot is written by the stream that the next picture is made on. When there are several, waits up to a

@@ -108,7 +108,7 @@ static int unregister(cuframes_publisher *p, cuframes_frame *frame) {
   if (result != CUFRAMES_OK)
     return result;
   cf_segment *segment = f->segment;
-  if (cf_flag_get(&frame->references) > 1 || (f->state != CF_FRAME_OPEN && !segment->emptied))
+  if (cf_flag_get(&frame->references) > 1 || (f->state != CF_FRAME_OPEN && !cf_pool_is_emptied(&p->pool, segment)))
     return in_use();
   if (!cf_uses_done(&p->uses, f->lease, f->uses))
     return in_use();

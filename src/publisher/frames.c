@@ -294,8 +294,8 @@ static int picture_complete(cuframes_publisher *p, const cf_frame *f, const cf_c
   if (!completion->on_stream)
     return cf_completer_wait_for_writers(&p->completer, f->slot);
   cf_segment *segment = f->segment;
-  void *event = segment->events ? segment->events[f->offset / segment->run.stride] : NULL;
-  int result = cf_completer_submit(&p->completer, f->slot, event, completion->stream);
+  int result = cf_completer_submit(&p->completer, f->slot, &segment->events, f->offset / segment->run.stride,
+                                   completion->stream);
   if (result != CUFRAMES_OK)
     cf_publisher_look_at_device(p);
   else if (cf_flag_swap(&p->looked_after, 1) == 0)

@@ -377,6 +377,13 @@ void cf_pool_unregister(cf_pool *pool, cf_segment *segment) {
   pthread_mutex_unlock(&pool->lock);
 }
 
+bool cf_pool_is_emptied(cf_pool *pool, const cf_segment *segment) {
+  pthread_mutex_lock(&pool->lock);
+  bool emptied = segment->emptied;
+  pthread_mutex_unlock(&pool->lock);
+  return emptied;
+}
+
 void cf_pool_visit_registered(cf_pool *pool, void (*visit)(void *user, cf_segment *segment), void *user) {
   pthread_mutex_lock(&pool->lock);
   for (cf_segment *s = pool->external ? pool->segments : NULL; s; s = s->next)

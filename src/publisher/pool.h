@@ -75,6 +75,8 @@ int cf_pool_event_handles(cf_pool *pool, uint32_t segment, uint8_t *handles, uin
 int cf_pool_register(cf_pool *pool, void *address, uint64_t bytes, cf_segment **segment);
 /* Of a buffer in the application's hands, or one that is emptied. */
 void cf_pool_unregister(cf_pool *pool, cf_segment *segment);
+/* Whether nothing of it is in the table any more: its format has changed, and nobody uses it. */
+bool cf_pool_is_emptied(cf_pool *pool, const cf_segment *segment);
 /* Calls it for every one. */
 void cf_pool_visit_registered(cf_pool *pool, void (*visit)(void *user, cf_segment *segment), void *user);
 

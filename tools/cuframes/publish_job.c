@@ -148,7 +148,7 @@ static int wait_for_subscribers(struct publish_job *job) {
   publish_job_note(job, "waiting for %u subscribers", count);
   do { /* a look at the signals now and then */
     error = cuframes_publisher_wait_subscribers(job->publisher, count, INT64_C(100000000));
-  } while (error == CUFRAMES_ERR_TIMEOUT && !cli_stopped);
+  } while (error == CUFRAMES_ERR_TIMEOUT && !publish_job_stopping(job));
   return error < 0 && error != CUFRAMES_ERR_TIMEOUT ? library_failed(job, error, "cannot wait for subscribers")
                                                     : CLI_OK;
 }

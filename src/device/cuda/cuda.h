@@ -61,7 +61,7 @@ int cf_cuda_copy_on(cf_device *device, void *stream, cf_rows to, cf_rows from, s
 int cf_cuda_stream_check(cf_device *device, void *stream);
 int cf_cuda_words_open(cf_device *device, void *memory, uint64_t bytes, cf_device_counters *words);
 void cf_cuda_words_close(cf_device *device, cf_device_counters *words);
-int cf_cuda_words_write(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count);
+int cf_cuda_counters_write(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count);
 int cf_cuda_counter_write_on_side(cf_device *device, void *stream, const cf_device_write *write);
 void cf_cuda_stream_drain(cf_device *device, void *stream);
 int cf_cuda_side_wait(cf_device *device, void *stream);

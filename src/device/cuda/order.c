@@ -218,7 +218,7 @@ static int put_behind(cf_cuda *cuda, cu_stream first, cu_stream second) {
                                : result;
 }
 
-int cf_cuda_words_write(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count) {
+int cf_cuda_counters_write(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count) {
   cf_cuda *cuda = cf_cuda_of(device);
   bool pushed;
   int result = cf_cuda_enter(cuda, &pushed);
