@@ -102,8 +102,8 @@ CUFRAMES_API void cuframes_frame_used_on(cuframes_frame *frame, void *stream);
  *  cuframes_frame_release_on(). NULL is fine. A frame that was released already is left alone, which the statistics
  *  count, for the next 1,000 frames of the same publisher or subscriber; later, and when that was destroyed, it is
  *  undefined.
- *  Thread-safety: any thread. Blocks: never; but after cuframes_subscriber_destroy() the last one on a GPU
- *  waits for the work that may still use the frames. */
+ *  Thread-safety: any thread. Blocks: never; but on a GPU, when the publisher or subscriber was destroyed or has
+ *  another connection by now, it may wait for the work of the context that may still use the frames. */
 CUFRAMES_API void cuframes_frame_release(cuframes_frame *frame);
 
 /** cuframes_frame_used_on() and cuframes_frame_release(). Until the stream has come so far the lease counts: next()

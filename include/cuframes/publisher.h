@@ -94,7 +94,8 @@ typedef struct cuframes_publish_info {
 } cuframes_publish_info;
 
 /** Makes an open frame, whose picture is complete now, the newest one and wakes whoever waits for it. info may be
- *  NULL (no times). The caller's reference is ended, also on failure; others keep the picture as it is.
+ *  NULL (no times). The caller's reference is ended, also on failure (but not on
+ *  INVALID for a frame that is not open); others keep the picture as it is.
  *  Errors: DROPPED (policy drop), INVALID (not an open frame of this publisher), DEVICE (the GPU failed; if it is for
  *  good, the stream ends and subscribers get PUBLISHER_GONE).
  *  Blocks: under CUFRAMES_POLICY_WAIT for ordered subscribers, ordered_timeout_ns at most. */

@@ -160,8 +160,8 @@ static void use_by_thread(cuframes_frame *frame, void *stream) {
   cf_device *device = frame->body->device;
   if (device->ops->is_lost(device)) /* then nothing runs any more */
     return;
+  cf_handles_helper_begins(handles); /* before the log is used: destroy waits */
   frame->body->ops->complain(frame->body);
-  cf_handles_helper_begins(handles);
   stream_use *use = malloc(sizeof *use);
   if (use) {
     *use = (stream_use){ cuframes_frame_ref(frame), stream };
@@ -177,17 +177,25 @@ static void use_by_thread(cuframes_frame *frame, void *stream) {
 }
 
 void cuframes_frame_used_on(cuframes_frame *frame, void *stream) {
-  if (frame && frame->body->device->has_streams && frame->body->ops->used_on(frame->body, stream) != CUFRAMES_OK)
+  if (!frame || cf_flag_get(&frame->references) == 0 || !frame->body->device->has_streams)
+    return;
+  if (frame->body->ops->used_on(frame->body, stream) != CUFRAMES_OK)
     use_by_thread(frame, stream);
 }
 
-void cuframes_frame_release_on(cuframes_frame *frame, void *stream) {
-  if (!frame)
-    return;
+/* The lease ends with this reference and behind this stream alone: then the stream gives it back itself. */
+static bool end_on(cuframes_frame *frame, void *stream) {
+  /* references first: who holds the only one alone can add uses */
+  if (cf_flag_get(&frame->references) != 1)
+    return false;
   cf_frame *f = frame->body;
-  bool alone = f->device->has_streams && f->ops->end_on && f->uses == 0 && cf_flag_get(&frame->references) == 1;
-  if (!alone || f->ops->end_on(f, stream) != CUFRAMES_OK) {
-    cuframes_frame_used_on(frame, stream);
-    cuframes_frame_release(frame);
-  }
+  return f->device->has_streams && f->ops->end_on && cf_flag_get(&f->uses) == 0 &&
+         f->ops->end_on(f, stream) == CUFRAMES_OK;
+}
+
+void cuframes_frame_release_on(cuframes_frame *frame, void *stream) {
+  if (!frame || end_on(frame, stream))
+    return;
+  cuframes_frame_used_on(frame, stream);
+  cuframes_frame_release(frame);
 }

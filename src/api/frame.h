@@ -58,7 +58,7 @@ struct cf_frame {
   uint64_t seq;
   int64_t pts, duration, timestamp;
   uint32_t flags;
-  uint32_t uses;    /* streams that use it: completion/uses.h */
+  cf_flag uses;     /* streams that use it: completion/uses.h */
   cf_flag released; /* publisher: no reference is left */
   bool registered;  /* publisher: the memory is the application's */
   bool keeps;       /* publisher: it was destroyed, and this frame keeps its memory */
@@ -86,6 +86,8 @@ void cf_handles_helper_begins(cf_handles *handles);
 void cf_handles_helper_ends(cf_handles *handles);
 void cf_handles_wait_for_helpers(cf_handles *handles);
 
+/* Takes the end of the last reference back, and counts it as one too often. */
+void cf_handle_ended_too_often(cuframes_frame *handle);
 /* The set of a handle. */
 cf_handles *cf_handles_of(cuframes_frame *handle);
 /* Ends one reference. True: it was the last, and the frame is to be ended. */

@@ -79,6 +79,11 @@ void cf_handles_wait_for_helpers(cf_handles *handles) {
     (void)cf_futex_wait(&handles->helpers.value, left, CF_NEVER);
 }
 
+void cf_handle_ended_too_often(cuframes_frame *handle) {
+  cf_counter_add(&cf_handles_of(handle)->ended_twice, 1);
+  cf_flag_set(&handle->references, 1);
+}
+
 bool cf_handle_end(cuframes_frame *handle) {
   uint32_t before = cf_flag_take(&handle->references);
   if (before == 0)

@@ -62,7 +62,8 @@ static int counters_write(cf_completer *completer, void *stream, const cf_device
 }
 
 static void stream_remember(cf_completer *completer, void *stream) {
-  completer->many_streams = completer->many_streams || (completer->any_stream && completer->stream != stream);
+  completer->many_streams = completer->many_streams || cf_device_stream_of_thread(stream) ||
+                            (completer->any_stream && completer->stream != stream);
   completer->any_stream = true;
   completer->stream = stream;
 }

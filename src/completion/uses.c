@@ -57,13 +57,14 @@ static int memory_make(cf_uses *uses) {
 }
 
 /* With the lock held. */
-static int use_add(cf_uses *uses, uint32_t row, uint32_t *count, void *stream) {
+static int use_add(cf_uses *uses, uint32_t row, cf_flag *count, void *stream) {
   int result = memory_make(uses);
   if (result != CUFRAMES_OK)
     return result;
   cf_use *use = uses->use + (size_t)row * CF_USES_MAX;
-  uint32_t i = 0;
-  while (i < *count && use[i].stream != stream)
+  uint32_t i = 0, used = cf_flag_get(count);
+  /* a thread's own default stream is another one on each thread, under the same handle */
+  while (i < used && (use[i].stream != stream || cf_device_stream_of_thread(stream)))
     i++;
   if (i == CF_USES_MAX)
     return cf_fail(CUFRAMES_ERR_BUSY, "%u streams use this frame already", CF_USES_MAX);
@@ -74,12 +75,12 @@ static int use_add(cf_uses *uses, uint32_t row, uint32_t *count, void *stream) {
   if (result != CUFRAMES_OK)
     return result;
   use[i] = (cf_use){ .stream = stream, .ticket = ++uses->tickets };
-  if (i == *count)
-    ++*count;
+  if (i == used)
+    cf_flag_set(count, used + 1);
   return CUFRAMES_OK;
 }
 
-int cf_uses_add(cf_uses *uses, uint32_t row, uint32_t *count, void *stream) {
+int cf_uses_add(cf_uses *uses, uint32_t row, cf_flag *count, void *stream) {
   int result = uses->device->ops->stream_check(uses->device, stream);
   if (result != CUFRAMES_OK)
     return result;

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "device/device.h"
+#include "os/futex.h"
 
 /* Streams that use one frame. */
 #define CF_USES_MAX 8u
@@ -35,7 +36,7 @@ void cf_uses_close(cf_uses *uses);
 
 /* The stream uses the frame of that row with all that is on it now; *count: streams that use the row, 0 at first.
  * Errors: INVALID (another context's), BUSY (too many streams), NO_MEMORY, DEVICE. */
-int cf_uses_add(cf_uses *uses, uint32_t row, uint32_t *count, void *stream);
+int cf_uses_add(cf_uses *uses, uint32_t row, cf_flag *count, void *stream);
 /* Each of them has come so far. Nobody may add to that row meanwhile. Never waits. */
 bool cf_uses_done(cf_uses *uses, uint32_t row, uint32_t count);
 

@@ -2,6 +2,7 @@
 #include "completion/waiter.h"
 
 #include <poll.h>
+#include <stdlib.h>
 
 #include <cuframes/subscriber.h>
 
@@ -41,6 +42,9 @@ int cf_waiter_open(cf_waiter *waiter, cf_device *device, cf_frame_reader *reader
     return CUFRAMES_OK;
   if (seat_bytes < cf_seat_bytes(reader->capacity, true))
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's seat has no room for fences");
+  waiter->noted = calloc(reader->capacity, sizeof *waiter->noted);
+  if (!waiter->noted)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   return counters_open(waiter);
 }
 
@@ -48,6 +52,7 @@ void cf_waiter_close(cf_waiter *waiter) {
   if (waiter->counters.host)
     waiter->device->ops->counters_close(waiter->device, &waiter->counters);
   cf_close(waiter->pidfd);
+  free(waiter->noted);
   pthread_mutex_destroy(&waiter->lock);
 }
 
@@ -78,15 +83,27 @@ int cf_waiter_release_on(cf_waiter *waiter, uint32_t k, uint64_t seq, void *stre
   return device->ops->counters_write(device, stream, &write, 1);
 }
 
-/* models/ready.pml, FENCE_EARLY */
-void cf_waiter_wait_for_death(const cf_waiter *waiter) {
-  struct pollfd dead = { .fd = waiter->pidfd, .events = POLLIN };
-  /* one that lives, and left us, signals fences itself */
-  (void)poll(&dead, 1, waiter->pidfd >= 0 ? DEATH_MS : GRACE_MS);
+void cf_waiter_note(cf_waiter *waiter, uint32_t slot, uint64_t seq) {
+  if (waiter->noted)
+    waiter->noted[slot] = seq;
 }
 
-void cf_waiter_signal(cf_waiter *waiter, uint32_t slot, uint64_t seq) {
-  cf_seat_signal_fence(waiter->reader->seat, slot, seq);
+/* A stream may wait for a picture that is not complete. */
+static bool stream_waits(const cf_waiter *waiter) {
+  for (uint32_t slot = 0; waiter->noted && slot < waiter->reader->capacity; slot++)
+    if (waiter->noted[slot] != 0 && !cf_reader_complete(waiter->reader, slot, waiter->noted[slot]))
+      return true;
+  return false;
+}
+
+/* models/ready.pml, FENCE_EARLY */
+void cf_waiter_signal_after_death(cf_waiter *waiter) {
+  struct pollfd dead = { .fd = waiter->pidfd, .events = POLLIN };
+  if (!stream_waits(waiter))
+    return;
+  /* one that lives, and left us, signals fences itself */
+  (void)poll(&dead, 1, waiter->pidfd >= 0 ? DEATH_MS : GRACE_MS);
+  cf_seat_signal_fences(waiter->reader->seat, waiter->reader->capacity);
 }
 
 void cf_waiter_quiesce(cf_waiter *waiter) {

@@ -19,6 +19,7 @@ typedef struct cf_waiter {
   bool gpu;
   uint32_t sync_mode; /* granted */
   int pidfd;          /* of the publisher, where streams wait for it; -1: none */
+  uint64_t *noted;    /* timeline: of each slot, the newest frame that a stream was to wait for */
   pthread_mutex_t lock;
   cf_device_counters counters; /* the seat, once a stream writes or waits there. Under `lock` */
 } cf_waiter;
@@ -43,11 +44,14 @@ int cf_waiter_wait_on(cf_waiter *waiter, uint32_t slot, uint64_t seq, void *even
 /* When the stream has come so far, lease k, which holds frame seq, counts as free for the publisher. */
 int cf_waiter_release_on(cf_waiter *waiter, uint32_t k, uint64_t seq, void *stream);
 
-/* A GPU goes on for some ten milliseconds after its process was killed, and could take a fence back that was signaled
- * by then. Its process is dead some 50 ms later, and then it stands still. Waits for that, 90 ms at most. */
-void cf_waiter_wait_for_death(const cf_waiter *waiter);
-/* After the publisher's death: lets the stream go on that waits for the frame. */
-void cf_waiter_signal(cf_waiter *waiter, uint32_t slot, uint64_t seq);
+/* A stream is about to wait for the frame. Under a lock of the caller's that cf_waiter_signal_after_death() comes
+ * after. */
+void cf_waiter_note(cf_waiter *waiter, uint32_t slot, uint64_t seq);
+/* After the publisher hung up, and when nothing more is noted: lets all streams go on that wait for its pictures. A GPU
+ * goes on for some ten milliseconds after its process was killed, and could take a fence back that was signaled by
+ * then; its process is dead some 50 ms later, and then it stands still. So this waits for that, 90 ms at most, if
+ * there is a picture that a stream waits for. */
+void cf_waiter_signal_after_death(cf_waiter *waiter);
 
 /* For its end: nothing on the GPU waits for the seat, or uses its memory. */
 void cf_waiter_quiesce(cf_waiter *waiter);

@@ -136,6 +136,11 @@ int cf_device_open(const cf_device_request *request, cf_device **device);
 /* NULL is fine. */
 void cf_device_close(cf_device *device);
 
+/* Whether the handle is a thread's own default stream (CU_STREAM_PER_THREAD): another stream on each thread. */
+static inline bool cf_device_stream_of_thread(const void *stream) {
+  return (uintptr_t)stream == 2;
+}
+
 extern const cf_device_ops cf_host_device, cf_cuda_device;
 
 #endif

@@ -110,7 +110,7 @@ static int unregister(cuframes_publisher *p, cuframes_frame *frame) {
   cf_segment *segment = f->segment;
   if (cf_flag_get(&frame->references) > 1 || (f->state != CF_FRAME_OPEN && !cf_pool_is_emptied(&p->pool, segment)))
     return in_use();
-  if (!cf_uses_done(&p->uses, f->lease, f->uses))
+  if (!cf_uses_done(&p->uses, f->lease, cf_flag_get(&f->uses)))
     return in_use();
   (void)cf_handle_end(frame); /* the one of its registration */
   cf_pool_unregister(&p->pool, segment);

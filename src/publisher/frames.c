@@ -37,7 +37,7 @@ void cf_publisher_look_at_device(cuframes_publisher *p) {
 static bool is_unused(cuframes_publisher *p, cf_frame *f) {
   /* the registration of a buffer holds one reference itself */
   bool referred = f->registered ? cf_flag_get(&f->handle->references) > 1 : !cf_flag_get(&f->released);
-  return !referred && (cf_uses_done(&p->uses, f->lease, f->uses) || cf_flag_get(&p->failed));
+  return !referred && (cf_uses_done(&p->uses, f->lease, cf_flag_get(&f->uses)) || cf_flag_get(&p->failed));
 }
 
 static void slot_cancel(cuframes_publisher *p, cf_frame *f) {
@@ -49,7 +49,7 @@ static void slot_cancel(cuframes_publisher *p, cf_frame *f) {
 static void frame_settle(cuframes_publisher *p, cf_frame *f) {
   if (f->state == CF_FRAME_FREE || (f->registered && f->state == CF_FRAME_OPEN) || !is_unused(p, f))
     return;
-  f->uses = 0;
+  cf_flag_set(&f->uses, 0);
   if (f->state == CF_FRAME_PUBLISHED)
     cf_writer_keep(&p->writer, f->slot, false);
   else
@@ -61,8 +61,15 @@ static void frame_settle(cuframes_publisher *p, cf_frame *f) {
 }
 
 static void registered_settle(void *user, cf_segment *segment) {
-  if (segment->frame.handle)
-    frame_settle(user, &segment->frame);
+  cuframes_publisher *p = user;
+  cf_frame *f = &segment->frame;
+  if (!f->handle)
+    return;
+  if (f->state == CF_FRAME_FREE && !segment->emptied && cf_flag_get(&f->uses) > 0) { /* used_on() after publish() */
+    f->state = CF_FRAME_PUBLISHED;
+    cf_writer_keep(&p->writer, f->slot, true);
+  }
+  frame_settle(p, f);
 }
 
 void cf_publisher_settle_frames(cuframes_publisher *p) {
@@ -74,12 +81,18 @@ void cf_publisher_settle_frames(cuframes_publisher *p) {
 
 static int frame_used_on(cf_frame *frame, void *stream) {
   cuframes_publisher *p = frame->owner;
+  if (frame->registered && cf_pool_is_emptied(&p->pool, frame->segment))
+    return CUFRAMES_OK; /* it will not be written again */
   return cf_uses_add(&p->uses, frame->lease, &frame->uses, stream);
 }
 
 /* The frame is settled by the next call that needs one; when there will be no such call, now. */
 static void frame_end(cf_frame *frame) {
   cuframes_publisher *p = frame->owner;
+  if (frame->registered) { /* the reference is its registration's, which only unregister ends */
+    cf_handle_ended_too_often(frame->handle);
+    return;
+  }
   cf_publisher_hold(p); /* the frame's may be gone as soon as its end is noted */
   cf_flag_set(&frame->released, 1);
   if (cf_flag_get(&p->destroyed)) /* pairs with cuframes_publisher_destroy, which notes that and then looks */
@@ -98,7 +111,7 @@ const cf_frame_ops cf_publisher_frame_ops = { .used_on = frame_used_on, .end = f
 
 /* The caller's reference to an open frame ends, or the one of the registration. */
 static void frame_abandon(cf_frame *f) {
-  f->uses = 0; /* they are done */
+  cf_flag_set(&f->uses, 0); /* they are done */
   if (f->state != CF_FRAME_OPEN && !f->registered)
     return;
   f->state = f->state == CF_FRAME_OPEN ? CF_FRAME_CANCELLED : CF_FRAME_PUBLISHED;
@@ -342,7 +355,7 @@ static int not_open(void) {
 /* With the frame lock held: the caller's reference ends; a registered frame has a life of its own. */
 static void frame_close(cuframes_publisher *p, cf_frame *f, bool published) {
   bool last = !f->registered && cf_handle_end(f->handle);
-  if (published && last && f->uses == 0) { /* as nearly always */
+  if (published && last && cf_flag_get(&f->uses) == 0) { /* as nearly always */
     f->state = CF_FRAME_FREE;
     return;
   }

@@ -17,7 +17,6 @@
 /* Gives a lease back on the CPU. With the lock held. */
 static void lease_return(cf_connection *c, cf_frame *frame) {
   frame->state = CF_FRAME_FREE;
-  frame->uses = 0;
   ((cf_view *)frame->segment)->frames--;
   cf_reader_release(c->seat, frame->lease);
   c->free_leases |= UINT64_C(1) << frame->lease;
@@ -29,8 +28,8 @@ static uint32_t leases_reclaim(cf_connection *c, bool all) {
   uint32_t count = 0;
   for (uint64_t left = c->returning; left != 0; left &= left - 1) {
     cf_frame *frame = &c->frames[__builtin_ctzll(left)];
-    bool back = all || (frame->uses > 0 ? cf_uses_done(&c->uses, frame->lease, frame->uses)
-                                        : cf_seat_released(c->seat, frame->lease, frame->seq));
+    bool back = all || (cf_flag_get(&frame->uses) > 0 ? cf_uses_done(&c->uses, frame->lease, cf_flag_get(&frame->uses))
+                                                      : cf_seat_released(c->seat, frame->lease, frame->seq));
     if (!back)
       continue;
     c->returning &= ~(UINT64_C(1) << frame->lease);
@@ -68,33 +67,20 @@ static void frame_lose(cf_connection *c, cf_frame *frame) {
   cf_counter_add(&c->lost, 1);
 }
 
-/* Marks what is LOST. Gives whether fences must be signaled for it. */
-static bool frames_lose(cf_connection *c) {
-  bool lost = false;
+/* Marks what is LOST. */
+static void frames_lose(cf_connection *c) {
   pthread_mutex_lock(&c->lock); /* a frame is fenced under it only while the connection is not gone */
-  for (uint32_t k = 0; k < c->leases; k++) {
-    cf_frame *frame = &c->frames[k];
-    if (is_awaited(c, frame))
-      frame_lose(c, frame);
-    lost = lost || (in_use(frame) && frame->lost);
-  }
-  pthread_mutex_unlock(&c->lock);
-  return lost && c->waiter.sync_mode == CUFRAMES_SYNC_TIMELINE;
-}
-
-static void fences_signal(cf_connection *c) {
-  pthread_mutex_lock(&c->lock);
   for (uint32_t k = 0; k < c->leases; k++)
-    if (in_use(&c->frames[k]) && c->frames[k].lost)
-      cf_waiter_signal(&c->waiter, c->frames[k].slot, c->frames[k].seq);
+    if (is_awaited(c, &c->frames[k]))
+      frame_lose(c, &c->frames[k]);
   pthread_mutex_unlock(&c->lock);
 }
 
 void cf_connection_abandon(cf_connection *c) {
   (void)cf_connection_move(c, CF_GONE);
-  if (c->waiter.gpu && frames_lose(c)) {
-    cf_waiter_wait_for_death(&c->waiter);
-    fences_signal(c);
+  if (c->waiter.gpu) {
+    frames_lose(c); /* before any fence is signaled */
+    cf_waiter_signal_after_death(&c->waiter);
   }
   (void)cf_connection_move(c, CF_ABANDONED);
 }
@@ -160,6 +146,7 @@ void cf_connection_put_back(cf_frame *frame) {
 
 /* Streams still use it: it comes back when they have come so far. */
 static void return_later(cf_connection *c, cf_frame *frame) {
+  cf_connection_hold(c); /* the frame's reference goes with whoever sees that it is back */
   pthread_mutex_lock(&c->lock);
   frame->state = CF_FRAME_RETURNING;
   c->returning |= UINT64_C(1) << frame->lease;
@@ -168,11 +155,12 @@ static void return_later(cf_connection *c, cf_frame *frame) {
   announce_release(c);
   if (drained) /* nobody else will look for it */
     cf_connection_drain(c);
+  cf_connection_drop(c);
 }
 
 static void lease_end(cf_frame *frame) {
   cf_connection *c = frame->owner;
-  if (frame->uses > 0 && !cf_uses_done(&c->uses, frame->lease, frame->uses))
+  if (cf_flag_get(&frame->uses) > 0 && !cf_uses_done(&c->uses, frame->lease, cf_flag_get(&frame->uses)))
     return_later(c, frame);
   else
     cf_connection_put_back(frame);
@@ -340,6 +328,8 @@ static int stream_wait(cf_connection *c, cf_frame *frame, void *stream) {
   /* pairs with cf_connection_abandon: it signals the fence of what is fenced by then */
   bool gone = cf_connection_gone(c);
   frame->fenced = !gone;
+  if (!gone)
+    cf_waiter_note(&c->waiter, frame->slot, frame->seq); /* also when the frame is given back before it is complete */
   pthread_mutex_unlock(&c->lock);
   if (gone)
     return CUFRAMES_ERR_BUSY; /* and then its end is seen */

@@ -12,6 +12,7 @@ static bool notifier_wait_armed(cf_notifier *n, cf_notifier *armed) {
     pthread_cond_wait(&n->changed, &n->lock);
   armed->started = n->started;
   armed->last = n->last;
+  armed->serial = n->serial;
   armed->pending_slot = n->pending_slot;
   armed->pending_seq = n->pending_seq;
   bool go_on = !n->stop;
@@ -25,7 +26,9 @@ static void *notifier_run(void *argument) {
   cf_notifier armed;
   while (notifier_wait_armed(n, &armed)) {
     cf_connection *connection = cf_subscriber_borrow(s);
-    if (connection && armed.pending_seq != 0) { /* a GPU completes it, which wakes nobody */
+    if (connection && connection->serial != armed.serial) {
+      /* another one than next() looked at: it looks again */
+    } else if (connection && armed.pending_seq != 0) { /* a GPU completes it, which wakes nobody */
       int64_t began = cf_now();
       while (!cf_reader_complete(&connection->reader, armed.pending_slot, armed.pending_seq) &&
              !cf_must_not_sleep(s, connection))
@@ -55,8 +58,10 @@ void cf_notifier_arm(cuframes_subscriber *s, const cf_connection *connection) {
     n->armed = true;
     n->started = connection && connection->reader.started;
     n->last = connection ? connection->reader.last : 0;
-    n->pending_slot = s->pending ? s->pending->slot : 0;
-    n->pending_seq = s->pending ? s->pending->seq : 0;
+    bool pending = connection && s->pending && s->pending->owner == connection;
+    n->serial = connection ? connection->serial : 0;
+    n->pending_slot = pending ? s->pending->slot : 0;
+    n->pending_seq = pending ? s->pending->seq : 0;
     pthread_cond_signal(&n->changed);
   }
   pthread_mutex_unlock(&n->lock);

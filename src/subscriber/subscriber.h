@@ -19,7 +19,8 @@ typedef struct cf_notifier {
   bool armed, stop;
   bool started; /* what the reader had taken when it was armed */
   uint64_t last;
-  uint32_t pending_slot; /* a frame that it waits for; pending_seq 0: none */
+  uint64_t serial;       /* of the connection then; 0: none */
+  uint32_t pending_slot; /* a frame of it that is waited for; pending_seq 0: none */
   uint64_t pending_seq;
 } cf_notifier;
 
