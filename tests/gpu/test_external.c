@@ -144,6 +144,24 @@ static void play_hands(int test, void *user) {
   OK(cuframes_publisher_reopen(s.publisher, frames[0]));
   OK(cuframes_publisher_cancel(s.publisher, frames[0]));
   OK(cuframes_publisher_reopen(s.publisher, frames[0]));
+  cuframes_frame_release(frames[0]); /* its registration holds it */
+  cuframes_publisher_stats stats = { .struct_size = sizeof stats };
+  OK(cuframes_publisher_get_stats(s.publisher, &stats));
+  NEED(stats.released_twice == 1);
+  OK(cuframes_publisher_publish_on(s.publisher, frames[0], s.stream, NULL));
+  cu_stream beside;
+  cu_deviceptr go = word_new();
+  CU(cu.cuStreamCreate(&beside, CU_STREAM_NON_BLOCKING));
+  CU(LAUNCH(&s.g, beside, "until", go, 1));
+  cuframes_frame_used_on(frames[0], beside); /* after it was published: a preview */
+  OK(cuframes_publisher_reopen(s.publisher, frames[2]));
+  OK(cuframes_publisher_publish_on(s.publisher, frames[2], s.stream, NULL));
+  IS(cuframes_publisher_reopen(s.publisher, frames[0]), CUFRAMES_ERR_BUSY);
+  CU(cu.cuMemcpyHtoD(go, &(uint64_t){ 1 }, sizeof(uint64_t)));
+  CU(cu.cuStreamSynchronize(beside));
+  OK(cuframes_publisher_reopen(s.publisher, frames[0]));
+  CU(cu.cuStreamDestroy(beside));
+  CU(cu.cuMemFree(go));
   OK(cuframes_publisher_unregister_external(s.publisher, frames[0]));
   OK(cuframes_publisher_reopen(s.publisher, frames[1]));
   OK(cuframes_publisher_set_format(s.publisher, &other)); /* what is open may still be published */
@@ -151,7 +169,7 @@ static void play_hands(int test, void *user) {
   IS(cuframes_publisher_reopen(s.publisher, frames[2]), CUFRAMES_ERR_INVALID); /* what is not goes */
   detail_names("format");
   WAIT_FOR(cuframes_publisher_unregister_external(s.publisher, frames[2]) == CUFRAMES_OK);
-  NEED(source_stats(&s).frames == 5);
+  NEED(source_stats(&s).frames == 7);
   say(test, 0);
   cuframes_publisher_destroy(s.publisher);
   CU(cu.cuMemFree(block));

@@ -132,6 +132,23 @@ static void wait_on_a_stream_that_gives_back(int test, void *user) {
   wait_on_its_stream(test, true);
 }
 
+/* It takes the frame and gives it back at once, unused; but its stream was told to wait for it. */
+static void wait_for_what_was_given_back(int test, void *user) {
+  static witness w;
+  cuframes_frame *frame = NULL;
+  (void)user;
+  witness_begin(&w, CUFRAMES_SYNC_TIMELINE);
+  ready(test);
+  OK(cuframes_subscriber_next_on(w.subscriber, patience(), w.stream, &frame));
+  NEED(frame_number(frame) == GOOD + 1);
+  cuframes_frame_release(frame);
+  NEED(cu.cuStreamQuery(w.stream) == CUDA_ERROR_NOT_READY);
+  say(test, 0);
+  CU(cu.cuStreamSynchronize(w.stream));
+  now_usable(test);
+  witness_end(&w, 0);
+}
+
 static void wait_on_the_cpu(int test, uint32_t sync) {
   static witness w;
   witness_begin(&w, sync);
@@ -259,7 +276,7 @@ static void complete(void **state) {
 
 static void timeline_of(memory_kind kind) {
   child_run *const roles[SUBSCRIBERS] = { wait_on_a_stream, wait_on_a_stream_that_gives_back, wait_on_the_cpu_timeline,
-                                          wait_complete };
+                                          wait_for_what_was_given_back };
   sync_need(CUFRAMES_SYNC_TIMELINE);
   memory_kind_need(kind);
   kill_the_publisher(roles, kind);
