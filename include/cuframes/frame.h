@@ -7,6 +7,7 @@
  *            caller. A reference that the publisher keeps across publish() keeps the picture unwritten, and counts as
  *            open. Frames may be released after their publisher or subscriber was destroyed.
  * Threads    Every function here may be called from any thread, also at the same time.
+ *            What publish() sets (seq, times, flags) must not be asked while another thread publishes the frame.
  * Pointers   Point into memory of the stream's device: cuframes_frame_device() names it. On "host" the CPU reads
  *            them, on "cuda:..." they are device pointers of the GPU that the subscriber uses, read-only there, too: a
  *            kernel that writes through one fails in its own process with "illegal memory access".

@@ -142,7 +142,7 @@ static void *share(void *argument) {
   sharing *s = argument;
   for (int i = 0; i < s->rounds; i++) {
     cuframes_frame *mine = cuframes_frame_ref(s->frame);
-    (void)cuframes_frame_seq(mine);
+    (void)cuframes_frame_width(mine);
     cuframes_frame_release(mine);
   }
   cuframes_frame_release(s->frame);
