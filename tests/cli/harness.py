@@ -149,7 +149,9 @@ def patient(args):
     test may say how long."""
     args = [str(argument) for argument in args]
     said = any(argument.split("=")[0] == "--timeout" for argument in args)
-    return args if said or args[:1] not in (["verify"], ["snapshot"], ["record"]) else [args[0], "--timeout", str(LIMIT), *args[1:]]
+    if said or args[:1] not in (["verify"], ["snapshot"], ["record"]):
+        return args
+    return [args[0], "--timeout", str(LIMIT), *args[1:]]
 
 
 class Deadline:
