@@ -489,7 +489,11 @@ def reap_strays():
         pids = [int(pid) for pid in file.read().split()]
     for pid in pids:
         with open("/proc/%d/cmdline" % pid) as file:
-            strays.append("%d %s" % (pid, file.read().replace("\0", " ")))
+            command = file.read().replace("\0", " ")
+        if not command:  # it has ended, or is just becoming another program
+            with open("/proc/%d/comm" % pid) as file:
+                command = file.read().strip()
+        strays.append("%d %s" % (pid, command))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     return strays

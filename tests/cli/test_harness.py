@@ -33,7 +33,8 @@ def test_left_file_is_seen(_):
 
 def test_left_grandchild_is_seen(_):
     def body(s):
-        s.start_program("sh", "-c", "sleep 60 >/dev/null 2>&1 & exit 0").expect(0)
+        script = "sleep 60 >/dev/null 2>&1 & until grep -q sleep /proc/$!/comm; do :; done"
+        s.start_program("sh", "-c", script).expect(0)
     wrong = wrong_of(body)
     check("left running" in wrong and "sleep" in wrong, "says: %s", wrong)
 

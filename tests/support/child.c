@@ -191,10 +191,15 @@ int child_end_all(void) {
     child *c = &children[i];
     if (c->pid == 0)
       continue;
-    print_error("left behind: child %d\n", (int)c->pid);
+    if (waitpid(c->pid, &status, WNOHANG) == c->pid) { /* often why the test failed: nobody else says it */
+      print_error("left behind: child %d, which ended with %s %d\n", (int)c->pid,
+                  WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    } else {
+      print_error("left behind: child %d\n", (int)c->pid);
+      (void)kill(c->pid, SIGKILL);
+      (void)waitpid(c->pid, &status, 0);
+    }
     left++;
-    (void)kill(c->pid, SIGKILL);
-    (void)waitpid(c->pid, &status, 0);
     forget(c);
   }
   while (waitpid(-1, &status, WNOHANG) > 0) {
