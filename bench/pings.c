@@ -36,12 +36,11 @@ typedef struct ping {
 
 static double bare_receive(const ping *p, uint32_t round) {
   bare_line *line = &p->page->bare;
-  while (atomic_load_explicit(&line->word, memory_order_acquire) == round) {
+  while (atomic_load_explicit(&line->word, memory_order_acquire) == round)
     if (p->spin)
       spin_pause();
     else
       futex_wait(&line->word, round);
-  }
   return (double)(now_ns() - atomic_load_explicit(&line->stamp, memory_order_relaxed));
 }
 

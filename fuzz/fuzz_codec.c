@@ -31,9 +31,8 @@ typedef union any_message {
 static uint8_t again[CF_WIRE_MESSAGE_MAX];
 
 static void require(int condition) {
-  if (!condition) {
+  if (!condition)
     abort();
-  }
 }
 
 static void require_same_bytes(cf_bytes *a, const cf_bytes *b) {
@@ -56,11 +55,10 @@ static void try_hello(const cf_msg_hello *hello) {
   };
   any_message welcome, refused;
   memset(&refused, 0, sizeof refused);
-  if (cf_negotiate(hello, &offer, &welcome.welcome, &refused.refused) != 0) {
+  if (cf_negotiate(hello, &offer, &welcome.welcome, &refused.refused) != 0)
     require(cf_message_encode(CF_MSG_REFUSED, &refused, again, sizeof again) > HEADER);
-  } else {
+  else
     require(welcome.welcome.leases <= offer.max_leases && welcome.welcome.depth <= offer.max_depth);
-  }
 }
 
 /* Gives the length of the message in `again`. */
@@ -68,13 +66,11 @@ static size_t try_type(uint32_t type, const uint8_t *message, size_t length) {
   any_message first, second;
   memset(&first, 0, sizeof first);
   memset(&second, 0, sizeof second);
-  if (!cf_message_decode(type, message, length, &first)) {
+  if (!cf_message_decode(type, message, length, &first))
     return 0;
-  }
   require(cf_message_type(message, length) == type);
-  if (type == CF_MSG_HELLO) {
+  if (type == CF_MSG_HELLO)
     try_hello(&first.hello);
-  }
   size_t made = cf_message_encode(type, &first, again, sizeof again);
   require(made >= HEADER && made <= length);
   require(cf_message_decode(type, again, made, &second));
@@ -113,14 +109,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size > 0 && size - 1 <= CF_WIRE_MESSAGE_MAX - HEADER) {
     size_t length = HEADER + size - 1;
     uint8_t *message = calloc(1, length); /* of its own, so that a read past its end is seen */
-    if (!message) {
+    if (!message)
       return 0;
-    }
     memcpy(message, "CUFR", 4);
     message[4] = data[0];
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++)
       message[8 + i] = (uint8_t)(length >> (8 * i));
-    }
     memcpy(message + HEADER, data + 1, size - 1);
     try_message(message, length);
     free(message);

@@ -308,10 +308,9 @@ static void spin_for_frame(cuframes_subscriber *s, const cf_connection *connecti
   if (end > deadline)
     end = deadline;
   while (cf_now() < end && !cf_reader_news(reader, reader->started, reader->last) && !cf_connection_gone(connection) &&
-         !cf_flag_get(&s->interrupted)) {
+         !cf_flag_get(&s->interrupted))
     for (int i = 0; i < 64 && !cf_reader_news(reader, reader->started, reader->last); i++)
       cf_spin_pause();
-  }
 }
 
 /* What one call of next() remembers between its turns. */

@@ -205,11 +205,9 @@ static const schema schemas[] = {
 _Static_assert(sizeof(info_fields) / sizeof(info_fields[0]) <= 64, "more fields than bits");
 
 static const schema *schema_of(uint32_t type) {
-  for (size_t i = 0; i < sizeof(schemas) / sizeof(schemas[0]); i++) {
-    if (schemas[i].type == type) {
+  for (size_t i = 0; i < sizeof(schemas) / sizeof(schemas[0]); i++)
+    if (schemas[i].type == type)
       return &schemas[i];
-    }
-  }
   return NULL;
 }
 
@@ -219,16 +217,14 @@ const cf_schema_field *cf_message_schema(uint32_t type, size_t index) {
 }
 
 static void put(uint8_t *to, uint64_t value, size_t width) {
-  for (size_t i = 0; i < width; i++) {
+  for (size_t i = 0; i < width; i++)
     to[i] = (uint8_t)(value >> (8 * i));
-  }
 }
 
 static uint64_t get(const uint8_t *from, size_t width) {
   uint64_t value = 0;
-  for (size_t i = 0; i < width; i++) {
+  for (size_t i = 0; i < width; i++)
     value |= (uint64_t)from[i] << (8 * i);
-  }
   return value;
 }
 
@@ -250,11 +246,10 @@ static uint64_t load_number(const uint8_t *from, size_t width) {
 
 static void store_number(uint8_t *to, uint64_t value, size_t width) {
   uint32_t narrow = (uint32_t)value;
-  if (width == 8) {
+  if (width == 8)
     memcpy(to, &value, sizeof value);
-  } else {
+  else
     memcpy(to, &narrow, sizeof narrow);
-  }
 }
 
 static bool is_printable(uint8_t byte) {
@@ -270,9 +265,8 @@ typedef struct writer {
 
 /* Writes the head of a TLV and gives where its value goes; NULL if there is no room. */
 static uint8_t *open_tlv(writer *w, uint32_t tag, size_t length) {
-  if (w->capacity - w->used < TLV_BYTES || w->capacity - w->used - TLV_BYTES < length) {
+  if (w->capacity - w->used < TLV_BYTES || w->capacity - w->used - TLV_BYTES < length)
     return NULL;
-  }
   uint8_t *tlv = w->buffer + w->used;
   put(tlv, tag, 2);
   put(tlv + 2, 0, 2);
@@ -284,53 +278,44 @@ static uint8_t *open_tlv(writer *w, uint32_t tag, size_t length) {
 static bool write_numbers(writer *w, const cf_schema_field *field, const uint8_t *from, size_t count, bool even_zero) {
   size_t width = number_width(field);
   uint64_t any = even_zero;
-  for (size_t i = 0; i < count; i++) {
+  for (size_t i = 0; i < count; i++)
     any |= load_number(from + i * width, width);
-  }
-  if (any == 0) {
+  if (any == 0)
     return true;
-  }
   uint8_t *to = open_tlv(w, field->tag, count * width);
-  for (size_t i = 0; to && i < count; i++) {
+  for (size_t i = 0; to && i < count; i++)
     put(to + i * width, load_number(from + i * width, width), width);
-  }
   return to;
 }
 
 /* What a receiver would refuse goes out as '?': a newline in a label must not cost the connection. */
 static bool write_text(writer *w, const cf_schema_field *field, const uint8_t *from) {
   size_t length = strnlen((const char *)from, field->max);
-  if (length == 0) {
+  if (length == 0)
     return true;
-  }
   uint8_t *to = open_tlv(w, field->tag, length);
-  for (size_t i = 0; to && i < length; i++) {
+  for (size_t i = 0; to && i < length; i++)
     to[i] = is_printable(from[i]) ? from[i] : '?';
-  }
   return to;
 }
 
 static bool write_bytes(writer *w, const cf_schema_field *field, const uint8_t *from) {
   cf_bytes bytes;
   memcpy(&bytes, from, sizeof bytes);
-  if (bytes.length == 0) {
+  if (bytes.length == 0)
     return true;
-  }
-  if (!bytes.data || bytes.length > field->max) {
+  if (!bytes.data || bytes.length > field->max)
     return false;
-  }
   uint8_t *to = open_tlv(w, field->tag, bytes.length);
-  if (to) {
+  if (to)
     memcpy(to, bytes.data, bytes.length);
-  }
   return to;
 }
 
 static bool write_list(writer *w, const cf_schema_field *field, const uint8_t *fields) {
   uint64_t count = load_number(fields + field->count_offset, 4);
-  if (count > field->max) {
+  if (count > field->max)
     return false;
-  }
   return count == 0 || write_numbers(w, field, fields + field->offset, (size_t)count, true);
 }
 
@@ -350,11 +335,9 @@ static bool write_field(writer *w, const cf_schema_field *field, const uint8_t *
 }
 
 static bool write_fields(writer *w, const schema *s, const void *fields) {
-  for (size_t i = 0; i < s->count; i++) {
-    if (!write_field(w, &s->fields[i], fields)) {
+  for (size_t i = 0; i < s->count; i++)
+    if (!write_field(w, &s->fields[i], fields))
       return false;
-    }
-  }
   return true;
 }
 
@@ -365,9 +348,8 @@ static size_t room(size_t capacity) {
 size_t cf_message_encode(uint32_t type, const void *fields, uint8_t *buffer, size_t capacity) {
   const schema *s = schema_of(type);
   writer w = { buffer, HEADER_BYTES, room(capacity) };
-  if (!s || type > UINT16_MAX || w.capacity < HEADER_BYTES || !write_fields(&w, s, fields)) {
+  if (!s || type > UINT16_MAX || w.capacity < HEADER_BYTES || !write_fields(&w, s, fields))
     return 0;
-  }
   put(buffer, CF_WIRE_MAGIC, 4);
   put(buffer + 4, type, 2);
   put(buffer + 6, 0, 2);
@@ -380,9 +362,8 @@ bool cf_message_append(enum cf_info_group group, const void *fields, uint8_t *bu
   const schema *s = schema_of(CF_SCHEMA_GROUP(group));
   writer w = { buffer, *length, room(capacity) };
   if (!s || *length < HEADER_BYTES || *length > w.capacity || get(buffer + 4, 2) != CF_MSG_INFO ||
-      !open_tlv(&w, CF_GROUP_TAG(group), 0) || !write_fields(&w, s, fields)) {
+      !open_tlv(&w, CF_GROUP_TAG(group), 0) || !write_fields(&w, s, fields))
     return false;
-  }
   put(buffer + *length + 4, w.used - *length - TLV_BYTES, 4);
   put(buffer + 8, w.used, 4);
   *length = w.used;
@@ -399,25 +380,22 @@ typedef struct tlv {
 
 /* Steps over one TLV. False at the end, then *at is length, or where one runs over the end, then it is not. */
 static bool next_tlv(const uint8_t *chain, size_t length, size_t *at, tlv *out) {
-  if (*at > length || length - *at < TLV_BYTES) {
+  if (*at > length || length - *at < TLV_BYTES)
     return false;
-  }
   const uint8_t *head = chain + *at;
   out->tag = (uint32_t)get(head, 2);
   out->length = (uint32_t)get(head + 4, 4);
   out->value = head + TLV_BYTES;
-  if (out->length > length - *at - TLV_BYTES) {
+  if (out->length > length - *at - TLV_BYTES)
     return false;
-  }
   *at += TLV_BYTES + out->length;
   return true;
 }
 
 uint32_t cf_message_type(const uint8_t *message, size_t length) {
   if (length < HEADER_BYTES || length > CF_WIRE_MESSAGE_MAX || get(message, 4) != CF_WIRE_MAGIC ||
-      get(message + 8, 4) != length) {
+      get(message + 8, 4) != length)
     return 0;
-  }
   tlv item;
   size_t at = HEADER_BYTES;
   while (next_tlv(message, length, &at, &item)) {
@@ -426,11 +404,9 @@ uint32_t cf_message_type(const uint8_t *message, size_t length) {
 }
 
 static bool is_text(const tlv *item, uint32_t max) {
-  for (uint32_t i = 0; i < item->length && item->length <= max; i++) {
-    if (!is_printable(item->value[i])) {
+  for (uint32_t i = 0; i < item->length && item->length <= max; i++)
+    if (!is_printable(item->value[i]))
       return false;
-    }
-  }
   return item->length <= max;
 }
 
@@ -464,9 +440,8 @@ static void read_value(const cf_schema_field *field, const tlv *item, uint8_t *f
     case CF_FIELD_I32:
     case CF_FIELD_U64:
     case CF_FIELD_I64:
-      for (size_t i = 0; i < item->length / width; i++) {
+      for (size_t i = 0; i < item->length / width; i++)
         store_number(to + i * width, get(item->value + i * width, width), width);
-      }
       break;
     case CF_FIELD_TEXT:
       memcpy(to, item->value, item->length); /* its end is zero already */
@@ -482,9 +457,8 @@ static void read_value(const cf_schema_field *field, const tlv *item, uint8_t *f
 /* Index of the field with this tag, s->count if it is unknown. */
 static size_t find_field(const schema *s, uint32_t tag) {
   size_t i = 0;
-  while (i < s->count && s->fields[i].tag != tag) {
+  while (i < s->count && s->fields[i].tag != tag)
     i++;
-  }
   return i;
 }
 
@@ -494,13 +468,11 @@ static bool check_fields(const schema *s, const uint8_t *chain, size_t length) {
   tlv item;
   while (next_tlv(chain, length, &at, &item)) {
     size_t i = find_field(s, item.tag);
-    if (i == s->count) {
+    if (i == s->count)
       continue;
-    }
     bool again = s->fields[i].kind != CF_FIELD_GROUP && (seen >> i & 1) != 0;
-    if (again || !check_value(&s->fields[i], &item)) {
+    if (again || !check_value(&s->fields[i], &item))
       return false;
-    }
     seen |= (uint64_t)1 << i;
   }
   return at == length;
@@ -508,35 +480,31 @@ static bool check_fields(const schema *s, const uint8_t *chain, size_t length) {
 
 /* Checks everything before it writes anything, so that *fields is untouched on failure. */
 static bool read_fields(const schema *s, const uint8_t *chain, size_t length, void *fields) {
-  if (!check_fields(s, chain, length)) {
+  if (!check_fields(s, chain, length))
     return false;
-  }
   memset(fields, 0, s->struct_bytes);
   size_t at = 0;
   tlv item;
   while (next_tlv(chain, length, &at, &item)) {
     size_t i = find_field(s, item.tag);
-    if (i < s->count) {
+    if (i < s->count)
       read_value(&s->fields[i], &item, fields);
-    }
   }
   return true;
 }
 
 bool cf_message_decode(uint32_t type, const uint8_t *message, size_t length, void *fields) {
   const schema *s = schema_of(type);
-  if (!s || cf_message_type(message, length) != type) {
+  if (!s || cf_message_type(message, length) != type)
     return false;
-  }
   return read_fields(s, message + HEADER_BYTES, length - HEADER_BYTES, fields);
 }
 
 bool cf_message_next_group(enum cf_info_group group, const uint8_t *message, size_t length, size_t *cursor,
                            void *fields) {
   const schema *s = schema_of(CF_SCHEMA_GROUP(group));
-  if (!s || cf_message_type(message, length) != CF_MSG_INFO) {
+  if (!s || cf_message_type(message, length) != CF_MSG_INFO)
     return false;
-  }
   size_t at = *cursor < HEADER_BYTES ? HEADER_BYTES : *cursor;
   tlv item;
   while (next_tlv(message, length, &at, &item)) {

@@ -24,16 +24,14 @@ static const uint8_t actions[CF_PEER_STATES][TYPES] = {
 };
 
 enum cf_peer_action cf_peer_action(enum cf_peer_state state, uint32_t type) {
-  if ((unsigned)state >= CF_PEER_STATES || type >= TYPES) {
+  if ((unsigned)state >= CF_PEER_STATES || type >= TYPES)
     return CF_DO_CLOSE;
-  }
   return (enum cf_peer_action)actions[state][type];
 }
 
 enum cf_peer_state cf_peer_admitted(uint32_t role, bool accepted) {
-  if (!accepted) {
+  if (!accepted)
     return CF_PEER_CLOSED;
-  }
   switch (role) {
     case CF_ROLE_SUBSCRIBER: return CF_PEER_SEATED;
     case CF_ROLE_MONITOR: return CF_PEER_WATCHING;
@@ -112,12 +110,10 @@ static int agree_seat(const cf_msg_hello *hello, const cf_offer *offer, cf_msg_w
                   hello->mode, CUFRAMES_MODE_NEWEST, CUFRAMES_MODE_ORDERED, CUFRAMES_MODE_PACKETS);
   }
   int error = agree_sync_mode(hello, offer, welcome, refused);
-  if (!error && hello->mode != CUFRAMES_MODE_PACKETS) { /* who takes no frames costs no slots */
+  if (!error && hello->mode != CUFRAMES_MODE_PACKETS) /* who takes no frames costs no slots */
     error = agree_count(hello->leases, DEFAULT_LEASES, offer->max_leases, "leases", &welcome->leases, refused);
-  }
-  if (!error && hello->mode == CUFRAMES_MODE_ORDERED) { /* newest keeps nothing waiting */
+  if (!error && hello->mode == CUFRAMES_MODE_ORDERED) /* newest keeps nothing waiting */
     error = agree_count(hello->depth, DEFAULT_DEPTH, offer->max_depth, "frames of depth", &welcome->depth, refused);
-  }
   return error;
 }
 
@@ -125,9 +121,8 @@ int cf_negotiate(const cf_msg_hello *hello, const cf_offer *offer, cf_msg_welcom
   cf_msg_welcome agreed;
   memset(&agreed, 0, sizeof agreed);
   int error = agree_version(hello, &agreed, refused);
-  if (error) {
+  if (error)
     return error;
-  }
   agreed.features = hello->features & offer->features;
   if (hello->role == CF_ROLE_SUBSCRIBER) {
     error = agree_seat(hello, offer, &agreed, refused);
@@ -136,8 +131,7 @@ int cf_negotiate(const cf_msg_hello *hello, const cf_offer *offer, cf_msg_welcom
         refuse(refused, CUFRAMES_ERR_INVALID, "peer has role %u, this publisher knows %d (subscriber) and %d (monitor)",
                hello->role, CF_ROLE_SUBSCRIBER, CF_ROLE_MONITOR);
   }
-  if (!error) {
+  if (!error)
     *welcome = agreed;
-  }
   return error;
 }

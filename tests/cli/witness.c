@@ -70,21 +70,19 @@ static void look(struct seen *seen, const cuframes_frame *frame) {
   if (flags & CUFRAMES_FRAME_CORRUPT)
     seen->corrupt++;
   if (seen->frames > 0 && !(flags & CUFRAMES_FRAME_DISCONTINUITY)) {
-    if (seq == seen->last) {
+    if (seq == seen->last)
       seen->duplicates++;
-    } else if (seq < seen->last) {
+    else if (seq < seen->last)
       seen->back_jumps++;
-    } else if (seq > seen->last + 1) {
+    else if (seq > seen->last + 1)
       seen->gaps++;
-    } else if (time - seen->last_time > seen->longest_interval) {
+    else if (time - seen->last_time > seen->longest_interval)
       seen->longest_interval = time - seen->last_time;
-    }
   }
-  if (seen->frames == 0) {
+  if (seen->frames == 0)
     seen->first = seq;
-  } else if (now - seen->last_arrival > seen->longest_silence) {
+  else if (now - seen->last_arrival > seen->longest_silence)
     seen->longest_silence = now - seen->last_arrival;
-  }
   seen->frames++;
   seen->last = seq;
   seen->last_time = time;

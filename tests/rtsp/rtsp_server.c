@@ -87,11 +87,10 @@ static int stall(const struct arguments *arguments) {
       if (fd < 0)
         continue;
       fprintf(stderr, "rtsp_server: a client waits\n");
-      if (count < MAX_HELD) {
+      if (count < MAX_HELD)
         held[count++] = fd;
-      } else {
+      else
         close(fd);
-      }
     }
   }
   while (count > 0)
@@ -133,10 +132,9 @@ static const char *elements_for(const struct payload *table, GstDiscovererStream
   if (!caps || gst_caps_is_empty(caps))
     return NULL;
   name = gst_structure_get_name(gst_caps_get_structure(caps, 0));
-  for (; table->caps && !found; table++) {
+  for (; table->caps && !found; table++)
     if (strcmp(table->caps, name) == 0)
       found = table->elements;
-  }
   gst_caps_unref(caps);
   return found;
 }
@@ -225,10 +223,9 @@ static int serve(const struct arguments *arguments) {
     announce(gst_rtsp_server_get_bound_port(server), arguments->path);
     g_main_loop_run(loop);
   }
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < 3; i++)
     if (ids[i] != 0)
       g_source_remove(ids[i]);
-  }
   GList *clients = gst_rtsp_server_client_filter(server, drop_client, NULL);
   g_list_free_full(clients, g_object_unref);
   g_object_unref(server);

@@ -193,7 +193,8 @@ int child_end_all(void) {
       continue;
     if (waitpid(c->pid, &status, WNOHANG) == c->pid) { /* often why the test failed: nobody else says it */
       print_error("left behind: child %d, which ended with %s %d\n", (int)c->pid,
-                  WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+                  WIFSIGNALED(status) ? "signal" : "status",
+                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     } else {
       print_error("left behind: child %d\n", (int)c->pid);
       (void)kill(c->pid, SIGKILL);

@@ -60,11 +60,10 @@ static uint64_t number(void) {
 
 static void text(char *to, size_t size) {
   size_t length = below(4) == 0 ? size - 1 : below((uint32_t)size);
-  for (size_t i = 0; i < length; i++) {
+  for (size_t i = 0; i < length; i++)
     do {
       to[i] = (char)below(256);
     } while ((unsigned char)to[i] < 0x20 || to[i] == 0x7f);
-  }
 }
 
 /* By hand, field by field: a field that is missing in the codec's tables must be missed here. */
@@ -91,9 +90,8 @@ static void fill_segment(cf_msg_segment *m) {
   N(segment), N(bytes), N(pixel_format), N(width), N(height), N(color), fill_planes(m->pitch, m->offset);
   N(memory), N(start), N(whole);
   m->handle_words = below(2) * CF_HANDLE_WORDS;
-  for (uint32_t i = 0; i < m->handle_words; i++) {
+  for (uint32_t i = 0; i < m->handle_words; i++)
     m->handle[i] = (uint32_t)number();
-  }
 }
 
 static void fill_events(cf_msg_events *m) {
@@ -101,9 +99,8 @@ static void fill_events(cf_msg_events *m) {
   N(segment), N(stride);
   m->handles.length = below(8) == 0 ? CF_EVENTS_BYTES : below(10) * CF_HANDLE_BYTES;
   m->handles.data = m->handles.length ? handles : NULL;
-  for (uint32_t i = 0; i < m->handles.length; i++) {
+  for (uint32_t i = 0; i < m->handles.length; i++)
     handles[i] = (uint8_t)below(256);
-  }
 }
 
 static void fill_codec(cf_msg_codec *m) {
@@ -113,9 +110,8 @@ static void fill_codec(cf_msg_codec *m) {
   N(time_base_den), N(bit_rate);
   m->extradata.length = below(8) == 0 ? CUFRAMES_EXTRADATA_MAX : below(100);
   m->extradata.data = m->extradata.length ? extradata : NULL;
-  for (uint32_t i = 0; i < m->extradata.length; i++) {
+  for (uint32_t i = 0; i < m->extradata.length; i++)
     extradata[i] = (uint8_t)below(256);
-  }
 }
 
 static void fill_info(cf_msg_info *m) {
@@ -129,9 +125,8 @@ static void fill_seat(cf_info_seat *m) {
   T(label), N(mode), N(pid), N(uid), N(gid), N(leases), N(depth), N(packets), N(evicted), N(sync_mode), N(lag);
   N(delivered), N(skipped), N(sync_asked);
   m->held_count = below(4) == 0 ? CF_HELD_MAX : below(CF_HELD_MAX + 1);
-  for (uint32_t i = 0; i < m->held_count; i++) {
+  for (uint32_t i = 0; i < m->held_count; i++)
     m->held[i] = (uint32_t)number();
-  }
 }
 
 static void fill(uint32_t type, any_message *to) {
@@ -164,20 +159,17 @@ static void fill(uint32_t type, any_message *to) {
 }
 
 static bool same_bytes(cf_bytes *sent, const cf_bytes *got) {
-  if (got->length != sent->length || (got->length > 0 && memcmp(got->data, sent->data, got->length) != 0)) {
+  if (got->length != sent->length || (got->length > 0 && memcmp(got->data, sent->data, got->length) != 0))
     return false;
-  }
   sent->data = got->data; /* the pointers differ */
   return true;
 }
 
 static bool same(uint32_t type, any_message *sent, const any_message *got) {
-  if (type == CF_MSG_CODEC && !same_bytes(&sent->codec.extradata, &got->codec.extradata)) {
+  if (type == CF_MSG_CODEC && !same_bytes(&sent->codec.extradata, &got->codec.extradata))
     return false;
-  }
-  if (type == CF_MSG_EVENTS && !same_bytes(&sent->events.handles, &got->events.handles)) {
+  if (type == CF_MSG_EVENTS && !same_bytes(&sent->events.handles, &got->events.handles))
     return false;
-  }
   return memcmp(sent, got, sizeof *got) == 0;
 }
 
@@ -191,9 +183,8 @@ static int set_up(void **unused) {
   uint8_t *memory = mmap(NULL, bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   const char *given = getenv("CF_SEED");
   struct timespec now;
-  if (memory == MAP_FAILED || mprotect(memory + bytes, page, PROT_NONE) != 0) {
+  if (memory == MAP_FAILED || mprotect(memory + bytes, page, PROT_NONE) != 0)
     return -1;
-  }
   guard_end = memory + bytes;
   (void)clock_gettime(CLOCK_REALTIME, &now); /* cannot fail; any number will do */
   seed = given ? strtoull(given, NULL, 0) : (uint64_t)now.tv_sec * 1000000007u + (uint64_t)now.tv_nsec;
@@ -208,9 +199,8 @@ static int reseed(void **unused) {
 }
 
 static void require(bool condition, const char *what, uint32_t type, size_t at) {
-  if (!condition) {
+  if (!condition)
     fail_msg("%s: type 0x%x, at %zu (again with CF_SEED=%llu)", what, type, at, (unsigned long long)seed);
-  }
 }
 
 /* A copy that ends at the guard. */
@@ -228,9 +218,8 @@ static bool decodes(uint32_t type, const uint8_t *bytes, size_t length) {
 }
 
 static void set_length(uint8_t *message, size_t length) {
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < 4; i++)
     message[8 + i] = (uint8_t)(length >> (8 * i));
-  }
 }
 
 /* ---- messages made by hand ---- */
@@ -252,9 +241,8 @@ static void add(uint32_t tag, const void *value, size_t length) {
   memset(tlv, 0, TLV);
   tlv[0] = (uint8_t)tag;
   tlv[1] = (uint8_t)(tag >> 8);
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < 4; i++)
     tlv[4 + i] = (uint8_t)(length >> (8 * i));
-  }
   memcpy(tlv + TLV, value, length);
   raw_length += TLV + length;
   set_length(raw, raw_length);
@@ -313,13 +301,11 @@ static void encoding_never_writes_past_its_buffer(void **unused) {
   for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_EVENTS; type++) {
     any_message sent;
     fill(type, &sent);
-    if (type == CF_MSG_CODEC) {
+    if (type == CF_MSG_CODEC)
       sent.codec.extradata.length = sent.codec.extradata.length % 100;
-    }
     size_t length = cf_message_encode(type, &sent, buffer, sizeof buffer);
-    for (size_t capacity = 0; capacity < length; capacity++) {
+    for (size_t capacity = 0; capacity < length; capacity++)
       require(cf_message_encode(type, &sent, guard_end - capacity, capacity) == 0, "no room", type, capacity);
-    }
     require(cf_message_encode(type, &sent, guard_end - length, length) == length, "just enough", type, length);
     require(memcmp(guard_end - length, buffer, length) == 0, "the same bytes", type, length);
   }
@@ -331,19 +317,16 @@ static void every_truncation_is_refused(void **unused) {
   for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_EVENTS; type++) {
     any_message sent;
     fill(type, &sent);
-    if (type == CF_MSG_CODEC) {
+    if (type == CF_MSG_CODEC)
       sent.codec.extradata.length = sent.codec.extradata.length % 100;
-    }
-    if (type == CF_MSG_EVENTS) {
+    if (type == CF_MSG_EVENTS)
       sent.events.handles.length = sent.events.handles.length % (9 * CF_HANDLE_BYTES);
-    }
     size_t length = cf_message_encode(type, &sent, buffer, sizeof buffer), border = HEADER;
     for (size_t cut = 0; cut < length; cut++) {
       set_length(buffer, length);
       require(cf_message_type(guarded(buffer, cut), cut) == 0 && !decodes(type, buffer, cut), "cut", type, cut);
-      if (cut > border) {
+      if (cut > border)
         border += TLV + buffer[border + 4] + 256u * buffer[border + 5];
-      }
       set_length(buffer, cut); /* a liar: only where a field ends is this a message */
       bool good = cut == border && cut >= HEADER;
       require(decodes(type, buffer, cut) == good, "cut with its length put right", type, cut);
@@ -362,18 +345,15 @@ static void damaged_messages_are_read_within_their_bounds(void **unused) {
     fill(type, &sent);
     fill(CF_SCHEMA_GROUP(CF_GROUP_SEAT), &seat);
     size_t length = cf_message_encode(type, &sent, buffer, 4096);
-    if (length == 0) {
+    if (length == 0)
       continue;
-    }
     (void)cf_message_append(CF_GROUP_SEAT, &seat, buffer, &length, sizeof buffer); /* INFO only */
-    for (uint32_t damage = 1 + below(4); damage > 0; damage--) {
+    for (uint32_t damage = 1 + below(4); damage > 0; damage--)
       buffer[below((uint32_t)length)] = (uint8_t)number();
-    }
     size_t at = 0, count = 0;
     (void)decodes(type, buffer, length); /* what matters is that nothing crashes */
-    while (cf_message_next_group(CF_GROUP_SEAT, guarded(buffer, length), length, &at, &got)) {
+    while (cf_message_next_group(CF_GROUP_SEAT, guarded(buffer, length), length, &at, &got))
       require(++count < 100 && got.seat.held_count <= CF_HELD_MAX, "group", type, at);
-    }
   }
 }
 
@@ -572,9 +552,8 @@ static int seats(void) {
   any_message got;
   size_t at = 0;
   int count = 0;
-  while (cf_message_next_group(CF_GROUP_SEAT, guarded(raw, raw_length), raw_length, &at, &got)) {
+  while (cf_message_next_group(CF_GROUP_SEAT, guarded(raw, raw_length), raw_length, &at, &got))
     count++;
-  }
   return count;
 }
 

@@ -220,10 +220,9 @@ static void the_living_do_not_notice(void **state) {
 
 static int tear_down(void **state) {
   (void)state;
-  for (int i = 0; i < READERS; i++) {
+  for (int i = 0; i < READERS; i++)
     if (stage.children[i].pid > 0 && kill(stage.children[i].pid, SIGKILL) == 0)
       (void)waitpid(stage.children[i].pid, NULL, 0);
-  }
   return 0;
 }
 

@@ -27,32 +27,27 @@ static const struct edge {
 };
 
 static enum cf_peer_action expected_action(uint32_t state, uint32_t type) {
-  for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
-    if (allowed[i].state == state && allowed[i].type == type) {
+  for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++)
+    if (allowed[i].state == state && allowed[i].type == type)
       return allowed[i].action;
-    }
-  }
   return CF_DO_CLOSE;
 }
 
 static void check_edge(uint32_t state, uint32_t type) {
   enum cf_peer_action expected = expected_action(state, type);
   enum cf_peer_action got = cf_peer_action((enum cf_peer_state)state, type);
-  if (got != expected) {
+  if (got != expected)
     fail_msg("state %u, message type %u: action %d instead of %d", state, type, got, expected);
-  }
 }
 
 static void every_edge_is_as_listed(void **unused) {
   (void)unused;
   static const uint32_t far[] = { 255, 256, 257, 0xffff, 0x10000, 0x10001, 0x7fffffff, 0x80000000, UINT32_MAX };
   for (uint32_t state = 0; state < CF_PEER_STATES + 2; state++) {
-    for (uint32_t type = 0; type < 64; type++) {
+    for (uint32_t type = 0; type < 64; type++)
       check_edge(state, type);
-    }
-    for (size_t i = 0; i < sizeof far / sizeof far[0]; i++) {
+    for (size_t i = 0; i < sizeof far / sizeof far[0]; i++)
       check_edge(state, far[i]);
-    }
   }
   assert_int_equal(cf_peer_action((enum cf_peer_state) - 1, CF_MSG_HELLO), CF_DO_CLOSE);
 }
@@ -63,9 +58,8 @@ static void only_accepted_roles_get_in(void **unused) {
   assert_int_equal(cf_peer_admitted(CF_ROLE_MONITOR, true), CF_PEER_WATCHING);
   for (uint32_t role = 0; role < 5; role++) {
     assert_int_equal(cf_peer_admitted(role, false), CF_PEER_CLOSED);
-    if (role != CF_ROLE_SUBSCRIBER && role != CF_ROLE_MONITOR) {
+    if (role != CF_ROLE_SUBSCRIBER && role != CF_ROLE_MONITOR)
       assert_int_equal(cf_peer_admitted(role, true), CF_PEER_CLOSED);
-    }
   }
 }
 
@@ -108,11 +102,9 @@ static void refused_with(const cf_msg_hello *hello, const cf_offer *offer, int c
   assert_int_equal(refused.code, code);
   assert_non_null(memchr(refused.text, 0, sizeof refused.text));
   (void)snprintf(list, sizeof list, "%s", words);
-  for (char *word; (word = strsep(&rest, "|")) != NULL;) {
-    if (!strstr(refused.text, word)) {
+  for (char *word; (word = strsep(&rest, "|")) != NULL;)
+    if (!strstr(refused.text, word))
       fail_msg("\"%s\" is not in \"%s\"", word, refused.text);
-    }
-  }
 }
 
 static void nothing_asked_gives_the_defaults(void **unused) {

@@ -89,9 +89,8 @@ static void golden_vectors_hold(void **unused) {
 
 static FILE *open_document(void) {
   FILE *file = fopen(CF_SOURCE_DIR "/docs/protocol.md", "r");
-  if (!file) {
+  if (!file)
     fail_msg("cannot open %s/docs/protocol.md", CF_SOURCE_DIR);
-  }
   return file;
 }
 
@@ -105,9 +104,8 @@ static void golden_vectors_stand_in_the_document(void **unused) {
   while (fgets(line, sizeof line, file)) {
     line[strcspn(line, "\n")] = 0;
     if (strncmp(line, "```hex ", 7) == 0) {
-      for (size_t i = 0; i < GOLDEN; i++) {
+      for (size_t i = 0; i < GOLDEN; i++)
         now = strcmp(line + 7, golden[i].name) == 0 ? &golden[i] : now;
-      }
       assert_non_null(now);
       length = 0;
     } else if (now && strcmp(line, "```") == 0) {
@@ -128,13 +126,12 @@ static void golden_vectors_stand_in_the_document(void **unused) {
 static void expected_row(const cf_schema_field *field, char *row, size_t size) {
   static const char *const kinds[] = { "u32", "i32", "u64", "i64", "text", "bytes", "list", "group" };
   char kind[32];
-  if (field->kind >= CF_FIELD_TEXT) {
+  if (field->kind >= CF_FIELD_TEXT)
     (void)snprintf(kind, sizeof kind, "%s %u", kinds[field->kind], field->max);
-  } else if (field->max > 1) {
+  else if (field->max > 1)
     (void)snprintf(kind, sizeof kind, "%s x %u", kinds[field->kind], field->max);
-  } else {
+  else
     (void)snprintf(kind, sizeof kind, "%s", kinds[field->kind]);
-  }
   (void)snprintf(row, size, "| %u | `%s` | %s |", field->tag, field->name, kind);
 }
 
@@ -154,21 +151,18 @@ static void tables_stand_in_the_document(void **unused) {
   while (more) {
     more = fgets(line, sizeof line, file) != NULL;
     if (!more || line[0] == '#') {
-      if (type != 0 && cf_message_schema(type, rows)) {
+      if (type != 0 && cf_message_schema(type, rows))
         fail_msg("type 0x%x: field %s is not documented", type, cf_message_schema(type, rows)->name);
-      }
       type = more ? type_of_heading(line) : 0;
       types += type != 0;
       rows = 0;
     } else if (type != 0 && line[0] == '|' && isdigit((unsigned char)line[2])) {
       const cf_schema_field *field = cf_message_schema(type, rows++);
-      if (!field) {
+      if (!field)
         fail_msg("type 0x%x has no such field: %s", type, line);
-      }
       expected_row(field, row, sizeof row);
-      if (strncmp(line, row, strlen(row)) != 0) {
+      if (strncmp(line, row, strlen(row)) != 0)
         fail_msg("type 0x%x: documented as %s instead of %s", type, line, row);
-      }
     }
   }
   assert_int_equal(fclose(file), 0);
@@ -184,9 +178,8 @@ static void constants_are_as_documented(void **unused) {
   assert_int_equal(CF_WIRE_VERSION_MAX, 1);
   for (uint32_t type = CF_MSG_HELLO; type <= CF_SCHEMA_GROUP(CF_GROUP_TRACK); type++) {
     const cf_schema_field *field, *before = NULL;
-    for (size_t i = 0; (field = cf_message_schema(type, i)) != NULL; i++, before = field) {
+    for (size_t i = 0; (field = cf_message_schema(type, i)) != NULL; i++, before = field)
       assert_true(!before || field->tag > before->tag); /* no tag twice in a table */
-    }
   }
 }
 

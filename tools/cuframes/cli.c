@@ -95,20 +95,17 @@ int cli_getopt(int argc, char **argv, const char *shorts, const struct option *o
 /* The option that was probably meant by `typed`, which has no dashes and no "=value". */
 static const char *option_meant(const char *typed) {
   struct suggestion guess = { .typed = typed };
-  for (const struct option *option = known_options; option && option->name; option++) {
+  for (const struct option *option = known_options; option && option->name; option++)
     suggest_offer(&guess, option->name);
-  }
   return guess.best;
 }
 
 /* getopt takes the beginning of an option's name; several options may have it. "" if not two do. */
 static const char *options_that_begin(const char *typed, char *list, size_t size) {
   size_t used = 0, length = strlen(typed), count = 0;
-  for (const struct option *option = known_options; length && option && option->name; option++) {
-    if (strncmp(option->name, typed, length) == 0 && used < size) {
+  for (const struct option *option = known_options; length && option && option->name; option++)
+    if (strncmp(option->name, typed, length) == 0 && used < size)
       used += (size_t)snprintf(list + used, size - used, "%s--%s", count++ ? ", " : "", option->name);
-    }
-  }
   return count > 1 ? list : "";
 }
 
@@ -116,29 +113,24 @@ static int bad_long_option(const char *text) {
   char typed[64], list[256];
   snprintf(typed, sizeof typed, "%.*s", (int)strcspn(text + 2, "="), text + 2);
   const char *value = strchr(text, '=');
-  if (optopt != 0) {
+  if (optopt != 0)
     return cli_usage("option --%s takes no value, not '%s'", typed, value ? value + 1 : "");
-  }
-  if (*options_that_begin(typed, list, sizeof list)) {
+  if (*options_that_begin(typed, list, sizeof list))
     return cli_usage("option --%s can be each of %s", typed, list);
-  }
   return cli_usage("unknown option --%s%s", typed, suggest_text("--", option_meant(typed)).text);
 }
 
 int cli_bad_option(int result, char **argv) {
   /* optopt is 0 for an unknown long option, which then is the argument before optind. */
   const char *text = optind > 0 && argv[optind - 1] ? argv[optind - 1] : "?";
-  if (result == ':') {
+  if (result == ':')
     return cli_usage("option %s needs a value", text);
-  }
-  if (strncmp(text, "--", 2) == 0 || optopt == 0) {
+  if (strncmp(text, "--", 2) == 0 || optopt == 0)
     return bad_long_option(strncmp(text, "--", 2) == 0 ? text : "--?");
-  }
   /* A letter of a word that getopt is not through with: "-json" for "--json". */
   size_t length = strlen(text);
-  if (*text != '-' || length < 2 || text[length - 1] != (char)optopt) {
+  if (*text != '-' || length < 2 || text[length - 1] != (char)optopt)
     text = argv[optind];
-  }
   const char *meant = text && text[0] == '-' && strlen(text) > 2 ? option_meant(text + 1) : NULL;
   return cli_usage("unknown option -%c%s", optopt, suggest_text("--", meant).text);
 }
@@ -159,17 +151,14 @@ void cli_catch_signals(void) {
 
 bool cli_parse_seconds(const char *text, int64_t *ns) {
   char *end;
-  if (!isdigit((unsigned char)*text) && *text != '.') {
+  if (!isdigit((unsigned char)*text) && *text != '.')
     return false; /* strtod would take blanks, signs, "inf" and "nan" */
-  }
   double seconds = strtod(text, &end);
-  if (end == text || *end != '\0' || !(seconds > 0) || seconds > 1e9) {
+  if (end == text || *end != '\0' || !(seconds > 0) || seconds > 1e9)
     return false;
-  }
   int64_t value = llround(seconds * 1e9);
-  if (value <= 0) {
+  if (value <= 0)
     return false;
-  }
   *ns = value;
   return true;
 }
@@ -180,14 +169,12 @@ int cli_take_seconds(const char *option, const char *text, int64_t *ns) {
 
 bool cli_parse_unsigned(const char *text, uint32_t min, uint32_t max, uint32_t *value) {
   char *end;
-  if (!isdigit((unsigned char)*text)) {
+  if (!isdigit((unsigned char)*text))
     return false;
-  }
   errno = 0;
   unsigned long long number = strtoull(text, &end, 10);
-  if (errno != 0 || *end != '\0' || number < min || number > max) {
+  if (errno != 0 || *end != '\0' || number < min || number > max)
     return false;
-  }
   *value = (uint32_t)number;
   return true;
 }
@@ -195,14 +182,11 @@ bool cli_parse_unsigned(const char *text, uint32_t min, uint32_t max, uint32_t *
 const char *const cli_device_words[] = { "auto", "host", "cuda", NULL };
 
 bool cli_is_device(const char *text) {
-  for (size_t i = 0; cli_device_words[i]; i++) {
-    if (!strcmp(text, cli_device_words[i])) {
+  for (size_t i = 0; cli_device_words[i]; i++)
+    if (!strcmp(text, cli_device_words[i]))
       return true;
-    }
-  }
-  if (strncmp(text, "cuda:", 5) != 0) {
+  if (strncmp(text, "cuda:", 5) != 0)
     return false;
-  }
   const char *gpu = text + 5;
   bool uuid = strncasecmp(gpu, "GPU-", 4) == 0;
   size_t length = uuid ? 4 + strspn(gpu + 4, "0123456789abcdefABCDEF-") : strspn(gpu, "0123456789");
@@ -212,20 +196,17 @@ bool cli_is_device(const char *text) {
 void cli_log(void *user, int level, const char *line) {
   static const char *const levels[] = { "", "error: ", "warning: ", "", "debug: " };
   const char *prefix = user;
-  if (level < CUFRAMES_LOG_ERROR || level > CUFRAMES_LOG_DEBUG) {
+  if (level < CUFRAMES_LOG_ERROR || level > CUFRAMES_LOG_DEBUG)
     level = CUFRAMES_LOG_INFO;
-  }
   cli_note("%s%s%s%s", prefix ? prefix : "", prefix ? ": " : "", levels[level], line);
 }
 
 /* Bytes of text that fit into `columns`, counting UTF-8 sequences as one column each. */
 static int clip(const char *text, int columns) {
   int bytes = 0;
-  for (; text[bytes] != '\0'; bytes++) {
-    if (((unsigned char)text[bytes] & 0xc0) != 0x80 && columns-- == 0) {
+  for (; text[bytes] != '\0'; bytes++)
+    if (((unsigned char)text[bytes] & 0xc0) != 0x80 && columns-- == 0)
       break;
-    }
-  }
   return bytes;
 }
 
@@ -270,9 +251,8 @@ void cli_output_begin(void) {
 }
 
 bool cli_output_flush(void) {
-  if (fflush(stdout) != 0 && output_error == 0) {
+  if (fflush(stdout) != 0 && output_error == 0)
     output_error = errno;
-  }
   return !ferror(stdout);
 }
 
@@ -282,9 +262,8 @@ static bool reader_has_gone(void) {
 }
 
 int cli_output_end(int code) {
-  if (cli_output_flush() || reader_has_gone()) {
+  if (cli_output_flush() || reader_has_gone())
     return code;
-  }
   cli_error("cannot write to stdout: %s; what it got is not complete", strerror(output_error ? output_error : EIO));
   return code == CLI_OK ? CLI_FAILED : code;
 }

@@ -35,58 +35,50 @@ static bool may_say(unsigned *left_out) {
     said = suppressed = 0;
   }
   bool may = said < LINES_PER_PERIOD;
-  if (may) {
+  if (may)
     said++;
-  } else {
+  else
     suppressed++;
-  }
   pthread_mutex_unlock(&limit_lock);
   return may;
 }
 
 static const char *prefix_of(void *object) {
-  if (!object) {
+  if (!object)
     return thread_prefix;
-  }
   const AVClass *class = *(AVClass **)object;
   const struct cli_avlog_owner *owner = NULL;
-  if (class == avcodec_get_class()) {
+  if (class == avcodec_get_class())
     owner = ((AVCodecContext *)object)->opaque;
-  } else if (class == avformat_get_class()) {
+  else if (class == avformat_get_class())
     owner = ((AVFormatContext *)object)->opaque;
-  }
   return owner ? owner->prefix : thread_prefix;
 }
 
 static void on_line(void *object, int level, const char *format, va_list arguments) {
-  if (level > AV_LOG_WARNING) {
+  if (level > AV_LOG_WARNING)
     return;
-  }
   char text[512];
   int print_prefix = 0;
   av_log_format_line2(object, level, format, arguments, text, sizeof text, &print_prefix);
   size_t have = strlen(unfinished), length = strlen(text);
   bool ends = length > 0 && text[length - 1] == '\n';
   snprintf(unfinished + have, sizeof unfinished - have, "%s", text);
-  if (!ends && strlen(unfinished) < sizeof unfinished - 1) {
+  if (!ends && strlen(unfinished) < sizeof unfinished - 1)
     return;
-  }
   unfinished[strcspn(unfinished, "\r\n")] = '\0';
   unsigned left_out;
   bool repeated = strncmp(unfinished, last_line, sizeof last_line - 1) == 0;
   snprintf(last_line, sizeof last_line, "%.*s", (int)sizeof last_line - 1, unfinished);
-  if (first_line[0] == '\0') {
+  if (first_line[0] == '\0')
     memcpy(first_line, last_line, sizeof first_line);
-  }
   if (!held && !repeated && may_say(&left_out)) {
     const char *prefix = prefix_of(object), *class_name = "libav";
     const AVClass *class = object ? *(AVClass **)object : NULL;
-    if (class != NULL && class->item_name != NULL) {
+    if (class != NULL && class->item_name != NULL)
       class_name = class->item_name(object);
-    }
-    if (left_out > 0) {
+    if (left_out > 0)
       cli_note("(%u more messages of FFmpeg's libraries were left out)", left_out);
-    }
     cli_note("%s%s[%s] %s", prefix ? prefix : "", prefix ? ": " : "", class_name, unfinished);
   }
   unfinished[0] = '\0';
@@ -102,9 +94,8 @@ void cli_avlog_thread(const char *prefix) {
 
 void cli_avlog_hold(bool hold) {
   held = hold;
-  if (hold) {
+  if (hold)
     last_line[0] = '\0';
-  }
 }
 
 void cli_avlog_mark(void) {

@@ -63,12 +63,10 @@ static bool say(char *why, size_t size, const char *format, ...) {
 
 static bool good(const struct driver *d, int error, const char *what, char *why, size_t size) {
   const char *name = NULL;
-  if (error == 0) {
+  if (error == 0)
     return true;
-  }
-  if (d->error_name(error, &name) != 0 || name == NULL) {
+  if (d->error_name(error, &name) != 0 || name == NULL)
     name = "unknown error";
-  }
   return say(why, size, "%s: %s (%d)", what, name, error);
 }
 
@@ -100,9 +98,8 @@ static bool load_driver(struct driver *d, char *why, size_t size) {
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     void *function = dlsym(d->library, functions[i].symbol);
-    if (function == NULL && !functions[i].optional) {
+    if (function == NULL && !functions[i].optional)
       return say(why, size, "the CUDA driver lacks %s", functions[i].symbol);
-    }
     /* C knows no conversion between data and function pointers; POSIX has them alike. */
     memcpy(functions[i].member, &function, sizeof function);
   }
@@ -112,9 +109,8 @@ static bool load_driver(struct driver *d, char *why, size_t size) {
 /* The name of a GPU as the library writes it. */
 static bool name_of(const struct driver *d, int ordinal, char name[64], char *why, size_t size) {
   unsigned char uuid[16];
-  if (!good(d, d->device_uuid(uuid, ordinal), "reading the UUID of a GPU", why, size)) {
+  if (!good(d, d->device_uuid(uuid, ordinal), "reading the UUID of a GPU", why, size))
     return false;
-  }
   size_t used = (size_t)snprintf(name, 64, KIND ":GPU");
   for (int i = 0; i < 16; i++) {
     bool dash = i == 0 || i == 4 || i == 6 || i == 8 || i == 10;
@@ -127,20 +123,17 @@ static bool name_of(const struct driver *d, int ordinal, char name[64], char *wh
 static bool find(struct gpu *gpu, const char *device, char *why, size_t size) {
   const struct driver *d = &gpu->driver;
   int count = 0;
-  if (!good(d, d->device_count(&count), "counting GPUs", why, size)) {
+  if (!good(d, d->device_count(&count), "counting GPUs", why, size))
     return false;
-  }
   const char *part = strncmp(device, KIND ":", strlen(KIND ":")) == 0 ? device + strlen(KIND ":") : NULL;
   bool by_name = part != NULL && strncasecmp(part, "GPU-", 4) == 0;
   char *end = NULL;
   unsigned long number = part != NULL && !by_name ? strtoul(part, &end, 10) : 0;
-  if (end != NULL && (*end != '\0' || end == part)) {
+  if (end != NULL && (*end != '\0' || end == part))
     return say(why, size, "\"%.63s\" is no GPU", device);
-  }
   for (int i = 0; i < count; i++) {
-    if (!name_of(d, i, gpu->name, why, size)) {
+    if (!name_of(d, i, gpu->name, why, size))
       return false;
-    }
     if (by_name ? strcasecmp(gpu->name, device) == 0 : (unsigned long)i == number) {
       gpu->ordinal = i;
       return true;
@@ -154,9 +147,8 @@ static bool take_context(struct gpu *gpu, char *why, size_t size) {
   unsigned flags = 0;
   int active = 0;
   if (d->context_state && d->context_flags && d->context_state(gpu->ordinal, &flags, &active) == 0 &&
-      flags != BLOCKING_SYNC) {
+      flags != BLOCKING_SYNC)
     (void)d->context_flags(gpu->ordinal, BLOCKING_SYNC); /* without, it is FFmpeg that will say what it lacks */
-  }
   return good(d, d->context_retain(&gpu->context, gpu->ordinal), "making a context on the GPU", why, size);
 }
 
@@ -175,15 +167,12 @@ struct gpu *gpu_open(const char *device, char *why, size_t size) {
 }
 
 void gpu_close(struct gpu *gpu) {
-  if (gpu == NULL) {
+  if (gpu == NULL)
     return;
-  }
-  if (gpu->context != NULL) {
+  if (gpu->context != NULL)
     (void)gpu->driver.context_release(gpu->ordinal); /* and with the last user the module */
-  }
-  if (gpu->driver.library != NULL) {
+  if (gpu->driver.library != NULL)
     (void)dlclose(gpu->driver.library); /* RTLD_NODELETE: nothing can go wrong */
-  }
   pthread_mutex_destroy(&gpu->lock);
   free(gpu);
 }
@@ -206,9 +195,8 @@ static void *pattern_kernel(struct gpu *gpu, char *why, size_t size) {
     if (good(d, d->module_load(&module, gpu_pattern_ptx), "loading the kernel", gpu->kernel_why,
              sizeof gpu->kernel_why) &&
         good(d, d->module_function(&function, module, PATTERN_KERNEL), "finding the kernel", gpu->kernel_why,
-             sizeof gpu->kernel_why)) {
+             sizeof gpu->kernel_why))
       gpu->kernel = function;
-    }
   }
   void *kernel = gpu->kernel;
   (void)say(why, size, "%s", gpu->kernel_why);
@@ -228,12 +216,10 @@ static bool launch(struct gpu *gpu, void *kernel, const cuframes_frame *frame, u
                                                  f->pixel_format,
                                                  number };
   void *parameters[PATTERN_KERNEL_PARAMETERS];
-  for (int i = 0; i < PATTERN_KERNEL_PARAMETERS; i++) {
+  for (int i = 0; i < PATTERN_KERNEL_PARAMETERS; i++)
     parameters[i] = &values[i];
-  }
-  if (cuframes_frame_pitch(frame, 2) != 0 && cuframes_frame_pitch(frame, 2) != cuframes_frame_pitch(frame, 1)) {
+  if (cuframes_frame_pitch(frame, 2) != 0 && cuframes_frame_pitch(frame, 2) != cuframes_frame_pitch(frame, 1))
     return say(why, size, "the chroma planes have two pitches");
-  }
   int error = gpu->driver.launch(kernel, (f->width + BLOCK_WIDTH - 1) / BLOCK_WIDTH,
                                  (f->height + BLOCK_HEIGHT - 1) / BLOCK_HEIGHT, pattern_plane_count(f->pixel_format),
                                  BLOCK_WIDTH, BLOCK_HEIGHT, 1, 0, NULL, parameters, NULL);
@@ -241,9 +227,8 @@ static bool launch(struct gpu *gpu, void *kernel, const cuframes_frame *frame, u
 }
 
 bool gpu_draw(struct gpu *gpu, const cuframes_frame *frame, uint64_t number, char *why, size_t size) {
-  if (!good(&gpu->driver, gpu->driver.context_push(gpu->context), "making the context current", why, size)) {
+  if (!good(&gpu->driver, gpu->driver.context_push(gpu->context), "making the context current", why, size))
     return false;
-  }
   void *kernel = pattern_kernel(gpu, why, size), *popped;
   bool drawn = kernel != NULL && launch(gpu, kernel, frame, number, why, size);
   (void)gpu->driver.context_pop(&popped); /* it was pushed */

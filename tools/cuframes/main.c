@@ -29,9 +29,8 @@ static void print_help(FILE *to) {
   fputs("usage: cuframes COMMAND [ARGUMENTS]\n\n"
         "Video frames and packets shared between processes: decoded once, copied never.\n\nCommands:\n",
         to);
-  for (size_t i = 0; i < command_count; i++) {
+  for (size_t i = 0; i < command_count; i++)
     fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
-  }
   fputs("  help       this text; with a COMMAND its options, as COMMAND --help\n"
         "  version    the version, as --version\n\n"
         "Example, in two terminals:\n"
@@ -42,22 +41,18 @@ static void print_help(FILE *to) {
 }
 
 static const struct command *find_command(const char *name) {
-  for (size_t i = 0; i < command_count; i++) {
-    if (strcmp(name, commands[i].name) == 0) {
+  for (size_t i = 0; i < command_count; i++)
+    if (strcmp(name, commands[i].name) == 0)
       return &commands[i];
-    }
-  }
   return NULL;
 }
 
 static int unknown_command(const char *name) {
   struct suggestion guess = { .typed = name };
-  for (size_t i = 0; i < command_count; i++) {
+  for (size_t i = 0; i < command_count; i++)
     suggest_offer(&guess, commands[i].name);
-  }
-  for (size_t i = 0; own_words[i]; i++) {
+  for (size_t i = 0; own_words[i]; i++)
     suggest_offer(&guess, own_words[i]);
-  }
   return cli_usage("unknown command \"%s\"%s", name, suggest_text("", guess.best).text);
 }
 
@@ -65,28 +60,24 @@ static int unknown_command(const char *name) {
 static int misplaced_option(int argc, char **argv) {
   const struct command *command = NULL;
   int at = 2;
-  for (; at < argc && !command; at++) {
+  for (; at < argc && !command; at++)
     command = find_command(argv[at]);
-  }
   if (!command) {
     const char *word = argv[1] + strspn(argv[1], "-");
     return cli_usage("unknown option %s%s", argv[1], suggest_text("--", suggest_from(word, own_words)).text);
   }
   char right[512];
   int used = snprintf(right, sizeof right, "cuframes %s", command->name);
-  for (int i = 1; i < argc && used < (int)sizeof right; i++) {
-    if (i != at - 1) {
+  for (int i = 1; i < argc && used < (int)sizeof right; i++)
+    if (i != at - 1)
       used += snprintf(right + used, sizeof right - (size_t)used, " %s", argv[i]);
-    }
-  }
   return cli_usage("%s stands before the command; options stand behind it: %s", argv[1], right);
 }
 
 static int run_command(int argc, char **argv) {
   const struct command *command = find_command(argv[0]);
-  if (!command) {
+  if (!command)
     return unknown_command(argv[0]);
-  }
   cli_set_command(command->name);
   return command->run(argc, argv);
 }
@@ -97,9 +88,8 @@ static bool is_one_of(const char *text, const char *a, const char *b, const char
 
 static int help(int argc, char **argv) {
   char option[] = "--help";
-  if (argc > 3) {
+  if (argc > 3)
     return cli_usage("help takes one COMMAND: unexpected argument '%s'", argv[3]);
-  }
   if (argc == 3 && !is_one_of(argv[2], own_words[0], own_words[1], "--help")) {
     char *arguments[] = { argv[2], option, NULL };
     return run_command(2, arguments);
@@ -114,17 +104,15 @@ static int run(int argc, char **argv) {
     cli_error("the COMMAND is missing");
     return CLI_USAGE;
   }
-  if (is_one_of(argv[1], "help", "--help", "-h")) {
+  if (is_one_of(argv[1], "help", "--help", "-h"))
     return help(argc, argv);
-  }
   if (is_one_of(argv[1], "version", "--version", "-V")) {
     if (argc == 3 && is_one_of(argv[2], "help", "--help", "-h")) {
       print_help(stdout);
       return CLI_OK;
     }
-    if (argc > 2) {
+    if (argc > 2)
       return cli_usage("%s takes no arguments: unexpected argument '%s'", argv[1], argv[2]);
-    }
     printf("cuframes %s\n", cuframes_version());
     return CLI_OK;
   }

@@ -60,11 +60,10 @@ static void count_decode_error(struct media *m, int error) {
   publish_job_count(m->job, &m->job->counts.decode_errors);
   if (publish_limiter_may(&m->job->decode_limiter, &swallowed)) {
     av_strerror(error, text, sizeof text);
-    if (swallowed > 0) {
+    if (swallowed > 0)
       publish_job_warn(m->job, "decoding: %s (and %llu errors before)", text, (unsigned long long)swallowed);
-    } else {
+    else
       publish_job_warn(m->job, "decoding: %s", text);
-    }
   }
 }
 
@@ -73,39 +72,31 @@ static void count_decode_error(struct media *m, int error) {
 /* A decoder of this kind that can use NVDEC as a part of its own; the *_cuvid ones are another thing. */
 static bool has_nvdec(const AVCodec *codec) {
   const AVCodecHWConfig *config;
-  if (codec->capabilities & (AV_CODEC_CAP_HARDWARE | AV_CODEC_CAP_EXPERIMENTAL)) {
+  if (codec->capabilities & (AV_CODEC_CAP_HARDWARE | AV_CODEC_CAP_EXPERIMENTAL))
     return false;
-  }
-  for (int i = 0; (config = avcodec_get_hw_config(codec, i)) != NULL; i++) {
-    if (config->pix_fmt == AV_PIX_FMT_CUDA && (config->methods & AV_CODEC_HW_CONFIG_METHOD_HW_DEVICE_CTX)) {
+  for (int i = 0; (config = avcodec_get_hw_config(codec, i)) != NULL; i++)
+    if (config->pix_fmt == AV_PIX_FMT_CUDA && (config->methods & AV_CODEC_HW_CONFIG_METHOD_HW_DEVICE_CTX))
       return true;
-    }
-  }
   return false;
 }
 
 static const AVCodec *nvdec_codec(enum AVCodecID id) {
   const AVCodec *codec = avcodec_find_decoder(id);
   void *at = NULL;
-  if (codec != NULL && has_nvdec(codec)) {
+  if (codec != NULL && has_nvdec(codec))
     return codec;
-  }
-  while ((codec = av_codec_iterate(&at)) != NULL) {
-    if (codec->id == id && av_codec_is_decoder(codec) && has_nvdec(codec)) {
+  while ((codec = av_codec_iterate(&at)) != NULL)
+    if (codec->id == id && av_codec_is_decoder(codec) && has_nvdec(codec))
       return codec;
-    }
-  }
   return NULL;
 }
 
 /* FFmpeg's device and decoder for NVDEC, or NULL with m->nvdec.why. */
 static const AVCodec *choose_nvdec(struct media *m, enum AVCodecID id, AVBufferRef **device) {
-  if (!m->nvdec.off && m->job->gpu == NULL) {
+  if (!m->nvdec.off && m->job->gpu == NULL)
     snprintf(m->nvdec.why, sizeof m->nvdec.why, "%s", m->job->gpu_why);
-  }
-  if (m->nvdec.off || m->job->gpu == NULL) {
+  if (m->nvdec.off || m->job->gpu == NULL)
     return NULL;
-  }
   const AVCodec *codec = nvdec_codec(id);
   if (codec == NULL) {
     snprintf(m->nvdec.why, sizeof m->nvdec.why, "this FFmpeg has no NVDEC for %s", avcodec_get_name(id));
@@ -113,9 +104,8 @@ static const AVCodec *choose_nvdec(struct media *m, enum AVCodecID id, AVBufferR
   }
   *device = publish_gpu_decoder(&m->job->run->gpus, m->job->gpu, m->nvdec.why, sizeof m->nvdec.why);
   m->nvdec.ordinal = gpu_ordinal(m->job->gpu->gpu);
-  if (*device == NULL) {
+  if (*device == NULL)
     return NULL;
-  }
   snprintf(m->nvdec.why, sizeof m->nvdec.why, "FFmpeg's decoder did not ask for NVDEC");
   return codec;
 }
@@ -129,9 +119,8 @@ static enum AVPixelFormat choose_format(AVCodecContext *decoder, const enum AVPi
   for (const enum AVPixelFormat *at = list; *at != AV_PIX_FMT_NONE; at++) {
     const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(*at);
     offered = offered || *at == AV_PIX_FMT_CUDA;
-    if (d != NULL && !(d->flags & AV_PIX_FMT_FLAG_HWACCEL)) {
+    if (d != NULL && !(d->flags & AV_PIX_FMT_FLAG_HWACCEL))
       software = *at;
-    }
   }
   enum AVPixelFormat gives = media_nvdec_format(software);
   const char *name = software == AV_PIX_FMT_NONE ? "unknown" : av_get_pix_fmt_name(software);
@@ -166,9 +155,8 @@ static int open_with(struct media *m, const AVCodec *codec, AVBufferRef *device)
   m->decoder->opaque = m;
   m->decoder->pkt_timebase = stream->time_base;
   m->decoder->thread_count = processors < 1 ? 1 : processors > THREADS_MAX ? THREADS_MAX : (int)processors;
-  if (m->live || device != NULL) {
+  if (m->live || device != NULL)
     m->decoder->thread_type = FF_THREAD_SLICE; /* frame threads hold back a picture each */
-  }
   if (device != NULL) {
     m->decoder->hw_device_ctx = device;
     m->decoder->get_format = choose_format;
@@ -181,9 +169,8 @@ int media_decoder_open(struct media *m) {
   const AVStream *stream = m->in->streams[m->video];
   AVBufferRef *device = NULL;
   const AVCodec *codec = choose_nvdec(m, stream->codecpar->codec_id, &device);
-  if (codec == NULL) {
+  if (codec == NULL)
     codec = avcodec_find_decoder(stream->codecpar->codec_id);
-  }
   if (codec == NULL) {
     snprintf(m->reason, sizeof m->reason, "this FFmpeg has no decoder for %s",
              avcodec_get_name(stream->codecpar->codec_id));
@@ -208,9 +195,8 @@ static void note_error(struct media *m, int error) {
     const char *said = cli_avlog_first();
     m->nvdec.failed = true;
     av_strerror(error, text, sizeof text);
-    if (!m->nvdec.refused) {
+    if (!m->nvdec.refused)
       snprintf(m->nvdec.why, sizeof m->nvdec.why, "NVDEC failed: %s", *said ? said : text);
-    }
   } else {
     count_decode_error(m, error);
   }
@@ -221,9 +207,8 @@ static int receive_frames(struct media *m) {
   int code = CLI_OK;
   while (code == CLI_OK && !m->nvdec.failed && !publish_job_stopping(m->job)) {
     int error = avcodec_receive_frame(m->decoder, m->frame);
-    if (error == AVERROR(EAGAIN) || error == AVERROR_EOF) {
+    if (error == AVERROR(EAGAIN) || error == AVERROR_EOF)
       break;
-    }
     if (error < 0) {
       note_error(m, error);
       continue;
@@ -241,18 +226,15 @@ static int decode(struct media *m, const AVPacket *packet) {
   int error = avcodec_send_packet(m->decoder, packet);
   if (error == AVERROR(EAGAIN)) {
     int code = receive_frames(m);
-    if (code != CLI_OK || m->nvdec.failed) {
+    if (code != CLI_OK || m->nvdec.failed)
       return code;
-    }
     error = avcodec_send_packet(m->decoder, packet);
   }
-  if (error < 0 && error != AVERROR_EOF && error != AVERROR(EAGAIN)) {
+  if (error < 0 && error != AVERROR_EOF && error != AVERROR(EAGAIN))
     note_error(m, error);
-  }
   /* Refused from the beginning: software shall have its threads, and a decoder that can do without a GPU. */
-  if (m->nvdec.refused && !m->nvdec.has_pictures && m->decoder->hw_device_ctx != NULL) {
+  if (m->nvdec.refused && !m->nvdec.has_pictures && m->decoder->hw_device_ctx != NULL)
     m->nvdec.failed = true;
-  }
   return receive_frames(m);
 }
 
@@ -263,16 +245,14 @@ static int give_up_nvdec(struct media *m, const AVPacket *packet) {
   m->nvdec.off = true;
   say_software(m);
   avcodec_free_context(&m->decoder);
-  if (media_decoder_open(m) < 0) {
+  if (media_decoder_open(m) < 0)
     return publish_job_fail(m->job, "%s: %s", m->job->input, m->reason);
-  }
   return packet == NULL || m->nvdec.wait_for_key ? CLI_OK : decode(m, packet);
 }
 
 int media_decode(struct media *m, const AVPacket *packet) {
-  if (m->nvdec.wait_for_key && packet != NULL && !(packet->flags & AV_PKT_FLAG_KEY)) {
+  if (m->nvdec.wait_for_key && packet != NULL && !(packet->flags & AV_PKT_FLAG_KEY))
     return CLI_OK;
-  }
   m->nvdec.wait_for_key = false;
   int code = decode(m, packet);
   return code == CLI_OK && m->nvdec.failed ? give_up_nvdec(m, packet) : code;

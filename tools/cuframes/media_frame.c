@@ -33,29 +33,23 @@ static const struct {
 #define KNOWN_FORMATS (sizeof known_formats / sizeof *known_formats)
 
 static enum AVPixelFormat plain_format(enum AVPixelFormat format) {
-  for (size_t i = 0; i < KNOWN_FORMATS; i++) {
-    if (known_formats[i].av == format) {
+  for (size_t i = 0; i < KNOWN_FORMATS; i++)
+    if (known_formats[i].av == format)
       return known_formats[i].plain;
-    }
-  }
   return format;
 }
 
 uint32_t media_our_format(enum AVPixelFormat format) {
-  for (size_t i = 0; i < KNOWN_FORMATS; i++) {
-    if (known_formats[i].av == format) {
+  for (size_t i = 0; i < KNOWN_FORMATS; i++)
+    if (known_formats[i].av == format)
       return known_formats[i].ours;
-    }
-  }
   return CUFRAMES_PIXEL_NONE;
 }
 
 static enum AVPixelFormat av_format(uint32_t ours) {
-  for (size_t i = 0; i < KNOWN_FORMATS; i++) {
-    if (known_formats[i].ours == ours) {
+  for (size_t i = 0; i < KNOWN_FORMATS; i++)
+    if (known_formats[i].ours == ours)
       return known_formats[i].av;
-    }
-  }
   return AV_PIX_FMT_NONE;
 }
 
@@ -66,16 +60,13 @@ static bool is_rgb(enum AVPixelFormat format) {
 
 /* Our format for a decoder's: the same if there is one, else the nearest. NONE: cannot be converted. */
 static uint32_t nearest_format(enum AVPixelFormat format) {
-  if (media_our_format(format) != CUFRAMES_PIXEL_NONE) {
+  if (media_our_format(format) != CUFRAMES_PIXEL_NONE)
     return media_our_format(format);
-  }
   const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
-  if (d == NULL || sws_isSupportedInput(format) <= 0) {
+  if (d == NULL || sws_isSupportedInput(format) <= 0)
     return CUFRAMES_PIXEL_NONE;
-  }
-  if (is_rgb(format) || (d->flags & AV_PIX_FMT_FLAG_ALPHA)) {
+  if (is_rgb(format) || (d->flags & AV_PIX_FMT_FLAG_ALPHA))
     return CUFRAMES_PIXEL_RGBA;
-  }
   return d->comp[0].depth > 8 ? CUFRAMES_PIXEL_P010 : CUFRAMES_PIXEL_NV12;
 }
 
@@ -123,14 +114,12 @@ static bool same_format(const cuframes_format *a, const cuframes_format *b) {
 /* The publisher in this format, made or changed where needed. */
 static int use_format(struct media *m, const cuframes_format *format) {
   int code = CLI_OK;
-  if (m->job->publisher == NULL) {
+  if (m->job->publisher == NULL)
     code = publish_job_open(m->job, format);
-  } else if (!same_format(format, &m->format)) {
+  else if (!same_format(format, &m->format))
     code = publish_job_format(m->job, format);
-  }
-  if (code == CLI_OK) {
+  if (code == CLI_OK)
     m->format = *format;
-  }
   return code;
 }
 
@@ -139,9 +128,8 @@ int media_publish_early(struct media *m) {
   struct picture p = {
     c->format, c->width, c->height, c->color_space, c->color_range, c->color_primaries, c->color_trc
   };
-  if (p.width <= 0 || p.height <= 0 || p.format < 0) {
+  if (p.width <= 0 || p.height <= 0 || p.format < 0)
     return CLI_OK;
-  }
   if (media_wants_nvdec(m) && media_nvdec_format(p.format) != AV_PIX_FMT_NONE) {
     p.range = plain_format(p.format) != p.format ? AVCOL_RANGE_JPEG : p.range;
     p.format = media_nvdec_format(p.format); /* or, if NVDEC refuses, the first picture changes it */
@@ -154,16 +142,14 @@ int media_publish_early(struct media *m) {
 /* Makes (or keeps) the converter from the picture to the format. */
 static bool ready_scaler(struct media *m, const struct picture *p, const cuframes_format *to) {
   if (m->scaler != NULL && same_format(to, &m->scaler_for) && m->scaler_source == (int)p->format &&
-      m->scaler_matrix == p->matrix && m->scaler_range == p->range) {
+      m->scaler_matrix == p->matrix && m->scaler_range == p->range)
     return true;
-  }
   sws_freeContext(m->scaler);
   enum AVPixelFormat from = plain_format(p->format), target = av_format(to->pixel_format);
   m->scaler = sws_getContext(p->width, p->height, from, p->width, p->height, target, SWS_BILINEAR | SWS_ACCURATE_RND,
                              NULL, NULL, NULL);
-  if (m->scaler == NULL) {
+  if (m->scaler == NULL)
     return false;
-  }
   bool from_full = is_rgb(p->format) || from != p->format || p->range == AVCOL_RANGE_JPEG;
   /* Gives -1 where there is nothing to set, as from RGB to RGB. */
   (void)sws_setColorspaceDetails(m->scaler, sws_getCoefficients(p->matrix), from_full,
@@ -180,9 +166,8 @@ static bool ready_scaler(struct media *m, const struct picture *p, const cuframe
  * picture can be given back at once. */
 static int copy_on_gpu(struct media *m, const cuframes_format *format, cuframes_frame *slot) {
   int error = CUFRAMES_OK;
-  for (int i = 0; i < cuframes_pixel_format_planes(format->pixel_format) && error == CUFRAMES_OK; i++) {
+  for (int i = 0; i < cuframes_pixel_format_planes(format->pixel_format) && error == CUFRAMES_OK; i++)
     error = cuframes_frame_copy_from_device(slot, i, m->frame->data[i], (size_t)m->frame->linesize[i], NULL);
-  }
   return error < 0 ? publish_job_fail(m->job, "copying the picture on the GPU: %s", cuframes_last_error()) : CLI_OK;
 }
 
@@ -192,18 +177,15 @@ static int draw_on_cpu(struct media *m, const struct picture *p, const cuframes_
   const int planes = cuframes_pixel_format_planes(format->pixel_format);
   bool same = plain_format(p->format) == av_format(format->pixel_format), done = true;
   bool upload = same && canvas_is_remote(slot);
-  for (int i = 0; i < planes; i++) {
+  for (int i = 0; i < planes; i++)
     upload = upload && f->linesize[i] > 0; /* from the bottom to the top are some raw films */
-  }
   int error = CUFRAMES_OK;
-  if (!upload && !canvas_begin(&m->canvas, slot)) {
+  if (!upload && !canvas_begin(&m->canvas, slot))
     return publish_job_fail(m->job, "out of memory");
-  }
   if (!same) {
     int pitch[CUFRAMES_PLANES];
-    for (int i = 0; i < CUFRAMES_PLANES; i++) {
+    for (int i = 0; i < CUFRAMES_PLANES; i++)
       pitch[i] = (int)m->canvas.pitch[i];
-    }
     done = ready_scaler(m, p, format) && sws_scale(m->scaler, (const uint8_t *const *)f->data, f->linesize, 0,
                                                    p->height, m->canvas.plane, pitch) == p->height;
   }
@@ -217,9 +199,8 @@ static int draw_on_cpu(struct media *m, const struct picture *p, const cuframes_
                           (int)rows);
     }
   }
-  if (!done) {
+  if (!done)
     return publish_job_fail(m->job, "%s: the picture cannot be converted", m->job->input);
-  }
   error = error < 0 || upload ? error : canvas_end(&m->canvas, slot);
   return error < 0 ? publish_job_fail(m->job, "uploading the picture: %s", cuframes_last_error()) : CLI_OK;
 }
@@ -261,9 +242,8 @@ static int64_t frame_times(struct media *m, int64_t *duration) {
   int64_t pts = timeline_published(&m->timeline, timeline_source_ns(m->frame->best_effort_timestamp, base));
   int64_t length = av_compat_duration(m->frame) > 0 ? timeline_source_ns(av_compat_duration(m->frame), base) : 0;
   *duration = length > 0 ? length : m->frame_duration;
-  if (pts == CUFRAMES_NO_TIME) {
+  if (pts == CUFRAMES_NO_TIME)
     pts = m->next_pts;
-  }
   m->next_pts = pts + (*duration ? *duration : PUBLISH_SECOND / 25);
   return pts;
 }
@@ -273,9 +253,8 @@ static int publish_picture(struct media *m, const struct picture *picture, const
   int64_t duration, pts = frame_times(m, &duration);
   cuframes_frame *slot;
   int code = publish_job_acquire(m->job, &slot);
-  if (code != CLI_OK) {
+  if (code != CLI_OK)
     return code;
-  }
   code = m->frame->format == AV_PIX_FMT_CUDA ? copy_on_gpu(m, format, slot) : draw_on_cpu(m, picture, format, slot);
   if (code != CLI_OK) {
     (void)cuframes_publisher_cancel(m->job->publisher, slot); /* it is open, so this cannot fail */
@@ -284,9 +263,8 @@ static int publish_picture(struct media *m, const struct picture *picture, const
   bool corrupt = (m->frame->flags & AV_FRAME_FLAG_CORRUPT) || m->frame->decode_error_flags;
   bool key = av_compat_is_key(m->frame);
   av_frame_unref(m->frame); /* NVDEC has few */
-  if (corrupt) {
+  if (corrupt)
     publish_job_count(m->job, &m->job->counts.corrupt);
-  }
   if (m->job->options->realtime && !m->live && !publish_job_pace(m->job, &m->pace, pts)) {
     (void)cuframes_publisher_cancel(m->job->publisher, slot); /* as above */
     return CLI_OK;
@@ -310,14 +288,12 @@ int media_publish_frame(struct media *m) {
                             name ? name : "unknown");
   }
   int code = use_format(m, &format);
-  if (code != CLI_OK) {
+  if (code != CLI_OK)
     return code;
-  }
   /* A GPU's picture stays there if the publisher is on that GPU and takes what it is. */
   if (m->frame->format == AV_PIX_FMT_CUDA &&
-      (m->job->gpu == NULL || picture.format != av_format(format.pixel_format)) && (code = download(m)) != CLI_OK) {
+      (m->job->gpu == NULL || picture.format != av_format(format.pixel_format)) && (code = download(m)) != CLI_OK)
     return code;
-  }
   return publish_picture(m, &picture, &format);
 }
 

@@ -13,9 +13,8 @@ bool media_is_network(const char *input) {
   const char *end = strstr(input, "://");
   for (size_t i = 0; end != NULL && i < sizeof schemes / sizeof *schemes; i++) {
     size_t length = strlen(schemes[i]);
-    if ((size_t)(end - input) == length && strncmp(input, schemes[i], length) == 0) {
+    if ((size_t)(end - input) == length && strncmp(input, schemes[i], length) == 0)
       return true;
-    }
   }
   return false;
 }
@@ -52,9 +51,8 @@ int media_explain(struct media *m, int error, const char *what) {
   const char *path = strncmp(m->job->options->input, "file:", 5) ? m->job->options->input : m->job->options->input + 5;
   const char *said = cli_avlog_last();
   struct stat status;
-  if (publish_job_stopping(m->job)) {
+  if (publish_job_stopping(m->job))
     return error; /* it is we who ended the call: the reason before stands */
-  }
   av_strerror(error, text, sizeof text);
   if (m->timed_out || error == AVERROR(ETIMEDOUT)) {
     snprintf(m->reason, sizeof m->reason, "timed out: no answer within %.3g s",
@@ -81,23 +79,19 @@ static AVDictionary *input_options(const struct media *m) {
     static const char *const knows_timeout[] = { "rtsp", "http", "tcp", "srt" };
     int64_t timeout_us = m->job->options->timeout_ns / 1000 ? m->job->options->timeout_ns / 1000 : 1;
     av_dict_set_int(&options, "rw_timeout", timeout_us, 0);
-    for (size_t i = 0; i < sizeof knows_timeout / sizeof *knows_timeout; i++) {
-      if (strncmp(m->job->options->input, knows_timeout[i], strlen(knows_timeout[i])) == 0) {
+    for (size_t i = 0; i < sizeof knows_timeout / sizeof *knows_timeout; i++)
+      if (strncmp(m->job->options->input, knows_timeout[i], strlen(knows_timeout[i])) == 0)
         av_dict_set_int(&options, "timeout", timeout_us, 0);
-      }
-    }
   }
-  if (strncmp(m->job->options->input, "rtsp", 4) == 0) {
+  if (strncmp(m->job->options->input, "rtsp", 4) == 0)
     av_dict_set(&options, "rtsp_transport", m->job->options->udp ? "udp" : "tcp", 0);
-  }
   return options;
 }
 
 static int open_format(struct media *m) {
   m->in = avformat_alloc_context();
-  if (m->in == NULL) {
+  if (m->in == NULL)
     return media_explain(m, AVERROR(ENOMEM), "cannot open");
-  }
   m->in->interrupt_callback = (AVIOInterruptCB){ .callback = interrupted, .opaque = m };
   m->in->opaque = m;
   AVDictionary *options = input_options(m);
@@ -105,9 +99,8 @@ static int open_format(struct media *m) {
   int error = avformat_open_input(&m->in, m->job->options->input, NULL, &options); /* frees m->in if it fails */
   end_call(m);
   av_dict_free(&options);
-  if (error < 0) {
+  if (error < 0)
     return media_explain(m, error, "cannot open");
-  }
   begin_call(m, PROBE_NS);
   error = avformat_find_stream_info(m->in, NULL);
   end_call(m);
@@ -120,9 +113,8 @@ static int choose_video(struct media *m) {
     snprintf(m->reason, sizeof m->reason, "has no video stream");
     return AVERROR_STREAM_NOT_FOUND;
   }
-  for (unsigned i = 0; m->job->options->no_packets && i < m->in->nb_streams; i++) {
+  for (unsigned i = 0; m->job->options->no_packets && i < m->in->nb_streams; i++)
     m->in->streams[i]->discard = (int)i == m->video ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
-  }
   return 0;
 }
 
@@ -130,12 +122,10 @@ int media_open(struct media *m) {
   cli_avlog_hold(true);
   int error = open_format(m);
   cli_avlog_hold(false);
-  if (error == 0) {
+  if (error == 0)
     error = choose_video(m);
-  }
-  if (error == 0) {
+  if (error == 0)
     error = media_decoder_open(m);
-  }
   if (error == 0) {
     const AVStream *stream = m->in->streams[m->video];
     AVRational rate = stream->avg_frame_rate.num > 0 ? stream->avg_frame_rate : stream->r_frame_rate;
@@ -143,9 +133,8 @@ int media_open(struct media *m) {
   }
   m->mapped = 0;
   m->track_count = 0;
-  if (error < 0) {
+  if (error < 0)
     media_close(m);
-  }
   return error;
 }
 
@@ -160,9 +149,8 @@ int media_read(struct media *m) {
   begin_call(m, 0);
   int error = av_read_frame(m->in, m->packet);
   end_call(m);
-  if (error < 0 && error != AVERROR_EOF && error != AVERROR(EAGAIN)) {
+  if (error < 0 && error != AVERROR_EOF && error != AVERROR(EAGAIN))
     return media_explain(m, error, "cannot read on");
-  }
   return error;
 }
 

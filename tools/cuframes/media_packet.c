@@ -17,9 +17,8 @@ static void map_streams(struct media *m) {
   for (; m->mapped < m->in->nb_streams && m->mapped < room; m->mapped++) {
     int *number = &m->track_of[m->mapped];
     *number = -1;
-    if (!is_published(m->in->streams[m->mapped])) {
+    if (!is_published(m->in->streams[m->mapped]))
       continue;
-    }
     if (m->track_count == CUFRAMES_TRACKS_MAX) {
       publish_job_warn(m->job, "%s: stream %u and those behind it are left out: at most %d fit", m->job->input,
                        m->mapped, CUFRAMES_TRACKS_MAX);
@@ -61,9 +60,8 @@ static cuframes_codec_params params_of(const AVStream *stream) {
 
 static void describe(struct media *m, uint32_t number, const cuframes_codec_params *params) {
   struct media_track *e = &m->tracks[number];
-  if (e->described && memcmp(&e->params, params, sizeof *params) == 0) {
+  if (e->described && memcmp(&e->params, params, sizeof *params) == 0)
     return;
-  }
   if (cuframes_publisher_set_codec_params(m->job->publisher, number, params) < 0) {
     publish_job_warn(m->job, "track %u: %s", number, cuframes_last_error());
     return;
@@ -74,9 +72,8 @@ static void describe(struct media *m, uint32_t number, const cuframes_codec_para
 
 static void set_extradata(struct media *m, uint32_t number, const uint8_t *data, size_t size) {
   struct media_track *e = &m->tracks[number];
-  if (size == 0 || (size == e->extradata_size && memcmp(data, e->extradata, size) == 0)) {
+  if (size == 0 || (size == e->extradata_size && memcmp(data, e->extradata, size) == 0))
     return;
-  }
   if (cuframes_publisher_set_codec_extradata(m->job->publisher, number, data, size) < 0) {
     publish_job_warn(m->job, "extradata of track %u: %s", number, cuframes_last_error());
     return;
@@ -85,15 +82,13 @@ static void set_extradata(struct media *m, uint32_t number, const uint8_t *data,
   free(e->extradata);
   e->extradata = copy;
   e->extradata_size = copy ? size : 0;
-  if (copy != NULL) {
+  if (copy != NULL)
     memcpy(copy, data, size);
-  }
 }
 
 void media_describe(struct media *m) {
-  if (m->job->publisher == NULL || m->job->options->no_packets || m->mapped == m->in->nb_streams) {
+  if (m->job->publisher == NULL || m->job->options->no_packets || m->mapped == m->in->nb_streams)
     return;
-  }
   unsigned before = m->mapped;
   map_streams(m);
   for (unsigned i = before; i < m->mapped; i++) {
@@ -110,9 +105,8 @@ void media_describe(struct media *m) {
 static void follow_changes(struct media *m, uint32_t number, const AVStream *stream) {
   size_t size = 0;
   const uint8_t *extradata = av_packet_get_side_data(m->packet, AV_PKT_DATA_NEW_EXTRADATA, &size);
-  if (extradata != NULL) {
+  if (extradata != NULL)
     set_extradata(m, number, extradata, size);
-  }
   if (stream->index == m->video && m->format.width != 0 && m->tracks[number].described) {
     cuframes_codec_params params = m->tracks[number].params;
     params.width = m->format.width;
@@ -134,9 +128,8 @@ static void publish(struct media *m, uint32_t number, int64_t pts, int64_t dts, 
                                          (packet->flags & AV_PKT_FLAG_CORRUPT ? CUFRAMES_PACKET_CORRUPT : 0u) };
   int error = cuframes_publisher_publish_packet(m->job->publisher, &info);
   uint64_t swallowed;
-  if (error == CUFRAMES_ERR_PACKET_OVERSIZED) {
+  if (error == CUFRAMES_ERR_PACKET_OVERSIZED)
     publish_job_count(m->job, &m->job->counts.oversized);
-  }
   if (error < 0 && publish_limiter_may(&m->oversized_limiter, &swallowed)) {
     publish_job_warn(m->job, "packet left out: %s%s", cuframes_last_error(),
                      error == CUFRAMES_ERR_PACKET_OVERSIZED ? " (see --packet-bytes)" : "");
@@ -147,15 +140,13 @@ void media_publish_packet(struct media *m) {
   const AVPacket *packet = m->packet;
   const AVStream *stream = m->in->streams[packet->stream_index];
   media_describe(m);
-  if (packet->flags & AV_PKT_FLAG_CORRUPT) {
+  if (packet->flags & AV_PKT_FLAG_CORRUPT)
     m->damaged = true;
-  }
   int64_t pts = timeline_source_ns(packet->pts, stream->time_base);
   int64_t dts = timeline_source_ns(packet->dts, stream->time_base);
   int64_t duration = packet->duration > 0 ? timeline_source_ns(packet->duration, stream->time_base) : 0;
-  if (duration == 0 && packet->stream_index == m->video) {
+  if (duration == 0 && packet->stream_index == m->video)
     duration = m->frame_duration;
-  }
   int number = (unsigned)packet->stream_index < m->mapped ? m->track_of[packet->stream_index] : -1;
   if (number < 0 && packet->stream_index == m->video) {
     /* Not published as a packet; its times count all the same. */

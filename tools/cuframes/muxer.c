@@ -166,9 +166,8 @@ bool muxer_add(muxer *m, uint32_t index, const cuframes_codec_params *params, co
     return false;
   }
   AVStream *stream = avformat_new_stream(m->output, NULL);
-  if (!stream || (size && !set_extradata(stream->codecpar, extradata, size))) {
+  if (!stream || (size && !set_extradata(stream->codecpar, extradata, size)))
     return note_error(m, AVERROR(ENOMEM));
-  }
   AVCodecParameters *to = stream->codecpar;
   to->codec_id = id;
   to->codec_type = t->video ? AVMEDIA_TYPE_VIDEO : AVMEDIA_TYPE_AUDIO;

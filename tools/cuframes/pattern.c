@@ -48,9 +48,8 @@ static bool plane_layout(uint32_t pixel_format, int plane, struct layout *l) {
     default: return false;
   }
   *l = luma8;
-  if (plane > 0) {
+  if (plane > 0)
     *l = (struct layout){ 1, 1, false, false, shift_x, shift_y, { plane == 2 ? 128 : 0 } };
-  }
   return true;
 }
 
@@ -73,11 +72,10 @@ static void fill_template(uint8_t *to, const struct layout *l, uint32_t samples)
   for (uint32_t i = 0; i < samples; i++) {
     for (int c = 0; c < l->components; c++) {
       uint32_t at = ((i << l->shift_x) + l->offset[c]) % WAVE, value = at < 256 ? at : 511 - at;
-      if (l->offset[c] == ALPHA) {
+      if (l->offset[c] == ALPHA)
         value = 255;
-      } else if (!l->rgb) {
+      else if (!l->rgb)
         value = 16 + (value * 55 >> 6);
-      }
       to = put_component(to, l, value);
     }
   }
@@ -100,12 +98,10 @@ static uint16_t checksum(uint64_t number) {
 /* The bit in column and row of the stamp's upper part. */
 static bool stamp_bit(uint64_t number, uint32_t column, uint32_t row) {
   uint32_t bit = COLUMNS - 1 - column;
-  if (row < 2) {
+  if (row < 2)
     return MAGIC >> (16 * (1 - row) + bit) & 1;
-  }
-  if (row < 6) {
+  if (row < 6)
     return number >> (16 * (5 - row) + bit) & 1;
-  }
   return checksum(number) >> bit & 1;
 }
 
@@ -113,12 +109,10 @@ static bool stamp_bit(uint64_t number, uint32_t column, uint32_t row) {
 static bool digit_dot(uint64_t number, uint32_t column, uint32_t row) {
   static const uint16_t font[10] = { 0x7B6F, 0x2C97, 0x73E7, 0x73CF, 0x5BC9, 0x79CF, 0x79EF, 0x7252, 0x7BEF, 0x7BCF };
   uint32_t position = column / 4, x = column % 4;
-  if (row == 0 || x == 3) {
+  if (row == 0 || x == 3)
     return false;
-  }
-  for (uint32_t i = position; i < 7; i++) {
+  for (uint32_t i = position; i < 7; i++)
     number /= 10;
-  }
   return font[number % 10] >> (14 - 3 * (row - 1) - x) & 1;
 }
 
@@ -137,9 +131,8 @@ static void stamp_row(uint8_t *to, const struct layout *l, uint32_t block, uint6
 
 /* What the walk does at each piece of a row. */
 static bool piece(uint8_t *at, const uint8_t *want, size_t bytes, bool check) {
-  if (check) {
+  if (check)
     return memcmp(at, want, bytes) == 0;
-  }
   memcpy(at, want, bytes);
   return true;
 }
@@ -157,9 +150,8 @@ static bool walk_span(const struct walk *w, uint8_t *row, uint32_t x, uint32_t x
   while (x < x_end) {
     uint32_t from = (uint32_t)((phase + x) % w->period), count = w->wave_samples - from;
     count = count < x_end - x ? count : x_end - x;
-    if (!piece(row + x * bytes, w->wave + from * bytes, count * bytes, check)) {
+    if (!piece(row + x * bytes, w->wave + from * bytes, count * bytes, check))
       return false;
-    }
     x += count;
   }
   return true;
@@ -169,9 +161,8 @@ static bool walk_plane(struct walk *w, uint8_t *data, uint32_t pitch, const cufr
                        uint64_t number, bool check) {
   uint32_t row_bytes, rows, block = block_size(f);
   if (!data || !plane_layout(f->pixel_format, plane, &w->layout) ||
-      cuframes_format_plane_size(f, plane, &row_bytes, &rows) < 0) {
+      cuframes_format_plane_size(f, plane, &row_bytes, &rows) < 0)
     return false;
-  }
   const struct layout *l = &w->layout;
   uint32_t width = row_bytes / (uint32_t)sample_bytes(l);
   w->period = WAVE >> l->shift_x;
@@ -179,9 +170,8 @@ static bool walk_plane(struct walk *w, uint8_t *data, uint32_t pitch, const cufr
   fill_template(w->wave, l, w->wave_samples);
   uint32_t left = block >> l->shift_x, right = left + (COLUMNS * block >> l->shift_x);
   uint32_t top = block >> l->shift_y, bottom = top + (STAMP_ROWS * block >> l->shift_y);
-  if (!has_stamp(f)) {
+  if (!has_stamp(f))
     left = right = top = bottom = 0;
-  }
   size_t stamp_bytes = (right - left) * sample_bytes(l);
   assert(stamp_bytes <= sizeof w->stamp);
   bool good = true;
@@ -194,9 +184,8 @@ static bool walk_plane(struct walk *w, uint8_t *data, uint32_t pitch, const cufr
       continue;
     }
     /* The stamp's rows are the same for the height of half a block (a whole one, where chroma is halved). */
-    if ((y - top) % ((block / 2) >> l->shift_y ? (block / 2) >> l->shift_y : 1) == 0) {
+    if ((y - top) % ((block / 2) >> l->shift_y ? (block / 2) >> l->shift_y : 1) == 0)
       stamp_row(w->stamp, l, block, number, (y - top) << l->shift_y);
-    }
     good = walk_span(w, row, 0, left, phase, check) &&
            piece(row + left * sample_bytes(l), w->stamp, stamp_bytes, check) &&
            walk_span(w, row, right, width, phase, check);
@@ -208,11 +197,9 @@ static bool walk(uint8_t *const plane[], const uint32_t pitch[], const cuframes_
                  bool check) {
   struct walk w;
   int planes = cuframes_pixel_format_planes(f->pixel_format);
-  for (int i = 0; i < planes; i++) {
-    if (!walk_plane(&w, plane[i], pitch[i], f, i, number, check)) {
+  for (int i = 0; i < planes; i++)
+    if (!walk_plane(&w, plane[i], pitch[i], f, i, number, check))
       return false;
-    }
-  }
   return planes > 0;
 }
 
@@ -227,9 +214,8 @@ static bool read_bits(const uint8_t *data, uint32_t pitch, const struct layout *
   for (uint32_t i = 0; i < count * COLUMNS; i++) {
     uint32_t x = block + i % COLUMNS * block + block / 2, y = block + (first_row + i / COLUMNS) * block + block / 2;
     uint8_t sample = data[(size_t)y * pitch + x * sample_bytes(l) + (l->bytes_each - 1u)];
-    if (sample != (l->rgb ? 0 : 16) && sample != (l->rgb ? 255 : 235)) {
+    if (sample != (l->rgb ? 0 : 16) && sample != (l->rgb ? 255 : 235))
       return false;
-    }
     bits = bits << 1 | (sample >= 128);
   }
   *value = bits;
@@ -242,20 +228,17 @@ enum pattern_result pattern_check(const uint8_t *const plane[], const uint32_t p
   uint64_t magic, stamped = 0, sum = 0;
   uint32_t block = block_size(format);
   if (!plane_layout(format->pixel_format, 0, &l) || !has_stamp(format) ||
-      !read_bits(plane[0], pitch[0], &l, block, 0, 2, &magic) || magic != MAGIC) {
+      !read_bits(plane[0], pitch[0], &l, block, 0, 2, &magic) || magic != MAGIC)
     return PATTERN_NOT;
-  }
   bool good = read_bits(plane[0], pitch[0], &l, block, 2, 4, &stamped) &&
               read_bits(plane[0], pitch[0], &l, block, 6, 1, &sum) && sum == checksum(stamped);
   if (good) {
     uint8_t *planes[CUFRAMES_PLANES] = { NULL }; /* the checking walk does not write */
-    for (int i = 0; i < cuframes_pixel_format_planes(format->pixel_format); i++) {
+    for (int i = 0; i < cuframes_pixel_format_planes(format->pixel_format); i++)
       planes[i] = (uint8_t *)(uintptr_t)plane[i];
-    }
     good = walk(planes, pitch, format, stamped, true);
   }
-  if (number != NULL) {
+  if (number != NULL)
     *number = stamped;
-  }
   return good ? PATTERN_WHOLE : PATTERN_TORN;
 }

@@ -45,9 +45,8 @@ PATTERN_FUNCTION uint32_t pattern_shift_y(uint32_t format, uint32_t plane) {
 }
 
 PATTERN_FUNCTION uint32_t pattern_components(uint32_t format, uint32_t plane) {
-  if (format >= CUFRAMES_PIXEL_RGB24) {
+  if (format >= CUFRAMES_PIXEL_RGB24)
     return format == CUFRAMES_PIXEL_RGB24 ? 3 : 4;
-  }
   return plane > 0 && pattern_is_pair(format) ? 2 : 1;
 }
 
@@ -64,24 +63,20 @@ PATTERN_FUNCTION uint32_t pattern_block(uint32_t width, uint32_t height) {
 
 PATTERN_FUNCTION int pattern_bit(uint64_t number, uint32_t column, uint32_t row) {
   uint32_t bit = 15 - column;
-  if (row < 2) {
+  if (row < 2)
     return 0x5CF7A93Eu >> (16 * (1 - row) + bit) & 1;
-  }
-  if (row < 6) {
+  if (row < 6)
     return (int)(number >> (16 * (5 - row) + bit) & 1);
-  }
   return (int)(((number * 0x9E3779B97F4A7C15u >> 48) ^ 0x5AA5) >> bit & 1);
 }
 
 /* The dot in column 0..31 and row 0..5 of the digits; fifteen bits a digit, the top left one first. */
 PATTERN_FUNCTION int pattern_dot(uint64_t number, uint32_t column, uint32_t row) {
   uint32_t position = column / 4, x = column % 4, digits = (uint32_t)(number % 100000000);
-  if (row == 0 || x == 3) {
+  if (row == 0 || x == 3)
     return 0;
-  }
-  for (uint32_t i = position; i < 7; i++) {
+  for (uint32_t i = position; i < 7; i++)
     digits /= 10;
-  }
   uint32_t shape = 0;
   switch (digits % 10) {
     case 0: shape = 0x7B6F; break;
@@ -104,9 +99,8 @@ PATTERN_FUNCTION int pattern_stamp(uint32_t format, uint32_t plane, uint32_t wid
   uint32_t block = pattern_block(width, height), half = block / 2;
   uint32_t shift_x = pattern_shift_x(format, plane), shift_y = pattern_shift_y(format, plane);
   uint32_t left = block >> shift_x, top = block >> shift_y;
-  if (x < left || y < top || x - left >= 16 * block >> shift_x || y - top >= 10 * block >> shift_y) {
+  if (x < left || y < top || x - left >= 16 * block >> shift_x || y - top >= 10 * block >> shift_y)
     return -1;
-  }
   x = (x - left) << shift_x;
   y = (y - top) << shift_y;
   return y < 7 * block ? pattern_bit(number, x / block, y / block)
@@ -130,13 +124,12 @@ PATTERN_FUNCTION void pattern_sample(uint8_t *to, uint32_t format, uint32_t plan
   uint32_t phase = plane == 0 ? x + y + 3 * n : (x - y - 5 * n) << pattern_shift_x(format, plane);
   for (uint32_t c = 0; c < pattern_components(format, plane); c++) {
     uint32_t at = (phase + pattern_offset(format, plane, c)) & 511, value = at < 256 ? at : 511 - at;
-    if (c == 3) {
+    if (c == 3)
       value = 255;
-    } else if (stamp >= 0) {
+    else if (stamp >= 0)
       value = plane > 0 ? 128 : rgb ? (stamp ? 255 : 0) : stamp ? 235 : 16;
-    } else if (!rgb) {
+    else if (!rgb)
       value = 16 + (value * 55 >> 6);
-    }
     if (format == CUFRAMES_PIXEL_P010) {
       value = value * 257 & 0xffc0;
       to[2 * c] = (uint8_t)value;

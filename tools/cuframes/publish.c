@@ -34,26 +34,22 @@ static bool job_ended(struct publish_job *job) {
 }
 
 static bool all_ended(const struct watch *w) {
-  for (size_t i = 0; i < w->count; i++) {
-    if (!job_ended(&w->jobs[i])) {
+  for (size_t i = 0; i < w->count; i++)
+    if (!job_ended(&w->jobs[i]))
       return false;
-    }
-  }
   return true;
 }
 
 /* Sleeps until a job ends, a signal comes or the time is over. */
 static void wait_for_something(struct watch *w, int64_t until) {
   int64_t left = until - cuframes_now();
-  if (left < 0) {
+  if (left < 0)
     left = 0;
-  }
   struct timespec timeout = { .tv_sec = left / PUBLISH_SECOND, .tv_nsec = left % PUBLISH_SECOND };
   struct pollfd ended = { .fd = w->run->ended_fd, .events = POLLIN };
   eventfd_t count;
-  if (ppoll(&ended, 1, &timeout, &w->signals_open) > 0) {
+  if (ppoll(&ended, 1, &timeout, &w->signals_open) > 0)
     (void)eventfd_read(w->run->ended_fd, &count); /* only there to wake us */
-  }
 }
 
 static void show_status(struct watch *w) {
@@ -76,15 +72,13 @@ static void show_status(struct watch *w) {
     }
   }
   w->status_last = now;
-  if (all_fps == 0 && !w->status_shown) {
+  if (all_fps == 0 && !w->status_shown)
     return; /* nothing has come yet */
-  }
   w->status_shown = true;
-  if (w->count > shown) {
+  if (w->count > shown)
     cli_live("%zu streams, %.1f fps in all | %s", w->count, all_fps, line);
-  } else {
+  else
     cli_live("%s", line);
-  }
 }
 
 /* Ends the streams whose workers hang in a call of FFmpeg that does not listen. */
@@ -94,17 +88,15 @@ static void abandon_hanging(struct watch *w) {
     pthread_mutex_lock(&job->lock);
     bool hangs = !job->ended && job->in_library;
     if (hangs) {
-      if (job->publisher != NULL) {
+      if (job->publisher != NULL)
         (void)cuframes_publisher_get_stats(job->publisher, &job->stats);
-      }
       cuframes_publisher_destroy(job->publisher);
       job->publisher = NULL;
       job->abandoned = true;
     }
     pthread_mutex_unlock(&job->lock);
-    if (hangs) {
+    if (hangs)
       publish_job_summary(job);
-    }
   }
 }
 
@@ -124,15 +116,13 @@ static void watch_jobs(struct watch *w) {
       abandon_at = now + GRACE_NS;
       continue;
     }
-    if (live && !stopping && now - w->status_last >= STATUS_NS) {
+    if (live && !stopping && now - w->status_last >= STATUS_NS)
       show_status(w);
-    }
     int64_t until = stopping ? abandon_at : w->status_last + STATUS_NS;
-    if (!live && !stopping) {
+    if (!live && !stopping)
       until = deadline ? deadline : now + 3600 * PUBLISH_SECOND;
-    } else if (!stopping && deadline != 0 && deadline < until) {
+    else if (!stopping && deadline != 0 && deadline < until)
       until = deadline;
-    }
     wait_for_something(w, until);
   }
   cli_live_end();
@@ -181,12 +171,10 @@ static int finish(struct watch *w, size_t wanted) {
     pthread_join(job->thread, NULL);
     code = code == CLI_OK ? job->exit_code : code;
   }
-  if (abandoned) {
+  if (abandoned)
     _exit(cli_output_end(code));
-  }
-  for (size_t i = 0; i < w->count; i++) {
+  for (size_t i = 0; i < w->count; i++)
     publish_job_free(&w->jobs[i]);
-  }
   return code;
 }
 
@@ -223,11 +211,10 @@ static int publish_all(const struct publish_request *request) {
 int cmd_publish(int argc, char **argv) {
   struct publish_request request = { .streams = NULL };
   int code = publish_parse(argc, argv, &request);
-  if (request.help) {
+  if (request.help)
     publish_print_help();
-  } else if (code == CLI_OK) {
+  else if (code == CLI_OK)
     code = publish_all(&request);
-  }
   publish_request_free(&request);
   return code;
 }

@@ -8,19 +8,16 @@
 #include "suggest.h"
 
 static const struct option *find_option(const char *name) {
-  for (const struct option *option = publish_long_options(); option->name != NULL; option++) {
-    if (strcmp(option->name, name) == 0) {
+  for (const struct option *option = publish_long_options(); option->name != NULL; option++)
+    if (strcmp(option->name, name) == 0)
       return option;
-    }
-  }
   return NULL;
 }
 
 /* A value as the text that it would be on the command line. NULL if it is of no such kind. */
 static const char *value_text(const json_t *value, char *buffer, size_t size) {
-  if (json_is_string(value)) {
+  if (json_is_string(value))
     return json_string_value(value);
-  }
   if (json_is_integer(value)) {
     snprintf(buffer, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
     return buffer;
@@ -36,18 +33,15 @@ static const char *value_text(const json_t *value, char *buffer, size_t size) {
 static const char *set_key(struct publish_request *request, struct publish_options *stream, const char *key,
                            const json_t *value) {
   const struct option *option = find_option(key);
-  if (option == NULL || option->val == PUBLISH_OPTION_CONFIG || option->val == 'h') {
+  if (option == NULL || option->val == PUBLISH_OPTION_CONFIG || option->val == 'h')
     return "is no option";
-  }
   char buffer[64];
   const char *text = NULL;
   if (option->has_arg == no_argument) {
-    if (!json_is_boolean(value)) {
+    if (!json_is_boolean(value))
       return "wants true or false";
-    }
-    if (json_is_false(value)) {
+    if (json_is_false(value))
       return NULL;
-    }
   } else if ((text = value_text(value, buffer, sizeof buffer)) == NULL) {
     return "wants a string or a number";
   }
@@ -67,9 +61,8 @@ static int wrong_key(const char *where, const char *key, const json_t *value, co
     meant = publish_options_meant(option->val, text);
   } else if (option == NULL) {
     struct suggestion guess = { .typed = key };
-    for (option = publish_long_options(); option->name != NULL; option++) {
+    for (option = publish_long_options(); option->name != NULL; option++)
       suggest_offer(&guess, option->name);
-    }
     meant = guess.best;
   }
   return cli_usage("%s: \"%s\"%s%.200s%s %s%s", where, key, text ? ": \"" : "", text ? text : "", text ? "\"" : "",
@@ -79,24 +72,21 @@ static int wrong_key(const char *where, const char *key, const json_t *value, co
 /* Options that may be repeated may have an array here. */
 static const char *set_keys(struct publish_request *request, struct publish_options *stream, const char *key,
                             const json_t *value) {
-  if (!json_is_array(value) || strncmp(key, "allow-", 6) != 0) {
+  if (!json_is_array(value) || strncmp(key, "allow-", 6) != 0)
     return set_key(request, stream, key, value);
-  }
   size_t index;
   const json_t *item;
   json_array_foreach(value, index, item) {
     const char *wrong = set_key(request, stream, key, item);
-    if (wrong != NULL) {
+    if (wrong != NULL)
       return wrong;
-    }
   }
   return NULL;
 }
 
 static int read_stream(const char *path, size_t number, json_t *object, struct publish_request *request) {
-  if (!json_is_object(object)) {
+  if (!json_is_object(object))
     return cli_usage("%s: stream %zu is no object", path, number + 1);
-  }
   struct publish_options options;
   publish_options_init(&options);
   const char *key, *wrong = NULL;
@@ -109,9 +99,8 @@ static int read_stream(const char *path, size_t number, json_t *object, struct p
     } else {
       wrong = set_keys(request, &options, key, value);
     }
-    if (wrong != NULL) {
+    if (wrong != NULL)
       break;
-    }
   }
   int code = CLI_OK;
   if (wrong != NULL) {
@@ -131,18 +120,16 @@ int publish_config_read(const char *path, struct publish_request *request) {
   json_error_t error;
   json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
   if (root == NULL) {
-    if (error.line > 0) {
+    if (error.line > 0)
       cli_error("%s:%d:%d: %s", path, error.line, error.column, error.text);
-    } else {
+    else
       cli_error("%s", error.text); /* it could not be opened; the text names it */
-    }
     return CLI_FAILED;
   }
   int code = CLI_OK;
   json_t *streams = json_object_get(root, "streams"), *value;
-  if (!json_is_array(streams)) {
+  if (!json_is_array(streams))
     code = cli_usage("%s: wants {\"streams\": [...]}", path);
-  }
   const char *key;
   json_object_foreach(root, key, value) {
     if (code == CLI_OK && value != streams) {
@@ -150,9 +137,8 @@ int publish_config_read(const char *path, struct publish_request *request) {
       code = wrong ? wrong_key(path, key, value, wrong) : CLI_OK;
     }
   }
-  for (size_t i = 0; code == CLI_OK && i < json_array_size(streams); i++) {
+  for (size_t i = 0; code == CLI_OK && i < json_array_size(streams); i++)
     code = read_stream(path, i, json_array_get(streams, i), request);
-  }
   json_decref(root);
   return code;
 }

@@ -27,13 +27,11 @@ void publish_gpus_free(struct publish_gpus *gpus) {
 struct publish_gpu *publish_gpus_take(struct publish_gpus *gpus, const char *device, char *why, size_t size) {
   struct publish_gpu *found = NULL;
   snprintf(why, size, "more than %d different --device", PUBLISH_GPUS_MAX);
-  if (strcmp(device, "host") == 0) {
+  if (strcmp(device, "host") == 0)
     return NULL;
-  }
   pthread_mutex_lock(&gpus->lock);
-  for (size_t i = 0; i < gpus->count && found == NULL; i++) {
+  for (size_t i = 0; i < gpus->count && found == NULL; i++)
     found = strcmp(gpus->list[i].device, device) == 0 ? &gpus->list[i] : NULL;
-  }
   if (found == NULL && gpus->count < PUBLISH_GPUS_MAX) {
     struct publish_gpu made = { .device = strdup(device) };
     made.gpu = made.device ? gpu_open(device, why, size) : NULL;
@@ -66,9 +64,8 @@ static bool has_video_driver(struct publish_gpu *g) {
 static void open_decoder(struct publish_gpu *g) {
   char ordinal[16], text[AV_ERROR_MAX_STRING_SIZE] = "";
   AVDictionary *options = NULL;
-  if (!has_video_driver(g)) {
+  if (!has_video_driver(g))
     return;
-  }
   snprintf(ordinal, sizeof ordinal, "%d", gpu_ordinal(g->gpu));
   av_dict_set(&options, "primary_ctx", "1", 0);
   cli_avlog_hold(true);

@@ -26,11 +26,10 @@ static void copy_without_password(char *to, size_t size, const char *input) {
   size_t length = authority == input ? 0 : strcspn(authority, "/?#");
   const char *at = memrchr(authority, '@', length);
   const char *colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
-  if (colon != NULL) {
+  if (colon != NULL)
     snprintf(to, size, "%.*s:***%s", (int)(colon - input), input, at);
-  } else {
+  else
     snprintf(to, size, "%s", input);
-  }
 }
 
 bool publish_job_init(struct publish_job *job, const struct publish_options *options, struct publish_run *run) {
@@ -59,9 +58,8 @@ bool publish_job_wait(struct publish_job *job, int64_t when) {
   int64_t until = run->deadline != 0 && run->deadline < when ? run->deadline : when;
   struct timespec at = { .tv_sec = until / PUBLISH_SECOND, .tv_nsec = until % PUBLISH_SECOND };
   int waited = 0;
-  while (!run->stopping && waited == 0 && cuframes_now() < until) {
+  while (!run->stopping && waited == 0 && cuframes_now() < until)
     waited = pthread_cond_timedwait(&run->changed, &run->lock, &at);
-  }
   bool go_on = !run->stopping && (run->deadline == 0 || cuframes_now() < run->deadline);
   pthread_mutex_unlock(&run->lock);
   return go_on;
@@ -79,9 +77,8 @@ void publish_job_library(struct publish_job *job, bool enter) {
   job->in_library = enter;
   bool abandoned = job->abandoned;
   pthread_mutex_unlock(&job->lock);
-  if (abandoned) {
+  if (abandoned)
     pthread_exit(NULL); /* the process is about to end; nothing of the job may be touched any more */
-  }
 }
 
 bool publish_job_pace(struct publish_job *job, struct publish_pace *pace, int64_t pts) {
@@ -92,9 +89,8 @@ bool publish_job_pace(struct publish_job *job, struct publish_pace *pace, int64_
   } else if (now - (pace->base + pts) > LATE_NS) {
     uint64_t swallowed;
     publish_job_count(job, &job->counts.late);
-    if (publish_limiter_may(&job->late_limiter, &swallowed)) {
+    if (publish_limiter_may(&job->late_limiter, &swallowed))
       publish_job_warn(job, "cannot keep the pace: %.1f s late", (double)(now - (pace->base + pts)) / 1e9);
-    }
     pace->base = now - pts;
   }
   return publish_job_wait(job, pace->base + pts);
@@ -125,9 +121,8 @@ static void announce(struct publish_job *job, const cuframes_format *format) {
 /* The library names the stream in its lines itself. */
 static void log_line(void *user, int level, const char *line) {
   const struct publish_job *job = user;
-  if (!job->run->request->quiet || level <= CUFRAMES_LOG_WARNING) {
+  if (!job->run->request->quiet || level <= CUFRAMES_LOG_WARNING)
     cli_log(NULL, level, line);
-  }
 }
 
 bool publish_job_on_gpu(const struct publish_job *job) {
@@ -142,9 +137,8 @@ static const char *publish_job_device(const struct publish_job *job) {
 static int wait_for_subscribers(struct publish_job *job) {
   uint32_t count = job->options->wait_for;
   int error = CUFRAMES_OK;
-  if (count == 0) {
+  if (count == 0)
     return CLI_OK;
-  }
   publish_job_note(job, "waiting for %u subscribers", count);
   do { /* a look at the signals now and then */
     error = cuframes_publisher_wait_subscribers(job->publisher, count, INT64_C(100000000));
@@ -178,9 +172,8 @@ int publish_job_open(struct publish_job *job, const cuframes_format *format) {
   };
   cuframes_publisher *publisher;
   int error = cuframes_publisher_create(o->name, &options, &publisher);
-  if (error < 0) {
+  if (error < 0)
     return library_failed(job, error, "cannot publish");
-  }
   if (!o->no_packets && !test_spec_is(o->input)) {
     cuframes_packet_ring_options ring = { .struct_size = sizeof ring,
                                           .slots = o->packet_slots,
@@ -206,9 +199,8 @@ int publish_job_open(struct publish_job *job, const cuframes_format *format) {
 
 int publish_job_format(struct publish_job *job, const cuframes_format *format) {
   int error = cuframes_publisher_set_format(job->publisher, format);
-  if (error < 0) {
+  if (error < 0)
     return library_failed(job, error, "cannot change the format");
-  }
   char text[64];
   format_text(text, sizeof text, format);
   publish_job_note(job, "the picture is %s now", text);
@@ -226,14 +218,12 @@ int publish_job_acquire(struct publish_job *job, cuframes_frame **frame) {
 int publish_job_publish(struct publish_job *job, cuframes_frame *frame, int64_t pts, int64_t duration, uint32_t flags) {
   cuframes_publish_info info = { .struct_size = sizeof info, .flags = flags, .pts = pts, .duration = duration };
   int error = cuframes_publisher_publish_on(job->publisher, frame, NULL, &info); /* the stream of the copies */
-  if (error < 0 && error != CUFRAMES_ERR_DROPPED) {
+  if (error < 0 && error != CUFRAMES_ERR_DROPPED)
     return library_failed(job, error, "cannot publish the picture");
-  }
   pthread_mutex_lock(&job->lock);
   job->last_frame = cuframes_now();
-  if (job->first_frame == 0) {
+  if (job->first_frame == 0)
     job->first_frame = job->last_frame;
-  }
   pthread_mutex_unlock(&job->lock);
   return CLI_OK;
 }
@@ -248,9 +238,8 @@ void publish_job_count(struct publish_job *job, uint64_t *counter) {
 
 /* With job->lock held. */
 static void refresh_stats(struct publish_job *job) {
-  if (job->publisher != NULL) {
+  if (job->publisher != NULL)
     (void)cuframes_publisher_get_stats(job->publisher, &job->stats); /* fails for a wrong size only */
-  }
 }
 
 void publish_job_stats(struct publish_job *job, cuframes_publisher_stats *stats, struct publish_counts *counts) {
@@ -270,9 +259,8 @@ static void say(struct publish_job *job, void (*print)(const char *format, ...),
 }
 
 void publish_job_note(struct publish_job *job, const char *format, ...) {
-  if (job->run->request->quiet) {
+  if (job->run->request->quiet)
     return;
-  }
   va_list list;
   va_start(list, format);
   say(job, cli_note, format, list);
@@ -313,13 +301,11 @@ void publish_job_event(struct publish_job *job, const char *event, json_t *more)
   static pthread_mutex_t stdout_lock = PTHREAD_MUTEX_INITIALIZER;
   if (job->run->request->json) {
     json_t *line = json_pack("{s:s,s:o}", "event", event, "stream", cli_json_text(job->options->name));
-    if (line != NULL && more != NULL) {
+    if (line != NULL && more != NULL)
       json_object_update(line, more);
-    }
     pthread_mutex_lock(&stdout_lock);
-    if (line != NULL && (cli_json_print(line, true) != CLI_OK || !cli_output_flush())) {
+    if (line != NULL && (cli_json_print(line, true) != CLI_OK || !cli_output_flush()))
       publish_run_stop(job->run); /* nobody reads any more, or the disk is full: said at the program's end */
-    }
     pthread_mutex_unlock(&stdout_lock);
   }
   json_decref(more);
@@ -360,9 +346,8 @@ void publish_job_summary(struct publish_job *job) {
 static int check_name(struct publish_job *job) {
   cuframes_stream_info *info = NULL;
   int error = cuframes_stream_query(job->run->request->directory, job->options->name, 0, &info);
-  if (error == CUFRAMES_ERR_NAME) {
+  if (error == CUFRAMES_ERR_NAME)
     return library_failed(job, error, "cannot publish");
-  }
   cuframes_stream_info_free(info);
   return CLI_OK;
 }

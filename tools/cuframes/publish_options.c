@@ -148,9 +148,8 @@ void publish_options_free(struct publish_options *options) {
 
 static const char *set_text(char **to, const char *value) {
   char *copy = strdup(value);
-  if (copy == NULL) {
+  if (copy == NULL)
     return "out of memory";
-  }
   free(*to);
   *to = copy;
   return NULL;
@@ -158,28 +157,24 @@ static const char *set_text(char **to, const char *value) {
 
 static bool parse_user(const char *text, uint32_t *id) {
   const struct passwd *user = getpwnam(text);
-  if (user != NULL) {
+  if (user != NULL)
     *id = user->pw_uid;
-  }
   return user != NULL || cli_parse_unsigned(text, 0, UINT32_MAX - 1, id);
 }
 
 static bool parse_group(const char *text, uint32_t *id) {
   const struct group *group = getgrnam(text);
-  if (group != NULL) {
+  if (group != NULL)
     *id = group->gr_gid;
-  }
   return group != NULL || cli_parse_unsigned(text, 0, UINT32_MAX - 1, id);
 }
 
 static const char *add_id(uint32_t *list, uint32_t *count, const char *text, bool (*parse)(const char *, uint32_t *)) {
   uint32_t id;
-  if (!parse(text, &id)) {
+  if (!parse(text, &id))
     return "names no user or group here";
-  }
-  if (*count == PUBLISH_ALLOW_MAX) {
+  if (*count == PUBLISH_ALLOW_MAX)
     return "given more than 64 times";
-  }
   list[(*count)++] = id;
   return NULL;
 }
@@ -187,9 +182,8 @@ static const char *add_id(uint32_t *list, uint32_t *count, const char *text, boo
 static const char *set_mode(uint32_t *mode, const char *value) {
   char *end;
   unsigned long number = strtoul(value, &end, 8);
-  if (strspn(value, "01234567") != strlen(value) || *end != '\0' || number == 0 || number > 0777) {
+  if (strspn(value, "01234567") != strlen(value) || *end != '\0' || number == 0 || number > 0777)
     return "wants permission bits in octal, such as 0660";
-  }
   *mode = (uint32_t)number;
   return NULL;
 }
@@ -198,22 +192,19 @@ static const char *set_mode(uint32_t *mode, const char *value) {
 static const char *set_bytes(uint64_t *bytes, const char *value) {
   static const char sentence[] = "wants a size from 64K to 4G, such as 16M";
   size_t digits = strspn(value, "0123456789");
-  if (digits == 0 || digits > 12) {
+  if (digits == 0 || digits > 12)
     return sentence;
-  }
   uint64_t number = strtoull(value, NULL, 10);
   const char *unit = value + digits;
   if (*unit != '\0') {
     static const char units[] = "KMG";
     const char *at = strchr(units, *unit);
-    if (at == NULL || unit[1] != '\0') {
+    if (at == NULL || unit[1] != '\0')
       return sentence;
-    }
     number = number > 1u << 22 ? UINT64_MAX : number << 10 * (at - units + 1);
   }
-  if (number < 64 << 10 || number > UINT64_C(4) << 30) {
+  if (number < 64 << 10 || number > UINT64_C(4) << 30)
     return sentence;
-  }
   *bytes = number;
   return NULL;
 }
@@ -223,9 +214,8 @@ static const char *const memories[] = { "default", "legacy", NULL }, *const poli
 
 /* One of two words, by its place. */
 static const char *set_choice(uint32_t *to, const char *value, const char *const *words, const char *sentence) {
-  if (strcmp(value, words[0]) != 0 && strcmp(value, words[1]) != 0) {
+  if (strcmp(value, words[0]) != 0 && strcmp(value, words[1]) != 0)
     return sentence;
-  }
   *to = strcmp(value, words[1]) == 0;
   return NULL;
 }
@@ -240,9 +230,8 @@ const char *publish_options_meant(int number, const char *value) {
     case OPTION_FORMAT:
       /* A number that is no format has a name, too, but that is no name of a format. */
       for (uint32_t format = CUFRAMES_PIXEL_NONE + 1;
-           cuframes_pixel_format_from_name(cuframes_pixel_format_name(format)) == format; format++) {
+           cuframes_pixel_format_from_name(cuframes_pixel_format_name(format)) == format; format++)
         suggest_offer(&guess, cuframes_pixel_format_name(format));
-      }
       return guess.best;
     default: return NULL;
   }
@@ -268,9 +257,8 @@ const char *publish_options_set(struct publish_options *o, int number, const cha
     case OPTION_POLICY: return set_choice(&o->policy, value, policies, "is neither wait nor drop");
     case OPTION_ORDERED_TIMEOUT: return cli_parse_seconds(value, &o->ordered_timeout_ns) ? NULL : seconds;
     case OPTION_GROUP:
-      if (!parse_group(value, &id)) {
+      if (!parse_group(value, &id))
         return "names no group here";
-      }
       o->gid = id;
       return id ? NULL : "may not be group 0: leave the option out to keep the publisher's own group";
     case OPTION_MODE: return set_mode(&o->socket_mode, value);
@@ -306,9 +294,8 @@ const char *publish_request_set(struct publish_request *request, int number, con
 
 struct publish_options *publish_request_add(struct publish_request *request, const struct publish_options *from) {
   struct publish_options *streams = realloc(request->streams, (request->stream_count + 1) * sizeof *streams);
-  if (streams == NULL) {
+  if (streams == NULL)
     return NULL;
-  }
   request->streams = streams;
   struct publish_options *added = &streams[request->stream_count];
   *added = *from;
@@ -323,52 +310,42 @@ struct publish_options *publish_request_add(struct publish_request *request, con
 }
 
 void publish_request_free(struct publish_request *request) {
-  for (size_t i = 0; i < request->stream_count; i++) {
+  for (size_t i = 0; i < request->stream_count; i++)
     publish_options_free(&request->streams[i]);
-  }
   free(request->streams);
   free(request->directory);
 }
 
 /* What can be said of the streams before anything is opened. */
 static int check_streams(const struct publish_request *request) {
-  if (request->stream_count == 0) {
+  if (request->stream_count == 0)
     return cli_usage("no INPUT: give a file, an address or a test picture such as test:1280x720@30");
-  }
   for (size_t i = 0; i < request->stream_count; i++) {
     const struct publish_options *o = &request->streams[i];
     struct test_spec spec;
     const char *wrong = test_spec_is(o->input) ? test_spec_parse(o->input, &spec) : NULL;
-    if (wrong != NULL) {
+    if (wrong != NULL)
       return cli_usage("%s: %s", o->input, wrong);
-    }
-    if (o->name == NULL) {
+    if (o->name == NULL)
       return cli_usage("no --name for %s: --name NAME behind it says what the stream is called", o->input);
-    }
-    for (size_t k = 0; k < i; k++) {
-      if (strcmp(o->name, request->streams[k].name) == 0) {
+    for (size_t k = 0; k < i; k++)
+      if (strcmp(o->name, request->streams[k].name) == 0)
         return cli_usage("two streams are called \"%s\": each needs a --name of its own", o->name);
-      }
-    }
-    if (o->reconnect && o->no_reconnect) {
+    if (o->reconnect && o->no_reconnect)
       return cli_usage("%s: --reconnect and --no-reconnect exclude each other", o->name);
-    }
   }
   return CLI_OK;
 }
 
 static int set_option(struct publish_request *request, struct publish_options *stream, int number, const char *name) {
-  if (number == PUBLISH_OPTION_CONFIG) {
+  if (number == PUBLISH_OPTION_CONFIG)
     return publish_config_read(optarg, request);
-  }
   bool known;
   const char *wrong = publish_request_set(request, number, optarg, &known);
-  if (!known) {
+  if (!known)
     wrong = publish_options_set(stream, number, optarg);
-  }
-  if (wrong == NULL) {
+  if (wrong == NULL)
     return CLI_OK;
-  }
   const char *meant = optarg ? publish_options_meant(number, optarg) : NULL;
   return cli_usage("--%s%s%s %s%s", name, optarg ? " " : "", optarg ? optarg : "", wrong, suggest_text("", meant).text);
 }
@@ -397,8 +374,7 @@ int publish_parse(int argc, char **argv, struct publish_request *request) {
     }
   }
   publish_options_free(&defaults);
-  if (code == CLI_OK && !request->help && optind < argc) {
+  if (code == CLI_OK && !request->help && optind < argc)
     code = cli_usage("nothing may follow \"--\": %s", argv[optind]);
-  }
   return code != CLI_OK || request->help ? code : check_streams(request);
 }

@@ -47,9 +47,8 @@ static enum end take_packet(struct media *m, int *code) {
     /* Where there are no pictures to be held to their times, sound must not run away. */
     int64_t dts = timeline_published(
         &m->timeline, timeline_source_ns(m->packet->dts, m->in->streams[m->packet->stream_index]->time_base));
-    if (dts != CUFRAMES_NO_TIME) {
+    if (dts != CUFRAMES_NO_TIME)
       (void)publish_job_wait(m->job, m->pace.base + dts - PACKET_LEAD);
-    }
   }
   av_packet_unref(m->packet);
   return end;
@@ -74,9 +73,8 @@ static enum end play(struct media *m, int *code) {
     if (error == 0) {
       errors_in_row = 0;
       enum end end = take_packet(m, code);
-      if (end != END_INPUT) {
+      if (end != END_INPUT)
         return end;
-      }
     } else if (error == AVERROR(EAGAIN)) {
       (void)publish_job_wait(m->job, cuframes_now() + RETRY_READ); /* the loop asks whether to stop */
     } else if (error == AVERROR_EOF) {
@@ -95,19 +93,16 @@ static enum end play_all(struct media *m, int *code) {
   for (;;) {
     uint64_t frames_before = (uint64_t)m->job->last_frame;
     enum end end = play(m, code);
-    if (end == END_INPUT && publish_job_stopping(m->job)) {
+    if (end == END_INPUT && publish_job_stopping(m->job))
       return END_STOPPED;
-    }
     if (end == END_INPUT && !m->live && !said && media_ended_early(m)) {
-      if (!loop) {
+      if (!loop)
         return END_BROKEN;
-      }
       publish_job_warn(m->job, "%s is %s", m->job->input, m->reason);
       said = true;
     }
-    if (!loop || end == END_STOPPED || end == END_FATAL) {
+    if (!loop || end == END_STOPPED || end == END_FATAL)
       return end;
-    }
     if (end == END_BROKEN && !said) {
       publish_job_warn(m->job, "%s: %s", m->job->input, m->reason);
       said = true;
@@ -118,18 +113,16 @@ static enum end play_all(struct media *m, int *code) {
     }
     timeline_loop(&m->timeline);
     publish_job_count(m->job, &m->job->counts.loops);
-    if (media_rewind(m) < 0) {
+    if (media_rewind(m) < 0)
       return publish_job_stopping(m->job) ? END_STOPPED : END_BROKEN;
-    }
   }
 }
 
 /* What to do once the input is open: the publisher, the descriptions, the sign of a restart. */
 static int begin(struct media *m, bool again, int64_t away_since) {
   int code = media_publish_early(m);
-  if (code != CLI_OK) {
+  if (code != CLI_OK)
     return code;
-  }
   if (again && m->job->publisher != NULL) {
     timeline_restart(&m->timeline, cuframes_now() - away_since);
     m->pace.running = false;
@@ -146,16 +139,14 @@ static int begin(struct media *m, bool again, int64_t away_since) {
 static enum end attempt(struct media *m, bool again, int64_t away_since, bool *opened, int *error, int *code) {
   *error = media_open(m);
   *opened = *error >= 0;
-  if (!*opened) {
+  if (!*opened)
     return publish_job_stopping(m->job) ? END_STOPPED : END_BROKEN;
-  }
   int result = begin(m, again, away_since);
   enum end end = result == CLI_OK ? play_all(m, code) : fatal(result, code);
-  if (end == END_INPUT && m->live && is_finite(m) && !m->job->options->reconnect) {
+  if (end == END_INPUT && m->live && is_finite(m) && !m->job->options->reconnect)
     m->live = false; /* over, like a file */
-  } else if (end == END_INPUT && m->live) {
+  else if (end == END_INPUT && m->live)
     snprintf(m->reason, sizeof m->reason, "the source ended the stream");
-  }
   media_close(m);
   return end;
 }
@@ -165,9 +156,8 @@ static void say_damage(struct media *m) {
   cuframes_publisher_stats stats;
   struct publish_counts c;
   publish_job_stats(m->job, &stats, &c);
-  if (c.corrupt + c.decode_errors + c.read_errors == 0 || c.loops > 0) {
+  if (c.corrupt + c.decode_errors + c.read_errors == 0 || c.loops > 0)
     return;
-  }
   unsigned long long frames = stats.frames;
   int64_t length = m->timeline.start == CUFRAMES_NO_TIME ? 0 : m->timeline.end - m->timeline.start;
   uint64_t expected = m->frame_duration > 0 ? (uint64_t)(length / m->frame_duration) : 0;
@@ -191,17 +181,15 @@ static int conclude(struct media *m, enum end end) {
     }
     return waited_in_vain ? CLI_TIMEOUT : CLI_OK;
   }
-  if (end == END_BROKEN) {
+  if (end == END_BROKEN)
     return publish_job_fail(m->job, "%s: %s", m->job->input, m->reason);
-  }
   if (!frames) {
     return publish_job_fail(m->job, "%s: no picture could be decoded%s", m->job->input,
                             m->damaged ? "; the file is damaged" : "");
   }
   say_damage(m);
-  if (m->job->options->realtime) {
+  if (m->job->options->realtime)
     (void)publish_job_pace(m->job, &m->pace, m->next_pts); /* the last picture is shown for its time, too */
-  }
   return CLI_OK;
 }
 
@@ -219,28 +207,22 @@ static int run(struct media *m) {
     int error = 0, code = CLI_OK;
     int64_t last_before = m->job->last_frame;
     enum end end = attempt(m, ever_opened, away_since, &opened, &error, &code);
-    if (end == END_FATAL) {
+    if (end == END_FATAL)
       return code;
-    }
     bool hopeless = !opened && !ever_opened && media_is_permanent(error);
     if (end == END_STOPPED || hopeless || !wants_reconnect(m) ||
-        (end == END_INPUT && !m->live && !m->job->options->reconnect)) {
+        (end == END_INPUT && !m->live && !m->job->options->reconnect))
       return conclude(m, end);
-    }
-    if (end == END_INPUT && !m->live) {
+    if (end == END_INPUT && !m->live)
       snprintf(m->reason, sizeof m->reason, "the input ended");
-    }
-    if (m->job->last_frame != last_before) {
+    if (m->job->last_frame != last_before)
       delay = BACKOFF_FIRST;
-    }
-    if (opened || away_since == 0) {
+    if (opened || away_since == 0)
       away_since = cuframes_now();
-    }
     ever_opened = ever_opened || opened;
     say_retry(m, delay);
-    if (!publish_job_wait(m->job, cuframes_now() + delay)) {
+    if (!publish_job_wait(m->job, cuframes_now() + delay))
       return conclude(m, END_STOPPED);
-    }
     delay = delay * 2 < BACKOFF_MAX ? delay * 2 : BACKOFF_MAX;
   }
 }

@@ -34,18 +34,16 @@ static int64_t time_of(const struct test_spec *source, uint64_t index) {
 /* On a GPU the GPU draws, and if it cannot the CPU does, and uploads. */
 static int draw(struct publish_job *job, struct canvas *canvas, cuframes_frame *frame, uint64_t number) {
   if (job->gpu != NULL && gpu_draw(job->gpu->gpu, frame, number, job->gpu_why, sizeof job->gpu_why)) {
-    if (number == 1) {
+    if (number == 1)
       publish_job_note(job, "drawing on the GPU (CUDA device %d)", gpu_ordinal(job->gpu->gpu));
-    }
     return CLI_OK;
   }
   if (publish_job_on_gpu(job) && (job->gpu != NULL || number == 1)) {
     job->gpu = NULL; /* not to be tried again */
     publish_job_note(job, "drawing on the CPU: %s; pictures are uploaded to the GPU", job->gpu_why);
   }
-  if (!canvas_begin(canvas, frame)) {
+  if (!canvas_begin(canvas, frame))
     return publish_job_fail(job, "out of memory");
-  }
   pattern_draw(canvas->plane, canvas->pitch, cuframes_frame_format(frame), number);
   return canvas_end(canvas, frame) < 0 ? publish_job_fail(job, "uploading: %s", cuframes_last_error()) : CLI_OK;
 }
@@ -54,9 +52,8 @@ static int publish_picture(struct publish_job *job, struct canvas *canvas, uint6
                            int64_t duration) {
   cuframes_frame *frame;
   int code = publish_job_acquire(job, &frame);
-  if (code != CLI_OK) {
+  if (code != CLI_OK)
     return code;
-  }
   code = draw(job, canvas, frame, number);
   if (code != CLI_OK) {
     (void)cuframes_publisher_cancel(job->publisher, frame); /* it is open, so this cannot fail */
@@ -68,12 +65,10 @@ static int publish_picture(struct publish_job *job, struct canvas *canvas, uint6
 int source_test_run(struct publish_job *job) {
   struct test_spec source;
   const char *wrong = test_spec_parse(job->options->input, &source);
-  if (wrong != NULL) {
+  if (wrong != NULL)
     return publish_job_fail(job, "%s %s", job->input, wrong);
-  }
-  if (job->options->pixel_format != CUFRAMES_PIXEL_NONE) {
+  if (job->options->pixel_format != CUFRAMES_PIXEL_NONE)
     source.pixel_format = job->options->pixel_format;
-  }
   cuframes_format format = format_of(&source);
   int code = publish_job_open(job, &format);
   struct publish_pace pace = { .steady = true };
@@ -83,9 +78,8 @@ int source_test_run(struct publish_job *job) {
   for (uint64_t index = 0; code == CLI_OK && go_on; index++) {
     int64_t pts = paced ? time_of(&source, index) : cuframes_now() - began;
     go_on = paced ? publish_job_pace(job, &pace, pts) : !publish_job_stopping(job);
-    if (go_on) {
+    if (go_on)
       code = publish_picture(job, &canvas, index + 1, pts, paced ? time_of(&source, index + 1) - pts : 0);
-    }
   }
   canvas_free(&canvas);
   return code;

@@ -18,9 +18,8 @@ bool test_spec_is(const char *input) {
 static bool take_number(const char **text, uint32_t max, uint32_t *value) {
   size_t digits = strspn(*text, "0123456789");
   char copy[11] = "";
-  if (digits == 0 || digits >= sizeof copy) {
+  if (digits == 0 || digits >= sizeof copy)
     return false;
-  }
   memcpy(copy, *text, digits);
   *text += digits;
   return cli_parse_unsigned(copy, 1, max, value);
@@ -36,17 +35,15 @@ static bool parse_rate(const char *text, struct test_spec *source) {
   if (strchr(text, '/') != NULL) {
     uint32_t num, den;
     bool good = take_number(&text, 100000000, &num) && *text++ == '/' && take_number(&text, 1000000, &den);
-    if (!good || *text != '\0') {
+    if (!good || *text != '\0')
       return false;
-    }
     source->rate_num = num;
     source->rate_den = den;
     return num / den <= 100000;
   }
   int64_t ns;
-  if (!cli_parse_seconds(text, &ns) || ns < 1000000 || ns > 100000 * SECOND_NS) {
+  if (!cli_parse_seconds(text, &ns) || ns < 1000000 || ns > 100000 * SECOND_NS)
     return false; /* a decimal number greater than 0, as it happens: from 0.001 to 100000 per second */
-  }
   source->rate_num = (uint64_t)ns;
   source->rate_den = (uint64_t)SECOND_NS;
   return true;
@@ -56,21 +53,17 @@ const char *test_spec_parse(const char *input, struct test_spec *source) {
   *source = (struct test_spec){ .pixel_format = CUFRAMES_PIXEL_NV12 };
   const char *text = input + strlen(PREFIX);
   if (!take_number(&text, CUFRAMES_SIZE_MAX, &source->width) || *text++ != 'x' ||
-      !take_number(&text, CUFRAMES_SIZE_MAX, &source->height) || *text++ != '@') {
+      !take_number(&text, CUFRAMES_SIZE_MAX, &source->height) || *text++ != '@')
     return "wants test:WIDTHxHEIGHT@FPS[,PIXFMT] with a width and height from 1 to 65535";
-  }
   size_t length = strcspn(text, ",");
   char rate[32] = "";
-  if (length >= sizeof rate) {
+  if (length >= sizeof rate)
     return "wants a shorter FPS";
-  }
   memcpy(rate, text, length);
-  if (!parse_rate(rate, source)) {
+  if (!parse_rate(rate, source))
     return "wants FPS from 0.001 to 100000, as 30, 29.97 or 30000/1001, or the word max";
-  }
-  if (text[length] == ',') {
+  if (text[length] == ',')
     source->pixel_format = cuframes_pixel_format_from_name(text + length + 1);
-  }
   return source->pixel_format ? NULL
                               : "wants a pixel format of nv12 p010 yuv420p yuv422p yuv444p gray8 rgb24 rgba bgra";
 }

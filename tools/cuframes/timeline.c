@@ -6,9 +6,8 @@
 
 static void begin_pass(struct timeline *t) {
   t->start = t->end = CUFRAMES_NO_TIME;
-  for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
+  for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++)
     t->streams[i].first_dts = t->streams[i].next_dts = CUFRAMES_NO_TIME;
-  }
 }
 
 void timeline_init(struct timeline *t) {
@@ -18,9 +17,8 @@ void timeline_init(struct timeline *t) {
 }
 
 int64_t timeline_source_ns(int64_t value, AVRational time_base) {
-  if (value == AV_NOPTS_VALUE || time_base.num <= 0 || time_base.den <= 0) {
+  if (value == AV_NOPTS_VALUE || time_base.num <= 0 || time_base.den <= 0)
     return CUFRAMES_NO_TIME;
-  }
   return av_rescale_q(value, time_base, (AVRational){ 1, 1000000000 });
 }
 
@@ -30,27 +28,22 @@ int64_t timeline_published(const struct timeline *t, int64_t source_ns) {
 
 void timeline_packet(struct timeline *t, uint32_t stream, int64_t pts, int64_t dts, int64_t duration) {
   int64_t decoded = dts != CUFRAMES_NO_TIME ? dts : pts, shown = pts != CUFRAMES_NO_TIME ? pts : dts;
-  if (decoded == CUFRAMES_NO_TIME) {
+  if (decoded == CUFRAMES_NO_TIME)
     return;
-  }
   if (t->restart_at != CUFRAMES_NO_TIME) {
     t->offset = t->restart_at - decoded;
     t->restart_at = CUFRAMES_NO_TIME;
   }
   struct timeline_stream *s = &t->streams[stream];
-  if (s->first_dts == CUFRAMES_NO_TIME) {
+  if (s->first_dts == CUFRAMES_NO_TIME)
     s->first_dts = decoded;
-  }
   s->next_dts = decoded + duration;
-  if (t->start == CUFRAMES_NO_TIME || shown < t->start) {
+  if (t->start == CUFRAMES_NO_TIME || shown < t->start)
     t->start = shown;
-  }
-  if (t->end == CUFRAMES_NO_TIME || shown + duration > t->end) {
+  if (t->end == CUFRAMES_NO_TIME || shown + duration > t->end)
     t->end = shown + duration;
-  }
-  if (t->published == CUFRAMES_NO_TIME || t->end + t->offset > t->published) {
+  if (t->published == CUFRAMES_NO_TIME || t->end + t->offset > t->published)
     t->published = t->end + t->offset;
-  }
 }
 
 void timeline_loop(struct timeline *t) {
@@ -58,17 +51,15 @@ void timeline_loop(struct timeline *t) {
   /* dts must go on growing in every track too. */
   for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
     const struct timeline_stream *s = &t->streams[i];
-    if (s->first_dts != CUFRAMES_NO_TIME && s->next_dts - s->first_dts > length) {
+    if (s->first_dts != CUFRAMES_NO_TIME && s->next_dts - s->first_dts > length)
       length = s->next_dts - s->first_dts;
-    }
   }
   t->offset += length;
   begin_pass(t);
 }
 
 void timeline_restart(struct timeline *t, int64_t gap) {
-  if (t->published != CUFRAMES_NO_TIME) {
+  if (t->published != CUFRAMES_NO_TIME)
     t->restart_at = t->published + gap;
-  }
   begin_pass(t);
 }
