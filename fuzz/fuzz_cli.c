@@ -70,7 +70,7 @@ static void hush(void) {
 
 /* ---- what must be true of what was understood ---- */
 
-static void check_values(const struct publish_options *o) {
+static void check_values(const publish_options *o) {
   require(o->input != NULL && o->policy <= CUFRAMES_POLICY_DROP && o->socket_mode <= 0777);
   require(o->slots <= 1024 && o->max_slots <= 1024 && o->packet_slots >= 2 && o->packet_slots <= 1 << 20);
   require(o->packet_bytes >= 64 << 10 && o->packet_bytes <= UINT64_C(4) << 30);
@@ -80,13 +80,13 @@ static void check_values(const struct publish_options *o) {
 }
 
 /* Of a whole command line, more. */
-static void check_stream(const struct publish_options *o) {
+static void check_stream(const publish_options *o) {
   check_values(o);
   require(o->name != NULL && !(o->reconnect && o->no_reconnect));
-  require(!test_spec_is(o->input) || test_spec_parse(o->input, &(struct test_spec){ 0 }) == NULL);
+  require(!test_spec_is(o->input) || test_spec_parse(o->input, &(test_spec){ 0 }) == NULL);
 }
 
-static void check_parsed(int code, const struct publish_request *request) {
+static void check_parsed(int code, const publish_request *request) {
   require(code == CLI_OK || code == CLI_USAGE || code == CLI_FAILED);
   require(code == CLI_OK || said > 0); /* whoever is refused hears why */
   if (code != CLI_OK || request->help)
@@ -100,7 +100,7 @@ static void check_parsed(int code, const struct publish_request *request) {
 
 static void parse_words(char *text) {
   char program[] = "publish", *argv[WORDS + 2] = { program };
-  struct publish_request request = { .streams = NULL };
+  publish_request request = { .streams = NULL };
   int argc = 1;
   char *end = strstr(text, "\n\n");
   if (end) {
@@ -120,7 +120,7 @@ static void parse_words(char *text) {
 }
 
 static void parse_config(const char *text, size_t size) {
-  struct publish_request request = { .streams = NULL };
+  publish_request request = { .streams = NULL };
   config.text = text;
   config.size = size;
   int code = publish_config_read("FILE", &request);
@@ -139,7 +139,7 @@ static void parse_number(const char *text) {
   require(unsigned_ ? number >= 3 && number <= 4000000000 : number == 77);
   require(!unsigned_ || strspn(text, "0123456789") == strlen(text));
   if (test_spec_is(text))
-    (void)test_spec_parse(text, &(struct test_spec){ 0 });
+    (void)test_spec_parse(text, &(test_spec){ 0 });
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

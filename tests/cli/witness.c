@@ -16,13 +16,13 @@
 
 #include <cuframes/cuframes.h>
 
-struct seen {
+typedef struct witness_record {
   uint64_t frames, gaps, duplicates, back_jumps, changed, epochs, new_formats, corrupt;
   uint64_t first, last;
   int64_t last_time, longest_interval;   /* between neighbours in sequence, ns */
   int64_t last_arrival, longest_silence; /* between frames delivered here, ns */
   uint32_t width, height;
-};
+} witness_record;
 
 static cuframes_subscriber *subscriber;
 static volatile sig_atomic_t stopped;
@@ -58,7 +58,7 @@ static uint64_t fingerprint(const cuframes_frame *frame) {
   return sum;
 }
 
-static void look(struct seen *seen, const cuframes_frame *frame) {
+static void look(witness_record *seen, const cuframes_frame *frame) {
   uint64_t seq = cuframes_frame_seq(frame);
   uint32_t flags = cuframes_frame_flags(frame);
   int64_t time = cuframes_frame_timestamp(frame), now = cuframes_now();
@@ -92,7 +92,7 @@ static void look(struct seen *seen, const cuframes_frame *frame) {
 }
 
 /* Gives why it ended. */
-static int watch(struct seen *seen, int hold_ms, uint64_t frames, int64_t deadline) {
+static int watch(witness_record *seen, int hold_ms, uint64_t frames, int64_t deadline) {
   int error = CUFRAMES_OK;
 
   while (!stopped && seen->frames < frames && cuframes_now() < deadline) {
@@ -114,7 +114,7 @@ static int watch(struct seen *seen, int hold_ms, uint64_t frames, int64_t deadli
   return error == CUFRAMES_ERR_TIMEOUT || error == CUFRAMES_ERR_INTERRUPTED ? CUFRAMES_OK : error;
 }
 
-static void report(const struct seen *seen, const cuframes_subscriber_stats *stats, int end) {
+static void report(const witness_record *seen, const cuframes_subscriber_stats *stats, int end) {
   printf("{\"frames\": %" PRIu64 ", \"first\": %" PRIu64 ", \"last\": %" PRIu64 ", \"gaps\": %" PRIu64
          ", \"duplicates\": %" PRIu64 ", \"back_jumps\": %" PRIu64 ", \"changed\": %" PRIu64 ", \"epochs\": %" PRIu64
          ", \"new_formats\": %" PRIu64 ", \"corrupt\": %" PRIu64 ", \"skipped\": %" PRIu64 ", \"reconnects\": %" PRIu64
@@ -138,7 +138,7 @@ int main(int argc, char **argv) {
                                           .connect_timeout_ns = 60000000000 };
   cuframes_subscriber_stats stats = { .struct_size = sizeof stats };
   struct sigaction action = { .sa_handler = stop };
-  struct seen seen = { 0 };
+  witness_record seen = { 0 };
   double duration = 36000;
   uint64_t frames = UINT64_MAX;
   int hold_ms = 0, option;

@@ -20,13 +20,13 @@ typedef struct chaos_actor {
   _Atomic uint32_t stop;     /* the director asks it to end in peace */
 } chaos_actor;
 
-struct chaos_world {
+typedef struct chaos_world {
   const char *device;
   actor_world all;         /* of packets, too */
   _Atomic uint64_t packet; /* number of the last packet */
   _Atomic uint64_t packets, reconnects;
   chaos_actor actor[CHAOS_ACTORS];
-};
+} chaos_world;
 
 /* What the processes run, with their chaos_actor; they end well when they are asked to, and left nothing behind. */
 child_run chaos_publisher, chaos_subscriber, chaos_gpu_publisher, chaos_gpu_subscriber;

@@ -17,7 +17,7 @@ enum { ROUNDS = 5, PICTURES = 3, LEASES = 2, DEPTH = 3 };
 enum { ORDERED, GIVES_BACK, COMPLETE, SURVIVORS };
 
 /* What the scenes of a test saw, all together. */
-typedef struct seen {
+typedef struct witness_record {
   _Atomic uint64_t checked, lost, hung;
   _Atomic int64_t longest_ns;
 } seen;

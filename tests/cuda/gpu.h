@@ -10,7 +10,7 @@
 #include "standin/standin.h"
 #include "support/scene.h"
 
-typedef struct gpu {
+typedef struct gpu_context {
   cu_device device;
   cu_context context; /* current on the thread that began it */
   cu_module module;

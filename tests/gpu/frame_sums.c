@@ -89,7 +89,7 @@ static void fail(const char *what) {
   exit(1);
 }
 
-typedef struct picture {
+typedef struct picture_kind {
   uint8_t *bytes; /* packed */
   size_t size, capacity;
 } picture;

@@ -24,11 +24,11 @@
 
 enum { EXIT_USAGE = 2, MAX_HELD = 256 };
 
-struct arguments {
+typedef struct arguments {
   gchar *file, *path;
   gint port;
   gboolean stall;
-};
+} arguments;
 
 static int fail(const char *what, const char *why) {
   fprintf(stderr, "rtsp_server: %s: %s\n", what, why);
@@ -63,7 +63,7 @@ static int stall_listen(int port, int *bound) {
 }
 
 /* Keeps every connection open and reads nothing. */
-static int stall(const struct arguments *arguments) {
+static int stall(const arguments *arguments) {
   int held[MAX_HELD], count = 0, port = 0, status = EXIT_SUCCESS;
   int listener = stall_listen(arguments->port, &port);
   sigset_t signals;
@@ -102,30 +102,30 @@ static int stall(const struct arguments *arguments) {
 
 /* ---- the camera that plays a file ---- */
 
-struct payload {
+typedef struct payload {
   const char *caps, *elements;
-};
+} payload;
 
-static const struct payload video_payloads[] = {
+static const payload video_payloads[] = {
   { "video/x-h264", "h264parse config-interval=-1 ! rtph264pay" },
   { "video/x-h265", "h265parse config-interval=-1 ! rtph265pay" },
   { NULL, NULL },
 };
 
-static const struct payload audio_payloads[] = {
+static const payload audio_payloads[] = {
   { "audio/mpeg", "aacparse ! rtpmp4gpay" },
   { "audio/x-opus", "rtpopuspay" },
   { NULL, NULL },
 };
 
-static const struct payload demuxers[] = {
+static const payload demuxers[] = {
   { "video/quicktime", "qtdemux" },
   { "video/x-matroska", "matroskademux" },
   { "video/mpegts", "tsdemux" },
   { NULL, NULL },
 };
 
-static const char *elements_for(const struct payload *table, GstDiscovererStreamInfo *info) {
+static const char *elements_for(const payload *table, GstDiscovererStreamInfo *info) {
   GstCaps *caps = info ? gst_discoverer_stream_info_get_caps(info) : NULL;
   const char *name, *found = NULL;
 
@@ -139,7 +139,7 @@ static const char *elements_for(const struct payload *table, GstDiscovererStream
   return found;
 }
 
-static const char *first_of(const struct payload *table, GList *streams) {
+static const char *first_of(const payload *table, GList *streams) {
   return streams ? elements_for(table, streams->data) : NULL;
 }
 
@@ -193,7 +193,7 @@ static void client_connected(GstRTSPServer *server, GstRTSPClient *client, gpoin
   fprintf(stderr, "rtsp_server: a client connected\n");
 }
 
-static int serve(const struct arguments *arguments) {
+static int serve(const arguments *arguments) {
   gchar *line = launch_line(arguments->file);
   gchar *service = g_strdup_printf("%d", arguments->port);
   int status = EXIT_SUCCESS;
@@ -236,7 +236,7 @@ static int serve(const struct arguments *arguments) {
 }
 
 int main(int argc, char **argv) {
-  struct arguments arguments = { NULL, NULL, 0, FALSE };
+  arguments arguments = { NULL, NULL, 0, FALSE };
   const GOptionEntry options[] = {
     { "port", 'p', 0, G_OPTION_ARG_INT, &arguments.port, "TCP port, 0 for any that is free", "PORT" },
     { "path", 'm', 0, G_OPTION_ARG_STRING, &arguments.path, "path of the stream, default /cam", "PATH" },

@@ -12,15 +12,15 @@
 
 #define GUARD 13 /* bytes behind each row that nobody may write */
 
-struct picture {
+typedef struct picture_kind {
   cuframes_format format;
   uint8_t *plane[CUFRAMES_PLANES];
   uint32_t pitch[CUFRAMES_PLANES], row_bytes[CUFRAMES_PLANES], rows[CUFRAMES_PLANES];
   int planes;
-};
+} picture_kind;
 
-static struct picture make(uint32_t pixel_format, uint32_t width, uint32_t height) {
-  struct picture p = { .format = { .pixel_format = pixel_format, .width = width, .height = height } };
+static picture_kind make(uint32_t pixel_format, uint32_t width, uint32_t height) {
+  picture_kind p = { .format = { .pixel_format = pixel_format, .width = width, .height = height } };
   p.planes = cuframes_pixel_format_planes(pixel_format);
   assert_true(p.planes > 0);
   for (int i = 0; i < p.planes; i++) {
@@ -33,12 +33,12 @@ static struct picture make(uint32_t pixel_format, uint32_t width, uint32_t heigh
   return p;
 }
 
-static void drop(struct picture *p) {
+static void drop(picture_kind *p) {
   for (int i = 0; i < p->planes; i++)
     free(p->plane[i]);
 }
 
-static enum pattern_result check(const struct picture *p, uint64_t *number) {
+static enum pattern_result check(const picture_kind *p, uint64_t *number) {
   return pattern_check((const uint8_t *const *)p->plane, p->pitch, &p->format, number);
 }
 
@@ -51,7 +51,7 @@ static void test_whole(void **state) {
   (void)state;
   for (uint32_t f = CUFRAMES_PIXEL_NV12; f <= CUFRAMES_PIXEL_BGRA; f++) {
     for (size_t s = 0; s < COUNT(sizes); s++) {
-      struct picture p = make(f, sizes[s][0], sizes[s][1]);
+      picture_kind p = make(f, sizes[s][0], sizes[s][1]);
       bool stamped = sizes[s][0] >= PATTERN_MIN_WIDTH && sizes[s][1] >= PATTERN_MIN_HEIGHT;
       for (size_t n = 0; n < COUNT(numbers); n++) {
         uint64_t number = 77;
@@ -72,7 +72,7 @@ static void test_whole(void **state) {
 static void test_one_bit_torn(void **state) {
   (void)state;
   for (uint32_t f = CUFRAMES_PIXEL_NV12; f <= CUFRAMES_PIXEL_BGRA; f++) {
-    struct picture p = make(f, 41, 27);
+    picture_kind p = make(f, 41, 27);
     pattern_draw(p.plane, p.pitch, &p.format, 4711);
     for (int i = 0; i < p.planes; i++) {
       for (uint32_t at = 0; at < p.row_bytes[i] * p.rows[i]; at++) {
@@ -92,7 +92,7 @@ static void test_one_bit_torn(void **state) {
 /* The case it is made for: the upper part of one picture, the lower part of another, torn anywhere. */
 static void test_two_pictures(void **state) {
   (void)state;
-  struct picture p = make(CUFRAMES_PIXEL_NV12, 160, 90), q = make(CUFRAMES_PIXEL_NV12, 160, 90);
+  picture_kind p = make(CUFRAMES_PIXEL_NV12, 160, 90), q = make(CUFRAMES_PIXEL_NV12, 160, 90);
   for (uint64_t apart = 1; apart <= 64; apart++) {
     for (uint32_t row = 20; row < 90; row += 23) {
       pattern_draw(p.plane, p.pitch, &p.format, 1000 + apart);
@@ -111,7 +111,7 @@ static void test_two_pictures(void **state) {
 
 static void test_bad_checksum(void **state) {
   (void)state;
-  struct picture p = make(CUFRAMES_PIXEL_GRAY8, 36, 24);
+  picture_kind p = make(CUFRAMES_PIXEL_GRAY8, 36, 24);
   uint64_t number = 0;
   pattern_draw(p.plane, p.pitch, &p.format, 5);
   uint8_t *sample = &p.plane[0][(size_t)(2 + 5 * 2 + 1) * p.pitch[0] + 2 + 15 * 2 + 1]; /* the number's last bit */
@@ -124,7 +124,7 @@ static void test_bad_checksum(void **state) {
 
 static void test_other_pictures(void **state) {
   (void)state;
-  struct picture p = make(CUFRAMES_PIXEL_RGBA, 640, 480);
+  picture_kind p = make(CUFRAMES_PIXEL_RGBA, 640, 480);
   uint32_t random = 1;
   assert_int_equal(check(&p, NULL), PATTERN_NOT);
   for (int value = 0; value < 256; value += 255) {
@@ -157,7 +157,7 @@ static uint32_t formula(uint32_t f, int plane, int component, uint32_t x, uint32
 static void test_formula(void **state) {
   (void)state;
   for (uint32_t f = CUFRAMES_PIXEL_NV12; f <= CUFRAMES_PIXEL_BGRA; f++) {
-    struct picture p = make(f, 35, 700); /* too narrow for a stamp */
+    picture_kind p = make(f, 35, 700); /* too narrow for a stamp */
     uint32_t bytes = f == CUFRAMES_PIXEL_P010 ? 2 : 1;
     pattern_draw(p.plane, p.pitch, &p.format, 98765);
     for (int i = 0; i < p.planes; i++) {

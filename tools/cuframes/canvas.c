@@ -8,7 +8,7 @@ bool canvas_is_remote(const cuframes_frame *frame) {
   return strcmp(cuframes_frame_device(frame), "host") != 0;
 }
 
-bool canvas_begin(struct canvas *canvas, cuframes_frame *frame) {
+bool canvas_begin(host_canvas *canvas, cuframes_frame *frame) {
   bool remote = canvas_is_remote(frame);
   cuframes_format format = *cuframes_frame_format(frame);
   uint64_t bytes = 0;
@@ -28,7 +28,7 @@ bool canvas_begin(struct canvas *canvas, cuframes_frame *frame) {
   return true;
 }
 
-int canvas_end(struct canvas *canvas, cuframes_frame *frame) {
+int canvas_end(host_canvas *canvas, cuframes_frame *frame) {
   int error = CUFRAMES_OK;
   int planes = canvas_is_remote(frame) ? cuframes_pixel_format_planes(cuframes_frame_pixel_format(frame)) : 0;
   for (int i = 0; i < planes && error == CUFRAMES_OK; i++)
@@ -36,7 +36,7 @@ int canvas_end(struct canvas *canvas, cuframes_frame *frame) {
   return error;
 }
 
-void canvas_free(struct canvas *canvas) {
+void canvas_free(host_canvas *canvas) {
   free(canvas->memory);
-  *canvas = (struct canvas){ .memory = NULL };
+  *canvas = (host_canvas){ .memory = NULL };
 }

@@ -9,19 +9,19 @@
 #include <cuframes/frame.h>
 
 /* All zeros at first. It keeps its memory from picture to picture. */
-struct canvas {
+typedef struct host_canvas {
   uint8_t *plane[CUFRAMES_PLANES]; /* set by canvas_begin() */
   uint32_t pitch[CUFRAMES_PLANES];
   uint8_t *memory;
   size_t size;
-};
+} host_canvas;
 
 /* Whether the CPU cannot reach this frame's planes. */
 bool canvas_is_remote(const cuframes_frame *frame);
 /* Planes for a picture of the open frame. False: out of memory. */
-bool canvas_begin(struct canvas *canvas, cuframes_frame *frame);
+bool canvas_begin(host_canvas *canvas, cuframes_frame *frame);
 /* The picture is drawn: brings it into the frame. Gives the library's error. */
-int canvas_end(struct canvas *canvas, cuframes_frame *frame);
-void canvas_free(struct canvas *canvas);
+int canvas_end(host_canvas *canvas, cuframes_frame *frame);
+void canvas_free(host_canvas *canvas);
 
 #endif

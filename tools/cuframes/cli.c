@@ -94,7 +94,7 @@ int cli_getopt(int argc, char **argv, const char *shorts, const struct option *o
 
 /* The option that was probably meant by `typed`, which has no dashes and no "=value". */
 static const char *option_meant(const char *typed) {
-  struct suggestion guess = { .typed = typed };
+  suggestion guess = { .typed = typed };
   for (const struct option *option = known_options; option && option->name; option++)
     suggest_offer(&guess, option->name);
   return guess.best;

@@ -47,7 +47,7 @@ static const char *prefix_of(void *object) {
   if (!object)
     return thread_prefix;
   const AVClass *class = *(AVClass **)object;
-  const struct cli_avlog_owner *owner = NULL;
+  const cli_avlog_owner *owner = NULL;
   if (class == avcodec_get_class())
     owner = ((AVCodecContext *)object)->opaque;
   else if (class == avformat_get_class())

@@ -7,9 +7,9 @@
 /* From now on FFmpeg's warnings and errors become cli_note() lines, a few per second at most. Each is prefixed with
  * the owner that is the `opaque` of the AVCodecContext or AVFormatContext it is about (which must therefore be NULL or
  * such a one, that outlives the context); else with the name that the calling thread gave. */
-struct cli_avlog_owner {
+typedef struct cli_avlog_owner {
   const char *prefix; /* the first member of what `opaque` points to */
-};
+} cli_avlog_owner;
 void cli_avlog_install(void);
 void cli_avlog_thread(const char *prefix);
 

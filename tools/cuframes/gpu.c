@@ -21,7 +21,7 @@
 extern const char gpu_pattern_ptx[];
 
 /* The functions needed, under names of our own; their results are 0 or the driver's error. */
-struct driver {
+typedef struct driver {
   void *library;
   int (*init)(unsigned flags);
   int (*error_name)(int error, const char **name);
@@ -37,10 +37,10 @@ struct driver {
   int (*module_function)(void **function, void *module, const char *name);
   int (*launch)(void *function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y,
                 unsigned block_z, unsigned shared_bytes, void *stream, void **parameters, void **extra);
-};
+} driver;
 
-struct gpu {
-  struct driver driver;
+typedef struct gpu_context {
+  driver driver;
   int ordinal;
   char name[64];
   void *context;
@@ -48,7 +48,7 @@ struct gpu {
   bool loaded;          /* or tried to */
   void *kernel;         /* NULL: it could not be loaded, and why */
   char kernel_why[160];
-};
+} gpu_context;
 
 static bool say(char *why, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
@@ -61,7 +61,7 @@ static bool say(char *why, size_t size, const char *format, ...) {
   return false;
 }
 
-static bool good(const struct driver *d, int error, const char *what, char *why, size_t size) {
+static bool good(const driver *d, int error, const char *what, char *why, size_t size) {
   const char *name = NULL;
   if (error == 0)
     return true;
@@ -70,7 +70,7 @@ static bool good(const struct driver *d, int error, const char *what, char *why,
   return say(why, size, "%s: %s (%d)", what, name, error);
 }
 
-static bool load_driver(struct driver *d, char *why, size_t size) {
+static bool load_driver(driver *d, char *why, size_t size) {
   /* Neither a program nor a test may unload a driver: its threads run on. */
   d->library = dlopen(DRIVER, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (d->library == NULL) {
@@ -107,7 +107,7 @@ static bool load_driver(struct driver *d, char *why, size_t size) {
 }
 
 /* The name of a GPU as the library writes it. */
-static bool name_of(const struct driver *d, int ordinal, char name[64], char *why, size_t size) {
+static bool name_of(const driver *d, int ordinal, char name[64], char *why, size_t size) {
   unsigned char uuid[16];
   if (!good(d, d->device_uuid(uuid, ordinal), "reading the UUID of a GPU", why, size))
     return false;
@@ -120,8 +120,8 @@ static bool name_of(const struct driver *d, int ordinal, char name[64], char *wh
 }
 
 /* "cuda" and "auto" are the first GPU: no thread of this program has a context of another one current. */
-static bool find(struct gpu *gpu, const char *device, char *why, size_t size) {
-  const struct driver *d = &gpu->driver;
+static bool find(gpu_context *gpu, const char *device, char *why, size_t size) {
+  const driver *d = &gpu->driver;
   int count = 0;
   if (!good(d, d->device_count(&count), "counting GPUs", why, size))
     return false;
@@ -142,8 +142,8 @@ static bool find(struct gpu *gpu, const char *device, char *why, size_t size) {
   return say(why, size, "there is no GPU %s among the %d of this process", part ? part : "", count);
 }
 
-static bool take_context(struct gpu *gpu, char *why, size_t size) {
-  const struct driver *d = &gpu->driver;
+static bool take_context(gpu_context *gpu, char *why, size_t size) {
+  const driver *d = &gpu->driver;
   unsigned flags = 0;
   int active = 0;
   if (d->context_state && d->context_flags && d->context_state(gpu->ordinal, &flags, &active) == 0 &&
@@ -152,8 +152,8 @@ static bool take_context(struct gpu *gpu, char *why, size_t size) {
   return good(d, d->context_retain(&gpu->context, gpu->ordinal), "making a context on the GPU", why, size);
 }
 
-struct gpu *gpu_open(const char *device, char *why, size_t size) {
-  struct gpu *gpu = calloc(1, sizeof *gpu);
+gpu_context *gpu_open(const char *device, char *why, size_t size) {
+  gpu_context *gpu = calloc(1, sizeof *gpu);
   if (gpu == NULL) {
     (void)say(why, size, "out of memory");
     return NULL;
@@ -166,7 +166,7 @@ struct gpu *gpu_open(const char *device, char *why, size_t size) {
   return gpu;
 }
 
-void gpu_close(struct gpu *gpu) {
+void gpu_close(gpu_context *gpu) {
   if (gpu == NULL)
     return;
   if (gpu->context != NULL)
@@ -177,17 +177,17 @@ void gpu_close(struct gpu *gpu) {
   free(gpu);
 }
 
-int gpu_ordinal(const struct gpu *gpu) {
+int gpu_ordinal(const gpu_context *gpu) {
   return gpu->ordinal;
 }
 
-const char *gpu_name(const struct gpu *gpu) {
+const char *gpu_name(const gpu_context *gpu) {
   return gpu->name;
 }
 
 /* With the context current. */
-static void *pattern_kernel(struct gpu *gpu, char *why, size_t size) {
-  const struct driver *d = &gpu->driver;
+static void *pattern_kernel(gpu_context *gpu, char *why, size_t size) {
+  const driver *d = &gpu->driver;
   pthread_mutex_lock(&gpu->lock);
   if (!gpu->loaded) {
     void *module, *function;
@@ -204,7 +204,7 @@ static void *pattern_kernel(struct gpu *gpu, char *why, size_t size) {
   return kernel;
 }
 
-static bool launch(struct gpu *gpu, void *kernel, const cuframes_frame *frame, uint64_t number, char *why,
+static bool launch(gpu_context *gpu, void *kernel, const cuframes_frame *frame, uint64_t number, char *why,
                    size_t size) {
   const cuframes_format *f = cuframes_frame_format(frame);
   uint64_t values[PATTERN_KERNEL_PARAMETERS] = { (uintptr_t)cuframes_frame_plane(frame, 0),
@@ -226,7 +226,7 @@ static bool launch(struct gpu *gpu, void *kernel, const cuframes_frame *frame, u
   return good(&gpu->driver, error, "starting the kernel", why, size);
 }
 
-bool gpu_draw(struct gpu *gpu, const cuframes_frame *frame, uint64_t number, char *why, size_t size) {
+bool gpu_draw(gpu_context *gpu, const cuframes_frame *frame, uint64_t number, char *why, size_t size) {
   if (!good(&gpu->driver, gpu->driver.context_push(gpu->context), "making the context current", why, size))
     return false;
   void *kernel = pattern_kernel(gpu, why, size), *popped;

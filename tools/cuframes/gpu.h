@@ -12,21 +12,21 @@
 
 #include <cuframes/frame.h>
 
-struct gpu;
+typedef struct gpu_context gpu_context;
 
 /* Opens the GPU that the library takes for this device ("auto", "cuda", "cuda:N", "cuda:GPU-UUID") and keeps its
  * primary context, which the library and FFmpeg then use, too. To come before both: FFmpeg takes the context only with
  * the flags that are set here. NULL, with the cause in why, if there is no such GPU. */
-struct gpu *gpu_open(const char *device, char *why, size_t size);
-void gpu_close(struct gpu *gpu);
+gpu_context *gpu_open(const char *device, char *why, size_t size);
+void gpu_close(gpu_context *gpu);
 
 /* As the driver counts the GPUs of this process. */
-int gpu_ordinal(const struct gpu *gpu);
+int gpu_ordinal(const gpu_context *gpu);
 /* "cuda:GPU-UUID", what cuframes_publisher_device() says of this GPU. */
-const char *gpu_name(const struct gpu *gpu);
+const char *gpu_name(const gpu_context *gpu);
 
 /* Draws pattern.h's picture `number` into a publisher's open frame, on the default stream. False, with the cause in
  * why, if this GPU cannot; nothing was drawn then. */
-bool gpu_draw(struct gpu *gpu, const cuframes_frame *frame, uint64_t number, char *why, size_t size);
+bool gpu_draw(gpu_context *gpu, const cuframes_frame *frame, uint64_t number, char *why, size_t size);
 
 #endif

@@ -5,13 +5,13 @@
 #include "cli.h"
 #include "suggest.h"
 
-struct command {
+typedef struct cli_command {
   const char *name;
   int (*run)(int argc, char **argv);
   const char *summary;
-};
+} cli_command;
 
-static const struct command commands[] = {
+static const cli_command commands[] = {
   { "publish", cmd_publish, "decode files, cameras or a test picture into streams" },
   { "list", cmd_list, "the streams of this machine" },
   { "info", cmd_info, "everything about one stream and who reads it" },
@@ -40,7 +40,7 @@ static void print_help(FILE *to) {
         to);
 }
 
-static const struct command *find_command(const char *name) {
+static const cli_command *find_command(const char *name) {
   for (size_t i = 0; i < command_count; i++)
     if (strcmp(name, commands[i].name) == 0)
       return &commands[i];
@@ -48,7 +48,7 @@ static const struct command *find_command(const char *name) {
 }
 
 static int unknown_command(const char *name) {
-  struct suggestion guess = { .typed = name };
+  suggestion guess = { .typed = name };
   for (size_t i = 0; i < command_count; i++)
     suggest_offer(&guess, commands[i].name);
   for (size_t i = 0; own_words[i]; i++)
@@ -58,7 +58,7 @@ static int unknown_command(const char *name) {
 
 /* An option where a command should stand: often one that belongs behind the command that follows. */
 static int misplaced_option(int argc, char **argv) {
-  const struct command *command = NULL;
+  const cli_command *command = NULL;
   int at = 2;
   for (; at < argc && !command; at++)
     command = find_command(argv[at]);
@@ -75,7 +75,7 @@ static int misplaced_option(int argc, char **argv) {
 }
 
 static int run_command(int argc, char **argv) {
-  const struct command *command = find_command(argv[0]);
+  const cli_command *command = find_command(argv[0]);
   if (!command)
     return unknown_command(argv[0]);
   cli_set_command(command->name);

@@ -13,15 +13,15 @@
 #include "timeline.h"
 
 /* A track as it was last described to the publisher, so that only changes are said. */
-struct media_track {
+typedef struct media_track {
   cuframes_codec_params params;
   uint8_t *extradata;
   size_t extradata_size;
   bool described;
-};
+} media_track;
 
 /* Decoding on the GPU, where the job has one. */
-struct media_nvdec {
+typedef struct media_nvdec {
   bool off;          /* not for this input any more */
   bool refused;      /* the video as it is now */
   bool failed;       /* the decoder is to be replaced by a software one */
@@ -30,11 +30,11 @@ struct media_nvdec {
   int ordinal;   /* of the GPU */
   char why[512]; /* why not */
   enum { MEDIA_SAID_NOTHING, MEDIA_SAID_NVDEC, MEDIA_SAID_SOFTWARE } said;
-};
+} media_nvdec;
 
-struct media {
-  struct cli_avlog_owner owner; /* first: the `opaque` of FFmpeg's objects */
-  struct publish_job *job;
+typedef struct media {
+  cli_avlog_owner owner; /* first: the `opaque` of FFmpeg's objects */
+  publish_job *job;
 
   /* media_input.c */
   AVFormatContext *in; /* NULL: not open */
@@ -47,69 +47,69 @@ struct media {
 
   /* media_decoder.c */
   AVCodecContext *decoder;
-  struct media_nvdec nvdec;
+  media_nvdec nvdec;
 
   /* media_packet.c; the number of a track is its place among the audio and video streams */
-  struct media_track tracks[CUFRAMES_TRACKS_MAX];
+  media_track tracks[CUFRAMES_TRACKS_MAX];
   uint32_t track_count;
   int track_of[64]; /* by the input's stream index; -1: not published */
   unsigned mapped;  /* entries of track_of that are valid */
-  struct timeline timeline;
-  struct publish_limiter oversized_limiter;
+  timeline timeline;
+  publish_limiter oversized_limiter;
   bool damaged; /* the demuxer said so of a packet */
 
   /* media_frame.c */
   AVFrame *frame;
-  struct canvas canvas;
+  host_canvas canvas;
   struct SwsContext *scaler;
   cuframes_format scaler_for; /* the target and the source it was made for */
   int scaler_source, scaler_matrix, scaler_range;
   cuframes_format format; /* the publisher's at present */
   int64_t next_pts;       /* where a picture without a time goes (as published) */
   int64_t frame_duration; /* nominal; 0: unknown */
-  struct publish_pace pace;
-};
+  publish_pace pace;
+} media;
 
 /* media_input.c. Results are 0 or an AVERROR, with m->reason set. */
-int media_open(struct media *m);
-void media_close(struct media *m);
+int media_open(media *m);
+void media_close(media *m);
 /* Reads into m->packet. AVERROR_EOF at the end, AVERROR(EAGAIN): nothing yet. */
-int media_read(struct media *m);
+int media_read(media *m);
 /* Goes back to the start, decoder included. */
-int media_rewind(struct media *m);
+int media_rewind(media *m);
 bool media_is_network(const char *input);
 /* Whether trying again cannot help: the address or the options are wrong, not the camera. */
 bool media_is_permanent(int error);
 /* Whether less came out of a file than it promised; then m->reason says so. */
-bool media_ended_early(struct media *m);
+bool media_ended_early(media *m);
 
 /* The reason of an AVERROR into m->reason; what: that which could not be done. Gives the error. */
-int media_explain(struct media *m, int error, const char *what);
+int media_explain(media *m, int error, const char *what);
 
 /* media_decoder.c */
 /* As media_input.c's. */
-int media_decoder_open(struct media *m);
+int media_decoder_open(media *m);
 /* Sends a packet (NULL: drain) to the decoder and publishes what comes out. Gives an exit code, after a message. */
-int media_decode(struct media *m, const AVPacket *packet);
+int media_decode(media *m, const AVPacket *packet);
 /* Whether the decoder will try NVDEC, and what that makes of a video that software decodes to this format; NONE: it
  * cannot, or we cannot take it. */
-bool media_wants_nvdec(const struct media *m);
+bool media_wants_nvdec(const media *m);
 enum AVPixelFormat media_nvdec_format(enum AVPixelFormat software);
 
 /* media_packet.c */
 /* Describes all audio and video streams that are there by now to the publisher, if it exists. */
-void media_describe(struct media *m);
+void media_describe(media *m);
 /* m->packet, with its times, to the publisher. */
-void media_publish_packet(struct media *m);
-void media_packet_free(struct media *m);
+void media_publish_packet(media *m);
+void media_packet_free(media *m);
 
 /* media_frame.c. Give exit codes, after a message. */
 /* Creates the publisher from what the container says, if it says enough. */
-int media_publish_early(struct media *m);
+int media_publish_early(media *m);
 /* Publishes m->frame, which may be a GPU's. */
-int media_publish_frame(struct media *m);
+int media_publish_frame(media *m);
 /* CUFRAMES_PIXEL_NONE: we have none like it. */
 uint32_t media_our_format(enum AVPixelFormat format);
-void media_frame_free(struct media *m);
+void media_frame_free(media *m);
 
 #endif

@@ -28,14 +28,14 @@ enum AVPixelFormat media_nvdec_format(enum AVPixelFormat software) {
   }
 }
 
-bool media_wants_nvdec(const struct media *m) {
+bool media_wants_nvdec(const media *m) {
   return m->decoder != NULL && m->decoder->hw_device_ctx != NULL && !m->nvdec.refused;
 }
 
 /* --- what the log says --- */
 
 /* In words, each time it changes: software does it, and why. */
-static void say_software(struct media *m) {
+static void say_software(media *m) {
   if (m->nvdec.said != MEDIA_SAID_SOFTWARE && publish_job_on_gpu(m->job)) {
     m->nvdec.said = MEDIA_SAID_SOFTWARE;
     publish_job_note(m->job, "decoding in software: %s; pictures are uploaded to the GPU", m->nvdec.why);
@@ -44,7 +44,7 @@ static void say_software(struct media *m) {
   }
 }
 
-static void say_picture(struct media *m) {
+static void say_picture(media *m) {
   if (m->frame->format != AV_PIX_FMT_CUDA) {
     say_software(m);
   } else if (m->nvdec.said != MEDIA_SAID_NVDEC) {
@@ -54,7 +54,7 @@ static void say_picture(struct media *m) {
   }
 }
 
-static void count_decode_error(struct media *m, int error) {
+static void count_decode_error(media *m, int error) {
   char text[AV_ERROR_MAX_STRING_SIZE] = "";
   uint64_t swallowed;
   publish_job_count(m->job, &m->job->counts.decode_errors);
@@ -92,7 +92,7 @@ static const AVCodec *nvdec_codec(enum AVCodecID id) {
 }
 
 /* FFmpeg's device and decoder for NVDEC, or NULL with m->nvdec.why. */
-static const AVCodec *choose_nvdec(struct media *m, enum AVCodecID id, AVBufferRef **device) {
+static const AVCodec *choose_nvdec(media *m, enum AVCodecID id, AVBufferRef **device) {
   if (!m->nvdec.off && m->job->gpu == NULL)
     snprintf(m->nvdec.why, sizeof m->nvdec.why, "%s", m->job->gpu_why);
   if (m->nvdec.off || m->job->gpu == NULL)
@@ -112,7 +112,7 @@ static const AVCodec *choose_nvdec(struct media *m, enum AVCodecID id, AVBufferR
 
 /* FFmpeg's question. The last format of the list is software's. */
 static enum AVPixelFormat choose_format(AVCodecContext *decoder, const enum AVPixelFormat *list) {
-  struct media *m = decoder->opaque;
+  media *m = decoder->opaque;
   enum AVPixelFormat software = AV_PIX_FMT_NONE;
   uint32_t wanted = m->job->options->pixel_format;
   bool offered = false;
@@ -143,7 +143,7 @@ static enum AVPixelFormat choose_format(AVCodecContext *decoder, const enum AVPi
 }
 
 /* Gives an AVERROR, with m->reason. */
-static int open_with(struct media *m, const AVCodec *codec, AVBufferRef *device) {
+static int open_with(media *m, const AVCodec *codec, AVBufferRef *device) {
   const AVStream *stream = m->in->streams[m->video];
   m->decoder = avcodec_alloc_context3(codec);
   int error = m->decoder ? avcodec_parameters_to_context(m->decoder, stream->codecpar) : AVERROR(ENOMEM);
@@ -165,7 +165,7 @@ static int open_with(struct media *m, const AVCodec *codec, AVBufferRef *device)
   return error < 0 ? media_explain(m, error, "cannot decode") : 0;
 }
 
-int media_decoder_open(struct media *m) {
+int media_decoder_open(media *m) {
   const AVStream *stream = m->in->streams[m->video];
   AVBufferRef *device = NULL;
   const AVCodec *codec = choose_nvdec(m, stream->codecpar->codec_id, &device);
@@ -183,13 +183,13 @@ int media_decoder_open(struct media *m) {
 /* --- decoding --- */
 
 /* It is the GPU or its driver that fails, not the film that is damaged. */
-static bool is_nvdec_failure(const struct media *m, int error) {
+static bool is_nvdec_failure(const media *m, int error) {
   return m->decoder->hw_device_ctx != NULL &&
          (error == AVERROR_EXTERNAL || error == AVERROR_UNKNOWN || error == AVERROR_BUG || error == AVERROR(ENOMEM) ||
           error == AVERROR(ENOSYS) || error == AVERROR(EIO));
 }
 
-static void note_error(struct media *m, int error) {
+static void note_error(media *m, int error) {
   if (is_nvdec_failure(m, error)) {
     char text[AV_ERROR_MAX_STRING_SIZE] = "";
     const char *said = cli_avlog_first();
@@ -203,7 +203,7 @@ static void note_error(struct media *m, int error) {
 }
 
 /* Publishes all that the decoder has ready. */
-static int receive_frames(struct media *m) {
+static int receive_frames(media *m) {
   int code = CLI_OK;
   while (code == CLI_OK && !m->nvdec.failed && !publish_job_stopping(m->job)) {
     int error = avcodec_receive_frame(m->decoder, m->frame);
@@ -221,7 +221,7 @@ static int receive_frames(struct media *m) {
   return code;
 }
 
-static int decode(struct media *m, const AVPacket *packet) {
+static int decode(media *m, const AVPacket *packet) {
   cli_avlog_mark(); /* what it says from here on is about this packet */
   int error = avcodec_send_packet(m->decoder, packet);
   if (error == AVERROR(EAGAIN)) {
@@ -239,7 +239,7 @@ static int decode(struct media *m, const AVPacket *packet) {
 }
 
 /* From NVDEC to software, for the rest of this input. */
-static int give_up_nvdec(struct media *m, const AVPacket *packet) {
+static int give_up_nvdec(media *m, const AVPacket *packet) {
   bool key = packet != NULL && (packet->flags & AV_PKT_FLAG_KEY) != 0;
   m->nvdec.wait_for_key = m->nvdec.has_pictures && !key;
   m->nvdec.off = true;
@@ -250,7 +250,7 @@ static int give_up_nvdec(struct media *m, const AVPacket *packet) {
   return packet == NULL || m->nvdec.wait_for_key ? CLI_OK : decode(m, packet);
 }
 
-int media_decode(struct media *m, const AVPacket *packet) {
+int media_decode(media *m, const AVPacket *packet) {
   if (m->nvdec.wait_for_key && packet != NULL && !(packet->flags & AV_PKT_FLAG_KEY))
     return CLI_OK;
   m->nvdec.wait_for_key = false;

@@ -75,17 +75,17 @@ static uint8_t code_point(int value) {
 }
 
 /* What a picture looks like to FFmpeg, from a frame or from the container. */
-struct picture {
+typedef struct picture_kind {
   enum AVPixelFormat format;
   int width, height, matrix, range, primaries, transfer;
-};
+} picture_kind;
 
-static struct picture picture_of_frame(const AVFrame *f) {
-  return (struct picture){ f->format,      f->width,           f->height,   f->colorspace,
-                           f->color_range, f->color_primaries, f->color_trc };
+static picture_kind picture_of_frame(const AVFrame *f) {
+  return (
+      picture_kind){ f->format, f->width, f->height, f->colorspace, f->color_range, f->color_primaries, f->color_trc };
 }
 
-static cuframes_format target_format(const struct media *m, const struct picture *p) {
+static cuframes_format target_format(const media *m, const picture_kind *p) {
   cuframes_format format = { .width = (uint32_t)p->width, .height = (uint32_t)p->height };
   uint32_t wanted = m->job->options->pixel_format;
   format.pixel_format = wanted ? wanted : nearest_format(p->format);
@@ -112,7 +112,7 @@ static bool same_format(const cuframes_format *a, const cuframes_format *b) {
 }
 
 /* The publisher in this format, made or changed where needed. */
-static int use_format(struct media *m, const cuframes_format *format) {
+static int use_format(media *m, const cuframes_format *format) {
   int code = CLI_OK;
   if (m->job->publisher == NULL)
     code = publish_job_open(m->job, format);
@@ -123,11 +123,9 @@ static int use_format(struct media *m, const cuframes_format *format) {
   return code;
 }
 
-int media_publish_early(struct media *m) {
+int media_publish_early(media *m) {
   const AVCodecParameters *c = m->in->streams[m->video]->codecpar;
-  struct picture p = {
-    c->format, c->width, c->height, c->color_space, c->color_range, c->color_primaries, c->color_trc
-  };
+  picture_kind p = { c->format, c->width, c->height, c->color_space, c->color_range, c->color_primaries, c->color_trc };
   if (p.width <= 0 || p.height <= 0 || p.format < 0)
     return CLI_OK;
   if (media_wants_nvdec(m) && media_nvdec_format(p.format) != AV_PIX_FMT_NONE) {
@@ -140,7 +138,7 @@ int media_publish_early(struct media *m) {
 }
 
 /* Makes (or keeps) the converter from the picture to the format. */
-static bool ready_scaler(struct media *m, const struct picture *p, const cuframes_format *to) {
+static bool ready_scaler(media *m, const picture_kind *p, const cuframes_format *to) {
   if (m->scaler != NULL && same_format(to, &m->scaler_for) && m->scaler_source == (int)p->format &&
       m->scaler_matrix == p->matrix && m->scaler_range == p->range)
     return true;
@@ -164,7 +162,7 @@ static bool ready_scaler(struct media *m, const struct picture *p, const cuframe
 
 /* From the GPU's decoder: a copy there, in order with the decoder and the publisher on the default stream; so the
  * picture can be given back at once. */
-static int copy_on_gpu(struct media *m, const cuframes_format *format, cuframes_frame *slot) {
+static int copy_on_gpu(media *m, const cuframes_format *format, cuframes_frame *slot) {
   int error = CUFRAMES_OK;
   for (int i = 0; i < cuframes_pixel_format_planes(format->pixel_format) && error == CUFRAMES_OK; i++)
     error = cuframes_frame_copy_from_device(slot, i, m->frame->data[i], (size_t)m->frame->linesize[i], NULL);
@@ -172,7 +170,7 @@ static int copy_on_gpu(struct media *m, const cuframes_format *format, cuframes_
 }
 
 /* By the CPU: the one copy, or the one conversion, into the slot or into what is then uploaded. */
-static int draw_on_cpu(struct media *m, const struct picture *p, const cuframes_format *format, cuframes_frame *slot) {
+static int draw_on_cpu(media *m, const picture_kind *p, const cuframes_format *format, cuframes_frame *slot) {
   const AVFrame *f = m->frame;
   const int planes = cuframes_pixel_format_planes(format->pixel_format);
   bool same = plain_format(p->format) == av_format(format->pixel_format), done = true;
@@ -222,7 +220,7 @@ static enum AVPixelFormat gpu_frame_format(const AVFrame *f) {
 }
 
 /* Replaces the GPU's picture by the same in host memory. */
-static int download(struct media *m) {
+static int download(media *m) {
   AVFrame *host = av_frame_alloc();
   int error = host ? av_hwframe_transfer_data(host, m->frame, 0) : AVERROR(ENOMEM);
   error = error < 0 ? error : av_frame_copy_props(host, m->frame);
@@ -237,7 +235,7 @@ static int download(struct media *m) {
 }
 
 /* The picture's time as published and its duration; a picture without a time follows the one before. */
-static int64_t frame_times(struct media *m, int64_t *duration) {
+static int64_t frame_times(media *m, int64_t *duration) {
   AVRational base = m->decoder->pkt_timebase;
   int64_t pts = timeline_published(&m->timeline, timeline_source_ns(m->frame->best_effort_timestamp, base));
   int64_t length = av_compat_duration(m->frame) > 0 ? timeline_source_ns(av_compat_duration(m->frame), base) : 0;
@@ -249,7 +247,7 @@ static int64_t frame_times(struct media *m, int64_t *duration) {
 }
 
 /* Copies and publishes, in the publisher's format. */
-static int publish_picture(struct media *m, const struct picture *picture, const cuframes_format *format) {
+static int publish_picture(media *m, const picture_kind *picture, const cuframes_format *format) {
   int64_t duration, pts = frame_times(m, &duration);
   cuframes_frame *slot;
   int code = publish_job_acquire(m->job, &slot);
@@ -273,8 +271,8 @@ static int publish_picture(struct media *m, const struct picture *picture, const
                              (key ? CUFRAMES_FRAME_KEY : 0u) | (corrupt ? CUFRAMES_FRAME_CORRUPT : 0u));
 }
 
-int media_publish_frame(struct media *m) {
-  struct picture picture = picture_of_frame(m->frame);
+int media_publish_frame(media *m) {
+  picture_kind picture = picture_of_frame(m->frame);
   if (picture.format == AV_PIX_FMT_CUDA) {
     picture.format = gpu_frame_format(m->frame);
     crop_gpu_frame(m->frame, picture.format);
@@ -297,7 +295,7 @@ int media_publish_frame(struct media *m) {
   return publish_picture(m, &picture, &format);
 }
 
-void media_frame_free(struct media *m) {
+void media_frame_free(media *m) {
   sws_freeContext(m->scaler);
   m->scaler = NULL;
   canvas_free(&m->canvas);

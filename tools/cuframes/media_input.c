@@ -26,7 +26,7 @@ bool media_is_permanent(int error) {
 }
 
 static int interrupted(void *opaque) {
-  struct media *m = opaque;
+  media *m = opaque;
   if (m->call_deadline != 0 && cuframes_now() > m->call_deadline) {
     m->timed_out = true;
     return 1;
@@ -34,19 +34,19 @@ static int interrupted(void *opaque) {
   return publish_job_stopping(m->job);
 }
 
-static void begin_call(struct media *m, int64_t extra) {
+static void begin_call(media *m, int64_t extra) {
   m->timed_out = false;
   m->call_deadline = m->live ? cuframes_now() + m->job->options->timeout_ns + extra : 0;
   publish_job_library(m->job, true);
 }
 
-static void end_call(struct media *m) {
+static void end_call(media *m) {
   publish_job_library(m->job, false);
   m->call_deadline = 0;
 }
 
 /* What is wrong, in words: of a file what can be seen of it, else FFmpeg's text and its last log line. */
-int media_explain(struct media *m, int error, const char *what) {
+int media_explain(media *m, int error, const char *what) {
   char text[AV_ERROR_MAX_STRING_SIZE] = "";
   const char *path = strncmp(m->job->options->input, "file:", 5) ? m->job->options->input : m->job->options->input + 5;
   const char *said = cli_avlog_last();
@@ -72,7 +72,7 @@ int media_explain(struct media *m, int error, const char *what) {
   return error;
 }
 
-static AVDictionary *input_options(const struct media *m) {
+static AVDictionary *input_options(const media *m) {
   AVDictionary *options = NULL;
   if (m->live) {
     /* Who does not know an option leaves it alone; but to RTMP, "timeout" means to be a server. */
@@ -88,7 +88,7 @@ static AVDictionary *input_options(const struct media *m) {
   return options;
 }
 
-static int open_format(struct media *m) {
+static int open_format(media *m) {
   m->in = avformat_alloc_context();
   if (m->in == NULL)
     return media_explain(m, AVERROR(ENOMEM), "cannot open");
@@ -107,7 +107,7 @@ static int open_format(struct media *m) {
   return error < 0 ? media_explain(m, error, "cannot find out what is in it") : 0;
 }
 
-static int choose_video(struct media *m) {
+static int choose_video(media *m) {
   m->video = av_find_best_stream(m->in, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
   if (m->video < 0 || (m->in->streams[m->video]->disposition & AV_DISPOSITION_ATTACHED_PIC)) {
     snprintf(m->reason, sizeof m->reason, "has no video stream");
@@ -118,7 +118,7 @@ static int choose_video(struct media *m) {
   return 0;
 }
 
-int media_open(struct media *m) {
+int media_open(media *m) {
   cli_avlog_hold(true);
   int error = open_format(m);
   cli_avlog_hold(false);
@@ -138,14 +138,14 @@ int media_open(struct media *m) {
   return error;
 }
 
-void media_close(struct media *m) {
+void media_close(media *m) {
   avcodec_free_context(&m->decoder);
   begin_call(m, 0); /* RTSP says good-bye here */
   avformat_close_input(&m->in);
   end_call(m);
 }
 
-int media_read(struct media *m) {
+int media_read(media *m) {
   begin_call(m, 0);
   int error = av_read_frame(m->in, m->packet);
   end_call(m);
@@ -154,7 +154,7 @@ int media_read(struct media *m) {
   return error;
 }
 
-int media_rewind(struct media *m) {
+int media_rewind(media *m) {
   /* Only an index leads to the very first packet; where there may be none, opening again does. */
   bool seekable = m->in->pb != NULL && (m->in->pb->seekable & AVIO_SEEKABLE_NORMAL) &&
                   !(m->in->iformat->flags & (AVFMT_TS_DISCONT | AVFMT_NOTIMESTAMPS | AVFMT_NOFILE));
@@ -170,7 +170,7 @@ int media_rewind(struct media *m) {
   return media_open(m);
 }
 
-bool media_ended_early(struct media *m) {
+bool media_ended_early(media *m) {
   const int64_t promised = m->in->duration == AV_NOPTS_VALUE ? 0 : m->in->duration * 1000;
   const int64_t came = m->timeline.start == CUFRAMES_NO_TIME ? 0 : m->timeline.end - m->timeline.start;
   const int64_t size = m->in->pb ? avio_size(m->in->pb) : -1;

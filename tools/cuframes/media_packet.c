@@ -12,7 +12,7 @@ static bool is_published(const AVStream *stream) {
 }
 
 /* Numbers the streams that came since the last call; some containers show a stream with its first packet only. */
-static void map_streams(struct media *m) {
+static void map_streams(media *m) {
   const unsigned room = sizeof m->track_of / sizeof *m->track_of;
   for (; m->mapped < m->in->nb_streams && m->mapped < room; m->mapped++) {
     int *number = &m->track_of[m->mapped];
@@ -58,8 +58,8 @@ static cuframes_codec_params params_of(const AVStream *stream) {
   return params;
 }
 
-static void describe(struct media *m, uint32_t number, const cuframes_codec_params *params) {
-  struct media_track *e = &m->tracks[number];
+static void describe(media *m, uint32_t number, const cuframes_codec_params *params) {
+  media_track *e = &m->tracks[number];
   if (e->described && memcmp(&e->params, params, sizeof *params) == 0)
     return;
   if (cuframes_publisher_set_codec_params(m->job->publisher, number, params) < 0) {
@@ -70,8 +70,8 @@ static void describe(struct media *m, uint32_t number, const cuframes_codec_para
   e->described = true;
 }
 
-static void set_extradata(struct media *m, uint32_t number, const uint8_t *data, size_t size) {
-  struct media_track *e = &m->tracks[number];
+static void set_extradata(media *m, uint32_t number, const uint8_t *data, size_t size) {
+  media_track *e = &m->tracks[number];
   if (size == 0 || (size == e->extradata_size && memcmp(data, e->extradata, size) == 0))
     return;
   if (cuframes_publisher_set_codec_extradata(m->job->publisher, number, data, size) < 0) {
@@ -86,7 +86,7 @@ static void set_extradata(struct media *m, uint32_t number, const uint8_t *data,
     memcpy(copy, data, size);
 }
 
-void media_describe(struct media *m) {
+void media_describe(media *m) {
   if (m->job->publisher == NULL || m->job->options->no_packets || m->mapped == m->in->nb_streams)
     return;
   unsigned before = m->mapped;
@@ -102,7 +102,7 @@ void media_describe(struct media *m) {
 }
 
 /* What changed in mid-stream: parameter sets that came with the packet, or the size that the decoder found. */
-static void follow_changes(struct media *m, uint32_t number, const AVStream *stream) {
+static void follow_changes(media *m, uint32_t number, const AVStream *stream) {
   size_t size = 0;
   const uint8_t *extradata = av_packet_get_side_data(m->packet, AV_PKT_DATA_NEW_EXTRADATA, &size);
   if (extradata != NULL)
@@ -115,7 +115,7 @@ static void follow_changes(struct media *m, uint32_t number, const AVStream *str
   }
 }
 
-static void publish(struct media *m, uint32_t number, int64_t pts, int64_t dts, int64_t duration) {
+static void publish(media *m, uint32_t number, int64_t pts, int64_t dts, int64_t duration) {
   const AVPacket *packet = m->packet;
   cuframes_packet_info info = { .struct_size = sizeof info,
                                 .track = number,
@@ -136,7 +136,7 @@ static void publish(struct media *m, uint32_t number, int64_t pts, int64_t dts, 
   }
 }
 
-void media_publish_packet(struct media *m) {
+void media_publish_packet(media *m) {
   const AVPacket *packet = m->packet;
   const AVStream *stream = m->in->streams[packet->stream_index];
   media_describe(m);
@@ -162,7 +162,7 @@ void media_publish_packet(struct media *m) {
   }
 }
 
-void media_packet_free(struct media *m) {
+void media_packet_free(media *m) {
   for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
     free(m->tracks[i].extradata);
     m->tracks[i].extradata = NULL;

@@ -42,7 +42,7 @@ typedef struct track {
   bool done;
 } track;
 
-struct muxer {
+typedef struct muxer {
   AVFormatContext *output;
   char *path;
   bool to_stdout, opened, failed, have_video;
@@ -52,7 +52,7 @@ struct muxer {
   uint64_t packets, bytes; /* bytes: of the finished file */
   track tracks[CUFRAMES_TRACKS_MAX];
   char problem[512];
-};
+} muxer;
 
 /* False, and the end of all writing, if error is one. */
 static bool note_error(muxer *m, int error) {

@@ -19,21 +19,21 @@
 
 /* One plane: what a sample consists of. offset[c] is the component's place on the wave, ALPHA is constant. */
 #define ALPHA 0xffff
-struct layout {
+typedef struct layout {
   uint8_t components, bytes_each;
   bool luma; /* plane 0: holds the stamp's black and white */
   bool rgb;
   uint8_t shift_x, shift_y; /* plane samples to pixels, as a power of two */
   uint16_t offset[4];
-};
+} layout;
 
-static bool plane_layout(uint32_t pixel_format, int plane, struct layout *l) {
-  static const struct layout luma8 = { 1, 1, true, false, 0, 0, { 0 } }, luma16 = { 1, 2, true, false, 0, 0, { 0 } };
-  static const struct layout rgb24 = { 3, 1, true, true, 0, 0, { 0, 171, 341 } };
-  static const struct layout rgba = { 4, 1, true, true, 0, 0, { 0, 171, 341, ALPHA } };
-  static const struct layout bgra = { 4, 1, true, true, 0, 0, { 341, 171, 0, ALPHA } };
-  static const struct layout pair8 = { 2, 1, false, false, 1, 1, { 0, 128 } },
-                             pair16 = { 2, 2, false, false, 1, 1, { 0, 128 } };
+static bool plane_layout(uint32_t pixel_format, int plane, layout *l) {
+  static const layout luma8 = { 1, 1, true, false, 0, 0, { 0 } }, luma16 = { 1, 2, true, false, 0, 0, { 0 } };
+  static const layout rgb24 = { 3, 1, true, true, 0, 0, { 0, 171, 341 } };
+  static const layout rgba = { 4, 1, true, true, 0, 0, { 0, 171, 341, ALPHA } };
+  static const layout bgra = { 4, 1, true, true, 0, 0, { 341, 171, 0, ALPHA } };
+  static const layout pair8 = { 2, 1, false, false, 1, 1, { 0, 128 } },
+                      pair16 = { 2, 2, false, false, 1, 1, { 0, 128 } };
   uint8_t shift_x = 0, shift_y = 0;
   switch (pixel_format) {
     case CUFRAMES_PIXEL_NV12: *l = plane ? pair8 : luma8; return true;
@@ -49,15 +49,15 @@ static bool plane_layout(uint32_t pixel_format, int plane, struct layout *l) {
   }
   *l = luma8;
   if (plane > 0)
-    *l = (struct layout){ 1, 1, false, false, shift_x, shift_y, { plane == 2 ? 128 : 0 } };
+    *l = (layout){ 1, 1, false, false, shift_x, shift_y, { plane == 2 ? 128 : 0 } };
   return true;
 }
 
-static size_t sample_bytes(const struct layout *l) {
+static size_t sample_bytes(const layout *l) {
   return (size_t)l->components * l->bytes_each;
 }
 
-static uint8_t *put_component(uint8_t *to, const struct layout *l, uint32_t value) {
+static uint8_t *put_component(uint8_t *to, const layout *l, uint32_t value) {
   if (l->bytes_each == 1) {
     *to++ = (uint8_t)value;
   } else {
@@ -68,7 +68,7 @@ static uint8_t *put_component(uint8_t *to, const struct layout *l, uint32_t valu
   return to;
 }
 
-static void fill_template(uint8_t *to, const struct layout *l, uint32_t samples) {
+static void fill_template(uint8_t *to, const layout *l, uint32_t samples) {
   for (uint32_t i = 0; i < samples; i++) {
     for (int c = 0; c < l->components; c++) {
       uint32_t at = ((i << l->shift_x) + l->offset[c]) % WAVE, value = at < 256 ? at : 511 - at;
@@ -117,7 +117,7 @@ static bool digit_dot(uint64_t number, uint32_t column, uint32_t row) {
 }
 
 /* The stamp's samples in row y of the plane (counted from the stamp's top), for its whole width. */
-static void stamp_row(uint8_t *to, const struct layout *l, uint32_t block, uint64_t number, uint32_t y) {
+static void stamp_row(uint8_t *to, const layout *l, uint32_t block, uint64_t number, uint32_t y) {
   uint32_t width = COLUMNS * block >> l->shift_x, half = block / 2, row = y / block;
   for (uint32_t x = 0; x < width; x++) {
     bool white =
@@ -137,15 +137,15 @@ static bool piece(uint8_t *at, const uint8_t *want, size_t bytes, bool check) {
   return true;
 }
 
-struct walk {
-  struct layout layout;
+typedef struct pattern_walk {
+  layout layout;
   uint8_t wave[TEMPLATE * SAMPLE_MAX];
   uint8_t stamp[COLUMNS * BLOCK_MAX * SAMPLE_MAX];
   uint32_t wave_samples, period;
-};
+} pattern_walk;
 
 /* Background from sample x up to x_end of a row whose first sample is at `phase` of the template. */
-static bool walk_span(const struct walk *w, uint8_t *row, uint32_t x, uint32_t x_end, uint64_t phase, bool check) {
+static bool walk_span(const pattern_walk *w, uint8_t *row, uint32_t x, uint32_t x_end, uint64_t phase, bool check) {
   size_t bytes = sample_bytes(&w->layout);
   while (x < x_end) {
     uint32_t from = (uint32_t)((phase + x) % w->period), count = w->wave_samples - from;
@@ -157,13 +157,13 @@ static bool walk_span(const struct walk *w, uint8_t *row, uint32_t x, uint32_t x
   return true;
 }
 
-static bool walk_plane(struct walk *w, uint8_t *data, uint32_t pitch, const cuframes_format *f, int plane,
+static bool walk_plane(pattern_walk *w, uint8_t *data, uint32_t pitch, const cuframes_format *f, int plane,
                        uint64_t number, bool check) {
   uint32_t row_bytes, rows, block = block_size(f);
   if (!data || !plane_layout(f->pixel_format, plane, &w->layout) ||
       cuframes_format_plane_size(f, plane, &row_bytes, &rows) < 0)
     return false;
-  const struct layout *l = &w->layout;
+  const layout *l = &w->layout;
   uint32_t width = row_bytes / (uint32_t)sample_bytes(l);
   w->period = WAVE >> l->shift_x;
   w->wave_samples = width + w->period < TEMPLATE ? width + w->period : TEMPLATE;
@@ -195,7 +195,7 @@ static bool walk_plane(struct walk *w, uint8_t *data, uint32_t pitch, const cufr
 
 static bool walk(uint8_t *const plane[], const uint32_t pitch[], const cuframes_format *f, uint64_t number,
                  bool check) {
-  struct walk w;
+  pattern_walk w;
   int planes = cuframes_pixel_format_planes(f->pixel_format);
   for (int i = 0; i < planes; i++)
     if (!walk_plane(&w, plane[i], pitch[i], f, i, number, check))
@@ -208,7 +208,7 @@ void pattern_draw(uint8_t *const plane[], const uint32_t pitch[], const cuframes
 }
 
 /* Reads `count` rows of blocks as one number. False if a block's middle is neither black nor white. */
-static bool read_bits(const uint8_t *data, uint32_t pitch, const struct layout *l, uint32_t block, uint32_t first_row,
+static bool read_bits(const uint8_t *data, uint32_t pitch, const layout *l, uint32_t block, uint32_t first_row,
                       uint32_t count, uint64_t *value) {
   uint64_t bits = 0;
   for (uint32_t i = 0; i < count * COLUMNS; i++) {
@@ -224,7 +224,7 @@ static bool read_bits(const uint8_t *data, uint32_t pitch, const struct layout *
 
 enum pattern_result pattern_check(const uint8_t *const plane[], const uint32_t pitch[], const cuframes_format *format,
                                   uint64_t *number) {
-  struct layout l;
+  layout l;
   uint64_t magic, stamped = 0, sum = 0;
   uint32_t block = block_size(format);
   if (!plane_layout(format->pixel_format, 0, &l) || !has_stamp(format) ||

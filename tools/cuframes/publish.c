@@ -17,23 +17,23 @@
 #define GRACE_NS (PUBLISH_SECOND * 7 / 10) /* for workers to end by themselves; some calls cannot be interrupted */
 #define SHOWN_MAX 4                        /* streams in the live line */
 
-struct watch {
-  struct publish_job *jobs;
+typedef struct watch {
+  publish_job *jobs;
   size_t count;
-  struct publish_run *run;
+  publish_run *run;
   sigset_t signals_open; /* the mask under which signals arrive */
   int64_t status_last;
   bool status_shown; /* there was something to tell */
-};
+} watch;
 
-static bool job_ended(struct publish_job *job) {
+static bool job_ended(publish_job *job) {
   pthread_mutex_lock(&job->lock);
   bool ended = job->ended || job->abandoned;
   pthread_mutex_unlock(&job->lock);
   return ended;
 }
 
-static bool all_ended(const struct watch *w) {
+static bool all_ended(const watch *w) {
   for (size_t i = 0; i < w->count; i++)
     if (!job_ended(&w->jobs[i]))
       return false;
@@ -41,7 +41,7 @@ static bool all_ended(const struct watch *w) {
 }
 
 /* Sleeps until a job ends, a signal comes or the time is over. */
-static void wait_for_something(struct watch *w, int64_t until) {
+static void wait_for_something(watch *w, int64_t until) {
   int64_t left = until - cuframes_now();
   if (left < 0)
     left = 0;
@@ -52,14 +52,14 @@ static void wait_for_something(struct watch *w, int64_t until) {
     (void)eventfd_read(w->run->ended_fd, &count); /* only there to wake us */
 }
 
-static void show_status(struct watch *w) {
+static void show_status(watch *w) {
   char line[1024] = "";
   size_t used = 0, shown = w->count < SHOWN_MAX ? w->count : SHOWN_MAX;
   int64_t now = cuframes_now();
   double seconds = (double)(now - w->status_last) / 1e9, all_fps = 0;
   for (size_t i = 0; i < w->count; i++) {
     cuframes_publisher_stats s;
-    struct publish_counts c;
+    publish_counts c;
     publish_job_stats(&w->jobs[i], &s, &c);
     double fps = (double)(s.frames - w->jobs[i].status_frames) / seconds;
     w->jobs[i].status_frames = s.frames;
@@ -82,9 +82,9 @@ static void show_status(struct watch *w) {
 }
 
 /* Ends the streams whose workers hang in a call of FFmpeg that does not listen. */
-static void abandon_hanging(struct watch *w) {
+static void abandon_hanging(watch *w) {
   for (size_t i = 0; i < w->count; i++) {
-    struct publish_job *job = &w->jobs[i];
+    publish_job *job = &w->jobs[i];
     pthread_mutex_lock(&job->lock);
     bool hangs = !job->ended && job->in_library;
     if (hangs) {
@@ -101,7 +101,7 @@ static void abandon_hanging(struct watch *w) {
 }
 
 /* Until every job has ended. After a stop workers get a moment, then those that hang in FFmpeg are left behind. */
-static void watch_jobs(struct watch *w) {
+static void watch_jobs(watch *w) {
   bool live = !w->run->request->quiet, stopping = false;
   int64_t abandon_at = 0;
   w->status_last = cuframes_now();
@@ -128,9 +128,9 @@ static void watch_jobs(struct watch *w) {
   cli_live_end();
 }
 
-static bool init_run(struct publish_run *run, const struct publish_request *request) {
+static bool init_run(publish_run *run, const publish_request *request) {
   pthread_condattr_t attributes;
-  *run = (struct publish_run){ .request = request, .ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+  *run = (publish_run){ .request = request, .ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
   run->deadline = request->duration_ns ? cuframes_now() + request->duration_ns : 0;
   pthread_condattr_init(&attributes);
   pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -141,9 +141,9 @@ static bool init_run(struct publish_run *run, const struct publish_request *requ
 }
 
 /* Starts the workers; those that cannot be started count as failed. */
-static void start_jobs(struct watch *w, const struct publish_request *request) {
+static void start_jobs(watch *w, const publish_request *request) {
   for (size_t i = 0; i < request->stream_count; i++) {
-    struct publish_job *job = &w->jobs[w->count];
+    publish_job *job = &w->jobs[w->count];
     if (!publish_job_init(job, &request->streams[i], w->run)) {
       cli_error("%s: out of memory", request->streams[i].name);
       continue;
@@ -159,11 +159,11 @@ static void start_jobs(struct watch *w, const struct publish_request *request) {
 }
 
 /* Gives the exit code. What a worker that was left behind may still touch is not freed: the process ends. */
-static int finish(struct watch *w, size_t wanted) {
+static int finish(watch *w, size_t wanted) {
   int code = w->count == wanted ? CLI_OK : CLI_FAILED;
   bool abandoned = false;
   for (size_t i = 0; i < w->count; i++) {
-    struct publish_job *job = &w->jobs[i];
+    publish_job *job = &w->jobs[i];
     if (job->abandoned) {
       abandoned = true;
       continue;
@@ -178,9 +178,9 @@ static int finish(struct watch *w, size_t wanted) {
   return code;
 }
 
-static int publish_all(const struct publish_request *request) {
-  struct publish_run run;
-  struct watch w = { .run = &run, .jobs = calloc(request->stream_count, sizeof *w.jobs) };
+static int publish_all(const publish_request *request) {
+  publish_run run;
+  watch w = { .run = &run, .jobs = calloc(request->stream_count, sizeof *w.jobs) };
   if (w.jobs == NULL || !init_run(&run, request)) {
     cli_error("out of memory or descriptors");
     free(w.jobs);
@@ -209,7 +209,7 @@ static int publish_all(const struct publish_request *request) {
 }
 
 int cmd_publish(int argc, char **argv) {
-  struct publish_request request = { .streams = NULL };
+  publish_request request = { .streams = NULL };
   int code = publish_parse(argc, argv, &request);
   if (request.help)
     publish_print_help();

@@ -30,8 +30,7 @@ static const char *value_text(const json_t *value, char *buffer, size_t size) {
 }
 
 /* Sets one key. stream is NULL for the keys beside "streams". Gives NULL, or what is wrong. */
-static const char *set_key(struct publish_request *request, struct publish_options *stream, const char *key,
-                           const json_t *value) {
+static const char *set_key(publish_request *request, publish_options *stream, const char *key, const json_t *value) {
   const struct option *option = find_option(key);
   if (option == NULL || option->val == PUBLISH_OPTION_CONFIG || option->val == 'h')
     return "is no option";
@@ -60,7 +59,7 @@ static int wrong_key(const char *where, const char *key, const json_t *value, co
   if (text != NULL) {
     meant = publish_options_meant(option->val, text);
   } else if (option == NULL) {
-    struct suggestion guess = { .typed = key };
+    suggestion guess = { .typed = key };
     for (option = publish_long_options(); option->name != NULL; option++)
       suggest_offer(&guess, option->name);
     meant = guess.best;
@@ -70,8 +69,7 @@ static int wrong_key(const char *where, const char *key, const json_t *value, co
 }
 
 /* Options that may be repeated may have an array here. */
-static const char *set_keys(struct publish_request *request, struct publish_options *stream, const char *key,
-                            const json_t *value) {
+static const char *set_keys(publish_request *request, publish_options *stream, const char *key, const json_t *value) {
   if (!json_is_array(value) || strncmp(key, "allow-", 6) != 0)
     return set_key(request, stream, key, value);
   size_t index;
@@ -84,10 +82,10 @@ static const char *set_keys(struct publish_request *request, struct publish_opti
   return NULL;
 }
 
-static int read_stream(const char *path, size_t number, json_t *object, struct publish_request *request) {
+static int read_stream(const char *path, size_t number, json_t *object, publish_request *request) {
   if (!json_is_object(object))
     return cli_usage("%s: stream %zu is no object", path, number + 1);
-  struct publish_options options;
+  publish_options options;
   publish_options_init(&options);
   const char *key, *wrong = NULL;
   json_t *value;
@@ -116,7 +114,7 @@ static int read_stream(const char *path, size_t number, json_t *object, struct p
   return code;
 }
 
-int publish_config_read(const char *path, struct publish_request *request) {
+int publish_config_read(const char *path, publish_request *request) {
   json_error_t error;
   json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
   if (root == NULL) {

@@ -10,12 +10,12 @@
 
 #include "cli_avlog.h"
 
-bool publish_gpus_init(struct publish_gpus *gpus) {
+bool publish_gpus_init(publish_gpus *gpus) {
   gpus->count = 0;
   return pthread_mutex_init(&gpus->lock, NULL) == 0;
 }
 
-void publish_gpus_free(struct publish_gpus *gpus) {
+void publish_gpus_free(publish_gpus *gpus) {
   for (size_t i = 0; i < gpus->count; i++) {
     av_buffer_unref(&gpus->list[i].decoder);
     gpu_close(gpus->list[i].gpu);
@@ -24,8 +24,8 @@ void publish_gpus_free(struct publish_gpus *gpus) {
   pthread_mutex_destroy(&gpus->lock);
 }
 
-struct publish_gpu *publish_gpus_take(struct publish_gpus *gpus, const char *device, char *why, size_t size) {
-  struct publish_gpu *found = NULL;
+publish_gpu *publish_gpus_take(publish_gpus *gpus, const char *device, char *why, size_t size) {
+  publish_gpu *found = NULL;
   snprintf(why, size, "more than %d different --device", PUBLISH_GPUS_MAX);
   if (strcmp(device, "host") == 0)
     return NULL;
@@ -33,7 +33,7 @@ struct publish_gpu *publish_gpus_take(struct publish_gpus *gpus, const char *dev
   for (size_t i = 0; i < gpus->count && found == NULL; i++)
     found = strcmp(gpus->list[i].device, device) == 0 ? &gpus->list[i] : NULL;
   if (found == NULL && gpus->count < PUBLISH_GPUS_MAX) {
-    struct publish_gpu made = { .device = strdup(device) };
+    publish_gpu made = { .device = strdup(device) };
     made.gpu = made.device ? gpu_open(device, why, size) : NULL;
     if (made.gpu != NULL) {
       found = &gpus->list[gpus->count++];
@@ -47,7 +47,7 @@ struct publish_gpu *publish_gpus_take(struct publish_gpus *gpus, const char *dev
 }
 
 /* FFmpeg loads the driver's video part with each decoder, which is late: streams have their format by then. */
-static bool has_video_driver(struct publish_gpu *g) {
+static bool has_video_driver(publish_gpu *g) {
   void *library = dlopen("libnvcuvid.so.1", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (library != NULL) {
     (void)dlclose(library); /* RTLD_NODELETE: nothing can go wrong */
@@ -61,7 +61,7 @@ static bool has_video_driver(struct publish_gpu *g) {
 }
 
 /* FFmpeg counts the GPUs as the driver does. */
-static void open_decoder(struct publish_gpu *g) {
+static void open_decoder(publish_gpu *g) {
   char ordinal[16], text[AV_ERROR_MAX_STRING_SIZE] = "";
   AVDictionary *options = NULL;
   if (!has_video_driver(g))
@@ -79,7 +79,7 @@ static void open_decoder(struct publish_gpu *g) {
   }
 }
 
-AVBufferRef *publish_gpu_decoder(struct publish_gpus *gpus, struct publish_gpu *gpu, char *why, size_t size) {
+AVBufferRef *publish_gpu_decoder(publish_gpus *gpus, publish_gpu *gpu, char *why, size_t size) {
   pthread_mutex_lock(&gpus->lock);
   if (!gpu->decoder_tried) {
     gpu->decoder_tried = true;

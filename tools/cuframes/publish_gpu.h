@@ -12,28 +12,28 @@ struct AVBufferRef;
 
 #define PUBLISH_GPUS_MAX 16 /* different values of --device */
 
-struct publish_gpu {
+typedef struct publish_gpu {
   char *device; /* as --device says */
-  struct gpu *gpu;
+  gpu_context *gpu;
   struct AVBufferRef *decoder; /* an AVHWDeviceContext; NULL before it is asked for, or if it cannot be */
   bool decoder_tried;
   char decoder_why[256];
-};
+} publish_gpu;
 
-struct publish_gpus {
+typedef struct publish_gpus {
   pthread_mutex_t lock;
-  struct publish_gpu list[PUBLISH_GPUS_MAX];
+  publish_gpu list[PUBLISH_GPUS_MAX];
   size_t count;
-};
+} publish_gpus;
 
-bool publish_gpus_init(struct publish_gpus *gpus);
-void publish_gpus_free(struct publish_gpus *gpus);
+bool publish_gpus_init(publish_gpus *gpus);
+void publish_gpus_free(publish_gpus *gpus);
 
 /* The GPU of a --device, opened by whoever asks first; it stays until publish_gpus_free(). NULL, with
  * the cause in why: there is none, or it is not to be used ("host"). */
-struct publish_gpu *publish_gpus_take(struct publish_gpus *gpus, const char *device, char *why, size_t size);
+publish_gpu *publish_gpus_take(publish_gpus *gpus, const char *device, char *why, size_t size);
 
 /* FFmpeg's device for decoding there; the caller owns the reference. NULL, with the cause in why: software must. */
-struct AVBufferRef *publish_gpu_decoder(struct publish_gpus *gpus, struct publish_gpu *gpu, char *why, size_t size);
+struct AVBufferRef *publish_gpu_decoder(publish_gpus *gpus, publish_gpu *gpu, char *why, size_t size);
 
 #endif

@@ -32,28 +32,28 @@ static void copy_without_password(char *to, size_t size, const char *input) {
     snprintf(to, size, "%s", input);
 }
 
-bool publish_job_init(struct publish_job *job, const struct publish_options *options, struct publish_run *run) {
-  *job = (struct publish_job){ .options = options, .run = run, .stats.struct_size = sizeof job->stats };
+bool publish_job_init(publish_job *job, const publish_options *options, publish_run *run) {
+  *job = (publish_job){ .options = options, .run = run, .stats.struct_size = sizeof job->stats };
   copy_without_password(job->input, sizeof job->input, options->input);
   return pthread_mutex_init(&job->lock, NULL) == 0;
 }
 
-void publish_job_free(struct publish_job *job) {
+void publish_job_free(publish_job *job) {
   pthread_mutex_destroy(&job->lock);
 }
 
 /* --- stopping and waiting --- */
 
-bool publish_job_stopping(struct publish_job *job) {
-  struct publish_run *run = job->run;
+bool publish_job_stopping(publish_job *job) {
+  publish_run *run = job->run;
   pthread_mutex_lock(&run->lock);
   bool stopping = run->stopping || (run->deadline != 0 && cuframes_now() >= run->deadline);
   pthread_mutex_unlock(&run->lock);
   return stopping;
 }
 
-bool publish_job_wait(struct publish_job *job, int64_t when) {
-  struct publish_run *run = job->run;
+bool publish_job_wait(publish_job *job, int64_t when) {
+  publish_run *run = job->run;
   pthread_mutex_lock(&run->lock);
   int64_t until = run->deadline != 0 && run->deadline < when ? run->deadline : when;
   struct timespec at = { .tv_sec = until / PUBLISH_SECOND, .tv_nsec = until % PUBLISH_SECOND };
@@ -65,14 +65,14 @@ bool publish_job_wait(struct publish_job *job, int64_t when) {
   return go_on;
 }
 
-void publish_run_stop(struct publish_run *run) {
+void publish_run_stop(publish_run *run) {
   pthread_mutex_lock(&run->lock);
   run->stopping = true;
   pthread_cond_broadcast(&run->changed);
   pthread_mutex_unlock(&run->lock);
 }
 
-void publish_job_library(struct publish_job *job, bool enter) {
+void publish_job_library(publish_job *job, bool enter) {
   pthread_mutex_lock(&job->lock);
   job->in_library = enter;
   bool abandoned = job->abandoned;
@@ -81,7 +81,7 @@ void publish_job_library(struct publish_job *job, bool enter) {
     pthread_exit(NULL); /* the process is about to end; nothing of the job may be touched any more */
 }
 
-bool publish_job_pace(struct publish_job *job, struct publish_pace *pace, int64_t pts) {
+bool publish_job_pace(publish_job *job, publish_pace *pace, int64_t pts) {
   int64_t now = cuframes_now();
   if (!pace->running || (!pace->steady && pace->base + pts - now > JUMP_NS)) {
     pace->base = now - pts;
@@ -98,7 +98,7 @@ bool publish_job_pace(struct publish_job *job, struct publish_pace *pace, int64_
 
 /* --- the publisher --- */
 
-static int library_failed(struct publish_job *job, int error, const char *what) {
+static int library_failed(publish_job *job, int error, const char *what) {
   char text[CUFRAMES_NAME_MAX + 64];
   snprintf(text, sizeof text, "%s: %s", job->options->name, what);
   publish_job_event(job, "error", json_pack("{s:s}", "message", cuframes_last_error()));
@@ -106,7 +106,7 @@ static int library_failed(struct publish_job *job, int error, const char *what) 
 }
 
 /* The first line of the stream: what is published and where its pictures lie. */
-static void announce(struct publish_job *job, const cuframes_format *format) {
+static void announce(publish_job *job, const cuframes_format *format) {
   const char *reason, *device = cuframes_publisher_device(job->publisher, &reason);
   char text[64];
   format_text(text, sizeof text, format);
@@ -120,21 +120,21 @@ static void announce(struct publish_job *job, const cuframes_format *format) {
 
 /* The library names the stream in its lines itself. */
 static void log_line(void *user, int level, const char *line) {
-  const struct publish_job *job = user;
+  const publish_job *job = user;
   if (!job->run->request->quiet || level <= CUFRAMES_LOG_WARNING)
     cli_log(NULL, level, line);
 }
 
-bool publish_job_on_gpu(const struct publish_job *job) {
+bool publish_job_on_gpu(const publish_job *job) {
   return job->publisher != NULL && strcmp(cuframes_publisher_device(job->publisher, NULL), "host") != 0;
 }
 
-static const char *publish_job_device(const struct publish_job *job) {
+static const char *publish_job_device(const publish_job *job) {
   return job->options->device ? job->options->device : "auto";
 }
 
 /* --wait-for: the first frame is for them all. */
-static int wait_for_subscribers(struct publish_job *job) {
+static int wait_for_subscribers(publish_job *job) {
   uint32_t count = job->options->wait_for;
   int error = CUFRAMES_OK;
   if (count == 0)
@@ -147,8 +147,8 @@ static int wait_for_subscribers(struct publish_job *job) {
                                                     : CLI_OK;
 }
 
-int publish_job_open(struct publish_job *job, const cuframes_format *format) {
-  const struct publish_options *o = job->options;
+int publish_job_open(publish_job *job, const cuframes_format *format) {
+  const publish_options *o = job->options;
   cuframes_publisher_options options = {
     .struct_size = sizeof options,
     .policy = o->policy ? CUFRAMES_POLICY_DROP : CUFRAMES_POLICY_WAIT,
@@ -197,7 +197,7 @@ int publish_job_open(struct publish_job *job, const cuframes_format *format) {
   return wait_for_subscribers(job);
 }
 
-int publish_job_format(struct publish_job *job, const cuframes_format *format) {
+int publish_job_format(publish_job *job, const cuframes_format *format) {
   int error = cuframes_publisher_set_format(job->publisher, format);
   if (error < 0)
     return library_failed(job, error, "cannot change the format");
@@ -210,12 +210,12 @@ int publish_job_format(struct publish_job *job, const cuframes_format *format) {
   return CLI_OK;
 }
 
-int publish_job_acquire(struct publish_job *job, cuframes_frame **frame) {
+int publish_job_acquire(publish_job *job, cuframes_frame **frame) {
   int error = cuframes_publisher_acquire(job->publisher, frame);
   return error < 0 ? library_failed(job, error, "no slot for the picture") : CLI_OK;
 }
 
-int publish_job_publish(struct publish_job *job, cuframes_frame *frame, int64_t pts, int64_t duration, uint32_t flags) {
+int publish_job_publish(publish_job *job, cuframes_frame *frame, int64_t pts, int64_t duration, uint32_t flags) {
   cuframes_publish_info info = { .struct_size = sizeof info, .flags = flags, .pts = pts, .duration = duration };
   int error = cuframes_publisher_publish_on(job->publisher, frame, NULL, &info); /* the stream of the copies */
   if (error < 0 && error != CUFRAMES_ERR_DROPPED)
@@ -230,19 +230,19 @@ int publish_job_publish(struct publish_job *job, cuframes_frame *frame, int64_t 
 
 /* --- counts --- */
 
-void publish_job_count(struct publish_job *job, uint64_t *counter) {
+void publish_job_count(publish_job *job, uint64_t *counter) {
   pthread_mutex_lock(&job->lock);
   ++*counter;
   pthread_mutex_unlock(&job->lock);
 }
 
 /* With job->lock held. */
-static void refresh_stats(struct publish_job *job) {
+static void refresh_stats(publish_job *job) {
   if (job->publisher != NULL)
     (void)cuframes_publisher_get_stats(job->publisher, &job->stats); /* fails for a wrong size only */
 }
 
-void publish_job_stats(struct publish_job *job, cuframes_publisher_stats *stats, struct publish_counts *counts) {
+void publish_job_stats(publish_job *job, cuframes_publisher_stats *stats, publish_counts *counts) {
   pthread_mutex_lock(&job->lock);
   refresh_stats(job);
   *stats = job->stats;
@@ -252,13 +252,13 @@ void publish_job_stats(struct publish_job *job, cuframes_publisher_stats *stats,
 
 /* --- messages --- */
 
-static void say(struct publish_job *job, void (*print)(const char *format, ...), const char *format, va_list list) {
+static void say(publish_job *job, void (*print)(const char *format, ...), const char *format, va_list list) {
   char text[1024];
   vsnprintf(text, sizeof text, format, list);
   print("%s: %s", job->options->name, text);
 }
 
-void publish_job_note(struct publish_job *job, const char *format, ...) {
+void publish_job_note(publish_job *job, const char *format, ...) {
   if (job->run->request->quiet)
     return;
   va_list list;
@@ -267,14 +267,14 @@ void publish_job_note(struct publish_job *job, const char *format, ...) {
   va_end(list);
 }
 
-void publish_job_warn(struct publish_job *job, const char *format, ...) {
+void publish_job_warn(publish_job *job, const char *format, ...) {
   va_list list;
   va_start(list, format);
   say(job, cli_note, format, list);
   va_end(list);
 }
 
-int publish_job_fail(struct publish_job *job, const char *format, ...) {
+int publish_job_fail(publish_job *job, const char *format, ...) {
   char text[1024];
   va_list list;
   va_start(list, format);
@@ -285,7 +285,7 @@ int publish_job_fail(struct publish_job *job, const char *format, ...) {
   return CLI_FAILED;
 }
 
-bool publish_limiter_may(struct publish_limiter *limiter, uint64_t *swallowed) {
+bool publish_limiter_may(publish_limiter *limiter, uint64_t *swallowed) {
   int64_t now = cuframes_now();
   if (now < limiter->next) {
     limiter->swallowed++;
@@ -297,7 +297,7 @@ bool publish_limiter_may(struct publish_limiter *limiter, uint64_t *swallowed) {
   return true;
 }
 
-void publish_job_event(struct publish_job *job, const char *event, json_t *more) {
+void publish_job_event(publish_job *job, const char *event, json_t *more) {
   static pthread_mutex_t stdout_lock = PTHREAD_MUTEX_INITIALIZER;
   if (job->run->request->json) {
     json_t *line = json_pack("{s:s,s:o}", "event", event, "stream", cli_json_text(job->options->name));
@@ -311,9 +311,9 @@ void publish_job_event(struct publish_job *job, const char *event, json_t *more)
   json_decref(more);
 }
 
-void publish_job_summary(struct publish_job *job) {
+void publish_job_summary(publish_job *job) {
   cuframes_publisher_stats s;
-  struct publish_counts c;
+  publish_counts c;
   publish_job_stats(job, &s, &c);
   double seconds = (double)(job->last_frame - job->first_frame) / 1e9;
   double fps = s.frames > 1 && seconds > 0 ? (double)(s.frames - 1) / seconds : 0;
@@ -343,7 +343,7 @@ void publish_job_summary(struct publish_job *job) {
 /* --- the worker --- */
 
 /* A bad name is said before an input is opened, which may take seconds. Asking for the stream checks it. */
-static int check_name(struct publish_job *job) {
+static int check_name(publish_job *job) {
   cuframes_stream_info *info = NULL;
   int error = cuframes_stream_query(job->run->request->directory, job->options->name, 0, &info);
   if (error == CUFRAMES_ERR_NAME)
@@ -353,7 +353,7 @@ static int check_name(struct publish_job *job) {
 }
 
 void *publish_job_thread(void *argument) {
-  struct publish_job *job = argument;
+  publish_job *job = argument;
   cli_avlog_thread(job->options->name);
   int code = check_name(job);
   if (code == CLI_OK) {

@@ -19,107 +19,107 @@
 #define PUBLISH_SECOND INT64_C(1000000000)
 
 /* What all jobs share. */
-struct publish_run {
-  const struct publish_request *request;
+typedef struct publish_run {
+  const publish_request *request;
   pthread_mutex_t lock;
   pthread_cond_t changed; /* on CLOCK_MONOTONIC; `stopping` became true */
   bool stopping;
   int64_t deadline; /* of --duration; 0: none */
   int ended_fd;     /* eventfd, counts ended jobs */
-  struct publish_gpus gpus;
-};
+  publish_gpus gpus;
+} publish_run;
 
 /* What the library does not count itself. */
-struct publish_counts {
+typedef struct publish_counts {
   uint64_t decode_errors, read_errors;
   uint64_t corrupt;   /* pictures the decoder called damaged */
   uint64_t oversized; /* packets larger than the ring takes */
   uint64_t reconnects, loops;
   uint64_t late; /* how often the pace was lost by more than half a second */
-};
+} publish_counts;
 
 /* Says at most one line per period, and how many it swallowed. */
-struct publish_limiter {
+typedef struct publish_limiter {
   int64_t next;
   uint64_t swallowed;
-};
+} publish_limiter;
 
-struct publish_job {
-  const struct publish_options *options;
-  struct publish_run *run;
+typedef struct publish_job {
+  const publish_options *options;
+  publish_run *run;
   pthread_t thread;
   char input[512]; /* as shown: without a password */
   /* The worker's: before the publisher is made, the GPU it may get; from then on the one that its slots are on. NULL:
    * none, or it is no use. */
-  struct publish_gpu *gpu;
+  publish_gpu *gpu;
   char gpu_why[256]; /* why none */
 
   pthread_mutex_t lock;           /* guards what follows */
   cuframes_publisher *publisher;  /* NULL before the first format is known, and after the end */
   cuframes_publisher_stats stats; /* the last ones, once the publisher is gone */
-  struct publish_counts counts;
+  publish_counts counts;
   int64_t first_frame, last_frame; /* when published; 0: none yet */
   bool in_library;                 /* the worker is in a call of FFmpeg that might never end */
   bool abandoned;                  /* the main thread took the publisher away; the worker must only end */
   bool ended;
   int exit_code;
 
-  struct publish_limiter decode_limiter, late_limiter; /* the worker's */
-  uint64_t status_frames;                              /* the main thread's, for the rate it shows */
-};
+  publish_limiter decode_limiter, late_limiter; /* the worker's */
+  uint64_t status_frames;                       /* the main thread's, for the rate it shows */
+} publish_job;
 
 /* Zeros counts and makes the locks. False: out of resources. */
-bool publish_job_init(struct publish_job *job, const struct publish_options *options, struct publish_run *run);
-void publish_job_free(struct publish_job *job);
+bool publish_job_init(publish_job *job, const publish_options *options, publish_run *run);
+void publish_job_free(publish_job *job);
 /* The thread's function: runs the source, then ends the stream and says how it went. */
 void *publish_job_thread(void *job);
 
-bool publish_job_stopping(struct publish_job *job);
+bool publish_job_stopping(publish_job *job);
 /* Waits until `when` (CLOCK_MONOTONIC ns). False, at once, when the job is to stop. */
-bool publish_job_wait(struct publish_job *job, int64_t when);
-void publish_run_stop(struct publish_run *run);
+bool publish_job_wait(publish_job *job, int64_t when);
+void publish_run_stop(publish_run *run);
 
 /* Around calls that may block for ever. enter(false) ends the thread if the job was abandoned meanwhile. */
-void publish_job_library(struct publish_job *job, bool enter);
+void publish_job_library(publish_job *job, bool enter);
 
 /* Creates the publisher. Gives an exit code, after a message. */
-int publish_job_open(struct publish_job *job, const cuframes_format *format);
+int publish_job_open(publish_job *job, const cuframes_format *format);
 /* A new format from the next frame on. Gives an exit code, after a message. */
-int publish_job_format(struct publish_job *job, const cuframes_format *format);
+int publish_job_format(publish_job *job, const cuframes_format *format);
 /* Opens a slot. Gives an exit code, after a message. */
-int publish_job_acquire(struct publish_job *job, cuframes_frame **frame);
+int publish_job_acquire(publish_job *job, cuframes_frame **frame);
 /* Publishes it; a drop by policy is no failure. Gives an exit code, after a message. */
-int publish_job_publish(struct publish_job *job, cuframes_frame *frame, int64_t pts, int64_t duration, uint32_t flags);
+int publish_job_publish(publish_job *job, cuframes_frame *frame, int64_t pts, int64_t duration, uint32_t flags);
 
 /* Whether its slots are on a GPU. False before it has a publisher. */
-bool publish_job_on_gpu(const struct publish_job *job);
+bool publish_job_on_gpu(const publish_job *job);
 
 /* The stats as they are now or were at the end, and the counts. */
-void publish_job_stats(struct publish_job *job, cuframes_publisher_stats *stats, struct publish_counts *counts);
+void publish_job_stats(publish_job *job, cuframes_publisher_stats *stats, publish_counts *counts);
 /* Adds to one of job->counts. */
-void publish_job_count(struct publish_job *job, uint64_t *counter);
+void publish_job_count(publish_job *job, uint64_t *counter);
 
 /* Holds a source to its own clock: waits until the moment of `pts` has come. After a delay or a jump of the times
  * it starts anew instead of hurrying or waiting for ages. False when the job is to stop. */
-struct publish_pace {
+typedef struct publish_pace {
   int64_t base;
   bool running;
   bool steady; /* its times never jump: any wait is meant */
-};
-bool publish_job_pace(struct publish_job *job, struct publish_pace *pace, int64_t pts);
+} publish_pace;
+bool publish_job_pace(publish_job *job, publish_pace *pace, int64_t pts);
 
 /* Messages with the stream's name in front: notes are silenced by --quiet, warnings are not; fail() is the reason
  * of the end, and gives CLI_FAILED. */
-void publish_job_note(struct publish_job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void publish_job_warn(struct publish_job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
-int publish_job_fail(struct publish_job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void publish_job_note(publish_job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void publish_job_warn(publish_job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int publish_job_fail(publish_job *job, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* True if it is time to say something again; *swallowed: how often it was not since the last time. */
-bool publish_limiter_may(struct publish_limiter *limiter, uint64_t *swallowed);
+bool publish_limiter_may(publish_limiter *limiter, uint64_t *swallowed);
 
 /* With --json: one line on stdout, {"event": EVENT, "stream": NAME, and what `more` holds}. Takes `more` (or NULL). */
-void publish_job_event(struct publish_job *job, const char *event, json_t *more);
+void publish_job_event(publish_job *job, const char *event, json_t *more);
 
 /* The summary, as a note and as an event. */
-void publish_job_summary(struct publish_job *job);
+void publish_job_summary(publish_job *job);
 
 #endif

@@ -133,13 +133,13 @@ const struct option *publish_long_options(void) {
   return options;
 }
 
-void publish_options_init(struct publish_options *options) {
-  *options = (struct publish_options){ .packet_slots = PACKET_SLOTS_DEFAULT,
-                                       .packet_bytes = PACKET_BYTES_DEFAULT,
-                                       .timeout_ns = TIMEOUT_DEFAULT_NS };
+void publish_options_init(publish_options *options) {
+  *options = (publish_options){ .packet_slots = PACKET_SLOTS_DEFAULT,
+                                .packet_bytes = PACKET_BYTES_DEFAULT,
+                                .timeout_ns = TIMEOUT_DEFAULT_NS };
 }
 
-void publish_options_free(struct publish_options *options) {
+void publish_options_free(publish_options *options) {
   free(options->input);
   free(options->name);
   free(options->device);
@@ -221,7 +221,7 @@ static const char *set_choice(uint32_t *to, const char *value, const char *const
 }
 
 const char *publish_options_meant(int number, const char *value) {
-  struct suggestion guess = { .typed = value };
+  suggestion guess = { .typed = value };
   switch (number) {
     case OPTION_DEVICE: return suggest_from(value, cli_device_words);
     case OPTION_MEMORY: return suggest_from(value, memories);
@@ -237,7 +237,7 @@ const char *publish_options_meant(int number, const char *value) {
   }
 }
 
-const char *publish_options_set(struct publish_options *o, int number, const char *value) {
+const char *publish_options_set(publish_options *o, int number, const char *value) {
   static const char seconds[] = "wants " CLI_SECONDS;
   uint32_t id = 0;
   switch (number) {
@@ -281,7 +281,7 @@ const char *publish_options_set(struct publish_options *o, int number, const cha
   }
 }
 
-const char *publish_request_set(struct publish_request *request, int number, const char *value, bool *known) {
+const char *publish_request_set(publish_request *request, int number, const char *value, bool *known) {
   *known = true;
   switch (number) {
     case OPTION_DIR: return *value ? set_text(&request->directory, value) : "wants a directory";
@@ -292,12 +292,12 @@ const char *publish_request_set(struct publish_request *request, int number, con
   }
 }
 
-struct publish_options *publish_request_add(struct publish_request *request, const struct publish_options *from) {
-  struct publish_options *streams = realloc(request->streams, (request->stream_count + 1) * sizeof *streams);
+publish_options *publish_request_add(publish_request *request, const publish_options *from) {
+  publish_options *streams = realloc(request->streams, (request->stream_count + 1) * sizeof *streams);
   if (streams == NULL)
     return NULL;
   request->streams = streams;
-  struct publish_options *added = &streams[request->stream_count];
+  publish_options *added = &streams[request->stream_count];
   *added = *from;
   added->input = added->name = added->device = NULL;
   if ((from->input && set_text(&added->input, from->input)) || (from->name && set_text(&added->name, from->name)) ||
@@ -309,7 +309,7 @@ struct publish_options *publish_request_add(struct publish_request *request, con
   return added;
 }
 
-void publish_request_free(struct publish_request *request) {
+void publish_request_free(publish_request *request) {
   for (size_t i = 0; i < request->stream_count; i++)
     publish_options_free(&request->streams[i]);
   free(request->streams);
@@ -317,12 +317,12 @@ void publish_request_free(struct publish_request *request) {
 }
 
 /* What can be said of the streams before anything is opened. */
-static int check_streams(const struct publish_request *request) {
+static int check_streams(const publish_request *request) {
   if (request->stream_count == 0)
     return cli_usage("no INPUT: give a file, an address or a test picture such as test:1280x720@30");
   for (size_t i = 0; i < request->stream_count; i++) {
-    const struct publish_options *o = &request->streams[i];
-    struct test_spec spec;
+    const publish_options *o = &request->streams[i];
+    test_spec spec;
     const char *wrong = test_spec_is(o->input) ? test_spec_parse(o->input, &spec) : NULL;
     if (wrong != NULL)
       return cli_usage("%s: %s", o->input, wrong);
@@ -337,7 +337,7 @@ static int check_streams(const struct publish_request *request) {
   return CLI_OK;
 }
 
-static int set_option(struct publish_request *request, struct publish_options *stream, int number, const char *name) {
+static int set_option(publish_request *request, publish_options *stream, int number, const char *name) {
   if (number == PUBLISH_OPTION_CONFIG)
     return publish_config_read(optarg, request);
   bool known;
@@ -350,15 +350,15 @@ static int set_option(struct publish_request *request, struct publish_options *s
   return cli_usage("--%s%s%s %s%s", name, optarg ? " " : "", optarg ? optarg : "", wrong, suggest_text("", meant).text);
 }
 
-int publish_parse(int argc, char **argv, struct publish_request *request) {
-  struct publish_options defaults;
+int publish_parse(int argc, char **argv, publish_request *request) {
+  publish_options defaults;
   publish_options_init(&defaults);
   ssize_t current = -1; /* the stream whose INPUT came last */
   int code = CLI_OK, option, at = 0;
   opterr = 0;
   /* '-': an INPUT comes as option 1, in its place among the others. */
   while (code == CLI_OK && (option = cli_getopt(argc, argv, "-:h", publish_long_options(), &at)) != -1) {
-    struct publish_options *stream = current < 0 ? &defaults : &request->streams[current];
+    publish_options *stream = current < 0 ? &defaults : &request->streams[current];
     if (option == 1) {
       free(defaults.input);
       defaults.input = strdup(optarg);

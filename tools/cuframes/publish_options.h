@@ -11,7 +11,7 @@
 #define PUBLISH_ALLOW_MAX 64
 
 /* One stream. Zero (or NULL) means the default. The strings are the options' own. */
-struct publish_options {
+typedef struct publish_options {
   char *input, *name, *device;
   uint32_t pixel_format; /* --format; CUFRAMES_PIXEL_NONE: the decoder's */
   bool loop, realtime, no_packets, reconnect, no_reconnect, udp;
@@ -22,42 +22,42 @@ struct publish_options {
   uint32_t allow_uids[PUBLISH_ALLOW_MAX], allow_gids[PUBLISH_ALLOW_MAX];
   uint32_t allow_uid_count, allow_gid_count;
   uint32_t wait_for; /* subscribers, before the first frame */
-};
+} publish_options;
 
 /* The streams, and what holds for all of them. */
-struct publish_request {
-  struct publish_options *streams;
+typedef struct publish_request {
+  publish_options *streams;
   size_t stream_count;
   char *directory;
   int64_t duration_ns; /* 0: no limit */
   bool json, quiet, help;
-};
+} publish_request;
 
-void publish_options_init(struct publish_options *options);
-void publish_options_free(struct publish_options *options);
+void publish_options_init(publish_options *options);
+void publish_options_free(publish_options *options);
 
 /* The options as getopt_long wants them, ending with zeros; `flag` entries have no argument. */
 const struct option *publish_long_options(void);
 
 /* Sets one stream option by its number in publish_long_options(). value is NULL for a flag. NULL if that is fine,
  * else what is wrong with the value (static, to follow the option's name). */
-const char *publish_options_set(struct publish_options *options, int number, const char *value);
+const char *publish_options_set(publish_options *options, int number, const char *value);
 
 /* Of an option whose values are words: the one that a wrong value was probably meant to be, or NULL. */
 const char *publish_options_meant(int number, const char *value);
 
 /* Sets one of the options that hold for all streams; *known says whether it is one. */
-const char *publish_request_set(struct publish_request *request, int number, const char *value, bool *known);
+const char *publish_request_set(publish_request *request, int number, const char *value, bool *known);
 
 /* A stream more, with a copy of these options. NULL: out of memory. */
-struct publish_options *publish_request_add(struct publish_request *request, const struct publish_options *from);
-void publish_request_free(struct publish_request *request);
+publish_options *publish_request_add(publish_request *request, const publish_options *from);
+void publish_request_free(publish_request *request);
 
 /* Reads the command line, and the configuration file if it names one. Gives an exit code, after a message. */
-int publish_parse(int argc, char **argv, struct publish_request *request);
+int publish_parse(int argc, char **argv, publish_request *request);
 
 /* Adds the streams of a configuration file. Gives an exit code, after a message. publish_config.c */
-int publish_config_read(const char *path, struct publish_request *request);
+int publish_config_read(const char *path, publish_request *request);
 
 void publish_print_help(void);
 

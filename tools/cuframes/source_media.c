@@ -22,12 +22,12 @@ enum end {
   END_FATAL    /* publishing failed, which has been said; *code */
 };
 
-static bool wants_reconnect(const struct media *m) {
+static bool wants_reconnect(const media *m) {
   return !m->job->options->no_reconnect && (m->live || m->job->options->reconnect);
 }
 
 /* A film behind a web address has a length: it ends like a file. (A camera's RTSP may tell one, too.) */
-static bool is_finite(const struct media *m) {
+static bool is_finite(const media *m) {
   return strncmp(m->job->options->input, "http", 4) == 0 && m->in->duration != AV_NOPTS_VALUE && m->in->duration > 0;
 }
 
@@ -37,7 +37,7 @@ static enum end fatal(int code, int *out) {
 }
 
 /* One packet to the ring, and to the decoder if it is the video's. */
-static enum end take_packet(struct media *m, int *code) {
+static enum end take_packet(media *m, int *code) {
   enum end end = END_INPUT; /* here: go on */
   media_publish_packet(m);
   if (m->packet->stream_index == m->video) {
@@ -55,18 +55,18 @@ static enum end take_packet(struct media *m, int *code) {
 }
 
 /* A file that goes on behind a damaged place is read on. */
-static bool may_read_on(struct media *m, int *errors_in_row) {
+static bool may_read_on(media *m, int *errors_in_row) {
   publish_job_count(m->job, &m->job->counts.read_errors);
   return !m->live && ++*errors_in_row < READ_ERRORS_MAX;
 }
 
-static enum end drain(struct media *m, int *code) {
+static enum end drain(media *m, int *code) {
   int result = media_decode(m, NULL);
   return result == CLI_OK ? END_INPUT : fatal(result, code);
 }
 
 /* Reads to the end of the input, once. */
-static enum end play(struct media *m, int *code) {
+static enum end play(media *m, int *code) {
   int errors_in_row = 0;
   while (!publish_job_stopping(m->job)) {
     int error = media_read(m);
@@ -88,7 +88,7 @@ static enum end play(struct media *m, int *code) {
 }
 
 /* From the opened input to its end, again and again with --loop. */
-static enum end play_all(struct media *m, int *code) {
+static enum end play_all(media *m, int *code) {
   bool loop = m->job->options->loop && (!m->live || is_finite(m)), said = false;
   for (;;) {
     uint64_t frames_before = (uint64_t)m->job->last_frame;
@@ -119,7 +119,7 @@ static enum end play_all(struct media *m, int *code) {
 }
 
 /* What to do once the input is open: the publisher, the descriptions, the sign of a restart. */
-static int begin(struct media *m, bool again, int64_t away_since) {
+static int begin(media *m, bool again, int64_t away_since) {
   int code = media_publish_early(m);
   if (code != CLI_OK)
     return code;
@@ -136,7 +136,7 @@ static int begin(struct media *m, bool again, int64_t away_since) {
 }
 
 /* Opens the input and plays it. *opened: whether it could be opened. */
-static enum end attempt(struct media *m, bool again, int64_t away_since, bool *opened, int *error, int *code) {
+static enum end attempt(media *m, bool again, int64_t away_since, bool *opened, int *error, int *code) {
   *error = media_open(m);
   *opened = *error >= 0;
   if (!*opened)
@@ -152,9 +152,9 @@ static enum end attempt(struct media *m, bool again, int64_t away_since, bool *o
 }
 
 /* A film that went to its end, but not whole. */
-static void say_damage(struct media *m) {
+static void say_damage(media *m) {
   cuframes_publisher_stats stats;
-  struct publish_counts c;
+  publish_counts c;
   publish_job_stats(m->job, &stats, &c);
   if (c.corrupt + c.decode_errors + c.read_errors == 0 || c.loops > 0)
     return;
@@ -171,7 +171,7 @@ static void say_damage(struct media *m) {
 }
 
 /* The end of a job without reconnecting. */
-static int conclude(struct media *m, enum end end) {
+static int conclude(media *m, enum end end) {
   bool frames = m->job->first_frame != 0;
   if (end == END_STOPPED) {
     bool waited_in_vain = m->live && !frames && m->job->run->deadline != 0 && cuframes_now() >= m->job->run->deadline;
@@ -193,13 +193,13 @@ static int conclude(struct media *m, enum end end) {
   return CLI_OK;
 }
 
-static void say_retry(struct media *m, int64_t delay) {
+static void say_retry(media *m, int64_t delay) {
   publish_job_warn(m->job, "%s: %s; trying again in %.1f s", m->job->input, m->reason, (double)delay / 1e9);
   publish_job_event(m->job, "disconnected",
                     json_pack("{s:o,s:f}", "reason", cli_json_text(m->reason), "retry_seconds", (double)delay / 1e9));
 }
 
-static int run(struct media *m) {
+static int run(media *m) {
   int64_t delay = BACKOFF_FIRST, away_since = 0;
   bool ever_opened = false;
   for (;;) {
@@ -227,8 +227,8 @@ static int run(struct media *m) {
   }
 }
 
-int source_media_run(struct publish_job *job) {
-  struct media m = { .owner = { job->options->name }, .job = job, .live = media_is_network(job->options->input) };
+int source_media_run(publish_job *job) {
+  media m = { .owner = { job->options->name }, .job = job, .live = media_is_network(job->options->input) };
   timeline_init(&m.timeline);
   m.packet = av_packet_alloc();
   m.frame = av_frame_alloc();

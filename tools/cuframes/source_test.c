@@ -16,7 +16,7 @@
 #define COLOR_BT709 1
 #define COLOR_SRGB_TRANSFER 13
 
-static cuframes_format format_of(const struct test_spec *source) {
+static cuframes_format format_of(const test_spec *source) {
   cuframes_format format = { .pixel_format = source->pixel_format, .width = source->width, .height = source->height };
   bool rgb = source->pixel_format >= CUFRAMES_PIXEL_RGB24;
   format.color = (cuframes_color){ .matrix = rgb ? 0 : COLOR_BT709,
@@ -27,12 +27,12 @@ static cuframes_format format_of(const struct test_spec *source) {
 }
 
 /* When picture `index` (from 0) is shown, in ns. 128 bits hold the product for as long as anything runs. */
-static int64_t time_of(const struct test_spec *source, uint64_t index) {
+static int64_t time_of(const test_spec *source, uint64_t index) {
   return (int64_t)((unsigned __int128)index * source->rate_den * (uint64_t)PUBLISH_SECOND / source->rate_num);
 }
 
 /* On a GPU the GPU draws, and if it cannot the CPU does, and uploads. */
-static int draw(struct publish_job *job, struct canvas *canvas, cuframes_frame *frame, uint64_t number) {
+static int draw(publish_job *job, host_canvas *canvas, cuframes_frame *frame, uint64_t number) {
   if (job->gpu != NULL && gpu_draw(job->gpu->gpu, frame, number, job->gpu_why, sizeof job->gpu_why)) {
     if (number == 1)
       publish_job_note(job, "drawing on the GPU (CUDA device %d)", gpu_ordinal(job->gpu->gpu));
@@ -48,8 +48,7 @@ static int draw(struct publish_job *job, struct canvas *canvas, cuframes_frame *
   return canvas_end(canvas, frame) < 0 ? publish_job_fail(job, "uploading: %s", cuframes_last_error()) : CLI_OK;
 }
 
-static int publish_picture(struct publish_job *job, struct canvas *canvas, uint64_t number, int64_t pts,
-                           int64_t duration) {
+static int publish_picture(publish_job *job, host_canvas *canvas, uint64_t number, int64_t pts, int64_t duration) {
   cuframes_frame *frame;
   int code = publish_job_acquire(job, &frame);
   if (code != CLI_OK)
@@ -62,8 +61,8 @@ static int publish_picture(struct publish_job *job, struct canvas *canvas, uint6
   return publish_job_publish(job, frame, pts, duration, CUFRAMES_FRAME_KEY);
 }
 
-int source_test_run(struct publish_job *job) {
-  struct test_spec source;
+int source_test_run(publish_job *job) {
+  test_spec source;
   const char *wrong = test_spec_parse(job->options->input, &source);
   if (wrong != NULL)
     return publish_job_fail(job, "%s %s", job->input, wrong);
@@ -71,8 +70,8 @@ int source_test_run(struct publish_job *job) {
     source.pixel_format = job->options->pixel_format;
   cuframes_format format = format_of(&source);
   int code = publish_job_open(job, &format);
-  struct publish_pace pace = { .steady = true };
-  struct canvas canvas = { .memory = NULL };
+  publish_pace pace = { .steady = true };
+  host_canvas canvas = { .memory = NULL };
   const int64_t began = cuframes_now();
   bool paced = source.rate_num != 0, go_on = true;
   for (uint64_t index = 0; code == CLI_OK && go_on; index++) {

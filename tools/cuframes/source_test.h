@@ -2,9 +2,9 @@
 #ifndef CUFRAMES_CLI_SOURCE_TEST_H
 #define CUFRAMES_CLI_SOURCE_TEST_H
 
-struct publish_job;
+typedef struct publish_job publish_job;
 
 /* Publishes until the job is to stop. Gives an exit code, after a message. */
-int source_test_run(struct publish_job *job);
+int source_test_run(publish_job *job);
 
 #endif

@@ -36,7 +36,7 @@ static size_t edit_distance(const char *a, const char *b) {
 }
 
 /* A third of the letters may be wrong, one of a short word; the beginning of a word stands for it. */
-void suggest_offer(struct suggestion *guess, const char *word) {
+void suggest_offer(suggestion *guess, const char *word) {
   const size_t typed = strlen(guess->typed), length = strlen(word);
   size_t distance = edit_distance(guess->typed, word);
   const size_t allowed = typed < 6 ? 1 : typed / 3;
@@ -51,14 +51,14 @@ void suggest_offer(struct suggestion *guess, const char *word) {
 }
 
 const char *suggest_from(const char *typed, const char *const *words) {
-  struct suggestion guess = { .typed = typed };
+  suggestion guess = { .typed = typed };
   for (; words && *words; words++)
     suggest_offer(&guess, *words);
   return guess.best;
 }
 
-struct suggest_text suggest_text(const char *prefix, const char *best) {
-  struct suggest_text hint = { "" };
+suggestion_words suggest_text(const char *prefix, const char *best) {
+  suggestion_words hint = { "" };
   if (best)
     snprintf(hint.text, sizeof hint.text, "; did you mean %s%s?", prefix, best);
   return hint;

@@ -26,7 +26,7 @@ static bool take_number(const char **text, uint32_t max, uint32_t *value) {
 }
 
 /* FPS: 30, 29.97, 30000/1001 or max. */
-static bool parse_rate(const char *text, struct test_spec *source) {
+static bool parse_rate(const char *text, test_spec *source) {
   if (strcmp(text, "max") == 0) {
     source->rate_num = 0;
     source->rate_den = 1;
@@ -49,8 +49,8 @@ static bool parse_rate(const char *text, struct test_spec *source) {
   return true;
 }
 
-const char *test_spec_parse(const char *input, struct test_spec *source) {
-  *source = (struct test_spec){ .pixel_format = CUFRAMES_PIXEL_NV12 };
+const char *test_spec_parse(const char *input, test_spec *source) {
+  *source = (test_spec){ .pixel_format = CUFRAMES_PIXEL_NV12 };
   const char *text = input + strlen(PREFIX);
   if (!take_number(&text, CUFRAMES_SIZE_MAX, &source->width) || *text++ != 'x' ||
       !take_number(&text, CUFRAMES_SIZE_MAX, &source->height) || *text++ != '@')

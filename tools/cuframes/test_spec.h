@@ -5,15 +5,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct test_spec {
+typedef struct test_spec {
   uint32_t width, height, pixel_format;
   uint64_t rate_num, rate_den; /* pictures per second; 0/1: as fast as possible */
-};
+} test_spec;
 
 /* Whether an input is one. */
 bool test_spec_is(const char *input);
 
 /* Parses one. NULL if it is good, else what is wrong with it (static), and then *spec means nothing. */
-const char *test_spec_parse(const char *input, struct test_spec *spec);
+const char *test_spec_parse(const char *input, test_spec *spec);
 
 #endif

@@ -4,13 +4,13 @@
 #include <libavutil/avutil.h>
 #include <libavutil/mathematics.h>
 
-static void begin_pass(struct timeline *t) {
+static void begin_pass(timeline *t) {
   t->start = t->end = CUFRAMES_NO_TIME;
   for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++)
     t->streams[i].first_dts = t->streams[i].next_dts = CUFRAMES_NO_TIME;
 }
 
-void timeline_init(struct timeline *t) {
+void timeline_init(timeline *t) {
   t->offset = 0;
   t->published = t->restart_at = CUFRAMES_NO_TIME;
   begin_pass(t);
@@ -22,11 +22,11 @@ int64_t timeline_source_ns(int64_t value, AVRational time_base) {
   return av_rescale_q(value, time_base, (AVRational){ 1, 1000000000 });
 }
 
-int64_t timeline_published(const struct timeline *t, int64_t source_ns) {
+int64_t timeline_published(const timeline *t, int64_t source_ns) {
   return source_ns == CUFRAMES_NO_TIME ? CUFRAMES_NO_TIME : source_ns + t->offset;
 }
 
-void timeline_packet(struct timeline *t, uint32_t stream, int64_t pts, int64_t dts, int64_t duration) {
+void timeline_packet(timeline *t, uint32_t stream, int64_t pts, int64_t dts, int64_t duration) {
   int64_t decoded = dts != CUFRAMES_NO_TIME ? dts : pts, shown = pts != CUFRAMES_NO_TIME ? pts : dts;
   if (decoded == CUFRAMES_NO_TIME)
     return;
@@ -34,7 +34,7 @@ void timeline_packet(struct timeline *t, uint32_t stream, int64_t pts, int64_t d
     t->offset = t->restart_at - decoded;
     t->restart_at = CUFRAMES_NO_TIME;
   }
-  struct timeline_stream *s = &t->streams[stream];
+  timeline_stream *s = &t->streams[stream];
   if (s->first_dts == CUFRAMES_NO_TIME)
     s->first_dts = decoded;
   s->next_dts = decoded + duration;
@@ -46,11 +46,11 @@ void timeline_packet(struct timeline *t, uint32_t stream, int64_t pts, int64_t d
     t->published = t->end + t->offset;
 }
 
-void timeline_loop(struct timeline *t) {
+void timeline_loop(timeline *t) {
   int64_t length = t->start == CUFRAMES_NO_TIME ? 0 : t->end - t->start;
   /* dts must go on growing in every track too. */
   for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
-    const struct timeline_stream *s = &t->streams[i];
+    const timeline_stream *s = &t->streams[i];
     if (s->first_dts != CUFRAMES_NO_TIME && s->next_dts - s->first_dts > length)
       length = s->next_dts - s->first_dts;
   }
@@ -58,7 +58,7 @@ void timeline_loop(struct timeline *t) {
   begin_pass(t);
 }
 
-void timeline_restart(struct timeline *t, int64_t gap) {
+void timeline_restart(timeline *t, int64_t gap) {
   if (t->published != CUFRAMES_NO_TIME)
     t->restart_at = t->published + gap;
   begin_pass(t);

@@ -65,12 +65,11 @@ static cu_result each_word(si_stream *stream, const uint64_t *p, int how, word_w
     return CUDA_ERROR_ILLEGAL_ADDRESS;
   uint64_t *memory = (uint64_t *)(void *)pin.memory;
   cu_result result = CUDA_SUCCESS;
-  for (uint64_t i = 0; i < words && result == CUDA_SUCCESS; i++) {
+  for (uint64_t i = 0; i < words && result == CUDA_SUCCESS; i++)
     if (i == words / 2 && !si_stream_pause(stream))
       result = SI_STOPPED;
     else
       work(&memory[i], p[2], count);
-  }
   si_unpin(&pin);
   return result;
 }
