@@ -30,10 +30,10 @@ static uint64_t take_word(input *in) {
   return word;
 }
 
-typedef struct player {
+typedef struct ring_reader {
   cf_packet_reader reader;
   uint64_t last, lost; /* last packet delivered, what was reported as lost since */
-} player;
+} ring_reader;
 
 static void check(bool holds) {
   if (!holds)
@@ -53,7 +53,7 @@ static void write_packet(cf_packet_writer *writer, uint8_t *buffer, uint32_t siz
   check(cf_packet_write(writer, &meta, buffer, is_start) == (size > 0 && size <= writer->max_packet ? seq : 0));
 }
 
-static void read_packet(player *p, uint8_t *buffer, size_t capacity, bool honest) {
+static void read_packet(ring_reader *p, uint8_t *buffer, size_t capacity, bool honest) {
   cf_packet_meta meta;
   uint64_t lost;
   enum cf_packet_read got = cf_packet_read(&p->reader, buffer, capacity, &meta, &lost);
@@ -92,20 +92,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   memset(region, 0, bytes);
   check(cf_packet_writer_init(&writer, region, slots, data_bytes, max_packet, 1 + (take_word(&in) >> 1)));
 
-  player players[READERS];
+  ring_reader readers[READERS];
   for (int i = 0; i < READERS; i++) {
-    players[i] = (player){ .last = 0 };
-    check(cf_packet_reader_init(&players[i].reader, region, bytes, i));
+    readers[i] = (ring_reader){ .last = 0 };
+    check(cf_packet_reader_init(&readers[i].reader, region, bytes, i));
   }
   while (in.size > 0) {
     uint8_t op = take(&in);
-    player *p = &players[op >> 7];
+    ring_reader *p = &readers[op >> 7];
     switch (op & 7) {
       case 0:
       case 1: write_packet(&writer, buffer, take(&in) * (op & 64 ? 8u : 1u), op & 32); break;
       case 2: read_packet(p, buffer, take(&in) % (max_packet + 1), honest); break;
       case 3: {
-        player fresh = { .last = 0 };
+        ring_reader fresh = { .last = 0 };
         if (cf_packet_reader_init(&fresh.reader, region, bytes, op & 32))
           *p = fresh;
         else

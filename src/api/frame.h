@@ -75,8 +75,8 @@ cf_handles *cf_handles_hold(cf_handles *handles);
 void cf_handles_drop(cf_handles *handles);
 /* The frame of a handle of this set; NULL: it is none, or has ended. */
 cf_frame *cf_handle_frame(const cf_handles *handles, const cuframes_frame *handle);
-/* A handle with one reference, for a frame whose handle it becomes. One thread at a time. NULL: too many are in hand.
- * */
+/* A handle with one reference, for a frame whose handle it becomes. One thread at a time. NULL: too many are in
+ * hand. */
 cuframes_frame *cf_handle_open(cf_handles *handles, cf_frame *frame);
 /* How often one was ended that had ended already. */
 uint64_t cf_handles_ended_twice(const cf_handles *handles);

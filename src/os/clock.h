@@ -15,8 +15,8 @@ int64_t cf_now(void);
 int64_t cf_deadline(int64_t timeout_ns);
 
 /* One turn of waiting for something that wakes nobody, such as a word that a GPU writes: spins in the first
- * microseconds after `began`, then sleeps a part of the time that has passed since, and never long past the deadline.
- * */
+ * microseconds after `began`, then sleeps a part of the time that has passed since, and never long past the
+ * deadline. */
 void cf_wait_turn(int64_t began, int64_t deadline);
 
 /* A deadline as poll() and epoll_wait() want it: milliseconds from now, rounded up, -1 for never. */

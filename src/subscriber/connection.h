@@ -23,9 +23,8 @@
 #include "wire/message.h"
 
 /* The life of a connection, which only goes on:
- *   LIVE -> GONE       the publisher hung up, does not answer, or was given up: no more requests; the frames that are
- *   left
- *                      may still be taken
+ *   LIVE -> GONE       the publisher hung up, does not answer, or was given up: no more requests; the frames that
+ *                      are left may still be taken
  *   GONE -> ABANDONED  its pictures that were not complete are LOST, and the streams that waited for them go on
  *   LIVE, GONE, ABANDONED -> DRAINED
  *                      nobody takes frames any more, and what streams were to give back is waited for

@@ -85,8 +85,8 @@ struct cuframes_subscriber {
 /* The connection there is, with a reference for the caller; NULL: none. */
 cf_connection *cf_subscriber_current(cuframes_subscriber *subscriber);
 /* For the subscriber's own threads, which hold no reference: to give back the last one may mean to wait for the GPU,
- * which may wait for a fence that the watcher signals. Who retires the connection waits for its return. NULL is fine.
- * */
+ * which may wait for a fence that the watcher signals. Who retires the connection waits for its return. NULL is
+ * fine. */
 cf_connection *cf_subscriber_borrow(cuframes_subscriber *subscriber);
 void cf_subscriber_return(cuframes_subscriber *subscriber, cf_connection *connection);
 /* The connection to use, with a reference for the caller; connects again if that is wanted and due.

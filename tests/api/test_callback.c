@@ -24,7 +24,7 @@ static void on_frame(void *user, cuframes_frame *frame, int error) {
     c->ends++;
     c->error = error;
   } else {
-    NEED(error == CUFRAMES_OK);
+    CHECK(error == CUFRAMES_OK);
     c->calls++;
     c->last = picture_number(frame);
     if (c->keep)
@@ -35,7 +35,7 @@ static void on_frame(void *user, cuframes_frame *frame, int error) {
   bool stop = c->stop_within;
   pthread_mutex_unlock(&c->lock);
   if (stop)
-    OK(cuframes_subscriber_stop(c->subscriber));
+    CHECK_OK(cuframes_subscriber_stop(c->subscriber));
 }
 
 static callee *callee_of(void) {
@@ -68,16 +68,16 @@ static void frames_come_until_stop(void **state) {
   callee *c = callee_of();
   cuframes_frame *none = NULL;
   int fd = -1;
-  IS(cuframes_subscriber_start(subscriber, NULL, c), CUFRAMES_ERR_INVALID);
-  OK(cuframes_subscriber_stop(subscriber)); /* nothing runs: nothing to do */
+  CHECK_RESULT(cuframes_subscriber_start(subscriber, NULL, c), CUFRAMES_ERR_INVALID);
+  CHECK_OK(cuframes_subscriber_stop(subscriber)); /* nothing runs: nothing to do */
   for (uint64_t round = 0; round < 5; round++) {
-    OK(cuframes_subscriber_start(subscriber, on_frame, c));
-    IS(cuframes_subscriber_start(subscriber, on_frame, c), CUFRAMES_ERR_BUSY);
-    IS(cuframes_subscriber_next(subscriber, 0, &none), CUFRAMES_ERR_BUSY);
-    IS(cuframes_subscriber_fd(subscriber, &fd), CUFRAMES_ERR_BUSY);
+    CHECK_OK(cuframes_subscriber_start(subscriber, on_frame, c));
+    CHECK_RESULT(cuframes_subscriber_start(subscriber, on_frame, c), CUFRAMES_ERR_BUSY);
+    CHECK_RESULT(cuframes_subscriber_next(subscriber, 0, &none), CUFRAMES_ERR_BUSY);
+    CHECK_RESULT(cuframes_subscriber_fd(subscriber, &fd), CUFRAMES_ERR_BUSY);
     pictures_publish(publisher, round * 10 + 1, 10);
     WAIT_FOR(seen(c).last == round * 10 + 10);
-    OK(cuframes_subscriber_stop(subscriber));
+    CHECK_OK(cuframes_subscriber_stop(subscriber));
     assert_int_equal(seen(c).calls, round * 10 + 10);
   }
   pictures_publish(publisher, 51, 1);
@@ -98,10 +98,10 @@ static void stop_from_within_ends_it_after_that_call(void **state) {
     c->subscriber = subscriber;
     c->stop_within = true;
     pictures_publish(publisher, 1, 6);
-    OK(cuframes_subscriber_start(subscriber, on_frame, c)); /* its first call may come before this returns */
+    CHECK_OK(cuframes_subscriber_start(subscriber, on_frame, c)); /* its first call may come before this returns */
     WAIT_FOR(seen(c).calls == 1);
     if (round % 2) {
-      OK(cuframes_subscriber_stop(subscriber)); /* waits for the thread */
+      CHECK_OK(cuframes_subscriber_stop(subscriber)); /* waits for the thread */
       cuframes_frame *frame = frame_take(subscriber);
       (void)picture_number(frame);
       cuframes_frame_release(frame);
@@ -119,7 +119,7 @@ static void destroy_stops_it(void **state) {
   for (int i = 0; i < 30; i++) {
     cuframes_subscriber *subscriber = join(CUFRAMES_MODE_NEWEST, false);
     callee *c = callee_of();
-    OK(cuframes_subscriber_start(subscriber, on_frame, c));
+    CHECK_OK(cuframes_subscriber_start(subscriber, on_frame, c));
     if (i % 2)
       pictures_publish(publisher, 1, 3);
     cuframes_subscriber_destroy(subscriber);
@@ -136,7 +136,7 @@ static void full_hands_wait_for_a_release(void **state) {
   cuframes_subscriber *subscriber = join(CUFRAMES_MODE_ORDERED, false); /* two leases */
   callee *c = callee_of();
   c->keep = true;
-  OK(cuframes_subscriber_start(subscriber, on_frame, c));
+  CHECK_OK(cuframes_subscriber_start(subscriber, on_frame, c));
   pictures_publish(publisher, 1, 6);
   for (uint64_t number = 1; number <= 6; number++) {
     WAIT_FOR(seen(c).calls == (number + 1 < 6 ? number + 1 : 6));
@@ -154,7 +154,7 @@ static void full_hands_wait_for_a_release(void **state) {
   }
   pictures_publish(publisher, 7, 3);
   WAIT_FOR(seen(c).calls == 8);
-  OK(cuframes_subscriber_stop(subscriber)); /* with full hands */
+  CHECK_OK(cuframes_subscriber_stop(subscriber)); /* with full hands */
   assert_int_equal(seen(c).calls, 8);
   for (int i = 6; i < 8; i++)
     cuframes_frame_release(c->kept[i]);
@@ -169,7 +169,7 @@ static void the_end_of_the_stream_is_one_call(void **state) {
     cuframes_subscriber *subscriber = join(CUFRAMES_MODE_NEWEST, false);
     callee *c = callee_of();
     c->keep = full;
-    OK(cuframes_subscriber_start(subscriber, on_frame, c));
+    CHECK_OK(cuframes_subscriber_start(subscriber, on_frame, c));
     for (uint64_t number = 1; number <= 2; number++) {
       pictures_publish(publisher, number, 1);
       WAIT_FOR(seen(c).calls == number);
@@ -179,7 +179,7 @@ static void the_end_of_the_stream_is_one_call(void **state) {
     assert_int_equal(seen(c).error, CUFRAMES_ERR_PUBLISHER_GONE);
     for (uint32_t i = 0; i < c->kept_count; i++)
       cuframes_frame_release(c->kept[i]);
-    OK(cuframes_subscriber_stop(subscriber));
+    CHECK_OK(cuframes_subscriber_stop(subscriber));
     assert_int_equal(seen(c).ends, 1);
     cuframes_subscriber_destroy(subscriber);
   }
@@ -190,7 +190,7 @@ static void with_reconnect_the_calls_go_on(void **state) {
   cuframes_publisher *publisher = publisher_new("s");
   cuframes_subscriber *subscriber = join(CUFRAMES_MODE_NEWEST, true);
   callee *c = callee_of();
-  OK(cuframes_subscriber_start(subscriber, on_frame, c));
+  CHECK_OK(cuframes_subscriber_start(subscriber, on_frame, c));
   for (uint64_t round = 1; round <= 4; round++) {
     pictures_publish(publisher, round, 1);
     WAIT_FOR(seen(c).last == round);
@@ -200,7 +200,7 @@ static void with_reconnect_the_calls_go_on(void **state) {
     publisher = publisher_new("s");
   }
   assert_int_equal(seen(c).ends, 0);
-  OK(cuframes_subscriber_stop(subscriber)); /* while it waits for the name to come back */
+  CHECK_OK(cuframes_subscriber_stop(subscriber)); /* while it waits for the name to come back */
   cuframes_subscriber_destroy(subscriber);
 }
 
@@ -208,20 +208,20 @@ static void not_for_packets_only(void **state) {
   (void)state;
   cuframes_publisher *publisher = publisher_new("s");
   cuframes_subscriber *subscriber = join(CUFRAMES_MODE_PACKETS, false);
-  IS(cuframes_subscriber_start(subscriber, on_frame, NULL), CUFRAMES_ERR_UNSUPPORTED);
+  CHECK_RESULT(cuframes_subscriber_start(subscriber, on_frame, NULL), CUFRAMES_ERR_UNSUPPORTED);
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(frames_come_until_stop),
-    SCENE(stop_from_within_ends_it_after_that_call),
-    SCENE(destroy_stops_it),
-    SCENE(full_hands_wait_for_a_release),
-    SCENE(the_end_of_the_stream_is_one_call),
-    SCENE(with_reconnect_the_calls_go_on),
-    SCENE(not_for_packets_only),
+    FIXTURE(frames_come_until_stop),
+    FIXTURE(stop_from_within_ends_it_after_that_call),
+    FIXTURE(destroy_stops_it),
+    FIXTURE(full_hands_wait_for_a_release),
+    FIXTURE(the_end_of_the_stream_is_one_call),
+    FIXTURE(with_reconnect_the_calls_go_on),
+    FIXTURE(not_for_packets_only),
   };
-  return SCENE_RUN("callback", tests);
+  return FIXTURE_RUN("callback", tests);
 }

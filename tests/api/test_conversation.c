@@ -26,7 +26,7 @@ static void still_good(cuframes_publisher *publisher) {
 static void end_of(cuframes_publisher *publisher, int descriptors) {
   still_good(publisher);
   WAIT_FOR(picture_publish(publisher, 1) == CUFRAMES_OK && /* only a publisher at work gives slots back */
-           publisher_stats(publisher).subscribers == 0 && scene_descriptors() == descriptors);
+           publisher_stats(publisher).subscribers == 0 && fixture_descriptors() == descriptors);
   cuframes_publisher_destroy(publisher);
 }
 
@@ -44,7 +44,7 @@ static uint32_t answer_to(const void *message, size_t length) {
   cf_fds fds = { .count = 0 };
   size_t size = 0;
   int fd = raw_connect("s");
-  NEED(send(fd, message, length, MSG_NOSIGNAL) == (ssize_t)length);
+  CHECK(send(fd, message, length, MSG_NOSIGNAL) == (ssize_t)length);
   uint32_t type = raw_receive(fd, answer, &size, &fds);
   cf_fds_close(&fds);
   close(fd);
@@ -61,7 +61,7 @@ static uint32_t random_next(uint32_t *state) {
 static void a_sound_conversation_is_answered(void **state) {
   (void)state;
   cuframes_publisher *publisher = publisher_new("s");
-  int descriptors = scene_descriptors();
+  int descriptors = fixture_descriptors();
   cf_msg_hello hello = raw_hello(CUFRAMES_MODE_ORDERED);
   cf_msg_get_segment get = { .segment = 1 };
   cf_msg_segment segment;
@@ -96,7 +96,7 @@ static void truncated_messages_are_closed(void **state) {
   uint8_t message[CF_WIRE_MESSAGE_MAX];
   size_t whole = hello_bytes(message);
   cuframes_publisher *publisher = publisher_new("s");
-  int descriptors = scene_descriptors();
+  int descriptors = fixture_descriptors();
   for (size_t length = 16; length < whole; length++) { /* and owning up to it, unlike those in test_protocol.c */
     memcpy(message + 8, &(uint32_t){ (uint32_t)length }, 4);
     uint32_t type = answer_to(message, length);
@@ -110,7 +110,7 @@ static void damaged_messages_are_closed(void **state) {
   uint8_t message[CF_WIRE_MESSAGE_MAX];
   uint32_t dice = 1;
   cuframes_publisher *publisher = publisher_new("s");
-  int descriptors = scene_descriptors();
+  int descriptors = fixture_descriptors();
   for (int i = 0; i < 1000; i++) { /* a HELLO with one to four bytes changed */
     size_t length = hello_bytes(message);
     for (uint32_t changes = 1 + random_next(&dice) % 4; changes > 0; changes--)
@@ -126,7 +126,7 @@ static void unknown_fields_are_skipped(void **state) {
   static const uint8_t unknown[] = { 0xee, 0xee, 0, 0, 3, 0, 0, 0, 'a', 'b', 'c' };
   uint8_t message[CF_WIRE_MESSAGE_MAX];
   cuframes_publisher *publisher = publisher_new("s");
-  int descriptors = scene_descriptors();
+  int descriptors = fixture_descriptors();
   size_t length = hello_bytes(message);
   memcpy(message + length, unknown, sizeof unknown);
   length += sizeof unknown;
@@ -141,7 +141,7 @@ static void requests_before_hello_are_closed(void **state) {
   (void)state;
   uint8_t message[CF_WIRE_MESSAGE_MAX];
   cuframes_publisher *publisher = publisher_new("s");
-  int descriptors = scene_descriptors();
+  int descriptors = fixture_descriptors();
   for (uint32_t type = 0; type < 300; type++) {
     if (type == CF_MSG_HELLO)
       continue;
@@ -165,7 +165,7 @@ static void what_may_not_come_later_is_closed(void **state) {
   };
   uint8_t message[CF_WIRE_MESSAGE_MAX];
   cuframes_publisher *publisher = publisher_new("s");
-  int descriptors = scene_descriptors();
+  int descriptors = fixture_descriptors();
   for (int i = 0; i < 2; i++) {
     for (uint32_t type = 0; type < 20; type++) {
       cf_msg_hello hello = raw_hello(CUFRAMES_MODE_NEWEST);
@@ -179,9 +179,9 @@ static void what_may_not_come_later_is_closed(void **state) {
       size_t length = hello_bytes(message);
       memcpy(message + 4, &(uint16_t){ (uint16_t)type }, 2);
       memcpy(message + 8, &(uint32_t){ 16 }, 4);
-      NEED(send(fd, message, type == CF_MSG_HELLO ? length : 16, MSG_NOSIGNAL) > 0);
+      CHECK(send(fd, message, type == CF_MSG_HELLO ? length : 16, MSG_NOSIGNAL) > 0);
       if (type < 16 && allowed[i].types >> type & 1) {
-        NEED(raw_receive(fd, message, &length, &fds) != 0);
+        CHECK(raw_receive(fd, message, &length, &fds) != 0);
         cf_fds_close(&fds);
       } else {
         raw_expect_end(fd);
@@ -200,19 +200,19 @@ static void half_open_connections_delay_nobody(void **state) {
   (void)state;
   static struct pollfd silent[SILENT];
   cuframes_publisher *publisher = publisher_new("s");
-  int descriptors = scene_descriptors();
+  int descriptors = fixture_descriptors();
   int64_t start = cuframes_now();
   for (int i = 0; i < SILENT; i++) {
     silent[i] = (struct pollfd){ .fd = raw_connect("s"), .events = POLLIN };
     if (i % 3 == 0)
-      NEED(send(silent[i].fd, "CUFR", i % 2 ? 4 : 0, MSG_NOSIGNAL) >= 0); /* and those that soon break the rules */
+      CHECK(send(silent[i].fd, "CUFR", i % 2 ? 4 : 0, MSG_NOSIGNAL) >= 0); /* and those that soon break the rules */
     if (i % 50 == 49)
       still_good(publisher);
   }
   still_good(publisher);
-  assert_true(scene_descriptors() - descriptors < SILENT + 140); /* the oldest had to make room */
+  assert_true(fixture_descriptors() - descriptors < SILENT + 140); /* the oldest had to make room */
   for (int i = 0; i < SILENT; i++) {
-    NEED(poll(&silent[i], 1, (int)(patience() / MS)) == 1); /* hung up on, at the latest by the deadline */
+    CHECK(poll(&silent[i], 1, (int)(patience() / MS)) == 1); /* hung up on, at the latest by the deadline */
     close(silent[i].fd);
   }
   SOON(cuframes_now() - start, 4000);
@@ -221,10 +221,10 @@ static void half_open_connections_delay_nobody(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(a_sound_conversation_is_answered),   SCENE(truncated_messages_are_closed),
-    SCENE(damaged_messages_are_closed),        SCENE(unknown_fields_are_skipped),
-    SCENE(requests_before_hello_are_closed),   SCENE(what_may_not_come_later_is_closed),
-    SCENE(half_open_connections_delay_nobody),
+    FIXTURE(a_sound_conversation_is_answered),   FIXTURE(truncated_messages_are_closed),
+    FIXTURE(damaged_messages_are_closed),        FIXTURE(unknown_fields_are_skipped),
+    FIXTURE(requests_before_hello_are_closed),   FIXTURE(what_may_not_come_later_is_closed),
+    FIXTURE(half_open_connections_delay_nobody),
   };
-  return SCENE_RUN("conversation", tests);
+  return FIXTURE_RUN("conversation", tests);
 }

@@ -32,11 +32,11 @@ static void *join_and_leave(void *argument) {
     options.leases = 1 + (uint32_t)round % 2;
     (void)pthread_barrier_wait(&c->barrier);
     subscriber = subscriber_join("s", &options);
-    NEED(frame_look(subscriber) > 0);
+    CHECK(frame_look(subscriber) > 0);
     cuframes_frame *frame = frame_take(subscriber);
     (void)pthread_barrier_wait(&c->barrier);
     cuframes_subscriber_destroy(subscriber);
-    NEED(picture_number(frame) > 0); /* outlives it, and is whole */
+    CHECK(picture_number(frame) > 0); /* outlives it, and is whole */
     cuframes_frame_release(frame);
   }
   return NULL;
@@ -49,7 +49,7 @@ static void *publish_meanwhile(void *argument) {
   uint64_t number = 0;
   bool over = false;
   options.max_slots = 512;
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   uint64_t memory = publisher_stats(publisher).memory_bytes;
   pictures_publish(publisher, ++number, 1);
   (void)pthread_barrier_wait(&c->there);
@@ -97,8 +97,8 @@ enum { FLOODERS = 4, SILENT = 250 };
 static int connect_now(void) {
   struct sockaddr_un address = { .sun_family = AF_UNIX };
   int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  NEED(fd >= 0);
-  snprintf(address.sun_path, sizeof address.sun_path, "%s", scene_path("s.sock"));
+  CHECK(fd >= 0);
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", fixture_path("s.sock"));
   if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
     return fd;
   close(fd);
@@ -145,7 +145,7 @@ static void a_good_client_joins_through_a_flood(void **state) {
   for (int i = 0; i < FLOODERS; i++)
     flooders[i] = child_start(flood, NULL);
   cuframes_publisher *publisher = publisher_new("s");
-  int descriptors = scene_descriptors();
+  int descriptors = fixture_descriptors();
   pictures_publish(publisher, 7, 1);
   for (int i = 0; i < FLOODERS; i++)
     say(flooders[i]->fd, 0);
@@ -158,7 +158,7 @@ static void a_good_client_joins_through_a_flood(void **state) {
     soon(__FILE__, __LINE__, "a join", cuframes_now() - start, result == CUFRAMES_ERR_TIMEOUT ? 0 : 2000);
     if (result == CUFRAMES_ERR_TIMEOUT) /* of its 2 seconds: slow */
       continue;
-    OK(result);
+    CHECK_OK(result);
     assert_int_equal(frame_look(subscriber), 7);
     cuframes_subscriber_destroy(subscriber);
     worst = cuframes_now() - start > worst ? cuframes_now() - start : worst;
@@ -168,7 +168,7 @@ static void a_good_client_joins_through_a_flood(void **state) {
     say(flooders[i]->fd, 0);
     child_finish(flooders[i]);
   }
-  WAIT_FOR(scene_descriptors() <= descriptors);
+  WAIT_FOR(fixture_descriptors() <= descriptors);
   cuframes_publisher_destroy(publisher);
 }
 
@@ -191,13 +191,13 @@ static void a_good_client_joins_beside_a_thousand_silent_ones(void **state) {
   for (int i = 0; i < FLOODERS; i++)
     silent[i] = child_start(stand_around, NULL);
   cuframes_publisher *publisher = publisher_new("s");
-  int descriptors = scene_descriptors();
+  int descriptors = fixture_descriptors();
   pictures_publish(publisher, 7, 1);
   for (int i = 0; i < FLOODERS; i++)
     say(silent[i]->fd, 0);
   for (int i = 0; i < FLOODERS; i++)
     (void)hear(silent[i]->fd);
-  assert_true(scene_descriptors() - descriptors <= 130); /* as many as are kept */
+  assert_true(fixture_descriptors() - descriptors <= 130); /* as many as are kept */
   cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
   assert_int_equal(frame_look(subscriber), 7);
   cuframes_subscriber_destroy(subscriber);
@@ -205,15 +205,15 @@ static void a_good_client_joins_beside_a_thousand_silent_ones(void **state) {
     say(silent[i]->fd, 0);
     child_finish(silent[i]);
   }
-  WAIT_FOR(scene_descriptors() <= descriptors);
+  WAIT_FOR(fixture_descriptors() <= descriptors);
   cuframes_publisher_destroy(publisher);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(sixty_four_join_and_leave_at_once),
-    SCENE(a_good_client_joins_through_a_flood),
-    SCENE(a_good_client_joins_beside_a_thousand_silent_ones),
+    FIXTURE(sixty_four_join_and_leave_at_once),
+    FIXTURE(a_good_client_joins_through_a_flood),
+    FIXTURE(a_good_client_joins_beside_a_thousand_silent_ones),
   };
-  return SCENE_RUN("crowd", tests);
+  return FIXTURE_RUN("crowd", tests);
 }

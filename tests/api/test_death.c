@@ -51,9 +51,9 @@ static void a_killed_publisher_is_noticed_at_once(void **state) {
     assert_int_equal(waiter_end(&waiting), CUFRAMES_ERR_PUBLISHER_GONE);
     SOON(waiting.ended - killed, AT_ONCE_MS);
     assert_int_equal(picture_number(held), 1);
-    IS(cuframes_subscriber_next(subscriber, 0, &none), CUFRAMES_ERR_PUBLISHER_GONE);
+    CHECK_RESULT(cuframes_subscriber_next(subscriber, 0, &none), CUFRAMES_ERR_PUBLISHER_GONE);
     cuframes_frame_release(held);
-    IS(cuframes_subscriber_next(subscriber, CUFRAMES_WAIT_FOREVER, &none), CUFRAMES_ERR_PUBLISHER_GONE);
+    CHECK_RESULT(cuframes_subscriber_next(subscriber, CUFRAMES_WAIT_FOREVER, &none), CUFRAMES_ERR_PUBLISHER_GONE);
     cuframes_subscriber_stats stats = subscriber_stats(subscriber);
     assert_int_equal(stats.frames, 1);
     assert_int_equal(stats.leases_held, 0);
@@ -61,7 +61,7 @@ static void a_killed_publisher_is_noticed_at_once(void **state) {
   }
   cuframes_stream_entry *entries = NULL;
   size_t count = 1;
-  OK(cuframes_stream_list(NULL, patience(), &entries, &count)); /* sweeps what it left */
+  CHECK_OK(cuframes_stream_list(NULL, patience(), &entries, &count)); /* sweeps what it left */
   assert_int_equal(count, 0);
   cuframes_stream_list_free(entries, count);
 }
@@ -84,20 +84,20 @@ static void the_last_frames_are_delivered_before_the_end(void **state) {
     }
     cuframes_frame *frame = NULL;
     for (uint64_t number = 2; number <= 5; number++) {
-      OK(cuframes_subscriber_next(ordered, patience(), &frame));
+      CHECK_OK(cuframes_subscriber_next(ordered, patience(), &frame));
       assert_int_equal(picture_number(frame), number);
       cuframes_frame_release(frame); /* stale, or the death is not known yet */
     }
-    IS(cuframes_subscriber_next(ordered, CUFRAMES_WAIT_FOREVER, &frame), CUFRAMES_ERR_PUBLISHER_GONE);
-    OK(cuframes_subscriber_next(newest, patience(), &frame));
+    CHECK_RESULT(cuframes_subscriber_next(ordered, CUFRAMES_WAIT_FOREVER, &frame), CUFRAMES_ERR_PUBLISHER_GONE);
+    CHECK_OK(cuframes_subscriber_next(newest, patience(), &frame));
     assert_int_equal(picture_number(frame), 5);
-    IS(cuframes_subscriber_next(newest, CUFRAMES_WAIT_FOREVER, &(cuframes_frame *){ NULL }),
-       CUFRAMES_ERR_PUBLISHER_GONE);
+    CHECK_RESULT(cuframes_subscriber_next(newest, CUFRAMES_WAIT_FOREVER, &(cuframes_frame *){ NULL }),
+                 CUFRAMES_ERR_PUBLISHER_GONE);
     cuframes_frame_release(frame);
     cuframes_subscriber_destroy(ordered);
     cuframes_subscriber_destroy(newest);
   }
-  OK(cuframes_stream_list(NULL, patience(), &(cuframes_stream_entry *){ NULL }, &(size_t){ 0 }));
+  CHECK_OK(cuframes_stream_list(NULL, patience(), &(cuframes_stream_entry *){ NULL }, &(size_t){ 0 }));
 }
 
 static void hands_full_at_the_end_is_the_end(void **state) {
@@ -110,7 +110,7 @@ static void hands_full_at_the_end_is_the_end(void **state) {
     held[i] = frame_take(subscriber);
   }
   cuframes_publisher_destroy(publisher);
-  IS(cuframes_subscriber_next(subscriber, CUFRAMES_WAIT_FOREVER, &none), CUFRAMES_ERR_PUBLISHER_GONE);
+  CHECK_RESULT(cuframes_subscriber_next(subscriber, CUFRAMES_WAIT_FOREVER, &none), CUFRAMES_ERR_PUBLISHER_GONE);
   for (uint64_t i = 0; i < 3; i++) {
     assert_int_equal(picture_number(held[i]), i + 1);
     cuframes_frame_release(held[i]);
@@ -129,14 +129,14 @@ static void with_reconnect_it_goes_on_in_a_new_epoch(void **state) {
   assert_int_equal(cuframes_frame_flags(old), 0);
   child_kill(process);
   int64_t start = cuframes_now();
-  IS(cuframes_subscriber_next(subscriber, 100 * MS, &none), CUFRAMES_ERR_TIMEOUT); /* it may come back */
+  CHECK_RESULT(cuframes_subscriber_next(subscriber, 100 * MS, &none), CUFRAMES_ERR_TIMEOUT); /* it may come back */
   TOOK(start, 100, 1000);
 
   waiter_start(&waiting, subscriber, CUFRAMES_WAIT_FOREVER);
   cuframes_publisher_options options = publisher_options();
   cuframes_publisher *publisher = NULL;
   options.format.width = 128;
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   pictures_publish(publisher, 50, 1);
   assert_int_equal(waiter_end(&waiting), CUFRAMES_OK);
   assert_int_equal(picture_number(waiting.frame), 50);
@@ -198,12 +198,12 @@ static void create_waits_for_a_publisher_to_come(void **state) {
   cuframes_subscriber_options options = subscriber_options(CUFRAMES_MODE_NEWEST);
   cuframes_subscriber *none = NULL;
   int64_t start = cuframes_now();
-  IS(cuframes_subscriber_create("s", &options, &none), CUFRAMES_ERR_NO_SUCH_STREAM);
+  CHECK_RESULT(cuframes_subscriber_create("s", &options, &none), CUFRAMES_ERR_NO_SUCH_STREAM);
   SOON(cuframes_now() - start, 500);
   detail_names("\"s\"");
   options.connect_timeout_ns = 100 * MS;
   start = cuframes_now();
-  IS(cuframes_subscriber_create("s", &options, &none), CUFRAMES_ERR_NO_SUCH_STREAM);
+  CHECK_RESULT(cuframes_subscriber_create("s", &options, &none), CUFRAMES_ERR_NO_SUCH_STREAM);
   TOOK(start, 100, 1000);
   assert_null(none);
 }
@@ -238,7 +238,7 @@ static void a_killed_subscribers_slots_come_back(void **state) {
       say(process[i]->fd, 0);
     }
   }
-  OK(cuframes_stream_query(NULL, "s", patience(), &info));
+  CHECK_OK(cuframes_stream_query(NULL, "s", patience(), &info));
   assert_int_equal(info->slots_pinned, 2);
   assert_int_equal(info->subscribers[0]->leases_held, 2);
   cuframes_stream_info_free(info);
@@ -249,7 +249,7 @@ static void a_killed_subscribers_slots_come_back(void **state) {
   SOON(cuframes_now() - start, 500);
   child_kill(process[1]);
   WAIT_FOR(publisher_stats(publisher).subscribers == 0);
-  OK(cuframes_stream_query(NULL, "s", patience(), &info));
+  CHECK_OK(cuframes_stream_query(NULL, "s", patience(), &info));
   assert_int_equal(info->slots_pinned, 0);
   assert_int_equal(info->subscriber_count, 0);
   cuframes_stream_info_free(info);
@@ -341,16 +341,16 @@ static void publishers_may_die_at_any_instant(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(a_killed_publisher_is_noticed_at_once),
-    SCENE(the_last_frames_are_delivered_before_the_end),
-    SCENE(hands_full_at_the_end_is_the_end),
-    SCENE(with_reconnect_it_goes_on_in_a_new_epoch),
-    SCENE(every_return_is_an_epoch),
-    SCENE(waiting_for_a_return_can_be_interrupted),
-    SCENE(create_waits_for_a_publisher_to_come),
-    SCENE(a_killed_subscribers_slots_come_back),
-    SCENE(subscribers_may_die_at_any_instant),
-    SCENE(publishers_may_die_at_any_instant),
+    FIXTURE(a_killed_publisher_is_noticed_at_once),
+    FIXTURE(the_last_frames_are_delivered_before_the_end),
+    FIXTURE(hands_full_at_the_end_is_the_end),
+    FIXTURE(with_reconnect_it_goes_on_in_a_new_epoch),
+    FIXTURE(every_return_is_an_epoch),
+    FIXTURE(waiting_for_a_return_can_be_interrupted),
+    FIXTURE(create_waits_for_a_publisher_to_come),
+    FIXTURE(a_killed_subscribers_slots_come_back),
+    FIXTURE(subscribers_may_die_at_any_instant),
+    FIXTURE(publishers_may_die_at_any_instant),
   };
-  return SCENE_RUN("death", tests);
+  return FIXTURE_RUN("death", tests);
 }

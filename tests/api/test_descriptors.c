@@ -16,22 +16,22 @@ static struct rlimit limit_before;
 static void allow_more(int count) {
   int lowest = dup(STDERR_FILENO);
   struct rlimit limit;
-  NEED(lowest >= 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  CHECK(lowest >= 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0);
   close(lowest);
   limit_before = limit;
   limit.rlim_cur = (rlim_t)(lowest + count);
-  NEED(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+  CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 }
 
 static void allow_all(void) {
-  NEED(setrlimit(RLIMIT_NOFILE, &limit_before) == 0);
+  CHECK(setrlimit(RLIMIT_NOFILE, &limit_before) == 0);
 }
 
 static void a_subscriber_says_so(void **state) {
   (void)state;
   cuframes_publisher *publisher = publisher_new("s");
   pictures_publish(publisher, 1, 1);
-  int descriptors = scene_descriptors(), worked = 0, failed = 0;
+  int descriptors = fixture_descriptors(), worked = 0, failed = 0;
   for (int more = 0; more < 12; more++) {
     cuframes_subscriber *subscriber = NULL;
     cuframes_frame *frame = NULL;
@@ -48,11 +48,11 @@ static void a_subscriber_says_so(void **state) {
     } else {
       failed++;
       if (result != CUFRAMES_ERR_TIMEOUT) /* nobody could accept */
-        IS(result, CUFRAMES_ERR_NO_MEMORY);
+        CHECK_RESULT(result, CUFRAMES_ERR_NO_MEMORY);
       assert_null(frame);
     }
     cuframes_subscriber_destroy(subscriber);
-    WAIT_FOR(scene_descriptors() == descriptors);
+    WAIT_FOR(fixture_descriptors() == descriptors);
   }
   assert_true(worked > 0 && failed > 2);
   cuframes_publisher_destroy(publisher);
@@ -60,7 +60,7 @@ static void a_subscriber_says_so(void **state) {
 
 static void a_publisher_that_cannot_begin_leaves_nothing(void **state) {
   (void)state;
-  int descriptors = scene_descriptors(), worked = 0;
+  int descriptors = fixture_descriptors(), worked = 0;
   for (int more = 0; more < 12; more++) {
     cuframes_publisher_options options = publisher_options();
     cuframes_publisher *publisher = NULL;
@@ -73,8 +73,8 @@ static void a_publisher_that_cannot_begin_leaves_nothing(void **state) {
     else
       detail_names("Too many open files");
     cuframes_publisher_destroy(publisher);
-    assert_int_equal(scene_descriptors(), descriptors);
-    assert_int_equal(scene_files(), 0);
+    assert_int_equal(fixture_descriptors(), descriptors);
+    assert_int_equal(fixture_files(), 0);
   }
   assert_true(worked > 0);
 }
@@ -95,7 +95,7 @@ static void publish_with_little(int test, void *unused) {
 }
 
 static void *join(void *subscriber) {
-  OK(cuframes_subscriber_create("s", NULL, subscriber));
+  CHECK_OK(cuframes_subscriber_create("s", NULL, subscriber));
   return NULL;
 }
 
@@ -126,9 +126,9 @@ static void a_publisher_serves_again_when_it_can(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(a_subscriber_says_so),
-    SCENE(a_publisher_that_cannot_begin_leaves_nothing),
-    SCENE(a_publisher_serves_again_when_it_can),
+    FIXTURE(a_subscriber_says_so),
+    FIXTURE(a_publisher_that_cannot_begin_leaves_nothing),
+    FIXTURE(a_publisher_serves_again_when_it_can),
   };
-  return SCENE_RUN("descriptors", tests);
+  return FIXTURE_RUN("descriptors", tests);
 }

@@ -18,7 +18,7 @@
 #include "device/device.h"
 #include "link/channel.h"
 #include "support/child.h"
-#include "support/scene.h"
+#include "support/fixture.h"
 
 static const struct kind {
   const char *name, *device;
@@ -37,8 +37,8 @@ static int open_named(const char *name, cf_device **device) {
 
 static cf_device *device_open(const struct kind *kind) {
   cf_device *device = NULL;
-  OK(cf_device_open(&(cf_device_request){ .name = kind->device, .legacy = kind->legacy }, &device));
-  NEED(device != NULL);
+  CHECK_OK(cf_device_open(&(cf_device_request){ .name = kind->device, .legacy = kind->legacy }, &device));
+  CHECK(device != NULL);
   return device;
 }
 
@@ -49,12 +49,12 @@ static int segment_import(cf_device *device, int fd, uint64_t bytes, cf_device_s
 
 /* Pictures go in and out in rows; this is a row of everything. */
 static void read_all(cf_device *device, const cf_device_segment *segment, uint64_t bytes, void *to) {
-  OK(device->ops->copy_to_host(device, (cf_rows){ to, bytes }, (cf_rows){ segment->address, bytes }, bytes, 1));
+  CHECK_OK(device->ops->copy_to_host(device, (cf_rows){ to, bytes }, (cf_rows){ segment->address, bytes }, bytes, 1));
 }
 
 static void write_all(cf_device *device, const cf_device_segment *segment, uint64_t bytes, const void *from) {
-  OK(device->ops->copy_from_host(device, (cf_rows){ segment->address, bytes }, (cf_rows){ (void *)from, bytes }, bytes,
-                                 1));
+  CHECK_OK(device->ops->copy_from_host(device, (cf_rows){ segment->address, bytes }, (cf_rows){ (void *)from, bytes },
+                                       bytes, 1));
 }
 
 static uint64_t words_of(uint64_t bytes) {
@@ -71,7 +71,7 @@ static uint64_t checksum(const uint64_t *data, uint64_t bytes) {
 
 static uint64_t checksum_of(cf_device *device, const cf_device_segment *segment, uint64_t bytes) {
   uint64_t *data = calloc(words_of(bytes), 8);
-  NEED(data != NULL);
+  CHECK(data != NULL);
   read_all(device, segment, bytes, data);
   uint64_t sum = checksum(data, bytes);
   free(data);
@@ -91,12 +91,12 @@ static int importer_main(const char *kind_number, const char *line) {
   cf_fds fds;
   cf_device_export from;
   size_t length = 0;
-  OK(cf_receive_by(fd, cuframes_now() + patience(), &from, sizeof from, &length, &fds));
-  NEED(length == sizeof from && fds.count == (kind->legacy ? 0 : 1));
+  CHECK_OK(cf_receive_by(fd, cuframes_now() + patience(), &from, sizeof from, &length, &fds));
+  CHECK(length == sizeof from && fds.count == (kind->legacy ? 0 : 1));
   uint64_t bytes = from.bytes;
   from.fd = fds.count ? fds.fd[0] : -1;
-  OK(device->ops->segment_import(device, &from, &segment));
-  NEED(segment.exported.fd == -1 && segment.bytes >= bytes && segment.address != NULL);
+  CHECK_OK(device->ops->segment_import(device, &from, &segment));
+  CHECK(segment.exported.fd == -1 && segment.bytes >= bytes && segment.address != NULL);
   cf_fds_close(&fds); /* not needed any more */
   for (;;) {
     switch (hear(fd)) {
@@ -124,16 +124,17 @@ static int importer_main(const char *kind_number, const char *line) {
 static void become_importer(int test, void *kind_number) {
   char line[16];
   snprintf(line, sizeof line, "%d", test);
-  NEED(fcntl(test, F_SETFD, 0) == 0);
+  CHECK(fcntl(test, F_SETFD, 0) == 0);
   execl("/proc/self/exe", "importer", "--import", (const char *)kind_number, line, NULL);
-  NEED(!"execl");
+  CHECK(!"execl");
 }
 
 static child *importer_start(const struct kind *kind, const cf_device_segment *segment) {
   char number[16];
   snprintf(number, sizeof number, "%d", (int)(kind - kinds));
   child *importer = child_start(become_importer, number);
-  OK(cf_send(importer->fd, &segment->exported, sizeof segment->exported, &segment->exported.fd, kind->legacy ? 0 : 1));
+  CHECK_OK(
+      cf_send(importer->fd, &segment->exported, sizeof segment->exported, &segment->exported.fd, kind->legacy ? 0 : 1));
   return importer;
 }
 
@@ -157,11 +158,11 @@ static void a_device_says_what_it_is(void **state) {
   assert_true(device->pitch_align > 0 && (device->pitch_align & (device->pitch_align - 1)) == 0);
   assert_true(device->slot_align > 0 && (device->slot_align & (device->slot_align - 1)) == 0);
   cf_device *again = NULL, *best = NULL;
-  OK(open_named(device->name, &again)); /* as a subscriber does */
+  CHECK_OK(open_named(device->name, &again)); /* as a subscriber does */
   assert_string_equal(again->name, device->name);
-  OK(open_named("auto", &best));
+  CHECK_OK(open_named("auto", &best));
   cf_device_close(best);
-  OK(open_named(NULL, &best));
+  CHECK_OK(open_named(NULL, &best));
   cf_device_close(best);
   cf_device_close(again);
   cf_device_close(device);
@@ -178,8 +179,8 @@ static void unknown_names_are_refused(void **state) {
   endless[sizeof endless - 1] = '\0';
   cf_device *none = NULL;
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-    IS(open_named(names[i], &none), CUFRAMES_ERR_UNSUPPORTED);
-  IS(open_named(endless, &none), CUFRAMES_ERR_UNSUPPORTED);
+    CHECK_RESULT(open_named(names[i], &none), CUFRAMES_ERR_UNSUPPORTED);
+  CHECK_RESULT(open_named(endless, &none), CUFRAMES_ERR_UNSUPPORTED);
   assert_null(none);
 }
 
@@ -191,7 +192,7 @@ static void segments_of_all_sizes_arrive(void **state) {
   cf_device *device = device_open(kind);
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     cf_device_segment segment = { .exported = { .fd = -1 } };
-    OK(device->ops->segment_create(device, sizes[i], &segment));
+    CHECK_OK(device->ops->segment_create(device, sizes[i], &segment));
     assert_true(segment.bytes >= sizes[i] && segment.address);
     if (!kind->legacy)
       assert_true(fcntl(segment.exported.fd, F_GETFD) & FD_CLOEXEC);
@@ -220,13 +221,13 @@ static void impossible_sizes_are_refused(void **state) {
   const struct kind *kind = *state;
   static const uint64_t sizes[] = { 0, UINT64_C(1) << 60, INT64_MAX, UINT64_MAX - 4096, UINT64_MAX };
   cf_device *device = device_open(kind);
-  int descriptors = scene_descriptors();
+  int descriptors = fixture_descriptors();
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     cf_device_segment segment = { .bytes = 77, .exported = { .fd = -77 } };
-    IS(device->ops->segment_create(device, sizes[i], &segment), CUFRAMES_ERR_NO_MEMORY);
+    CHECK_RESULT(device->ops->segment_create(device, sizes[i], &segment), CUFRAMES_ERR_NO_MEMORY);
     assert_true(segment.bytes == 77 && segment.exported.fd == -77 && !segment.address);
   }
-  assert_int_equal(scene_descriptors(), descriptors);
+  assert_int_equal(fixture_descriptors(), descriptors);
   cf_device_close(device);
 }
 
@@ -236,7 +237,7 @@ static void an_importer_cannot_write(void **state) {
     return; /* it can: docs/gpu.md says so */
   cf_device *device = device_open(kind);
   cf_device_segment segment;
-  OK(device->ops->segment_create(device, 4096, &segment));
+  CHECK_OK(device->ops->segment_create(device, 4096, &segment));
   uint64_t before = checksum_of(device, &segment, segment.bytes);
   child *importer = importer_start(kind, &segment);
   assert_int_equal(importer_asked(importer, LOOK), before);
@@ -258,7 +259,7 @@ static void memory_lives_as_long_as_somebody_maps_it(void **state) {
   cf_device *device = device_open(kind);
   cf_device_segment segment;
   uint8_t data[5000];
-  OK(device->ops->segment_create(device, sizeof data, &segment));
+  CHECK_OK(device->ops->segment_create(device, sizeof data, &segment));
   for (size_t i = 0; i < sizeof data; i++)
     data[i] = (uint8_t)(i * 3 + 1);
   write_all(device, &segment, sizeof data, data);
@@ -276,7 +277,7 @@ static void memory_lives_as_long_as_somebody_maps_it(void **state) {
 
 static int memory(uint64_t bytes, int seals) {
   int fd = memfd_create("wrong", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  NEED(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0 && fcntl(fd, F_ADD_SEALS, seals) == 0);
+  CHECK(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0 && fcntl(fd, F_ADD_SEALS, seals) == 0);
   return fd;
 }
 
@@ -285,11 +286,11 @@ static void wrong_descriptors_are_refused(void **state) {
   if (kind->legacy)
     return;
   cf_device *device = device_open(kind);
-  int descriptors = scene_descriptors(), mappings = scene_mappings();
+  int descriptors = fixture_descriptors(), mappings = fixture_mappings();
   cf_device_segment imported = { .bytes = 77, .exported = { .fd = -77 } };
   const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | F_SEAL_FUTURE_WRITE;
   int ends[2];
-  NEED(pipe2(ends, O_CLOEXEC) == 0);
+  CHECK(pipe2(ends, O_CLOEXEC) == 0);
   const int wrong[] = {
     ends[0],
     ends[1],
@@ -306,20 +307,20 @@ static void wrong_descriptors_are_refused(void **state) {
   };
   for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
     assert_true(wrong[i] >= 0);
-    IS(segment_import(device, wrong[i], 8192, &imported), CUFRAMES_ERR_PROTOCOL);
+    CHECK_RESULT(segment_import(device, wrong[i], 8192, &imported), CUFRAMES_ERR_PROTOCOL);
     assert_int_equal(fcntl(wrong[i], F_GETFD), FD_CLOEXEC); /* it stays the caller's */
     close(wrong[i]);
   }
   assert_true(segment_import(device, -1, 4096, &imported) < 0);
   cf_device_segment segment;
-  OK(device->ops->segment_create(device, 4096, &segment));
+  CHECK_OK(device->ops->segment_create(device, 4096, &segment));
   const uint64_t sizes[] = { 0, segment.bytes + 1, segment.bytes * 2, INT64_MAX, UINT64_MAX };
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-    IS(segment_import(device, segment.exported.fd, sizes[i], &imported), CUFRAMES_ERR_PROTOCOL);
+    CHECK_RESULT(segment_import(device, segment.exported.fd, sizes[i], &imported), CUFRAMES_ERR_PROTOCOL);
   assert_true(imported.bytes == 77 && imported.exported.fd == -77 && !imported.address);
   device->ops->segment_destroy(device, &segment);
-  assert_int_equal(scene_descriptors(), descriptors);
-  assert_int_equal(scene_mappings(), mappings);
+  assert_int_equal(fixture_descriptors(), descriptors);
+  assert_int_equal(fixture_mappings(), mappings);
   cf_device_close(device);
 }
 
@@ -335,8 +336,8 @@ static void two_hundred_cycles_leave_nothing(void **state) {
       cf_device_close(device);
       device = device_open(kind);
     }
-    OK(device->ops->segment_create(device, 1 + (uint64_t)i * 1000, &made));
-    OK(segment_import(device, made.exported.fd, made.bytes, &imported));
+    CHECK_OK(device->ops->segment_create(device, 1 + (uint64_t)i * 1000, &made));
+    CHECK_OK(segment_import(device, made.exported.fd, made.bytes, &imported));
     write_all(device, &made, 1, "x");
     if (i % 2)
       device->ops->segment_destroy(device, &made);
@@ -345,12 +346,12 @@ static void two_hundred_cycles_leave_nothing(void **state) {
     if (i % 2 == 0)
       device->ops->segment_destroy(device, &made);
     if (i == 0) { /* what a driver opens once is its own */
-      descriptors = scene_descriptors();
-      mappings = scene_mappings();
+      descriptors = fixture_descriptors();
+      mappings = fixture_mappings();
     }
   }
-  assert_int_equal(scene_descriptors(), descriptors);
-  assert_int_equal(scene_mappings(), mappings);
+  assert_int_equal(fixture_descriptors(), descriptors);
+  assert_int_equal(fixture_mappings(), mappings);
   cf_device_close(device);
 }
 
@@ -374,7 +375,7 @@ static void rows_go_both_ways(void **state) {
   cf_device_segment segment;
   uint8_t *host = malloc(ROOM), *whole = malloc(ROOM), *back = malloc(ROOM);
   assert_true(host && whole && back);
-  OK(device->ops->segment_create(device, ROOM, &segment));
+  CHECK_OK(device->ops->segment_create(device, ROOM, &segment));
   for (size_t i = 0; i < sizeof copies / sizeof copies[0]; i++) {
     size_t row_bytes = copies[i].row_bytes, pitch = copies[i].device_pitch, at = copies[i].at;
     for (size_t k = 0; k < ROOM; k++)
@@ -382,8 +383,8 @@ static void rows_go_both_ways(void **state) {
     memset(whole, 0xee, ROOM);
     write_all(device, &segment, ROOM, whole);
     uint8_t *there = (uint8_t *)segment.address + at;
-    OK(device->ops->copy_from_host(device, (cf_rows){ there, pitch }, (cf_rows){ host, copies[i].host_pitch },
-                                   row_bytes, copies[i].rows));
+    CHECK_OK(device->ops->copy_from_host(device, (cf_rows){ there, pitch }, (cf_rows){ host, copies[i].host_pitch },
+                                         row_bytes, copies[i].rows));
     read_all(device, &segment, ROOM, whole);
     for (size_t k = 0; k < ROOM; k++) {
       size_t y = k < at ? copies[i].rows : (k - at) / pitch, x = k < at ? 0 : (k - at) % pitch;
@@ -392,8 +393,8 @@ static void rows_go_both_ways(void **state) {
         fail_msg("copy %d: byte %d on the device is wrong", (int)i, (int)k);
     }
     memset(back, 0xdd, ROOM);
-    OK(device->ops->copy_to_host(device, (cf_rows){ back, copies[i].back_pitch }, (cf_rows){ there, pitch }, row_bytes,
-                                 copies[i].rows));
+    CHECK_OK(device->ops->copy_to_host(device, (cf_rows){ back, copies[i].back_pitch }, (cf_rows){ there, pitch },
+                                       row_bytes, copies[i].rows));
     for (size_t k = 0; k < ROOM; k++) {
       size_t y = k / copies[i].back_pitch, x = k % copies[i].back_pitch;
       bool copied = y < copies[i].rows && x < row_bytes;
@@ -447,11 +448,11 @@ int main(int argc, char **argv) {
     snprintf(names[i], sizeof names[i], "%s: %s", kind->name, suite[i].name);
     tests[i] = (struct CMUnitTest){ .name = names[i],
                                     .test_func = suite[i].run,
-                                    .setup_func = scene_begin,
-                                    .teardown_func = scene_end,
+                                    .setup_func = fixture_begin,
+                                    .teardown_func = fixture_end,
                                     .initial_state = (void *)kind };
   }
-  int failed = SCENE_RUN("device", tests);
+  int failed = FIXTURE_RUN("device", tests);
   cf_device_close(warm);
   return failed;
 }

@@ -32,7 +32,7 @@ static int join(void) {
 
 static void file_make(const char *path, uid_t owner, mode_t mode) {
   int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, mode);
-  NEED(fd >= 0 && fchmod(fd, mode) == 0 && fchown(fd, owner, owner) == 0 && write(fd, "kept", 4) == 4);
+  CHECK(fd >= 0 && fchmod(fd, mode) == 0 && fchown(fd, owner, owner) == 0 && write(fd, "kept", 4) == 4);
   close(fd);
 }
 
@@ -46,55 +46,55 @@ static void a_strangers_link_is_no_directory(void **state) {
   (void)state;
   need_other_users();
   char link[520];
-  snprintf(link, sizeof link, "%s", scene_path("link"));
-  assert_int_equal(mkdir(scene_path("target"), 0700), 0);
-  file_make(scene_path("target/s.lock"), 0, 0600);
-  file_make(scene_path("target/s.sock"), 0, 0600);
+  snprintf(link, sizeof link, "%s", fixture_path("link"));
+  assert_int_equal(mkdir(fixture_path("target"), 0700), 0);
+  file_make(fixture_path("target/s.lock"), 0, 0600);
+  file_make(fixture_path("target/s.sock"), 0, 0600);
   assert_int_equal(symlink("target", link), 0);
   assert_int_equal(lchown(link, STRANGER, STRANGER), 0);
-  IS(publish_in(link), CUFRAMES_ERR_DIRECTORY);
+  CHECK_RESULT(publish_in(link), CUFRAMES_ERR_DIRECTORY);
   detail_names("link");
   detail_names("12345");
   strcat(link, "//"); /* neither does writing it in another way help */
-  IS(publish_in(link), CUFRAMES_ERR_DIRECTORY);
+  CHECK_RESULT(publish_in(link), CUFRAMES_ERR_DIRECTORY);
   link[strlen(link) - 2] = '\0';
-  assert_int_equal(file_size(scene_path("target/s.lock")), 4); /* what lies there is left alone */
-  assert_int_equal(file_size(scene_path("target/s.sock")), 4);
+  assert_int_equal(file_size(fixture_path("target/s.lock")), 4); /* what lies there is left alone */
+  assert_int_equal(file_size(fixture_path("target/s.sock")), 4);
   assert_int_equal(lchown(link, 0, 0), 0);
-  OK(publish_in(link)); /* ours may be a link, as /var/run is */
+  CHECK_OK(publish_in(link)); /* ours may be a link, as /var/run is */
   assert_int_equal(unlink(link), 0);
-  assert_int_equal(rmdir(scene_path("target")), 0);
+  assert_int_equal(rmdir(fixture_path("target")), 0);
 }
 
 /* In a directory like /tmp a stranger can take a name first, but no more than that. */
 static void hold_strangers_lock(int test, void *unused) {
   (void)unused;
-  NEED(setgid(STRANGER) == 0 && setuid(STRANGER) == 0);
+  CHECK(setgid(STRANGER) == 0 && setuid(STRANGER) == 0);
   (void)hear(test);
-  int fd = open(scene_path("s.lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  NEED(fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0);
+  int fd = open(fixture_path("s.lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  CHECK(fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0);
   say(test, 0);
   (void)hear(test);
   close(fd);
   say(test, 0);
   (void)hear(test);
-  NEED(unlink(scene_path("t.sock")) != 0 &&
-       unlink(scene_path("t.lock")) != 0); /* the publisher's, and the sticky bit */
-  NEED(rename(scene_path("t.sock"), scene_path("u.sock")) != 0);
-  (void)unlink(scene_path("s.lock")); /* its own */
+  CHECK(unlink(fixture_path("t.sock")) != 0 &&
+        unlink(fixture_path("t.lock")) != 0); /* the publisher's, and the sticky bit */
+  CHECK(rename(fixture_path("t.sock"), fixture_path("u.sock")) != 0);
+  (void)unlink(fixture_path("s.lock")); /* its own */
 }
 
 static void a_strangers_lock_is_a_name_in_use(void **state) {
   (void)state;
   need_other_users();
   child *stranger = child_start(hold_strangers_lock, NULL);
-  assert_int_equal(chmod(scene_directory(), 01777), 0);
+  assert_int_equal(chmod(fixture_directory(), 01777), 0);
   say(stranger->fd, 0);
   (void)hear(stranger->fd);
   int64_t start = cuframes_now();
-  IS(publish_in(NULL), CUFRAMES_ERR_NAME_IN_USE);
+  CHECK_RESULT(publish_in(NULL), CUFRAMES_ERR_NAME_IN_USE);
   SOON(cuframes_now() - start, 1000);
-  IS(join(), CUFRAMES_ERR_NO_SUCH_STREAM);
+  CHECK_RESULT(join(), CUFRAMES_ERR_NO_SUCH_STREAM);
   cuframes_publisher *other = publisher_new("t");
   say(stranger->fd, 0);
   (void)hear(stranger->fd);
@@ -108,54 +108,54 @@ static void what_is_no_socket_is_no_stream(void **state) {
   (void)state;
   cuframes_stream_entry *entries = NULL;
   size_t count = 0;
-  file_make(scene_path("s.sock"), geteuid(), 0600);
-  IS(join(), CUFRAMES_ERR_NO_SUCH_STREAM);
-  assert_int_equal(unlink(scene_path("s.sock")), 0);
-  assert_int_equal(mkfifo(scene_path("s.sock"), 0600), 0);
-  IS(join(), CUFRAMES_ERR_NO_SUCH_STREAM);
-  assert_int_equal(symlink("s.sock", scene_path("loop.sock")), 0);
-  assert_int_equal(unlink(scene_path("s.sock")), 0);
-  assert_int_equal(symlink("loop.sock", scene_path("s.sock")), 0);
+  file_make(fixture_path("s.sock"), geteuid(), 0600);
+  CHECK_RESULT(join(), CUFRAMES_ERR_NO_SUCH_STREAM);
+  assert_int_equal(unlink(fixture_path("s.sock")), 0);
+  assert_int_equal(mkfifo(fixture_path("s.sock"), 0600), 0);
+  CHECK_RESULT(join(), CUFRAMES_ERR_NO_SUCH_STREAM);
+  assert_int_equal(symlink("s.sock", fixture_path("loop.sock")), 0);
+  assert_int_equal(unlink(fixture_path("s.sock")), 0);
+  assert_int_equal(symlink("loop.sock", fixture_path("s.sock")), 0);
   int result = join(); /* a loop of links */
   assert_true(result == CUFRAMES_ERR_NO_SUCH_STREAM || result == CUFRAMES_ERR_SYSTEM);
-  assert_int_equal(mkfifo(scene_path("s.lock"), 0600), 0); /* nobody ever opens its other end */
-  OK(cuframes_stream_list(NULL, patience(), &entries, &count));
+  assert_int_equal(mkfifo(fixture_path("s.lock"), 0600), 0); /* nobody ever opens its other end */
+  CHECK_OK(cuframes_stream_list(NULL, patience(), &entries, &count));
   assert_int_equal(count, 1); /* the loop says what is wrong with it; what has a lock that nobody holds was swept */
   assert_string_equal(entries[0].name, "loop");
   assert_true(entries[0].error != CUFRAMES_OK && entries[0].detail[0]);
   cuframes_stream_list_free(entries, count);
-  assert_int_equal(unlink(scene_path("loop.sock")), 0);
-  assert_int_equal(scene_files(), 0);
-  assert_int_equal(mkfifo(scene_path("s.lock"), 0600), 0);
+  assert_int_equal(unlink(fixture_path("loop.sock")), 0);
+  assert_int_equal(fixture_files(), 0);
+  assert_int_equal(mkfifo(fixture_path("s.lock"), 0600), 0);
   int64_t start = cuframes_now();
   result = publish_in(NULL);
   SOON(cuframes_now() - start, 1000);
-  IS(result, CUFRAMES_OK); /* it can be locked, and that is all that is asked of it */
+  CHECK_RESULT(result, CUFRAMES_OK); /* it can be locked, and that is all that is asked of it */
 }
 
 /* A publisher that listens and never accepts: its queue is full, and whoever connects waits its time and no more. */
 static void a_queue_that_stays_full_is_waited_for_in_time(void **state) {
   (void)state;
   int listener = -1, fds[200], count = 0;
-  OK(cf_listen(scene_path("s.sock"), 0600, 0, &listener));
-  while (count < 200 && cf_connect(scene_path("s.sock"), "s", cuframes_now() + 2 * MS, &fds[count]) == CUFRAMES_OK)
+  CHECK_OK(cf_listen(fixture_path("s.sock"), 0600, 0, &listener));
+  while (count < 200 && cf_connect(fixture_path("s.sock"), "s", cuframes_now() + 2 * MS, &fds[count]) == CUFRAMES_OK)
     count++;
-  BETWEEN(count, 100, 199);
+  CHECK_BETWEEN(count, 100, 199);
   int64_t start = cuframes_now();
-  IS(join(), CUFRAMES_ERR_TIMEOUT);
+  CHECK_RESULT(join(), CUFRAMES_ERR_TIMEOUT);
   TOOK(start, 1900, 3000);
   while (count > 0)
     close(fds[--count]);
   close(listener);
-  assert_int_equal(unlink(scene_path("s.sock")), 0);
+  assert_int_equal(unlink(fixture_path("s.sock")), 0);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(a_strangers_link_is_no_directory),
-    SCENE(a_strangers_lock_is_a_name_in_use),
-    SCENE(what_is_no_socket_is_no_stream),
-    SCENE(a_queue_that_stays_full_is_waited_for_in_time),
+    FIXTURE(a_strangers_link_is_no_directory),
+    FIXTURE(a_strangers_lock_is_a_name_in_use),
+    FIXTURE(what_is_no_socket_is_no_stream),
+    FIXTURE(a_queue_that_stays_full_is_waited_for_in_time),
   };
-  return SCENE_RUN("directory_tricks", tests);
+  return FIXTURE_RUN("directory_tricks", tests);
 }

@@ -111,7 +111,7 @@ static void whatever_the_pages_say_nobody_leaves_them(void **state) {
     fake *f = fake_new();
     fake_start(f);
     cuframes_subscriber *subscriber = subscriber_new("s", round % 2 ? CUFRAMES_MODE_ORDERED : CUFRAMES_MODE_NEWEST);
-    OK(cuframes_subscriber_enable_packets(subscriber, 0));
+    CHECK_OK(cuframes_subscriber_enable_packets(subscriber, 0));
     for (int i = 0; i < 10; i++) {
       cuframes_frame *frame = NULL;
       cuframes_packet *packet = NULL;
@@ -132,7 +132,7 @@ static void whatever_the_pages_say_nobody_leaves_them(void **state) {
       errors += result < 0;
       result = cuframes_subscriber_next_packet(subscriber, 0, &packet);
       if (result == CUFRAMES_OK) {
-        BETWEEN(cuframes_packet_size(packet), 1, FAKE_DATA);
+        CHECK_BETWEEN(cuframes_packet_size(packet), 1, FAKE_DATA);
         assert_true(cuframes_packet_track(packet) < CUFRAMES_TRACKS_MAX);
         packets++;
       }
@@ -147,8 +147,8 @@ static void whatever_the_pages_say_nobody_leaves_them(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(no_packet_region_that_lies_is_believed),
-    SCENE(whatever_the_pages_say_nobody_leaves_them),
+    FIXTURE(no_packet_region_that_lies_is_believed),
+    FIXTURE(whatever_the_pages_say_nobody_leaves_them),
   };
-  return SCENE_RUN("fake_packets", tests);
+  return FIXTURE_RUN("fake_packets", tests);
 }

@@ -16,7 +16,7 @@ static cuframes_subscriber *joined;
 static int ask_join(void) {
   cuframes_subscriber *subscriber = NULL;
   int result = cuframes_subscriber_create("s", NULL, &subscriber);
-  NEED((result == CUFRAMES_OK) == (subscriber != NULL));
+  CHECK((result == CUFRAMES_OK) == (subscriber != NULL));
   cuframes_subscriber_destroy(subscriber);
   return result;
 }
@@ -24,10 +24,10 @@ static int ask_join(void) {
 static int ask_frame(void) {
   cuframes_frame *frame = NULL;
   int result = cuframes_subscriber_next(joined, 20 * MS, &frame);
-  NEED((result == CUFRAMES_OK) == (frame != NULL));
+  CHECK((result == CUFRAMES_OK) == (frame != NULL));
   if (frame)
     cuframes_frame_release(frame);
-  NEED(subscriber_stats(joined).leases_held == 0);
+  CHECK(subscriber_stats(joined).leases_held == 0);
   return result;
 }
 
@@ -42,7 +42,7 @@ static int ask_codec(void) {
 static int ask_info(void) {
   cuframes_stream_info *info = NULL;
   int result = cuframes_stream_query(NULL, "s", patience(), &info);
-  NEED((result == CUFRAMES_OK) == (info != NULL));
+  CHECK((result == CUFRAMES_OK) == (info != NULL));
   cuframes_stream_info_free(info);
   return result;
 }
@@ -59,7 +59,7 @@ static const struct {
 /* Asks for one thing after the other, each of a publisher that answers it `instead`, and compares what comes of it. */
 static void ask_everything(bool (*instead)(fake *f, int fd, uint32_t type), int code, int wanted) {
   for (size_t i = 0; i < REQUESTS; i++) {
-    int descriptors = scene_descriptors();
+    int descriptors = fixture_descriptors();
     fake *f = fake_new();
     f->instead = instead;
     f->only = requests[i].type;
@@ -73,7 +73,7 @@ static void ask_everything(bool (*instead)(fake *f, int fd, uint32_t type), int 
       fail_msg("request %u, answer %d: gave %d (%s)", requests[i].type, code, result, cuframes_last_error());
     cuframes_subscriber_destroy(joined);
     fake_end(f);
-    assert_int_equal(scene_descriptors(), descriptors);
+    assert_int_equal(fixture_descriptors(), descriptors);
   }
 }
 
@@ -179,13 +179,13 @@ static void with_reconnect_it_still_comes_back_in_time(void **state) {
     fake_start(f);
     joined = subscriber_join("s", &options);
     int64_t start = cuframes_now();
-    IS(cuframes_subscriber_next(joined, 100 * MS, &none), CUFRAMES_ERR_TIMEOUT);
+    CHECK_RESULT(cuframes_subscriber_next(joined, 100 * MS, &none), CUFRAMES_ERR_TIMEOUT);
     TOOK(start, 100, 1000);
     start = cuframes_now();
-    IS(cuframes_subscriber_next(joined, 0, &none), CUFRAMES_ERR_TIMEOUT);
+    CHECK_RESULT(cuframes_subscriber_next(joined, 0, &none), CUFRAMES_ERR_TIMEOUT);
     SOON(cuframes_now() - start, 500);
     cuframes_subscriber_interrupt(joined);
-    IS(cuframes_subscriber_next(joined, CUFRAMES_WAIT_FOREVER, &none), CUFRAMES_ERR_INTERRUPTED);
+    CHECK_RESULT(cuframes_subscriber_next(joined, CUFRAMES_WAIT_FOREVER, &none), CUFRAMES_ERR_INTERRUPTED);
     cuframes_subscriber_destroy(joined);
     fake_end(f);
   }
@@ -213,20 +213,20 @@ static void who_does_not_answer_is_left_by_all(void **state) {
   atomic_store(&f->raw->control->segment_top, 0);
   fake_start(f);
   joined = subscriber_join("s", &options);
-  OK(cuframes_subscriber_enable_packets(joined, 0));
+  CHECK_OK(cuframes_subscriber_enable_packets(joined, 0));
   for (int i = 0; i < 3; i++) {
-    OK(cuframes_subscriber_next_packet(joined, 0, &packet));
+    CHECK_OK(cuframes_subscriber_next_packet(joined, 0, &packet));
     cuframes_packet_release(packet);
   }
   waiter_start_packet(&waiting, joined, CUFRAMES_WAIT_FOREVER);
   int64_t start = cuframes_now();
-  IS(cuframes_subscriber_next(joined, 10 * MS, &none), CUFRAMES_ERR_TIMEOUT);
+  CHECK_RESULT(cuframes_subscriber_next(joined, 10 * MS, &none), CUFRAMES_ERR_TIMEOUT);
   TOOK(start, 1900, 3000); /* the time of an answer */
   fake_end(f);
   publisher = publisher_new("s");
-  OK(cuframes_publisher_enable_packets(publisher, NULL));
-  OK(cuframes_publisher_set_codec_params(publisher, 0, &video));
-  OK(cuframes_publisher_publish_packet(publisher, &key));
+  CHECK_OK(cuframes_publisher_enable_packets(publisher, NULL));
+  CHECK_OK(cuframes_publisher_set_codec_params(publisher, 0, &video));
+  CHECK_OK(cuframes_publisher_publish_packet(publisher, &key));
   pictures_publish(publisher, 1, 1);
   assert_int_equal(frame_look(joined), 1);
   WAIT_FOR(publisher_stats(publisher).subscribers == 1);
@@ -239,13 +239,13 @@ static void who_does_not_answer_is_left_by_all(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(refusals_keep_to_the_codes_there_are),
-    SCENE(answers_to_another_question_are_refused),
-    SCENE(answers_that_are_no_messages_are_refused),
-    SCENE(descriptors_that_nobody_asked_for_are_closed),
-    SCENE(who_hangs_up_instead_is_gone),
-    SCENE(with_reconnect_it_still_comes_back_in_time),
-    SCENE(who_does_not_answer_is_left_by_all),
+    FIXTURE(refusals_keep_to_the_codes_there_are),
+    FIXTURE(answers_to_another_question_are_refused),
+    FIXTURE(answers_that_are_no_messages_are_refused),
+    FIXTURE(descriptors_that_nobody_asked_for_are_closed),
+    FIXTURE(who_hangs_up_instead_is_gone),
+    FIXTURE(with_reconnect_it_still_comes_back_in_time),
+    FIXTURE(who_does_not_answer_is_left_by_all),
   };
-  return SCENE_RUN("fake_publisher", tests);
+  return FIXTURE_RUN("fake_publisher", tests);
 }

@@ -17,7 +17,7 @@ static uint8_t noise(size_t at) {
 /* Host rows of a plane, `pitch` apart, with something else between them. */
 static uint8_t *host_plane(uint32_t row_bytes, uint32_t rows, size_t pitch) {
   uint8_t *host = malloc(pitch * rows);
-  NEED(host != NULL);
+  CHECK(host != NULL);
   memset(host, 0xee, pitch * rows);
   for (uint32_t y = 0; y < rows; y++)
     for (uint32_t x = 0; x < row_bytes; x++)
@@ -29,21 +29,21 @@ static void check_plane(cuframes_frame *frame, int plane, const uint8_t *wanted,
                         uint32_t rows) {
   const uint8_t *row = cuframes_frame_plane(frame, plane);
   uint8_t *copy = calloc(rows, pitch);
-  NEED(copy != NULL);
-  OK(cuframes_frame_copy_to_host(frame, plane, copy, 0));
+  CHECK(copy != NULL);
+  CHECK_OK(cuframes_frame_copy_to_host(frame, plane, copy, 0));
   for (uint32_t y = 0; y < rows; y++, row += cuframes_frame_pitch(frame, plane)) {
     assert_memory_equal(row, wanted + y * pitch, row_bytes);
     assert_memory_equal(copy + (size_t)y * row_bytes, wanted + y * pitch, row_bytes);
   }
   memset(copy, 0xcc, rows * pitch);
-  OK(cuframes_frame_copy_to_host(frame, plane, copy, pitch));
+  CHECK_OK(cuframes_frame_copy_to_host(frame, plane, copy, pitch));
   for (uint32_t y = 0; y < rows; y++) {
     assert_memory_equal(copy + y * pitch, wanted + y * pitch, row_bytes);
     for (size_t x = row_bytes; x < pitch; x++)
       assert_int_equal(copy[y * pitch + x], 0xcc); /* beside the rows nothing is touched */
   }
   if (row_bytes > 1)
-    IS(cuframes_frame_copy_to_host(frame, plane, copy, row_bytes - 1), CUFRAMES_ERR_INVALID);
+    CHECK_RESULT(cuframes_frame_copy_to_host(frame, plane, copy, row_bytes - 1), CUFRAMES_ERR_INVALID);
   free(copy);
 }
 
@@ -51,18 +51,18 @@ static void round_trip(cuframes_publisher *publisher, cuframes_subscriber *subsc
   cuframes_frame *open = NULL;
   uint32_t row_bytes, rows;
   uint8_t *planes[CUFRAMES_PLANES] = { NULL };
-  OK(cuframes_publisher_acquire(publisher, &open));
+  CHECK_OK(cuframes_publisher_acquire(publisher, &open));
   int count = cuframes_pixel_format_planes(cuframes_frame_pixel_format(open));
-  BETWEEN(count, 1, CUFRAMES_PLANES);
+  CHECK_BETWEEN(count, 1, CUFRAMES_PLANES);
   for (int i = 0; i < count; i++) {
-    OK(cuframes_format_plane_size(cuframes_frame_format(open), i, &row_bytes, &rows));
+    CHECK_OK(cuframes_format_plane_size(cuframes_frame_format(open), i, &row_bytes, &rows));
     planes[i] = host_plane(row_bytes, rows, row_bytes + extra);
-    OK(cuframes_frame_copy_from_host(open, i, planes[i], row_bytes + extra));
+    CHECK_OK(cuframes_frame_copy_from_host(open, i, planes[i], row_bytes + extra));
   }
-  OK(cuframes_publisher_publish(publisher, open, NULL));
+  CHECK_OK(cuframes_publisher_publish(publisher, open, NULL));
   cuframes_frame *frame = frame_take(subscriber);
   for (int i = 0; i < count; i++) {
-    OK(cuframes_format_plane_size(cuframes_frame_format(frame), i, &row_bytes, &rows));
+    CHECK_OK(cuframes_format_plane_size(cuframes_frame_format(frame), i, &row_bytes, &rows));
     assert_true(cuframes_frame_pitch(frame, i) >= row_bytes);
     check_plane(frame, i, planes[i], row_bytes + extra, row_bytes, rows);
     free(planes[i]);
@@ -72,9 +72,9 @@ static void round_trip(cuframes_publisher *publisher, cuframes_subscriber *subsc
   assert_null(cuframes_frame_plane(frame, -1));
   assert_int_equal(cuframes_frame_pitch(frame, count), 0);
   assert_int_equal(cuframes_frame_pitch(frame, -1), 0);
-  IS(cuframes_frame_copy_to_host(frame, count, &byte, 0), CUFRAMES_ERR_INVALID);
-  IS(cuframes_frame_copy_to_host(frame, -1, &byte, 0), CUFRAMES_ERR_INVALID);
-  IS(cuframes_frame_copy_to_host(frame, 0, NULL, 0), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_frame_copy_to_host(frame, count, &byte, 0), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_frame_copy_to_host(frame, -1, &byte, 0), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_frame_copy_to_host(frame, 0, NULL, 0), CUFRAMES_ERR_INVALID);
   cuframes_frame_release(frame);
 }
 
@@ -86,7 +86,7 @@ static void every_format_in_odd_sizes(void **state) {
     assert_int_equal(cuframes_pixel_format_from_name(cuframes_pixel_format_name(kind)), kind);
     for (size_t i = 0; i < SIZES; i++) {
       cuframes_format format = { .pixel_format = kind, .width = sizes[i][0], .height = sizes[i][1] };
-      OK(cuframes_publisher_set_format(publisher, &format));
+      CHECK_OK(cuframes_publisher_set_format(publisher, &format));
       round_trip(publisher, subscriber, i % 3);
     }
   }
@@ -110,7 +110,7 @@ static void chroma_is_rounded_up(void **state) {
   for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
     cuframes_format format = { .pixel_format = expected[i].kind, .width = 5, .height = 3 };
     uint32_t row_bytes, rows;
-    OK(cuframes_format_plane_size(&format, expected[i].plane, &row_bytes, &rows));
+    CHECK_OK(cuframes_format_plane_size(&format, expected[i].plane, &row_bytes, &rows));
     assert_int_equal(row_bytes, expected[i].row_bytes);
     assert_int_equal(rows, expected[i].rows);
   }
@@ -127,7 +127,7 @@ static void given_pitches_and_offsets_are_kept(void **state) {
     .offset = { 5000, 200, 13 }, /* last plane first, with holes */
   };
   cuframes_publisher *publisher = NULL;
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
   round_trip(publisher, subscriber, 3);
   pictures_publish(publisher, 1, 1);
@@ -168,19 +168,19 @@ static void impossible_formats_are_refused_and_say_why(void **state) {
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
     cuframes_publisher_options options = publisher_options();
     options.format = bad[i].format;
-    IS(cuframes_publisher_create("t", &options, &none), CUFRAMES_ERR_FORMAT);
+    CHECK_RESULT(cuframes_publisher_create("t", &options, &none), CUFRAMES_ERR_FORMAT);
     detail_names(bad[i].named);
     assert_null(none);
     cuframes_format untouched = bad[i].format;
     uint64_t bytes = 77;
-    IS(cuframes_format_layout(&untouched, 0, &bytes), CUFRAMES_ERR_FORMAT);
+    CHECK_RESULT(cuframes_format_layout(&untouched, 0, &bytes), CUFRAMES_ERR_FORMAT);
     assert_memory_equal(&untouched, &bad[i].format, sizeof untouched);
     assert_int_equal(bytes, 77);
-    IS(cuframes_publisher_set_format(publisher, &bad[i].format), CUFRAMES_ERR_FORMAT);
+    CHECK_RESULT(cuframes_publisher_set_format(publisher, &bad[i].format), CUFRAMES_ERR_FORMAT);
     pictures_publish(publisher, i + 1, 1); /* the old format stays */
     assert_int_equal(frame_look(subscriber), i + 1);
   }
-  assert_int_equal(scene_files(), 2);
+  assert_int_equal(fixture_files(), 2);
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
 }
@@ -199,12 +199,12 @@ static void a_frame_too_large_for_memory_is_no_memory(void **state) {
     .pixel_format = CUFRAMES_PIXEL_GRAY8, .width = 65535, .height = 65535, .pitch = { INT32_MAX }
   };
   options.slots = options.max_slots = 1024;
-  IS(cuframes_publisher_create("t", &options, &none), CUFRAMES_ERR_NO_MEMORY);
+  CHECK_RESULT(cuframes_publisher_create("t", &options, &none), CUFRAMES_ERR_NO_MEMORY);
   detail_names("available");
-  IS(cuframes_publisher_set_format(publisher, &options.format), CUFRAMES_ERR_NO_MEMORY);
+  CHECK_RESULT(cuframes_publisher_set_format(publisher, &options.format), CUFRAMES_ERR_NO_MEMORY);
   assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
   pictures_publish(publisher, 1, 3);
-  assert_int_equal(scene_files(), 2);
+  assert_int_equal(fixture_files(), 2);
   cuframes_publisher_destroy(publisher);
 }
 
@@ -215,17 +215,17 @@ static void the_format_changes_while_frames_are_open(void **state) {
   cuframes_format format = { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 8, .height = 8 };
   cuframes_frame *open[3] = { NULL };
   options.max_open = 3;
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_ORDERED);
   for (int i = 0; i < 2; i++) {
-    OK(cuframes_publisher_acquire(publisher, &open[i]));
+    CHECK_OK(cuframes_publisher_acquire(publisher, &open[i]));
     picture_draw(open[i], (uint64_t)i + 1);
   }
-  OK(cuframes_publisher_set_format(publisher, &format));
-  OK(cuframes_publisher_acquire(publisher, &open[2]));
+  CHECK_OK(cuframes_publisher_set_format(publisher, &format));
+  CHECK_OK(cuframes_publisher_acquire(publisher, &open[2]));
   assert_int_equal(cuframes_frame_width(open[2]), 8);
   for (int i = 0; i < 3; i++) /* those of before in their own format */
-    OK(cuframes_publisher_publish(publisher, open[i], NULL));
+    CHECK_OK(cuframes_publisher_publish(publisher, open[i], NULL));
   for (uint64_t i = 0; i < 3; i++) {
     cuframes_frame *frame = frame_take(subscriber);
     assert_int_equal(cuframes_frame_seq(frame), i + 1);
@@ -240,12 +240,12 @@ static void the_format_changes_while_frames_are_open(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(every_format_in_odd_sizes),
-    SCENE(chroma_is_rounded_up),
-    SCENE(given_pitches_and_offsets_are_kept),
-    SCENE(impossible_formats_are_refused_and_say_why),
-    SCENE(a_frame_too_large_for_memory_is_no_memory),
-    SCENE(the_format_changes_while_frames_are_open),
+    FIXTURE(every_format_in_odd_sizes),
+    FIXTURE(chroma_is_rounded_up),
+    FIXTURE(given_pitches_and_offsets_are_kept),
+    FIXTURE(impossible_formats_are_refused_and_say_why),
+    FIXTURE(a_frame_too_large_for_memory_is_no_memory),
+    FIXTURE(the_format_changes_while_frames_are_open),
   };
-  return SCENE_RUN("formats", tests);
+  return FIXTURE_RUN("formats", tests);
 }

@@ -12,11 +12,11 @@ static void a_frame_arrives_with_all_that_was_said_of_it(void **state) {
   cuframes_publisher_options options = publisher_options();
   options.format.color = (cuframes_color){ .matrix = 1, .range = 2, .primaries = 9, .transfer = 16 };
   cuframes_publisher *publisher = NULL;
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
 
   cuframes_frame *open = NULL;
-  OK(cuframes_publisher_acquire(publisher, &open));
+  CHECK_OK(cuframes_publisher_acquire(publisher, &open));
   assert_int_equal(cuframes_frame_seq(open), 0);
   assert_true(cuframes_frame_pts(open) == CUFRAMES_NO_TIME);
   assert_int_equal(cuframes_frame_flags(open), 0);
@@ -25,7 +25,7 @@ static void a_frame_arrives_with_all_that_was_said_of_it(void **state) {
     .struct_size = sizeof info, .pts = -5, .duration = 40, .flags = UINT32_MAX, /* some are the library's alone */
   };
   int64_t before = cuframes_now();
-  OK(cuframes_publisher_publish(publisher, open, &info));
+  CHECK_OK(cuframes_publisher_publish(publisher, open, &info));
   int64_t after = cuframes_now();
 
   cuframes_frame *frame = frame_take(subscriber);
@@ -33,7 +33,7 @@ static void a_frame_arrives_with_all_that_was_said_of_it(void **state) {
   assert_int_equal(cuframes_frame_seq(frame), 1);
   assert_int_equal(cuframes_frame_pts(frame), -5);
   assert_int_equal(cuframes_frame_duration(frame), 40);
-  BETWEEN(cuframes_frame_timestamp(frame), before, after);
+  CHECK_BETWEEN(cuframes_frame_timestamp(frame), before, after);
   assert_int_equal(cuframes_frame_flags(frame), CUFRAMES_FRAME_KEY | CUFRAMES_FRAME_CORRUPT);
   assert_int_equal(cuframes_frame_width(frame), 64);
   assert_int_equal(cuframes_frame_height(frame), 16);
@@ -42,8 +42,8 @@ static void a_frame_arrives_with_all_that_was_said_of_it(void **state) {
   assert_memory_equal(&color, &options.format.color, sizeof color);
   cuframes_frame_release(frame);
 
-  OK(cuframes_publisher_acquire(publisher, &open));
-  OK(cuframes_publisher_publish(publisher, open, NULL)); /* nothing said */
+  CHECK_OK(cuframes_publisher_acquire(publisher, &open));
+  CHECK_OK(cuframes_publisher_publish(publisher, open, NULL)); /* nothing said */
   frame = frame_take(subscriber);
   assert_true(cuframes_frame_pts(frame) == CUFRAMES_NO_TIME);
   assert_int_equal(cuframes_frame_duration(frame), 0);
@@ -59,12 +59,12 @@ static void newest_skips_what_it_missed_and_counts_it(void **state) {
   cuframes_publisher *publisher = publisher_new("s");
   cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
   cuframes_frame *none = NULL;
-  IS(cuframes_subscriber_next(subscriber, 0, &none), CUFRAMES_ERR_TIMEOUT);
+  CHECK_RESULT(cuframes_subscriber_next(subscriber, 0, &none), CUFRAMES_ERR_TIMEOUT);
   assert_null(none);
   pictures_publish(publisher, 1, 5);
   assert_int_equal(frame_look(subscriber), 5);
   assert_int_equal(subscriber_stats(subscriber).skipped, 0); /* what was before its first frame was not meant for it */
-  IS(cuframes_subscriber_next(subscriber, 0, &none), CUFRAMES_ERR_TIMEOUT);
+  CHECK_RESULT(cuframes_subscriber_next(subscriber, 0, &none), CUFRAMES_ERR_TIMEOUT);
   pictures_publish(publisher, 6, 300); /* more than any pool has slots */
   assert_int_equal(frame_look(subscriber), 305);
   pictures_publish(publisher, 306, 1);
@@ -88,7 +88,7 @@ static void a_late_joiner_begins_with_the_newest_frame(void **state) {
     assert_int_equal(cuframes_frame_seq(frame), 40);
     assert_int_equal(cuframes_frame_flags(frame), 0);
     cuframes_frame_release(frame);
-    IS(cuframes_subscriber_next(subscriber, 0, &frame), CUFRAMES_ERR_TIMEOUT);
+    CHECK_RESULT(cuframes_subscriber_next(subscriber, 0, &frame), CUFRAMES_ERR_TIMEOUT);
     cuframes_subscriber_destroy(subscriber);
   }
   /* an ordered one, from when it joined on, however late it looks */
@@ -112,14 +112,14 @@ static void take_in_order(int test, void *mode) {
   while (last < MANY) {
     cuframes_frame *frame = frame_take(subscriber);
     uint64_t number = picture_number(frame);
-    NEED(number == cuframes_frame_seq(frame));
-    NEED(options.mode == CUFRAMES_MODE_ORDERED ? number == last + 1 : number > last);
+    CHECK(number == cuframes_frame_seq(frame));
+    CHECK(options.mode == CUFRAMES_MODE_ORDERED ? number == last + 1 : number > last);
     last = number;
     cuframes_frame_release(frame);
   }
   cuframes_subscriber_stats stats = subscriber_stats(subscriber);
-  NEED(options.mode == CUFRAMES_MODE_ORDERED ? stats.frames == MANY && stats.skipped == 0
-                                             : stats.frames + stats.skipped <= MANY);
+  CHECK(options.mode == CUFRAMES_MODE_ORDERED ? stats.frames == MANY && stats.skipped == 0
+                                              : stats.frames + stats.skipped <= MANY);
   cuframes_subscriber_destroy(subscriber);
 }
 
@@ -132,7 +132,7 @@ static void other_processes_get_every_frame_whole(void **state) {
   cuframes_publisher_options options = publisher_options();
   options.ordered_timeout_ns = patience();
   cuframes_publisher *publisher = NULL;
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   for (int i = 0; i < 3; i++)
     (void)hear(children[i]->fd);
   pictures_publish(publisher, 1, MANY);
@@ -147,39 +147,39 @@ static void open_frames_are_published_in_any_order_or_not_at_all(void **state) {
   cuframes_publisher_options options = publisher_options();
   options.max_open = 3;
   cuframes_publisher *publisher = NULL, *other = publisher_new("other");
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_ORDERED);
   cuframes_frame *open[3], *more = NULL;
   for (int round = 0; round < 50; round++) {
     for (int i = 0; i < 3; i++) {
-      OK(cuframes_publisher_acquire(publisher, &open[i]));
+      CHECK_OK(cuframes_publisher_acquire(publisher, &open[i]));
       picture_draw(open[i], (uint64_t)i);
     }
-    IS(cuframes_publisher_acquire(publisher, &more), CUFRAMES_ERR_LEASE_LIMIT);
+    CHECK_RESULT(cuframes_publisher_acquire(publisher, &more), CUFRAMES_ERR_LEASE_LIMIT);
     detail_names("3");
     assert_null(more);
-    OK(cuframes_publisher_publish(publisher, open[2], NULL));
-    IS(cuframes_publisher_publish(publisher, open[2], NULL), CUFRAMES_ERR_INVALID);
-    IS(cuframes_publisher_cancel(publisher, open[2]), CUFRAMES_ERR_INVALID);
-    OK(cuframes_publisher_cancel(publisher, open[1]));
-    IS(cuframes_publisher_publish(publisher, open[1], NULL), CUFRAMES_ERR_INVALID);
-    IS(cuframes_publisher_publish(other, open[0], NULL), CUFRAMES_ERR_INVALID);
-    OK(cuframes_publisher_publish(publisher, open[0], NULL));
+    CHECK_OK(cuframes_publisher_publish(publisher, open[2], NULL));
+    CHECK_RESULT(cuframes_publisher_publish(publisher, open[2], NULL), CUFRAMES_ERR_INVALID);
+    CHECK_RESULT(cuframes_publisher_cancel(publisher, open[2]), CUFRAMES_ERR_INVALID);
+    CHECK_OK(cuframes_publisher_cancel(publisher, open[1]));
+    CHECK_RESULT(cuframes_publisher_publish(publisher, open[1], NULL), CUFRAMES_ERR_INVALID);
+    CHECK_RESULT(cuframes_publisher_publish(other, open[0], NULL), CUFRAMES_ERR_INVALID);
+    CHECK_OK(cuframes_publisher_publish(publisher, open[0], NULL));
     for (uint64_t i = 0; i < 2; i++) {
       cuframes_frame *frame = frame_take(subscriber);
       assert_int_equal(cuframes_frame_seq(frame), 2 * (uint64_t)round + i + 1);
       assert_true(picture_is(frame, i == 0 ? 2 : 0));
-      IS(cuframes_publisher_publish(publisher, frame, NULL), CUFRAMES_ERR_INVALID);
-      IS(cuframes_publisher_cancel(publisher, frame), CUFRAMES_ERR_INVALID);
+      CHECK_RESULT(cuframes_publisher_publish(publisher, frame, NULL), CUFRAMES_ERR_INVALID);
+      CHECK_RESULT(cuframes_publisher_cancel(publisher, frame), CUFRAMES_ERR_INVALID);
       cuframes_frame_release(frame);
     }
   }
-  OK(cuframes_publisher_cancel(publisher, NULL));
+  CHECK_OK(cuframes_publisher_cancel(publisher, NULL));
   cuframes_publish_info strange = { .struct_size = 3 };
-  OK(cuframes_publisher_acquire(publisher, &more));
-  IS(cuframes_publisher_publish(publisher, more, &strange), CUFRAMES_ERR_INVALID);
-  IS(cuframes_publisher_publish(publisher, more, NULL), CUFRAMES_ERR_INVALID); /* consumed all the same */
-  OK(cuframes_publisher_acquire(publisher, &more));                            /* and left open over the end */
+  CHECK_OK(cuframes_publisher_acquire(publisher, &more));
+  CHECK_RESULT(cuframes_publisher_publish(publisher, more, &strange), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_publisher_publish(publisher, more, NULL), CUFRAMES_ERR_INVALID); /* consumed all the same */
+  CHECK_OK(cuframes_publisher_acquire(publisher, &more)); /* and left open over the end */
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
   cuframes_publisher_destroy(other);
@@ -192,7 +192,7 @@ static void a_restarted_source_marks_one_frame_for_everybody(void **state) {
   cuframes_subscriber *newest = subscriber_new("s", CUFRAMES_MODE_NEWEST);
   pictures_publish(publisher, 1, 1);
   assert_int_equal(frame_look(newest), 1);
-  OK(cuframes_publisher_discontinuity(publisher));
+  CHECK_OK(cuframes_publisher_discontinuity(publisher));
   pictures_publish(publisher, 2, 2);
   for (uint64_t number = 1; number <= 3; number++) {
     cuframes_frame *frame = frame_take(ordered);
@@ -220,7 +220,7 @@ static void write_into_a_frame(int test, void *unused) {
   subscriber = subscriber_join("s", &options);
   cuframes_frame *frame = frame_take(subscriber);
   uint8_t row[64] = { 1 };
-  IS(cuframes_frame_copy_from_host(frame, 0, row, 0), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_frame_copy_from_host(frame, 0, row, 0), CUFRAMES_ERR_INVALID);
   (void)signal(SIGSEGV, SIG_DFL); /* a sanitizer would print and exit */
   say(test, 0);
   memset(cuframes_frame_plane(frame, 0), 0, 1);
@@ -243,7 +243,7 @@ static void a_subscriber_that_writes_dies_of_it(void **state) {
 
 static void *publish_some(void *publisher) {
   for (int i = 0; i < 500; i++)
-    OK(picture_publish(publisher, (uint64_t)i));
+    CHECK_OK(picture_publish(publisher, (uint64_t)i));
   return NULL;
 }
 
@@ -252,7 +252,7 @@ static void threads_may_take_turns_in_publishing(void **state) {
   cuframes_publisher_options options = publisher_options();
   options.max_open = 3;
   cuframes_publisher *publisher = NULL;
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_ORDERED);
   pthread_t threads[3];
   for (int i = 0; i < 3; i++)
@@ -281,10 +281,10 @@ static void options_of_other_versions_are_understood_or_refused(void **state) {
   subscriber = subscriber_join("s", &newer.known);
   cuframes_subscriber_destroy(subscriber);
   newer.future = 1;
-  IS(cuframes_subscriber_create("s", &newer.known, &subscriber), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_subscriber_create("s", &newer.known, &subscriber), CUFRAMES_ERR_INVALID);
   detail_names("cuframes_subscriber_options");
   newer.known.struct_size = 0;
-  IS(cuframes_subscriber_create("s", &newer.known, &subscriber), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_subscriber_create("s", &newer.known, &subscriber), CUFRAMES_ERR_INVALID);
   detail_names("struct_size");
   newer.known.struct_size = 8; /* an older caller: everything behind is as if it were zero */
   newer.known.leases = 1000;
@@ -293,16 +293,16 @@ static void options_of_other_versions_are_understood_or_refused(void **state) {
     cuframes_subscriber_stats known;
     uint64_t future;
   } stats = { .known.struct_size = sizeof stats, .future = 5 };
-  OK(cuframes_subscriber_get_stats(subscriber, &stats.known));
+  CHECK_OK(cuframes_subscriber_get_stats(subscriber, &stats.known));
   assert_int_equal(stats.known.struct_size, sizeof stats);
   assert_int_equal(stats.future, 0);
   stats.known = (cuframes_subscriber_stats){ .struct_size = 8, .frames = 77 };
-  OK(cuframes_subscriber_get_stats(subscriber, &stats.known));
+  CHECK_OK(cuframes_subscriber_get_stats(subscriber, &stats.known));
   assert_int_equal(stats.known.frames, 77);
   stats.known.struct_size = 0;
-  IS(cuframes_subscriber_get_stats(subscriber, &stats.known), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_subscriber_get_stats(subscriber, &stats.known), CUFRAMES_ERR_INVALID);
   cuframes_subscriber_destroy(subscriber);
-  OK(cuframes_subscriber_create("s", NULL, &subscriber)); /* all defaults */
+  CHECK_OK(cuframes_subscriber_create("s", NULL, &subscriber)); /* all defaults */
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
 }
@@ -315,7 +315,7 @@ static void a_publisher_says_which_device_it_took_and_why(void **state) {
     cuframes_publisher *publisher = NULL;
     const char *reason = NULL;
     options.device = asked[i];
-    OK(cuframes_publisher_create("s", &options, &publisher));
+    CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
     assert_string_equal(cuframes_publisher_device(publisher, &reason), "host");
     assert_true(reason && reason[0]);
     assert_string_equal(cuframes_publisher_device(publisher, NULL), "host");
@@ -327,18 +327,18 @@ static void nothing_given_is_an_error_and_not_a_crash(void **state) {
   (void)state;
   cuframes_publisher *publisher = publisher_new("s");
   cuframes_publisher_options options = publisher_options();
-  IS(cuframes_publisher_create("t", &options, NULL), CUFRAMES_ERR_INVALID);
-  IS(cuframes_publisher_create("t", NULL, &publisher), CUFRAMES_ERR_INVALID);
-  IS(cuframes_subscriber_create("s", NULL, NULL), CUFRAMES_ERR_INVALID);
-  IS(cuframes_publisher_acquire(publisher, NULL), CUFRAMES_ERR_INVALID);
-  IS(cuframes_publisher_acquire(NULL, NULL), CUFRAMES_ERR_INVALID);
-  IS(cuframes_publisher_publish(publisher, NULL, NULL), CUFRAMES_ERR_INVALID);
-  IS(cuframes_publisher_set_format(publisher, NULL), CUFRAMES_ERR_INVALID);
-  IS(cuframes_subscriber_next(NULL, 0, NULL), CUFRAMES_ERR_INVALID);
-  IS(cuframes_publisher_get_stats(publisher, NULL), CUFRAMES_ERR_INVALID);
-  IS(cuframes_publisher_get_stats(NULL, NULL), CUFRAMES_ERR_INVALID);
-  IS(cuframes_stream_query(NULL, "s", 0, NULL), CUFRAMES_ERR_INVALID);
-  IS(cuframes_stream_list(NULL, 0, NULL, NULL), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_publisher_create("t", &options, NULL), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_publisher_create("t", NULL, &publisher), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_subscriber_create("s", NULL, NULL), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_publisher_acquire(publisher, NULL), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_publisher_acquire(NULL, NULL), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_publisher_publish(publisher, NULL, NULL), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_publisher_set_format(publisher, NULL), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_subscriber_next(NULL, 0, NULL), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_publisher_get_stats(publisher, NULL), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_publisher_get_stats(NULL, NULL), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_stream_query(NULL, "s", 0, NULL), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_stream_list(NULL, 0, NULL, NULL), CUFRAMES_ERR_INVALID);
   cuframes_frame_release(NULL);
   assert_null(cuframes_frame_plane(NULL, 0));
   cuframes_subscriber_destroy(NULL);
@@ -351,17 +351,17 @@ static void nothing_given_is_an_error_and_not_a_crash(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(a_frame_arrives_with_all_that_was_said_of_it),
-    SCENE(newest_skips_what_it_missed_and_counts_it),
-    SCENE(a_late_joiner_begins_with_the_newest_frame),
-    SCENE(other_processes_get_every_frame_whole),
-    SCENE(open_frames_are_published_in_any_order_or_not_at_all),
-    SCENE(a_restarted_source_marks_one_frame_for_everybody),
-    SCENE(a_subscriber_that_writes_dies_of_it),
-    SCENE(threads_may_take_turns_in_publishing),
-    SCENE(options_of_other_versions_are_understood_or_refused),
-    SCENE(a_publisher_says_which_device_it_took_and_why),
-    SCENE(nothing_given_is_an_error_and_not_a_crash),
+    FIXTURE(a_frame_arrives_with_all_that_was_said_of_it),
+    FIXTURE(newest_skips_what_it_missed_and_counts_it),
+    FIXTURE(a_late_joiner_begins_with_the_newest_frame),
+    FIXTURE(other_processes_get_every_frame_whole),
+    FIXTURE(open_frames_are_published_in_any_order_or_not_at_all),
+    FIXTURE(a_restarted_source_marks_one_frame_for_everybody),
+    FIXTURE(a_subscriber_that_writes_dies_of_it),
+    FIXTURE(threads_may_take_turns_in_publishing),
+    FIXTURE(options_of_other_versions_are_understood_or_refused),
+    FIXTURE(a_publisher_says_which_device_it_took_and_why),
+    FIXTURE(nothing_given_is_an_error_and_not_a_crash),
   };
-  return SCENE_RUN("frames", tests);
+  return FIXTURE_RUN("frames", tests);
 }

@@ -198,11 +198,11 @@ static void numbers_that_go_back_are_not_believed(void **state) {
     (void)cf_writer_publish(&p->writer, cf_writer_acquire(&p->writer), &(cf_frame_meta){ .pts = 1 }, true);
   cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
   cuframes_frame *frame = NULL;
-  OK(cuframes_subscriber_next(subscriber, 0, &frame));
+  CHECK_OK(cuframes_subscriber_next(subscriber, 0, &frame));
   assert_int_equal(cuframes_frame_seq(frame), 6);
   cuframes_frame_release(frame);
   atomic_store(&p->control->head, cf_ref(4, 1));
-  IS(cuframes_subscriber_next(subscriber, 0, &frame), CUFRAMES_ERR_PROTOCOL);
+  CHECK_RESULT(cuframes_subscriber_next(subscriber, 0, &frame), CUFRAMES_ERR_PROTOCOL);
   cuframes_subscriber_destroy(subscriber);
   raw_publisher_end(p, "s");
 }
@@ -215,17 +215,17 @@ static void a_publisher_that_says_nothing_is_given_up(void **state) {
   p->welcome_type = 0;
   raw_publisher_run(p);
   int64_t start = cuframes_now();
-  IS(cuframes_subscriber_create("s", NULL, &none), CUFRAMES_ERR_TIMEOUT);
+  CHECK_RESULT(cuframes_subscriber_create("s", NULL, &none), CUFRAMES_ERR_TIMEOUT);
   TOOK(start, 1900, 3000);
   start = cuframes_now();
-  IS(cuframes_stream_query(NULL, "s", 100 * MS, &info), CUFRAMES_ERR_TIMEOUT);
+  CHECK_RESULT(cuframes_stream_query(NULL, "s", 100 * MS, &info), CUFRAMES_ERR_TIMEOUT);
   TOOK(start, 90, 600);
   raw_publisher_end(p, "s");
   p = raw_publisher_new("s"); /* welcomes, and then never answers */
   p->welcome_fd_count = 0;
   raw_publisher_run(p);
   start = cuframes_now();
-  IS(cuframes_stream_query(NULL, "s", 100 * MS, &info), CUFRAMES_ERR_TIMEOUT);
+  CHECK_RESULT(cuframes_stream_query(NULL, "s", 100 * MS, &info), CUFRAMES_ERR_TIMEOUT);
   TOOK(start, 90, 600);
   assert_null(info);
   raw_publisher_end(p, "s");
@@ -296,7 +296,7 @@ static void publish_beside(cuframes_publisher *publisher, int64_t for_ns, int64_
   uint64_t held_number = 0;
   for (int64_t end = cuframes_now() + for_ns; cuframes_now() < end || number < 100;) {
     int64_t start = cuframes_now();
-    OK(picture_publish(publisher, ++number));
+    CHECK_OK(picture_publish(publisher, ++number));
     SOON(cuframes_now() - start, longest_ms);
     while (last < number)
       assert_int_equal(frame_look(ordered), ++last);
@@ -322,16 +322,16 @@ static void a_seat_full_of_nonsense_harms_nobody_else(void **state) {
   cuframes_publisher_options options = publisher_options();
   cuframes_publisher *publisher = NULL;
   options.ordered_timeout_ns = 30 * MS;
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   uint64_t memory = publisher_stats(publisher).memory_bytes;
   for (uint32_t style = 0; style < 3; style++) {
     scribbler s;
     cuframes_stream_info *info = NULL;
     scribbler_start(&s, style);
     publish_beside(publisher, 400 * MS, style == 2 ? 400 : 250);
-    OK(cuframes_stream_query(NULL, "s", patience(), &info));
+    CHECK_OK(cuframes_stream_query(NULL, "s", patience(), &info));
     assert_int_equal(info->subscribers[info->subscriber_count - 1]->leases, 16);
-    BETWEEN(info->subscribers[info->subscriber_count - 1]->leases_held, 0, 16);
+    CHECK_BETWEEN(info->subscribers[info->subscriber_count - 1]->leases_held, 0, 16);
     cuframes_stream_info_free(info);
     scribbler_end(&s);
     WAIT_FOR(publisher_stats(publisher).subscribers == 0); /* leases that stand are kept until its end is sure */
@@ -343,9 +343,9 @@ static void a_seat_full_of_nonsense_harms_nobody_else(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(no_welcome_that_lies_is_believed),          SCENE(no_segment_or_frame_that_lies_is_believed),
-    SCENE(numbers_that_go_back_are_not_believed),     SCENE(a_publisher_that_says_nothing_is_given_up),
-    SCENE(a_seat_full_of_nonsense_harms_nobody_else),
+    FIXTURE(no_welcome_that_lies_is_believed),          FIXTURE(no_segment_or_frame_that_lies_is_believed),
+    FIXTURE(numbers_that_go_back_are_not_believed),     FIXTURE(a_publisher_that_says_nothing_is_given_up),
+    FIXTURE(a_seat_full_of_nonsense_harms_nobody_else),
   };
-  return SCENE_RUN("hostile", tests);
+  return FIXTURE_RUN("hostile", tests);
 }

@@ -28,8 +28,8 @@ static void no_more_frames_than_granted(void **state) {
       assert_int_equal(subscriber_stats(subscriber).leases_held, k + 1);
     }
     pictures_publish(publisher, ++number, 1);
-    IS(cuframes_subscriber_next(subscriber, 0, &more), CUFRAMES_ERR_LEASE_LIMIT);
-    IS(cuframes_subscriber_next(subscriber, CUFRAMES_WAIT_FOREVER, &more), CUFRAMES_ERR_LEASE_LIMIT);
+    CHECK_RESULT(cuframes_subscriber_next(subscriber, 0, &more), CUFRAMES_ERR_LEASE_LIMIT);
+    CHECK_RESULT(cuframes_subscriber_next(subscriber, CUFRAMES_WAIT_FOREVER, &more), CUFRAMES_ERR_LEASE_LIMIT);
     assert_null(more);
     cuframes_frame_release(held[0]);
     held[0] = frame_take(subscriber);
@@ -47,24 +47,24 @@ static void more_leases_than_may_be_are_refused(void **state) {
   cuframes_publisher_options options = publisher_options();
   cuframes_publisher *publisher = NULL;
   options.max_leases = 3;
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   cuframes_subscriber_options request = subscriber_options(CUFRAMES_MODE_NEWEST);
   cuframes_subscriber *none = NULL;
   request.leases = 4;
-  IS(cuframes_subscriber_create("s", &request, &none), CUFRAMES_ERR_NO_CAPACITY);
+  CHECK_RESULT(cuframes_subscriber_create("s", &request, &none), CUFRAMES_ERR_NO_CAPACITY);
   detail_names("4");
   detail_names("3");
   request.leases = 65;
-  IS(cuframes_subscriber_create("s", &request, &none), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_subscriber_create("s", &request, &none), CUFRAMES_ERR_INVALID);
   detail_names("65");
   request = subscriber_options(CUFRAMES_MODE_ORDERED);
   request.depth = 33;
-  IS(cuframes_subscriber_create("s", &request, &none), CUFRAMES_ERR_NO_CAPACITY);
+  CHECK_RESULT(cuframes_subscriber_create("s", &request, &none), CUFRAMES_ERR_NO_CAPACITY);
   detail_names("33");
   request.depth = 257;
-  IS(cuframes_subscriber_create("s", &request, &none), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_subscriber_create("s", &request, &none), CUFRAMES_ERR_INVALID);
   request = subscriber_options(7);
-  IS(cuframes_subscriber_create("s", &request, &none), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_subscriber_create("s", &request, &none), CUFRAMES_ERR_INVALID);
   assert_null(none);
   WAIT_FOR(publisher_stats(publisher).subscribers == 0);
   cuframes_publisher_destroy(publisher);
@@ -97,7 +97,7 @@ static void a_frame_outlives_its_publisher(void **state) {
   pictures_publish(publisher, 1, 1);
   cuframes_frame *held = frame_take(subscriber), *none = NULL;
   cuframes_publisher_destroy(publisher);
-  IS(cuframes_subscriber_next(subscriber, CUFRAMES_WAIT_FOREVER, &none), CUFRAMES_ERR_PUBLISHER_GONE);
+  CHECK_RESULT(cuframes_subscriber_next(subscriber, CUFRAMES_WAIT_FOREVER, &none), CUFRAMES_ERR_PUBLISHER_GONE);
   publisher = publisher_new("s"); /* another one; this frame is none of its business */
   pictures_publish(publisher, 100, 50);
   assert_int_equal(picture_number(held), 1);
@@ -105,13 +105,13 @@ static void a_frame_outlives_its_publisher(void **state) {
   cuframes_frame_release(held);
   cuframes_frame_release(held);
   assert_int_equal(subscriber_stats(subscriber).released_twice, 1);
-  IS(cuframes_subscriber_next(subscriber, 0, &none), CUFRAMES_ERR_PUBLISHER_GONE);
+  CHECK_RESULT(cuframes_subscriber_next(subscriber, 0, &none), CUFRAMES_ERR_PUBLISHER_GONE);
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
 }
 
 static void *release_it(void *frame) {
-  NEED(picture_number(frame) > 0);
+  CHECK(picture_number(frame) > 0);
   cuframes_frame_release(frame);
   return NULL;
 }
@@ -188,9 +188,9 @@ static void hold_and_look(int test, void *mode) {
   say(test, 0);
   while (hear(test))
     for (int k = 0; k < HELD; k++)
-      NEED(picture_is(held[k], numbers[k]));
+      CHECK(picture_is(held[k], numbers[k]));
   for (int k = 0; k < HELD; k++) {
-    NEED(picture_is(held[k], numbers[k]));
+    CHECK(picture_is(held[k], numbers[k]));
     cuframes_frame_release(held[k]);
   }
   if (options.mode == CUFRAMES_MODE_NEWEST)
@@ -238,11 +238,11 @@ static void info_shows_who_holds_what(void **state) {
   subscriber = subscriber_join("s", &options);
   pictures_publish(publisher, 1, 5);
   cuframes_frame *held[2] = { frame_take(subscriber), frame_take(subscriber) };
-  OK(cuframes_stream_query(NULL, "s", patience(), &info));
+  CHECK_OK(cuframes_stream_query(NULL, "s", patience(), &info));
   assert_string_equal(info->name, "s");
   assert_int_equal(info->frames, 5);
   assert_int_equal(info->slots_pinned, 2);
-  BETWEEN(info->age_ns, 0, patience());
+  CHECK_BETWEEN(info->age_ns, 0, patience());
   assert_int_equal(info->memory_bytes, publisher_stats(publisher).memory_bytes);
   assert_int_equal(info->subscriber_count, 1);
   const cuframes_subscriber_info *s = info->subscribers[0];
@@ -261,7 +261,7 @@ static void info_shows_who_holds_what(void **state) {
   cuframes_stream_info_free(info);
   cuframes_frame_release(held[0]);
   cuframes_frame_release(held[1]);
-  OK(cuframes_stream_query(NULL, "s", patience(), &info));
+  CHECK_OK(cuframes_stream_query(NULL, "s", patience(), &info));
   assert_int_equal(info->subscribers[0]->leases_held, 0);
   assert_int_equal(info->slots_pinned, 0);
   cuframes_stream_info_free(info);
@@ -271,15 +271,15 @@ static void info_shows_who_holds_what(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(no_more_frames_than_granted),
-    SCENE(more_leases_than_may_be_are_refused),
-    SCENE(a_second_release_is_ignored_and_counted),
-    SCENE(a_frame_outlives_its_publisher),
-    SCENE(any_thread_may_release),
-    SCENE(a_frame_outlives_its_subscriber),
-    SCENE(a_frame_outlives_both),
-    SCENE(held_frames_never_change),
-    SCENE(info_shows_who_holds_what),
+    FIXTURE(no_more_frames_than_granted),
+    FIXTURE(more_leases_than_may_be_are_refused),
+    FIXTURE(a_second_release_is_ignored_and_counted),
+    FIXTURE(a_frame_outlives_its_publisher),
+    FIXTURE(any_thread_may_release),
+    FIXTURE(a_frame_outlives_its_subscriber),
+    FIXTURE(a_frame_outlives_both),
+    FIXTURE(held_frames_never_change),
+    FIXTURE(info_shows_who_holds_what),
   };
-  return SCENE_RUN("leases", tests);
+  return FIXTURE_RUN("leases", tests);
 }

@@ -38,10 +38,10 @@ static void bad_names_are_refused_everywhere(void **state) {
   cuframes_publisher *publisher = NULL;
   cuframes_stream_info *info = NULL;
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    IS(publish_as(names[i], NULL, &publisher), CUFRAMES_ERR_NAME);
+    CHECK_RESULT(publish_as(names[i], NULL, &publisher), CUFRAMES_ERR_NAME);
     assert_true(strlen(cuframes_last_error()) > 20);
-    IS(subscribe_to(names[i], NULL), CUFRAMES_ERR_NAME);
-    IS(cuframes_stream_query(NULL, names[i], 0, &info), CUFRAMES_ERR_NAME);
+    CHECK_RESULT(subscribe_to(names[i], NULL), CUFRAMES_ERR_NAME);
+    CHECK_RESULT(cuframes_stream_query(NULL, names[i], 0, &info), CUFRAMES_ERR_NAME);
   }
   assert_null(publisher);
   assert_null(info);
@@ -49,9 +49,9 @@ static void bad_names_are_refused_everywhere(void **state) {
   assert_non_null(endless);
   memset(endless, 'a', (1 << 20) - 1);
   endless[(1 << 20) - 1] = '\0';
-  IS(publish_as(endless, NULL, &publisher), CUFRAMES_ERR_NAME);
+  CHECK_RESULT(publish_as(endless, NULL, &publisher), CUFRAMES_ERR_NAME);
   free(endless);
-  assert_int_equal(scene_files(), 0);
+  assert_int_equal(fixture_files(), 0);
 }
 
 static void good_names_are_listed_in_order(void **state) {
@@ -61,18 +61,18 @@ static void good_names_are_listed_in_order(void **state) {
   cuframes_publisher *publishers[COUNT];
   cuframes_stream_entry *entries = NULL;
   size_t count = 0;
-  OK(cuframes_stream_list(NULL, patience(), &entries, &count));
+  CHECK_OK(cuframes_stream_list(NULL, patience(), &entries, &count));
   assert_int_equal(count, 0);
   for (int i = COUNT - 1; i >= 0; i--)
     publishers[i] = publisher_new(names[i]);
-  OK(cuframes_stream_list(NULL, patience(), &entries, &count));
+  CHECK_OK(cuframes_stream_list(NULL, patience(), &entries, &count));
   assert_int_equal(count, COUNT);
   for (int i = 0; i < COUNT; i++) {
     assert_string_equal(entries[i].name, names[i]);
     assert_int_equal(entries[i].error, CUFRAMES_OK);
     assert_string_equal(entries[i].info->name, names[i]);
     assert_int_equal(entries[i].info->pid, getpid());
-    OK(subscribe_to(names[i], NULL));
+    CHECK_OK(subscribe_to(names[i], NULL));
   }
   cuframes_stream_list_free(entries, count);
   for (int i = 0; i < COUNT; i++)
@@ -92,19 +92,20 @@ static void a_living_publisher_keeps_its_name(void **state) {
   child *holder = child_start(hold_a_name, NULL);
   cuframes_publisher *publisher = NULL;
   (void)hear(holder->fd);
-  IS(publish_as("s", NULL, &publisher), CUFRAMES_ERR_NAME_IN_USE);
+  CHECK_RESULT(publish_as("s", NULL, &publisher), CUFRAMES_ERR_NAME_IN_USE);
   detail_names("\"s\"");
-  detail_names(scene_directory());
-  OK(publish_as("s2", NULL, &publisher));
-  IS(publish_as("s2", NULL, &(cuframes_publisher *){ NULL }), CUFRAMES_ERR_NAME_IN_USE); /* the same process */
+  detail_names(fixture_directory());
+  CHECK_OK(publish_as("s2", NULL, &publisher));
+  CHECK_RESULT(publish_as("s2", NULL, &(cuframes_publisher *){ NULL }),
+               CUFRAMES_ERR_NAME_IN_USE); /* the same process */
   cuframes_publisher_destroy(publisher);
-  OK(subscribe_to("s", NULL)); /* nobody was disturbed */
+  CHECK_OK(subscribe_to("s", NULL)); /* nobody was disturbed */
   child_stop(holder);
-  IS(publish_as("s", NULL, &publisher), CUFRAMES_ERR_NAME_IN_USE); /* stopped is not dead */
+  CHECK_RESULT(publish_as("s", NULL, &publisher), CUFRAMES_ERR_NAME_IN_USE); /* stopped is not dead */
   child_continue(holder);
   say(holder->fd, 0);
   child_finish(holder);
-  OK(publish_as("s", NULL, &publisher));
+  CHECK_OK(publish_as("s", NULL, &publisher));
   cuframes_publisher_destroy(publisher);
 }
 
@@ -113,11 +114,12 @@ static void what_the_dead_left_is_replaced(void **state) {
   child *holder = child_start(hold_a_name, NULL);
   (void)hear(holder->fd);
   child_kill(holder);
-  assert_int_equal(scene_files(), 2);
-  IS(subscribe_to("s", NULL), CUFRAMES_ERR_NO_SUCH_STREAM);
-  IS(cuframes_stream_query(NULL, "s", patience(), &(cuframes_stream_info *){ NULL }), CUFRAMES_ERR_NO_SUCH_STREAM);
+  assert_int_equal(fixture_files(), 2);
+  CHECK_RESULT(subscribe_to("s", NULL), CUFRAMES_ERR_NO_SUCH_STREAM);
+  CHECK_RESULT(cuframes_stream_query(NULL, "s", patience(), &(cuframes_stream_info *){ NULL }),
+               CUFRAMES_ERR_NO_SUCH_STREAM);
   cuframes_publisher *publisher = publisher_new("s");
-  OK(subscribe_to("s", NULL));
+  CHECK_OK(subscribe_to("s", NULL));
   cuframes_publisher_destroy(publisher);
 }
 
@@ -143,25 +145,26 @@ static void list_sweeps_the_dead_and_nothing_else(void **state) {
   (void)hear(holder->fd);
   child_kill(holder);
   cuframes_publisher *publisher = publisher_new("alive");
-  file_make(scene_path("notes.txt"));
-  file_make(scene_path("orphan.sock"));
-  file_make(scene_path(".hidden.sock"));
-  file_make(scene_path("bad name.sock"));
-  file_make(scene_path("program.lock"));
-  close(open(scene_path("early.lock"), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600)); /* who died before it listened */
-  OK(cuframes_stream_list(NULL, patience(), &entries, &count));
+  file_make(fixture_path("notes.txt"));
+  file_make(fixture_path("orphan.sock"));
+  file_make(fixture_path(".hidden.sock"));
+  file_make(fixture_path("bad name.sock"));
+  file_make(fixture_path("program.lock"));
+  close(
+      open(fixture_path("early.lock"), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600)); /* who died before it listened */
+  CHECK_OK(cuframes_stream_list(NULL, patience(), &entries, &count));
   assert_int_equal(count, 1);
   assert_string_equal(entries[0].name, "alive");
   cuframes_stream_list_free(entries, count);
-  assert_int_equal(access(scene_path("s.sock"), F_OK), -1);
-  assert_int_equal(access(scene_path("s.lock"), F_OK), -1);
-  assert_int_equal(access(scene_path("early.lock"), F_OK), -1);
-  file_remove_kept(scene_path("program.lock"));
-  file_remove_kept(scene_path("notes.txt"));
-  file_remove_kept(scene_path("orphan.sock"));
-  file_remove_kept(scene_path(".hidden.sock"));
-  file_remove_kept(scene_path("bad name.sock"));
-  OK(subscribe_to("alive", NULL));
+  assert_int_equal(access(fixture_path("s.sock"), F_OK), -1);
+  assert_int_equal(access(fixture_path("s.lock"), F_OK), -1);
+  assert_int_equal(access(fixture_path("early.lock"), F_OK), -1);
+  file_remove_kept(fixture_path("program.lock"));
+  file_remove_kept(fixture_path("notes.txt"));
+  file_remove_kept(fixture_path("orphan.sock"));
+  file_remove_kept(fixture_path(".hidden.sock"));
+  file_remove_kept(fixture_path("bad name.sock"));
+  CHECK_OK(subscribe_to("alive", NULL));
   cuframes_publisher_destroy(publisher);
 }
 
@@ -177,12 +180,12 @@ static void fight_for_the_name(int test, void *unused) {
     int result = publish_as("s", NULL, &publisher);
     if (result == CUFRAMES_ERR_NAME_IN_USE)
       continue;
-    OK(result);
-    int fd = open(scene_path("mine"), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-    NEED(fd >= 0);
+    CHECK_OK(result);
+    int fd = open(fixture_path("mine"), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    CHECK(fd >= 0);
     close(fd);
-    OK(subscribe_to("s", NULL));
-    NEED(unlink(scene_path("mine")) == 0);
+    CHECK_OK(subscribe_to("s", NULL));
+    CHECK(unlink(fixture_path("mine")) == 0);
     won++;
     cuframes_publisher_destroy(publisher);
   }
@@ -195,7 +198,7 @@ static void list_all_the_time(int test, void *unused) {
   for (uint64_t i = 0; i < times; i++) {
     cuframes_stream_entry *entries = NULL;
     size_t count = 0;
-    OK(cuframes_stream_list(NULL, patience(), &entries, &count));
+    CHECK_OK(cuframes_stream_list(NULL, patience(), &entries, &count));
     cuframes_stream_list_free(entries, count);
   }
   say(test, 1);
@@ -239,11 +242,11 @@ static void looking_never_takes_the_name_from_one_who_starts(void **state) {
 
 static void hold_the_lock_for_a_moment(int test, void *unused) {
   (void)unused;
-  int fd = open(scene_path("s.lock"), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-  NEED(fd >= 0 && flock(fd, LOCK_EX) == 0);
+  int fd = open(fixture_path("s.lock"), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+  CHECK(fd >= 0 && flock(fd, LOCK_EX) == 0);
   say(test, 0);
   pause_ms(5); /* as long as a sweep that was held up */
-  NEED(unlink(scene_path("s.lock")) == 0);
+  CHECK(unlink(fixture_path("s.lock")) == 0);
 }
 
 static void a_lock_held_for_a_moment_is_no_publisher(void **state) {
@@ -252,16 +255,16 @@ static void a_lock_held_for_a_moment_is_no_publisher(void **state) {
   (void)hear(sweeper->fd);
   cuframes_publisher *publisher = publisher_new("s");
   child_finish(sweeper);
-  OK(subscribe_to("s", NULL));
+  CHECK_OK(subscribe_to("s", NULL));
   cuframes_publisher_destroy(publisher);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(bad_names_are_refused_everywhere),         SCENE(good_names_are_listed_in_order),
-    SCENE(a_living_publisher_keeps_its_name),        SCENE(what_the_dead_left_is_replaced),
-    SCENE(list_sweeps_the_dead_and_nothing_else),    SCENE(only_one_at_a_time_has_a_name),
-    SCENE(a_lock_held_for_a_moment_is_no_publisher), SCENE(looking_never_takes_the_name_from_one_who_starts),
+    FIXTURE(bad_names_are_refused_everywhere),         FIXTURE(good_names_are_listed_in_order),
+    FIXTURE(a_living_publisher_keeps_its_name),        FIXTURE(what_the_dead_left_is_replaced),
+    FIXTURE(list_sweeps_the_dead_and_nothing_else),    FIXTURE(only_one_at_a_time_has_a_name),
+    FIXTURE(a_lock_held_for_a_moment_is_no_publisher), FIXTURE(looking_never_takes_the_name_from_one_who_starts),
   };
-  return SCENE_RUN("names", tests);
+  return FIXTURE_RUN("names", tests);
 }

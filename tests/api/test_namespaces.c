@@ -15,7 +15,7 @@ enum order { PUBLISH = 1, COUNT, PIDS, HELD, END };
 static uint64_t add_up(enum order order) {
   cuframes_stream_info *info = NULL;
   uint64_t sum = 0;
-  OK(cuframes_stream_query(NULL, "s", patience(), &info));
+  CHECK_OK(cuframes_stream_query(NULL, "s", patience(), &info));
   for (size_t i = 0; i < info->subscriber_count; i++)
     sum += order == HELD
                ? info->subscribers[i]->leases_held
@@ -26,7 +26,7 @@ static uint64_t add_up(enum order order) {
 
 static void publish_inside(int test, void *unused) {
   (void)unused;
-  NEED(getpid() == 1); /* as the namespace counts */
+  CHECK(getpid() == 1); /* as the namespace counts */
   cuframes_publisher *publisher = publisher_new("s");
   uint64_t number = 0, order;
   say(test, 0);
@@ -55,10 +55,10 @@ static uint64_t ask(const child *publisher, enum order order) {
 /* Starts a child in a new PID namespace; this process stays where it is. */
 static child *start_inside(child_run *run) {
   int here = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-  NEED(here >= 0);
-  NEED(unshare(CLONE_NEWPID) == 0);
+  CHECK(here >= 0);
+  CHECK(unshare(CLONE_NEWPID) == 0);
   child *inside = child_start(run, NULL);
-  NEED(setns(here, CLONE_NEWPID) == 0);
+  CHECK(setns(here, CLONE_NEWPID) == 0);
   close(here);
   return inside;
 }
@@ -92,7 +92,7 @@ static void subscribers_that_cannot_be_seen(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(subscribers_that_cannot_be_seen),
+    FIXTURE(subscribers_that_cannot_be_seen),
   };
-  return SCENE_RUN("namespaces", tests);
+  return FIXTURE_RUN("namespaces", tests);
 }

@@ -12,18 +12,18 @@ static void frames_are_of_the_host(void **state) {
   cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
   char device[CUFRAMES_DEVICE_NAME_MAX + 1];
   uint32_t sync = 0;
-  OK(cuframes_subscriber_device(subscriber, device, sizeof device, &sync));
+  CHECK_OK(cuframes_subscriber_device(subscriber, device, sizeof device, &sync));
   assert_string_equal(device, "host");
-  IS(cuframes_subscriber_device(subscriber, device, 4, &sync), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_subscriber_device(subscriber, device, 4, &sync), CUFRAMES_ERR_INVALID);
   assert_int_equal(sync, CUFRAMES_SYNC_COMPLETE);
   int any;
   for (uint64_t number = 1; number <= 5; number++) {
     cuframes_frame *frame = NULL;
     pictures_publish(publisher, number, 1);
-    OK(cuframes_subscriber_next_on(subscriber, patience(), &any, &frame)); /* the stream is not looked at */
+    CHECK_OK(cuframes_subscriber_next_on(subscriber, patience(), &any, &frame)); /* the stream is not looked at */
     assert_string_equal(cuframes_frame_device(frame), "host");
     assert_int_equal(picture_number(frame), number);
-    OK(cuframes_frame_wait(frame, 0));
+    CHECK_OK(cuframes_frame_wait(frame, 0));
     cuframes_frame_release_on(frame, &any);
     assert_int_equal(subscriber_stats(subscriber).leases_held, 0);
     assert_int_equal(subscriber_stats(subscriber).frames_lost, 0);
@@ -31,7 +31,7 @@ static void frames_are_of_the_host(void **state) {
     assert_int_equal(subscriber_stats(subscriber).released_twice, number);
   }
   cuframes_frame *none = NULL;
-  IS(cuframes_subscriber_next_on(subscriber, 0, NULL, &none), CUFRAMES_ERR_TIMEOUT);
+  CHECK_RESULT(cuframes_subscriber_next_on(subscriber, 0, NULL, &none), CUFRAMES_ERR_TIMEOUT);
   assert_null(none);
   cuframes_frame_release_on(NULL, NULL);
   cuframes_subscriber_destroy(subscriber);
@@ -46,16 +46,16 @@ static void copies_within_the_device(void **state) {
   for (int i = 0; i < 16 * 70; i++)
     rows[i / 70][i % 70] = (uint8_t)(i * 7 + i / 70);
   cuframes_frame *frame = NULL;
-  OK(cuframes_publisher_acquire(publisher, &frame));
-  IS(cuframes_frame_wait(frame, 0), CUFRAMES_ERR_INVALID);
-  IS(cuframes_frame_copy_from_device(frame, 1, rows, 70, NULL), CUFRAMES_ERR_INVALID);
-  IS(cuframes_frame_copy_from_device(frame, 0, rows, 63, NULL), CUFRAMES_ERR_INVALID);
-  OK(cuframes_frame_copy_from_device(frame, 0, rows, 70, NULL));
-  OK(cuframes_publisher_publish(publisher, frame, NULL));
+  CHECK_OK(cuframes_publisher_acquire(publisher, &frame));
+  CHECK_RESULT(cuframes_frame_wait(frame, 0), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_frame_copy_from_device(frame, 1, rows, 70, NULL), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_frame_copy_from_device(frame, 0, rows, 63, NULL), CUFRAMES_ERR_INVALID);
+  CHECK_OK(cuframes_frame_copy_from_device(frame, 0, rows, 70, NULL));
+  CHECK_OK(cuframes_publisher_publish(publisher, frame, NULL));
   frame = frame_take(subscriber);
   for (int y = 0; y < 16; y++)
     assert_memory_equal((uint8_t *)cuframes_frame_plane(frame, 0) + y * cuframes_frame_pitch(frame, 0), rows[y], 64);
-  IS(cuframes_frame_copy_from_device(frame, 0, rows, 70, NULL), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_frame_copy_from_device(frame, 0, rows, 70, NULL), CUFRAMES_ERR_INVALID);
   cuframes_frame_release(frame);
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
@@ -69,10 +69,10 @@ static void modes_for_gpus_fall_back(void **state) {
   request.sync = CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_SLOT_EVENTS;
   subscriber = subscriber_join("s", &request);
   uint32_t sync = 0;
-  OK(cuframes_subscriber_device(subscriber, NULL, 0, &sync));
+  CHECK_OK(cuframes_subscriber_device(subscriber, NULL, 0, &sync));
   assert_int_equal(sync, CUFRAMES_SYNC_COMPLETE);
   cuframes_stream_info *info = NULL;
-  OK(cuframes_stream_query(NULL, "s", patience(), &info));
+  CHECK_OK(cuframes_stream_query(NULL, "s", patience(), &info));
   assert_string_equal(info->memory, "memfd");
   assert_string_equal(info->subscribers[0]->sync_mode, "complete");
   assert_int_equal(info->subscribers[0]->sync_asked,
@@ -80,7 +80,7 @@ static void modes_for_gpus_fall_back(void **state) {
   cuframes_stream_info_free(info);
   cuframes_subscriber *none = NULL;
   request.sync = 8;
-  IS(cuframes_subscriber_create("s", &request, &none), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_subscriber_create("s", &request, &none), CUFRAMES_ERR_INVALID);
   detail_names("sync");
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
@@ -101,7 +101,7 @@ static void devices_are_checked_on_joining(void **state) {
     cuframes_subscriber_options request = subscriber_options(CUFRAMES_MODE_NEWEST);
     cuframes_subscriber *subscriber = NULL;
     request.device = requests[i].device;
-    IS(cuframes_subscriber_create("s", &request, &subscriber), requests[i].result);
+    CHECK_RESULT(cuframes_subscriber_create("s", &request, &subscriber), requests[i].result);
     if (requests[i].result != 0)
       detail_names("host memory");
     cuframes_subscriber_destroy(subscriber);
@@ -114,34 +114,34 @@ static void buffers_of_the_application_are_for_gpus(void **state) {
   cuframes_publisher_options options = publisher_options();
   cuframes_publisher *publisher = NULL;
   options.external = 1;
-  IS(cuframes_publisher_create("s", &options, &publisher), CUFRAMES_ERR_UNSUPPORTED);
+  CHECK_RESULT(cuframes_publisher_create("s", &options, &publisher), CUFRAMES_ERR_UNSUPPORTED);
   detail_names("host");
   options = publisher_options();
   options.memory = CUFRAMES_MEMORY_LEGACY;
-  IS(cuframes_publisher_create("s", &options, &publisher), CUFRAMES_ERR_UNSUPPORTED);
+  CHECK_RESULT(cuframes_publisher_create("s", &options, &publisher), CUFRAMES_ERR_UNSUPPORTED);
   options.memory = 2;
-  IS(cuframes_publisher_create("s", &options, &publisher), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_publisher_create("s", &options, &publisher), CUFRAMES_ERR_INVALID);
   assert_null(publisher);
   publisher = publisher_new("s");
   static uint8_t memory[4096];
   cuframes_frame *frame = NULL;
-  IS(cuframes_publisher_register_external(publisher, memory, sizeof memory, &frame), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_publisher_register_external(publisher, memory, sizeof memory, &frame), CUFRAMES_ERR_INVALID);
   detail_names("external");
-  OK(cuframes_publisher_acquire(publisher, &frame));
-  IS(cuframes_publisher_reopen(publisher, frame), CUFRAMES_ERR_INVALID);
-  IS(cuframes_publisher_unregister_external(publisher, frame), CUFRAMES_ERR_INVALID);
-  OK(cuframes_publisher_cancel(publisher, frame));
+  CHECK_OK(cuframes_publisher_acquire(publisher, &frame));
+  CHECK_RESULT(cuframes_publisher_reopen(publisher, frame), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_publisher_unregister_external(publisher, frame), CUFRAMES_ERR_INVALID);
+  CHECK_OK(cuframes_publisher_cancel(publisher, frame));
   pictures_publish(publisher, 1, 1);
   cuframes_publisher_destroy(publisher);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(frames_are_of_the_host),
-    SCENE(copies_within_the_device),
-    SCENE(modes_for_gpus_fall_back),
-    SCENE(devices_are_checked_on_joining),
-    SCENE(buffers_of_the_application_are_for_gpus),
+    FIXTURE(frames_are_of_the_host),
+    FIXTURE(copies_within_the_device),
+    FIXTURE(modes_for_gpus_fall_back),
+    FIXTURE(devices_are_checked_on_joining),
+    FIXTURE(buffers_of_the_application_are_for_gpus),
   };
-  return SCENE_RUN("no_streams", tests);
+  return FIXTURE_RUN("no_streams", tests);
 }

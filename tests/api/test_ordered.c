@@ -11,7 +11,7 @@ static cuframes_publisher *open_stream(uint32_t policy, int64_t timeout_ns) {
   cuframes_publisher *publisher = NULL;
   options.policy = policy;
   options.ordered_timeout_ns = timeout_ns;
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   return publisher;
 }
 
@@ -104,15 +104,15 @@ static void who_is_too_slow_is_evicted_and_only_it(void **state) {
   assert_int_equal(frame_look(newest), 300);
   for (uint64_t i = 0; i < 2; i++)
     assert_int_equal(picture_number(held[i]), i + 1); /* its frames are whole all the same */
-  OK(cuframes_stream_query(NULL, "s", patience(), &info));
+  CHECK_OK(cuframes_stream_query(NULL, "s", patience(), &info));
   assert_int_equal(info->evictions, 1);
   assert_int_equal(info->subscriber_count, 3);
   for (size_t i = 0; i < 3; i++)
     assert_int_equal(info->subscribers[i]->evicted,
                      strcmp(info->subscribers[i]->label, "slow one") == 0 && info->subscribers[i]->depth == 4);
   cuframes_stream_info_free(info);
-  IS(cuframes_subscriber_next(slow, CUFRAMES_WAIT_FOREVER, &none), CUFRAMES_ERR_EVICTED);
-  IS(cuframes_subscriber_next(slow, 0, &none), CUFRAMES_ERR_EVICTED);
+  CHECK_RESULT(cuframes_subscriber_next(slow, CUFRAMES_WAIT_FOREVER, &none), CUFRAMES_ERR_EVICTED);
+  CHECK_RESULT(cuframes_subscriber_next(slow, 0, &none), CUFRAMES_ERR_EVICTED);
   assert_null(none);
   cuframes_frame_release(held[0]);
   cuframes_frame_release(held[0]);
@@ -135,9 +135,9 @@ static void an_evicted_one_learns_it_with_its_hands_full(void **state) {
   pictures_publish(publisher, 1, 1);
   cuframes_frame *held = frame_take(slow), *none = NULL;
   pictures_publish(publisher, 2, 1);
-  IS(cuframes_subscriber_next(slow, 0, &none), CUFRAMES_ERR_LEASE_LIMIT);
+  CHECK_RESULT(cuframes_subscriber_next(slow, 0, &none), CUFRAMES_ERR_LEASE_LIMIT);
   pictures_publish(publisher, 3, 1);
-  IS(cuframes_subscriber_next(slow, 0, &none), CUFRAMES_ERR_EVICTED);
+  CHECK_RESULT(cuframes_subscriber_next(slow, 0, &none), CUFRAMES_ERR_EVICTED);
   assert_int_equal(picture_number(held), 1);
   cuframes_frame_release(held);
   cuframes_subscriber_destroy(slow);
@@ -167,7 +167,7 @@ static void policy_drop_drops_for_everybody(void **state) {
   cuframes_subscriber *slow = join(2, 2), *newest = subscriber_new("s", CUFRAMES_MODE_NEWEST);
   pictures_publish(publisher, 1, 2);
   for (uint64_t i = 0; i < 50; i++) {
-    IS(picture_publish(publisher, 100 + i), CUFRAMES_ERR_DROPPED);
+    CHECK_RESULT(picture_publish(publisher, 100 + i), CUFRAMES_ERR_DROPPED);
     detail_names("slow one");
   }
   cuframes_publisher_stats stats = publisher_stats(publisher);
@@ -177,7 +177,7 @@ static void policy_drop_drops_for_everybody(void **state) {
   assert_int_equal(frame_look(newest), 2);
   assert_int_equal(frame_look(slow), 1);
   pictures_publish(publisher, 3, 1);
-  IS(picture_publish(publisher, 200), CUFRAMES_ERR_DROPPED);
+  CHECK_RESULT(picture_publish(publisher, 200), CUFRAMES_ERR_DROPPED);
   cuframes_frame *frame = frame_take(slow);
   assert_int_equal(picture_number(frame), 2);
   assert_int_equal(cuframes_frame_seq(frame), 2);
@@ -198,12 +198,12 @@ static void take_one_and_hold_it(int test, void *unused) {
   cuframes_subscriber *subscriber = join(2, 2);
   say(test, 0);
   cuframes_frame *frame = frame_take(subscriber);
-  NEED(picture_number(frame) == 1);
+  CHECK(picture_number(frame) == 1);
   say(test, 0);
   (void)hear(test);
-  NEED(picture_number(frame) == 1);
+  CHECK(picture_number(frame) == 1);
   cuframes_frame *none = NULL;
-  IS(cuframes_subscriber_next(subscriber, 0, &none), CUFRAMES_ERR_EVICTED);
+  CHECK_RESULT(cuframes_subscriber_next(subscriber, 0, &none), CUFRAMES_ERR_EVICTED);
   cuframes_frame_release(frame);
   cuframes_subscriber_destroy(subscriber);
 }
@@ -289,7 +289,7 @@ static void others_come_and_go_while_the_publisher_waits(void **state) {
   leaver = subscriber_new("s", CUFRAMES_MODE_NEWEST);
   assert_int_equal(frame_look(leaver), 1);
   cuframes_subscriber_destroy(leaver);
-  OK(cuframes_stream_query(NULL, "s", patience(), &info));
+  CHECK_OK(cuframes_stream_query(NULL, "s", patience(), &info));
   cuframes_stream_info_free(info);
   SOON(cuframes_now() - start, 1000);
   int64_t used = cpu_time();
@@ -315,7 +315,7 @@ static void an_eviction_is_logged(void **state) {
   options.ordered_timeout_ns = 10 * MS;
   options.log = log_line;
   options.log_user = lines;
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   cuframes_subscriber *slow = join(1, 3);
   pictures_publish(publisher, 1, 4);
   cuframes_subscriber_destroy(slow);
@@ -356,13 +356,13 @@ static void nobody_misses_the_beginning(void **state) {
   options.ordered_timeout_ns = patience();
   for (int i = 0; i < NEWCOMERS; i++)
     assert_int_equal(pthread_create(&newcomers[i].thread, NULL, join_first, &newcomers[i]), 0);
-  OK(cuframes_publisher_create("s", &options, &publisher));
-  IS(cuframes_publisher_wait_subscribers(publisher, NEWCOMERS + 1, 0), CUFRAMES_ERR_TIMEOUT);
-  OK(cuframes_publisher_wait_subscribers(publisher, NEWCOMERS, patience()));
-  IS(cuframes_publisher_wait_subscribers(publisher, NEWCOMERS + 1, 1000000), CUFRAMES_ERR_TIMEOUT);
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_RESULT(cuframes_publisher_wait_subscribers(publisher, NEWCOMERS + 1, 0), CUFRAMES_ERR_TIMEOUT);
+  CHECK_OK(cuframes_publisher_wait_subscribers(publisher, NEWCOMERS, patience()));
+  CHECK_RESULT(cuframes_publisher_wait_subscribers(publisher, NEWCOMERS + 1, 1000000), CUFRAMES_ERR_TIMEOUT);
   detail_names("3 of 4");
-  OK(cuframes_publisher_wait_subscribers(publisher, 0, 0));
-  IS(cuframes_publisher_wait_subscribers(NULL, 0, 0), CUFRAMES_ERR_INVALID);
+  CHECK_OK(cuframes_publisher_wait_subscribers(publisher, 0, 0));
+  CHECK_RESULT(cuframes_publisher_wait_subscribers(NULL, 0, 0), CUFRAMES_ERR_INVALID);
   pictures_publish(publisher, 1, FRAMES);
   cuframes_publisher_destroy(publisher);
   for (int i = 0; i < NEWCOMERS; i++) {
@@ -373,17 +373,17 @@ static void nobody_misses_the_beginning(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(nobody_misses_the_beginning),
-    SCENE(the_publisher_waits_for_room_and_counts_it),
-    SCENE(who_is_too_slow_is_evicted_and_only_it),
-    SCENE(an_evicted_one_learns_it_with_its_hands_full),
-    SCENE(several_slow_ones_cost_one_timeout),
-    SCENE(policy_drop_drops_for_everybody),
-    SCENE(a_stopped_process_is_evicted),
-    SCENE(a_killed_process_is_not_waited_for),
-    SCENE(one_that_leaves_is_not_waited_for),
-    SCENE(others_come_and_go_while_the_publisher_waits),
-    SCENE(an_eviction_is_logged),
+    FIXTURE(nobody_misses_the_beginning),
+    FIXTURE(the_publisher_waits_for_room_and_counts_it),
+    FIXTURE(who_is_too_slow_is_evicted_and_only_it),
+    FIXTURE(an_evicted_one_learns_it_with_its_hands_full),
+    FIXTURE(several_slow_ones_cost_one_timeout),
+    FIXTURE(policy_drop_drops_for_everybody),
+    FIXTURE(a_stopped_process_is_evicted),
+    FIXTURE(a_killed_process_is_not_waited_for),
+    FIXTURE(one_that_leaves_is_not_waited_for),
+    FIXTURE(others_come_and_go_while_the_publisher_waits),
+    FIXTURE(an_eviction_is_logged),
   };
-  return SCENE_RUN("ordered", tests);
+  return FIXTURE_RUN("ordered", tests);
 }

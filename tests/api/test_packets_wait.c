@@ -19,7 +19,7 @@ static void publish_on_request(int test, void *unused) {
   say(test, 0);
   for (uint64_t count; (count = hear(test)) != 0;) {
     for (; count > 0; count--, number++) {
-      OK(packet_publish(publisher, 0, number, 100, KEY));
+      CHECK_OK(packet_publish(publisher, 0, number, 100, KEY));
       pictures_publish(publisher, number, 1);
     }
     say(test, 0);
@@ -56,7 +56,7 @@ static void every_reader_is_woken(void **state) {
       for (int k = 0; k < counts[i]; k++)
         waiter_start_packet(&waiting[k], reader[k], CUFRAMES_WAIT_FOREVER);
       int64_t start = cuframes_now();
-      OK(packet_publish(publisher, 0, number, 100, KEY));
+      CHECK_OK(packet_publish(publisher, 0, number, 100, KEY));
       for (int k = 0; k < counts[i]; k++) {
         assert_int_equal(waiter_end(&waiting[k]), CUFRAMES_OK);
         SOON(waiting[k].ended - start, AT_ONCE_MS);
@@ -105,7 +105,7 @@ static void frames_and_packets_go_on_together_after_a_return(void **state) {
   cuframes_subscriber *subscriber = NULL;
   options.reconnect = 1;
   subscriber = subscriber_join("s", &options);
-  OK(cuframes_subscriber_enable_packets(subscriber, 0));
+  CHECK_OK(cuframes_subscriber_enable_packets(subscriber, 0));
   ask(process[0], 1);
   assert_int_equal(packet_look(subscriber, NULL), 1);
   assert_int_equal(frame_look(subscriber), 1);
@@ -142,13 +142,13 @@ static void frames_and_packets_go_on_together_after_a_return(void **state) {
 static void packets_may_be_enabled_beside_a_wait_for_frames(void **state) {
   (void)state;
   cuframes_publisher *publisher = packet_publisher("s", 64, 65536);
-  OK(packet_publish(publisher, 0, 1, 100, KEY));
+  CHECK_OK(packet_publish(publisher, 0, 1, 100, KEY));
   for (int round = 0; round < 20; round++) {
     waiter frames;
     cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
     waiter_start(&frames, subscriber, CUFRAMES_WAIT_FOREVER);
     cuframes_subscriber_interrupt(subscriber);
-    OK(cuframes_subscriber_enable_packets(subscriber, 0));
+    CHECK_OK(cuframes_subscriber_enable_packets(subscriber, 0));
     assert_int_equal(waiter_end(&frames), CUFRAMES_ERR_INTERRUPTED);
     assert_int_equal(packet_look(subscriber, NULL), 1);
     cuframes_subscriber_destroy(subscriber);
@@ -161,7 +161,7 @@ static void a_reader_may_leave_while_the_stream_is_gone(void **state) {
   for (int reconnect = 0; reconnect < 2; reconnect++) {
     cuframes_publisher *publisher = packet_publisher("s", 8, 4096);
     cuframes_subscriber *reader = packet_subscriber("s", 0, reconnect);
-    OK(packet_publish(publisher, 0, 1, 100, KEY));
+    CHECK_OK(packet_publish(publisher, 0, 1, 100, KEY));
     cuframes_publisher_destroy(publisher);
     if (reconnect) {
       assert_int_equal(packet_look(reader, NULL), 1);
@@ -173,11 +173,11 @@ static void a_reader_may_leave_while_the_stream_is_gone(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(every_reader_is_woken),
-    SCENE(every_sleeping_reader_notices_the_end),
-    SCENE(frames_and_packets_go_on_together_after_a_return),
-    SCENE(packets_may_be_enabled_beside_a_wait_for_frames),
-    SCENE(a_reader_may_leave_while_the_stream_is_gone),
+    FIXTURE(every_reader_is_woken),
+    FIXTURE(every_sleeping_reader_notices_the_end),
+    FIXTURE(frames_and_packets_go_on_together_after_a_return),
+    FIXTURE(packets_may_be_enabled_beside_a_wait_for_frames),
+    FIXTURE(a_reader_may_leave_while_the_stream_is_gone),
   };
-  return SCENE_RUN("packets_wait", tests);
+  return FIXTURE_RUN("packets_wait", tests);
 }

@@ -32,9 +32,9 @@ static void the_socket_has_the_mode_that_was_asked_for(void **state) {
     cuframes_publisher *publisher = NULL;
     options.socket_mode = modes[i];
     umask(i % 2 ? 0 : 077);
-    OK(cuframes_publisher_create("s", &options, &publisher));
-    assert_int_equal(mode_of(scene_path("s.sock")), modes[i] ? modes[i] : 0660);
-    assert_int_equal(mode_of(scene_path("s.lock")), 0600);
+    CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
+    assert_int_equal(mode_of(fixture_path("s.sock")), modes[i] ? modes[i] : 0660);
+    assert_int_equal(mode_of(fixture_path("s.lock")), 0600);
     cuframes_publisher_destroy(publisher);
   }
   umask(before);
@@ -47,8 +47,8 @@ static void the_socket_has_the_group_that_was_asked_for(void **state) {
   cuframes_publisher *publisher = NULL;
   struct stat status;
   options.socket_gid = ALLOWED_GROUP;
-  OK(cuframes_publisher_create("s", &options, &publisher));
-  assert_int_equal(stat(scene_path("s.sock"), &status), 0);
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
+  assert_int_equal(stat(fixture_path("s.sock"), &status), 0);
   assert_int_equal(status.st_gid, ALLOWED_GROUP);
   assert_int_equal(status.st_uid, 0);
   cuframes_publisher_destroy(publisher);
@@ -65,13 +65,13 @@ static void join_as(int test, void *argument) {
   const user *u = argument;
   cuframes_subscriber *subscriber = NULL;
   cuframes_stream_info *info = NULL;
-  NEED(setgid(u->gid) == 0 && setuid(u->uid) == 0);
+  CHECK(setgid(u->gid) == 0 && setuid(u->uid) == 0);
   (void)hear(test);
-  IS(cuframes_subscriber_create("s", NULL, &subscriber), u->expected);
+  CHECK_RESULT(cuframes_subscriber_create("s", NULL, &subscriber), u->expected);
   if (u->expected == CUFRAMES_OK)
-    NEED(frame_look(subscriber) == 1);
+    CHECK(frame_look(subscriber) == 1);
   cuframes_subscriber_destroy(subscriber);
-  IS(cuframes_stream_query(NULL, "s", patience(), &info), u->expected);
+  CHECK_RESULT(cuframes_stream_query(NULL, "s", patience(), &info), u->expected);
   if (u->expected != CUFRAMES_OK)
     detail_names(u->uid == NOBODY ? "65534" : "s");
   cuframes_stream_info_free(info);
@@ -80,10 +80,10 @@ static void join_as(int test, void *argument) {
 static void run_users(const user *users, size_t count, const cuframes_publisher_options *options) {
   child *children[8];
   cuframes_publisher *publisher = NULL;
-  assert_int_equal(chmod(scene_directory(), 0755), 0);
+  assert_int_equal(chmod(fixture_directory(), 0755), 0);
   for (size_t i = 0; i < count; i++)
     children[i] = child_start(join_as, (void *)&users[i]);
-  OK(cuframes_publisher_create("s", options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", options, &publisher));
   pictures_publish(publisher, 1, 1);
   for (size_t i = 0; i < count; i++) {
     say(children[i]->fd, 0);
@@ -119,18 +119,18 @@ static void an_empty_allow_list_lets_only_ourselves_in(void **state) {
   cuframes_publisher_options options = publisher_options();
   cuframes_publisher *publisher = NULL;
   options.access = CUFRAMES_ACCESS_LISTED; /* a std::vector without elements has no address either */
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   cuframes_subscriber_destroy(subscriber_new("s", CUFRAMES_MODE_NEWEST));
   cuframes_publisher_destroy(publisher);
   options.allow_gid_count = 1; /* a count without a list */
-  IS(cuframes_publisher_create("s", &options, &publisher), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_publisher_create("s", &options, &publisher), CUFRAMES_ERR_INVALID);
   static const uint32_t ours[1] = { 0 };
   options.allow_gids = ours; /* a list that nobody would look at */
   options.access = CUFRAMES_ACCESS_DIRECTORY;
-  IS(cuframes_publisher_create("s", &options, &publisher), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_publisher_create("s", &options, &publisher), CUFRAMES_ERR_INVALID);
   detail_names("LISTED");
   options.access = 2;
-  IS(cuframes_publisher_create("s", &options, &publisher), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_publisher_create("s", &options, &publisher), CUFRAMES_ERR_INVALID);
   detail_names("access");
 }
 
@@ -150,15 +150,15 @@ static void the_file_system_says_who_gets_in(void **state) {
 static void get_nothing(int test, void *unused) {
   (void)unused;
   cf_msg_hello hello = raw_hello(CUFRAMES_MODE_NEWEST);
-  NEED(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
+  CHECK(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
   (void)hear(test);
   for (int i = 0; i < 20; i++) {
     int fd = raw_connect("s");
     if (i % 2)
       raw_send(fd, CF_MSG_HELLO, &hello);
     cf_msg_refused refused = raw_expect_refused(fd, true); /* and no descriptor, it sees to that */
-    NEED(refused.code == CUFRAMES_ERR_PERMISSION);
-    NEED(strstr(refused.text, "65534") != NULL);
+    CHECK(refused.code == CUFRAMES_ERR_PERMISSION);
+    CHECK(strstr(refused.text, "65534") != NULL);
     close(fd);
   }
 }
@@ -170,12 +170,12 @@ static void who_is_refused_gets_no_descriptor(void **state) {
   child *stranger = child_start(get_nothing, NULL);
   cuframes_publisher_options options = publisher_options();
   cuframes_publisher *publisher = NULL;
-  assert_int_equal(chmod(scene_directory(), 0755), 0);
+  assert_int_equal(chmod(fixture_directory(), 0755), 0);
   options.socket_mode = 0666;
   options.access = CUFRAMES_ACCESS_LISTED;
   options.allow_uids = uids;
   options.allow_uid_count = 1;
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   say(stranger->fd, 0);
   child_finish(stranger);
   cuframes_publisher_destroy(publisher);
@@ -223,7 +223,7 @@ static void no_descriptor_lets_a_subscriber_write(void **state) {
   cf_msg_segment segment;
   cf_msg_packets packets;
   cf_fds fds;
-  OK(cuframes_publisher_enable_packets(publisher, NULL));
+  CHECK_OK(cuframes_publisher_enable_packets(publisher, NULL));
   pictures_publish(publisher, 1, 1);
   raw_join(&raw, "s", &hello);
   try_to_change(raw.control_fd, raw.welcome.control_bytes, false);
@@ -270,14 +270,14 @@ static void a_monitor_gets_no_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(the_socket_has_the_mode_that_was_asked_for),
-    SCENE(the_socket_has_the_group_that_was_asked_for),
-    SCENE(the_allow_list_says_who_gets_in),
-    SCENE(an_empty_allow_list_lets_only_ourselves_in),
-    SCENE(the_file_system_says_who_gets_in),
-    SCENE(who_is_refused_gets_no_descriptor),
-    SCENE(no_descriptor_lets_a_subscriber_write),
-    SCENE(a_monitor_gets_no_memory),
+    FIXTURE(the_socket_has_the_mode_that_was_asked_for),
+    FIXTURE(the_socket_has_the_group_that_was_asked_for),
+    FIXTURE(the_allow_list_says_who_gets_in),
+    FIXTURE(an_empty_allow_list_lets_only_ourselves_in),
+    FIXTURE(the_file_system_says_who_gets_in),
+    FIXTURE(who_is_refused_gets_no_descriptor),
+    FIXTURE(no_descriptor_lets_a_subscriber_write),
+    FIXTURE(a_monitor_gets_no_memory),
   };
-  return SCENE_RUN("permissions", tests);
+  return FIXTURE_RUN("permissions", tests);
 }

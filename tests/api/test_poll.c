@@ -16,7 +16,7 @@ static cuframes_subscriber *join(uint32_t mode, bool reconnect) {
 
 static int fd_of(cuframes_subscriber *subscriber) {
   int fd = -1;
-  OK(cuframes_subscriber_fd(subscriber, &fd));
+  CHECK_OK(cuframes_subscriber_fd(subscriber, &fd));
   assert_true(fd >= 0);
   return fd;
 }
@@ -24,7 +24,7 @@ static int fd_of(cuframes_subscriber *subscriber) {
 static bool readable(int fd, int64_t timeout_ns) {
   struct pollfd ready = { .fd = fd, .events = POLLIN };
   int n = poll(&ready, 1, (int)(timeout_ns / MS));
-  NEED(n >= 0 && (n == 0 || ready.revents == POLLIN));
+  CHECK(n >= 0 && (n == 0 || ready.revents == POLLIN));
   return n == 1;
 }
 
@@ -47,17 +47,17 @@ static void readable_with_a_frame_and_not_without(void **state) {
     int fd = fd_of(subscriber);
     assert_int_equal(fd_of(subscriber), fd);
     if (readable(fd, 0)) /* the first look may be in vain */
-      IS(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
+      CHECK_RESULT(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
     for (uint64_t i = 0; i < 20; i++) {
       assert_false(readable(fd, i < 2 ? 20 * MS : 0));
       pictures_publish(publisher, 3 * i + 1, 3);
       assert_true(readable(fd, patience()));
       for (uint64_t k = mode == CUFRAMES_MODE_ORDERED ? 1 : 3; k <= 3; k++) {
         assert_true(readable(fd, 0)); /* until next() has nothing more */
-        IS(look(subscriber, &number), CUFRAMES_OK);
+        CHECK_RESULT(look(subscriber, &number), CUFRAMES_OK);
         assert_int_equal(number, 3 * i + k);
       }
-      IS(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
+      CHECK_RESULT(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
     }
     assert_int_equal(fd_of(subscriber), fd);
     cuframes_subscriber_destroy(subscriber);
@@ -71,12 +71,12 @@ static void readable_at_the_end(void **state) {
   cuframes_subscriber *subscriber = join(CUFRAMES_MODE_NEWEST, false);
   uint64_t number = 0;
   int fd = fd_of(subscriber);
-  IS(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
+  CHECK_RESULT(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
   assert_false(readable(fd, 0));
   cuframes_publisher_destroy(publisher);
   for (int i = 0; i < 3; i++) { /* and stays so */
     assert_true(readable(fd, patience()));
-    IS(look(subscriber, &number), CUFRAMES_ERR_PUBLISHER_GONE);
+    CHECK_RESULT(look(subscriber, &number), CUFRAMES_ERR_PUBLISHER_GONE);
   }
   cuframes_subscriber_destroy(subscriber);
 }
@@ -88,11 +88,11 @@ static void readable_when_interrupted(void **state) {
   uint64_t number = 0;
   int fd = fd_of(subscriber);
   for (int i = 0; i < 5; i++) {
-    IS(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
+    CHECK_RESULT(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
     assert_false(readable(fd, 0));
     cuframes_subscriber_interrupt(subscriber);
     assert_true(readable(fd, patience()));
-    IS(look(subscriber, &number), CUFRAMES_ERR_INTERRUPTED);
+    CHECK_RESULT(look(subscriber, &number), CUFRAMES_ERR_INTERRUPTED);
   }
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
@@ -104,12 +104,12 @@ static void readable_when_evicted(void **state) {
   cuframes_publisher *publisher = NULL;
   uint64_t number = 0;
   options.ordered_timeout_ns = 10 * MS;
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   cuframes_subscriber *subscriber = join(CUFRAMES_MODE_ORDERED, false);
   int fd = fd_of(subscriber);
   pictures_publish(publisher, 1, 9); /* it reads none of them */
   assert_true(readable(fd, patience()));
-  IS(look(subscriber, &number), CUFRAMES_ERR_EVICTED);
+  CHECK_RESULT(look(subscriber, &number), CUFRAMES_ERR_EVICTED);
   assert_true(readable(fd, 0));
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
@@ -119,12 +119,12 @@ static void readable_when_evicted(void **state) {
 static uint64_t loop_until_frame(cuframes_subscriber *subscriber, int fd) {
   int64_t end = cuframes_now() + patience();
   for (uint64_t number = 0;;) {
-    NEED(cuframes_now() < end);
+    CHECK(cuframes_now() < end);
     (void)readable(fd, end - cuframes_now());
     int result = look(subscriber, &number);
     if (result == CUFRAMES_OK)
       return number;
-    IS(result, CUFRAMES_ERR_TIMEOUT);
+    CHECK_RESULT(result, CUFRAMES_ERR_TIMEOUT);
   }
 }
 
@@ -137,12 +137,12 @@ static void it_survives_reconnects(void **state) {
   for (uint64_t i = 1; i <= 5; i++) {
     pictures_publish(publisher, i, 1);
     assert_int_equal(loop_until_frame(subscriber, fd), i);
-    IS(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
+    CHECK_RESULT(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
     cuframes_publisher_destroy(publisher);
     int64_t away = cuframes_now() + 30 * MS, used = cpu_time();
     while (cuframes_now() < away) { /* an event loop while nobody publishes must not go round and round */
       (void)readable(fd, away - cuframes_now());
-      IS(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
+      CHECK_RESULT(look(subscriber, &number), CUFRAMES_ERR_TIMEOUT);
     }
     SOON(cpu_time() - used, 15);
     publisher = publisher_new("s");
@@ -170,7 +170,7 @@ static void no_wake_is_ever_lost(void **state) {
   cuframes_publisher_options options = publisher_options();
   cuframes_publisher *publisher = NULL;
   options.ordered_timeout_ns = patience();
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   cuframes_subscriber *subscriber = join(CUFRAMES_MODE_ORDERED, false);
   int fd = fd_of(subscriber);
   pthread_t thread;
@@ -182,7 +182,7 @@ static void no_wake_is_ever_lost(void **state) {
     int result;
     while ((result = look(subscriber, &number)) == CUFRAMES_OK)
       assert_int_equal(number, ++last);
-    IS(result, CUFRAMES_ERR_TIMEOUT);
+    CHECK_RESULT(result, CUFRAMES_ERR_TIMEOUT);
   }
   assert_int_equal(pthread_join(thread, NULL), 0);
   cuframes_subscriber_destroy(subscriber);
@@ -194,8 +194,8 @@ static void not_for_packets_only(void **state) {
   cuframes_publisher *publisher = publisher_new("s");
   cuframes_subscriber *subscriber = join(CUFRAMES_MODE_PACKETS, false);
   int fd = 77;
-  IS(cuframes_subscriber_fd(subscriber, &fd), CUFRAMES_ERR_UNSUPPORTED);
-  IS(cuframes_subscriber_fd(subscriber, NULL), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_subscriber_fd(subscriber, &fd), CUFRAMES_ERR_UNSUPPORTED);
+  CHECK_RESULT(cuframes_subscriber_fd(subscriber, NULL), CUFRAMES_ERR_INVALID);
   assert_int_equal(fd, 77);
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
@@ -203,13 +203,13 @@ static void not_for_packets_only(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(readable_with_a_frame_and_not_without),
-    SCENE(readable_at_the_end),
-    SCENE(readable_when_interrupted),
-    SCENE(readable_when_evicted),
-    SCENE(it_survives_reconnects),
-    SCENE(no_wake_is_ever_lost),
-    SCENE(not_for_packets_only),
+    FIXTURE(readable_with_a_frame_and_not_without),
+    FIXTURE(readable_at_the_end),
+    FIXTURE(readable_when_interrupted),
+    FIXTURE(readable_when_evicted),
+    FIXTURE(it_survives_reconnects),
+    FIXTURE(no_wake_is_ever_lost),
+    FIXTURE(not_for_packets_only),
   };
-  return SCENE_RUN("poll", tests);
+  return FIXTURE_RUN("poll", tests);
 }

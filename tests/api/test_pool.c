@@ -11,7 +11,7 @@ static cuframes_publisher *open_stream(uint32_t slots, uint32_t max_slots) {
   options.slots = slots;
   options.max_slots = max_slots;
   options.max_leases = 64;
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   return publisher;
 }
 
@@ -31,7 +31,7 @@ static void the_pool_grows_for_leases_and_shrinks_after(void **state) {
   cuframes_frame *held[3][60];
   uint64_t number = 0;
   for (int i = 0; i < 3; i++)
-    OK(join(CUFRAMES_MODE_NEWEST, 60, 0, &subscribers[i]));
+    CHECK_OK(join(CUFRAMES_MODE_NEWEST, 60, 0, &subscribers[i]));
   for (int k = 0; k < 60; k++) {
     for (int i = 0; i < 3; i++) { /* each another frame: all that can be pinned is */
       pictures_publish(publisher, ++number, 1);
@@ -39,7 +39,7 @@ static void the_pool_grows_for_leases_and_shrinks_after(void **state) {
     }
   }
   cuframes_publisher_stats grown = publisher_stats(publisher);
-  BETWEEN(grown.slots, 182, 200);
+  CHECK_BETWEEN(grown.slots, 182, 200);
   assert_true(grown.memory_bytes - before.memory_bytes >= 180 * 4096);
   pictures_publish(publisher, ++number, 500); /* with every lease in hand there is still room to publish */
   for (int k = 0; k < 60; k++) {
@@ -60,19 +60,19 @@ static void who_does_not_fit_is_told_the_limit(void **state) {
   (void)state;
   cuframes_publisher *publisher = open_stream(2, 10); /* 8 for subscribers: the newest frame and an open one are ours */
   cuframes_subscriber *first = NULL, *second = NULL, *none = NULL;
-  OK(join(CUFRAMES_MODE_NEWEST, 4, 0, &first));
-  IS(join(CUFRAMES_MODE_NEWEST, 5, 0, &none), CUFRAMES_ERR_NO_CAPACITY);
+  CHECK_OK(join(CUFRAMES_MODE_NEWEST, 4, 0, &first));
+  CHECK_RESULT(join(CUFRAMES_MODE_NEWEST, 5, 0, &none), CUFRAMES_ERR_NO_CAPACITY);
   detail_names("11");
   detail_names("10");
   detail_names("--max-slots");
-  IS(join(CUFRAMES_MODE_ORDERED, 1, 5, &none), CUFRAMES_ERR_NO_CAPACITY);
+  CHECK_RESULT(join(CUFRAMES_MODE_ORDERED, 1, 5, &none), CUFRAMES_ERR_NO_CAPACITY);
   assert_null(none);
-  OK(join(CUFRAMES_MODE_ORDERED, 1, 4, &second));
-  IS(join(CUFRAMES_MODE_NEWEST, 1, 0, &none), CUFRAMES_ERR_NO_CAPACITY);
+  CHECK_OK(join(CUFRAMES_MODE_ORDERED, 1, 4, &second));
+  CHECK_RESULT(join(CUFRAMES_MODE_NEWEST, 1, 0, &none), CUFRAMES_ERR_NO_CAPACITY);
   pictures_publish(publisher, 1, 1);
   assert_int_equal(frame_look(first), 1); /* those inside notice nothing */
   assert_int_equal(frame_look(second), 1);
-  OK(join(CUFRAMES_MODE_PACKETS, 0, 0, &none)); /* costs nothing */
+  CHECK_OK(join(CUFRAMES_MODE_PACKETS, 0, 0, &none)); /* costs nothing */
   cuframes_subscriber_destroy(none);
   cuframes_subscriber_destroy(second);
   WAIT_FOR(join(CUFRAMES_MODE_NEWEST, 4, 0, &second) == CUFRAMES_OK); /* its room is free again */
@@ -87,10 +87,10 @@ static void no_more_subscribers_than_allowed(void **state) {
   cuframes_publisher *publisher = NULL;
   cuframes_subscriber *subscribers[2], *none = NULL;
   options.max_subscribers = 2;
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   for (int i = 0; i < 2; i++)
     subscribers[i] = subscriber_new("s", CUFRAMES_MODE_NEWEST);
-  IS(join(CUFRAMES_MODE_NEWEST, 0, 0, &none), CUFRAMES_ERR_NO_CAPACITY);
+  CHECK_RESULT(join(CUFRAMES_MODE_NEWEST, 0, 0, &none), CUFRAMES_ERR_NO_CAPACITY);
   detail_names("2");
   detail_names("max_subscribers");
   for (int i = 0; i < 2; i++)
@@ -105,7 +105,7 @@ static void options_out_of_range_are_refused(void **state) {
 #define BAD(field, value)                                                                                              \
   options = good;                                                                                                      \
   options.field = value;                                                                                               \
-  IS(cuframes_publisher_create("s", &options, &none), CUFRAMES_ERR_INVALID);                                           \
+  CHECK_RESULT(cuframes_publisher_create("s", &options, &none), CUFRAMES_ERR_INVALID);                                 \
   detail_names(#field);
   BAD(max_open, 129)
   BAD(max_slots, 1025)
@@ -121,10 +121,10 @@ static void options_out_of_range_are_refused(void **state) {
 #undef BAD
   options = good;
   options.device = "gpu9";
-  IS(cuframes_publisher_create("s", &options, &none), CUFRAMES_ERR_UNSUPPORTED);
+  CHECK_RESULT(cuframes_publisher_create("s", &options, &none), CUFRAMES_ERR_UNSUPPORTED);
   detail_names("gpu9");
   assert_null(none);
-  assert_int_equal(scene_files(), 0);
+  assert_int_equal(fixture_files(), 0);
 }
 
 #define EACH 16
@@ -150,7 +150,7 @@ static void many_in_one(int test, void *unused) {
         continue;
       cuframes_frame *frame = frame_take(subscribers[i]);
       uint64_t number = picture_number(frame);
-      NEED(i % 4 == 0 ? number == last[i] + 1 : number > last[i]);
+      CHECK(i % 4 == 0 ? number == last[i] + 1 : number > last[i]);
       last[i] = number;
       cuframes_frame_release(frame);
       going = true;
@@ -169,12 +169,12 @@ static void sixty_four_subscribers_get_their_frames(void **state) {
   cuframes_publisher *publisher = NULL;
   options.max_slots = 512;
   options.ordered_timeout_ns = patience();
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   for (int i = 0; i < PROCESSES; i++)
     (void)hear(children[i]->fd);
   assert_int_equal(publisher_stats(publisher).subscribers, EACH * PROCESSES);
   cuframes_stream_info *info = NULL;
-  OK(cuframes_stream_query(NULL, "s", patience(), &info));
+  CHECK_OK(cuframes_stream_query(NULL, "s", patience(), &info));
   assert_int_equal(info->subscriber_count, EACH * PROCESSES);
   cuframes_stream_info_free(info);
   pictures_publish(publisher, 1, LAST);
@@ -193,7 +193,7 @@ static void frames_of_an_old_format_stay_whole(void **state) {
   cuframes_format large = { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 320, .height = 179 };
   pictures_publish(publisher, 1, 2);
   cuframes_frame *old = frame_take(newest);
-  OK(cuframes_publisher_set_format(publisher, &large));
+  CHECK_OK(cuframes_publisher_set_format(publisher, &large));
   pictures_publish(publisher, 3, 1);
   cuframes_frame *fresh = frame_take(newest);
   assert_int_equal(cuframes_frame_flags(fresh), CUFRAMES_FRAME_NEW_FORMAT);
@@ -217,7 +217,7 @@ static void frames_of_an_old_format_stay_whole(void **state) {
   fresh = frame_take(newest);
   assert_int_equal(cuframes_frame_flags(fresh), 0);
   cuframes_frame_release(fresh);
-  OK(cuframes_publisher_set_format(publisher, &large)); /* the same: nothing happens */
+  CHECK_OK(cuframes_publisher_set_format(publisher, &large)); /* the same: nothing happens */
   pictures_publish(publisher, 300, 1);
   fresh = frame_take(newest);
   assert_int_equal(cuframes_frame_flags(fresh), 0);
@@ -235,7 +235,7 @@ static void a_hundred_formats_leave_nothing_behind(void **state) {
   int descriptors = 0, mappings = 0;
   for (uint32_t i = 0; i <= 100; i++) {
     cuframes_format format = { .pixel_format = CUFRAMES_PIXEL_RGBA, .width = 16 + i % 100, .height = 9 };
-    OK(cuframes_publisher_set_format(publisher, &format));
+    CHECK_OK(cuframes_publisher_set_format(publisher, &format));
     pictures_publish(publisher, i + 1, 1);
     cuframes_frame *frame = frame_take(subscriber);
     assert_int_equal(picture_number(frame), i + 1);
@@ -254,16 +254,16 @@ static void a_hundred_formats_leave_nothing_behind(void **state) {
     }
     if (i == 0) {
       memory = publisher_stats(publisher).memory_bytes;
-      descriptors = scene_descriptors();
-      mappings = scene_mappings();
+      descriptors = fixture_descriptors();
+      mappings = fixture_mappings();
     }
   }
   assert_int_equal(publisher_stats(publisher).memory_bytes, memory);
-  WAIT_FOR(scene_descriptors() <= descriptors); /* one is on its way to the subscriber for a moment */
-  OK(cuframes_publisher_set_format(publisher, &(cuframes_format){ .pixel_format = 6, .width = 5, .height = 5 }));
+  WAIT_FOR(fixture_descriptors() <= descriptors); /* one is on its way to the subscriber for a moment */
+  CHECK_OK(cuframes_publisher_set_format(publisher, &(cuframes_format){ .pixel_format = 6, .width = 5, .height = 5 }));
   pictures_publish(publisher, 1, 1);
   assert_int_equal(frame_look(subscriber), 1); /* it unmaps old segments when it maps a new one */
-  BETWEEN(scene_mappings(), mappings - 1, mappings + 2);
+  CHECK_BETWEEN(fixture_mappings(), mappings - 1, mappings + 2);
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
 }
@@ -273,10 +273,10 @@ static void a_thousand_subscribers_leave_nothing_behind(void **state) {
   cuframes_publisher *publisher = publisher_new("s");
   pictures_publish(publisher, 1, 1);
   cuframes_publisher_stats before = publisher_stats(publisher);
-  int descriptors = scene_descriptors(), mappings = scene_mappings();
+  int descriptors = fixture_descriptors(), mappings = fixture_mappings();
   for (uint32_t i = 0; i < 1000; i++) {
     cuframes_subscriber *subscriber = NULL;
-    OK(join(i % 2, i % 3 == 0 ? 12 : 1, 0, &subscriber));
+    CHECK_OK(join(i % 2, i % 3 == 0 ? 12 : 1, 0, &subscriber));
     cuframes_frame *frame = frame_take(subscriber);
     if (i % 5 == 0)
       cuframes_subscriber_destroy(subscriber);
@@ -290,8 +290,8 @@ static void a_thousand_subscribers_leave_nothing_behind(void **state) {
   WAIT_FOR(picture_publish(publisher, 1) == CUFRAMES_OK && publisher_stats(publisher).slots == before.slots);
   assert_int_equal(publisher_stats(publisher).memory_bytes, before.memory_bytes);
   assert_int_equal(publisher_stats(publisher).segments, 1);
-  WAIT_FOR(scene_descriptors() == descriptors); /* the last connection closes a moment after its seat is gone */
-  assert_int_equal(scene_mappings(), mappings);
+  WAIT_FOR(fixture_descriptors() == descriptors); /* the last connection closes a moment after its seat is gone */
+  assert_int_equal(fixture_mappings(), mappings);
   cuframes_publisher_destroy(publisher);
 }
 
@@ -302,24 +302,24 @@ static void the_memory_of_a_stream_is_its_frames_and_little_more(void **state) {
   options.format = (cuframes_format){ .pixel_format = CUFRAMES_PIXEL_NV12, .width = 1920, .height = 1080 };
   options.slots = 4;
   options.max_slots = 1024;
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   uint64_t frame_bytes = 0;
-  OK(cuframes_format_layout(&options.format, 0, &frame_bytes));
-  BETWEEN(publisher_stats(publisher).memory_bytes, 4 * frame_bytes, 4 * frame_bytes + (1 << 20));
+  CHECK_OK(cuframes_format_layout(&options.format, 0, &frame_bytes));
+  CHECK_BETWEEN(publisher_stats(publisher).memory_bytes, 4 * frame_bytes, 4 * frame_bytes + (1 << 20));
   cuframes_publisher_destroy(publisher);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(the_pool_grows_for_leases_and_shrinks_after),
-    SCENE(who_does_not_fit_is_told_the_limit),
-    SCENE(no_more_subscribers_than_allowed),
-    SCENE(options_out_of_range_are_refused),
-    SCENE(sixty_four_subscribers_get_their_frames),
-    SCENE(frames_of_an_old_format_stay_whole),
-    SCENE(a_hundred_formats_leave_nothing_behind),
-    SCENE(a_thousand_subscribers_leave_nothing_behind),
-    SCENE(the_memory_of_a_stream_is_its_frames_and_little_more),
+    FIXTURE(the_pool_grows_for_leases_and_shrinks_after),
+    FIXTURE(who_does_not_fit_is_told_the_limit),
+    FIXTURE(no_more_subscribers_than_allowed),
+    FIXTURE(options_out_of_range_are_refused),
+    FIXTURE(sixty_four_subscribers_get_their_frames),
+    FIXTURE(frames_of_an_old_format_stay_whole),
+    FIXTURE(a_hundred_formats_leave_nothing_behind),
+    FIXTURE(a_thousand_subscribers_leave_nothing_behind),
+    FIXTURE(the_memory_of_a_stream_is_its_frames_and_little_more),
   };
-  return SCENE_RUN("pool", tests);
+  return FIXTURE_RUN("pool", tests);
 }

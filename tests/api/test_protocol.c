@@ -33,7 +33,7 @@ static void send_bytes(int fd, const void *bytes, size_t length) {
 static void garbage_ends_the_connection_and_nothing_else(void **state) {
   (void)state;
   cuframes_publisher *publisher = publisher_new("s");
-  int descriptors = scene_descriptors();
+  int descriptors = fixture_descriptors();
   uint8_t *bytes = malloc(CF_WIRE_MESSAGE_MAX + 4096);
   assert_non_null(bytes);
   for (int i = 0; i < 60; i++) {
@@ -54,7 +54,7 @@ static void garbage_ends_the_connection_and_nothing_else(void **state) {
   }
   free(bytes);
   check_good_client(publisher);
-  WAIT_FOR(scene_descriptors() == descriptors);
+  WAIT_FOR(fixture_descriptors() == descriptors);
   cuframes_publisher_destroy(publisher);
 }
 
@@ -219,13 +219,13 @@ static void who_sends_descriptors_is_dropped_and_they_are_closed(void **state) {
   cf_msg_hello hello = raw_hello(0);
   uint8_t message[512];
   size_t length = cf_message_encode(CF_MSG_HELLO, &hello, message, sizeof message);
-  int descriptors = scene_descriptors();
+  int descriptors = fixture_descriptors();
   for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
     int fd = raw_connect("s");
     send_descriptors(fd, message, length, counts[i]);
     raw_expect_end(fd);
     close(fd);
-    WAIT_FOR(scene_descriptors() == descriptors);
+    WAIT_FOR(fixture_descriptors() == descriptors);
   }
   raw_seat raw;
   raw_join(&raw, "s", &hello);
@@ -234,7 +234,7 @@ static void who_sends_descriptors_is_dropped_and_they_are_closed(void **state) {
   raw_expect_end(raw.fd);
   raw_leave(&raw);
   WAIT_FOR(publisher_stats(publisher).subscribers == 0);
-  WAIT_FOR(scene_descriptors() == descriptors);
+  WAIT_FOR(fixture_descriptors() == descriptors);
   check_good_client(publisher);
   cuframes_publisher_destroy(publisher);
 }
@@ -247,14 +247,14 @@ static bool is_closed(int fd) {
 static void silent_connections_delay_nobody_and_end(void **state) {
   (void)state;
   enum { SILENT = 200 };
-  int fds[SILENT], descriptors = scene_descriptors();
+  int fds[SILENT], descriptors = fixture_descriptors();
   cuframes_publisher *publisher = publisher_new("s");
   int64_t start = cuframes_now();
   for (int i = 0; i < SILENT; i++)
     fds[i] = raw_connect("s");
   check_good_client(publisher);
   cuframes_stream_info *info = NULL;
-  OK(cuframes_stream_query(NULL, "s", patience(), &info));
+  CHECK_OK(cuframes_stream_query(NULL, "s", patience(), &info));
   cuframes_stream_info_free(info);
   SOON(cuframes_now() - start, 1500);
   for (int i = 0; i < SILENT; i++) /* who says nothing within the time of a handshake is put out */
@@ -262,7 +262,7 @@ static void silent_connections_delay_nobody_and_end(void **state) {
   for (int i = 0; i < SILENT; i++)
     close(fds[i]);
   cuframes_publisher_destroy(publisher);
-  assert_int_equal(scene_descriptors(), descriptors);
+  assert_int_equal(fixture_descriptors(), descriptors);
 }
 
 static void who_asks_and_never_reads_is_dropped(void **state) {
@@ -287,7 +287,7 @@ static void connections_that_come_and_go_leave_nothing(void **state) {
   (void)state;
   cuframes_publisher *publisher = publisher_new("s");
   cf_msg_hello hello = raw_hello(CUFRAMES_MODE_ORDERED);
-  int descriptors = scene_descriptors();
+  int descriptors = fixture_descriptors();
   uint64_t memory = publisher_stats(publisher).memory_bytes;
   for (int i = 0; i < 300; i++) {
     int fd = raw_connect("s");
@@ -305,23 +305,23 @@ static void connections_that_come_and_go_leave_nothing(void **state) {
   pictures_publish(publisher, 1, 10);
   WAIT_FOR(publisher_stats(publisher).subscribers == 0);
   WAIT_FOR(picture_publish(publisher, 1) == CUFRAMES_OK && publisher_stats(publisher).memory_bytes == memory);
-  WAIT_FOR(scene_descriptors() == descriptors);
+  WAIT_FOR(fixture_descriptors() == descriptors);
   check_good_client(publisher);
   cuframes_publisher_destroy(publisher);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(garbage_ends_the_connection_and_nothing_else),
-    SCENE(a_cut_hello_is_no_hello),
-    SCENE(other_versions_are_refused_in_words),
-    SCENE(strange_wishes_are_refused),
-    SCENE(messages_out_of_turn_end_the_connection),
-    SCENE(a_request_that_cannot_be_is_refused_and_the_next_one_answered),
-    SCENE(who_sends_descriptors_is_dropped_and_they_are_closed),
-    SCENE(silent_connections_delay_nobody_and_end),
-    SCENE(who_asks_and_never_reads_is_dropped),
-    SCENE(connections_that_come_and_go_leave_nothing),
+    FIXTURE(garbage_ends_the_connection_and_nothing_else),
+    FIXTURE(a_cut_hello_is_no_hello),
+    FIXTURE(other_versions_are_refused_in_words),
+    FIXTURE(strange_wishes_are_refused),
+    FIXTURE(messages_out_of_turn_end_the_connection),
+    FIXTURE(a_request_that_cannot_be_is_refused_and_the_next_one_answered),
+    FIXTURE(who_sends_descriptors_is_dropped_and_they_are_closed),
+    FIXTURE(silent_connections_delay_nobody_and_end),
+    FIXTURE(who_asks_and_never_reads_is_dropped),
+    FIXTURE(connections_that_come_and_go_leave_nothing),
   };
-  return SCENE_RUN("protocol", tests);
+  return FIXTURE_RUN("protocol", tests);
 }

@@ -54,7 +54,7 @@ static cuframes_publisher *publisher_with(uint32_t max_open) {
   cuframes_publisher_options options = publisher_options();
   cuframes_publisher *publisher = NULL;
   options.max_open = max_open;
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   return publisher;
 }
 
@@ -72,25 +72,25 @@ static void a_publisher_keeps_what_it_published(void **state) {
       assert_int_equal(cuframes_frame_seq(kept[i]), number - KEPT);
       cuframes_frame_release(kept[i]);
     }
-    OK(cuframes_publisher_acquire(publisher, &frame));
+    CHECK_OK(cuframes_publisher_acquire(publisher, &frame));
     kept[i] = cuframes_frame_ref(frame);
     picture_draw(frame, number);
-    OK(cuframes_publisher_publish(publisher, frame, NULL));
-    IS(cuframes_publisher_publish(publisher, kept[i], NULL), CUFRAMES_ERR_INVALID);
-    IS(cuframes_frame_copy_from_host(kept[i], 0, kept, 0), CUFRAMES_ERR_INVALID);
+    CHECK_OK(cuframes_publisher_publish(publisher, frame, NULL));
+    CHECK_RESULT(cuframes_publisher_publish(publisher, kept[i], NULL), CUFRAMES_ERR_INVALID);
+    CHECK_RESULT(cuframes_frame_copy_from_host(kept[i], 0, kept, 0), CUFRAMES_ERR_INVALID);
     cuframes_frame *taken = frame_take(subscriber);
     assert_true(picture_is(taken, number));
     cuframes_frame_release(taken);
   }
-  OK(cuframes_publisher_acquire(publisher, &frame));
+  CHECK_OK(cuframes_publisher_acquire(publisher, &frame));
   cuframes_frame *more = NULL;
-  IS(cuframes_publisher_acquire(publisher, &more), CUFRAMES_ERR_LEASE_LIMIT); /* they count as open */
+  CHECK_RESULT(cuframes_publisher_acquire(publisher, &more), CUFRAMES_ERR_LEASE_LIMIT); /* they count as open */
   cuframes_frame_release(kept[0]);
-  OK(cuframes_publisher_acquire(publisher, &more));
-  OK(cuframes_publisher_cancel(publisher, more));
+  CHECK_OK(cuframes_publisher_acquire(publisher, &more));
+  CHECK_OK(cuframes_publisher_cancel(publisher, more));
   cuframes_frame_release(frame); /* one that was never published is cancelled */
-  OK(cuframes_publisher_acquire(publisher, &frame));
-  OK(cuframes_publisher_cancel(publisher, frame));
+  CHECK_OK(cuframes_publisher_acquire(publisher, &frame));
+  CHECK_OK(cuframes_publisher_cancel(publisher, frame));
   cuframes_publisher_destroy(publisher);
   for (int i = 1; i < KEPT; i++)
     cuframes_frame_release(kept[i]);
@@ -101,12 +101,12 @@ static void a_cancelled_frame_stays_as_long_as_it_is_referred_to(void **state) {
   (void)state;
   cuframes_publisher *publisher = publisher_with(1);
   cuframes_frame *frame = NULL, *more = NULL;
-  OK(cuframes_publisher_acquire(publisher, &frame));
+  CHECK_OK(cuframes_publisher_acquire(publisher, &frame));
   cuframes_frame *kept = cuframes_frame_ref(frame);
   picture_draw(frame, 7);
-  OK(cuframes_publisher_cancel(publisher, frame));
-  IS(cuframes_publisher_publish(publisher, kept, NULL), CUFRAMES_ERR_INVALID);
-  IS(cuframes_publisher_acquire(publisher, &more), CUFRAMES_ERR_LEASE_LIMIT);
+  CHECK_OK(cuframes_publisher_cancel(publisher, frame));
+  CHECK_RESULT(cuframes_publisher_publish(publisher, kept, NULL), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_publisher_acquire(publisher, &more), CUFRAMES_ERR_LEASE_LIMIT);
   assert_true(picture_is(kept, 7));
   cuframes_frame_release(kept);
   pictures_publish(publisher, 1, 3);
@@ -117,16 +117,16 @@ static void frames_outlive_a_publisher_that_is_destroyed(void **state) {
   (void)state;
   cuframes_publisher *publisher = publisher_with(3);
   cuframes_frame *published = NULL, *open = NULL, *never = NULL;
-  OK(cuframes_publisher_acquire(publisher, &published));
+  CHECK_OK(cuframes_publisher_acquire(publisher, &published));
   picture_draw(published, 5);
   cuframes_frame *kept = cuframes_frame_ref(published);
-  OK(cuframes_publisher_publish(publisher, published, NULL));
-  OK(cuframes_publisher_acquire(publisher, &open));
+  CHECK_OK(cuframes_publisher_publish(publisher, published, NULL));
+  CHECK_OK(cuframes_publisher_acquire(publisher, &open));
   picture_draw(open, 6);
   cuframes_frame *held = cuframes_frame_ref(open);
-  OK(cuframes_publisher_acquire(publisher, &never));
+  CHECK_OK(cuframes_publisher_acquire(publisher, &never));
   cuframes_publisher_destroy(publisher); /* what is open is cancelled, which ends the references of acquire() */
-  assert_int_equal(scene_files(), 0);
+  assert_int_equal(fixture_files(), 0);
   assert_true(picture_is(kept, 5) && picture_is(held, 6));
   cuframes_frame_release(held);
   assert_true(picture_is(kept, 5));
@@ -157,14 +157,14 @@ static void threads_share_references(void **state) {
   for (uint64_t round = 1; round <= 20; round++) {
     cuframes_frame *frame = NULL;
     pthread_t threads[2 * THREADS];
-    OK(cuframes_publisher_acquire(publisher, &frame));
+    CHECK_OK(cuframes_publisher_acquire(publisher, &frame));
     picture_draw(frame, round);
     sharing ours = { frame, 200 };
     for (int i = 0; i < THREADS; i++) {
       (void)cuframes_frame_ref(frame);
       assert_int_equal(pthread_create(&threads[i], NULL, share, &ours), 0);
     }
-    OK(cuframes_publisher_publish(publisher, frame, NULL)); /* while others come and go */
+    CHECK_OK(cuframes_publisher_publish(publisher, frame, NULL)); /* while others come and go */
     cuframes_frame *taken = frame_take(subscriber);
     sharing theirs = { taken, 200 };
     for (int i = 0; i < THREADS; i++) {
@@ -185,9 +185,12 @@ static void threads_share_references(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(a_lease_ends_with_its_last_reference),         SCENE(handles_rotate),
-    SCENE(a_publisher_keeps_what_it_published),          SCENE(a_cancelled_frame_stays_as_long_as_it_is_referred_to),
-    SCENE(frames_outlive_a_publisher_that_is_destroyed), SCENE(threads_share_references),
+    FIXTURE(a_lease_ends_with_its_last_reference),
+    FIXTURE(handles_rotate),
+    FIXTURE(a_publisher_keeps_what_it_published),
+    FIXTURE(a_cancelled_frame_stays_as_long_as_it_is_referred_to),
+    FIXTURE(frames_outlive_a_publisher_that_is_destroyed),
+    FIXTURE(threads_share_references),
   };
-  return SCENE_RUN("references", tests);
+  return FIXTURE_RUN("references", tests);
 }

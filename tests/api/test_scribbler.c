@@ -109,7 +109,7 @@ static void scribble(int test, void *argument) {
   (void)hear(test);
   raw_join(&raw, "s", &hello);
   say(test, 0);
-  NEED(fcntl(test, F_SETFL, O_NONBLOCK) == 0);
+  CHECK(fcntl(test, F_SETFL, O_NONBLOCK) == 0);
   while (!told(test))
     for (int i = 0; i < 10000; i++)
       style->write(&raw);
@@ -118,24 +118,24 @@ static void scribble(int test, void *argument) {
 
 /* ---- the others ---- */
 
-typedef struct stage {
+typedef struct world {
   cuframes_publisher *publisher;
   cuframes_subscriber *newest, *ordered;
   cuframes_frame *held;
   uint64_t number, held_number;
   int64_t worst, worst_cpu; /* of one publish: how long it took, and worked */
-} stage;
+} world;
 
 static int64_t thread_cpu(void) {
   struct timespec used;
-  NEED(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used) == 0);
+  CHECK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used) == 0);
   return used.tv_sec * SECOND + used.tv_nsec;
 }
 
 /* One picture: all who should get it do, and it is whole; so is the one that was held meanwhile. */
-static void stage_step(stage *s) {
+static void world_step(world *s) {
   int64_t start = cuframes_now(), cpu_start = thread_cpu();
-  OK(picture_publish(s->publisher, ++s->number));
+  CHECK_OK(picture_publish(s->publisher, ++s->number));
   int64_t took = cuframes_now() - start, worked = thread_cpu() - cpu_start;
   s->worst = took > s->worst ? took : s->worst;
   s->worst_cpu = worked > s->worst_cpu ? worked : s->worst_cpu;
@@ -159,12 +159,12 @@ static const cuframes_subscriber_info *offender(const cuframes_stream_info *info
   return NULL;
 }
 
-static void check_offender(const stage *s, const struct style *style) {
+static void check_offender(const world *s, const struct style *style) {
   cuframes_stream_info *info = NULL;
-  OK(cuframes_stream_query(NULL, "s", patience(), &info));
+  CHECK_OK(cuframes_stream_query(NULL, "s", patience(), &info));
   const cuframes_subscriber_info *seen = offender(info);
   assert_non_null(seen);
-  BETWEEN(seen->leases_held, 0, LEASES);
+  CHECK_BETWEEN(seen->leases_held, 0, LEASES);
   if (style->put_out) {
     assert_true(seen->evicted);
     assert_int_equal(publisher_stats(s->publisher).evictions, 1); /* once: the rest is not waited for */
@@ -175,17 +175,17 @@ static void check_offender(const stage *s, const struct style *style) {
 static void run_style(const struct style *style, int64_t *worst) {
   child *process = child_start(scribble, (void *)style);
   cuframes_publisher_options options = publisher_options();
-  stage s = { .number = 0 };
+  world s = { .number = 0 };
   options.ordered_timeout_ns = TIMEOUT_MS * MS;
-  OK(cuframes_publisher_create("s", &options, &s.publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &s.publisher));
   s.newest = subscriber_new("s", CUFRAMES_MODE_NEWEST);
   s.ordered = subscriber_new("s", CUFRAMES_MODE_ORDERED);
-  stage_step(&s);
+  world_step(&s);
   s.worst = s.worst_cpu = 0;
   say(process->fd, 0);
   (void)hear(process->fd);
   for (int64_t end = cuframes_now() + 250 * MS; cuframes_now() < end || s.number < 100;)
-    stage_step(&s);
+    world_step(&s);
   check_offender(&s, style);
   /* How long it took depends on what else runs here: a newest offender is never waited for, nor worked against. */
   *worst = s.worst;
@@ -198,7 +198,7 @@ static void run_style(const struct style *style, int64_t *worst) {
   child_finish(process);
   WAIT_FOR(publisher_stats(s.publisher).subscribers == 2); /* leases that stand count until its end is sure */
   for (int i = 0; i < 20; i++)
-    stage_step(&s);
+    world_step(&s);
   cuframes_frame_release(s.held);
   cuframes_subscriber_destroy(s.newest);
   cuframes_subscriber_destroy(s.ordered);
@@ -219,7 +219,7 @@ static void whatever_it_writes_it_harms_itself_only(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(whatever_it_writes_it_harms_itself_only),
+    FIXTURE(whatever_it_writes_it_harms_itself_only),
   };
-  return SCENE_RUN("scribbler", tests);
+  return FIXTURE_RUN("scribbler", tests);
 }

@@ -18,8 +18,8 @@ static void timeouts_are_kept(void **state) {
   for (int joined = 0; joined < 2; joined++) { /* before the first frame, and after it */
     for (size_t i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++) {
       int64_t start = cuframes_now();
-      IS(cuframes_subscriber_next(subscriber, timeouts[i], &none), CUFRAMES_ERR_TIMEOUT);
-      NEED(cuframes_now() - start >= timeouts[i]);
+      CHECK_RESULT(cuframes_subscriber_next(subscriber, timeouts[i], &none), CUFRAMES_ERR_TIMEOUT);
+      CHECK(cuframes_now() - start >= timeouts[i]);
       SOON(cuframes_now() - start - timeouts[i], 300);
     }
     pictures_publish(publisher, 1, 1);
@@ -100,10 +100,10 @@ static void interrupt_ends_one_wait(void **state) {
     assert_int_equal(waiter_end(&waiting), CUFRAMES_ERR_INTERRUPTED);
     SOON(waiting.ended - start, 500);
   }
-  IS(cuframes_subscriber_next(subscriber, 0, &frame), CUFRAMES_ERR_TIMEOUT); /* one interruption, one wait */
+  CHECK_RESULT(cuframes_subscriber_next(subscriber, 0, &frame), CUFRAMES_ERR_TIMEOUT); /* one interruption, one wait */
   cuframes_subscriber_interrupt(subscriber);
   cuframes_subscriber_interrupt(subscriber); /* nobody waits: the next wait ends */
-  IS(cuframes_subscriber_next(subscriber, CUFRAMES_WAIT_FOREVER, &frame), CUFRAMES_ERR_INTERRUPTED);
+  CHECK_RESULT(cuframes_subscriber_next(subscriber, CUFRAMES_WAIT_FOREVER, &frame), CUFRAMES_ERR_INTERRUPTED);
   assert_null(frame);
   pictures_publish(publisher, 1, 1);
   assert_int_equal(frame_look(subscriber), 1);
@@ -137,7 +137,8 @@ static void a_signal_handler_may_interrupt(void **state) {
   every(5);
   for (int tries = 0; tries == 0 || signals <= 3; tries++) { /* a busy machine lets several of them be one */
     int64_t start = cuframes_now();
-    IS(cuframes_subscriber_next(subscriber, 100 * MS, &none), CUFRAMES_ERR_TIMEOUT); /* signals alone end nothing */
+    CHECK_RESULT(cuframes_subscriber_next(subscriber, 100 * MS, &none),
+                 CUFRAMES_ERR_TIMEOUT); /* signals alone end nothing */
     TOOK(start, 100, 1000);
   }
   for (int i = 0; i < 30; i++) /* nor do they disturb anything else */
@@ -145,7 +146,7 @@ static void a_signal_handler_may_interrupt(void **state) {
   every(0);
   to_interrupt = subscriber;
   every(10);
-  IS(cuframes_subscriber_next(subscriber, CUFRAMES_WAIT_FOREVER, &none), CUFRAMES_ERR_INTERRUPTED);
+  CHECK_RESULT(cuframes_subscriber_next(subscriber, CUFRAMES_WAIT_FOREVER, &none), CUFRAMES_ERR_INTERRUPTED);
   every(0);
   to_interrupt = NULL;
   assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
@@ -165,11 +166,12 @@ static void spinning_finds_frames_and_keeps_timeouts(void **state) {
   pictures_publish(publisher, 1, 1);
   assert_int_equal(frame_look(subscriber), 1);
   int64_t start = cuframes_now();
-  IS(cuframes_subscriber_next(subscriber, 2 * MS, &none), CUFRAMES_ERR_TIMEOUT); /* shorter than it would spin */
+  CHECK_RESULT(cuframes_subscriber_next(subscriber, 2 * MS, &none),
+               CUFRAMES_ERR_TIMEOUT); /* shorter than it would spin */
   TOOK(start, 2, 200);
   int64_t used = cpu_time();
   start = cuframes_now();
-  IS(cuframes_subscriber_next(subscriber, 150 * MS, &none), CUFRAMES_ERR_TIMEOUT); /* then it sleeps */
+  CHECK_RESULT(cuframes_subscriber_next(subscriber, 150 * MS, &none), CUFRAMES_ERR_TIMEOUT); /* then it sleeps */
   TOOK(start, 150, 500);
   SOON(cpu_time() - used, 60);
   waiter waiting;
@@ -181,7 +183,7 @@ static void spinning_finds_frames_and_keeps_timeouts(void **state) {
   cuframes_subscriber_interrupt(subscriber);
   assert_int_equal(waiter_end(&waiting), CUFRAMES_ERR_INTERRUPTED);
   options.spin_ns = -1;
-  IS(cuframes_subscriber_create("s", &options, &(cuframes_subscriber *){ NULL }), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_subscriber_create("s", &options, &(cuframes_subscriber *){ NULL }), CUFRAMES_ERR_INVALID);
   cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
 }
@@ -210,8 +212,8 @@ static void idle_streams_cost_no_time(void **state) {
     pictures_publish(publishers[i], 1, 1);
     assert_int_equal(frame_look(subscribers[i]), 1);
     int fd = -1;
-    OK(cuframes_subscriber_fd(subscribers[i], &fd));
-    IS(cuframes_subscriber_next(subscribers[i], 0, &(cuframes_frame *){ NULL }), CUFRAMES_ERR_TIMEOUT);
+    CHECK_OK(cuframes_subscriber_fd(subscribers[i], &fd));
+    CHECK_RESULT(cuframes_subscriber_next(subscribers[i], 0, &(cuframes_frame *){ NULL }), CUFRAMES_ERR_TIMEOUT);
   }
   waiter waiting;
   waiter_start(&waiting, subscribers[0], CUFRAMES_WAIT_FOREVER);
@@ -231,13 +233,13 @@ static void idle_streams_cost_no_time(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(timeouts_are_kept),
-    SCENE(a_frame_ends_any_wait),
-    SCENE(many_sleepers_are_all_woken),
-    SCENE(interrupt_ends_one_wait),
-    SCENE(a_signal_handler_may_interrupt),
-    SCENE(spinning_finds_frames_and_keeps_timeouts),
-    SCENE(idle_streams_cost_no_time),
+    FIXTURE(timeouts_are_kept),
+    FIXTURE(a_frame_ends_any_wait),
+    FIXTURE(many_sleepers_are_all_woken),
+    FIXTURE(interrupt_ends_one_wait),
+    FIXTURE(a_signal_handler_may_interrupt),
+    FIXTURE(spinning_finds_frames_and_keeps_timeouts),
+    FIXTURE(idle_streams_cost_no_time),
   };
-  return SCENE_RUN("wait", tests);
+  return FIXTURE_RUN("wait", tests);
 }

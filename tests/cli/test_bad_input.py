@@ -142,12 +142,12 @@ def test_damaged_files(s):
 
 
 def test_resolution_change(s):
-    witness = harness.need_built("tests", "witness")
+    observer = harness.need_built("tests", "observer")
     pub = s.publish(media.make(s.root, "resize"), "cam", "--realtime", "--loop")
     frames = str(media.RESIZE_FRAMES + 6)  # a round, wherever it begins: both changes are in it
     verify = s.start("verify", "cam", "--json", "--frames", frames, "--mode", "ordered")
     newest = s.start("verify", "cam", "--json", "--frames", frames)
-    held = s.start_program(witness, "cam", "--ordered", "--hold", "20", "--frames", frames)
+    held = s.start_program(observer, "cam", "--ordered", "--hold", "20", "--frames", frames)
     for seen in (verify.json(), newest.json(), held.json()):
         check(seen["frames"] == int(frames), "only %s", seen)
         check(not any(seen.get(key) for key in ("torn", "changed", "back_jumps", "duplicates")), "saw %s", seen)

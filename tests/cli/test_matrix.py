@@ -13,9 +13,9 @@ SIZE = "320x180" if harness.SANITIZED else "1280x720"
 PUBLISHER_GONE = -11
 
 
-def witness(s, *args):
+def observer(s, *args):
     """A subscriber that holds each frame and checks that it did not change meanwhile; runs once it has joined."""
-    process = s.start_program(harness.need_built("tests", "witness"), *args, name="witness")
+    process = s.start_program(harness.need_built("tests", "observer"), *args, name="observer")
     process.wait_for("joined")
     return process
 
@@ -37,11 +37,11 @@ def test_fast_slow_stopped_killed(s):
     descriptors = pub.descriptors()
 
     slow = s.start("verify", "cam", "--delay", "0.2", "--json")
-    beside = witness(s, "bare", "--ordered")
-    ordered = witness(s, "cam", "--ordered")
-    stopped = witness(s, "cam", "--hold", "500")
-    doomed = witness(s, "cam", "--hold", "300")
-    also_doomed = witness(s, "cam", "--ordered", "--hold", "20")
+    beside = observer(s, "bare", "--ordered")
+    ordered = observer(s, "cam", "--ordered")
+    stopped = observer(s, "cam", "--hold", "500")
+    doomed = observer(s, "cam", "--hold", "300")
+    also_doomed = observer(s, "cam", "--ordered", "--hold", "20")
     fast = s.start("verify", "cam", "--json")
     every = s.start("verify", "cam", "--mode", "ordered", "--json", "--frames", FRAMES)
     s.until(lambda: len(seats(s, "cam")) == 7, "seven subscribers")
@@ -93,8 +93,8 @@ def check_pace(ends, results):
 
 def test_publisher_killed(s):
     pub = s.publish("test:320x240@25", "cam")
-    leaves = witness(s, "cam", "--hold", "100")
-    stays = witness(s, "cam", "--reconnect")
+    leaves = observer(s, "cam", "--hold", "100")
+    stays = observer(s, "cam", "--reconnect")
     s.until(lambda: len(seats(s, "cam")) == 2, "two subscribers")
     pub.kill()
     seen = leaves.json()
@@ -114,7 +114,7 @@ def test_publisher_killed(s):
 def test_publisher_ends_by_signal(s):
     for number in (signal.SIGINT, signal.SIGTERM):
         pub = s.publish("test:320x240@25", "cam")
-        seen = witness(s, "cam")
+        seen = observer(s, "cam")
         pub.stop(number)
         check(seen.json()["end"] == PUBLISHER_GONE, "the subscriber saw something else")
 

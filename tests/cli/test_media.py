@@ -61,7 +61,7 @@ def test_every_frame_of_a_file(s):
     whole = s.run("publish", harness.CLIP, "--name", "whole", "--json")
     check(harness.parse_json(whole.out.splitlines()[-1])["frames"] == 338, "of 338: %s", whole)
     film = media.make(s.root, "hevc8")
-    waiting = s.start_program(harness.need_built("tests", "witness"), "cam", "--ordered", "--wait")
+    waiting = s.start_program(harness.need_built("tests", "observer"), "cam", "--ordered", "--wait")
     pub = s.start("publish", film, "--name", "cam", "--realtime", "--json", "--ordered-timeout", harness.LIMIT)
     published = harness.parse_json(pub.expect(harness.OK).out.splitlines()[-1])["frames"]
     seen = waiting.json()

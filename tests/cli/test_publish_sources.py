@@ -148,13 +148,13 @@ def test_reconnect_of_a_file(s):
     """With --reconnect a file that ends is taken up again, as a new epoch."""
     film = media.make(s.root, "hevc8")
     pub = s.publish(film, "cam", "--realtime", "--reconnect", "--json")
-    witness = s.start_program(harness.need_built("tests", "witness"), "cam", "--ordered")
-    witness.wait_for("joined")
+    observer = s.start_program(harness.need_built("tests", "observer"), "cam", "--ordered")
+    observer.wait_for("joined")
     pub.wait_for('"reconnected"', "out", len(pub.out))
     frames = s.json("info", "cam", "--json")["frames"]
     s.until(lambda: s.json("info", "cam", "--json")["frames"] > frames + 10, "it goes on")
-    witness.send(2)
-    seen = harness.parse_json(witness.wait().out)
+    observer.send(2)
+    seen = harness.parse_json(observer.wait().out)
     check(seen["epochs"] >= 1 and not seen["gaps"] and not seen["back_jumps"], "saw %s", seen)
     check(end_event(pub.stop())["reconnects"] >= seen["epochs"], "said %s", pub.out)
 
@@ -171,8 +171,8 @@ def test_drop_policy(s):
     """A full subscriber that stands still: nothing waits for it, and nobody is evicted."""
     pub = s.start("publish", "test:64x48@100", "--name", "cam", "--policy", "drop", "--json")
     s.wait_stream("cam")
-    witness = s.start_program(harness.need_built("tests", "witness"), "cam", "--ordered", "--hold", "100000")
-    witness.wait_for("joined")
+    observer = s.start_program(harness.need_built("tests", "observer"), "cam", "--ordered", "--hold", "100000")
+    observer.wait_for("joined")
     s.until(lambda: s.json("info", "cam", "--json")["dropped"] > 20, "frames are dropped")
     seen = end_event(pub.stop())
     check(seen["evictions"] == 0 and seen["dropped"] > 20, "said %s", seen)

@@ -37,8 +37,8 @@ def test_camera_killed_and_restarted(s):
     pub = s.publish(url, "cam")
     newest = s.start("verify", "cam", "--json", "--duration", "3600")
     ordered = s.start("verify", "cam", "--mode", "ordered", "--json", "--duration", "3600")
-    witness = s.start_program(harness.need_built("tests", "witness"), "cam", "--ordered")
-    witness.wait_for("joined")
+    observer = s.start_program(harness.need_built("tests", "observer"), "cam", "--ordered")
+    observer.wait_for("joined")
     wait_frames(s, "cam", 40)
     for _ in range(2):
         cam.kill()
@@ -46,13 +46,13 @@ def test_camera_killed_and_restarted(s):
         cam, _ = camera(s, harness.CLIP, port=port_of(url))
         wait_frames(s, "cam", 40)
         check(len(pub.err) > said, "the publisher did not say that the camera was away")
-    for process in (newest, ordered, witness):
+    for process in (newest, ordered, observer):
         process.send(signal.SIGINT)
-    for seen in (newest.json(), ordered.json(), witness.json()):
+    for seen in (newest.json(), ordered.json(), observer.json()):
         check_whole(seen)
         check(seen["frames"] > 100, "saw %s", seen)
         check(seen["epochs"] == 2, "expected two new epochs, saw %s", seen)
-    check(harness.parse_json(witness.out)["gaps"] == 0, "frames were lost on the way: %s", witness.out)
+    check(harness.parse_json(observer.out)["gaps"] == 0, "frames were lost on the way: %s", observer.out)
     pub.stop()
     cam.stop(signal.SIGTERM)
 
@@ -128,9 +128,9 @@ def test_hevc_camera_by_udp(s):
 
 def test_camera_changes_resolution(s):
     cam, url = camera(s, media.make(s.root, "resize"))
-    witness = harness.need_built("tests", "witness")
+    observer = harness.need_built("tests", "observer")
     pub = s.publish(url, "cam")
-    reader = s.start_program(witness, "cam", "--ordered")
+    reader = s.start_program(observer, "cam", "--ordered")
     reader.wait_for("joined")
     pub.wait_for("the picture is", after=len(pub.err))
     wait_frames(s, "cam", 10)

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "crash/chaos.h"
-#include "support/scene.h"
+#include "support/fixture.h"
 
 enum { KILLS_PER_ROUND = 100, BURN_MS = 300 };
 
@@ -29,7 +29,7 @@ static volatile sig_atomic_t interrupted;
 static bool on_gpu;
 
 static chaos_world *world;
-static child *process[CHAOS_ACTORS];
+static child *process[CHAOS_WORKERS];
 static uint64_t killed[2];  /* subscribers, publishers */
 static uint64_t longest_ns; /* until all others went on */
 
@@ -38,9 +38,9 @@ static void interrupt(int number) {
   interrupted = 1;
 }
 
-static void actor_start(int i, uint64_t *random, int64_t fuse) {
-  chaos_actor *a = &world->actor[i];
-  *a = (chaos_actor){ .world = world, .random = crash_random(random) };
+static void worker_start(int i, uint64_t *random, int64_t fuse) {
+  chaos_worker *a = &world->worker[i];
+  *a = (chaos_worker){ .world = world, .random = crash_random(random) };
   crash_set(&a->fuse, fuse, -1);
   if (on_gpu)
     process[i] = child_start(i == 0 ? chaos_gpu_publisher : chaos_gpu_subscriber, a);
@@ -59,24 +59,24 @@ static void victim_end(int i, bool burns) {
   int status = 0;
   if (!burns || !child_ended_by(process[i], cuframes_now() + BURN_MS * MS, &status)) {
     (void)kill(process[i]->pid, SIGKILL);
-    NEED(child_ended_by(process[i], cuframes_now() + patience(), &status));
+    CHECK(child_ended_by(process[i], cuframes_now() + patience(), &status));
   }
-  NEED(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
   process[i] = NULL;
   killed[i == 0]++;
 }
 
 /* Everybody does something: nobody is stuck. */
 static void all_go_on(void) {
-  uint64_t before[CHAOS_ACTORS];
+  uint64_t before[CHAOS_WORKERS];
   int64_t start = cuframes_now();
-  for (int i = 0; i < CHAOS_ACTORS; i++)
-    before[i] = atomic_load(&world->actor[i].progress);
-  for (int i = 0; i < CHAOS_ACTORS; i++) {
-    while (atomic_load(&world->actor[i].progress) == before[i] && !interrupted) {
+  for (int i = 0; i < CHAOS_WORKERS; i++)
+    before[i] = atomic_load(&world->worker[i].progress);
+  for (int i = 0; i < CHAOS_WORKERS; i++) {
+    while (atomic_load(&world->worker[i].progress) == before[i] && !interrupted) {
       if (cuframes_now() - start > patience()) {
         print_error("%s %d is stuck\n", i == 0 ? "publisher" : "subscriber", i);
-        need_failed(__FILE__, __LINE__, "everybody goes on");
+        check_failed(__FILE__, __LINE__, "everybody goes on");
       }
       pause_ms(1);
     }
@@ -90,14 +90,14 @@ static void all_go_on(void) {
 static int kill_one(uint64_t *random, int victim) {
   bool burns = victim >= 0;
   if (!burns) {
-    victim = crash_below(random, 4) == 0 ? 0 : 1 + (int)crash_below(random, CHAOS_ACTORS - 1);
+    victim = crash_below(random, 4) == 0 ? 0 : 1 + (int)crash_below(random, CHAOS_WORKERS - 1);
     burns = crash_below(random, 4) != 0;
     if (burns)
-      atomic_store(&world->actor[victim].fuse.left, some_steps(victim, random, false));
+      atomic_store(&world->worker[victim].fuse.left, some_steps(victim, random, false));
   }
   victim_end(victim, burns);
   bool again = crash_below(random, 4) == 0;
-  actor_start(victim, random, again ? some_steps(victim, random, true) : 0);
+  worker_start(victim, random, again ? some_steps(victim, random, true) : 0);
   if (again)
     return victim;
   all_go_on();
@@ -105,10 +105,10 @@ static int kill_one(uint64_t *random, int victim) {
 }
 
 static void round_end(void) {
-  for (int i = CHAOS_ACTORS - 1; i >= 0; i--) /* the publisher last: it looks whether it has everything back */
-    atomic_store(&world->actor[i].stop, i > 0);
-  for (int i = CHAOS_ACTORS - 1; i >= 0; i--) {
-    atomic_store(&world->actor[i].stop, 1);
+  for (int i = CHAOS_WORKERS - 1; i >= 0; i--) /* the publisher last: it looks whether it has everything back */
+    atomic_store(&world->worker[i].stop, i > 0);
+  for (int i = CHAOS_WORKERS - 1; i >= 0; i--) {
+    atomic_store(&world->worker[i].stop, 1);
     child_finish(process[i]);
   }
 }
@@ -117,25 +117,25 @@ static void round_run(uint64_t round, uint64_t kills) {
   uint64_t random = options.seed ^ crash_random(&(uint64_t){ round });
   void *state = NULL;
   int victim = -1;
-  NEED(scene_begin(&state) == 0);
-  for (int i = 0; i < CHAOS_ACTORS; i++)
-    actor_start(i, &random, 0);
+  CHECK(fixture_begin(&state) == 0);
+  for (int i = 0; i < CHAOS_WORKERS; i++)
+    worker_start(i, &random, 0);
   all_go_on();
   for (uint64_t k = 0; k < kills && !interrupted; k++)
     victim = kill_one(&random, victim);
   if (interrupted) {
-    for (int i = 0; i < CHAOS_ACTORS; i++)
+    for (int i = 0; i < CHAOS_WORKERS; i++)
       child_kill(process[i]);
-    (void)unlink(scene_path("s.sock"));
-    (void)unlink(scene_path("s.lock"));
+    (void)unlink(fixture_path("s.sock"));
+    (void)unlink(fixture_path("s.lock"));
   } else {
     if (victim >= 0) {
       victim_end(victim, true);
-      actor_start(victim, &random, 0);
+      worker_start(victim, &random, 0);
     }
     round_end();
   }
-  NEED(scene_end(&state) == 0);
+  CHECK(fixture_end(&state) == 0);
 }
 
 static void chaos(void **state) {
@@ -172,8 +172,8 @@ static int tear_down(void **state) {
   return 0;
 }
 
-static int usage(const char *program) {
-  fprintf(stderr, "usage: %s [--kills N] [--seed N] [--round N] [--device NAME]\n", program);
+static int usage(const char *name) {
+  fprintf(stderr, "usage: %s [--kills N] [--seed N] [--round N] [--device NAME]\n", name);
   return 2;
 }
 
@@ -199,5 +199,5 @@ int main(int argc, char **argv) {
   }
   (void)signal(SIGINT, interrupt);
   const struct CMUnitTest tests[] = { cmocka_unit_test_teardown(chaos, tear_down) };
-  return SCENE_RUN("chaos", tests);
+  return FIXTURE_RUN("chaos", tests);
 }

@@ -1,34 +1,34 @@
-/* crash/chaos.h - what the director of the chaos and its actors share: a publisher and subscribers, processes each,
+/* crash/chaos.h - what the parent of the chaos and its workers share: a publisher and subscribers, processes each,
  * that are killed and replaced again and again.
  */
 #ifndef CRASH_CHAOS_H
 #define CRASH_CHAOS_H
 
 #include "crash/crash.h"
-#include "gpu/actor.h"
+#include "gpu/worker.h"
 
-enum { CHAOS_ACTORS = 7, CHAOS_HESITATE = 400 }; /* the first actor publishes */
+enum { CHAOS_WORKERS = 7, CHAOS_HESITATE = 400 }; /* the first worker publishes */
 
 typedef struct chaos_world chaos_world;
 
-/* An actor's page. */
-typedef struct chaos_actor {
+/* An worker's page. */
+typedef struct chaos_worker {
   chaos_world *world;
   uint64_t random;           /* its decisions follow from this */
   crash_fuse fuse;           /* how it will die */
   _Atomic uint64_t progress; /* moves with every picture and packet */
-  _Atomic uint32_t stop;     /* the director asks it to end in peace */
-} chaos_actor;
+  _Atomic uint32_t stop;     /* the parent asks it to end in peace */
+} chaos_worker;
 
 typedef struct chaos_world {
   const char *device;
-  actor_world all;         /* of packets, too */
+  worker_world all;        /* of packets, too */
   _Atomic uint64_t packet; /* number of the last packet */
   _Atomic uint64_t packets, reconnects;
-  chaos_actor actor[CHAOS_ACTORS];
+  chaos_worker worker[CHAOS_WORKERS];
 } chaos_world;
 
-/* What the processes run, with their chaos_actor; they end well when they are asked to, and left nothing behind. */
+/* What the processes run, with their chaos_worker; they end well when they are asked to, and left nothing behind. */
 child_run chaos_publisher, chaos_subscriber, chaos_gpu_publisher, chaos_gpu_subscriber;
 
 #endif

@@ -10,27 +10,27 @@ static cuframes_format some_format(uint64_t *random) {
   return format;
 }
 
-static void publish(chaos_actor *me, cuframes_publisher *publisher) {
+static void publish(chaos_worker *me, cuframes_publisher *publisher) {
   chaos_world *world = me->world;
   if (crash_below(&me->random, 64) == 0) {
     cuframes_format format = some_format(&me->random);
-    OK(cuframes_publisher_set_format(publisher, &format));
+    CHECK_OK(cuframes_publisher_set_format(publisher, &format));
   }
   if (crash_below(&me->random, 64) == 0)
-    OK(cuframes_publisher_discontinuity(publisher));
+    CHECK_OK(cuframes_publisher_discontinuity(publisher));
   if (crash_below(&me->random, 32) == 0) {
     cuframes_frame *frame = NULL;
-    OK(cuframes_publisher_acquire(publisher, &frame));
-    OK(cuframes_publisher_cancel(publisher, frame));
+    CHECK_OK(cuframes_publisher_acquire(publisher, &frame));
+    CHECK_OK(cuframes_publisher_cancel(publisher, frame));
   }
-  OK(picture_publish(publisher, atomic_fetch_add(&world->all.number, 1) + 1));
+  CHECK_OK(picture_publish(publisher, atomic_fetch_add(&world->all.number, 1) + 1));
   uint64_t number = atomic_fetch_add(&world->packet, 1) + 1;
-  OK(packet_publish(publisher, 0, number, 50 + number % 1000, number % 8 ? 0 : CUFRAMES_PACKET_KEY));
+  CHECK_OK(packet_publish(publisher, 0, number, 50 + number % 1000, number % 8 ? 0 : CUFRAMES_PACKET_KEY));
   atomic_fetch_add(&me->progress, 1);
 }
 
 /* Whether all that subscribers cost is back; a publisher at work hands memory back. */
-static bool as_at_first(chaos_actor *me, cuframes_publisher *publisher) {
+static bool as_at_first(chaos_worker *me, cuframes_publisher *publisher) {
   cuframes_publisher_stats stats = publisher_stats(publisher);
   if (stats.subscribers == 0 && stats.slots == SLOTS && stats.segments == 1)
     return true;
@@ -39,22 +39,22 @@ static bool as_at_first(chaos_actor *me, cuframes_publisher *publisher) {
 }
 
 void chaos_publisher(int test, void *user) {
-  chaos_actor *me = user;
+  chaos_worker *me = user;
   cuframes_publisher_options options = publisher_options();
   cuframes_packet_ring_options ring = { .struct_size = sizeof ring, .slots = 64, .data_bytes = 65536 };
   cuframes_codec_params video = video_params();
   cuframes_publisher *publisher = NULL;
   (void)test;
-  int descriptors = scene_descriptors(), mappings = scene_mappings();
+  int descriptors = fixture_descriptors(), mappings = fixture_mappings();
   crash_hesitate(CHAOS_HESITATE);
   crash_light(&me->fuse);
   options.slots = SLOTS;
   options.format = some_format(&me->random);
   options.device = me->world->device;
   options.ordered_timeout_ns = patience(); /* evictions are for the slow, not for the dead */
-  OK(cuframes_publisher_create("s", &options, &publisher));
-  OK(cuframes_publisher_enable_packets(publisher, &ring));
-  OK(cuframes_publisher_set_codec_params(publisher, 0, &video));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_enable_packets(publisher, &ring));
+  CHECK_OK(cuframes_publisher_set_codec_params(publisher, 0, &video));
   while (!atomic_load(&me->stop)) {
     for (uint32_t burst = 1 + crash_below(&me->random, 4); burst > 0; burst--)
       publish(me, publisher);
@@ -62,5 +62,5 @@ void chaos_publisher(int test, void *user) {
   }
   WAIT_FOR(as_at_first(me, publisher));
   cuframes_publisher_destroy(publisher);
-  NEED(scene_descriptors() == descriptors && scene_mappings() == mappings);
+  CHECK(fixture_descriptors() == descriptors && fixture_mappings() == mappings);
 }

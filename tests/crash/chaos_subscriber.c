@@ -1,12 +1,12 @@
-/* crash/chaos_subscriber.c - a subscriber of some mode that checks all it gets, and joins, holds, leaves as it likes.
- * */
+/* crash/chaos_subscriber.c - a subscriber of some mode that checks all it gets, and joins, holds, leaves as it
+ * likes. */
 #include "crash/chaos.h"
 #include "support/packets.h"
 
 enum { HANDS = 4 };
 
 typedef struct taker {
-  chaos_actor *me;
+  chaos_worker *me;
   cuframes_subscriber *subscriber;
   uint32_t mode, leases;
   uint64_t number, seq; /* of the last one */
@@ -103,13 +103,13 @@ static void join(taker *t) {
   while (is_not_there(result) && !atomic_load(&t->me->stop) && cuframes_now() < end);
   if (is_not_there(result) && atomic_load(&t->me->stop))
     return;
-  OK(result);
+  CHECK_OK(result);
   if (t->mode != CUFRAMES_MODE_PACKETS)
     return;
   result = cuframes_subscriber_enable_packets(t->subscriber, CUFRAMES_PACKETS_FROM_KEYFRAME);
   if (result != CUFRAMES_OK) { /* between two publishers, or before this one has a ring: joins again */
-    NEED(result == CUFRAMES_ERR_PUBLISHER_GONE || result == CUFRAMES_ERR_NO_PACKET_RING ||
-         result == CUFRAMES_ERR_TIMEOUT);
+    CHECK(result == CUFRAMES_ERR_PUBLISHER_GONE || result == CUFRAMES_ERR_NO_PACKET_RING ||
+          result == CUFRAMES_ERR_TIMEOUT);
     leave(t);
   }
 }
@@ -133,7 +133,7 @@ static void step(taker *t) {
   } else if (result == CUFRAMES_ERR_NO_PACKET_RING) { /* a new publisher that has none yet */
     pause_ms(1);
   } else if (result != CUFRAMES_OK) {
-    IS(result, CUFRAMES_ERR_TIMEOUT);
+    CHECK_RESULT(result, CUFRAMES_ERR_TIMEOUT);
   }
   if (t->subscriber && crash_below(&t->me->random, 200) == 0)
     leave(t); /* with frames in hand, if it has some */
@@ -142,7 +142,7 @@ static void step(taker *t) {
 void chaos_subscriber(int test, void *user) {
   static const uint32_t modes[] = { CUFRAMES_MODE_NEWEST,  CUFRAMES_MODE_NEWEST,  CUFRAMES_MODE_NEWEST,
                                     CUFRAMES_MODE_ORDERED, CUFRAMES_MODE_ORDERED, CUFRAMES_MODE_PACKETS };
-  chaos_actor *me = user;
+  chaos_worker *me = user;
   (void)test;
   taker t = { .me = me, .mode = modes[crash_below(&me->random, 6)], .leases = 1 + crash_below(&me->random, HANDS) };
   crash_hesitate(CHAOS_HESITATE);

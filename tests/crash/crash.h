@@ -38,15 +38,15 @@ const char *crash_site_name(int32_t site);
 const char *crash_device(void);
 bool crash_on_gpu(void);
 
-/* Runs the scene again and again, on a GPU each time in a process of its own, since CUDA does not survive a fork; it
+/* Runs it again and again, on a GPU each time in a process of its own, since CUDA does not survive a fork; it
  * lights the fuse in a process that it starts, and says whether that one lived. With CUFRAMES_CRASH=all for steps 1,
  * 2, 3, ... until it lives; else for about `samples` steps, evenly. Then for each site that was passed where no one
  * died yet. CUFRAMES_CRASH=N: only for step N. */
-void crash_everywhere(const char *what, int samples, bool (*scene)(crash_fuse *fuse, void *user), void *user);
+void crash_everywhere(const char *what, int samples, bool (*lived_through)(crash_fuse *fuse, void *user), void *user);
 /* From now on a site where somebody died in an earlier call of crash_everywhere() counts in the later ones. */
 void crash_sites_once(void);
 /* Tear-down: says which step a test failed at. */
-int crash_scene_end(void **state);
-#define CRASH_SCENE(test) cmocka_unit_test_setup_teardown(test, scene_begin, crash_scene_end)
+int crash_fixture_end(void **state);
+#define CRASH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, fixture_begin, crash_fixture_end)
 
 #endif

@@ -13,10 +13,10 @@ bool gpu_survivor_join(gpu_survivor *s, uint32_t leases, uint32_t depth) {
   int result = cuframes_subscriber_create("s", &options, &s->subscriber);
   if (result == CUFRAMES_ERR_NO_SUCH_STREAM)
     return false;
-  OK(result);
-  OK(cuframes_subscriber_device(s->subscriber, NULL, 0, &granted));
-  NEED(granted == s->sync);
-  CU(cu.cuStreamCreate(&s->stream, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(result);
+  CHECK_OK(cuframes_subscriber_device(s->subscriber, NULL, 0, &granted));
+  CHECK(granted == s->sync);
+  CHECK_OK(cu.cuStreamCreate(&s->stream, CU_STREAM_NON_BLOCKING));
   s->wrong = word_new();
   s->last = s->held_number = 0;
   return true;
@@ -35,11 +35,11 @@ static void stream_settle(gpu_survivor *s) {
 }
 
 static void look_at(gpu_survivor *s, const cuframes_frame *frame, uint64_t number) {
-  CU(LAUNCH(s->g, s->stream, "check", frame_address(frame), frame_words(frame), stamp(number), s->wrong));
+  CHECK_OK(LAUNCH(s->g, s->stream, "check", frame_address(frame), frame_words(frame), stamp(number), s->wrong));
 }
 
 static void found_whole(gpu_survivor *s) {
-  NEED(word_value(s->wrong) == 0);
+  CHECK(word_value(s->wrong) == 0);
   s->checked++;
 }
 
@@ -55,7 +55,7 @@ static void held_release(gpu_survivor *s) {
 
 /* The picture is not there, and what a kernel made of it counts for nothing. */
 static void was_lost(gpu_survivor *s) {
-  CU(cu.cuMemcpyHtoD(s->wrong, &(uint64_t){ 0 }, sizeof(uint64_t)));
+  CHECK_OK(cu.cuMemcpyHtoD(s->wrong, &(uint64_t){ 0 }, sizeof(uint64_t)));
   s->lost++;
 }
 
@@ -75,11 +75,11 @@ static void keep(gpu_survivor *s, cuframes_frame *frame, uint64_t number) {
   int result = cuframes_frame_wait(frame, patience());
   if (result == CUFRAMES_ERR_LOST) {
     was_lost(s);
-    IS(cuframes_frame_wait(frame, 0), CUFRAMES_ERR_LOST); /* and stays so */
+    CHECK_RESULT(cuframes_frame_wait(frame, 0), CUFRAMES_ERR_LOST); /* and stays so */
     cuframes_frame_release(frame);
     return;
   }
-  OK(result);
+  CHECK_OK(result);
   found_whole(s);
   held_release(s);
   s->held = frame;
@@ -94,11 +94,11 @@ static int look(gpu_survivor *s, int64_t timeout_ns) {
   if (result != CUFRAMES_OK)
     return result;
   uint64_t number = (uint64_t)cuframes_frame_pts(frame) / 1000;
-  NEED(number > s->last);
-  NEED(s->mode == CUFRAMES_MODE_NEWEST || s->last == 0 || number == s->last + 1);
+  CHECK(number > s->last);
+  CHECK(s->mode == CUFRAMES_MODE_NEWEST || s->last == 0 || number == s->last + 1);
   s->last = number;
   if (s->sync == CUFRAMES_SYNC_COMPLETE)
-    OK(cuframes_frame_wait(frame, 0));
+    CHECK_OK(cuframes_frame_wait(frame, 0));
   look_at(s, frame, number);
   if (s->release_on)
     give_back_on_stream(s, frame);
@@ -112,7 +112,7 @@ bool gpu_survivor_take(gpu_survivor *s, uint64_t number) {
   while (s->last < number && result == CUFRAMES_OK)
     result = look(s, patience());
   if (result != CUFRAMES_ERR_PUBLISHER_GONE)
-    OK(result);
+    CHECK_OK(result);
   return result == CUFRAMES_OK;
 }
 
@@ -123,7 +123,7 @@ void gpu_survivor_end(gpu_survivor *s) {
     return;
   while ((result = look(s, patience())) == CUFRAMES_OK)
     ;
-  IS(result, CUFRAMES_ERR_PUBLISHER_GONE);
+  CHECK_RESULT(result, CUFRAMES_ERR_PUBLISHER_GONE);
   SOON(cuframes_now() - start, STREAM_MS);
   gpu_survivor_leave(s);
 }
@@ -134,6 +134,6 @@ void gpu_survivor_leave(gpu_survivor *s) {
   cuframes_subscriber_destroy(s->subscriber);
   s->subscriber = NULL;
   held_release(s);
-  CU(cu.cuStreamDestroy(s->stream));
-  CU(cu.cuMemFree(s->wrong));
+  CHECK_OK(cu.cuStreamDestroy(s->stream));
+  CHECK_OK(cu.cuMemFree(s->wrong));
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "crash/crash.h"
-#include "support/scene.h"
+#include "support/fixture.h"
 
 #undef syscall
 #undef mmap
@@ -67,7 +67,7 @@ void crash_step(const crash_site *site) {
 
 void *crash_shared(size_t bytes) {
   void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  NEED(memory != MAP_FAILED);
+  CHECK(memory != MAP_FAILED);
   return memory;
 }
 
@@ -129,7 +129,7 @@ bool crash_on_gpu(void) {
 
 typedef struct sweep {
   const char *what;
-  bool (*scene)(crash_fuse *fuse, void *user);
+  bool (*lived_through)(crash_fuse *fuse, void *user);
   void *user;
   crash_fuse *fuse;
   int64_t runs, deaths, nth;
@@ -140,27 +140,27 @@ static sweep running; /* what: NULL when none is; for what is said about a failu
 
 enum { LIVED = 1, SLOW = 2 };
 
-static void scene_in_child(int test, void *user) {
+static void fixture_in_child(int test, void *user) {
   const sweep *s = user;
-  bool lived = s->scene(s->fuse, s->user);
-  const char *slow = scene_was_slow();
+  bool lived = s->lived_through(s->fuse, s->user);
+  const char *slow = fixture_was_slow();
   if (slow)
     fprintf(stderr, "%s\n", slow);
   say(test, (lived ? LIVED : 0) | (slow ? SLOW : 0));
 }
 
-static bool scene_apart(sweep *s, bool *slow) {
+static bool fixture_apart(sweep *s, bool *slow) {
   uint64_t word = 0;
-  child *process = child_start(scene_in_child, s);
-  NEED(hear_unless_gone(process->fd, &word)); /* or it said why */
+  child *process = child_start(fixture_in_child, s);
+  CHECK(hear_unless_gone(process->fd, &word)); /* or it said why */
   child_finish(process);
   *slow = word & SLOW;
   return word & LIVED;
 }
 
-static bool scene_here(sweep *s, bool *slow) {
-  bool lived = s->scene(s->fuse, s->user);
-  const char *why = scene_was_slow();
+static bool fixture_here(sweep *s, bool *slow) {
+  bool lived = s->lived_through(s->fuse, s->user);
+  const char *why = fixture_was_slow();
   if (why)
     print_message("%s\n", why);
   *slow = why != NULL;
@@ -172,23 +172,23 @@ static bool run_once(sweep *s, int64_t nth, int32_t at) {
   s->nth = nth;
   for (int tries = 0; slow; tries++) {
     if (tries == SLOW_MOST)
-      need_failed(__FILE__, __LINE__,
-                  "nothing was slow, as printed above, in at least one of several runs of this step");
+      check_failed(__FILE__, __LINE__,
+                   "nothing was slow, as printed above, in at least one of several runs of this step");
     crash_set(s->fuse, nth, at);
     s->runs++;
-    lived = crash_on_gpu() ? scene_apart(s, &slow) : scene_here(s, &slow);
+    lived = crash_on_gpu() ? fixture_apart(s, &slow) : fixture_here(s, &slow);
   }
   s->deaths += !lived;
   return lived;
 }
 
-int crash_scene_end(void **state) {
+int crash_fixture_end(void **state) {
   if (running.what) {
     print_error("%s failed in run %" PRId64 ", step %" PRId64 ": died at %s\n", running.what, running.runs, running.nth,
                 crash_site_name(atomic_load(&running.fuse->died)));
     running.what = NULL;
   }
-  return scene_end(state);
+  return fixture_end(state);
 }
 
 /* Each site that somebody passed and nobody died at. */
@@ -214,20 +214,20 @@ void crash_sites_once(void) {
   sites_once = true;
 }
 
-void crash_everywhere(const char *what, int samples, bool (*scene)(crash_fuse *fuse, void *user), void *user) {
+void crash_everywhere(const char *what, int samples, bool (*lived_through)(crash_fuse *fuse, void *user), void *user) {
   const char *mode = getenv("CUFRAMES_CRASH");
   bool all = mode && strcmp(mode, "all") == 0;
   int64_t only = mode ? strtoll(mode, NULL, 10) : 0;
   sweep *s = &running;
-  *s = (sweep){ .what = what, .scene = scene, .user = user, .fuse = crash_shared(sizeof *s->fuse) };
+  *s = (sweep){ .what = what, .lived_through = lived_through, .user = user, .fuse = crash_shared(sizeof *s->fuse) };
   if (tallies && (all || !sites_once))
     memset(tallies, 0, (size_t)site_count() * sizeof *tallies);
   if (only > 0) {
     (void)run_once(s, only, -1);
   } else {
-    NEED(run_once(s, 0, -1)); /* in peace: it lives */
+    CHECK(run_once(s, 0, -1)); /* in peace: it lives */
     int64_t steps = -atomic_load(&s->fuse->left), stride = all || steps < samples ? 1 : steps / samples;
-    NEED(steps > 0);
+    CHECK(steps > 0);
     for (int64_t nth = 1; !run_once(s, nth, -1); nth += stride)
       ;
     sites_left(s);

@@ -17,13 +17,13 @@ bool survivor_join(survivor *s, uint32_t mode, uint32_t leases, uint32_t depth) 
   int result = cuframes_subscriber_create("s", &options, &s->subscriber);
   if (result == CUFRAMES_ERR_NO_SUCH_STREAM)
     return false;
-  OK(result);
+  CHECK_OK(result);
   if (mode != CUFRAMES_MODE_PACKETS)
     return true;
   result = cuframes_subscriber_enable_packets(s->subscriber, CUFRAMES_PACKETS_FROM_KEYFRAME);
   if (result == CUFRAMES_OK)
     return true;
-  IS(result, CUFRAMES_ERR_PUBLISHER_GONE);
+  CHECK_RESULT(result, CUFRAMES_ERR_PUBLISHER_GONE);
   survivor_leave(s);
   return false;
 }
@@ -31,14 +31,14 @@ bool survivor_join(survivor *s, uint32_t mode, uint32_t leases, uint32_t depth) 
 static void held_release(survivor *s) {
   if (!s->held)
     return;
-  NEED(picture_is(s->held, s->held_number));
+  CHECK(picture_is(s->held, s->held_number));
   cuframes_frame_release(s->held);
   s->held = NULL;
 }
 
 static void number_came(survivor *s, uint64_t number) {
-  NEED(number > s->last);
-  NEED(s->mode == CUFRAMES_MODE_NEWEST || s->last == 0 || number == s->last + 1);
+  CHECK(number > s->last);
+  CHECK(s->mode == CUFRAMES_MODE_NEWEST || s->last == 0 || number == s->last + 1);
   s->last = number;
   s->checked++;
 }
@@ -51,7 +51,7 @@ static int look(survivor *s, int64_t timeout_ns) {
     if (result != CUFRAMES_OK)
       return result;
     uint64_t number = (uint64_t)cuframes_packet_pts(packet) / 1000;
-    NEED(packet_is(packet, number, cuframes_packet_size(packet)));
+    CHECK(packet_is(packet, number, cuframes_packet_size(packet)));
     cuframes_packet_release(packet);
     number_came(s, number);
     return CUFRAMES_OK;
@@ -72,13 +72,13 @@ bool survivor_take(survivor *s, uint64_t number) {
   while (s->last < number && result == CUFRAMES_OK)
     result = look(s, crash_on_gpu() ? patience() : 0); /* a GPU completes them later */
   if (result != CUFRAMES_ERR_PUBLISHER_GONE)
-    OK(result);
+    CHECK_OK(result);
   return result == CUFRAMES_OK;
 }
 
 void survivor_take_up_to(survivor *s, uint64_t number) {
   while (s->last < number)
-    OK(look(s, patience()));
+    CHECK_OK(look(s, patience()));
 }
 
 void survivor_end(survivor *s) {
@@ -88,7 +88,7 @@ void survivor_end(survivor *s) {
     return;
   while ((result = look(s, patience())) == CUFRAMES_OK)
     ;
-  IS(result, CUFRAMES_ERR_PUBLISHER_GONE);
+  CHECK_RESULT(result, CUFRAMES_ERR_PUBLISHER_GONE);
   SOON(cuframes_now() - start, AT_ONCE_MS);
   survivor_leave(s);
 }
@@ -103,7 +103,7 @@ int survivor_descriptors(void) {
   static const char name[] = "/memfd:standin";
   DIR *open = opendir("/proc/self/fd");
   int count = 0;
-  NEED(open != NULL);
+  CHECK(open != NULL);
   for (struct dirent *entry; (entry = readdir(open)) != NULL;) {
     char path[300], target[64];
     snprintf(path, sizeof path, "/proc/self/fd/%s", entry->d_name);

@@ -16,8 +16,8 @@
 enum { ROUNDS = 5, PICTURES = 3, LEASES = 2, DEPTH = 3 };
 enum { ORDERED, GIVES_BACK, COMPLETE, SURVIVORS };
 
-/* What the scenes of a test saw, all together. */
-typedef struct witness_record {
+/* What the lives of a test saw, all together. */
+typedef struct observer_record {
   _Atomic uint64_t checked, lost, hung;
   _Atomic int64_t longest_ns;
 } seen;
@@ -48,7 +48,7 @@ static void victim(int test, void *user) {
     say(test, round);
     (void)hear(test);
     if (round == 2 && !external)
-      OK(cuframes_publisher_set_format(s.publisher, &wide));
+      CHECK_OK(cuframes_publisher_set_format(s.publisher, &wide));
     for (int i = 0; i < PICTURES; i++)
       source_publish(&s);
   }
@@ -65,7 +65,7 @@ static int events_look(gpu_survivor *s, bool *hangs) {
   if (result != CUFRAMES_OK)
     return result;
   uint64_t number = (uint64_t)cuframes_frame_pts(frame) / 1000;
-  NEED(number > s->last);
+  CHECK(number > s->last);
   s->last = number;
   result = cuframes_frame_wait(frame, patience());
   if (result == CUFRAMES_ERR_LOST) {
@@ -73,11 +73,11 @@ static int events_look(gpu_survivor *s, bool *hangs) {
     *hangs = true; /* its stream, perhaps */
     return CUFRAMES_OK;
   }
-  OK(result);
+  CHECK_OK(result);
   if (!*hangs) {
-    NEED(LAUNCH(s->g, s->stream, "check", frame_address(frame), frame_words(frame), stamp(number), s->wrong) == 0);
+    CHECK(LAUNCH(s->g, s->stream, "check", frame_address(frame), frame_words(frame), stamp(number), s->wrong) == 0);
     WAIT_FOR(cu.cuStreamQuery(s->stream) == CUDA_SUCCESS);
-    NEED(word_value(s->wrong) == 0);
+    CHECK(word_value(s->wrong) == 0);
   }
   cuframes_frame_release(frame);
   return CUFRAMES_OK;
@@ -96,14 +96,14 @@ static void events_play(int test, void *user) {
   say(test, joined);
   while (joined && result == CUFRAMES_OK)
     result = events_look(&s, &hangs);
-  NEED(!joined || result == CUFRAMES_ERR_PUBLISHER_GONE);
+  CHECK(!joined || result == CUFRAMES_ERR_PUBLISHER_GONE);
   say(test, hangs);
   (void)hear(test); /* or it is killed */
   gpu_survivor_leave(&s);
   gpu_end(&g);
 }
 
-/* ---- the scene ---- */
+/* ---- one life ---- */
 
 /* What the survivors do between two rounds. False: the publisher is gone. */
 static bool between(gpu_survivor s[SURVIVORS], const child *events, uint64_t round) {
@@ -140,7 +140,7 @@ static uint64_t rounds_play(const child *process, const child *events, gpu_survi
 static void events_end(child *events, bool asked, seen *all) {
   if (!asked) { /* finds nobody */
     say(events->fd, 0);
-    NEED(!hear(events->fd));
+    CHECK(!hear(events->fd));
   }
   bool hangs = hear(events->fd);
   atomic_fetch_add(&all->hung, hangs);
@@ -157,9 +157,9 @@ static void name_again(void) {
   cuframes_publisher *publisher = NULL;
   survivor s;
   options.device = "cuda";
-  OK(cuframes_publisher_create("s", &options, &publisher));
-  NEED(survivor_join(&s, CUFRAMES_MODE_ORDERED, 2, 4));
-  OK(picture_publish(publisher, 1));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK(survivor_join(&s, CUFRAMES_MODE_ORDERED, 2, 4));
+  CHECK_OK(picture_publish(publisher, 1));
   survivor_take_up_to(&s, 1);
   survivor_leave(&s);
   cuframes_publisher_destroy(publisher);
@@ -172,7 +172,7 @@ static void count(seen *all, const gpu_survivor *s) {
     atomic_store(&all->longest_ns, s->longest_ns);
 }
 
-static bool scene(crash_fuse *fuse, void *user) {
+static bool one_life(crash_fuse *fuse, void *user) {
   const plan *p = user;
   gpu g;
   gpu_survivor s[SURVIVORS] = {
@@ -180,30 +180,30 @@ static bool scene(crash_fuse *fuse, void *user) {
     [GIVES_BACK] = { .g = &g, .mode = CUFRAMES_MODE_NEWEST, .sync = CUFRAMES_SYNC_TIMELINE, .release_on = true },
     [COMPLETE] = { .g = &g, .mode = CUFRAMES_MODE_NEWEST, .sync = CUFRAMES_SYNC_COMPLETE },
   };
-  int descriptors = scene_descriptors(), mappings = scene_mappings();
+  int descriptors = fixture_descriptors(), mappings = fixture_mappings();
   child *process = child_start(victim, &(victim_of){ p->memory, fuse }), *events = child_start(events_play, NULL);
   gpu_begin(&g, 0);
   uint64_t begun = rounds_play(process, events, s);
   int status = child_status(process);
   bool lived = status == 0;
-  NEED(lived ? begun == ROUNDS + 1 : WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  CHECK(lived ? begun == ROUNDS + 1 : WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
   for (int i = 0; i < SURVIVORS; i++) {
     gpu_survivor_end(&s[i]);
     count(p->seen, &s[i]);
   }
   events_end(events, begun > 0, p->seen);
   sweep_up(); /* after the dead */
-  NEED(scene_files() == 0);
+  CHECK(fixture_files() == 0);
   name_again();
   gpu_end(&g);
-  NEED(scene_files() == 0);
-  NEED(scene_descriptors() == descriptors && scene_mappings() == mappings);
+  CHECK(fixture_files() == 0);
+  CHECK(fixture_descriptors() == descriptors && fixture_mappings() == mappings);
   return lived;
 }
 
 static void everywhere(const char *name, int samples, memory_kind memory) {
   seen *all = crash_shared(sizeof *all);
-  crash_everywhere(name, samples, scene, &(plan){ memory, all });
+  crash_everywhere(name, samples, one_life, &(plan){ memory, all });
   print_message("%s: %" PRIu64 " pictures whole, %" PRIu64
                 " lost; streams that waited for a slot event for ever at most %" PRIu64
                 "; the longest wait of a stream %.0f ms\n",
@@ -227,10 +227,10 @@ static void one_of_legacy_memory_may_die_at_every_step(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    CRASH_SCENE(a_publisher_may_die_at_every_step),
-    CRASH_SCENE(one_of_external_buffers_may_die_at_every_step),
-    CRASH_SCENE(one_of_legacy_memory_may_die_at_every_step),
+    CRASH_FIXTURE(a_publisher_may_die_at_every_step),
+    CRASH_FIXTURE(one_of_external_buffers_may_die_at_every_step),
+    CRASH_FIXTURE(one_of_legacy_memory_may_die_at_every_step),
   };
   crash_sites_once();
-  return SCENE_RUN("cuda_publisher", tests);
+  return FIXTURE_RUN("cuda_publisher", tests);
 }

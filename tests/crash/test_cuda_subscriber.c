@@ -41,7 +41,7 @@ typedef struct taker {
 static void held_release(taker *t, int k) {
   if (!t->held[k])
     return;
-  CU(cu.cuStreamSynchronize(t->stream));
+  CHECK_OK(cu.cuStreamSynchronize(t->stream));
   cuframes_frame_release(t->held[k]);
   t->held[k] = NULL;
 }
@@ -66,9 +66,9 @@ static int take(taker *t, int64_t timeout_ns) {
   if (result != CUFRAMES_OK)
     return result;
   uint64_t number = (uint64_t)cuframes_frame_pts(frame) / 1000;
-  NEED(number > t->last);
+  CHECK(number > t->last);
   t->last = number;
-  CU(LAUNCH(&t->g, t->stream, "check", frame_address(frame), frame_words(frame), stamp(number), t->wrong));
+  CHECK_OK(LAUNCH(&t->g, t->stream, "check", frame_address(frame), frame_words(frame), stamp(number), t->wrong));
   if (t->way->release_on) {
     cuframes_frame_release_on(frame, t->stream);
     return CUFRAMES_OK;
@@ -85,7 +85,7 @@ static void victim(int test, void *user) {
   cuframes_subscriber_options options = subscriber_options(t.way->mode);
   uint32_t granted;
   gpu_begin(&t.g, 0);
-  CU(cu.cuStreamCreate(&t.stream, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuStreamCreate(&t.stream, CU_STREAM_NON_BLOCKING));
   t.wrong = word_new();
   (void)hear(test);
   options.sync = t.way->sync;
@@ -93,72 +93,72 @@ static void victim(int test, void *user) {
   options.depth = 4;
   crash_light(me->fuse);
   t.subscriber = subscriber_join("s", &options);
-  OK(cuframes_subscriber_device(t.subscriber, NULL, 0, &granted));
-  NEED(granted == t.way->sync);
+  CHECK_OK(cuframes_subscriber_device(t.subscriber, NULL, 0, &granted));
+  CHECK(granted == t.way->sync);
   if (t.way->fd)
-    OK(cuframes_subscriber_fd(t.subscriber, &t.fd));
+    CHECK_OK(cuframes_subscriber_fd(t.subscriber, &t.fd));
   for (int round = 0; round < ROUNDS; round++) {
     say(test, 0);
     (void)hear(test);
     int result;
     while ((result = take(&t, MS)) == CUFRAMES_OK)
       ;
-    IS(result, CUFRAMES_ERR_TIMEOUT);
+    CHECK_RESULT(result, CUFRAMES_ERR_TIMEOUT);
     say(test, 0); /* sleeps until the next one wakes it */
-    OK(take(&t, patience()));
+    CHECK_OK(take(&t, patience()));
   }
   cuframes_subscriber_destroy(t.subscriber);
   for (int i = 0; i < HELD; i++)
     if (t.held[i]) {
-      CU(cu.cuStreamSynchronize(t.stream));
+      CHECK_OK(cu.cuStreamSynchronize(t.stream));
       cuframes_frame_release(t.held[i]);
     }
-  CU(cu.cuStreamSynchronize(t.stream));
-  NEED(word_value(t.wrong) == 0);
-  CU(cu.cuMemFree(t.wrong));
-  CU(cu.cuStreamDestroy(t.stream));
+  CHECK_OK(cu.cuStreamSynchronize(t.stream));
+  CHECK(word_value(t.wrong) == 0);
+  CHECK_OK(cu.cuMemFree(t.wrong));
+  CHECK_OK(cu.cuStreamDestroy(t.stream));
   gpu_end(&t.g);
 }
 
-/* ---- the scene ---- */
+/* ---- one life ---- */
 
 enum { COMPLETE, TIMELINE, SURVIVORS };
 
 /* What the publisher has, with the survivors and without the victim. */
-typedef struct belongings {
+typedef struct resources {
   uint32_t subscribers, slots, segments;
   int descriptors;
   long registrations, streams, events;
-} belongings;
+} resources;
 
-typedef struct cast {
+typedef struct world {
   source s;
   gpu_survivor survivor[SURVIVORS];
-} cast;
+} world;
 
 /* Nobody may be waited for. */
-static void publish_one(cast *st) {
+static void publish_one(world *st) {
   int64_t start = cuframes_now();
   source_publish(&st->s);
   SOON(cuframes_now() - start, AT_ONCE_MS);
   for (int i = 0; i < SURVIVORS; i++)
-    NEED(gpu_survivor_take(&st->survivor[i], st->s.number));
+    CHECK(gpu_survivor_take(&st->survivor[i], st->s.number));
 }
 
-static belongings belongings_now(const cast *st) {
+static resources resources_now(const world *st) {
   cuframes_publisher_stats stats = source_stats(&st->s);
-  return (belongings){ .subscribers = stats.subscribers,
-                       .slots = stats.slots,
-                       .segments = stats.segments,
-                       .descriptors = survivor_descriptors(),
-                       .registrations = gpu_live(STANDIN_REGISTRATIONS),
-                       .streams = gpu_live(STANDIN_STREAMS),
-                       .events = gpu_live(STANDIN_EVENTS) };
+  return (resources){ .subscribers = stats.subscribers,
+                      .slots = stats.slots,
+                      .segments = stats.segments,
+                      .descriptors = survivor_descriptors(),
+                      .registrations = gpu_live(STANDIN_REGISTRATIONS),
+                      .streams = gpu_live(STANDIN_STREAMS),
+                      .events = gpu_live(STANDIN_EVENTS) };
 }
 
 /* Events of slots stay with them, so that there may be one more for each. */
-static bool as_before(cast *st, const belongings *before) {
-  belongings now = belongings_now(st);
+static bool as_before(world *st, const resources *before) {
+  resources now = resources_now(st);
   if (now.subscribers == before->subscribers && now.slots == before->slots && now.segments == before->segments &&
       now.descriptors == before->descriptors && now.registrations == before->registrations &&
       now.streams == before->streams && now.events <= before->events + (long)now.slots)
@@ -167,25 +167,25 @@ static bool as_before(cast *st, const belongings *before) {
   return false;
 }
 
-static void cast_begin(cast *st) {
+static void processes_begin(world *st) {
   source_begin(&st->s, &(source_options){ .name = "s", .format = small_format(), .buffers = 2 + 2 + 4 });
   st->survivor[COMPLETE] = (gpu_survivor){ .mode = CUFRAMES_MODE_ORDERED, .sync = CUFRAMES_SYNC_COMPLETE };
   st->survivor[TIMELINE] =
       (gpu_survivor){ .mode = CUFRAMES_MODE_NEWEST, .sync = CUFRAMES_SYNC_TIMELINE, .release_on = true };
   for (int i = 0; i < SURVIVORS; i++) {
     st->survivor[i].g = &st->s.g;
-    NEED(gpu_survivor_join(&st->survivor[i], 2, i == COMPLETE ? 3 : 0));
+    CHECK(gpu_survivor_join(&st->survivor[i], 2, i == COMPLETE ? 3 : 0));
   }
   publish_one(st);
 }
 
-static void rounds_play(cast *st, const child *process) {
+static void rounds_play(world *st, const child *process) {
   cuframes_format wide = small_format();
   uint64_t word = 0;
   wide.width = 128;
   for (int round = 0; hear_unless_gone(process->fd, &word); round++) {
     if (round == 2)
-      OK(cuframes_publisher_set_format(st->s.publisher, &wide));
+      CHECK_OK(cuframes_publisher_set_format(st->s.publisher, &wide));
     publish_one(st);
     publish_one(st);
     if (!say_unless_gone(process->fd, 0) || !hear_unless_gone(process->fd, &word))
@@ -194,12 +194,12 @@ static void rounds_play(cast *st, const child *process) {
   }
 }
 
-static bool scene(crash_fuse *fuse, void *user) {
-  static cast st;
-  int descriptors = scene_descriptors(), mappings = scene_mappings();
+static bool one_life(crash_fuse *fuse, void *user) {
+  static world st;
+  int descriptors = fixture_descriptors(), mappings = fixture_mappings();
   child *process = child_start(victim, &(victim_of){ user, fuse });
-  cast_begin(&st);
-  belongings before = belongings_now(&st);
+  processes_begin(&st);
+  resources before = resources_now(&st);
   before.descriptors--; /* the victim's line */
   say(process->fd, 0);
   rounds_play(&st, process);
@@ -207,15 +207,15 @@ static bool scene(crash_fuse *fuse, void *user) {
     publish_one(&st);
   int status = child_status(process);
   bool lived = status == 0;
-  NEED(lived || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
+  CHECK(lived || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
   WAIT_FOR(as_before(&st, &before));
   for (int i = 0; i < SURVIVORS; i++) {
-    NEED(st.survivor[i].lost == 0);
+    CHECK(st.survivor[i].lost == 0);
     gpu_survivor_leave(&st.survivor[i]);
   }
   source_end(&st.s);
-  NEED(scene_files() == 0);
-  NEED(scene_descriptors() == descriptors && scene_mappings() == mappings);
+  CHECK(fixture_files() == 0);
+  CHECK(fixture_descriptors() == descriptors && fixture_mappings() == mappings);
   return lived;
 }
 
@@ -245,11 +245,11 @@ static const way ways[] = {
 static void one_may_die_at_every_step(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
-    crash_everywhere(ways[i].name, 25, scene, (void *)(uintptr_t)&ways[i]);
+    crash_everywhere(ways[i].name, 25, one_life, (void *)(uintptr_t)&ways[i]);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = { CRASH_SCENE(one_may_die_at_every_step) };
+  const struct CMUnitTest tests[] = { CRASH_FIXTURE(one_may_die_at_every_step) };
   crash_sites_once();
-  return SCENE_RUN("cuda_subscriber", tests);
+  return FIXTURE_RUN("cuda_subscriber", tests);
 }

@@ -13,8 +13,8 @@ enum { ROUNDS = 5, PICTURES = 3 };
 
 static void publish_some(cuframes_publisher *publisher, uint64_t first) {
   for (uint64_t number = first; number < first + PICTURES; number++) {
-    OK(picture_publish(publisher, number));
-    OK(packet_publish(publisher, 0, number, 100 + number, CUFRAMES_PACKET_KEY));
+    CHECK_OK(picture_publish(publisher, number));
+    CHECK_OK(packet_publish(publisher, 0, number, 100 + number, CUFRAMES_PACKET_KEY));
   }
 }
 
@@ -29,14 +29,14 @@ static void victim(int test, void *fuse) {
   options.slots = 2; /* the first to join makes it grow */
   wide.width = 128;
   crash_light(fuse);
-  OK(cuframes_publisher_create("s", &options, &publisher));
-  OK(cuframes_publisher_enable_packets(publisher, &ring));
-  OK(cuframes_publisher_set_codec_params(publisher, 0, &video));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_enable_packets(publisher, &ring));
+  CHECK_OK(cuframes_publisher_set_codec_params(publisher, 0, &video));
   for (uint64_t round = 0; round < ROUNDS; round++) {
     say(test, round);
     (void)hear(test);
     if (round == 2)
-      OK(cuframes_publisher_set_format(publisher, &wide));
+      CHECK_OK(cuframes_publisher_set_format(publisher, &wide));
     publish_some(publisher, round * PICTURES + 1);
   }
   say(test, ROUNDS);
@@ -64,7 +64,7 @@ static bool between(survivor s[SURVIVORS], uint64_t round) {
 static void take_all(survivor s[SURVIVORS], uint64_t round) {
   for (int i = 0; i < SURVIVORS; i++)
     if (s[i].subscriber && !survivor_take(&s[i], round * PICTURES))
-      NEED(i == NEWEST || round == 3 || crash_on_gpu());
+      CHECK(i == NEWEST || round == 3 || crash_on_gpu());
 }
 
 /* The name is free, and works. */
@@ -73,18 +73,18 @@ static void name_again(void) {
   cuframes_publisher_options options = publisher_options();
   cuframes_publisher *publisher = NULL;
   options.device = crash_device();
-  OK(cuframes_publisher_create("s", &options, &publisher));
-  NEED(survivor_join(&s, CUFRAMES_MODE_ORDERED, 2, 4));
-  OK(picture_publish(publisher, 1));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK(survivor_join(&s, CUFRAMES_MODE_ORDERED, 2, 4));
+  CHECK_OK(picture_publish(publisher, 1));
   survivor_take_up_to(&s, 1);
   survivor_leave(&s);
   cuframes_publisher_destroy(publisher);
 }
 
-static bool scene(crash_fuse *fuse, void *unused) {
+static bool one_life(crash_fuse *fuse, void *unused) {
   (void)unused;
   survivor s[SURVIVORS] = { 0 };
-  int descriptors = scene_descriptors(), mappings = scene_mappings();
+  int descriptors = fixture_descriptors(), mappings = fixture_mappings();
   child *process = child_start(victim, fuse);
   uint64_t round = 0;
   bool there = true;
@@ -95,24 +95,24 @@ static bool scene(crash_fuse *fuse, void *unused) {
   }
   int status = child_status(process);
   bool lived = status == 0;
-  NEED(lived ? round == ROUNDS : WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  CHECK(lived ? round == ROUNDS : WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
   for (int i = 0; i < SURVIVORS; i++)
     survivor_end(&s[i]);
   size_t count = 1;
-  OK(cuframes_stream_list(NULL, patience(), &(cuframes_stream_entry *){ NULL }, &count));
-  NEED(count == 0 && scene_files() == 0); /* it sweeps up after the dead */
+  CHECK_OK(cuframes_stream_list(NULL, patience(), &(cuframes_stream_entry *){ NULL }, &count));
+  CHECK(count == 0 && fixture_files() == 0); /* it sweeps up after the dead */
   name_again();
-  NEED(scene_files() == 0);
-  NEED(scene_descriptors() == descriptors && scene_mappings() == mappings);
+  CHECK(fixture_files() == 0);
+  CHECK(fixture_descriptors() == descriptors && fixture_mappings() == mappings);
   return lived;
 }
 
 static void a_publisher_may_die_at_every_step(void **state) {
   (void)state;
-  crash_everywhere("publisher", 250, scene, NULL);
+  crash_everywhere("publisher", 250, one_life, NULL);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = { CRASH_SCENE(a_publisher_may_die_at_every_step) };
-  return SCENE_RUN("publisher", tests);
+  const struct CMUnitTest tests[] = { CRASH_FIXTURE(a_publisher_may_die_at_every_step) };
+  return FIXTURE_RUN("publisher", tests);
 }

@@ -12,14 +12,14 @@ static void *driver;
 /* C knows no conversion between data and function pointers; POSIX has them alike. */
 static void find(void *function, const char *name) {
   void *found = dlsym(driver, name);
-  NEED(found != NULL);
+  CHECK(found != NULL);
   memcpy(function, &found, sizeof found);
 }
 
 void drivers_begin(int argc, char **argv) {
   setenv("CUDA_STANDIN_DELAY_US", "200", 1);
-  stage.width = 320;
-  stage.height = 180;
+  program.width = 320;
+  program.height = 180;
   if (argc > 1)
     cmocka_set_test_filter(argv[1]);
 }
@@ -28,19 +28,19 @@ void driver_use(const char *name, const char *variables) {
   static char copy[512];
   char path[512], *rest = NULL;
   const char *base = getenv("CUDA_STANDINS");
-  NEED(base != NULL);
+  CHECK(base != NULL);
   snprintf(copy, sizeof copy, "%s", variables ? variables : "");
   for (char *one = strtok_r(copy, ";", &rest); one; one = strtok_r(NULL, ";", &rest))
     putenv(one);
   snprintf(path, sizeof path, "%s/%s/libcuda.so.1", base, name);
   driver = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  NEED(driver != NULL);
+  CHECK(driver != NULL);
 }
 
 void driver_fail(const char *name, unsigned nth, int error) {
   int (*fail_call)(const char *, unsigned, int);
   find((void *)&fail_call, "standin_fail");
-  NEED(fail_call(name, nth, error) == 0);
+  CHECK(fail_call(name, nth, error) == 0);
 }
 
 unsigned long driver_calls(const char *name) {
@@ -53,7 +53,7 @@ void driver_nothing_left(void) {
   long (*live)(standin_kind);
   find((void *)&live, "standin_live");
   for (int kind = 0; kind < STANDIN_SWEPT; kind++)
-    NEED(live((standin_kind)kind) == 0);
+    CHECK(live((standin_kind)kind) == 0);
 }
 
 bool driver_is_installed(void) {
@@ -65,11 +65,11 @@ bool driver_is_installed(void) {
 
 cuframes_stream_info *query(const char *name) {
   cuframes_stream_info *info = NULL;
-  OK(cuframes_stream_query(NULL, name, patience(), &info));
+  CHECK_OK(cuframes_stream_query(NULL, name, patience(), &info));
   return info;
 }
 
-void play_source(int test, void *user) {
+void run_source(int test, void *user) {
   static source s;
   const setting *set = user;
   struct pollfd asked = { .fd = test, .events = POLLIN };
@@ -85,7 +85,7 @@ void play_source(int test, void *user) {
 }
 
 child *source_start(const setting *s) {
-  child *c = child_start(play_source, (void *)(uintptr_t)s);
+  child *c = child_start(run_source, (void *)(uintptr_t)s);
   hear(c->fd);
   return c;
 }
@@ -95,19 +95,19 @@ void source_stop(child *c) {
   child_finish(c);
 }
 
-void play_witness(int test, void *user) {
-  static viewer v;
+void run_observer(int test, void *user) {
+  static checker v;
   struct pollfd asked = { .fd = test, .events = POLLIN };
   driver_use(STANDIN, NULL);
-  viewer_begin(&v, &(viewer_options){ .name = user, .sync = CUFRAMES_SYNC_TIMELINE, .release_on = true });
+  checker_begin(&v, &(checker_options){ .name = user, .sync = CUFRAMES_SYNC_TIMELINE, .release_on = true });
   do {
-    OK(viewer_look(&v, patience()));
+    CHECK_OK(checker_look(&v, patience()));
     if (v.report.frames == 1)
       say(test, 0);
   } while (poll(&asked, 1, 0) == 0);
   hear(test);
   for (uint64_t enough = v.report.frames + 5; v.report.frames < enough;)
-    OK(viewer_look(&v, patience()));
-  viewer_report report = viewer_end(&v);
+    CHECK_OK(checker_look(&v, patience()));
+  checker_report report = checker_end(&v);
   tell(test, &report, sizeof report);
 }

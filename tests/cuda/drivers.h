@@ -6,7 +6,7 @@
 #ifndef DRIVERS_H
 #define DRIVERS_H
 
-#include "gpu/viewer.h"
+#include "gpu/checker.h"
 
 /* In main(): small pictures, streams that take their time; an argument is a filter for the names of tests. */
 void drivers_begin(int argc, char **argv);
@@ -32,13 +32,13 @@ typedef struct setting {
   const char *driver, *variables;
   source_options source;
 } setting;
-void play_source(int test, void *setting);
+void run_source(int test, void *setting);
 /* In the test: starts it and waits for the first picture; ends it. */
 child *source_start(const setting *s);
 void source_stop(child *source);
 
 /* A subscriber with the stand-in who must not notice what befalls others: says when it has a first frame, and, told to
  * end, its report. user: the stream's name. */
-void play_witness(int test, void *name);
+void run_observer(int test, void *name);
 
 #endif

@@ -11,32 +11,34 @@ const int fault_errors[FAULT_ERRORS] = { CUDA_ERROR_INVALID_VALUE, CUDA_ERROR_OU
 static fault now;
 static unsigned failed_before;
 
+bool fault_has_happened(void) {
+  return standin_failed(NULL) > failed_before;
+}
+
+static void fault_print(void) {
+  const char *who = "";
+  if (fault_has_happened())
+    (void)standin_failed(&who);
+  fprintf(stderr, "with error %d of call %u, %s:\n", now.error, now.nth, who[0] ? who : "which was not made yet");
+}
+
 void fault_begin(fault *f) {
   now = *f;
+  check_context = fault_print;
   failed_before = standin_failed(NULL);
-  NEED(standin_fail("*", f->nth, f->error) == 0);
+  CHECK(standin_fail("*", f->nth, f->error) == 0);
 }
 
 void fault_end(fault *f) {
-  NEED(standin_fail(NULL, 0, 0) == 0);
+  check_context = NULL;
+  CHECK(standin_fail(NULL, 0, 0) == 0);
   f->happened = standin_failed(&f->who) > failed_before;
   if (!f->happened)
     f->who = "";
 }
 
-bool fault_has_happened(void) {
-  return standin_failed(NULL) > failed_before;
-}
-
 bool fault_is_sticky(const fault *f) {
   return cf_cuda_is_sticky(f->error);
-}
-
-void fault_print(void) {
-  const char *who = "";
-  if (fault_has_happened())
-    (void)standin_failed(&who);
-  fprintf(stderr, "with error %d of call %u, %s:\n", now.error, now.nth, who[0] ? who : "which was not made yet");
 }
 
 bool fault_tolerates(int result) {
@@ -46,14 +48,14 @@ bool fault_tolerates(int result) {
                result == CUFRAMES_ERR_UNSUPPORTED || result == CUFRAMES_ERR_PROTOCOL; /* what was sent is no memory */
   if (!known || strlen(cuframes_last_error()) < 10)
     fprintf(stderr, "gave %d, \"%s\"\n", result, cuframes_last_error());
-  SO(known);
-  SO(strlen(cuframes_last_error()) >= 10);
-  SO(fault_has_happened());
+  CHECK(known);
+  CHECK(strlen(cuframes_last_error()) >= 10);
+  CHECK(fault_has_happened());
   return false;
 }
 
-belongings belongings_now(void) {
-  return (belongings){ scene_descriptors(), scene_mappings(), standin_live(STANDIN_SWEPT) };
+resources resources_now(void) {
+  return (resources){ fixture_descriptors(), fixture_mappings(), standin_live(STANDIN_SWEPT) };
 }
 
 /* A lost context frees nothing any more: it all goes with the context. */
@@ -61,20 +63,20 @@ static bool explains_swept(const fault *f) {
   return f->happened && fault_is_sticky(f);
 }
 
-void belongings_are(const belongings *before, const fault *f) {
-  belongings after = belongings_now();
+void resources_are(const resources *before, const fault *f) {
+  resources after = resources_now();
   for (int kind = 0; kind < STANDIN_SWEPT; kind++) {
     long count = standin_live((standin_kind)kind);
     if (count != 0)
       fprintf(stderr, "left behind: %ld %s\n", count, standin_kind_name((standin_kind)kind));
-    SO(count == 0);
+    CHECK(count == 0);
   }
   if (after.descriptors != before->descriptors || after.mappings != before->mappings)
     fprintf(stderr, "descriptors %d, then %d; mappings %d, then %d\n", before->descriptors, after.descriptors,
             before->mappings, after.mappings);
-  SO(after.descriptors == before->descriptors);
-  SO(after.mappings == before->mappings);
-  SO(after.swept == before->swept || explains_swept(f));
+  CHECK(after.descriptors == before->descriptors);
+  CHECK(after.mappings == before->mappings);
+  CHECK(after.swept == before->swept || explains_swept(f));
 }
 
 /* ---- pictures ---- */
@@ -87,8 +89,8 @@ cuframes_format picture_format(uint32_t width) {
 
 static uint32_t picture_bytes(const cuframes_frame *frame, uint64_t number, uint8_t *bytes) {
   uint32_t row_bytes, rows;
-  OK(cuframes_format_plane_size(cuframes_frame_format(frame), 0, &row_bytes, &rows));
-  NEED(row_bytes * rows <= ROOM);
+  CHECK_OK(cuframes_format_plane_size(cuframes_frame_format(frame), 0, &row_bytes, &rows));
+  CHECK(row_bytes * rows <= ROOM);
   for (uint32_t i = 0; i < row_bytes * rows; i++)
     bytes[i] = (uint8_t)(number * 37 + i * 5 + i / row_bytes + 1);
   return row_bytes * rows;

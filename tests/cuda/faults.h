@@ -5,7 +5,7 @@
 #ifndef FAULTS_H
 #define FAULTS_H
 
-#include "gpu/stage.h"
+#include "gpu/program.h"
 
 /* One that a call gives by its arguments, one that comes of little memory, and one after which the context is lost. */
 #define FAULT_ERRORS 3
@@ -24,21 +24,18 @@ void fault_end(fault *f);
 bool fault_has_happened(void);
 bool fault_is_sticky(const fault *f);
 
-/* As NEED(), and says of which fault this came. */
-#define SO(condition) ((condition) ? (void)0 : (fault_print(), need_failed(__FILE__, __LINE__, #condition)))
-void fault_print(void);
-
+/* Until fault_end() a check that fails says of which fault that came. */
 /* 0, or what may come of a failed driver call, and then with a detail. Gives whether it is 0. */
 bool fault_tolerates(int result);
 
 /* What this process has: at the start, and at the end the same. */
-typedef struct belongings {
+typedef struct resources {
   int descriptors, mappings;
   long swept;
-} belongings;
-belongings belongings_now(void);
+} resources;
+resources resources_now(void);
 /* Nothing is alive with the stand-in, and no context had anything to free but after a fault that explains it. */
-void belongings_are(const belongings *before, const fault *f);
+void resources_are(const resources *before, const fault *f);
 
 /* ---- small pictures, every byte of which follows from a number ---- */
 

@@ -20,9 +20,16 @@ static void find(void *function, const char *name) {
   memcpy(function, &found, sizeof found);
 }
 
+static const char *error_name(int error) {
+  const char *name = NULL;
+  (void)cu.cuGetErrorName((cu_result)error, &name);
+  return name;
+}
+
 int gpu_load(void) {
   int result = cf_cuda_driver_load(&cu);
   if (result == CUFRAMES_OK) {
+    check_driver_error = error_name;
     find((void *)&live, "standin_live");
     find((void *)&kind_name, "standin_kind_name");
   }
@@ -46,30 +53,20 @@ static char *image(void) {
   size_t length = file ? fread(ptx, 1, sizeof ptx - 1, file) : 0;
   if (!file || length == 0)
     print_error("GPU_KERNELS=%s: no kernels there\n", path ? path : "");
-  NEED(length > 0);
+  CHECK(length > 0);
   ptx[length] = '\0';
   fclose(file);
   return ptx;
 }
 
-void gpu_is(const char *file, int line, const char *call, cu_result result, cu_result wanted) {
-  if (result == wanted)
-    return;
-  const char *got = NULL, *expected = NULL;
-  (void)cu.cuGetErrorName(result, &got);
-  (void)cu.cuGetErrorName(wanted, &expected);
-  print_error("%s gave %s, not %s\n", call, got ? got : "an unknown error", expected ? expected : "an unknown error");
-  need_failed(file, line, call);
-}
-
 void gpu_begin(gpu *g, int device) {
   *g = (gpu){ .device = device };
   if (!cu.library)
-    OK(gpu_load());
+    CHECK_OK(gpu_load());
   swept_before = live ? live(STANDIN_SWEPT) : 0;
-  CU(cu.cuDevicePrimaryCtxRetain(&g->context, device));
-  CU(cu.cuCtxPushCurrent(g->context));
-  CU(cu.cuModuleLoadData(&g->module, image()));
+  CHECK_OK(cu.cuDevicePrimaryCtxRetain(&g->context, device));
+  CHECK_OK(cu.cuCtxPushCurrent(g->context));
+  CHECK_OK(cu.cuModuleLoadData(&g->module, image()));
 }
 
 void gpu_nothing_left(long swept) {
@@ -79,27 +76,27 @@ void gpu_nothing_left(long swept) {
     long count = live((standin_kind)kind);
     if (count != 0)
       print_error("left behind: %ld %s\n", count, kind_name((standin_kind)kind));
-    NEED(count == 0);
+    CHECK(count == 0);
   }
   long now = live(STANDIN_SWEPT) - swept_before;
   if (now != swept)
     print_error("the context had %ld things to free, not %ld\n", now, swept);
-  NEED(now == swept);
+  CHECK(now == swept);
   swept_before += now;
 }
 
 void gpu_end(gpu *g) {
   cu_context popped;
-  CU(cu.cuModuleUnload(g->module));
-  CU(cu.cuCtxPopCurrent(&popped));
-  NEED(popped == g->context);
-  CU(cu.cuDevicePrimaryCtxRelease(g->device));
+  CHECK_OK(cu.cuModuleUnload(g->module));
+  CHECK_OK(cu.cuCtxPopCurrent(&popped));
+  CHECK(popped == g->context);
+  CHECK_OK(cu.cuDevicePrimaryCtxRelease(g->device));
   gpu_nothing_left(0);
 }
 
 cu_function gpu_kernel(const gpu *g, const char *name) {
   cu_function function;
-  CU(cu.cuModuleGetFunction(&function, g->module, name));
+  CHECK_OK(cu.cuModuleGetFunction(&function, g->module, name));
   return function;
 }
 
@@ -118,28 +115,29 @@ cu_mem_prop gpu_prop(int device) {
 
 static void map(const gpu *g, gpu_memory *m, unsigned rights) {
   cu_mem_access access = { .location = { CU_MEM_LOCATION_TYPE_DEVICE, g->device }, .flags = rights };
-  CU(cu.cuMemAddressReserve(&m->address, m->bytes, 0, 0, 0));
-  CU(cu.cuMemMap(m->address, m->bytes, 0, m->handle, 0));
-  CU(cu.cuMemSetAccess(m->address, m->bytes, &access, 1));
+  CHECK_OK(cu.cuMemAddressReserve(&m->address, m->bytes, 0, 0, 0));
+  CHECK_OK(cu.cuMemMap(m->address, m->bytes, 0, m->handle, 0));
+  CHECK_OK(cu.cuMemSetAccess(m->address, m->bytes, &access, 1));
 }
 
 void gpu_memory_make(const gpu *g, gpu_memory *m, uint64_t bytes, int *fd) {
   cu_mem_prop prop = gpu_prop(g->device);
   *m = (gpu_memory){ .bytes = bytes };
-  CU(cu.cuMemCreate(&m->handle, bytes, &prop, 0));
+  CHECK_OK(cu.cuMemCreate(&m->handle, bytes, &prop, 0));
   if (fd)
-    CU(cu.cuMemExportToShareableHandle(fd, m->handle, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
+    CHECK_OK(cu.cuMemExportToShareableHandle(fd, m->handle, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
   map(g, m, CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
 }
 
 void gpu_memory_import(const gpu *g, gpu_memory *m, int fd, uint64_t bytes, unsigned rights) {
   *m = (gpu_memory){ .bytes = bytes };
-  CU(cu.cuMemImportFromShareableHandle(&m->handle, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR));
+  CHECK_OK(
+      cu.cuMemImportFromShareableHandle(&m->handle, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR));
   map(g, m, rights);
 }
 
 void gpu_memory_end(gpu_memory *m) {
-  CU(cu.cuMemUnmap(m->address, m->bytes));
-  CU(cu.cuMemAddressFree(m->address, m->bytes));
-  CU(cu.cuMemRelease(m->handle));
+  CHECK_OK(cu.cuMemUnmap(m->address, m->bytes));
+  CHECK_OK(cu.cuMemAddressFree(m->address, m->bytes));
+  CHECK_OK(cu.cuMemRelease(m->handle));
 }

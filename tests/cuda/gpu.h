@@ -8,7 +8,7 @@
 
 #include "device/cuda/driver.h"
 #include "standin/standin.h"
-#include "support/scene.h"
+#include "support/fixture.h"
 
 typedef struct gpu_context {
   cu_device device;
@@ -39,10 +39,6 @@ cu_function gpu_kernel(const gpu *g, const char *name);
 /* Launches a kernel of 64-bit parameters. */
 cu_result gpu_launch(const gpu *g, cu_stream stream, const char *name, const uint64_t *parameters);
 #define LAUNCH(g, stream, name, ...) gpu_launch(g, stream, name, (const uint64_t[]){ __VA_ARGS__ })
-
-void gpu_is(const char *file, int line, const char *call, cu_result result, cu_result wanted);
-#define GIVES(call, wanted) gpu_is(__FILE__, __LINE__, #call, (call), (wanted))
-#define CU(call) GIVES(call, CUDA_SUCCESS)
 
 #define MIB ((uint64_t)1 << 20)
 #define SEGMENT (2 * MIB)

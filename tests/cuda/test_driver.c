@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "device/cuda/driver.h"
-#include "support/scene.h"
+#include "support/fixture.h"
 
 /* What the other program says: the code, then version and functions that are there, or the detail. */
 static int load_and_say(void) {
@@ -29,10 +29,10 @@ static int load_and_say(void) {
 static const char *loaded_with(const char *directory, const char *const *variables) {
   static char said[1024];
   int ends[2];
-  NEED(pipe(ends) == 0);
+  CHECK(pipe(ends) == 0);
   fflush(NULL);
   pid_t pid = fork();
-  NEED(pid >= 0);
+  CHECK(pid >= 0);
   if (pid == 0) {
     dup2(ends[1], STDOUT_FILENO);
     close(ends[0]);
@@ -50,7 +50,7 @@ static const char *loaded_with(const char *directory, const char *const *variabl
   said[length] = '\0';
   close(ends[0]);
   int status;
-  NEED(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
   return said;
 }
 
@@ -60,7 +60,7 @@ static const char *loaded_with(const char *directory, const char *const *variabl
 static const char *standin(const char *name) {
   static char path[512];
   const char *base = getenv("CUDA_STANDINS");
-  NEED(base != NULL);
+  CHECK(base != NULL);
   snprintf(path, sizeof path, "%s/%s", base, name);
   return path;
 }
@@ -70,8 +70,8 @@ static void says(const char *said, int code, const char *text) {
   long got = strtol(said, &end, 10);
   if (got != code || !strstr(end, text))
     print_error("it said: %s\n", said);
-  NEED(got == code);
-  NEED(strstr(end, text) != NULL);
+  CHECK(got == code);
+  CHECK(strstr(end, text) != NULL);
 }
 
 static void a_driver(void **state) {
@@ -93,11 +93,11 @@ static void what_is_newer_is_optional(void **state) {
 
 static void no_driver(void **state) {
   (void)state;
-  const char *path = scene_path("libcuda.so.1"); /* found first, and no library */
+  const char *path = fixture_path("libcuda.so.1"); /* found first, and no library */
   FILE *file = fopen(path, "we");
-  NEED(file != NULL && fputs("no library", file) >= 0 && fclose(file) == 0);
-  says(LOADED(scene_directory(), NOTHING), CUFRAMES_ERR_UNSUPPORTED, "no CUDA driver: ");
-  NEED(unlink(path) == 0);
+  CHECK(file != NULL && fputs("no library", file) >= 0 && fclose(file) == 0);
+  says(LOADED(fixture_directory(), NOTHING), CUFRAMES_ERR_UNSUPPORTED, "no CUDA driver: ");
+  CHECK(unlink(path) == 0);
 }
 
 static void too_old(void **state) {
@@ -142,29 +142,29 @@ static cu_result text_of(cu_result result, const char **text) {
 static void results(void **state) {
   (void)state;
   cf_cuda_driver driver = { .cuGetErrorName = name_of, .cuGetErrorString = text_of };
-  NEED(cf_cuda_check(&driver, CUDA_SUCCESS, "nothing") == CUFRAMES_OK);
-  NEED(cf_cuda_check(&driver, CUDA_ERROR_NOT_SUPPORTED, "call %d", 7) == CUFRAMES_ERR_UNSUPPORTED);
+  CHECK(cf_cuda_check(&driver, CUDA_SUCCESS, "nothing") == CUFRAMES_OK);
+  CHECK(cf_cuda_check(&driver, CUDA_ERROR_NOT_SUPPORTED, "call %d", 7) == CUFRAMES_ERR_UNSUPPORTED);
   detail_names("call 7: CUDA_ERROR_NOT_SUPPORTED (a text)");
-  NEED(cf_cuda_check(&driver, CUDA_ERROR_OUT_OF_MEMORY, "x") == CUFRAMES_ERR_NO_MEMORY);
-  NEED(cf_cuda_check(&driver, 12345, "x") == CUFRAMES_ERR_DEVICE);
+  CHECK(cf_cuda_check(&driver, CUDA_ERROR_OUT_OF_MEMORY, "x") == CUFRAMES_ERR_NO_MEMORY);
+  CHECK(cf_cuda_check(&driver, 12345, "x") == CUFRAMES_ERR_DEVICE);
   detail_names("error 12345");
-  NEED(cf_cuda_is_sticky(CUDA_ERROR_ILLEGAL_ADDRESS) && cf_cuda_is_sticky(CUDA_ERROR_LAUNCH_FAILED));
-  NEED(!cf_cuda_is_sticky(CUDA_SUCCESS) && !cf_cuda_is_sticky(CUDA_ERROR_OUT_OF_MEMORY));
+  CHECK(cf_cuda_is_sticky(CUDA_ERROR_ILLEGAL_ADDRESS) && cf_cuda_is_sticky(CUDA_ERROR_LAUNCH_FAILED));
+  CHECK(!cf_cuda_is_sticky(CUDA_SUCCESS) && !cf_cuda_is_sticky(CUDA_ERROR_OUT_OF_MEMORY));
 }
 
 int main(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "load") == 0)
     return load_and_say();
   const struct CMUnitTest tests[] = {
-    SCENE(a_driver),
-    SCENE(a_driver_before_proc_address),
-    SCENE(what_is_newer_is_optional),
-    SCENE(no_driver),
-    SCENE(too_old),
-    SCENE(functions_missing),
-    SCENE(no_device),
-    SCENE(it_does_not_start),
-    SCENE(results),
+    FIXTURE(a_driver),
+    FIXTURE(a_driver_before_proc_address),
+    FIXTURE(what_is_newer_is_optional),
+    FIXTURE(no_driver),
+    FIXTURE(too_old),
+    FIXTURE(functions_missing),
+    FIXTURE(no_device),
+    FIXTURE(it_does_not_start),
+    FIXTURE(results),
   };
-  return SCENE_RUN("driver", tests);
+  return FIXTURE_RUN("driver", tests);
 }

@@ -6,13 +6,13 @@
 #include <string.h>
 
 #include "faults.h"
-#include "players.h"
+#include "pair.h"
 
 #define GONE_MS 1000
 #define IN_VAIN_MS 50 /* for what a lost context may have left undone */
 #define CALLS_MOST 400
 
-/* ---- the guest: a subscriber in another process, for whom nothing fails, and who does what it is told ---- */
+/* ---- the peer: a subscriber in another process, for whom nothing fails, and who does what it is told ---- */
 
 enum order_kind { JOIN, LOOK, GO, END };
 typedef struct order {
@@ -29,10 +29,10 @@ typedef struct answer {
   int64_t took;
 } answer;
 
-/* The guest's: taken, and not complete in the time it had. The next look begins with it. */
+/* The peer's: taken, and not complete in the time it had. The next look begins with it. */
 static cuframes_frame *late;
 
-static void guest_look(cuframes_subscriber *subscriber, const order *o, answer *a) {
+static void peer_look(cuframes_subscriber *subscriber, const order *o, answer *a) {
   int64_t end = cuframes_now() + o->ns;
   a->number = 0;
   while (a->result == CUFRAMES_OK && a->number < o->number && !a->torn) {
@@ -49,7 +49,7 @@ static void guest_look(cuframes_subscriber *subscriber, const order *o, answer *
       looked = picture_look(frame, &whole);
     a->torn = looked == CUFRAMES_OK && !whole;
     a->number = looked == CUFRAMES_OK ? (uint64_t)cuframes_frame_pts(frame) / 1000 : 0;
-    NEED(looked == CUFRAMES_OK || looked == CUFRAMES_ERR_LOST || looked == CUFRAMES_ERR_TIMEOUT);
+    CHECK(looked == CUFRAMES_OK || looked == CUFRAMES_ERR_LOST || looked == CUFRAMES_ERR_TIMEOUT);
     a->result = looked == CUFRAMES_ERR_TIMEOUT ? looked : a->result;
     late = looked == CUFRAMES_ERR_TIMEOUT ? frame : NULL;
     if (late)
@@ -61,9 +61,9 @@ static void guest_look(cuframes_subscriber *subscriber, const order *o, answer *
   }
 }
 
-static void play_guest(int link) {
+static void run_peer(int link) {
   cuframes_subscriber *subscriber = NULL;
-  belongings before = belongings_now();
+  resources before = resources_now();
   bool first = true;
   for (order o = { 0 }; o.kind != END;) {
     answer a = { 0 };
@@ -71,18 +71,18 @@ static void play_guest(int link) {
     int64_t start = cuframes_now();
     if (o.kind == JOIN) {
       cuframes_subscriber_options options = { .struct_size = sizeof options, .leases = 3, .sync = o.sync };
-      a.result = cuframes_subscriber_create("frail", &options, &subscriber);
-      NEED(a.result == CUFRAMES_OK || strlen(cuframes_last_error()) > 10);
+      a.result = cuframes_subscriber_create("failing", &options, &subscriber);
+      CHECK(a.result == CUFRAMES_OK || strlen(cuframes_last_error()) > 10);
     } else if (o.kind == LOOK) {
-      guest_look(subscriber, &o, &a);
+      peer_look(subscriber, &o, &a);
     } else if (o.kind == GO) {
       cuframes_frame_release(late); /* it may never have been complete */
       late = NULL;
       cuframes_subscriber_destroy(subscriber);
       subscriber = NULL;
       if (!first)
-        belongings_are(&before, &(fault){ 0 });
-      before = belongings_now();
+        resources_are(&before, &(fault){ 0 });
+      before = resources_now();
       first = false; /* the first time the driver opens something of its own */
     }
     a.took = cuframes_now() - start;
@@ -128,28 +128,28 @@ static answer ask(const life *l, enum order_kind kind, uint64_t number) {
 }
 
 /* The application's own things, for which nothing fails; but a context may be lost at the end. */
-static void stage_set(life *l) {
+static void context_set(life *l) {
   if (!l->plan->own_context)
     return;
-  CU(cu.cuDevicePrimaryCtxRetain(&l->context, 0));
-  CU(cu.cuCtxPushCurrent(l->context));
-  CU(cu.cuStreamCreate(&l->stream, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuDevicePrimaryCtxRetain(&l->context, 0));
+  CHECK_OK(cu.cuCtxPushCurrent(l->context));
+  CHECK_OK(cu.cuStreamCreate(&l->stream, CU_STREAM_NON_BLOCKING));
   if (!l->plan->external)
     return;
   cu_pool_props props = { .type = CU_MEM_ALLOCATION_TYPE_PINNED,
                           .handle_types = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
                           .location = { CU_MEM_LOCATION_TYPE_DEVICE, 0 } };
-  CU(cu.cuMemPoolCreate(&l->pool, &props));
+  CHECK_OK(cu.cuMemPoolCreate(&l->pool, &props));
   for (int i = 0; i < 2; i++) {
-    CU(cu.cuMemAlloc(&l->buffers[i], SEGMENT));
+    CHECK_OK(cu.cuMemAlloc(&l->buffers[i], SEGMENT));
     gpu_memory_make(&(gpu){ 0 }, &l->vmm[i], SEGMENT, NULL);
     l->buffers[2 + i] = l->vmm[i].address;
-    CU(cu.cuMemAllocFromPoolAsync(&l->buffers[4 + i], SEGMENT, l->pool, l->stream));
+    CHECK_OK(cu.cuMemAllocFromPoolAsync(&l->buffers[4 + i], SEGMENT, l->pool, l->stream));
   }
-  CU(cu.cuStreamSynchronize(l->stream));
+  CHECK_OK(cu.cuStreamSynchronize(l->stream));
 }
 
-static void stage_clear(const life *l) {
+static void context_clear(const life *l) {
   cu_context popped;
   if (!l->context)
     return;
@@ -163,22 +163,22 @@ static void stage_clear(const life *l) {
   if (l->pool)
     (void)cu.cuMemPoolDestroy(l->pool);
   (void)cu.cuStreamDestroy(l->stream);
-  CU(cu.cuCtxPopCurrent(&popped));
-  CU(cu.cuDevicePrimaryCtxRelease(0));
+  CHECK_OK(cu.cuCtxPopCurrent(&popped));
+  CHECK_OK(cu.cuDevicePrimaryCtxRelease(0));
 }
 
 /* After a failure: nothing goes any more, and whoever was there learns it. */
 static void now_dead(life *l) {
   cuframes_frame *frame = NULL;
-  SO(fault_is_sticky(&l->fault));
-  IS(cuframes_publisher_acquire(l->publisher, &frame), CUFRAMES_ERR_DEVICE);
+  CHECK(fault_is_sticky(&l->fault));
+  CHECK_RESULT(cuframes_publisher_acquire(l->publisher, &frame), CUFRAMES_ERR_DEVICE);
   l->dead = true;
   if (l->joined) { /* at once: it needs no patience */
     answer a = ask(l, LOOK, UINT64_MAX);
-    SO(a.result == CUFRAMES_ERR_PUBLISHER_GONE && !a.torn);
+    CHECK(a.result == CUFRAMES_ERR_PUBLISHER_GONE && !a.torn);
     SOON(a.took, GONE_MS);
   } else {
-    SO(ask(l, JOIN, 0).result != CUFRAMES_OK);
+    CHECK(ask(l, JOIN, 0).result != CUFRAMES_OK);
   }
 }
 
@@ -191,7 +191,7 @@ static int publish_once(life *l) {
   info.pts = (int64_t)(l->number + 1) * 1000;
   result = picture_copy(frame, l->number + 1);
   if (result != CUFRAMES_OK)
-    OK(cuframes_publisher_cancel(l->publisher, frame));
+    CHECK_OK(cuframes_publisher_cancel(l->publisher, frame));
   else
     result = cuframes_publisher_publish_on(l->publisher, frame, l->stream, &info);
   return result;
@@ -201,32 +201,32 @@ static int publish_once(life *l) {
 static void find_out(life *l) {
   cuframes_frame *frame = NULL;
   if (cuframes_publisher_acquire(l->publisher, &frame) == CUFRAMES_OK)
-    IS(cuframes_publisher_publish_on(l->publisher, frame, NULL, NULL), CUFRAMES_ERR_DEVICE);
+    CHECK_RESULT(cuframes_publisher_publish_on(l->publisher, frame, NULL, NULL), CUFRAMES_ERR_DEVICE);
   now_dead(l);
 }
 
-/* The guest sees the last picture, unless the context was lost behind the publisher's back, after the submission: it
+/* The peer sees the last picture, unless the context was lost behind the publisher's back, after the submission: it
  * learns that when it goes on, and its service thread may have noticed and ended the stream. */
 static void show(life *l) {
   int64_t end = cuframes_now() + patience();
   for (;;) {
     bool happened = fault_has_happened();
     answer a = ask(l, LOOK, l->number);
-    SO(!a.torn);
+    CHECK(!a.torn);
     if (a.result == CUFRAMES_OK) {
-      SO(a.number == l->number);
+      CHECK(a.number == l->number);
       return;
     }
-    SO(a.result == CUFRAMES_ERR_TIMEOUT || a.result == CUFRAMES_ERR_PUBLISHER_GONE);
-    SO(fault_is_sticky(&l->fault) && cuframes_now() < end);
+    CHECK(a.result == CUFRAMES_ERR_TIMEOUT || a.result == CUFRAMES_ERR_PUBLISHER_GONE);
+    CHECK(fault_is_sticky(&l->fault) && cuframes_now() < end);
     if (a.result == CUFRAMES_ERR_TIMEOUT && !happened)
       continue;
-    SO(fault_has_happened());
+    CHECK(fault_has_happened());
     if (publish_once(l) != CUFRAMES_OK) {
       find_out(l);
       return;
     }
-    SO(a.result == CUFRAMES_ERR_TIMEOUT); /* the machine is slow, and the call that failed had no context to lose */
+    CHECK(a.result == CUFRAMES_ERR_TIMEOUT); /* the machine is slow, and the call that failed had no context to lose */
     l->number++;
   }
 }
@@ -241,7 +241,7 @@ static void publish(life *l) {
       find_out(l);
       return;
     }
-    SO(fault_tolerates(again));
+    CHECK(fault_tolerates(again));
   }
   l->number++;
   if (l->joined)
@@ -260,11 +260,11 @@ static void join(life *l) {
   } while ((a.result == CUFRAMES_ERR_TIMEOUT || a.result == CUFRAMES_ERR_PUBLISHER_GONE) && !happened &&
            !fault_has_happened() && cuframes_now() < end);
   bool refused = a.result != CUFRAMES_OK;
-  SO(!refused || fault_has_happened());
+  CHECK(!refused || fault_has_happened());
   if (refused && !fault_is_sticky(&l->fault))
     a = ask(l, JOIN, 0);
   l->joined = a.result == CUFRAMES_OK;
-  SO(l->joined || fault_is_sticky(&l->fault));
+  CHECK(l->joined || fault_is_sticky(&l->fault));
 }
 
 static void change_format(life *l) {
@@ -272,7 +272,7 @@ static void change_format(life *l) {
   if (l->dead)
     return;
   if (!fault_tolerates(cuframes_publisher_set_format(l->publisher, &format)))
-    SO(fault_tolerates(cuframes_publisher_set_format(l->publisher, &format)) || fault_is_sticky(&l->fault));
+    CHECK(fault_tolerates(cuframes_publisher_set_format(l->publisher, &format)) || fault_is_sticky(&l->fault));
 }
 
 static void *buffer_of(const life *l, int i) {
@@ -291,19 +291,19 @@ static void hand_over_buffers(life *l) {
     for (int tries = 0; tries < 2 && result != CUFRAMES_OK; tries++) {
       result = cuframes_publisher_register_external(l->publisher, buffer_of(l, i), SEGMENT - 512, &l->registered[i]);
       if (result == CUFRAMES_ERR_INVALID) /* what the driver does not tell of an address is no address */
-        SO(fault_has_happened());
+        CHECK(fault_has_happened());
       else
         (void)fault_tolerates(result);
     }
-    SO(result == CUFRAMES_OK || lost(l));
+    CHECK(result == CUFRAMES_OK || lost(l));
   }
   if (!lost(l))
-    OK(cuframes_publisher_unregister_external(l->publisher, l->registered[0]));
+    CHECK_OK(cuframes_publisher_unregister_external(l->publisher, l->registered[0]));
   for (int i = 1; i < BUFFERS && !lost(l); i++) {
     if (fault_tolerates(cuframes_publisher_publish_on(l->publisher, l->registered[i], l->stream, &info)) || lost(l))
       continue;
-    OK(cuframes_publisher_reopen(l->publisher, l->registered[i])); /* it was cancelled */
-    OK(cuframes_publisher_publish_on(l->publisher, l->registered[i], l->stream, &info));
+    CHECK_OK(cuframes_publisher_reopen(l->publisher, l->registered[i])); /* it was cancelled */
+    CHECK_OK(cuframes_publisher_publish_on(l->publisher, l->registered[i], l->stream, &info));
   }
 }
 
@@ -314,8 +314,8 @@ static void live(life *l) {
                                          .slots = l->plan->external ? 0 : 3,
                                          .memory = l->plan->legacy,
                                          .external = l->plan->external };
-  if (!fault_tolerates(cuframes_publisher_create("frail", &options, &l->publisher))) {
-    SO(l->publisher == NULL && scene_files() == 0);
+  if (!fault_tolerates(cuframes_publisher_create("failing", &options, &l->publisher))) {
+    CHECK(l->publisher == NULL && fixture_files() == 0);
     return;
   }
   if (l->plan->external)
@@ -330,41 +330,41 @@ static void live(life *l) {
     change_format(l);
     publish(l);
   }
-  bool stays = l->fault.nth % 2 == 0; /* the guest */
+  bool stays = l->fault.nth % 2 == 0; /* the peer */
   if (l->joined && !stays)
-    OK(ask(l, GO, 0).result);
+    CHECK_OK(ask(l, GO, 0).result);
   cuframes_publisher_destroy(l->publisher);
   if (l->joined && stays && !l->dead)
-    SO(ask(l, LOOK, UINT64_MAX).result == CUFRAMES_ERR_PUBLISHER_GONE);
+    CHECK(ask(l, LOOK, UINT64_MAX).result == CUFRAMES_ERR_PUBLISHER_GONE);
   if (l->joined && stays)
-    OK(ask(l, GO, 0).result);
-  SO(scene_files() == 0);
+    CHECK_OK(ask(l, GO, 0).result);
+  CHECK(fixture_files() == 0);
 }
 
 static const plan *planned;
 
-static void play_publisher(int link) {
+static void run_publisher(int link) {
   unsigned nth = 0;
-  OK(gpu_load());
-  belongings before = { 0 };
+  CHECK_OK(gpu_load());
+  resources before = { 0 };
   bool many_calls = planned->sync == CUFRAMES_SYNC_SLOT_EVENTS; /* two errors tell as much as three */
   for (int i = 0; i < FAULT_ERRORS; i += many_calls ? 2 : 1) {
     fault f = { .happened = true, .error = fault_errors[i] };
     for (nth = 0; f.happened || nth <= 1; nth++) { /* the 0th: nothing fails */
       life l = { .plan = planned, .link = link, .fault = { .nth = nth ? nth : CALLS_MOST, .error = fault_errors[i] } };
-      stage_set(&l);
+      context_set(&l);
       fault_begin(&l.fault);
       live(&l);
       fault_end(&l.fault);
-      stage_clear(&l);
+      context_clear(&l);
       f = l.fault;
       if (nth > 0)
-        belongings_are(&before, &f);
-      before = belongings_now();
-      NEED(nth < CALLS_MOST);
+        resources_are(&before, &f);
+      before = resources_now();
+      CHECK(nth < CALLS_MOST);
     }
   }
-  NEED(nth > 20);
+  CHECK(nth > 20);
   printf("numbers: %u calls in a life\n", nth - 2);
   fflush(stdout);
   order o = { .kind = END };
@@ -375,11 +375,11 @@ static void play_publisher(int link) {
 
 static void play(const plan *p) {
   planned = p;
-  players both = players_begin(play_publisher, play_guest);
+  pair both = pair_begin(run_publisher, run_peer);
   (void)hear_of_many(both.a->fd);
   (void)hear_of_many(both.b->fd);
-  players_finish(both.a);
-  players_finish(both.b);
+  pair_finish(both.a);
+  pair_finish(both.b);
 }
 
 static void vmm_complete(void **state) {
@@ -409,10 +409,11 @@ static void external_buffers(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-    SCENE(vmm_complete), SCENE(vmm_timeline), SCENE(vmm_slot_events), SCENE(legacy_timeline), SCENE(external_buffers),
+    FIXTURE(vmm_complete),    FIXTURE(vmm_timeline),     FIXTURE(vmm_slot_events),
+    FIXTURE(legacy_timeline), FIXTURE(external_buffers),
   };
   setenv("CUDA_STANDIN_DELAY_US", "50", 1);
   if (argc > 1)
     cmocka_set_test_filter(argv[1]);
-  return SCENE_RUN("failures_publisher", tests);
+  return FIXTURE_RUN("failures_publisher", tests);
 }

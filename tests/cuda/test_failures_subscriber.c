@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "faults.h"
-#include "gpu/viewer.h"
+#include "gpu/checker.h"
 
 #define CALLS_MOST 400
 #define TURNS 4 /* frames that a life takes */
@@ -35,21 +35,21 @@ static void lend_buffers(cuframes_publisher *publisher) {
   cu_pool_props props = { .type = CU_MEM_ALLOCATION_TYPE_PINNED,
                           .handle_types = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
                           .location = { CU_MEM_LOCATION_TYPE_DEVICE, 0 } };
-  CU(cu.cuMemPoolCreate(&pool, &props));
+  CHECK_OK(cu.cuMemPoolCreate(&pool, &props));
   for (int i = 0; i < BUFFERS; i++) {
     if (i % 2 == 0)
-      CU(cu.cuMemAllocFromPoolAsync(&buffers[i], MIB, pool, NULL));
+      CHECK_OK(cu.cuMemAllocFromPoolAsync(&buffers[i], MIB, pool, NULL));
     else
-      CU(cu.cuMemAlloc(&buffers[i], MIB));
-    CU(cu.cuCtxSynchronize());
+      CHECK_OK(cu.cuMemAlloc(&buffers[i], MIB));
+    CHECK_OK(cu.cuCtxSynchronize());
     void *buffer = (void *)(uintptr_t)buffers[i];
     cuframes_frame *frame = NULL;
-    OK(cuframes_publisher_register_external(publisher, buffer, MIB, &frame));
-    OK(cuframes_publisher_publish(publisher, frame, NULL));
+    CHECK_OK(cuframes_publisher_register_external(publisher, buffer, MIB, &frame));
+    CHECK_OK(cuframes_publisher_publish(publisher, frame, NULL));
   }
 }
 
-static void play_publisher(int test, void *user) {
+static void run_publisher(int test, void *user) {
   cu_context context;
   struct pollfd asked = { .fd = test, .events = POLLIN };
   cuframes_publisher *publisher = NULL;
@@ -63,19 +63,19 @@ static void play_publisher(int test, void *user) {
   };
   (void)user;
   if (planned->pool) {
-    OK(gpu_load());
-    CU(cu.cuDevicePrimaryCtxRetain(&context, 0));
-    CU(cu.cuCtxPushCurrent(context));
+    CHECK_OK(gpu_load());
+    CHECK_OK(cu.cuDevicePrimaryCtxRetain(&context, 0));
+    CHECK_OK(cu.cuCtxPushCurrent(context));
   }
-  OK(cuframes_publisher_create("firm", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("firm", &options, &publisher));
   if (planned->pool)
     lend_buffers(publisher);
   while (request != ENOUGH) {
     cuframes_frame *frame = NULL;
     cuframes_publish_info info = { .struct_size = sizeof info, .pts = (int64_t)++number * 1000 };
-    OK(cuframes_publisher_acquire(publisher, &frame));
-    OK(picture_copy(frame, number));
-    OK(cuframes_publisher_publish(publisher, frame, &info));
+    CHECK_OK(cuframes_publisher_acquire(publisher, &frame));
+    CHECK_OK(picture_copy(frame, number));
+    CHECK_OK(cuframes_publisher_publish(publisher, frame, &info));
     if (number == 1)
       say(test, 0);
     if (poll(&asked, 1, 1) == 0)
@@ -83,17 +83,17 @@ static void play_publisher(int test, void *user) {
     if ((request = hear(test)) == ENOUGH)
       break;
     cuframes_publisher_destroy(publisher);
-    OK(cuframes_publisher_create("firm", &options, &publisher));
+    CHECK_OK(cuframes_publisher_create("firm", &options, &publisher));
     say(test, number);
   }
   cuframes_publisher_destroy(publisher);
   for (int kind = 0; kind < STANDIN_KINDS && !planned->pool; kind++)
-    NEED(standin_live((standin_kind)kind) == 0);
+    CHECK(standin_live((standin_kind)kind) == 0);
 }
 
-/* ---- the witness: for whom nothing fails, and who must not notice ---- */
+/* ---- the observer: for whom nothing fails, and who must not notice ---- */
 
-static void play_witness(int test, void *user) {
+static void run_observer(int test, void *user) {
   struct pollfd asked = { .fd = test, .events = POLLIN };
   cuframes_subscriber *subscriber = NULL;
   cuframes_subscriber_options options = { .struct_size = sizeof options,
@@ -102,17 +102,17 @@ static void play_witness(int test, void *user) {
                                           .connect_timeout_ns = patience() };
   uint64_t last = 0, count = 0;
   (void)user;
-  OK(cuframes_subscriber_create("firm", &options, &subscriber));
+  CHECK_OK(cuframes_subscriber_create("firm", &options, &subscriber));
   say(test, 0);
   while (poll(&asked, 1, 0) == 0) {
     cuframes_frame *frame = NULL;
     bool whole = false;
-    OK(count % 2 ? cuframes_subscriber_next(subscriber, patience(), &frame)
-                 : cuframes_subscriber_next_on(subscriber, patience(), NULL, &frame));
+    CHECK_OK(count % 2 ? cuframes_subscriber_next(subscriber, patience(), &frame)
+                       : cuframes_subscriber_next_on(subscriber, patience(), NULL, &frame));
     int looked = picture_look(frame, &whole);
-    NEED(looked == CUFRAMES_OK || (looked == CUFRAMES_ERR_LOST && planned->comes_back));
-    NEED(whole || looked != CUFRAMES_OK);
-    NEED(frame_number(frame) > last);
+    CHECK(looked == CUFRAMES_OK || (looked == CUFRAMES_ERR_LOST && planned->comes_back));
+    CHECK(whole || looked != CUFRAMES_OK);
+    CHECK(frame_number(frame) > last);
     last = frame_number(frame);
     if (count % 3)
       cuframes_frame_release(frame);
@@ -135,21 +135,21 @@ typedef struct life {
   cuframes_subscriber *subscriber;
 } life;
 
-static void stage_set(life *l) {
+static void context_set(life *l) {
   if (!planned->own_context)
     return;
-  CU(cu.cuDevicePrimaryCtxRetain(&l->context, 0));
-  CU(cu.cuCtxPushCurrent(l->context));
-  CU(cu.cuStreamCreate(&l->stream, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuDevicePrimaryCtxRetain(&l->context, 0));
+  CHECK_OK(cu.cuCtxPushCurrent(l->context));
+  CHECK_OK(cu.cuStreamCreate(&l->stream, CU_STREAM_NON_BLOCKING));
 }
 
-static void stage_clear(const life *l) {
+static void context_clear(const life *l) {
   cu_context popped;
   if (!l->context)
     return;
   (void)cu.cuStreamDestroy(l->stream); /* of a lost context it is gone already */
-  CU(cu.cuCtxPopCurrent(&popped));
-  CU(cu.cuDevicePrimaryCtxRelease(0));
+  CHECK_OK(cu.cuCtxPopCurrent(&popped));
+  CHECK_OK(cu.cuDevicePrimaryCtxRelease(0));
 }
 
 static bool lost(const life *l) {
@@ -167,16 +167,16 @@ static void use_one(const life *l, bool on_stream, bool release_on) {
   bool whole = false;
   int result = take(l, on_stream, patience(), &frame);
   if (result != CUFRAMES_OK) {
-    SO(frame == NULL);
+    CHECK(frame == NULL);
     (void)fault_tolerates(result);
     result = take(l, on_stream, lost(l) ? 0 : patience(), &frame);
-    SO(result == CUFRAMES_OK || lost(l));
+    CHECK(result == CUFRAMES_OK || lost(l));
     if (result != CUFRAMES_OK)
       return;
   }
   if (!fault_tolerates(picture_look(frame, &whole)))
-    SO(fault_tolerates(picture_look(frame, &whole)) || lost(l));
-  SO(whole || lost(l));
+    CHECK(fault_tolerates(picture_look(frame, &whole)) || lost(l));
+  CHECK(whole || lost(l));
   if (release_on)
     cuframes_frame_release_on(frame, l->stream); /* and if the stream cannot take it, it is given back all the same */
   else
@@ -190,7 +190,7 @@ static void publisher_goes_and_comes(const life *l) {
   hear(l->test);
   if (fault_tolerates(result)) {
     bool whole = false;
-    SO(picture_look(frame, &whole) != CUFRAMES_OK || whole || lost(l)); /* it stays readable */
+    CHECK(picture_look(frame, &whole) != CUFRAMES_OK || whole || lost(l)); /* it stays readable */
     cuframes_frame_release_on(frame, l->stream);
   }
 }
@@ -203,11 +203,11 @@ static void live(life *l) {
                                           .connect_timeout_ns = patience() };
   uint32_t sync = 0;
   if (!fault_tolerates(cuframes_subscriber_create("firm", &options, &l->subscriber))) {
-    SO(l->subscriber == NULL);
+    CHECK(l->subscriber == NULL);
     return;
   }
-  OK(cuframes_subscriber_device(l->subscriber, NULL, 0, &sync));
-  SO(sync == planned->sync || (sync == CUFRAMES_SYNC_COMPLETE && fault_has_happened()));
+  CHECK_OK(cuframes_subscriber_device(l->subscriber, NULL, 0, &sync));
+  CHECK(sync == planned->sync || (sync == CUFRAMES_SYNC_COMPLETE && fault_has_happened()));
   for (unsigned i = 0; i < TURNS; i++) {
     if (planned->comes_back && i == 1)
       publisher_goes_and_comes(l);
@@ -216,28 +216,28 @@ static void live(life *l) {
   cuframes_subscriber_destroy(l->subscriber);
 }
 
-static void play_frail(int test, void *user) {
-  belongings before = { 0 };
+static void run_failing(int test, void *user) {
+  resources before = { 0 };
   unsigned nth = 0;
   (void)user;
-  OK(gpu_load());
+  CHECK_OK(gpu_load());
   for (int i = 0; i < FAULT_ERRORS; i++) {
     fault f = { .happened = true };
     for (nth = 0; f.happened || nth <= 1; nth++) { /* the 0th: nothing fails */
       life l = { .test = test, .fault = { .nth = nth ? nth : CALLS_MOST, .error = fault_errors[i] } };
-      stage_set(&l);
+      context_set(&l);
       fault_begin(&l.fault);
       live(&l);
       fault_end(&l.fault);
-      stage_clear(&l);
+      context_clear(&l);
       f = l.fault;
       if (nth > 0)
-        belongings_are(&before, &f);
-      before = belongings_now();
-      NEED(nth < CALLS_MOST);
+        resources_are(&before, &f);
+      before = resources_now();
+      CHECK(nth < CALLS_MOST);
     }
   }
-  NEED(nth > 20);
+  CHECK(nth > 20);
   printf("numbers: %u calls in a life\n", nth - 2);
   fflush(stdout);
   say(test, ENOUGH);
@@ -245,19 +245,19 @@ static void play_frail(int test, void *user) {
 
 static void play(const plan *p) {
   planned = p;
-  child *publisher = child_start(play_publisher, NULL);
+  child *publisher = child_start(run_publisher, NULL);
   hear(publisher->fd);
-  child *witness = child_start(play_witness, NULL);
-  hear(witness->fd);
-  child *frail = child_start(play_frail, NULL);
-  while (hear_of_many(frail->fd) != ENOUGH) {
+  child *observer = child_start(run_observer, NULL);
+  hear(observer->fd);
+  child *failing = child_start(run_failing, NULL);
+  while (hear_of_many(failing->fd) != ENOUGH) {
     say(publisher->fd, 0);
-    say(frail->fd, hear(publisher->fd));
+    say(failing->fd, hear(publisher->fd));
   }
-  child_finish(frail);
-  say(witness->fd, 0);
-  NEED(hear(witness->fd) > TURNS);
-  child_finish(witness);
+  child_finish(failing);
+  say(observer->fd, 0);
+  CHECK(hear(observer->fd) > TURNS);
+  child_finish(observer);
   say(publisher->fd, ENOUGH);
   child_finish(publisher);
 }
@@ -299,11 +299,11 @@ static void reconnect_timeline(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-    SCENE(complete),        SCENE(timeline),           SCENE(slot_events),        SCENE(legacy_timeline),
-    SCENE(pool_and_legacy), SCENE(reconnect_complete), SCENE(reconnect_timeline),
+    FIXTURE(complete),        FIXTURE(timeline),           FIXTURE(slot_events),        FIXTURE(legacy_timeline),
+    FIXTURE(pool_and_legacy), FIXTURE(reconnect_complete), FIXTURE(reconnect_timeline),
   };
   setenv("CUDA_STANDIN_DELAY_US", "50", 1);
   if (argc > 1)
     cmocka_set_test_filter(argv[1]);
-  return SCENE_RUN("failures_subscriber", tests);
+  return FIXTURE_RUN("failures_subscriber", tests);
 }

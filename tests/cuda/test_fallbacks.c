@@ -13,38 +13,38 @@
 #define NOTHING_AT_ALL "CUDA_STANDIN_ATTRIBUTES=102=0,125=0"
 #define LATE "CUDA_STANDIN_VERSION=11040"
 
-typedef struct guest {
+typedef struct peer {
   const char *driver, *variables;
-  viewer_options options;
+  checker_options options;
   uint32_t granted;
   unsigned events_that_fail; /* from the first on */
-} guest;
+} peer;
 
-static void play_guest(int test, void *user) {
-  static viewer v;
-  const guest *g = user;
+static void run_peer(int test, void *user) {
+  static checker v;
+  const peer *g = user;
   driver_use(g->driver, g->variables);
   for (unsigned i = 1; i <= g->events_that_fail; i++)
     driver_fail("cuIpcOpenEventHandle", i, CUDA_ERROR_INVALID_VALUE);
-  viewer_begin(&v, &g->options);
+  checker_begin(&v, &g->options);
   if (v.sync != g->granted)
     print_error("granted: %s\n", sync_name(v.sync));
-  NEED(v.sync == g->granted);
+  CHECK(v.sync == g->granted);
   while (v.report.frames < FRAMES)
-    OK(viewer_look(&v, patience()));
+    CHECK_OK(checker_look(&v, patience()));
   say(test, 0);
   hear(test); /* until it was looked at */
-  viewer_report report = viewer_end(&v);
+  checker_report report = checker_end(&v);
   tell(test, &report, sizeof report);
 }
 
 /* A publisher and a subscriber so; what info says. */
-static void play(const setting *s, guest *g, const char *memory, const char *sync_mode) {
-  viewer_report report;
+static void play(const setting *s, peer *g, const char *memory, const char *sync_mode) {
+  checker_report report;
   setting set = *s;
   set.source.name = g->options.name = "poor";
-  set.source.format = stage_format(CUFRAMES_PIXEL_NV12);
-  child *publisher = source_start(&set), *subscriber = child_start(play_guest, g);
+  set.source.format = program_format(CUFRAMES_PIXEL_NV12);
+  child *publisher = source_start(&set), *subscriber = child_start(run_peer, g);
   hear(subscriber->fd);
   cuframes_stream_info *info = query("poor");
   assert_string_equal(info->memory, memory);
@@ -70,151 +70,152 @@ static const setting old = { .driver = STANDIN_OLD, .variables = LATE };
 static void no_vmm_is_legacy(void **state) {
   (void)state;
   play(&(setting){ .driver = STANDIN, .variables = NO_VMM },
-       &(guest){ .driver = STANDIN, .options = { .sync = TIMELINE, .release_on = true }, .granted = TIMELINE },
-       "legacy", "timeline");
+       &(peer){ .driver = STANDIN, .options = { .sync = TIMELINE, .release_on = true }, .granted = TIMELINE }, "legacy",
+       "timeline");
 }
 
 static void complete_by_callbacks(void **state) {
   (void)state;
   play(&no_operations,
-       &(guest){ .driver = STANDIN,
-                 .variables = NO_MEMORY_OPERATIONS,
-                 .options = { .mode = CUFRAMES_MODE_ORDERED, .release_on = true },
-                 .granted = COMPLETE },
+       &(peer){ .driver = STANDIN,
+                .variables = NO_MEMORY_OPERATIONS,
+                .options = { .mode = CUFRAMES_MODE_ORDERED, .release_on = true },
+                .granted = COMPLETE },
        "vmm", "complete");
 }
 
 static void no_timeline_without_memory_operations(void **state) {
   (void)state;
-  play(&no_operations, &(guest){ .driver = STANDIN, .options = { .sync = TIMELINE, .cpu = true }, .granted = COMPLETE },
+  play(&no_operations, &(peer){ .driver = STANDIN, .options = { .sync = TIMELINE, .cpu = true }, .granted = COMPLETE },
        "vmm", "complete");
 }
 
 static void events_then(void **state) {
   (void)state;
   play(&no_operations,
-       &(guest){ .driver = STANDIN,
-                 .variables = NO_MEMORY_OPERATIONS,
-                 .options = { .sync = TIMELINE | EVENTS, .leases = 3, .release_on = true },
-                 .granted = EVENTS },
+       &(peer){ .driver = STANDIN,
+                .variables = NO_MEMORY_OPERATIONS,
+                .options = { .sync = TIMELINE | EVENTS, .leases = 3, .release_on = true },
+                .granted = EVENTS },
        "vmm", "slot-events");
 }
 
 static void only_the_subscriber_lacks_them(void **state) {
   (void)state;
   play(&whole,
-       &(guest){ .driver = STANDIN,
-                 .variables = NO_MEMORY_OPERATIONS,
-                 .options = { .sync = TIMELINE, .release_on = true },
-                 .granted = COMPLETE },
+       &(peer){ .driver = STANDIN,
+                .variables = NO_MEMORY_OPERATIONS,
+                .options = { .sync = TIMELINE, .release_on = true },
+                .granted = COMPLETE },
        "vmm", "complete");
 }
 
 static void only_the_subscriber_lacks_them_and_takes_events(void **state) {
   (void)state;
   play(&whole,
-       &(guest){ .driver = STANDIN,
-                 .variables = NO_MEMORY_OPERATIONS,
-                 .options = { .sync = TIMELINE | EVENTS, .release_on = true },
-                 .granted = EVENTS },
+       &(peer){ .driver = STANDIN,
+                .variables = NO_MEMORY_OPERATIONS,
+                .options = { .sync = TIMELINE | EVENTS, .release_on = true },
+                .granted = EVENTS },
        "vmm", "slot-events");
 }
 
 static void only_the_subscriber_is_old(void **state) {
   (void)state;
   play(&whole,
-       &(guest){ .driver = STANDIN_OLD,
-                 .variables = LATE,
-                 .options = { .mode = CUFRAMES_MODE_ORDERED, .sync = TIMELINE, .cpu = true },
-                 .granted = COMPLETE },
+       &(peer){ .driver = STANDIN_OLD,
+                .variables = LATE,
+                .options = { .mode = CUFRAMES_MODE_ORDERED, .sync = TIMELINE, .cpu = true },
+                .granted = COMPLETE },
        "vmm", "complete");
 }
 
 static void both_are_old(void **state) {
   (void)state;
   play(&old,
-       &(guest){ .driver = STANDIN_OLD, .variables = LATE, .options = { .release_on = true }, .granted = COMPLETE },
+       &(peer){ .driver = STANDIN_OLD, .variables = LATE, .options = { .release_on = true }, .granted = COMPLETE },
        "vmm", "complete");
 }
 
 static void both_are_old_and_take_events(void **state) {
   (void)state;
-  play(&old, &(guest){ .driver = STANDIN_OLD, .variables = LATE, .options = { .sync = EVENTS }, .granted = EVENTS },
+  play(&old, &(peer){ .driver = STANDIN_OLD, .variables = LATE, .options = { .sync = EVENTS }, .granted = EVENTS },
        "vmm", "slot-events");
 }
 
 static void no_event_can_be_opened(void **state) {
   (void)state;
   play(&whole,
-       &(guest){ .driver = STANDIN,
-                 .options = { .sync = EVENTS, .leases = 3, .release_on = true },
-                 .granted = EVENTS,
-                 .events_that_fail = 60 },
+       &(peer){ .driver = STANDIN,
+                .options = { .sync = EVENTS, .leases = 3, .release_on = true },
+                .granted = EVENTS,
+                .events_that_fail = 60 },
        "vmm", "slot-events");
 }
 
 static void some_events_cannot_be_opened(void **state) {
   (void)state;
   play(&whole,
-       &(guest){ .driver = STANDIN,
-                 .options = { .mode = CUFRAMES_MODE_ORDERED, .sync = EVENTS, .leases = 3 },
-                 .granted = EVENTS,
-                 .events_that_fail = 1 },
+       &(peer){ .driver = STANDIN,
+                .options = { .mode = CUFRAMES_MODE_ORDERED, .sync = EVENTS, .leases = 3 },
+                .granted = EVENTS,
+                .events_that_fail = 1 },
        "vmm", "slot-events");
 }
 
 static void no_legacy_handles_no_events(void **state) {
   (void)state;
   play(&(setting){ .driver = STANDIN, .variables = NO_LEGACY },
-       &(guest){ .driver = STANDIN, .options = { .sync = EVENTS }, .granted = COMPLETE }, "vmm", "complete");
+       &(peer){ .driver = STANDIN, .options = { .sync = EVENTS }, .granted = COMPLETE }, "vmm", "complete");
 }
 
 /* ---- nothing to share memory with ---- */
 
-static void play_hopeless(int test, void *user) {
+static void run_hopeless(int test, void *user) {
   cuframes_publisher *publisher = NULL;
-  cuframes_publisher_options options = {
-    .struct_size = sizeof options, .format = stage_format(CUFRAMES_PIXEL_NV12), .device = "cuda", .memory = user != NULL
-  };
+  cuframes_publisher_options options = { .struct_size = sizeof options,
+                                         .format = program_format(CUFRAMES_PIXEL_NV12),
+                                         .device = "cuda",
+                                         .memory = user != NULL };
   driver_use(STANDIN, user ? NO_LEGACY : NOTHING_AT_ALL);
-  IS(cuframes_publisher_create("poor", &options, &publisher), CUFRAMES_ERR_UNSUPPORTED);
+  CHECK_RESULT(cuframes_publisher_create("poor", &options, &publisher), CUFRAMES_ERR_UNSUPPORTED);
   detail_names("legacy");
-  NEED(publisher == NULL);
+  CHECK(publisher == NULL);
   driver_nothing_left();
   say(test, 0);
 }
 
 static void neither_vmm_nor_legacy(void **state) {
   (void)state;
-  child *c = child_start(play_hopeless, NULL);
+  child *c = child_start(run_hopeless, NULL);
   hear(c->fd);
   child_finish(c);
 }
 
 static void legacy_asked_and_not_there(void **state) {
   (void)state;
-  child *c = child_start(play_hopeless, "legacy");
+  child *c = child_start(run_hopeless, "legacy");
   hear(c->fd);
   child_finish(c);
 }
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-    SCENE(no_vmm_is_legacy),
-    SCENE(complete_by_callbacks),
-    SCENE(no_timeline_without_memory_operations),
-    SCENE(events_then),
-    SCENE(only_the_subscriber_lacks_them),
-    SCENE(only_the_subscriber_lacks_them_and_takes_events),
-    SCENE(only_the_subscriber_is_old),
-    SCENE(both_are_old),
-    SCENE(both_are_old_and_take_events),
-    SCENE(no_event_can_be_opened),
-    SCENE(some_events_cannot_be_opened),
-    SCENE(no_legacy_handles_no_events),
-    SCENE(neither_vmm_nor_legacy),
-    SCENE(legacy_asked_and_not_there),
+    FIXTURE(no_vmm_is_legacy),
+    FIXTURE(complete_by_callbacks),
+    FIXTURE(no_timeline_without_memory_operations),
+    FIXTURE(events_then),
+    FIXTURE(only_the_subscriber_lacks_them),
+    FIXTURE(only_the_subscriber_lacks_them_and_takes_events),
+    FIXTURE(only_the_subscriber_is_old),
+    FIXTURE(both_are_old),
+    FIXTURE(both_are_old_and_take_events),
+    FIXTURE(no_event_can_be_opened),
+    FIXTURE(some_events_cannot_be_opened),
+    FIXTURE(no_legacy_handles_no_events),
+    FIXTURE(neither_vmm_nor_legacy),
+    FIXTURE(legacy_asked_and_not_there),
   };
   drivers_begin(argc, argv);
-  return SCENE_RUN("fallbacks", tests);
+  return FIXTURE_RUN("fallbacks", tests);
 }

@@ -18,10 +18,10 @@ typedef struct several {
 static void begin(several *p, uint32_t slots) {
   driver_use(STANDIN, NULL);
   source_begin(&p->s,
-               &(source_options){ .name = "many", .format = stage_format(CUFRAMES_PIXEL_NV12), .buffers = slots });
+               &(source_options){ .name = "many", .format = program_format(CUFRAMES_PIXEL_NV12), .buffers = slots });
   p->streams[0] = p->s.stream;
   for (int i = 1; i < STREAMS; i++)
-    CU(cu.cuStreamCreate(&p->streams[i], CU_STREAM_NON_BLOCKING));
+    CHECK_OK(cu.cuStreamCreate(&p->streams[i], CU_STREAM_NON_BLOCKING));
 }
 
 static void publish_on(several *p, int stream) {
@@ -31,28 +31,28 @@ static void publish_on(several *p, int stream) {
 
 static void end(several *p) {
   for (int i = 1; i < STREAMS; i++)
-    CU(cu.cuStreamDestroy(p->streams[i]));
+    CHECK_OK(cu.cuStreamDestroy(p->streams[i]));
   p->s.stream = p->streams[0];
   source_end(&p->s);
 }
 
 /* ---- three slots, and the first picture takes long ---- */
 
-static void play_patient(int test, void *user) {
+static void run_patient(int test, void *user) {
   static several p;
   (void)user;
   begin(&p, 3);
   publish_on(&p, 1);
   publish_on(&p, 0);
-  CU(cu.cuCtxSynchronize());
+  CHECK_OK(cu.cuCtxSynchronize());
   for (int i = 0; i < 3; i++) {
-    CU(LAUNCH(&p.s.g, p.streams[0], "spin", SOON_MS * 1000));
+    CHECK_OK(LAUNCH(&p.s.g, p.streams[0], "spin", SOON_MS * 1000));
     publish_on(&p, 0);
     publish_on(&p, 1);
     publish_on(&p, 2);
     publish_on(&p, 1); /* in the first one's slot: acquire() waited for it */
-    NEED(cu.cuStreamQuery(p.streams[0]) == CUDA_SUCCESS);
-    CU(cu.cuCtxSynchronize());
+    CHECK(cu.cuStreamQuery(p.streams[0]) == CUDA_SUCCESS);
+    CHECK_OK(cu.cuCtxSynchronize());
   }
   say(test, 0);
   end(&p);
@@ -60,94 +60,94 @@ static void play_patient(int test, void *user) {
 
 static void acquire_waits_for_the_slot(void **state) {
   (void)state;
-  child *c = child_start(play_patient, NULL);
+  child *c = child_start(run_patient, NULL);
   hear(c->fd);
   child_finish(c);
 }
 
-static void play_impatient(int test, void *user) {
+static void run_impatient(int test, void *user) {
   static several p;
   cuframes_frame *frame = NULL;
   (void)user;
   begin(&p, 3);
   cu_deviceptr never = word_new();
-  CU(LAUNCH(&p.s.g, p.streams[0], "until", never, 1));
+  CHECK_OK(LAUNCH(&p.s.g, p.streams[0], "until", never, 1));
   publish_on(&p, 0);
   publish_on(&p, 1);
   publish_on(&p, 1);
-  IS(cuframes_publisher_acquire(p.s.publisher, &frame), CUFRAMES_ERR_DEVICE);
+  CHECK_RESULT(cuframes_publisher_acquire(p.s.publisher, &frame), CUFRAMES_ERR_DEVICE);
   detail_names("another stream");
-  NEED(frame == NULL);
-  CU(cu.cuStreamWriteValue64(p.streams[2], never, 1, CU_STREAM_WRITE_VALUE_DEFAULT));
-  CU(cu.cuStreamSynchronize(p.streams[0]));
+  CHECK(frame == NULL);
+  CHECK_OK(cu.cuStreamWriteValue64(p.streams[2], never, 1, CU_STREAM_WRITE_VALUE_DEFAULT));
+  CHECK_OK(cu.cuStreamSynchronize(p.streams[0]));
   publish_on(&p, 1); /* it was not for good */
   publish_on(&p, 0);
-  NEED(source_stats(&p.s).frames == 5);
-  CU(cu.cuCtxSynchronize());
-  CU(cu.cuMemFree(never));
+  CHECK(source_stats(&p.s).frames == 5);
+  CHECK_OK(cu.cuCtxSynchronize());
+  CHECK_OK(cu.cuMemFree(never));
   say(test, 0);
   end(&p);
 }
 
 static void acquire_does_not_wait_for_ever(void **state) {
   (void)state;
-  child *c = child_start(play_impatient, NULL);
+  child *c = child_start(run_impatient, NULL);
   hear(c->fd);
   child_finish(c);
 }
 
 /* ---- in turns, as fast as they can ---- */
 
-static void play_juggler(int test, void *user) {
+static void run_juggler(int test, void *user) {
   static several p;
   (void)user;
   begin(&p, 0);
   publish_on(&p, 0);
   say(test, 0);
   hear(test);
-  stage_reseed(1);
+  program_reseed(1);
   while (p.s.number < PICTURES) {
-    int stream = (int)stage_random(STREAMS);
-    if (stage_random(8) == 0)
-      CU(LAUNCH(&p.s.g, p.streams[stream], "spin", stage_random(3000)));
+    int stream = (int)program_random(STREAMS);
+    if (program_random(8) == 0)
+      CHECK_OK(LAUNCH(&p.s.g, p.streams[stream], "spin", program_random(3000)));
     publish_on(&p, stream);
   }
-  CU(cu.cuCtxSynchronize());
+  CHECK_OK(cu.cuCtxSynchronize());
   say(test, 0);
   hear(test);
   end(&p);
 }
 
-static void play_viewer(int test, void *user) {
-  static viewer v;
+static void run_checker(int test, void *user) {
+  static checker v;
   driver_use(STANDIN, NULL);
-  viewer_begin(&v, user);
-  NEED(v.sync == v.options.sync);
+  checker_begin(&v, user);
+  CHECK(v.sync == v.options.sync);
   say(test, 0);
-  viewer_watch(&v, PICTURES);
-  viewer_report report = viewer_end(&v);
+  checker_watch(&v, PICTURES);
+  checker_report report = checker_end(&v);
   tell(test, &report, sizeof report);
 }
 
 static void in_turns(void **state) {
   (void)state;
-  viewer_options who[3] = {
+  checker_options who[3] = {
     { .name = "many", .mode = CUFRAMES_MODE_ORDERED, .depth = 8, .sync = CUFRAMES_SYNC_TIMELINE, .release_on = true },
     { .name = "many", .mode = CUFRAMES_MODE_ORDERED, .depth = 8, .sync = CUFRAMES_SYNC_COMPLETE, .cpu = true },
     { .name = "many", .sync = CUFRAMES_SYNC_SLOT_EVENTS, .leases = 3, .release_on = true },
   };
-  child *viewers[3], *publisher = child_start(play_juggler, NULL);
+  child *checkers[3], *publisher = child_start(run_juggler, NULL);
   hear(publisher->fd);
   for (int i = 0; i < 3; i++)
-    viewers[i] = child_start(play_viewer, &who[i]);
+    checkers[i] = child_start(run_checker, &who[i]);
   for (int i = 0; i < 3; i++)
-    hear(viewers[i]->fd);
+    hear(checkers[i]->fd);
   say(publisher->fd, 0);
   hear(publisher->fd);
   for (int i = 0; i < 3; i++) {
-    viewer_report report;
-    learn(viewers[i]->fd, &report, sizeof report);
-    child_finish(viewers[i]);
+    checker_report report;
+    learn(checkers[i]->fd, &report, sizeof report);
+    child_finish(checkers[i]);
     report_is_good(&report, sync_name(who[i].sync), who[i].mode == CUFRAMES_MODE_ORDERED);
   }
   say(publisher->fd, 0);
@@ -156,15 +156,15 @@ static void in_turns(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-    SCENE(acquire_waits_for_the_slot),
-    SCENE(acquire_does_not_wait_for_ever),
-    SCENE(in_turns),
+    FIXTURE(acquire_waits_for_the_slot),
+    FIXTURE(acquire_does_not_wait_for_ever),
+    FIXTURE(in_turns),
   };
   setenv("CUDA_STANDIN_DELAY_US", "200", 1);
-  stage.width = 320;
-  stage.height = 180;
-  stage.seed = 1;
+  program.width = 320;
+  program.height = 180;
+  program.seed = 1;
   if (argc > 1)
     cmocka_set_test_filter(argv[1]);
-  return SCENE_RUN("publisher_streams", tests);
+  return FIXTURE_RUN("publisher_streams", tests);
 }

@@ -16,26 +16,26 @@ typedef struct lack {
 
 static cuframes_publisher_options options_for(const char *device) {
   return (cuframes_publisher_options){ .struct_size = sizeof(cuframes_publisher_options),
-                                       .format = stage_format(CUFRAMES_PIXEL_NV12),
+                                       .format = program_format(CUFRAMES_PIXEL_NV12),
                                        .device = device };
 }
 
-static void play_lack(int test, void *user) {
+static void run_lack(int test, void *user) {
   const lack *l = user;
   const char *reason = NULL;
   cuframes_publisher *publisher = NULL;
   cuframes_publisher_options options = options_for(l->device);
   if (l->driver)
     driver_use(l->driver, l->variables);
-  IS(cuframes_publisher_create("none", &options, &publisher), l->error);
-  NEED(publisher == NULL);
+  CHECK_RESULT(cuframes_publisher_create("none", &options, &publisher), l->error);
+  CHECK(publisher == NULL);
   detail_names(l->detail);
-  NEED(scene_files() == 0);
+  CHECK(fixture_files() == 0);
   if (strcmp(l->device, "cuda") == 0) { /* who is not particular gets the host, and learns why */
     options.device = "auto";
-    OK(cuframes_publisher_create("none", &options, &publisher));
-    NEED(strcmp(cuframes_publisher_device(publisher, &reason), "host") == 0);
-    NEED(strstr(reason, l->detail) != NULL);
+    CHECK_OK(cuframes_publisher_create("none", &options, &publisher));
+    CHECK(strcmp(cuframes_publisher_device(publisher, &reason), "host") == 0);
+    CHECK(strstr(reason, l->detail) != NULL);
     cuframes_publisher_destroy(publisher);
   }
   if (l->driver)
@@ -44,7 +44,7 @@ static void play_lack(int test, void *user) {
 }
 
 static void lacks(const lack *l) {
-  child *c = child_start(play_lack, (void *)(uintptr_t)l);
+  child *c = child_start(run_lack, (void *)(uintptr_t)l);
   hear(c->fd);
   child_finish(c);
 }
@@ -89,23 +89,23 @@ static void no_such_device(void **state) {
     lacks(&(lack){ STANDIN, NULL, wrong[i].device, CUFRAMES_ERR_UNSUPPORTED, wrong[i].detail });
 }
 
-/* ---- a subscriber of a stream that is there, and a witness who must not notice ---- */
+/* ---- a subscriber of a stream that is there, and a observer who must not notice ---- */
 
-typedef struct guest {
+typedef struct peer {
   const char *driver, *variables;
   cuframes_subscriber_options options;
   int error;
   const char *detail;
-} guest;
+} peer;
 
-static void play_guest(int test, void *user) {
-  const guest *g = user;
+static void run_peer(int test, void *user) {
+  const peer *g = user;
   cuframes_subscriber *subscriber = NULL;
   cuframes_subscriber_options options = g->options;
   options.struct_size = sizeof options;
   if (g->driver)
     driver_use(g->driver, g->variables);
-  IS(cuframes_subscriber_create("there", &options, &subscriber), g->error);
+  CHECK_RESULT(cuframes_subscriber_create("there", &options, &subscriber), g->error);
   if (g->error != CUFRAMES_OK)
     detail_names(g->detail);
   cuframes_subscriber_destroy(subscriber);
@@ -114,26 +114,28 @@ static void play_guest(int test, void *user) {
   say(test, 0);
 }
 
-static void play_guests(const guest *guests, size_t count, const char *variables) {
-  viewer_report report;
-  setting set = { STANDIN, variables, { .name = "there", .format = stage_format(CUFRAMES_PIXEL_NV12), .buffers = 6 } };
-  child *publisher = source_start(&set), *witness = child_start(play_witness, "there");
-  hear(witness->fd);
+static void run_peers(const peer *peers, size_t count, const char *variables) {
+  checker_report report;
+  setting set = { STANDIN,
+                  variables,
+                  { .name = "there", .format = program_format(CUFRAMES_PIXEL_NV12), .buffers = 6 } };
+  child *publisher = source_start(&set), *observer = child_start(run_observer, "there");
+  hear(observer->fd);
   for (size_t i = 0; i < count; i++) {
-    child *c = child_start(play_guest, (void *)(uintptr_t)&guests[i]);
+    child *c = child_start(run_peer, (void *)(uintptr_t)&peers[i]);
     hear(c->fd);
     child_finish(c);
   }
-  say(witness->fd, 0);
-  learn(witness->fd, &report, sizeof report);
-  child_finish(witness);
+  say(observer->fd, 0);
+  learn(observer->fd, &report, sizeof report);
+  child_finish(observer);
   source_stop(publisher);
-  report_is_good(&report, "the witness", false);
+  report_is_good(&report, "the observer", false);
 }
 
 static void subscribers_without_a_gpu(void **state) {
   (void)state;
-  const guest guests[] = {
+  const peer peers[] = {
     { STANDIN, "CUDA_STANDIN_VERSION=11030", { 0 }, CUFRAMES_ERR_UNSUPPORTED, "11.3" },
     { STANDIN, "CUDA_STANDIN_DEVICES=0", { 0 }, CUFRAMES_ERR_DEVICE, "finds no device" },
     { STANDIN, NULL, { .device = "cuda:9" }, CUFRAMES_ERR_UNSUPPORTED, "no CUDA device 9" },
@@ -146,28 +148,28 @@ static void subscribers_without_a_gpu(void **state) {
     { STANDIN, "CUDA_STANDIN_DEVICES=0", { .mode = CUFRAMES_MODE_PACKETS }, CUFRAMES_OK, "" },
     { STANDIN, NULL, { .mode = CUFRAMES_MODE_PACKETS, .sync = CUFRAMES_SYNC_TIMELINE }, CUFRAMES_OK, "" },
   };
-  const guest without = { NULL, NULL, { 0 }, CUFRAMES_ERR_UNSUPPORTED, "no CUDA driver" };
-  play_guests(guests, sizeof guests / sizeof guests[0], NULL);
+  const peer without = { NULL, NULL, { 0 }, CUFRAMES_ERR_UNSUPPORTED, "no CUDA driver" };
+  run_peers(peers, sizeof peers / sizeof peers[0], NULL);
   if (!driver_is_installed())
-    play_guests(&without, 1, NULL);
+    run_peers(&without, 1, NULL);
 }
 
 /* Six slots of the stream's pictures are 2 MiB. */
 static void growth_without_memory(void **state) {
   (void)state;
-  const guest guests[] = {
+  const peer peers[] = {
     { STANDIN, NULL, { .leases = 16, .label = "large" }, CUFRAMES_ERR_NO_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY" },
     { STANDIN, NULL, { .leases = 1 }, CUFRAMES_OK, "" },
     { STANDIN, NULL, { .leases = 16, .label = "large" }, CUFRAMES_ERR_NO_MEMORY, "CUDA_ERROR_OUT_OF_MEMORY" },
   };
-  play_guests(guests, sizeof guests / sizeof guests[0], "CUDA_STANDIN_MEMORY_MIB=3");
+  run_peers(peers, sizeof peers / sizeof peers[0], "CUDA_STANDIN_MEMORY_MIB=3");
 }
 
-static void play_host_stream(int test, void *user) {
+static void run_host_stream(int test, void *user) {
   cuframes_publisher *publisher = NULL;
   cuframes_publisher_options options = options_for("host");
   (void)user;
-  OK(cuframes_publisher_create("there", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("there", &options, &publisher));
   say(test, 0);
   hear(test);
   cuframes_publisher_destroy(publisher);
@@ -175,15 +177,15 @@ static void play_host_stream(int test, void *user) {
 
 static void a_host_stream_for_a_gpu(void **state) {
   (void)state;
-  guest guests[] = {
+  peer peers[] = {
     { STANDIN, NULL, { .device = "cuda" }, CUFRAMES_ERR_UNSUPPORTED, "host" },
     { STANDIN, NULL, { .device = "cuda:0" }, CUFRAMES_ERR_UNSUPPORTED, "host" },
     { NULL, NULL, { .device = "host", .sync = CUFRAMES_SYNC_TIMELINE }, CUFRAMES_OK, "" },
   };
-  child *publisher = child_start(play_host_stream, NULL);
+  child *publisher = child_start(run_host_stream, NULL);
   hear(publisher->fd);
-  for (size_t i = 0; i < sizeof guests / sizeof guests[0]; i++) {
-    child *c = child_start(play_guest, &guests[i]);
+  for (size_t i = 0; i < sizeof peers / sizeof peers[0]; i++) {
+    child *c = child_start(run_peer, &peers[i]);
     hear(c->fd);
     child_finish(c);
   }
@@ -192,29 +194,29 @@ static void a_host_stream_for_a_gpu(void **state) {
 
 /* ---- a publisher's own growth ---- */
 
-static void play_full_publisher(int test, void *user) {
+static void run_full_publisher(int test, void *user) {
   static source s;
   cuframes_format large = { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 3840, .height = 2160 };
   cuframes_publisher *other = NULL;
   (void)user;
   driver_use(STANDIN, "CUDA_STANDIN_MEMORY_MIB=8");
-  source_begin(&s, &(source_options){ .name = "full", .format = stage_format(CUFRAMES_PIXEL_NV12) });
+  source_begin(&s, &(source_options){ .name = "full", .format = program_format(CUFRAMES_PIXEL_NV12) });
   source_publish(&s);
-  IS(cuframes_publisher_set_format(s.publisher, &large), CUFRAMES_ERR_NO_MEMORY);
+  CHECK_RESULT(cuframes_publisher_set_format(s.publisher, &large), CUFRAMES_ERR_NO_MEMORY);
   detail_names("CUDA_ERROR_OUT_OF_MEMORY");
   source_publish(&s); /* in the old format */
   cuframes_publisher_options options = options_for("cuda");
   options.format = large;
-  IS(cuframes_publisher_create("other", &options, &other), CUFRAMES_ERR_NO_MEMORY);
+  CHECK_RESULT(cuframes_publisher_create("other", &options, &other), CUFRAMES_ERR_NO_MEMORY);
   source_publish(&s);
-  NEED(source_stats(&s).segments == 1);
+  CHECK(source_stats(&s).segments == 1);
   source_end(&s);
   say(test, 0);
 }
 
 static void a_format_without_memory(void **state) {
   (void)state;
-  child *c = child_start(play_full_publisher, NULL);
+  child *c = child_start(run_full_publisher, NULL);
   hear(c->fd);
   child_finish(c);
 }
@@ -229,76 +231,78 @@ typedef struct strange {
 /* Of the second GPU. */
 static void strange_begin(strange *s) {
   cu_context popped;
-  CU(cu.cuDevicePrimaryCtxRetain(&s->context, 1));
-  CU(cu.cuCtxPushCurrent(s->context));
-  CU(cu.cuStreamCreate(&s->stream, CU_STREAM_NON_BLOCKING));
-  CU(cu.cuCtxPopCurrent(&popped));
+  CHECK_OK(cu.cuDevicePrimaryCtxRetain(&s->context, 1));
+  CHECK_OK(cu.cuCtxPushCurrent(s->context));
+  CHECK_OK(cu.cuStreamCreate(&s->stream, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuCtxPopCurrent(&popped));
 }
 
 static void strange_end(const strange *s) {
   cu_context popped;
-  CU(cu.cuCtxPushCurrent(s->context));
-  CU(cu.cuStreamDestroy(s->stream));
-  CU(cu.cuCtxPopCurrent(&popped));
-  CU(cu.cuDevicePrimaryCtxRelease(1));
+  CHECK_OK(cu.cuCtxPushCurrent(s->context));
+  CHECK_OK(cu.cuStreamDestroy(s->stream));
+  CHECK_OK(cu.cuCtxPopCurrent(&popped));
+  CHECK_OK(cu.cuDevicePrimaryCtxRelease(1));
 }
 
-static void play_publisher_astray(int test, void *user) {
+static void run_publisher_astray(int test, void *user) {
   static source s;
   strange other;
   cuframes_frame *frame = NULL;
   (void)user;
   driver_use(STANDIN, "CUDA_STANDIN_DEVICES=2");
-  source_begin(&s, &(source_options){ .name = "astray", .format = stage_format(CUFRAMES_PIXEL_NV12) });
+  source_begin(&s, &(source_options){ .name = "astray", .format = program_format(CUFRAMES_PIXEL_NV12) });
   strange_begin(&other);
   source_publish(&s);
   cu_deviceptr pixels = word_new();
-  OK(cuframes_publisher_acquire(s.publisher, &frame));
-  IS(cuframes_frame_copy_from_device(frame, 0, (void *)(uintptr_t)pixels, 512, other.stream), CUFRAMES_ERR_INVALID);
+  CHECK_OK(cuframes_publisher_acquire(s.publisher, &frame));
+  CHECK_RESULT(cuframes_frame_copy_from_device(frame, 0, (void *)(uintptr_t)pixels, 512, other.stream),
+               CUFRAMES_ERR_INVALID);
   detail_names("another CUDA context");
-  IS(cuframes_publisher_publish_on(s.publisher, frame, other.stream, NULL),
-     CUFRAMES_ERR_INVALID); /* it was still open */
+  CHECK_RESULT(cuframes_publisher_publish_on(s.publisher, frame, other.stream, NULL),
+               CUFRAMES_ERR_INVALID); /* it was still open */
   detail_names("another CUDA context");
-  IS(cuframes_publisher_publish_on(s.publisher, frame, s.stream, NULL), CUFRAMES_ERR_INVALID); /* and was consumed */
+  CHECK_RESULT(cuframes_publisher_publish_on(s.publisher, frame, s.stream, NULL),
+               CUFRAMES_ERR_INVALID); /* and was consumed */
   say(test, 0);
   hear(test); /* the subscriber is here */
   source_publish(&s);
   hear(test);
-  CU(cu.cuMemFree(pixels));
+  CHECK_OK(cu.cuMemFree(pixels));
   strange_end(&other);
   source_end(&s);
 }
 
-static void play_subscriber_astray(int test, void *user) {
-  static viewer v;
+static void run_subscriber_astray(int test, void *user) {
+  static checker v;
   strange other;
   cuframes_frame *frame = NULL;
   const uint32_t sync = *(const uint32_t *)user;
   driver_use(STANDIN, "CUDA_STANDIN_DEVICES=2");
-  viewer_begin(&v, &(viewer_options){ .name = "astray", .sync = sync });
+  checker_begin(&v, &(checker_options){ .name = "astray", .sync = sync });
   strange_begin(&other);
   say(test, 0);
-  IS(cuframes_subscriber_next_on(v.subscriber, patience(), other.stream, &frame), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_subscriber_next_on(v.subscriber, patience(), other.stream, &frame), CUFRAMES_ERR_INVALID);
   detail_names("another CUDA context");
-  NEED(frame == NULL);
+  CHECK(frame == NULL);
   do {
-    OK(cuframes_subscriber_next_on(v.subscriber, patience(), v.stream, &frame));
-    NEED(frame_is_whole(&v.g, v.stream, frame, frame_number(frame))); /* it is still ours */
+    CHECK_OK(cuframes_subscriber_next_on(v.subscriber, patience(), v.stream, &frame));
+    CHECK(frame_is_whole(&v.g, v.stream, frame, frame_number(frame))); /* it is still ours */
     v.report.frames++;
     v.report.last = frame_number(frame);
     cuframes_frame_used_on(frame, other.stream); /* which cannot tell when: a thread waits */
     cuframes_frame_release_on(frame, v.stream);
   } while (v.report.last < 2);
   strange_end(&other);
-  CU(cu.cuStreamSynchronize(v.stream));
-  viewer_end(&v);
+  CHECK_OK(cu.cuStreamSynchronize(v.stream));
+  checker_end(&v);
   say(test, 0);
 }
 
 static void a_stream_of_another_context(uint32_t sync) {
-  child *publisher = child_start(play_publisher_astray, NULL);
+  child *publisher = child_start(run_publisher_astray, NULL);
   hear(publisher->fd);
-  child *subscriber = child_start(play_subscriber_astray, &sync);
+  child *subscriber = child_start(run_subscriber_astray, &sync);
   hear(subscriber->fd);
   say(publisher->fd, 0);
   hear(subscriber->fd);
@@ -318,17 +322,17 @@ static void another_context_timeline(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-    SCENE(no_driver),
-    SCENE(a_driver_that_is_too_old),
-    SCENE(no_device),
-    SCENE(no_such_device),
-    SCENE(subscribers_without_a_gpu),
-    SCENE(growth_without_memory),
-    SCENE(a_host_stream_for_a_gpu),
-    SCENE(a_format_without_memory),
-    SCENE(another_context_complete),
-    SCENE(another_context_timeline),
+    FIXTURE(no_driver),
+    FIXTURE(a_driver_that_is_too_old),
+    FIXTURE(no_device),
+    FIXTURE(no_such_device),
+    FIXTURE(subscribers_without_a_gpu),
+    FIXTURE(growth_without_memory),
+    FIXTURE(a_host_stream_for_a_gpu),
+    FIXTURE(a_format_without_memory),
+    FIXTURE(another_context_complete),
+    FIXTURE(another_context_timeline),
   };
   drivers_begin(argc, argv);
-  return SCENE_RUN("refusals", tests);
+  return FIXTURE_RUN("refusals", tests);
 }

@@ -7,12 +7,12 @@
 #include <unistd.h>
 
 #include "gpu.h"
-#include "players.h"
+#include "pair.h"
 #include "support/rights.h"
 
 static uint64_t word_at(cu_deviceptr address) {
   uint64_t word;
-  CU(cu.cuMemcpyDtoH(&word, address, sizeof word));
+  CHECK_OK(cu.cuMemcpyDtoH(&word, address, sizeof word));
   return word;
 }
 
@@ -25,13 +25,13 @@ static void export_and_watch(int link) {
   uint64_t number;
   gpu_begin(&g, 0);
   gpu_memory_make(&g, &m, SEGMENT, &fd);
-  CU(LAUNCH(&g, NULL, "fill", m.address, m.bytes / 8, 42));
-  CU(cu.cuCtxSynchronize());
+  CHECK_OK(LAUNCH(&g, NULL, "fill", m.address, m.bytes / 8, 42));
+  CHECK_OK(cu.cuCtxSynchronize());
   give(link, "", 1, fd);
   number = hear(link); /* the other one's context is broken now, ours is not */
-  NEED(number == 1 && word_at(m.address) == 42);
-  CU(LAUNCH(&g, NULL, "fill", m.address, m.bytes / 8, 43));
-  CU(cu.cuCtxSynchronize());
+  CHECK(number == 1 && word_at(m.address) == 42);
+  CHECK_OK(LAUNCH(&g, NULL, "fill", m.address, m.bytes / 8, 43));
+  CHECK_OK(cu.cuCtxSynchronize());
   gpu_memory_end(&m);
   gpu_end(&g);
 }
@@ -45,12 +45,12 @@ static void import_and_write(int link) {
   gpu_begin(&g, 1); /* the other's 0 */
   gpu_memory_import(&g, &m, fd, SEGMENT, CU_MEM_ACCESS_FLAGS_PROT_READ);
   close(fd);
-  CU(cu.cuMemGetAllocationPropertiesFromHandle(&prop, m.handle));
-  NEED(prop.location.id == 1);
-  NEED(word_at(m.address) == 42 && word_at(m.address + m.bytes - 8) == 42);
-  CU(LAUNCH(&g, NULL, "fill", m.address, 1, 1));
-  GIVES(cu.cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
-  GIVES(cu.cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
+  CHECK_OK(cu.cuMemGetAllocationPropertiesFromHandle(&prop, m.handle));
+  CHECK(prop.location.id == 1);
+  CHECK(word_at(m.address) == 42 && word_at(m.address + m.bytes - 8) == 42);
+  CHECK_OK(LAUNCH(&g, NULL, "fill", m.address, 1, 1));
+  CHECK_RESULT(cu.cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
+  CHECK_RESULT(cu.cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
   say(link, 1);
   gpu_memory_end(&m);
 }
@@ -62,7 +62,7 @@ static void import_and_write_with_other_numbers(int link) {
 
 static void vmm_is_read_only_for_who_imports_so(void **state) {
   (void)state;
-  players_play(export_and_watch, import_and_write_with_other_numbers);
+  pair_run(export_and_watch, import_and_write_with_other_numbers);
 }
 
 static void import_what_is_none(int link) {
@@ -74,13 +74,13 @@ static void import_what_is_none(int link) {
   gpu_begin(&g, 0);
 #define IMPORT(fd)                                                                                                     \
   cu.cuMemImportFromShareableHandle(&handle, (void *)(intptr_t)(fd), CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
-  GIVES(IMPORT(fd), CUDA_ERROR_INVALID_DEVICE); /* of a GPU that is not seen here */
+  CHECK_RESULT(IMPORT(fd), CUDA_ERROR_INVALID_DEVICE); /* of a GPU that is not seen here */
   close(fd);
-  GIVES(IMPORT(fd), CUDA_ERROR_INVALID_VALUE);
+  CHECK_RESULT(IMPORT(fd), CUDA_ERROR_INVALID_VALUE);
   fd = memfd_create("other", MFD_CLOEXEC);
-  NEED(fd >= 0 && ftruncate(fd, SEGMENT + 4096) == 0 && pipe2(ends, O_CLOEXEC) == 0);
-  GIVES(IMPORT(fd), CUDA_ERROR_INVALID_VALUE);
-  GIVES(IMPORT(ends[0]), CUDA_ERROR_INVALID_VALUE);
+  CHECK(fd >= 0 && ftruncate(fd, SEGMENT + 4096) == 0 && pipe2(ends, O_CLOEXEC) == 0);
+  CHECK_RESULT(IMPORT(fd), CUDA_ERROR_INVALID_VALUE);
+  CHECK_RESULT(IMPORT(ends[0]), CUDA_ERROR_INVALID_VALUE);
   close(fd);
   close(ends[0]);
   close(ends[1]);
@@ -90,7 +90,7 @@ static void import_what_is_none(int link) {
 
 static void only_the_right_descriptors_are_taken(void **state) {
   (void)state;
-  players_play(export_and_watch, import_what_is_none);
+  pair_run(export_and_watch, import_what_is_none);
 }
 
 /* Its stream has written 42 and waits before it writes 43. */
@@ -102,12 +102,12 @@ static void export_and_hang(int link) {
   int fd;
   gpu_begin(&g, 0);
   gpu_memory_make(&g, &m, SEGMENT, &fd);
-  CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
-  CU(cu.cuMemAlloc(&fence, 8));
-  CU(LAUNCH(&g, stream, "fill", m.address, m.bytes / 8, 42));
-  CU(cu.cuStreamSynchronize(stream));
-  CU(LAUNCH(&g, stream, "until", fence, 1));
-  CU(LAUNCH(&g, stream, "fill", m.address, m.bytes / 8, 43));
+  CHECK_OK(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuMemAlloc(&fence, 8));
+  CHECK_OK(LAUNCH(&g, stream, "fill", m.address, m.bytes / 8, 42));
+  CHECK_OK(cu.cuStreamSynchronize(stream));
+  CHECK_OK(LAUNCH(&g, stream, "until", fence, 1));
+  CHECK_OK(LAUNCH(&g, stream, "fill", m.address, m.bytes / 8, 43));
   give(link, "", 1, fd);
 }
 
@@ -120,14 +120,14 @@ static void import_and_outlive(int link) {
   wait_for_death(link);
   gpu_memory_import(&g, &m, fd, SEGMENT, CU_MEM_ACCESS_FLAGS_PROT_READ); /* even now */
   close(fd);
-  NEED(word_at(m.address) == 42 && word_at(m.address + m.bytes - 8) == 42);
+  CHECK(word_at(m.address) == 42 && word_at(m.address + m.bytes - 8) == 42);
   gpu_memory_end(&m);
   gpu_end(&g);
 }
 
 static void memory_outlives_who_made_it(void **state) {
   (void)state;
-  players_play_and_kill(export_and_hang, import_and_outlive);
+  pair_run_and_kill(export_and_hang, import_and_outlive);
 }
 
 /* ---- legacy handles ---- */
@@ -137,18 +137,18 @@ static void export_legacy(int link) {
   cu_deviceptr memory, opened;
   cu_ipc_mem_handle handle;
   gpu_begin(&g, 0);
-  CU(cu.cuMemAlloc(&memory, 1000));
-  CU(cu.cuMemsetD8(memory, 0, 1000));
-  CU(cu.cuCtxSynchronize());
-  CU(cu.cuIpcGetMemHandle(&handle, memory + 8)); /* of all of it */
-  GIVES(cu.cuIpcOpenMemHandle(&opened, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS), CUDA_ERROR_INVALID_CONTEXT);
+  CHECK_OK(cu.cuMemAlloc(&memory, 1000));
+  CHECK_OK(cu.cuMemsetD8(memory, 0, 1000));
+  CHECK_OK(cu.cuCtxSynchronize());
+  CHECK_OK(cu.cuIpcGetMemHandle(&handle, memory + 8)); /* of all of it */
+  CHECK_RESULT(cu.cuIpcOpenMemHandle(&opened, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS), CUDA_ERROR_INVALID_CONTEXT);
   give(link, &handle, sizeof handle, -1);
-  NEED(hear(link) == 1 && word_at(memory) == 7);
-  CU(cu.cuMemFree(memory));
-  CU(cu.cuMemAlloc(&memory, 1000)); /* has the descriptor's number again, but it is not that memory */
+  CHECK(hear(link) == 1 && word_at(memory) == 7);
+  CHECK_OK(cu.cuMemFree(memory));
+  CHECK_OK(cu.cuMemAlloc(&memory, 1000)); /* has the descriptor's number again, but it is not that memory */
   say(link, 2);
-  NEED(hear(link) == 2);
-  CU(cu.cuMemFree(memory));
+  CHECK(hear(link) == 2);
+  CHECK_OK(cu.cuMemFree(memory));
   gpu_end(&g);
 }
 
@@ -159,31 +159,31 @@ static void open_legacy(int link) {
   size_t bytes;
   (void)get(link, &handle, sizeof handle);
   gpu_begin(&g, 0);
-  GIVES(cu.cuIpcOpenMemHandle(&memory, handle, 0), CUDA_ERROR_INVALID_VALUE);
+  CHECK_RESULT(cu.cuIpcOpenMemHandle(&memory, handle, 0), CUDA_ERROR_INVALID_VALUE);
   wrong = handle;
   wrong.bytes[0] ^= 1;
-  GIVES(cu.cuIpcOpenMemHandle(&memory, wrong, 1), CUDA_ERROR_INVALID_VALUE);
-  CU(cu.cuIpcOpenMemHandle(&memory, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS));
-  CU(cu.cuIpcOpenMemHandle(&again, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS));
-  NEED(again == memory);
-  CU(cu.cuMemGetAddressRange(&base, &bytes, memory));
-  NEED(base == memory && bytes == 1000);
-  CU(cu.cuIpcCloseMemHandle(memory));
-  CU(LAUNCH(&g, NULL, "fill", memory, 125, 7));
-  CU(cu.cuCtxSynchronize());
-  GIVES(cu.cuMemFree(memory), CUDA_ERROR_INVALID_VALUE);
-  CU(cu.cuIpcCloseMemHandle(memory));
-  GIVES(cu.cuIpcCloseMemHandle(memory), CUDA_ERROR_INVALID_VALUE);
+  CHECK_RESULT(cu.cuIpcOpenMemHandle(&memory, wrong, 1), CUDA_ERROR_INVALID_VALUE);
+  CHECK_OK(cu.cuIpcOpenMemHandle(&memory, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS));
+  CHECK_OK(cu.cuIpcOpenMemHandle(&again, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS));
+  CHECK(again == memory);
+  CHECK_OK(cu.cuMemGetAddressRange(&base, &bytes, memory));
+  CHECK(base == memory && bytes == 1000);
+  CHECK_OK(cu.cuIpcCloseMemHandle(memory));
+  CHECK_OK(LAUNCH(&g, NULL, "fill", memory, 125, 7));
+  CHECK_OK(cu.cuCtxSynchronize());
+  CHECK_RESULT(cu.cuMemFree(memory), CUDA_ERROR_INVALID_VALUE);
+  CHECK_OK(cu.cuIpcCloseMemHandle(memory));
+  CHECK_RESULT(cu.cuIpcCloseMemHandle(memory), CUDA_ERROR_INVALID_VALUE);
   say(link, 1);
-  NEED(hear(link) == 2);
-  GIVES(cu.cuIpcOpenMemHandle(&memory, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS), CUDA_ERROR_INVALID_VALUE);
+  CHECK(hear(link) == 2);
+  CHECK_RESULT(cu.cuIpcOpenMemHandle(&memory, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS), CUDA_ERROR_INVALID_VALUE);
   say(link, 2);
   gpu_end(&g);
 }
 
 static void legacy_handles(void **state) {
   (void)state;
-  players_play(export_legacy, open_legacy);
+  pair_run(export_legacy, open_legacy);
 }
 
 static void export_legacy_and_stay(int link) {
@@ -191,12 +191,12 @@ static void export_legacy_and_stay(int link) {
   cu_deviceptr memory;
   cu_ipc_mem_handle handle;
   gpu_begin(&g, 0);
-  CU(cu.cuMemAlloc(&memory, 1000));
-  CU(LAUNCH(&g, NULL, "fill", memory, 125, 5));
-  CU(cu.cuCtxSynchronize());
-  CU(cu.cuIpcGetMemHandle(&handle, memory));
+  CHECK_OK(cu.cuMemAlloc(&memory, 1000));
+  CHECK_OK(LAUNCH(&g, NULL, "fill", memory, 125, 5));
+  CHECK_OK(cu.cuCtxSynchronize());
+  CHECK_OK(cu.cuIpcGetMemHandle(&handle, memory));
   give(link, &handle, sizeof handle, -1);
-  NEED(hear(link) == 1);
+  CHECK(hear(link) == 1);
 }
 
 static void open_legacy_around_death(int link) {
@@ -206,40 +206,40 @@ static void open_legacy_around_death(int link) {
   (void)get(link, &handle, sizeof handle);
   gpu_begin(&other, 1); /* another context: the handle must be opened anew there */
   gpu_begin(&g, 0);
-  CU(cu.cuIpcOpenMemHandle(&memory, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS));
+  CHECK_OK(cu.cuIpcOpenMemHandle(&memory, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS));
   say(link, 1);
   wait_for_death(link);
-  NEED(word_at(memory) == 5);
-  CU(cu.cuCtxPushCurrent(other.context));
-  GIVES(cu.cuIpcOpenMemHandle(&again, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS), CUDA_ERROR_INVALID_VALUE);
-  CU(cu.cuCtxPopCurrent(NULL));
-  CU(cu.cuIpcCloseMemHandle(memory));
+  CHECK(word_at(memory) == 5);
+  CHECK_OK(cu.cuCtxPushCurrent(other.context));
+  CHECK_RESULT(cu.cuIpcOpenMemHandle(&again, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS), CUDA_ERROR_INVALID_VALUE);
+  CHECK_OK(cu.cuCtxPopCurrent(NULL));
+  CHECK_OK(cu.cuIpcCloseMemHandle(memory));
 }
 
 static void legacy_memory_stays_but_cannot_be_opened_after_death(void **state) {
   (void)state;
-  players_play_and_kill(export_legacy_and_stay, open_legacy_around_death);
+  pair_run_and_kill(export_legacy_and_stay, open_legacy_around_death);
 }
 
 static void open_legacy_in_a_container(int link) {
   cu_ipc_mem_handle handle;
   (void)get(link, &handle, sizeof handle);
   bool root = geteuid() == 0;
-  NEED(unshare((root ? 0 : CLONE_NEWUSER) | CLONE_NEWPID | CLONE_NEWNS) == 0);
-  NEED(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+  CHECK(unshare((root ? 0 : CLONE_NEWUSER) | CLONE_NEWPID | CLONE_NEWNS) == 0);
+  CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
   pid_t pid = fork();
-  NEED(pid >= 0);
+  CHECK(pid >= 0);
   if (pid == 0) {
     gpu g;
     cu_deviceptr memory;
-    NEED(mount("proc", "/proc", "proc", 0, NULL) == 0);
+    CHECK(mount("proc", "/proc", "proc", 0, NULL) == 0);
     gpu_begin(&g, 0);
-    GIVES(cu.cuIpcOpenMemHandle(&memory, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS), CUDA_ERROR_INVALID_VALUE);
+    CHECK_RESULT(cu.cuIpcOpenMemHandle(&memory, handle, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS), CUDA_ERROR_INVALID_VALUE);
     gpu_end(&g);
     _exit(0);
   }
   int status;
-  NEED(waitpid(pid, &status, 0) == pid && status == 0);
+  CHECK(waitpid(pid, &status, 0) == pid && status == 0);
   say(link, 1);
 }
 
@@ -248,18 +248,18 @@ static void export_legacy_to_a_container(int link) {
   cu_deviceptr memory;
   cu_ipc_mem_handle handle;
   gpu_begin(&g, 0);
-  CU(cu.cuMemAlloc(&memory, 1000));
-  CU(cu.cuIpcGetMemHandle(&handle, memory));
+  CHECK_OK(cu.cuMemAlloc(&memory, 1000));
+  CHECK_OK(cu.cuIpcGetMemHandle(&handle, memory));
   give(link, &handle, sizeof handle, -1);
-  NEED(hear(link) == 1);
-  CU(cu.cuMemFree(memory));
+  CHECK(hear(link) == 1);
+  CHECK_OK(cu.cuMemFree(memory));
   gpu_end(&g);
 }
 
 static void legacy_handles_end_at_the_pid_namespace(void **state) {
   (void)state;
   need_container(CLONE_NEWPID | CLONE_NEWNS);
-  players_play(export_legacy_to_a_container, open_legacy_in_a_container);
+  pair_run(export_legacy_to_a_container, open_legacy_in_a_container);
 }
 
 /* ---- pools ---- */
@@ -274,25 +274,25 @@ static void export_from_a_pool(int link) {
                           .location = { CU_MEM_LOCATION_TYPE_DEVICE, 0 } };
   int fd;
   gpu_begin(&g, 0);
-  CU(cu.cuMemPoolCreate(&pool, &props));
-  CU(cu.cuMemPoolExportToShareableHandle(&fd, pool, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
-  CU(cu.cuMemAllocFromPoolAsync(&first, 100000, pool, NULL));
-  CU(cu.cuMemAllocFromPoolAsync(&memory, 8000, pool, NULL));
-  CU(cu.cuMemAllocFromPoolAsync(&third, 8000, pool, NULL));
-  CU(cu.cuMemAllocAsync(&plain, 8000, NULL));
-  GIVES(cu.cuMemPoolExportPointer(&pointer, plain), CUDA_ERROR_INVALID_VALUE); /* the default pool cannot */
-  CU(cu.cuMemPoolExportPointer(&pointer, memory));
-  CU(LAUNCH(&g, NULL, "fill", first, 12500, 1));
-  CU(LAUNCH(&g, NULL, "fill", memory, 1000, 6));
-  CU(LAUNCH(&g, NULL, "fill", third, 1000, 9));
-  CU(cu.cuCtxSynchronize());
+  CHECK_OK(cu.cuMemPoolCreate(&pool, &props));
+  CHECK_OK(cu.cuMemPoolExportToShareableHandle(&fd, pool, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
+  CHECK_OK(cu.cuMemAllocFromPoolAsync(&first, 100000, pool, NULL));
+  CHECK_OK(cu.cuMemAllocFromPoolAsync(&memory, 8000, pool, NULL));
+  CHECK_OK(cu.cuMemAllocFromPoolAsync(&third, 8000, pool, NULL));
+  CHECK_OK(cu.cuMemAllocAsync(&plain, 8000, NULL));
+  CHECK_RESULT(cu.cuMemPoolExportPointer(&pointer, plain), CUDA_ERROR_INVALID_VALUE); /* the default pool cannot */
+  CHECK_OK(cu.cuMemPoolExportPointer(&pointer, memory));
+  CHECK_OK(LAUNCH(&g, NULL, "fill", first, 12500, 1));
+  CHECK_OK(LAUNCH(&g, NULL, "fill", memory, 1000, 6));
+  CHECK_OK(LAUNCH(&g, NULL, "fill", third, 1000, 9));
+  CHECK_OK(cu.cuCtxSynchronize());
   give(link, &pointer, sizeof pointer, fd);
-  NEED(hear(link) == 1 && word_at(memory) == 8 && word_at(first + 99992) == 1 && word_at(third) == 9);
-  CU(cu.cuMemFreeAsync(first, NULL));
-  CU(cu.cuMemFree(third));
-  CU(cu.cuMemFreeAsync(plain, NULL));
-  CU(cu.cuMemFree(memory));
-  CU(cu.cuMemPoolDestroy(pool));
+  CHECK(hear(link) == 1 && word_at(memory) == 8 && word_at(first + 99992) == 1 && word_at(third) == 9);
+  CHECK_OK(cu.cuMemFreeAsync(first, NULL));
+  CHECK_OK(cu.cuMemFree(third));
+  CHECK_OK(cu.cuMemFreeAsync(plain, NULL));
+  CHECK_OK(cu.cuMemFree(memory));
+  CHECK_OK(cu.cuMemPoolDestroy(pool));
   gpu_end(&g);
 }
 
@@ -303,34 +303,35 @@ static void import_from_a_pool(int link) {
   cu_pool_pointer pointer;
   int fd = get(link, &pointer, sizeof pointer);
   gpu_begin(&g, 0);
-  CU(cu.cuMemPoolImportFromShareableHandle(&pool, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
+  CHECK_OK(
+      cu.cuMemPoolImportFromShareableHandle(&pool, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
   close(fd);
-  CU(cu.cuMemPoolImportPointer(&memory, pool, &pointer));
-  NEED(word_at(memory) == 6 && word_at(memory + 7992) == 6);
-  CU(LAUNCH(&g, NULL, "add", memory, 1000, 2));
-  CU(cu.cuCtxSynchronize());
-  CU(cu.cuMemFree(memory));
-  CU(cu.cuMemPoolDestroy(pool));
+  CHECK_OK(cu.cuMemPoolImportPointer(&memory, pool, &pointer));
+  CHECK(word_at(memory) == 6 && word_at(memory + 7992) == 6);
+  CHECK_OK(LAUNCH(&g, NULL, "add", memory, 1000, 2));
+  CHECK_OK(cu.cuCtxSynchronize());
+  CHECK_OK(cu.cuMemFree(memory));
+  CHECK_OK(cu.cuMemPoolDestroy(pool));
   say(link, 1);
   gpu_end(&g);
 }
 
 static void pools(void **state) {
   (void)state;
-  players_play(export_from_a_pool, import_from_a_pool);
+  pair_run(export_from_a_pool, import_from_a_pool);
 }
 
 int main(void) {
   setenv("CUDA_STANDIN_DEVICES", "2", 1);
   setenv("CUDA_STANDIN_DELAY_US", "100", 0);
   const struct CMUnitTest tests[] = {
-    SCENE(vmm_is_read_only_for_who_imports_so),
-    SCENE(only_the_right_descriptors_are_taken),
-    SCENE(memory_outlives_who_made_it),
-    SCENE(legacy_handles),
-    SCENE(legacy_memory_stays_but_cannot_be_opened_after_death),
-    SCENE(legacy_handles_end_at_the_pid_namespace),
-    SCENE(pools),
+    FIXTURE(vmm_is_read_only_for_who_imports_so),
+    FIXTURE(only_the_right_descriptors_are_taken),
+    FIXTURE(memory_outlives_who_made_it),
+    FIXTURE(legacy_handles),
+    FIXTURE(legacy_memory_stays_but_cannot_be_opened_after_death),
+    FIXTURE(legacy_handles_end_at_the_pid_namespace),
+    FIXTURE(pools),
   };
-  return SCENE_RUN("standin_processes", tests);
+  return FIXTURE_RUN("standin_processes", tests);
 }

@@ -11,13 +11,13 @@
 /* Two words of host memory that the device may use: a test's own semaphore. */
 static uint64_t *words_begin(void) {
   void *words;
-  CU(cu.cuMemHostAlloc(&words, 4096, CU_MEMHOSTALLOC_DEVICEMAP));
+  CHECK_OK(cu.cuMemHostAlloc(&words, 4096, CU_MEMHOSTALLOC_DEVICEMAP));
   return words;
 }
 
 static cu_deviceptr device_address(const uint64_t *word) {
   cu_deviceptr address;
-  CU(cu.cuMemHostGetDevicePointer(&address, (void *)(uintptr_t)word, 0));
+  CHECK_OK(cu.cuMemHostGetDevicePointer(&address, (void *)(uintptr_t)word, 0));
   return address;
 }
 
@@ -31,7 +31,7 @@ static void store(uint64_t *word, uint64_t value) {
 
 static uint64_t first_word(cu_deviceptr address) {
   uint64_t word;
-  CU(cu.cuMemcpyDtoH(&word, address, sizeof word));
+  CHECK_OK(cu.cuMemcpyDtoH(&word, address, sizeof word));
   return word;
 }
 
@@ -42,36 +42,36 @@ static void work_is_asynchronous_and_in_order(void **state) {
   cu_deviceptr memory;
   gpu_begin(&g, 0);
   uint64_t *words = words_begin();
-  CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
-  CU(cu.cuMemAlloc(&memory, 8192));
-  CU(cu.cuStreamWaitValue64(stream, device_address(&words[0]), 1, 0));
-  CU(LAUNCH(&g, stream, "fill", memory, 1024, 5));
-  CU(LAUNCH(&g, stream, "add", memory, 1024, 3));
-  CU(LAUNCH(&g, stream, "check", memory, 1024, 8, device_address(&words[2])));
-  CU(cu.cuStreamWriteValue64(stream, device_address(&words[1]), 9, 0));
-  GIVES(cu.cuStreamQuery(stream), CUDA_ERROR_NOT_READY);
-  NEED(load(&words[1]) == 0);
+  CHECK_OK(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuMemAlloc(&memory, 8192));
+  CHECK_OK(cu.cuStreamWaitValue64(stream, device_address(&words[0]), 1, 0));
+  CHECK_OK(LAUNCH(&g, stream, "fill", memory, 1024, 5));
+  CHECK_OK(LAUNCH(&g, stream, "add", memory, 1024, 3));
+  CHECK_OK(LAUNCH(&g, stream, "check", memory, 1024, 8, device_address(&words[2])));
+  CHECK_OK(cu.cuStreamWriteValue64(stream, device_address(&words[1]), 9, 0));
+  CHECK_RESULT(cu.cuStreamQuery(stream), CUDA_ERROR_NOT_READY);
+  CHECK(load(&words[1]) == 0);
   store(&words[0], 1);
   WAIT_FOR(load(&words[1]) == 9);
-  CU(cu.cuStreamSynchronize(stream));
-  CU(cu.cuStreamQuery(stream));
-  NEED(words[2] == 0 && first_word(memory) == 8);
-  CU(cu.cuMemFree(memory));
-  CU(cu.cuStreamDestroy(stream));
-  CU(cu.cuMemFreeHost(words));
+  CHECK_OK(cu.cuStreamSynchronize(stream));
+  CHECK_OK(cu.cuStreamQuery(stream));
+  CHECK(words[2] == 0 && first_word(memory) == 8);
+  CHECK_OK(cu.cuMemFree(memory));
+  CHECK_OK(cu.cuStreamDestroy(stream));
+  CHECK_OK(cu.cuMemFreeHost(words));
   gpu_end(&g);
 }
 
 static bool passes(cu_stream stream, uint64_t *words, uint64_t memory, uint64_t value, unsigned condition) {
   store(&words[0], memory);
   store(&words[1], 0);
-  CU(cu.cuStreamWaitValue64(stream, device_address(&words[0]), value, condition));
-  CU(cu.cuStreamWriteValue64(stream, device_address(&words[1]), 1, 0));
+  CHECK_OK(cu.cuStreamWaitValue64(stream, device_address(&words[0]), value, condition));
+  CHECK_OK(cu.cuStreamWriteValue64(stream, device_address(&words[1]), 1, 0));
   for (int i = 0; i < 20 && load(&words[1]) == 0; i++)
     pause_ms(1);
   bool passed = load(&words[1]) == 1;
   store(&words[0], condition == CU_STREAM_WAIT_VALUE_NOR ? 0 : value); /* let it go on */
-  CU(cu.cuStreamSynchronize(stream));
+  CHECK_OK(cu.cuStreamSynchronize(stream));
   return passed;
 }
 
@@ -81,25 +81,26 @@ static void conditions(void **state) {
   cu_stream stream;
   gpu_begin(&g, 0);
   uint64_t *words = words_begin();
-  CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
-  NEED(passes(stream, words, 5, 5, CU_STREAM_WAIT_VALUE_GEQ));
-  NEED(passes(stream, words, 6, 5, CU_STREAM_WAIT_VALUE_GEQ));
-  NEED(!passes(stream, words, 4, 5, CU_STREAM_WAIT_VALUE_GEQ));
-  NEED(passes(stream, words, 1, UINT64_MAX, CU_STREAM_WAIT_VALUE_GEQ)); /* cyclic: 1 comes after -1 */
-  NEED(!passes(stream, words, (uint64_t)1 << 63 | 6, 5, CU_STREAM_WAIT_VALUE_GEQ));
-  NEED(passes(stream, words, 5, 5, CU_STREAM_WAIT_VALUE_EQ));
-  NEED(!passes(stream, words, 6, 5, CU_STREAM_WAIT_VALUE_EQ));
-  NEED(passes(stream, words, 6, 2, CU_STREAM_WAIT_VALUE_AND));
-  NEED(!passes(stream, words, 5, 2, CU_STREAM_WAIT_VALUE_AND));
-  NEED(passes(stream, words, 1, 2, CU_STREAM_WAIT_VALUE_NOR));
-  NEED(!passes(stream, words, UINT64_MAX, 2, CU_STREAM_WAIT_VALUE_NOR));
+  CHECK_OK(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  CHECK(passes(stream, words, 5, 5, CU_STREAM_WAIT_VALUE_GEQ));
+  CHECK(passes(stream, words, 6, 5, CU_STREAM_WAIT_VALUE_GEQ));
+  CHECK(!passes(stream, words, 4, 5, CU_STREAM_WAIT_VALUE_GEQ));
+  CHECK(passes(stream, words, 1, UINT64_MAX, CU_STREAM_WAIT_VALUE_GEQ)); /* cyclic: 1 comes after -1 */
+  CHECK(!passes(stream, words, (uint64_t)1 << 63 | 6, 5, CU_STREAM_WAIT_VALUE_GEQ));
+  CHECK(passes(stream, words, 5, 5, CU_STREAM_WAIT_VALUE_EQ));
+  CHECK(!passes(stream, words, 6, 5, CU_STREAM_WAIT_VALUE_EQ));
+  CHECK(passes(stream, words, 6, 2, CU_STREAM_WAIT_VALUE_AND));
+  CHECK(!passes(stream, words, 5, 2, CU_STREAM_WAIT_VALUE_AND));
+  CHECK(passes(stream, words, 1, 2, CU_STREAM_WAIT_VALUE_NOR));
+  CHECK(!passes(stream, words, UINT64_MAX, 2, CU_STREAM_WAIT_VALUE_NOR));
   cu_deviceptr word = device_address(&words[0]);
-  GIVES(cu.cuStreamWaitValue64(stream, word + 4, 1, 0), CUDA_ERROR_INVALID_VALUE);
-  GIVES(cu.cuStreamWaitValue64(stream, word, 1, 4), CUDA_ERROR_INVALID_VALUE);
-  GIVES(cu.cuStreamWaitValue64(stream, (uint64_t)(uintptr_t)&g & ~(uint64_t)7, 1, 0), CUDA_ERROR_INVALID_VALUE);
-  GIVES(cu.cuStreamWriteValue64(stream, word, 1, CU_STREAM_WRITE_VALUE_NO_MEMORY_BARRIER), CUDA_ERROR_INVALID_VALUE);
-  CU(cu.cuStreamDestroy(stream));
-  CU(cu.cuMemFreeHost(words));
+  CHECK_RESULT(cu.cuStreamWaitValue64(stream, word + 4, 1, 0), CUDA_ERROR_INVALID_VALUE);
+  CHECK_RESULT(cu.cuStreamWaitValue64(stream, word, 1, 4), CUDA_ERROR_INVALID_VALUE);
+  CHECK_RESULT(cu.cuStreamWaitValue64(stream, (uint64_t)(uintptr_t)&g & ~(uint64_t)7, 1, 0), CUDA_ERROR_INVALID_VALUE);
+  CHECK_RESULT(cu.cuStreamWriteValue64(stream, word, 1, CU_STREAM_WRITE_VALUE_NO_MEMORY_BARRIER),
+               CUDA_ERROR_INVALID_VALUE);
+  CHECK_OK(cu.cuStreamDestroy(stream));
+  CHECK_OK(cu.cuMemFreeHost(words));
   gpu_end(&g);
 }
 
@@ -110,24 +111,24 @@ static void batches(void **state) {
   cu_batch_op operations[34];
   gpu_begin(&g, 0);
   uint64_t *words = words_begin();
-  CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
   memset(operations, 0, sizeof operations);
   for (unsigned i = 0; i < 34; i++) {
     operations[i].value.operation = i == 0 ? CU_STREAM_MEM_OP_WAIT_VALUE_64 : CU_STREAM_MEM_OP_WRITE_VALUE_64;
     operations[i].value.address = device_address(&words[i]);
     operations[i].value.value = 100 + i;
   }
-  CU(cu.cuStreamBatchMemOp(stream, 34, operations, 0));
+  CHECK_OK(cu.cuStreamBatchMemOp(stream, 34, operations, 0));
   memset(operations, 0xff, sizeof operations); /* they are the caller's again */
-  GIVES(cu.cuStreamBatchMemOp(stream, 256, operations, 0), CUDA_ERROR_INVALID_VALUE);
-  GIVES(cu.cuStreamBatchMemOp(stream, 1, operations, 0), CUDA_ERROR_NOT_SUPPORTED);
-  NEED(load(&words[33]) == 0);
+  CHECK_RESULT(cu.cuStreamBatchMemOp(stream, 256, operations, 0), CUDA_ERROR_INVALID_VALUE);
+  CHECK_RESULT(cu.cuStreamBatchMemOp(stream, 1, operations, 0), CUDA_ERROR_NOT_SUPPORTED);
+  CHECK(load(&words[33]) == 0);
   store(&words[0], 100);
-  CU(cu.cuStreamSynchronize(stream));
+  CHECK_OK(cu.cuStreamSynchronize(stream));
   for (unsigned i = 0; i < 34; i++)
-    NEED(words[i] == 100 + i);
-  CU(cu.cuStreamDestroy(stream));
-  CU(cu.cuMemFreeHost(words));
+    CHECK(words[i] == 100 + i);
+  CHECK_OK(cu.cuStreamDestroy(stream));
+  CHECK_OK(cu.cuMemFreeHost(words));
   gpu_end(&g);
 }
 
@@ -139,32 +140,32 @@ static void events(void **state) {
   cu_event event;
   gpu_begin(&g, 0);
   uint64_t *words = words_begin();
-  CU(cu.cuStreamCreate(&a, CU_STREAM_NON_BLOCKING));
-  CU(cu.cuStreamCreate(&b, CU_STREAM_NON_BLOCKING));
-  CU(cu.cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
-  CU(cu.cuEventQuery(event)); /* never recorded is done */
-  CU(cu.cuStreamWaitEvent(b, event, 0));
-  CU(cu.cuStreamSynchronize(b));
-  CU(cu.cuStreamWaitValue64(a, device_address(&words[0]), 1, 0));
-  CU(cu.cuEventRecord(event, a));
-  GIVES(cu.cuEventQuery(event), CUDA_ERROR_NOT_READY);
-  CU(cu.cuStreamWaitEvent(b, event, 0));
-  CU(cu.cuStreamWriteValue64(b, device_address(&words[1]), 1, 0));
-  CU(cu.cuStreamWaitValue64(a, device_address(&words[0]), 2, 0));
-  CU(cu.cuEventRecord(event, a));
-  GIVES(cu.cuStreamQuery(b), CUDA_ERROR_NOT_READY);
-  NEED(load(&words[1]) == 0);
+  CHECK_OK(cu.cuStreamCreate(&a, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuStreamCreate(&b, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
+  CHECK_OK(cu.cuEventQuery(event)); /* never recorded is done */
+  CHECK_OK(cu.cuStreamWaitEvent(b, event, 0));
+  CHECK_OK(cu.cuStreamSynchronize(b));
+  CHECK_OK(cu.cuStreamWaitValue64(a, device_address(&words[0]), 1, 0));
+  CHECK_OK(cu.cuEventRecord(event, a));
+  CHECK_RESULT(cu.cuEventQuery(event), CUDA_ERROR_NOT_READY);
+  CHECK_OK(cu.cuStreamWaitEvent(b, event, 0));
+  CHECK_OK(cu.cuStreamWriteValue64(b, device_address(&words[1]), 1, 0));
+  CHECK_OK(cu.cuStreamWaitValue64(a, device_address(&words[0]), 2, 0));
+  CHECK_OK(cu.cuEventRecord(event, a));
+  CHECK_RESULT(cu.cuStreamQuery(b), CUDA_ERROR_NOT_READY);
+  CHECK(load(&words[1]) == 0);
   store(&words[0], 1);
-  CU(cu.cuStreamSynchronize(b));
-  NEED(load(&words[1]) == 1);
-  GIVES(cu.cuEventQuery(event), CUDA_ERROR_NOT_READY); /* the second record */
+  CHECK_OK(cu.cuStreamSynchronize(b));
+  CHECK(load(&words[1]) == 1);
+  CHECK_RESULT(cu.cuEventQuery(event), CUDA_ERROR_NOT_READY); /* the second record */
   store(&words[0], 2);
-  CU(cu.cuEventSynchronize(event));
-  CU(cu.cuStreamDestroy(a)); /* what the event says stays true */
-  CU(cu.cuEventQuery(event));
-  CU(cu.cuEventDestroy(event));
-  CU(cu.cuStreamDestroy(b));
-  CU(cu.cuMemFreeHost(words));
+  CHECK_OK(cu.cuEventSynchronize(event));
+  CHECK_OK(cu.cuStreamDestroy(a)); /* what the event says stays true */
+  CHECK_OK(cu.cuEventQuery(event));
+  CHECK_OK(cu.cuEventDestroy(event));
+  CHECK_OK(cu.cuStreamDestroy(b));
+  CHECK_OK(cu.cuMemFreeHost(words));
   gpu_end(&g);
 }
 
@@ -175,26 +176,26 @@ static void the_null_stream(void **state) {
   cu_stream blocking, later, own_way;
   gpu_begin(&g, 0);
   uint64_t *words = words_begin();
-  CU(cu.cuStreamCreate(&blocking, CU_STREAM_DEFAULT));
-  CU(cu.cuStreamCreate(&later, CU_STREAM_DEFAULT));
-  CU(cu.cuStreamCreateWithPriority(&own_way, CU_STREAM_NON_BLOCKING, -1));
-  CU(cu.cuStreamWaitValue64(blocking, device_address(&words[0]), 1, 0));
-  CU(cu.cuStreamWriteValue64(NULL, device_address(&words[1]), 1, 0));
-  CU(cu.cuStreamWriteValue64(later, device_address(&words[2]), 1, 0));
-  CU(cu.cuStreamWriteValue64(own_way, device_address(&words[3]), 1, 0));
-  CU(cu.cuStreamSynchronize(own_way));
-  GIVES(cu.cuStreamQuery(later), CUDA_ERROR_NOT_READY);
-  NEED(load(&words[3]) == 1 && load(&words[1]) == 0 && load(&words[2]) == 0);
-  GIVES(cu.cuStreamQuery(NULL), CUDA_ERROR_NOT_READY);
+  CHECK_OK(cu.cuStreamCreate(&blocking, CU_STREAM_DEFAULT));
+  CHECK_OK(cu.cuStreamCreate(&later, CU_STREAM_DEFAULT));
+  CHECK_OK(cu.cuStreamCreateWithPriority(&own_way, CU_STREAM_NON_BLOCKING, -1));
+  CHECK_OK(cu.cuStreamWaitValue64(blocking, device_address(&words[0]), 1, 0));
+  CHECK_OK(cu.cuStreamWriteValue64(NULL, device_address(&words[1]), 1, 0));
+  CHECK_OK(cu.cuStreamWriteValue64(later, device_address(&words[2]), 1, 0));
+  CHECK_OK(cu.cuStreamWriteValue64(own_way, device_address(&words[3]), 1, 0));
+  CHECK_OK(cu.cuStreamSynchronize(own_way));
+  CHECK_RESULT(cu.cuStreamQuery(later), CUDA_ERROR_NOT_READY);
+  CHECK(load(&words[3]) == 1 && load(&words[1]) == 0 && load(&words[2]) == 0);
+  CHECK_RESULT(cu.cuStreamQuery(NULL), CUDA_ERROR_NOT_READY);
   store(&words[0], 1);
-  CU(cu.cuStreamSynchronize(NULL));
-  NEED(load(&words[1]) == 1);
-  CU(cu.cuStreamSynchronize(later));
-  NEED(load(&words[2]) == 1);
-  CU(cu.cuStreamDestroy(blocking));
-  CU(cu.cuStreamDestroy(later));
-  CU(cu.cuStreamDestroy(own_way));
-  CU(cu.cuMemFreeHost(words));
+  CHECK_OK(cu.cuStreamSynchronize(NULL));
+  CHECK(load(&words[1]) == 1);
+  CHECK_OK(cu.cuStreamSynchronize(later));
+  CHECK(load(&words[2]) == 1);
+  CHECK_OK(cu.cuStreamDestroy(blocking));
+  CHECK_OK(cu.cuStreamDestroy(later));
+  CHECK_OK(cu.cuStreamDestroy(own_way));
+  CHECK_OK(cu.cuMemFreeHost(words));
   gpu_end(&g);
 }
 
@@ -210,18 +211,18 @@ static void a_destroyed_stream_finishes(void **state) {
   int count = 0;
   gpu_begin(&g, 0);
   uint64_t *words = words_begin();
-  CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
-  CU(cu.cuStreamWaitValue64(stream, device_address(&words[0]), 1, 0));
+  CHECK_OK(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuStreamWaitValue64(stream, device_address(&words[0]), 1, 0));
   for (int i = 0; i < 100; i++)
-    CU(cu.cuLaunchHostFunc(stream, count_up, &count));
-  CU(cu.cuStreamWriteValue64(stream, device_address(&words[1]), 1, 0));
-  CU(cu.cuStreamDestroy(stream));
-  NEED(standin_live(STANDIN_STREAMS) == 0);
+    CHECK_OK(cu.cuLaunchHostFunc(stream, count_up, &count));
+  CHECK_OK(cu.cuStreamWriteValue64(stream, device_address(&words[1]), 1, 0));
+  CHECK_OK(cu.cuStreamDestroy(stream));
+  CHECK(standin_live(STANDIN_STREAMS) == 0);
   store(&words[0], 1);
   WAIT_FOR(load(&words[1]) == 1);
-  NEED(count == 100);
-  CU(cu.cuCtxSynchronize());
-  CU(cu.cuMemFreeHost(words));
+  CHECK(count == 100);
+  CHECK_OK(cu.cuCtxSynchronize());
+  CHECK_OK(cu.cuMemFreeHost(words));
   gpu_end(&g);
 }
 
@@ -233,21 +234,21 @@ static void freeing_waits(void **state) {
   cu_deviceptr memory, pooled;
   uint64_t word = 0;
   gpu_begin(&g, 0);
-  CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
-  CU(cu.cuMemAlloc(&memory, 8192));
-  CU(cu.cuMemAllocAsync(&pooled, 8192, stream));
-  CU(LAUNCH(&g, stream, "spin", 20000));
-  CU(LAUNCH(&g, stream, "fill", memory, 1024, 1));
-  CU(LAUNCH(&g, stream, "fill", pooled, 1024, 2));
-  CU(cu.cuMemcpyDtoHAsync(&word, pooled, 8, stream));
-  NEED(word == 2);
-  CU(cu.cuMemFreeAsync(pooled, stream));
-  GIVES(cu.cuMemFreeAsync(pooled, stream), CUDA_ERROR_INVALID_VALUE);
-  CU(LAUNCH(&g, stream, "spin", 20000));
-  CU(LAUNCH(&g, stream, "fill", memory, 1024, 3));
-  CU(cu.cuMemFree(memory));
-  CU(cu.cuStreamQuery(stream));
-  CU(cu.cuStreamDestroy(stream));
+  CHECK_OK(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuMemAlloc(&memory, 8192));
+  CHECK_OK(cu.cuMemAllocAsync(&pooled, 8192, stream));
+  CHECK_OK(LAUNCH(&g, stream, "spin", 20000));
+  CHECK_OK(LAUNCH(&g, stream, "fill", memory, 1024, 1));
+  CHECK_OK(LAUNCH(&g, stream, "fill", pooled, 1024, 2));
+  CHECK_OK(cu.cuMemcpyDtoHAsync(&word, pooled, 8, stream));
+  CHECK(word == 2);
+  CHECK_OK(cu.cuMemFreeAsync(pooled, stream));
+  CHECK_RESULT(cu.cuMemFreeAsync(pooled, stream), CUDA_ERROR_INVALID_VALUE);
+  CHECK_OK(LAUNCH(&g, stream, "spin", 20000));
+  CHECK_OK(LAUNCH(&g, stream, "fill", memory, 1024, 3));
+  CHECK_OK(cu.cuMemFree(memory));
+  CHECK_OK(cu.cuStreamQuery(stream));
+  CHECK_OK(cu.cuStreamDestroy(stream));
   gpu_end(&g);
 }
 
@@ -265,23 +266,23 @@ typedef struct member {
 static void *hand_on(void *user) {
   const member *m = user;
   cu_stream main_stream, copies;
-  CU(cu.cuCtxPushCurrent(m->g->context));
-  CU(cu.cuStreamCreate(&main_stream, CU_STREAM_NON_BLOCKING));
-  CU(cu.cuStreamCreate(&copies, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuCtxPushCurrent(m->g->context));
+  CHECK_OK(cu.cuStreamCreate(&main_stream, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuStreamCreate(&copies, CU_STREAM_NON_BLOCKING));
   for (uint64_t round = 1; round <= ROUNDS; round++) {
-    CU(cu.cuStreamWaitValue64(main_stream, m->fence_in, round, CU_STREAM_WAIT_VALUE_GEQ));
-    CU(LAUNCH(m->g, main_stream, "check", m->from, WORDS, round, m->counter));
-    CU(cu.cuEventRecord(m->ready, main_stream));
-    CU(cu.cuStreamWaitEvent(copies, m->ready, 0));
-    CU(cu.cuMemcpyDtoDAsync(m->to, m->from, WORDS * 8, copies));
-    CU(cu.cuStreamWriteValue64(copies, m->fence_out, round, 0));
+    CHECK_OK(cu.cuStreamWaitValue64(main_stream, m->fence_in, round, CU_STREAM_WAIT_VALUE_GEQ));
+    CHECK_OK(LAUNCH(m->g, main_stream, "check", m->from, WORDS, round, m->counter));
+    CHECK_OK(cu.cuEventRecord(m->ready, main_stream));
+    CHECK_OK(cu.cuStreamWaitEvent(copies, m->ready, 0));
+    CHECK_OK(cu.cuMemcpyDtoDAsync(m->to, m->from, WORDS * 8, copies));
+    CHECK_OK(cu.cuStreamWriteValue64(copies, m->fence_out, round, 0));
     if (round % 16 == 0)
-      CU(cu.cuStreamSynchronize(copies));
+      CHECK_OK(cu.cuStreamSynchronize(copies));
   }
-  CU(cu.cuStreamDestroy(main_stream));
-  CU(cu.cuStreamSynchronize(copies));
-  CU(cu.cuStreamDestroy(copies));
-  CU(cu.cuCtxPopCurrent(NULL));
+  CHECK_OK(cu.cuStreamDestroy(main_stream));
+  CHECK_OK(cu.cuStreamSynchronize(copies));
+  CHECK_OK(cu.cuStreamDestroy(copies));
+  CHECK_OK(cu.cuCtxPopCurrent(NULL));
   return NULL;
 }
 
@@ -295,7 +296,7 @@ static void stress(void **state) {
   gpu_begin(&g, 0);
   uint64_t *words = words_begin(); /* fences, then a counter of mistakes */
   for (int i = 0; i <= RING; i++)
-    CU(cu.cuMemAlloc(&buffers[i], WORDS * 8));
+    CHECK_OK(cu.cuMemAlloc(&buffers[i], WORDS * 8));
   for (int i = 0; i < RING; i++) {
     members[i] = (member){ .g = &g,
                            .from = buffers[i],
@@ -303,26 +304,26 @@ static void stress(void **state) {
                            .counter = device_address(&words[RING + 1]),
                            .fence_in = device_address(&words[i]),
                            .fence_out = device_address(&words[i + 1]) };
-    CU(cu.cuEventCreate(&members[i].ready, CU_EVENT_DISABLE_TIMING));
-    NEED(pthread_create(&threads[i], NULL, hand_on, &members[i]) == 0);
+    CHECK_OK(cu.cuEventCreate(&members[i].ready, CU_EVENT_DISABLE_TIMING));
+    CHECK(pthread_create(&threads[i], NULL, hand_on, &members[i]) == 0);
   }
-  CU(cu.cuStreamCreate(&feeder, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuStreamCreate(&feeder, CU_STREAM_NON_BLOCKING));
   for (uint64_t round = 1; round <= ROUNDS; round++) { /* the next picture once the ring is through with this one */
-    CU(LAUNCH(&g, feeder, "fill", buffers[0], WORDS, round));
-    CU(cu.cuStreamWriteValue64(feeder, device_address(&words[0]), round, 0));
-    CU(cu.cuStreamWaitValue64(feeder, device_address(&words[RING]), round, 0));
+    CHECK_OK(LAUNCH(&g, feeder, "fill", buffers[0], WORDS, round));
+    CHECK_OK(cu.cuStreamWriteValue64(feeder, device_address(&words[0]), round, 0));
+    CHECK_OK(cu.cuStreamWaitValue64(feeder, device_address(&words[RING]), round, 0));
   }
   for (int i = 0; i < RING; i++) {
-    NEED(pthread_join(threads[i], NULL) == 0);
-    CU(cu.cuEventDestroy(members[i].ready));
+    CHECK(pthread_join(threads[i], NULL) == 0);
+    CHECK_OK(cu.cuEventDestroy(members[i].ready));
   }
-  CU(cu.cuStreamSynchronize(feeder));
-  NEED(words[RING + 1] == 0);
-  NEED(first_word(buffers[RING]) == ROUNDS);
-  CU(cu.cuStreamDestroy(feeder));
+  CHECK_OK(cu.cuStreamSynchronize(feeder));
+  CHECK(words[RING + 1] == 0);
+  CHECK(first_word(buffers[RING]) == ROUNDS);
+  CHECK_OK(cu.cuStreamDestroy(feeder));
   for (int i = 0; i <= RING; i++)
-    CU(cu.cuMemFree(buffers[i]));
-  CU(cu.cuMemFreeHost(words));
+    CHECK_OK(cu.cuMemFree(buffers[i]));
+  CHECK_OK(cu.cuMemFreeHost(words));
   gpu_end(&g);
 }
 
@@ -333,10 +334,10 @@ static void delays_take_time(void **state) {
   uint64_t *words = words_begin();
   int64_t began = cuframes_now();
   for (int i = 0; i < 400; i++) /* half of them wait for up to 200 us */
-    CU(cu.cuStreamWriteValue64(NULL, device_address(words), 1, 0));
-  CU(cu.cuStreamSynchronize(NULL));
-  NEED(cuframes_now() - began > 10 * MS);
-  CU(cu.cuMemFreeHost(words));
+    CHECK_OK(cu.cuStreamWriteValue64(NULL, device_address(words), 1, 0));
+  CHECK_OK(cu.cuStreamSynchronize(NULL));
+  CHECK(cuframes_now() - began > 10 * MS);
+  CHECK_OK(cu.cuMemFreeHost(words));
   gpu_end(&g);
 }
 
@@ -351,38 +352,38 @@ static void who_does_not_wait_sees_it(void **state) {
   cu_deviceptr memory;
   gpu_begin(&g, 0);
   uint64_t *words = words_begin();
-  CU(cu.cuStreamCreate(&writes, CU_STREAM_NON_BLOCKING));
-  CU(cu.cuStreamCreate(&reads, CU_STREAM_NON_BLOCKING));
-  CU(cu.cuMemAlloc(&memory, 64));
-  CU(cu.cuMemsetD8(memory, 0, 64));
-  CU(cu.cuStreamSynchronize(NULL));
+  CHECK_OK(cu.cuStreamCreate(&writes, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuStreamCreate(&reads, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuMemAlloc(&memory, 64));
+  CHECK_OK(cu.cuMemsetD8(memory, 0, 64));
+  CHECK_OK(cu.cuStreamSynchronize(NULL));
   for (uint64_t round = 1; words[0] == 0 && round < 5000; round++) {
-    CU(LAUNCH(&g, writes, "fill", memory, 8, round));
-    CU(LAUNCH(&g, reads, "check", memory, 8, round, device_address(&words[0])));
-    CU(cu.cuStreamSynchronize(reads));
-    CU(cu.cuStreamSynchronize(writes));
+    CHECK_OK(LAUNCH(&g, writes, "fill", memory, 8, round));
+    CHECK_OK(LAUNCH(&g, reads, "check", memory, 8, round, device_address(&words[0])));
+    CHECK_OK(cu.cuStreamSynchronize(reads));
+    CHECK_OK(cu.cuStreamSynchronize(writes));
   }
-  NEED(words[0] > 0);
-  CU(cu.cuMemFree(memory));
-  CU(cu.cuStreamDestroy(writes));
-  CU(cu.cuStreamDestroy(reads));
-  CU(cu.cuMemFreeHost(words));
+  CHECK(words[0] > 0);
+  CHECK_OK(cu.cuMemFree(memory));
+  CHECK_OK(cu.cuStreamDestroy(writes));
+  CHECK_OK(cu.cuStreamDestroy(reads));
+  CHECK_OK(cu.cuMemFreeHost(words));
   gpu_end(&g);
 }
 
 int main(void) {
   setenv("CUDA_STANDIN_DELAY_US", "200", 0);
   struct CMUnitTest tests[] = {
-    SCENE(work_is_asynchronous_and_in_order),
-    SCENE(conditions),
-    SCENE(batches),
-    SCENE(events),
-    SCENE(the_null_stream),
-    SCENE(a_destroyed_stream_finishes),
-    SCENE(freeing_waits),
-    SCENE(stress),
-    SCENE(delays_take_time),
-    SCENE(who_does_not_wait_sees_it),
+    FIXTURE(work_is_asynchronous_and_in_order),
+    FIXTURE(conditions),
+    FIXTURE(batches),
+    FIXTURE(events),
+    FIXTURE(the_null_stream),
+    FIXTURE(a_destroyed_stream_finishes),
+    FIXTURE(freeing_waits),
+    FIXTURE(stress),
+    FIXTURE(delays_take_time),
+    FIXTURE(who_does_not_wait_sees_it),
   };
-  return SCENE_RUN("standin_streams", tests);
+  return FIXTURE_RUN("standin_streams", tests);
 }

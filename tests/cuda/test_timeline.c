@@ -24,7 +24,7 @@ typedef struct publisher {
 } publisher;
 
 static void let_go(cu_stream beside, cu_deviceptr word) {
-  CU(cu.cuStreamWriteValue64(beside, word, 1, CU_STREAM_WRITE_VALUE_DEFAULT));
+  CHECK_OK(cu.cuStreamWriteValue64(beside, word, 1, CU_STREAM_WRITE_VALUE_DEFAULT));
 }
 
 static void step(publisher *p, uint64_t what) {
@@ -32,46 +32,46 @@ static void step(publisher *p, uint64_t what) {
     case PUBLISH: source_publish(&p->s); break;
     case HOLD:
       p->held = word_new();
-      CU(LAUNCH(&p->s.g, p->s.stream, "until", p->held, 1));
+      CHECK_OK(LAUNCH(&p->s.g, p->s.stream, "until", p->held, 1));
       source_publish(&p->s);
       break;
     case LET_GO: let_go(p->beside, p->held); break;
     case SPIN_AND_DESTROY:
-      CU(LAUNCH(&p->s.g, p->s.stream, "spin", SOON_MS * 1000));
+      CHECK_OK(LAUNCH(&p->s.g, p->s.stream, "spin", SOON_MS * 1000));
       source_publish(&p->s);
       cuframes_publisher_destroy(p->s.publisher);
       p->s.publisher = NULL;
       break;
-    default: NEED(what == END);
+    default: CHECK(what == END);
   }
 }
 
-static void play_publisher(int test, void *user) {
+static void run_publisher(int test, void *user) {
   static publisher p;
   uint64_t what = 0;
   (void)user;
   driver_use(STANDIN, NULL);
-  source_begin(&p.s, &(source_options){ .name = "slow", .format = stage_format(CUFRAMES_PIXEL_NV12), .buffers = 8 });
-  CU(cu.cuStreamCreate(&p.beside, CU_STREAM_NON_BLOCKING));
+  source_begin(&p.s, &(source_options){ .name = "slow", .format = program_format(CUFRAMES_PIXEL_NV12), .buffers = 8 });
+  CHECK_OK(cu.cuStreamCreate(&p.beside, CU_STREAM_NON_BLOCKING));
   say(test, 0);
   while (what != END) {
     what = hear(test);
     step(&p, what);
     say(test, p.s.number);
   }
-  CU(cu.cuStreamDestroy(p.beside)); /* the words go with the context: it is a child's */
+  CHECK_OK(cu.cuStreamDestroy(p.beside)); /* the words go with the context: it is a child's */
   cuframes_publisher_destroy(p.s.publisher);
 }
 
 /* Runs a subscriber and does what it asks for. */
 static void play(child_run *role, void *user) {
-  child *p = child_start(play_publisher, NULL);
+  child *p = child_start(run_publisher, NULL);
   hear(p->fd);
   child *subscriber = child_start(role, user);
   for (uint64_t what; (what = hear(subscriber->fd)) != DONE;) {
     if (what == REPLACE) {
       child_kill(p);
-      p = child_start(play_publisher, NULL);
+      p = child_start(run_publisher, NULL);
       hear(p->fd);
       what = PUBLISH;
     }
@@ -108,55 +108,55 @@ static void begin(subscriber *s, uint32_t sync, uint32_t mode, bool reconnect) {
                                           .connect_timeout_ns = patience() };
   driver_use(STANDIN, NULL);
   gpu_begin(&s->g, 0);
-  CU(cu.cuStreamCreate(&s->stream, CU_STREAM_NON_BLOCKING));
-  CU(cu.cuStreamCreate(&s->other, CU_STREAM_NON_BLOCKING));
-  CU(cu.cuStreamCreate(&s->beside, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuStreamCreate(&s->stream, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuStreamCreate(&s->other, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuStreamCreate(&s->beside, CU_STREAM_NON_BLOCKING));
   s->mine = word_new();
-  OK(cuframes_subscriber_create("slow", &options, &s->handle));
-  OK(cuframes_subscriber_device(s->handle, NULL, 0, &granted));
-  NEED(granted == sync);
+  CHECK_OK(cuframes_subscriber_create("slow", &options, &s->handle));
+  CHECK_OK(cuframes_subscriber_device(s->handle, NULL, 0, &granted));
+  CHECK(granted == sync);
 }
 
 /* Nothing may be left; who destroyed already has NULL there. */
 static void end(subscriber *s, int test) {
   cuframes_subscriber_destroy(s->handle);
-  CU(cu.cuMemFree(s->mine));
-  CU(cu.cuStreamDestroy(s->stream));
-  CU(cu.cuStreamDestroy(s->other));
-  CU(cu.cuStreamDestroy(s->beside));
+  CHECK_OK(cu.cuMemFree(s->mine));
+  CHECK_OK(cu.cuStreamDestroy(s->stream));
+  CHECK_OK(cu.cuStreamDestroy(s->other));
+  CHECK_OK(cu.cuStreamDestroy(s->beside));
   gpu_end(&s->g);
   say(test, DONE);
 }
 
 static cuframes_frame *take_on(const subscriber *s, cu_stream stream, uint64_t number) {
   cuframes_frame *frame = NULL;
-  OK(cuframes_subscriber_next_on(s->handle, patience(), stream, &frame));
-  NEED(frame_number(frame) == number);
+  CHECK_OK(cuframes_subscriber_next_on(s->handle, patience(), stream, &frame));
+  CHECK(frame_number(frame) == number);
   return frame;
 }
 
 static void nothing_yet(const subscriber *s, cu_stream stream, int64_t timeout_ns) {
   cuframes_frame *frame = NULL;
-  IS(cuframes_subscriber_next_on(s->handle, timeout_ns, stream, &frame), CUFRAMES_ERR_TIMEOUT);
-  NEED(frame == NULL);
+  CHECK_RESULT(cuframes_subscriber_next_on(s->handle, timeout_ns, stream, &frame), CUFRAMES_ERR_TIMEOUT);
+  CHECK(frame == NULL);
 }
 
 /* A kernel that counts wrong words: the word that it counts in. */
 static cu_deviceptr check_on(const subscriber *s, cu_stream stream, const cuframes_frame *frame) {
   cu_deviceptr wrong = word_new();
-  CU(LAUNCH(&s->g, stream, "check", frame_address(frame), frame_words(frame), stamp(frame_number(frame)), wrong));
+  CHECK_OK(LAUNCH(&s->g, stream, "check", frame_address(frame), frame_words(frame), stamp(frame_number(frame)), wrong));
   return wrong;
 }
 
 static void came_out_whole(cu_stream stream, cu_deviceptr wrong) {
-  CU(cu.cuStreamSynchronize(stream));
-  NEED(word_value(wrong) == 0);
-  CU(cu.cuMemFree(wrong));
+  CHECK_OK(cu.cuStreamSynchronize(stream));
+  CHECK(word_value(wrong) == 0);
+  CHECK_OK(cu.cuMemFree(wrong));
 }
 
 static void is_waited_for(cu_stream stream, const cuframes_frame *frame) {
-  IS(cuframes_frame_wait(frame, 0), CUFRAMES_ERR_TIMEOUT);
-  NEED(cu.cuStreamQuery(stream) == CUDA_ERROR_NOT_READY);
+  CHECK_RESULT(cuframes_frame_wait(frame, 0), CUFRAMES_ERR_TIMEOUT);
+  CHECK(cu.cuStreamQuery(stream) == CUDA_ERROR_NOT_READY);
 }
 
 /* ---- who joins in mid-stream: the picture that was published before has no fence, the next one has ---- */
@@ -169,10 +169,10 @@ static void joins_late(int test, void *user) {
   begin(&s, sync, CUFRAMES_MODE_NEWEST, false);
   nothing_yet(&s, s.stream, 0);
   nothing_yet(&s, s.stream, 20 * MS);
-  NEED(cu.cuStreamQuery(s.stream) == CUDA_SUCCESS);
+  CHECK(cu.cuStreamQuery(s.stream) == CUDA_SUCCESS);
   ask(test, LET_GO);
   cuframes_frame *frame = take_on(&s, s.stream, number);
-  OK(cuframes_frame_wait(frame, 0));
+  CHECK_OK(cuframes_frame_wait(frame, 0));
   came_out_whole(s.stream, check_on(&s, s.stream, frame));
   cuframes_frame_release(frame);
   number = ask(test, HOLD);
@@ -181,7 +181,7 @@ static void joins_late(int test, void *user) {
   is_waited_for(s.stream, frame);
   ask(test, LET_GO);
   came_out_whole(s.stream, wrong);
-  OK(cuframes_frame_wait(frame, patience()));
+  CHECK_OK(cuframes_frame_wait(frame, patience()));
   cuframes_frame_release(frame);
   end(&s, test);
 }
@@ -210,7 +210,7 @@ static void on_two_streams(int test, void *user) {
   cu_deviceptr wrong[3] = { check_on(&s, s.stream, first), check_on(&s, s.other, second), check_on(&s, s.beside, old) };
   is_waited_for(s.stream, first);
   is_waited_for(s.other, second);
-  CU(cu.cuStreamSynchronize(s.beside)); /* a stream that waits for nothing */
+  CHECK_OK(cu.cuStreamSynchronize(s.beside)); /* a stream that waits for nothing */
   is_waited_for(s.other, second);
   ask(test, LET_GO);
   came_out_whole(s.other, wrong[1]);
@@ -233,13 +233,13 @@ static void all_returning(int test, void *user) {
   subscriber s = { 0 };
   const uint32_t sync = *(const uint32_t *)user;
   begin(&s, sync, CUFRAMES_MODE_NEWEST, false);
-  CU(LAUNCH(&s.g, s.stream, "until", s.mine, 1));
+  CHECK_OK(LAUNCH(&s.g, s.stream, "until", s.mine, 1));
   for (int i = 0; i < LEASES; i++)
     cuframes_frame_release_on(take_on(&s, s.stream, ask(test, PUBLISH)), s.stream);
   uint64_t number = ask(test, PUBLISH);
   nothing_yet(&s, s.other, 0);
   nothing_yet(&s, s.other, 20 * MS);
-  CU(LAUNCH(&s.g, s.beside, "spin", SOON_MS * 1000));
+  CHECK_OK(LAUNCH(&s.g, s.beside, "spin", SOON_MS * 1000));
   let_go(s.beside, s.mine);
   cuframes_frame *frame = take_on(&s, s.other, number); /* waits for the GPU */
   came_out_whole(s.other, check_on(&s, s.other, frame));
@@ -261,7 +261,7 @@ static void destroy_in_the_middle(int test, void *user) {
   ask(test, PUBLISH);
   begin(&s, CUFRAMES_SYNC_TIMELINE, CUFRAMES_MODE_NEWEST, false);
   cuframes_frame *in_hand = take_on(&s, s.stream, 1);
-  CU(LAUNCH(&s.g, s.stream, "until", s.mine, 1));
+  CHECK_OK(LAUNCH(&s.g, s.stream, "until", s.mine, 1));
   cuframes_frame *going = take_on(&s, s.stream, ask(test, PUBLISH));
   cu_deviceptr wrong = check_on(&s, s.stream, going);
   cuframes_frame_release_on(going, s.stream);
@@ -269,7 +269,7 @@ static void destroy_in_the_middle(int test, void *user) {
   cu_deviceptr wrong_later = check_on(&s, s.other, awaited);
   is_waited_for(s.other, awaited);
   cuframes_frame_release_on(awaited, s.other);
-  CU(LAUNCH(&s.g, s.beside, "spin", SOON_MS * 1000));
+  CHECK_OK(LAUNCH(&s.g, s.beside, "spin", SOON_MS * 1000));
   let_go(s.beside, s.mine);
   ask(test, LET_GO);
   cuframes_subscriber_destroy(s.handle);
@@ -277,8 +277,8 @@ static void destroy_in_the_middle(int test, void *user) {
   came_out_whole(s.stream, wrong);
   came_out_whole(s.other, wrong_later);
   ask(test, PUBLISH);
-  NEED(frame_is_whole(&s.g, s.stream, in_hand, 1));
-  OK(cuframes_frame_wait(in_hand, 0));
+  CHECK(frame_is_whole(&s.g, s.stream, in_hand, 1));
+  CHECK_OK(cuframes_frame_wait(in_hand, 0));
   cuframes_frame_release(in_hand);
   end(&s, test);
 }
@@ -300,19 +300,19 @@ static void polls(int test, void *user) {
   cuframes_frame *frame = NULL;
   int fd;
   begin(&s, *(const uint32_t *)user, CUFRAMES_MODE_NEWEST, false);
-  OK(cuframes_subscriber_fd(s.handle, &fd));
+  CHECK_OK(cuframes_subscriber_fd(s.handle, &fd));
   for (int i = 0; i < 3; i++) {
-    IS(cuframes_subscriber_next(s.handle, 0, &frame), CUFRAMES_ERR_TIMEOUT);
+    CHECK_RESULT(cuframes_subscriber_next(s.handle, 0, &frame), CUFRAMES_ERR_TIMEOUT);
     uint64_t number = ask(test, HOLD);
-    NEED(readable(fd, patience() / MS)); /* there is a frame */
-    IS(cuframes_subscriber_next(s.handle, 0, &frame), CUFRAMES_ERR_TIMEOUT);
-    NEED(!readable(fd, 20)); /* which is not complete */
+    CHECK(readable(fd, patience() / MS)); /* there is a frame */
+    CHECK_RESULT(cuframes_subscriber_next(s.handle, 0, &frame), CUFRAMES_ERR_TIMEOUT);
+    CHECK(!readable(fd, 20)); /* which is not complete */
     ask(test, LET_GO);
-    NEED(readable(fd, patience() / MS));
-    OK(cuframes_subscriber_next(s.handle, 0, &frame));
-    NEED(frame_number(frame) == number);
-    OK(cuframes_frame_wait(frame, 0));
-    NEED(frame_is_whole(&s.g, s.stream, frame, number));
+    CHECK(readable(fd, patience() / MS));
+    CHECK_OK(cuframes_subscriber_next(s.handle, 0, &frame));
+    CHECK(frame_number(frame) == number);
+    CHECK_OK(cuframes_frame_wait(frame, 0));
+    CHECK(frame_is_whole(&s.g, s.stream, frame, number));
     cuframes_frame_release(frame);
   }
   end(&s, test);
@@ -336,10 +336,10 @@ static void sees_the_end(int test, void *user) {
   say(test, SPIN_AND_DESTROY);
   frame = take_on(&s, s.stream, 2);
   came_out_whole(s.stream, check_on(&s, s.stream, frame));
-  IS(cuframes_frame_wait(frame, patience()), CUFRAMES_OK); /* the last one is complete, not lost */
-  NEED(hear(test) == 2);
+  CHECK_RESULT(cuframes_frame_wait(frame, patience()), CUFRAMES_OK); /* the last one is complete, not lost */
+  CHECK(hear(test) == 2);
   cuframes_frame_release(frame);
-  IS(cuframes_subscriber_next(s.handle, patience(), &frame), CUFRAMES_ERR_PUBLISHER_GONE);
+  CHECK_RESULT(cuframes_subscriber_next(s.handle, patience(), &frame), CUFRAMES_ERR_PUBLISHER_GONE);
   end(&s, test);
 }
 
@@ -355,23 +355,23 @@ static void comes_back_with_leases_out(int test, void *user) {
   (void)user;
   ask(test, PUBLISH);
   begin(&s, CUFRAMES_SYNC_TIMELINE, CUFRAMES_MODE_NEWEST, true);
-  CU(LAUNCH(&s.g, s.stream, "until", s.mine, 1));
+  CHECK_OK(LAUNCH(&s.g, s.stream, "until", s.mine, 1));
   cuframes_frame *going = take_on(&s, s.stream, 1);
   cu_deviceptr wrong = check_on(&s, s.stream, going);
   cuframes_frame_release_on(going, s.stream);
   cuframes_frame *in_hand = take_on(&s, s.stream, ask(test, PUBLISH));
-  OK(cuframes_frame_wait(in_hand, patience()));
-  CU(LAUNCH(&s.g, s.beside, "spin", SOON_MS * 1000));
+  CHECK_OK(cuframes_frame_wait(in_hand, patience()));
+  CHECK_OK(LAUNCH(&s.g, s.beside, "spin", SOON_MS * 1000));
   let_go(s.beside, s.mine);
-  NEED(ask(test, REPLACE) == 1);
+  CHECK(ask(test, REPLACE) == 1);
   cuframes_frame *fresh = take_on(&s, s.other, 1);
-  NEED(cuframes_frame_flags(fresh) & CUFRAMES_FRAME_DISCONTINUITY);
-  NEED(frame_is_whole(&s.g, s.other, fresh, 1));
+  CHECK(cuframes_frame_flags(fresh) & CUFRAMES_FRAME_DISCONTINUITY);
+  CHECK(frame_is_whole(&s.g, s.other, fresh, 1));
   came_out_whole(s.stream, wrong);
-  NEED(frame_is_whole(&s.g, s.stream, in_hand, 2)); /* of the dead one */
+  CHECK(frame_is_whole(&s.g, s.stream, in_hand, 2)); /* of the dead one */
   cuframes_frame_release_on(fresh, s.other);
   cuframes_frame_release_on(in_hand, s.stream);
-  CU(cu.cuCtxSynchronize());
+  CHECK_OK(cu.cuCtxSynchronize());
   end(&s, test);
 }
 
@@ -382,15 +382,15 @@ static void reconnecting_with_leases_out(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-    SCENE(joining_in_mid_stream_timeline),
-    SCENE(joining_in_mid_stream_events),
-    SCENE(two_streams),
-    SCENE(all_leases_returning),
-    SCENE(destroy_with_frames_out),
-    SCENE(poll_until_complete),
-    SCENE(the_last_picture_becomes_complete),
-    SCENE(reconnecting_with_leases_out),
+    FIXTURE(joining_in_mid_stream_timeline),
+    FIXTURE(joining_in_mid_stream_events),
+    FIXTURE(two_streams),
+    FIXTURE(all_leases_returning),
+    FIXTURE(destroy_with_frames_out),
+    FIXTURE(poll_until_complete),
+    FIXTURE(the_last_picture_becomes_complete),
+    FIXTURE(reconnecting_with_leases_out),
   };
   drivers_begin(argc, argv);
-  return SCENE_RUN("timeline", tests);
+  return FIXTURE_RUN("timeline", tests);
 }

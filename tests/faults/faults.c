@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "support/scene.h"
+#include "support/fixture.h"
 
 static struct {
   pthread_mutex_t lock;

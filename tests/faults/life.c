@@ -31,7 +31,7 @@ static void check_error(const char *call, int error) {
     char text[1024];
     snprintf(text, sizeof text, "%s gave %d (%s), after %s failed", call, error, cuframes_last_error(),
              faults_hit() ? faults_hit() : "nothing");
-    need_failed(__FILE__, __LINE__, text);
+    check_failed(__FILE__, __LINE__, text);
   }
 }
 
@@ -42,7 +42,7 @@ static void check_error(const char *call, int error) {
     if (result_ != CUFRAMES_OK) {                                                                                      \
       check_error(#call, result_);                                                                                     \
       if (!l.on)                                                                                                       \
-        OK(call);                                                                                                      \
+        CHECK_OK(call);                                                                                                \
     }                                                                                                                  \
   } while (0)
 
@@ -57,7 +57,7 @@ static int create(void) {
   options.allow_uid_count = options.allow_gid_count = 2;
   options.ordered_timeout_ns = 10 * MS; /* who could not take a frame makes no room meanwhile, on this same thread */
   int result = cuframes_publisher_create("s", &options, &made);
-  NEED((result == CUFRAMES_OK) == (made != NULL));
+  CHECK((result == CUFRAMES_OK) == (made != NULL));
   if (made)
     l.publisher = made;
   return result;
@@ -67,9 +67,9 @@ static int join(uint32_t mode, uint32_t leases, cuframes_subscriber **subscriber
   cuframes_subscriber_options options = subscriber_options(mode);
   cuframes_subscriber *made = NULL;
   options.leases = leases;
-  options.directory = scene_directory();
+  options.directory = fixture_directory();
   int result = cuframes_subscriber_create("s", &options, &made);
-  NEED((result == CUFRAMES_OK) == (made != NULL));
+  CHECK((result == CUFRAMES_OK) == (made != NULL));
   if (made)
     *subscriber = made;
   return result;
@@ -85,12 +85,12 @@ static int publish(void) {
 static int take(cuframes_subscriber *subscriber) {
   cuframes_frame *frame = NULL;
   int result = cuframes_subscriber_next(subscriber, 0, &frame);
-  NEED((result == CUFRAMES_OK) == (frame != NULL));
+  CHECK((result == CUFRAMES_OK) == (frame != NULL));
   if (!frame) {
-    OK(publish());
+    CHECK_OK(publish());
     return result;
   }
-  NEED(picture_is(frame, picture_number(frame)));
+  CHECK(picture_is(frame, picture_number(frame)));
   cuframes_frame_release(frame);
   return CUFRAMES_OK;
 }
@@ -103,19 +103,19 @@ static void packet_side(void) {
   };
   TRY(cuframes_publisher_enable_packets(l.publisher, NULL));
   if (cuframes_publisher_set_codec_params(l.publisher, 0, &video) != CUFRAMES_OK)
-    NEED(l.on); /* there is no ring */
+    CHECK(l.on); /* there is no ring */
   else
     TRY(cuframes_publisher_set_codec_extradata(l.publisher, 0, extradata, sizeof extradata));
   if (cuframes_publisher_publish_packet(l.publisher, &packet) != CUFRAMES_OK)
-    NEED(l.on);
+    CHECK(l.on);
 }
 
 static int read_packet(void) {
   cuframes_packet *packet = NULL;
   int result = cuframes_subscriber_next_packet(l.packets, 0, &packet);
-  NEED((result == CUFRAMES_OK) == (packet != NULL));
+  CHECK((result == CUFRAMES_OK) == (packet != NULL));
   if (packet)
-    NEED(cuframes_packet_size(packet) == 100);
+    CHECK(cuframes_packet_size(packet) == 100);
   cuframes_packet_release(packet);
   return result;
 }
@@ -124,7 +124,7 @@ static int read_codec(void) {
   const void *extradata = NULL;
   size_t size = 0;
   int result = cuframes_subscriber_get_codec_params(l.packets, 0, NULL, &extradata, &size);
-  NEED(result == CUFRAMES_OK ? size == 100 || l.on : extradata == NULL && size == 0);
+  CHECK(result == CUFRAMES_OK ? size == 100 || l.on : extradata == NULL && size == 0);
   return result;
 }
 
@@ -133,7 +133,7 @@ static void read_packets(void) {
   int result = cuframes_subscriber_enable_packets(l.packets, CUFRAMES_PACKETS_FROM_KEYFRAME);
   if (result != CUFRAMES_OK && !l.on) {
     check_error("cuframes_subscriber_enable_packets", result);
-    OK(cuframes_subscriber_enable_packets(l.packets, CUFRAMES_PACKETS_FROM_KEYFRAME));
+    CHECK_OK(cuframes_subscriber_enable_packets(l.packets, CUFRAMES_PACKETS_FROM_KEYFRAME));
   }
   if (l.on) { /* there may be nothing to read: no crash is all that is asked */
     (void)cuframes_subscriber_track_count(l.packets, &count);
@@ -149,7 +149,7 @@ static void read_packets(void) {
 static int look(void) {
   cuframes_stream_info *info = NULL;
   int result = cuframes_stream_query(NULL, "s", patience(), &info);
-  NEED((result == CUFRAMES_OK) == (info != NULL));
+  CHECK((result == CUFRAMES_OK) == (info != NULL));
   cuframes_stream_info_free(info);
   return result;
 }
@@ -158,9 +158,9 @@ static int list(void) {
   cuframes_stream_entry *entries = NULL;
   size_t count = 0;
   int result = cuframes_stream_list(NULL, patience(), &entries, &count);
-  NEED((result == CUFRAMES_OK) == (entries != NULL));
+  CHECK((result == CUFRAMES_OK) == (entries != NULL));
   for (size_t i = 0; i < count; i++)
-    NEED(entries[i].error == CUFRAMES_OK || is_about_resources(entries[i].error));
+    CHECK(entries[i].error == CUFRAMES_OK || is_about_resources(entries[i].error));
   cuframes_stream_list_free(entries, count);
   return result;
 }
@@ -179,7 +179,7 @@ static void other_ways_to_wait(cuframes_subscriber *subscriber) {
   if (!other)
     return;
   TRY(cuframes_subscriber_start(other, called, NULL));
-  OK(cuframes_subscriber_stop(other));
+  CHECK_OK(cuframes_subscriber_stop(other));
   cuframes_subscriber_destroy(other);
 }
 
@@ -189,11 +189,11 @@ static void live(void) {
   if (!l.publisher)
     return;
   packet_side();
-  OK(publish());
+  CHECK_OK(publish());
   TRY(join(CUFRAMES_MODE_ORDERED, 2, &l.ordered));
   TRY(join(CUFRAMES_MODE_NEWEST, 12, &l.newest)); /* the pool grows for it */
   TRY(join(CUFRAMES_MODE_PACKETS, 0, &l.packets));
-  OK(publish());
+  CHECK_OK(publish());
   if (l.newest) {
     TRY(take(l.newest));
     other_ways_to_wait(l.newest);
@@ -205,25 +205,25 @@ static void live(void) {
   TRY(look());
   TRY(list());
   TRY(cuframes_publisher_set_format(l.publisher, &larger));
-  OK(publish());
+  CHECK_OK(publish());
   if (l.newest)
     TRY(take(l.newest));
   cuframes_subscriber_destroy(l.newest);
   if (l.ordered)
     TRY(take(l.ordered));
-  OK(publish());
+  CHECK_OK(publish());
   cuframes_subscriber_destroy(l.ordered);
   cuframes_subscriber_destroy(l.packets);
-  OK(publish());
-  OK(cuframes_publisher_discontinuity(l.publisher));
+  CHECK_OK(publish());
+  CHECK_OK(cuframes_publisher_discontinuity(l.publisher));
 }
 
 /* Without faults it serves a newcomer as ever. */
 static void recover(void) {
   cuframes_subscriber *fresh = NULL;
-  OK(join(CUFRAMES_MODE_NEWEST, 3, &fresh));
-  OK(publish());
-  NEED(frame_look(fresh) == l.number);
+  CHECK_OK(join(CUFRAMES_MODE_NEWEST, 3, &fresh));
+  CHECK_OK(publish());
+  CHECK(frame_look(fresh) == l.number);
   cuframes_subscriber_destroy(fresh);
 }
 
@@ -248,9 +248,9 @@ void bystander_begin(bystander *b) {
 }
 
 void bystander_check(bystander *b) {
-  OK(picture_publish(b->publisher, ++b->number));
-  NEED(frame_look(b->newest) == b->number);
-  NEED(frame_look(b->ordered) == b->number);
+  CHECK_OK(picture_publish(b->publisher, ++b->number));
+  CHECK(frame_look(b->newest) == b->number);
+  CHECK(frame_look(b->ordered) == b->number);
 }
 
 void bystander_end(bystander *b) {

@@ -1,5 +1,5 @@
-/* faults/life.h - everything that a stream and its subscribers do in their lives, once, with a fault somewhere in it.
- * */
+/* faults/life.h - everything that a stream and its subscribers do in their lives, once, with a fault somewhere in
+ * it. */
 #ifndef LIFE_H
 #define LIFE_H
 

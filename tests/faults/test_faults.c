@@ -11,7 +11,7 @@ typedef struct holdings {
 } holdings;
 
 static holdings holdings_now(void) {
-  return (holdings){ (int)faults_blocks(), scene_descriptors(), scene_mappings() };
+  return (holdings){ (int)faults_blocks(), fixture_descriptors(), fixture_mappings() };
 }
 
 /* Waits until no more is held than before: the bystanders' service thread may still close what a life asked it for.
@@ -40,7 +40,7 @@ static void every_call(enum fault_kind kind, bool on, uint64_t least) {
   while (life(kind, nth, on)) {
     bystander_check(&b);
     check_left(&before, nth);
-    assert_int_equal(scene_files(), 2);
+    assert_int_equal(fixture_files(), 2);
     nth++;
     assert_true(nth < CALLS_MOST);
   }
@@ -66,9 +66,9 @@ static void descriptors_run_out_for_one_call(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(memory_runs_out_for_one_call),
-    SCENE(memory_runs_out_for_good),
-    SCENE(descriptors_run_out_for_one_call),
+    FIXTURE(memory_runs_out_for_one_call),
+    FIXTURE(memory_runs_out_for_good),
+    FIXTURE(descriptors_run_out_for_one_call),
   };
-  return SCENE_RUN("faults", tests);
+  return FIXTURE_RUN("faults", tests);
 }

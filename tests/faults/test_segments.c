@@ -11,11 +11,11 @@ static void a_frame_is_not_lost_over_its_segment(enum fault_kind kind) {
   cuframes_frame *none = NULL;
   pictures_publish(publisher, 1, 1);
   assert_int_equal(frame_look(ordered), 1);
-  OK(cuframes_publisher_set_format(publisher, &large));
+  CHECK_OK(cuframes_publisher_set_format(publisher, &large));
   pictures_publish(publisher, 2, 2);
   for (int i = 0; i < 3; i++) {
     faults_arm(kind, 1, true);
-    IS(cuframes_subscriber_next(ordered, 0, &none), CUFRAMES_ERR_NO_MEMORY);
+    CHECK_RESULT(cuframes_subscriber_next(ordered, 0, &none), CUFRAMES_ERR_NO_MEMORY);
     assert_true(faults_disarm());
     assert_null(none);
   }
@@ -37,8 +37,8 @@ static void without_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(without_descriptors),
-    SCENE(without_memory),
+    FIXTURE(without_descriptors),
+    FIXTURE(without_memory),
   };
-  return SCENE_RUN("segments", tests);
+  return FIXTURE_RUN("segments", tests);
 }

@@ -59,7 +59,7 @@ static void a_newcomer_is_not_taken_for_who_left(void **state) {
   assert_int_equal(sem_init(&stopped, 0, 0), 0);
   assert_int_equal(sem_init(&go_on, 0, 0), 0);
   options.log = hold;
-  OK(cuframes_publisher_create("s", &options, &publisher));
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   faults_reuse(sizeof(cf_peer));
   say(leaver->fd, 0);
   (void)hear(leaver->fd);
@@ -113,8 +113,8 @@ static void without_descriptors_it_does_not_go_round_and_round(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(a_newcomer_is_not_taken_for_who_left),
-    SCENE(without_descriptors_it_does_not_go_round_and_round),
+    FIXTURE(a_newcomer_is_not_taken_for_who_left),
+    FIXTURE(without_descriptors_it_does_not_go_round_and_round),
   };
-  return SCENE_RUN("service", tests);
+  return FIXTURE_RUN("service", tests);
 }

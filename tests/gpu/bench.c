@@ -6,8 +6,8 @@
 
 #include "bench_gpu.h"
 
-#define PLAYERS 33u
-#define QUICK_PLAYERS 9u
+#define PROCESSES 33u
+#define QUICK_PROCESSES 9u
 
 static const struct {
   const char *name, *about;
@@ -84,12 +84,12 @@ int main(int argc, char **argv) {
     return 2;
   }
   bench_init();
-  if (!cast_probe())
+  if (!processes_probe())
     return SKIPPED;
   report_begin();
   device_words();
   growth_line();
-  cast_begin(quick ? QUICK_PLAYERS : PLAYERS); /* before this process touches CUDA */
+  processes_begin(quick ? QUICK_PROCESSES : PROCESSES); /* before this process touches CUDA */
   device_begin(true);
   for (size_t i = 0; i < BENCHMARKS; i++) {
     if (selected && !(selected & 1u << i))
@@ -102,7 +102,7 @@ int main(int argc, char **argv) {
       bench_say("%s: done in %.1f s", benchmarks[i].name, (double)(now_ns() - from) / (double)SECOND);
   }
   print(form, quick);
-  cast_end();
+  processes_end();
   device_end();
   return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
 }

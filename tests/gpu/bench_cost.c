@@ -33,10 +33,10 @@ typedef struct hall {
 
 static hall *shared;
 
-static void hall_scene(void *argument, unsigned index) {
+static void hall_run(void *argument, unsigned index) {
   hall *h = argument;
   if (index < h->count) {
-    audience_scene(&h->audience, index);
+    audience_run(&h->audience, index);
     return;
   }
   for (uint32_t seen = 1; seen != 0; seen = atomic_load_explicit(&h->word.count, memory_order_relaxed))
@@ -45,10 +45,10 @@ static void hall_scene(void *argument, unsigned index) {
 
 static cuframes_publisher *hall_open(unsigned count) {
   if (!shared)
-    shared = cast_memory(sizeof *shared);
+    shared = processes_memory(sizeof *shared);
   *shared = (hall){ .audience = { .name = "cost" }, .count = count, .word = { .count = 1 } };
   cuframes_publisher *publisher = gpu_publish("cost", WIDTH, HEIGHT, (cuframes_publisher_options){ .max_slots = 256 });
-  cast_play(count + 1, hall_scene, shared);
+  processes_run(count + 1, hall_run, shared);
   tally_wait(&shared->audience.arrived, count, false);
   cpu_pin_sender();
   return publisher;
@@ -59,7 +59,7 @@ static void hall_close(cuframes_publisher *publisher) {
   cuframes_publisher_destroy(publisher);
   atomic_store_explicit(&shared->word.count, 0, memory_order_relaxed);
   futex_wake(&shared->word.count);
-  cast_wait();
+  processes_wait();
 }
 
 /* What is done for a picture: copied only; and told to one other process in the barest way; or published. */
@@ -91,16 +91,16 @@ static figure extra(figure whole, figure copy) {
 static double burst(enum way way, cuframes_publisher *publisher) {
   int64_t start, end;
   uint64_t value = atomic_load_explicit(word_at(WORD_FENCE), memory_order_relaxed) + 1;
-  CU(cu.cuStreamSynchronize(work));
+  CHECK_CUDA(cu.cuStreamSynchronize(work));
   counter_wait(work, WORD_FENCE, value);
   word_write(work, WORD_START, value);
   for (unsigned i = 0; i < BURST; i++)
     step(way, publisher, i, false);
   word_write(work, WORD_END, value);
   sleep_until(now_ns() + 2 * MS); /* those who were woken give up waiting, and sleep */
-  witness_watch(WORD_START, value, WORD_END, value);
+  observer_watch(WORD_START, value, WORD_END, value);
   word_store(WORD_FENCE, value);
-  witness_hear(&start, &end);
+  observer_hear(&start, &end);
   return (double)(end - start) / BURST;
 }
 
@@ -109,7 +109,7 @@ static void gpu_cost(unsigned count, unsigned rounds) {
   samples *took[WAYS];
   figure figures[WAYS];
   cuframes_publisher *publisher = hall_open(count);
-  witness_begin();
+  observer_begin();
   for (int way = 0; way < WAYS; way++) {
     took[way] = samples_new(rounds);
     (void)burst(way, publisher);
@@ -117,7 +117,7 @@ static void gpu_cost(unsigned count, unsigned rounds) {
   for (unsigned i = 0; i < rounds; i++)
     for (int way = 0; way < WAYS; way++)
       samples_add(took[way], burst(way, publisher));
-  witness_end();
+  observer_end();
   hall_close(publisher);
   for (int way = 0; way < WAYS; way++) {
     figures[way] = samples_figure(took[way], 0);

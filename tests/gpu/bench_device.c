@@ -32,7 +32,7 @@ void cu_check(cu_result result, const char *what) {
 /* ---- words ---- */
 
 void device_words(void) {
-  uint8_t *part = cast_memory((size_t)2 * PAGE);
+  uint8_t *part = processes_memory((size_t)2 * PAGE);
   words = (line *)(part + (PAGE - (uintptr_t)part % PAGE) % PAGE);
 }
 
@@ -45,11 +45,11 @@ static cu_deviceptr word_address(enum word word) {
 }
 
 void word_write(cu_stream stream, enum word word, uint64_t value) {
-  CU(cu.cuStreamWriteValue64(stream, word_address(word), value, CU_STREAM_WRITE_VALUE_DEFAULT));
+  CHECK_CUDA(cu.cuStreamWriteValue64(stream, word_address(word), value, CU_STREAM_WRITE_VALUE_DEFAULT));
 }
 
 void counter_wait(cu_stream stream, enum word word, uint64_t value) {
-  CU(cu.cuStreamWaitValue64(stream, word_address(word), value, CU_STREAM_WAIT_VALUE_GEQ));
+  CHECK_CUDA(cu.cuStreamWaitValue64(stream, word_address(word), value, CU_STREAM_WAIT_VALUE_GEQ));
 }
 
 void word_store(enum word word, uint64_t value) {
@@ -62,29 +62,29 @@ void device_begin(bool pictures) {
   bench_check(cf_cuda_driver_load(&cu), "CUDA");
   if (!cu.cuStreamWriteValue64 || !cu.cuStreamWaitValue64)
     bench_die("the driver has no 64-bit stream memory operations: there is nothing to measure with");
-  CU(cu.cuDeviceGet(&device, 0));
-  CU(cu.cuDevicePrimaryCtxRetain(&context, device));
-  CU(cu.cuCtxPushCurrent(context));
-  CU(cu.cuStreamCreate(&work, CU_STREAM_NON_BLOCKING));
-  CU(cu.cuMemHostRegister(words, PAGE, CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP));
-  CU(cu.cuMemHostGetDevicePointer(&words_address, words, 0));
+  CHECK_CUDA(cu.cuDeviceGet(&device, 0));
+  CHECK_CUDA(cu.cuDevicePrimaryCtxRetain(&context, device));
+  CHECK_CUDA(cu.cuCtxPushCurrent(context));
+  CHECK_CUDA(cu.cuStreamCreate(&work, CU_STREAM_NON_BLOCKING));
+  CHECK_CUDA(cu.cuMemHostRegister(words, PAGE, CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP));
+  CHECK_CUDA(cu.cuMemHostGetDevicePointer(&words_address, words, 0));
   if (pictures) {
-    CU(cu.cuMemAlloc(&sources, SOURCES * PICTURE));
-    CU(cu.cuMemAlloc(&bare, BARE_PICTURES * PICTURE));
-    CU(cu.cuMemsetD8(sources, 0x55, SOURCES * PICTURE));
+    CHECK_CUDA(cu.cuMemAlloc(&sources, SOURCES * PICTURE));
+    CHECK_CUDA(cu.cuMemAlloc(&bare, BARE_PICTURES * PICTURE));
+    CHECK_CUDA(cu.cuMemsetD8(sources, 0x55, SOURCES * PICTURE));
   }
 }
 
 void device_end(void) {
   if (sources)
-    CU(cu.cuMemFree(sources));
+    CHECK_CUDA(cu.cuMemFree(sources));
   if (bare)
-    CU(cu.cuMemFree(bare));
-  CU(cu.cuMemHostUnregister(words));
-  CU(cu.cuStreamDestroy(work));
+    CHECK_CUDA(cu.cuMemFree(bare));
+  CHECK_CUDA(cu.cuMemHostUnregister(words));
+  CHECK_CUDA(cu.cuStreamDestroy(work));
   cu_context popped;
-  CU(cu.cuCtxPopCurrent(&popped));
-  CU(cu.cuDevicePrimaryCtxRelease(device));
+  CHECK_CUDA(cu.cuCtxPopCurrent(&popped));
+  CHECK_CUDA(cu.cuDevicePrimaryCtxRelease(device));
 }
 
 static cu_deviceptr source_plane(unsigned number, int plane) {
@@ -101,7 +101,7 @@ void picture_copy(unsigned number) {
                         .to_pitch = PITCH,
                         .width = WIDTH,
                         .height = plane ? HEIGHT / 2 : HEIGHT };
-    CU(cu.cuMemcpy2DAsync(&copy, work));
+    CHECK_CUDA(cu.cuMemcpy2DAsync(&copy, work));
   }
 }
 
@@ -134,7 +134,7 @@ static void driver_version(char *text, size_t size) {
 void device_describe(FILE *out, bool json) {
   char name[96] = "", version[64], mps[256];
   const char *directory = getenv("CUDA_MPS_PIPE_DIRECTORY");
-  CU(cu.cuDeviceGetName(name, sizeof name, device));
+  CHECK_CUDA(cu.cuDeviceGetName(name, sizeof name, device));
   driver_version(version, sizeof version);
   (void)snprintf(mps, sizeof mps, "%s/control", directory ? directory : "/tmp/nvidia-mps");
   bool shared = access(mps, F_OK) == 0;
@@ -169,7 +169,7 @@ cuframes_subscriber *gpu_join(const char *name, cuframes_subscriber_options opti
   return stream_join(name, options);
 }
 
-void audience_scene(void *argument, unsigned index) {
+void audience_run(void *argument, unsigned index) {
   audience *a = argument;
   (void)index;
   uint32_t granted = 0;

@@ -1,7 +1,8 @@
-/* bench_gpu.h - what the GPU benchmarks share beyond bench/bench.h: players, the device, the spinning witness.
+/* bench_gpu.h - what the GPU benchmarks share beyond bench/bench.h: processes, the device, the spinning observer.
  *
- * The players are forked at the start of the program, before any CUDA call of it, and start CUDA anew, each for itself;
- * they live as long as the program, since 32 contexts take seconds to make. The program itself is the publisher.
+ * The processes are forked at the start of the program, before any CUDA call of it, and start CUDA anew, each for
+ * itself; they live as long as the program, since 32 contexts take seconds to make. The program itself is the
+ * publisher.
  */
 #ifndef BENCH_GPU_H
 #define BENCH_GPU_H
@@ -12,26 +13,26 @@
 #include "bench/bench.h"
 #include "device/cuda/driver.h"
 
-/* ---- players (bench_cast.c) ---- */
+/* ---- processes (bench_processes.c) ---- */
 
-/* Of a scene: where both sides find what they share. In memory of cast_memory(). */
-typedef void (*scene_fn)(void *argument, unsigned index);
+/* Of a measurement: where both sides find what they share. In memory of processes_memory(). */
+typedef void (*process_fn)(void *argument, unsigned index);
 
 #define SKIPPED 77 /* exit status */
 
 /* Whether there is CUDA here; says why not. */
-bool cast_probe(void);
-/* Forks the players, each with a context of its own. While this process has no other thread and no CUDA. */
-void cast_begin(unsigned count);
+bool processes_probe(void);
+/* Forks the processes, each with a context of its own. While this process has no other thread and no CUDA. */
+void processes_begin(unsigned count);
 /* Memory that all share, at the same address, zeroed. It stays until the end of the program. */
-void *cast_memory(size_t bytes);
-/* Has the first `players` of them play a scene. */
-void cast_play(unsigned players, scene_fn scene, void *argument);
-/* Waits for the end of the scene. */
-void cast_wait(void);
-void cast_end(void);
+void *processes_memory(size_t bytes);
+/* Has the first `processes` of them run a measurement. */
+void processes_run(unsigned processes, process_fn run, void *argument);
+/* Waits for the end of the measurement. */
+void processes_wait(void);
+void processes_end(void);
 /* While other children may come and go. */
-void cast_mind(bool mind);
+void processes_mind(bool mind);
 
 /* ---- the device (bench_device.c) ---- */
 
@@ -45,7 +46,7 @@ extern cf_cuda_driver cu;
 extern cu_stream work; /* of this process, for its pictures */
 
 void cu_check(cu_result result, const char *what);
-#define CU(call) cu_check((call), #call)
+#define CHECK_CUDA(call) cu_check((call), #call)
 
 /* Words in memory that all processes share and every GPU context of theirs can reach, a cache line each. */
 enum word { WORD_DONE, WORD_SEEN, WORD_BARE, WORD_FENCE, WORD_START, WORD_END, WORD_ANY, WORDS };
@@ -74,16 +75,16 @@ cuframes_publisher *gpu_publish(const char *name, uint32_t width, uint32_t heigh
 void gpu_send(cuframes_publisher *publisher, cuframes_frame *frame, int64_t pts);
 cuframes_subscriber *gpu_join(const char *name, cuframes_subscriber_options options);
 
-/* ---- the witness (bench_witness.c) ---- */
+/* ---- the observer (bench_observer.c) ---- */
 
 /* A thread on a core of its own that looks at words without a pause and notes the time when they change: what a CPU can
  * know at the earliest of a GPU's work, about three microseconds after it. */
-void witness_begin(void);
-void witness_end(void);
+void observer_begin(void);
+void observer_end(void);
 /* Has it watch for one word, then for another one (WORDS: only for the first), to be that value or more. */
-void witness_watch(enum word first, uint64_t first_value, enum word second, uint64_t second_value);
+void observer_watch(enum word first, uint64_t first_value, enum word second, uint64_t second_value);
 /* Waits until both were seen. */
-void witness_hear(int64_t *first, int64_t *second);
+void observer_hear(int64_t *first, int64_t *second);
 /* Readers are kept off its core. */
 void pin_reader(unsigned index);
 
@@ -112,7 +113,7 @@ void bench_torch(bool quick);
 /* From the work's end to the return of next() of one sleeper; NO_FIGURE before bench_handoff() ran. */
 figure handoff_to_one(void);
 
-/* Subscribers that take and release whatever comes until the end of the stream; for other scenes, too. */
+/* Subscribers that take and release whatever comes until the end of the stream; for other measurements, too. */
 typedef struct audience {
   const char *name;
   tally arrived, taken;
@@ -121,6 +122,6 @@ typedef struct audience {
   bool counts;              /* into taken */
   _Atomic uint32_t granted; /* the sync mode that they have */
 } audience;
-void audience_scene(void *argument, unsigned index);
+void audience_run(void *argument, unsigned index);
 
 #endif

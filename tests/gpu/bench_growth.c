@@ -21,7 +21,7 @@ typedef struct growth {
   double took[LISTS][1000];
 } growth;
 
-static int line[2] = { -1, -1 }; /* publisher's end, players' end */
+static int line[2] = { -1, -1 }; /* publisher's end, processes' end */
 
 void growth_line(void) {
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, line) != 0)
@@ -37,23 +37,23 @@ typedef struct bare_segment {
 
 static void bare_map(bare_segment *s, unsigned rights) {
   cu_mem_access access = { .location = { CU_MEM_LOCATION_TYPE_DEVICE, 0 }, .flags = rights };
-  CU(cu.cuMemAddressReserve(&s->address, SEGMENT, 0, 0, 0));
-  CU(cu.cuMemMap(s->address, SEGMENT, 0, s->handle, 0));
-  CU(cu.cuMemSetAccess(s->address, SEGMENT, &access, 1));
+  CHECK_CUDA(cu.cuMemAddressReserve(&s->address, SEGMENT, 0, 0, 0));
+  CHECK_CUDA(cu.cuMemMap(s->address, SEGMENT, 0, s->handle, 0));
+  CHECK_CUDA(cu.cuMemSetAccess(s->address, SEGMENT, &access, 1));
 }
 
 static void bare_create(bare_segment *s) {
   cu_mem_prop prop = { .type = CU_MEM_ALLOCATION_TYPE_PINNED,
                        .handle_types = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
                        .location = { CU_MEM_LOCATION_TYPE_DEVICE, 0 } };
-  CU(cu.cuMemCreate(&s->handle, SEGMENT, &prop, 0));
+  CHECK_CUDA(cu.cuMemCreate(&s->handle, SEGMENT, &prop, 0));
   bare_map(s, CU_MEM_ACCESS_FLAGS_PROT_READWRITE);
 }
 
 static void bare_free(const bare_segment *s) {
-  CU(cu.cuMemUnmap(s->address, SEGMENT));
-  CU(cu.cuMemAddressFree(s->address, SEGMENT));
-  CU(cu.cuMemRelease(s->handle));
+  CHECK_CUDA(cu.cuMemUnmap(s->address, SEGMENT));
+  CHECK_CUDA(cu.cuMemAddressFree(s->address, SEGMENT));
+  CHECK_CUDA(cu.cuMemRelease(s->handle));
 }
 
 static void give_segment(void) {
@@ -65,7 +65,7 @@ static void give_segment(void) {
     .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
   };
   bare_create(&s);
-  CU(cu.cuMemExportToShareableHandle(&fd, s.handle, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
+  CHECK_CUDA(cu.cuMemExportToShareableHandle(&fd, s.handle, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0));
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
   *header = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd) };
   memcpy(CMSG_DATA(header), &fd, sizeof fd);
@@ -96,7 +96,8 @@ static double bare_import(void) {
   bare_segment s;
   int fd = take_segment();
   int64_t from = now_ns();
-  CU(cu.cuMemImportFromShareableHandle(&s.handle, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR));
+  CHECK_CUDA(
+      cu.cuMemImportFromShareableHandle(&s.handle, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR));
   bare_map(&s, CU_MEM_ACCESS_FLAGS_PROT_READ);
   double took = (double)(now_ns() - from);
   (void)close(fd);
@@ -130,7 +131,7 @@ static double timed_next(growth *g, cuframes_subscriber *subscriber) {
   return took;
 }
 
-static void reader_scene(void *argument, unsigned index) {
+static void reader_run(void *argument, unsigned index) {
   growth *g = argument;
   (void)index;
   for (unsigned round = 0; round < g->rounds; round++) {
@@ -151,7 +152,7 @@ static void publish(cuframes_publisher *publisher, unsigned number) {
   cuframes_frame *frame = stream_acquire(publisher);
   picture_fill(frame, number);
   gpu_send(publisher, frame, number);
-  CU(cu.cuStreamSynchronize(work));
+  CHECK_CUDA(cu.cuStreamSynchronize(work));
 }
 
 static uint32_t slots(cuframes_publisher *publisher) {
@@ -169,7 +170,7 @@ static void publish_format(cuframes_publisher *publisher, unsigned number) {
   cuframes_format format = format_of(number);
   bench_check(cuframes_publisher_set_format(publisher, &format), "set_format");
   gpu_send(publisher, stream_acquire(publisher), number);
-  CU(cu.cuStreamSynchronize(work));
+  CHECK_CUDA(cu.cuStreamSynchronize(work));
 }
 
 /* Gives in how many rounds the pool grew. */
@@ -230,12 +231,12 @@ static void formats(unsigned rounds) {
 }
 
 void bench_growth(bool quick) {
-  growth *g = cast_memory(sizeof *g);
+  growth *g = processes_memory(sizeof *g);
   *g = (growth){ .rounds = quick ? 4 : 200 };
   cuframes_publisher *publisher = gpu_publish("growth", WIDTH, HEIGHT, (cuframes_publisher_options){ .slots = SLOTS });
-  cast_play(1, reader_scene, g);
+  processes_run(1, reader_run, g);
   unsigned grew = serve(g, publisher);
-  cast_wait();
+  processes_wait();
   if (grew < g->rounds)
     bench_say("note: the pool grew in %u of %u rounds only", grew, g->rounds);
   cuframes_publisher_destroy(publisher);

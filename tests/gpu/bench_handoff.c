@@ -35,7 +35,7 @@ figure handoff_to_one(void) {
 
 /* ---- a reader ---- */
 
-static void reader_scene(void *argument, unsigned index) {
+static void reader_run(void *argument, unsigned index) {
   handoff *h = argument;
   cuframes_subscriber *subscriber =
       gpu_join("handoff", (cuframes_subscriber_options){ .spin_ns = h->spin ? LONG_SPIN : 0 });
@@ -70,23 +70,23 @@ static void wake_send(handoff *h, uint32_t round) {
 }
 
 static void frame_send(handoff *h, cuframes_publisher *publisher, uint32_t round, uint64_t value) {
-  witness_watch(WORD_DONE, value, WORDS, 0);
+  observer_watch(WORD_DONE, value, WORDS, 0);
   h->submitted[round] = now_ns();
   cuframes_frame *frame = stream_acquire(publisher);
   for (unsigned i = 0; i < h->copies; i++)
     picture_fill(frame, round + i);
   word_write(work, WORD_DONE, value);
   gpu_send(publisher, frame, round);
-  witness_hear(&h->done[round], NULL);
+  observer_hear(&h->done[round], NULL);
 }
 
 static void run(handoff *h) {
   static uint64_t value; /* of WORD_DONE, which only grows */
   cuframes_publisher *publisher = gpu_publish("handoff", WIDTH, HEIGHT, (cuframes_publisher_options){ 0 });
   value = atomic_load_explicit(word_at(WORD_DONE), memory_order_relaxed);
-  cast_play(h->readers, reader_scene, h);
+  processes_run(h->readers, reader_run, h);
   cpu_pin_sender(); /* after the publisher's own thread was started: that one goes where it likes */
-  witness_begin();
+  observer_begin();
   for (uint32_t round = 0; round < WARM_UP + h->rounds; round++) {
     settle(h, 2 * round);
     if (!h->spin)
@@ -94,8 +94,8 @@ static void run(handoff *h) {
     settle(h, 2 * round + 1);
     frame_send(h, publisher, round, ++value);
   }
-  cast_wait();
-  witness_end();
+  processes_wait();
+  observer_end();
   cpu_unpin();
   cuframes_publisher_destroy(publisher);
 }
@@ -113,7 +113,7 @@ static figure differences(const handoff *h, bool all, int64_t (*to)[WARM_UP + RO
 
 static handoff *play(unsigned readers, unsigned rounds, unsigned copies, bool spin) {
   if (!shared)
-    shared = cast_memory(sizeof *shared);
+    shared = processes_memory(sizeof *shared);
   *shared = (handoff){ .readers = readers, .rounds = rounds, .copies = copies, .spin = spin };
   run(shared);
   return shared;

@@ -17,7 +17,7 @@ static double copy_round(unsigned frames) {
   int64_t from = now_ns();
   for (unsigned i = 0; i < frames; i++)
     picture_copy(i);
-  CU(cu.cuStreamSynchronize(work));
+  CHECK_CUDA(cu.cuStreamSynchronize(work));
   return frames / seconds_since(from);
 }
 
@@ -29,7 +29,7 @@ static double frame_round(cuframes_publisher *publisher, unsigned frames, const 
     gpu_send(publisher, frame, i);
   }
   tally_wait(taken, wanted, false);
-  CU(cu.cuStreamSynchronize(work));
+  CHECK_CUDA(cu.cuStreamSynchronize(work));
   return frames / seconds_since(from);
 }
 
@@ -44,12 +44,12 @@ static void report(const race *r, double ours, double bare) {
 
 static void run(const race *r, unsigned frames, unsigned rounds) {
   samples *ours = samples_new(rounds), *bare = samples_new(rounds);
-  audience *a = cast_memory(sizeof *a);
+  audience *a = processes_memory(sizeof *a);
   *a = (audience){
     .name = "rate", .mode = CUFRAMES_MODE_ORDERED, .sync = r->sync, .on_stream = r->on_stream, .counts = true
   };
   cuframes_publisher *publisher = gpu_publish("rate", WIDTH, HEIGHT, (cuframes_publisher_options){ .max_slots = 512 });
-  cast_play(r->subscribers, audience_scene, a);
+  processes_run(r->subscribers, audience_run, a);
   tally_wait(&a->arrived, r->subscribers, false);
   cpu_pin_sender();
   copy_round(frames);
@@ -60,7 +60,7 @@ static void run(const race *r, unsigned frames, unsigned rounds) {
   }
   cpu_unpin();
   cuframes_publisher_destroy(publisher);
-  cast_wait();
+  processes_wait();
   if (atomic_load_explicit(&a->granted, memory_order_relaxed) != r->sync)
     bench_say("left out: mode %s was not granted", r->what);
   else

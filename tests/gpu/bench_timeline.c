@@ -32,7 +32,7 @@ static void frame_receive(const pair *p, cuframes_subscriber *subscriber, unsign
   cuframes_frame_release_on(frame, work);
 }
 
-static void reader_scene(void *argument, unsigned index) {
+static void reader_run(void *argument, unsigned index) {
   pair *p = argument;
   (void)index;
   uint32_t sync = 0;
@@ -47,7 +47,7 @@ static void reader_scene(void *argument, unsigned index) {
     frame_receive(p, subscriber, round);
     tally_add(&p->arrived);
   }
-  CU(cu.cuStreamSynchronize(work));
+  CHECK_CUDA(cu.cuStreamSynchronize(work));
   cuframes_subscriber_destroy(subscriber);
 }
 
@@ -58,9 +58,9 @@ static double let_go(const pair *p, unsigned step) {
   int64_t done, seen;
   tally_wait(&p->arrived, step + 2, false);
   sleep_until(now_ns() + SUBMITTED);
-  witness_watch(WORD_DONE, p->done + step + 1, WORD_SEEN, p->seen + step + 1);
+  observer_watch(WORD_DONE, p->done + step + 1, WORD_SEEN, p->seen + step + 1);
   word_store(WORD_FENCE, p->fence + step + 1);
-  witness_hear(&done, &seen);
+  observer_hear(&done, &seen);
   return (double)(seen - done);
 }
 
@@ -89,7 +89,7 @@ static uint64_t word_now(enum word word) {
 
 static void run(const pair *p, cuframes_publisher *publisher) {
   samples *bare = samples_new(p->rounds), *ours = samples_new(p->rounds);
-  witness_begin();
+  observer_begin();
   for (unsigned round = 0; round < WARM_UP + p->rounds; round++) {
     double bare_took = bare_send(p, round), took = frame_send(p, publisher, round);
     if (round >= WARM_UP) {
@@ -97,7 +97,7 @@ static void run(const pair *p, cuframes_publisher *publisher) {
       samples_add(ours, took);
     }
   }
-  witness_end();
+  observer_end();
   report_row row = { .section = "Hand-off: from the GPU's work done to the subscriber's stream, mode timeline",
                      .figure = samples_figure(ours, 0),
                      .beside = "a bare write-value and wait-value pair",
@@ -109,14 +109,14 @@ static void run(const pair *p, cuframes_publisher *publisher) {
 }
 
 void bench_timeline(bool quick) {
-  pair *p = cast_memory(sizeof *p);
+  pair *p = processes_memory(sizeof *p);
   *p = (pair){ .rounds = quick ? 30 : 400,
                .done = word_now(WORD_DONE),
                .seen = word_now(WORD_SEEN),
                .bare = word_now(WORD_BARE),
                .fence = word_now(WORD_FENCE) };
   cuframes_publisher *publisher = gpu_publish("timeline", WIDTH, HEIGHT, (cuframes_publisher_options){ 0 });
-  cast_play(1, reader_scene, p);
+  processes_run(1, reader_run, p);
   cpu_pin_sender();
   tally_wait(&p->arrived, 1, false);
   if (atomic_load_explicit(&p->sync, memory_order_relaxed) == CUFRAMES_SYNC_TIMELINE)
@@ -124,6 +124,6 @@ void bench_timeline(bool quick) {
   else
     bench_say("left out: mode timeline was not granted");
   cpu_unpin();
-  cast_wait();
+  processes_wait();
   cuframes_publisher_destroy(publisher);
 }

@@ -25,14 +25,14 @@ static bool read_times(const char *text, samples *list) {
 
 /* Gives its exit status. */
 static int run(char *output, size_t size) {
-  cast_mind(false); /* the shell's end is none of a player */
+  processes_mind(false); /* the shell's end is none of a process */
   FILE *pipe = popen("exec timeout 90 python3 " BENCH_TORCH, "re");
   if (!pipe)
     bench_die("no shell");
   size_t length = fread(output, 1, size - 1, pipe);
   output[length] = '\0';
   int status = pclose(pipe);
-  cast_mind(true);
+  processes_mind(true);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 

@@ -22,7 +22,7 @@ static uint64_t format_words(const cuframes_format *format) {
   uint64_t end = 0;
   for (int plane = 0; plane < cuframes_pixel_format_planes(format->pixel_format); plane++) {
     uint32_t row_bytes, rows;
-    OK(cuframes_format_plane_size(format, plane, &row_bytes, &rows));
+    CHECK_OK(cuframes_format_plane_size(format, plane, &row_bytes, &rows));
     uint64_t plane_end = format->offset[plane] + (uint64_t)format->pitch[plane] * rows;
     end = plane_end > end ? plane_end : end;
   }
@@ -47,7 +47,7 @@ static uint64_t up(uint64_t bytes, uint64_t unit) {
 static void make_blocks(source *s, uint64_t bytes) {
   uint32_t half = (s->count + 1) / 2;
   for (int i = 0; i < 2; i++)
-    CU(cu.cuMemAlloc(&s->blocks[i], half * bytes));
+    CHECK_OK(cu.cuMemAlloc(&s->blocks[i], half * bytes));
   for (uint32_t i = 0; i < s->count; i++)
     s->buffers[i] = s->blocks[i / half] + i % half * bytes;
 }
@@ -56,15 +56,15 @@ static void make_pool(source *s, uint64_t bytes) {
   cu_pool_props props = { .type = CU_MEM_ALLOCATION_TYPE_PINNED,
                           .handle_types = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
                           .location = { CU_MEM_LOCATION_TYPE_DEVICE, s->g.device } };
-  CU(cu.cuMemPoolCreate(&s->pool, &props));
+  CHECK_OK(cu.cuMemPoolCreate(&s->pool, &props));
   for (uint32_t i = 0; i < s->count; i++)
-    CU(cu.cuMemAllocFromPoolAsync(&s->buffers[i], bytes, s->pool, s->stream));
-  CU(cu.cuStreamSynchronize(s->stream));
+    CHECK_OK(cu.cuMemAllocFromPoolAsync(&s->buffers[i], bytes, s->pool, s->stream));
+  CHECK_OK(cu.cuStreamSynchronize(s->stream));
 }
 
 static void make_buffers(source *s, uint32_t count) {
   uint64_t bytes = up(s->words * sizeof(uint64_t), 512);
-  NEED(count <= SOURCE_BUFFERS);
+  CHECK(count <= SOURCE_BUFFERS);
   s->count = count;
   if (s->memory == EXTERNAL_ALLOC)
     make_blocks(s, bytes);
@@ -75,23 +75,23 @@ static void make_buffers(source *s, uint32_t count) {
       gpu_memory_make(&s->g, &s->vmm[i], up(bytes, SEGMENT), NULL);
       s->buffers[i] = s->vmm[i].address;
     }
-    OK(cuframes_publisher_register_external(s->publisher, (void *)(uintptr_t)s->buffers[i], s->words * sizeof(uint64_t),
-                                            &s->registered[i]));
+    CHECK_OK(cuframes_publisher_register_external(s->publisher, (void *)(uintptr_t)s->buffers[i],
+                                                  s->words * sizeof(uint64_t), &s->registered[i]));
   }
 }
 
 static void free_buffers(source *s) {
   for (int i = 0; i < 2 && s->blocks[i]; i++)
-    CU(cu.cuMemFree(s->blocks[i]));
+    CHECK_OK(cu.cuMemFree(s->blocks[i]));
   for (uint32_t i = 0; i < s->count; i++) {
     if (s->memory == EXTERNAL_VMM)
       gpu_memory_end(&s->vmm[i]);
     if (s->memory == EXTERNAL_POOL)
-      CU(cu.cuMemFreeAsync(s->buffers[i], s->stream));
+      CHECK_OK(cu.cuMemFreeAsync(s->buffers[i], s->stream));
   }
   if (s->pool) {
-    CU(cu.cuStreamSynchronize(s->stream));
-    CU(cu.cuMemPoolDestroy(s->pool));
+    CHECK_OK(cu.cuStreamSynchronize(s->stream));
+    CHECK_OK(cu.cuMemPoolDestroy(s->pool));
   }
 }
 
@@ -104,11 +104,11 @@ void source_begin(source *s, const source_options *options) {
   bool external = options->memory >= EXTERNAL_VMM;
   if (external) {
     uint64_t bytes;
-    OK(cuframes_format_layout(&s->format, 256, &bytes));
+    CHECK_OK(cuframes_format_layout(&s->format, 256, &bytes));
     s->words = format_words(&s->format);
   }
   gpu_begin(&s->g, options->ordinal);
-  CU(cu.cuStreamCreate(&s->stream, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuStreamCreate(&s->stream, CU_STREAM_NON_BLOCKING));
   cuframes_publisher_options publisher = {
     .struct_size = sizeof publisher,
     .format = s->format,
@@ -119,13 +119,13 @@ void source_begin(source *s, const source_options *options) {
     .socket_mode = options->for_everyone ? 0666 : 0,
     .ordered_timeout_ns = patience(),
   };
-  OK(cuframes_publisher_create(options->name, &publisher, &s->publisher));
+  CHECK_OK(cuframes_publisher_create(options->name, &publisher, &s->publisher));
   if (external && options->buffers > 0)
     make_buffers(s, options->buffers);
 }
 
 static void fill(source *s, cu_deviceptr address, uint64_t words) {
-  CU(LAUNCH(&s->g, s->stream, "fill", address, words, stamp(s->number)));
+  CHECK_OK(LAUNCH(&s->g, s->stream, "fill", address, words, stamp(s->number)));
 }
 
 /* Every third time it asks for a certain one. */
@@ -135,7 +135,7 @@ static bool take_a_certain_one(source *s, cuframes_frame **frame) {
   *frame = s->registered[s->number / 3 % s->count];
   int result = cuframes_publisher_reopen(s->publisher, *frame);
   if (result != CUFRAMES_ERR_BUSY)
-    OK(result);
+    CHECK_OK(result);
   return result == CUFRAMES_OK;
 }
 
@@ -147,9 +147,9 @@ void source_publish(source *s) {
   if (s->fresh < s->count)
     frame = s->registered[s->fresh++];
   else if (!take_a_certain_one(s, &frame))
-    OK(cuframes_publisher_acquire(s->publisher, &frame));
+    CHECK_OK(cuframes_publisher_acquire(s->publisher, &frame));
   fill(s, frame_address(frame), frame_words(frame));
-  OK(cuframes_publisher_publish_on(s->publisher, frame, s->stream, &info));
+  CHECK_OK(cuframes_publisher_publish_on(s->publisher, frame, s->stream, &info));
 }
 
 void source_publish_60(source *s, uint64_t count) {
@@ -164,13 +164,13 @@ void source_publish_60(source *s, uint64_t count) {
 
 cuframes_publisher_stats source_stats(const source *s) {
   cuframes_publisher_stats stats = { .struct_size = sizeof stats };
-  OK(cuframes_publisher_get_stats(s->publisher, &stats));
+  CHECK_OK(cuframes_publisher_get_stats(s->publisher, &stats));
   return stats;
 }
 
 void source_end(source *s) {
   cuframes_publisher_destroy(s->publisher);
   free_buffers(s);
-  CU(cu.cuStreamDestroy(s->stream));
+  CHECK_OK(cu.cuStreamDestroy(s->stream));
   gpu_end(&s->g);
 }

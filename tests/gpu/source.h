@@ -6,7 +6,7 @@
 #ifndef SOURCE_H
 #define SOURCE_H
 
-#include "stage.h"
+#include "program.h"
 
 typedef enum memory_kind { MEMORY_VMM, MEMORY_LEGACY, EXTERNAL_VMM, EXTERNAL_ALLOC, EXTERNAL_POOL } memory_kind;
 #define MEMORY_KINDS 5

@@ -1,31 +1,31 @@
 /* test_isolation.c - whose GPU work fails fails alone: a subscriber's kernel that writes into a frame, and a publisher
  * whose own kernel fails, which ends its stream.
  */
-#include "viewer.h"
+#include "checker.h"
 
 #define PICTURES 30
 
-static void play_publisher(int test, void *user) {
+static void run_publisher(int test, void *user) {
   static source s;
   (void)user;
   hear(test);
-  source_begin(&s, &(source_options){ .name = "victim", .format = stage_format(CUFRAMES_PIXEL_NV12) });
+  source_begin(&s, &(source_options){ .name = "victim", .format = program_format(CUFRAMES_PIXEL_NV12) });
   say(test, 0);
   hear(test);
   source_publish(&s);
-  CU(cu.cuStreamSynchronize(s.stream));
+  CHECK_OK(cu.cuStreamSynchronize(s.stream));
   say(test, 0);
   hear(test); /* the deed is done */
   for (int i = 1; i < PICTURES; i++)
     source_publish(&s);
-  CU(cu.cuCtxSynchronize());
+  CHECK_OK(cu.cuCtxSynchronize());
   say(test, 0);
   hear(test);
   source_end(&s);
 }
 
 /* Its GPU work is over for good, but not its process; what it has of the library can still be ended. */
-static void play_vandal(int test, void *user) {
+static void run_vandal(int test, void *user) {
   gpu g;
   cu_stream stream;
   cuframes_subscriber *subscriber = NULL;
@@ -33,48 +33,48 @@ static void play_vandal(int test, void *user) {
   uint32_t sync = *(const uint32_t *)user;
   hear(test);
   gpu_begin(&g, 0);
-  CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
   cuframes_subscriber_options options = { .struct_size = sizeof options,
                                           .sync = sync,
                                           .connect_timeout_ns = patience() };
-  OK(cuframes_subscriber_create("victim", &options, &subscriber));
+  CHECK_OK(cuframes_subscriber_create("victim", &options, &subscriber));
   say(test, 0);
-  OK(cuframes_subscriber_next_on(subscriber, patience(), stream, &frame));
-  NEED(frame_is_whole(&g, stream, frame, 1));
+  CHECK_OK(cuframes_subscriber_next_on(subscriber, patience(), stream, &frame));
+  CHECK(frame_is_whole(&g, stream, frame, 1));
   hear(test);
-  CU(LAUNCH(&g, stream, "fill", frame_address(frame), frame_words(frame), 0));
-  GIVES(cu.cuStreamSynchronize(stream), CUDA_ERROR_ILLEGAL_ADDRESS);
+  CHECK_OK(LAUNCH(&g, stream, "fill", frame_address(frame), frame_words(frame), 0));
+  CHECK_RESULT(cu.cuStreamSynchronize(stream), CUDA_ERROR_ILLEGAL_ADDRESS);
   say(test, 0);
   hear(test);
   cuframes_frame_release_on(frame, stream);
   cuframes_subscriber_destroy(subscriber);
 }
 
-static void play_neighbour(int test, void *user) {
-  static viewer v;
+static void run_neighbour(int test, void *user) {
+  static checker v;
   uint32_t sync = *(const uint32_t *)user;
   hear(test);
-  viewer_begin(
-      &v, &(viewer_options){ .name = "victim", .mode = CUFRAMES_MODE_ORDERED, .sync = sync, .leases = 4, .depth = 16 });
+  checker_begin(&v, &(checker_options){
+                        .name = "victim", .mode = CUFRAMES_MODE_ORDERED, .sync = sync, .leases = 4, .depth = 16 });
   say(test, 0);
-  OK(viewer_look(&v, patience())); /* holds the first picture */
+  CHECK_OK(checker_look(&v, patience())); /* holds the first picture */
   say(test, 0);
   hear(test);
   cuframes_frame *first = v.held[0].frame;
-  NEED(frame_number(first) == 1 && frame_is_whole(&v.g, v.stream, first, 1)); /* still */
+  CHECK(frame_number(first) == 1 && frame_is_whole(&v.g, v.stream, first, 1)); /* still */
   say(test, 0);
-  viewer_watch(&v, PICTURES);
-  viewer_report report = viewer_end(&v);
+  checker_watch(&v, PICTURES);
+  checker_report report = checker_end(&v);
   report_is_good(&report, "the neighbour", true);
-  NEED(report.frames == PICTURES);
+  CHECK(report.frames == PICTURES);
   say(test, 0);
 }
 
 static void a_write_fails_alone(uint32_t sync) {
   sync_need(sync);
   memory_kind_need(MEMORY_VMM);
-  child *publisher = child_start(play_publisher, NULL);
-  child *vandal = child_start(play_vandal, &sync), *neighbour = child_start(play_neighbour, &sync);
+  child *publisher = child_start(run_publisher, NULL);
+  child *vandal = child_start(run_vandal, &sync), *neighbour = child_start(run_neighbour, &sync);
   say(publisher->fd, 0);
   hear(publisher->fd);
   say(vandal->fd, 0);
@@ -96,7 +96,7 @@ static void a_write_fails_alone(uint32_t sync) {
   child_finish(neighbour);
   say(publisher->fd, 0);
   child_finish(publisher);
-  stage_note("ILLEGAL_ADDRESS in its own process; all %d pictures whole elsewhere", PICTURES);
+  program_note("ILLEGAL_ADDRESS in its own process; all %d pictures whole elsewhere", PICTURES);
 }
 
 static void a_write_fails_alone_complete(void **state) {
@@ -114,27 +114,27 @@ static void a_write_fails_alone_timeline(void **state) {
 /* Publishes a picture that the GPU never completes, and makes no call any more. */
 static void break_idly(source *s) {
   cuframes_frame *frame = NULL;
-  OK(cuframes_publisher_acquire(s->publisher, &frame));
-  CU(LAUNCH(&s->g, s->stream, "spin", 50000));
-  CU(LAUNCH(&s->g, s->stream, "trap", 0));
-  OK(cuframes_publisher_publish_on(s->publisher, frame, s->stream, NULL));
+  CHECK_OK(cuframes_publisher_acquire(s->publisher, &frame));
+  CHECK_OK(LAUNCH(&s->g, s->stream, "spin", 50000));
+  CHECK_OK(LAUNCH(&s->g, s->stream, "trap", 0));
+  CHECK_OK(cuframes_publisher_publish_on(s->publisher, frame, s->stream, NULL));
 }
 
 static void break_busily(source *s) {
   cuframes_frame *frame = NULL;
   (void)LAUNCH(&s->g, s->stream, "trap", 0);
-  NEED(cf_cuda_is_sticky(cu.cuStreamSynchronize(s->stream)));
+  CHECK(cf_cuda_is_sticky(cu.cuStreamSynchronize(s->stream)));
   int result = cuframes_publisher_acquire(s->publisher, &frame);
   if (result == CUFRAMES_OK)
     result = cuframes_publisher_publish_on(s->publisher, frame, s->stream, NULL);
-  IS(result, CUFRAMES_ERR_DEVICE);
+  CHECK_RESULT(result, CUFRAMES_ERR_DEVICE);
 }
 
-static void play_broken_publisher(int test, void *idly) {
+static void run_broken_publisher(int test, void *idly) {
   static source s;
-  source_begin(&s, &(source_options){ .name = "broken", .format = stage_format(CUFRAMES_PIXEL_NV12) });
+  source_begin(&s, &(source_options){ .name = "broken", .format = program_format(CUFRAMES_PIXEL_NV12) });
   source_publish(&s);
-  CU(cu.cuStreamSynchronize(s.stream));
+  CHECK_OK(cu.cuStreamSynchronize(s.stream));
   say(test, 0);
   hear(test);
   if (idly)
@@ -146,28 +146,28 @@ static void play_broken_publisher(int test, void *idly) {
   cuframes_publisher_destroy(s.publisher);
 }
 
-static void play_heir(int test, void *user) {
-  static viewer v;
+static void run_heir(int test, void *user) {
+  static checker v;
   uint32_t sync = *(const uint32_t *)user;
-  viewer_begin(&v, &(viewer_options){ .name = "broken", .sync = sync });
-  OK(viewer_look(&v, patience()));
+  checker_begin(&v, &(checker_options){ .name = "broken", .sync = sync });
+  CHECK_OK(checker_look(&v, patience()));
   say(test, 0);
-  IS(viewer_look(&v, patience()), CUFRAMES_ERR_PUBLISHER_GONE);
-  NEED(frame_is_whole(&v.g, v.stream, v.held[0].frame, 1));
+  CHECK_RESULT(checker_look(&v, patience()), CUFRAMES_ERR_PUBLISHER_GONE);
+  CHECK(frame_is_whole(&v.g, v.stream, v.held[0].frame, 1));
   say(test, 0);
   cuframes_frame_release(v.held[0].frame);
   v.held_count = 0;
-  (void)viewer_end(&v);
+  (void)checker_end(&v);
 }
 
 static void a_stream_ends_with_its_gpu(void *idly) {
   static const uint32_t modes[] = { CUFRAMES_SYNC_COMPLETE, CUFRAMES_SYNC_TIMELINE };
-  child *heirs[2], *publisher = child_start(play_broken_publisher, idly);
+  child *heirs[2], *publisher = child_start(run_broken_publisher, idly);
   int count =
       facts.timeline && !idly ? 2 : 1; /* a timeline subscriber would be given the frame, and it would be LOST */
   hear(publisher->fd);
   for (int i = 0; i < count; i++)
-    heirs[i] = child_start(play_heir, (void *)(uintptr_t)&modes[i]);
+    heirs[i] = child_start(run_heir, (void *)(uintptr_t)&modes[i]);
   for (int i = 0; i < count; i++)
     hear(heirs[i]->fd);
   say(publisher->fd, 0);
@@ -196,5 +196,5 @@ int main(int argc, char **argv) {
     SHOW(a_failed_publisher_ends_its_stream),
     SHOW(so_does_one_that_makes_no_call_any_more),
   };
-  return STAGE_RUN(argc, argv, tests);
+  return PROGRAM_RUN(argc, argv, tests);
 }

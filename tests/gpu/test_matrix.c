@@ -14,7 +14,7 @@ typedef struct cell {
 
 enum { SLOW = 4, STOPPED = 5, KILLED = 6 };
 
-static const viewer_options audience[VIEWERS] = {
+static const checker_options audience[CHECKERS] = {
   { .mode = CUFRAMES_MODE_NEWEST, .leases = 2 },
   { .mode = CUFRAMES_MODE_NEWEST, .leases = 3, .release_on = true },
   { .mode = CUFRAMES_MODE_ORDERED, .leases = 2, .depth = 8 },
@@ -25,30 +25,30 @@ static const viewer_options audience[VIEWERS] = {
   { .mode = CUFRAMES_MODE_NEWEST, .leases = 2, .cpu = true },
 };
 
-static void play_cell(void **state) {
+static void run_cell(void **state) {
   const cell *c = *state;
   sync_need(c->sync);
   memory_kind_need(c->memory);
   uint64_t seen = 0;
   show_result result = { 0 };
-  show s = { .source = { .format = stage_format(CUFRAMES_PIXEL_NV12), .memory = c->memory },
-             .frames = (uint64_t)((stage.seconds > 0 ? stage.seconds : 3) * 60),
+  show s = { .source = { .format = program_format(CUFRAMES_PIXEL_NV12), .memory = c->memory },
+             .frames = (uint64_t)((program.seconds > 0 ? program.seconds : 3) * 60),
              .paced = true,
-             .count = VIEWERS,
+             .count = CHECKERS,
              .stopped = STOPPED + 1,
              .killed = KILLED + 1 };
-  for (int i = 0; i < VIEWERS; i++) {
-    s.viewers[i] = audience[i];
-    s.viewers[i].sync = c->sync;
+  for (int i = 0; i < CHECKERS; i++) {
+    s.checkers[i] = audience[i];
+    s.checkers[i].sync = c->sync;
   }
-  stage_reseed(c->sync * MEMORY_KINDS + c->memory);
+  program_reseed(c->sync * MEMORY_KINDS + c->memory);
   show_play(&s, &result);
   show_is_good(&s, &result);
-  for (int i = 0; i < VIEWERS; i++)
+  for (int i = 0; i < CHECKERS; i++)
     seen += result.reports[i].frames;
-  stage_note("%" PRIu64 " frames, seen %" PRIu64 " times (slow %" PRIu64 ", stopped %" PRIu64
-             "), 0 torn, 0 back, 0 twice; seed %" PRIu64,
-             s.frames, seen, result.reports[SLOW].frames, result.reports[STOPPED].frames, stage.seed);
+  program_note("%" PRIu64 " frames, seen %" PRIu64 " times (slow %" PRIu64 ", stopped %" PRIu64
+               "), 0 torn, 0 back, 0 twice; seed %" PRIu64,
+               s.frames, seen, result.reports[SLOW].frames, result.reports[STOPPED].frames, program.seed);
 }
 
 int main(int argc, char **argv) {
@@ -59,7 +59,7 @@ int main(int argc, char **argv) {
   for (int i = 0; i < 3 * MEMORY_KINDS; i++) {
     cells[i] = (cell){ .sync = modes[i / MEMORY_KINDS], .memory = (memory_kind)(i % MEMORY_KINDS) };
     snprintf(names[i], sizeof names[i], "%s_%s", sync_name(cells[i].sync), memory_kind_name(cells[i].memory));
-    tests[i] = SHOW_STATE(play_cell, names[i], &cells[i]);
+    tests[i] = SHOW_STATE(run_cell, names[i], &cells[i]);
   }
-  return STAGE_RUN(argc, argv, tests);
+  return PROGRAM_RUN(argc, argv, tests);
 }

@@ -12,8 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "checker.h"
 #include "support/rights.h"
-#include "viewer.h"
 
 #define PICTURES 60
 #define NOBODY 65534
@@ -27,19 +27,19 @@ typedef struct container {
 
 enum outcome { WORKS, REFUSED };
 
-static void play_publisher(int test, void *user) {
+static void run_publisher(int test, void *user) {
   static source s;
   const container *c = user;
   source_begin(&s, &(source_options){ .name = "outside",
                                       .memory = c->memory,
-                                      .format = stage_format(CUFRAMES_PIXEL_NV12),
+                                      .format = program_format(CUFRAMES_PIXEL_NV12),
                                       .buffers = c->memory >= EXTERNAL_VMM ? 8 : 0,
                                       .for_everyone = true });
   source_publish(&s);
   say(test, 0);
   hear(test);
   source_publish_60(&s, PICTURES);
-  CU(cu.cuCtxSynchronize());
+  CHECK_OK(cu.cuCtxSynchronize());
   hear(test);
   source_end(&s);
 }
@@ -47,13 +47,13 @@ static void play_publisher(int test, void *user) {
 /* The driver and the kernels may lie where another user cannot look. */
 static void become_nobody(void) {
   char path[64];
-  NEED(dlopen("libcuda.so.1", RTLD_NOW | RTLD_NODELETE) != NULL);
+  CHECK(dlopen("libcuda.so.1", RTLD_NOW | RTLD_NODELETE) != NULL);
   int fd = open(getenv("GPU_KERNELS"), O_RDONLY);
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   if (fd >= 0)
     setenv("GPU_KERNELS", path, 1);
-  NEED(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
-  NEED(prctl(PR_SET_DUMPABLE, 1) == 0); /* its /proc/self is its own, as in a process that began so */
+  CHECK(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
+  CHECK(prctl(PR_SET_DUMPABLE, 1) == 0); /* its /proc/self is its own, as in a process that began so */
 }
 
 /* The first frame, or why there is none. */
@@ -64,56 +64,56 @@ static int try_inside(void) {
   cuframes_frame *frame = NULL;
   cuframes_subscriber_options options = { .struct_size = sizeof options, .connect_timeout_ns = patience() };
   gpu_begin(&g, 0);
-  CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
   int result = cuframes_subscriber_create("outside", &options, &subscriber);
   if (result == CUFRAMES_OK)
     result = cuframes_subscriber_next(subscriber, patience(), &frame);
   if (result != CUFRAMES_OK) {
-    stage_note("refused: %s", cuframes_last_error());
+    program_note("refused: %s", cuframes_last_error());
     detail_names("PID namespace");
   } else {
-    NEED(frame_is_whole(&g, stream, frame, frame_number(frame)));
+    CHECK(frame_is_whole(&g, stream, frame, frame_number(frame)));
     cuframes_frame_release(frame);
   }
   cuframes_subscriber_destroy(subscriber);
-  CU(cu.cuStreamDestroy(stream));
+  CHECK_OK(cu.cuStreamDestroy(stream));
   gpu_end(&g);
   return result;
 }
 
 static void live_inside(int test, const container *c) {
-  static viewer v;
+  static checker v;
   if (c->may_be_refused) {
     int result = try_inside();
     if (result != CUFRAMES_OK) {
-      NEED(result == CUFRAMES_ERR_UNSUPPORTED || result == CUFRAMES_ERR_DEVICE);
+      CHECK(result == CUFRAMES_ERR_UNSUPPORTED || result == CUFRAMES_ERR_DEVICE);
       say(test, REFUSED);
       return;
     }
   }
-  viewer_begin(&v, &(viewer_options){ .name = "outside", .sync = c->sync, .release_on = true });
-  NEED(v.sync == c->sync);
+  checker_begin(&v, &(checker_options){ .name = "outside", .sync = c->sync, .release_on = true });
+  CHECK(v.sync == c->sync);
   say(test, WORKS);
-  viewer_watch(&v, 1 + PICTURES);
-  viewer_report report = viewer_end(&v);
+  checker_watch(&v, 1 + PICTURES);
+  checker_report report = checker_end(&v);
   report_is_good(&report, "the subscriber", false);
 }
 
-static void play_inside(int test, void *user) {
+static void run_inside(int test, void *user) {
   int status;
   bool root = geteuid() == 0;
   hear(test);
-  NEED(unshare(SPACES | (root ? 0 : CLONE_NEWUSER)) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+  CHECK(unshare(SPACES | (root ? 0 : CLONE_NEWUSER)) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
   pid_t pid = fork(); /* is number 1 inside */
-  NEED(pid >= 0);
+  CHECK(pid >= 0);
   if (pid == 0) {
-    NEED(mount("proc", "/proc", "proc", 0, NULL) == 0);
+    CHECK(mount("proc", "/proc", "proc", 0, NULL) == 0);
     if (root)
       become_nobody();
     live_inside(test, user);
     _exit(0);
   }
-  NEED(waitpid(pid, &status, 0) == pid && status == 0);
+  CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
 static void play(container c) {
@@ -122,8 +122,8 @@ static void play(container c) {
   need_container(SPACES);
   if (geteuid() == 0)
     need_other_users();
-  NEED(chmod(scene_directory(), 0755) == 0);
-  child *publisher = child_start(play_publisher, &c), *inside = child_start(play_inside, &c);
+  CHECK(chmod(fixture_directory(), 0755) == 0);
+  child *publisher = child_start(run_publisher, &c), *inside = child_start(run_inside, &c);
   hear(publisher->fd);
   say(inside->fd, 0);
   uint64_t outcome = hear(inside->fd);
@@ -131,9 +131,9 @@ static void play(container c) {
   int status = child_status(inside);
   say(publisher->fd, 0);
   child_finish(publisher);
-  NEED(status == 0);
+  CHECK(status == 0);
   if (outcome == WORKS)
-    stage_note("%d pictures whole inside%s", PICTURES, geteuid() == 0 ? ", as another user" : "");
+    program_note("%d pictures whole inside%s", PICTURES, geteuid() == 0 ? ", as another user" : "");
 }
 
 static void vmm(void **state) {
@@ -165,5 +165,5 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
     SHOW(vmm), SHOW(vmm_timeline), SHOW(external_vmm), SHOW(external_pool), SHOW(legacy),
   };
-  return STAGE_RUN(argc, argv, tests);
+  return PROGRAM_RUN(argc, argv, tests);
 }

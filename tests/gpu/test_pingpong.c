@@ -3,25 +3,26 @@
  */
 #include "show.h"
 
-static void play(int viewers, uint32_t sync) {
+static void play(int checkers, uint32_t sync) {
   sync_need(sync);
   show_result result = { 0 };
-  show s = { .source = { .format = stage_format(CUFRAMES_PIXEL_NV12) },
-             .frames = stage.frames ? stage.frames : 200,
+  show s = { .source = { .format = program_format(CUFRAMES_PIXEL_NV12) },
+             .frames = program.frames ? program.frames : 200,
              .paced = true,
-             .count = viewers };
-  for (int i = 0; i < viewers; i++)
-    s.viewers[i] =
-        (viewer_options){ .mode = CUFRAMES_MODE_ORDERED, .sync = sync, .leases = 3, .depth = 16, .release_on = i != 1 };
+             .count = checkers };
+  for (int i = 0; i < checkers; i++)
+    s.checkers[i] = (checker_options){
+      .mode = CUFRAMES_MODE_ORDERED, .sync = sync, .leases = 3, .depth = 16, .release_on = i != 1
+    };
   show_play(&s, &result);
   show_is_good(&s, &result);
   uint64_t latency = 0;
-  for (int i = 0; i < viewers; i++) {
-    NEED(result.reports[i].frames == s.frames);
-    latency += result.reports[i].latency_ns / (uint64_t)viewers;
+  for (int i = 0; i < checkers; i++) {
+    CHECK(result.reports[i].frames == s.frames);
+    latency += result.reports[i].latency_ns / (uint64_t)checkers;
   }
-  stage_note("%d frames in %.2f s, all whole at %d; next() after %.0f us (median)", (int)s.frames,
-             (double)result.ns / 1e9, viewers, (double)latency / 1e3);
+  program_note("%d frames in %.2f s, all whole at %d; next() after %.0f us (median)", (int)s.frames,
+               (double)result.ns / 1e9, checkers, (double)latency / 1e3);
 }
 
 static void one_to_one(void **state) {
@@ -51,5 +52,5 @@ int main(int argc, char **argv) {
     SHOW(one_to_three),
     SHOW(one_to_three_timeline),
   };
-  return STAGE_RUN(argc, argv, tests);
+  return PROGRAM_RUN(argc, argv, tests);
 }

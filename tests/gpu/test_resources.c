@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "viewer.h"
+#include "checker.h"
 
 #define WARM_UP 20
 #define KILLED 6
@@ -26,13 +26,13 @@ typedef struct holdings {
 static holdings measure(void) {
   size_t unused, total;
   char line[1024];
-  holdings h = { .descriptors = scene_descriptors() };
+  holdings h = { .descriptors = fixture_descriptors() };
   FILE *maps = fopen("/proc/self/maps", "re");
-  NEED(maps != NULL);
+  CHECK(maps != NULL);
   while (fgets(line, sizeof line, maps))
     h.mappings++;
   fclose(maps);
-  CU(cu.cuMemGetInfo(&unused, &total));
+  CHECK_OK(cu.cuMemGetInfo(&unused, &total));
   h.gpu = total - unused;
   return h;
 }
@@ -43,26 +43,26 @@ static bool back(const holdings *before, const holdings *now) {
 }
 
 static void print(const char *who, const holdings *before, const holdings *now) {
-  stage_note("%s: GPU memory %+" PRId64 " KiB, descriptors %+d, mappings %+d", who,
-             ((int64_t)now->gpu - (int64_t)before->gpu) / 1024, now->descriptors - before->descriptors,
-             now->mappings - before->mappings);
+  program_note("%s: GPU memory %+" PRId64 " KiB, descriptors %+d, mappings %+d", who,
+               ((int64_t)now->gpu - (int64_t)before->gpu) / 1024, now->descriptors - before->descriptors,
+               now->mappings - before->mappings);
 }
 
 /* ---- the publisher: publishes all the time, and does what it is told ---- */
 
 enum command { MEASURE = 1, END, CHANGE_FORMAT, FIRST_FORMAT };
 
-static void play_publisher(int test, void *user) {
+static void run_publisher(int test, void *user) {
   static source s;
   struct pollfd asked = { .fd = test, .events = POLLIN };
   uint64_t command = 0, changes = 0;
-  cuframes_format formats[3] = { stage_format(CUFRAMES_PIXEL_NV12), stage_format(CUFRAMES_PIXEL_P010),
-                                 stage_format(CUFRAMES_PIXEL_NV12) };
+  cuframes_format formats[3] = { program_format(CUFRAMES_PIXEL_NV12), program_format(CUFRAMES_PIXEL_P010),
+                                 program_format(CUFRAMES_PIXEL_NV12) };
   (void)user;
   formats[2].width = formats[2].width / 4 * 2;
   source_begin(&s, &(source_options){ .name = "inn", .format = formats[0] });
   source_publish(&s);
-  CU(cu.cuCtxSynchronize());
+  CHECK_OK(cu.cuCtxSynchronize());
   say(test, 0);
   while (command != END) {
     if (poll(&asked, 1, 4) == 0) {
@@ -71,14 +71,14 @@ static void play_publisher(int test, void *user) {
     }
     command = hear(test);
     if (command == MEASURE) {
-      CU(cu.cuStreamSynchronize(s.stream));
+      CHECK_OK(cu.cuStreamSynchronize(s.stream));
       holdings h = measure();
       h.subscribers = source_stats(&s).subscribers;
       tell(test, &h, sizeof h);
       continue;
     }
     if (command == CHANGE_FORMAT || command == FIRST_FORMAT)
-      OK(cuframes_publisher_set_format(s.publisher, &formats[command == FIRST_FORMAT ? 0 : ++changes % 3]));
+      CHECK_OK(cuframes_publisher_set_format(s.publisher, &formats[command == FIRST_FORMAT ? 0 : ++changes % 3]));
     source_publish(&s);
     say(test, command == END ? source_stats(&s).segments : s.number);
   }
@@ -102,7 +102,7 @@ static holdings settled(const child *c, uint32_t subscribers) {
   holdings now = holdings_of(c), before;
   int64_t end = cuframes_now() + patience();
   do {
-    NEED(cuframes_now() < end);
+    CHECK(cuframes_now() < end);
     before = now;
     pause_ms(50);
     now = holdings_of(c);
@@ -116,7 +116,7 @@ static void comes_back(const child *c, const char *who, const holdings *before) 
   for (int64_t end = cuframes_now() + patience(); !back(before, &now) && cuframes_now() < end; now = holdings_of(c))
     pause_ms(20);
   print(who, before, &now);
-  NEED(back(before, &now));
+  CHECK(back(before, &now));
 }
 
 static void end(child *publisher) {
@@ -138,80 +138,80 @@ static void join_and_leave(const gpu *g, cu_stream stream, uint32_t round) {
   cuframes_subscriber *subscriber = NULL;
   cuframes_frame *frame = NULL;
   cu_deviceptr wrong = word_new();
-  OK(cuframes_subscriber_create("inn", &options, &subscriber));
-  OK(cuframes_subscriber_next_on(subscriber, patience(), stream, &frame));
-  CU(LAUNCH(g, stream, "check", frame_address(frame), frame_words(frame), stamp(frame_number(frame)), wrong));
+  CHECK_OK(cuframes_subscriber_create("inn", &options, &subscriber));
+  CHECK_OK(cuframes_subscriber_next_on(subscriber, patience(), stream, &frame));
+  CHECK_OK(LAUNCH(g, stream, "check", frame_address(frame), frame_words(frame), stamp(frame_number(frame)), wrong));
   if (round % 5 == 0) {
-    CU(cu.cuStreamSynchronize(stream));
+    CHECK_OK(cu.cuStreamSynchronize(stream));
     cuframes_subscriber_destroy(subscriber);
     cuframes_frame_release(frame);
   } else {
     cuframes_frame_release_on(frame, stream);
     cuframes_subscriber_destroy(subscriber);
   }
-  CU(cu.cuStreamSynchronize(stream));
-  NEED(word_value(wrong) == 0);
-  CU(cu.cuMemFree(wrong));
+  CHECK_OK(cu.cuStreamSynchronize(stream));
+  CHECK(word_value(wrong) == 0);
+  CHECK_OK(cu.cuMemFree(wrong));
 }
 
 /* Does so as many times as it hears; measures when it hears MEASURE, for which it is told 0 times first. */
-static void play_guest(int test, void *user) {
+static void run_peer(int test, void *user) {
   gpu g;
   cu_stream stream;
   (void)user;
   gpu_begin(&g, 0);
-  CU(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
   for (uint64_t times; (times = hear(test)) > 0;) {
     for (uint32_t i = 0; i < times; i++)
       join_and_leave(&g, stream, i);
     holdings h = measure();
     tell(test, &h, sizeof h);
   }
-  CU(cu.cuStreamDestroy(stream));
+  CHECK_OK(cu.cuStreamDestroy(stream));
   gpu_end(&g);
 }
 
 static void joining_and_leaving(void **state) {
   (void)state;
-  uint32_t cycles = stage.cycles ? stage.cycles : 1000;
-  holdings guest_before, guest_after;
-  child *publisher = child_start(play_publisher, NULL), *guest = child_start(play_guest, NULL);
+  uint32_t cycles = program.cycles ? program.cycles : 1000;
+  holdings peer_before, peer_after;
+  child *publisher = child_start(run_publisher, NULL), *peer = child_start(run_peer, NULL);
   hear(publisher->fd);
-  say(guest->fd, WARM_UP);
-  learn(guest->fd, &guest_before, sizeof guest_before);
+  say(peer->fd, WARM_UP);
+  learn(peer->fd, &peer_before, sizeof peer_before);
   holdings before = settled(publisher, 0);
   int64_t start = cuframes_now();
-  say(guest->fd, cycles);
-  learn(guest->fd, &guest_after, sizeof guest_after);
+  say(peer->fd, cycles);
+  learn(peer->fd, &peer_after, sizeof peer_after);
   /* GPU memory is counted for the whole card: what the publisher gives back later than this looks like ours */
-  for (int64_t end = cuframes_now() + patience(); !back(&guest_before, &guest_after) && cuframes_now() < end;) {
-    say(guest->fd, 1);
-    learn(guest->fd, &guest_after, sizeof guest_after);
+  for (int64_t end = cuframes_now() + patience(); !back(&peer_before, &peer_after) && cuframes_now() < end;) {
+    say(peer->fd, 1);
+    learn(peer->fd, &peer_after, sizeof peer_after);
   }
-  stage_note("%" PRIu32 " times, %.2f ms each", cycles, (double)(cuframes_now() - start) / MS / cycles);
+  program_note("%" PRIu32 " times, %.2f ms each", cycles, (double)(cuframes_now() - start) / MS / cycles);
   comes_back(publisher, "publisher", &before);
-  print("subscriber", &guest_before, &guest_after);
-  NEED(back(&guest_before, &guest_after));
-  say(guest->fd, 0);
-  child_finish(guest);
+  print("subscriber", &peer_before, &peer_after);
+  CHECK(back(&peer_before, &peer_after));
+  say(peer->fd, 0);
+  child_finish(peer);
   end(publisher);
 }
 
 /* ---- being killed ---- */
 
-static void play_short_life(int test, void *user) {
-  static viewer v;
+static void run_short_life(int test, void *user) {
+  static checker v;
   (void)user;
-  viewer_begin(&v, &(viewer_options){ .name = "inn", .sync = CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_COMPLETE });
-  OK(viewer_look(&v, patience()));
+  checker_begin(&v, &(checker_options){ .name = "inn", .sync = CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_COMPLETE });
+  CHECK_OK(checker_look(&v, patience()));
   say(test, 0);
-  while (viewer_look(&v, patience()) == CUFRAMES_OK)
+  while (checker_look(&v, patience()) == CUFRAMES_OK)
     ;
 }
 
 static void live_shortly(int times) {
   for (int i = 0; i < times; i++) {
-    child *c = child_start(play_short_life, NULL);
+    child *c = child_start(run_short_life, NULL);
     hear(c->fd);
     child_kill(c);
   }
@@ -219,7 +219,7 @@ static void live_shortly(int times) {
 
 static void being_killed(void **state) {
   (void)state;
-  child *publisher = child_start(play_publisher, NULL);
+  child *publisher = child_start(run_publisher, NULL);
   hear(publisher->fd);
   live_shortly(1);
   holdings before = settled(publisher, 0);
@@ -231,48 +231,48 @@ static void being_killed(void **state) {
 /* ---- changes of format ---- */
 
 typedef struct follower_end {
-  viewer_report report;
+  checker_report report;
   holdings before, after;
 } follower_end;
 
-static void play_follower(int test, void *user) {
-  static viewer v;
+static void run_follower(int test, void *user) {
+  static checker v;
   struct pollfd asked = { .fd = test, .events = POLLIN };
   follower_end e = { 0 };
   bool ordered = user != NULL;
-  viewer_begin(&v, &(viewer_options){ .name = "inn",
-                                      .mode = ordered ? CUFRAMES_MODE_ORDERED : CUFRAMES_MODE_NEWEST,
-                                      .depth = ordered ? 16 : 0,
-                                      .sync = CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_COMPLETE,
-                                      .leases = 3,
-                                      .release_on = ordered });
+  checker_begin(&v, &(checker_options){ .name = "inn",
+                                        .mode = ordered ? CUFRAMES_MODE_ORDERED : CUFRAMES_MODE_NEWEST,
+                                        .depth = ordered ? 16 : 0,
+                                        .sync = CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_COMPLETE,
+                                        .leases = 3,
+                                        .release_on = ordered });
   for (int i = 0; i < WARM_UP; i++)
-    OK(viewer_look(&v, patience()));
+    CHECK_OK(checker_look(&v, patience()));
   e.before = measure();
   say(test, 0);
   uint64_t last = UINT64_MAX; /* until it is told which is the last picture of interest */
   while (v.report.last < last) {
-    OK(viewer_look(&v, patience()));
+    CHECK_OK(checker_look(&v, patience()));
     if (last == UINT64_MAX && poll(&asked, 1, 0) == 1)
       last = hear(test);
   }
   for (int64_t until = cuframes_now() + patience(); cuframes_now() < until;) {
-    OK(viewer_look(&v, patience()));
+    CHECK_OK(checker_look(&v, patience()));
     e.after = measure();
     if (back(&e.before, &e.after))
       break;
   }
-  e.report = viewer_end(&v);
+  e.report = checker_end(&v);
   tell(test, &e, sizeof e);
 }
 
 static void changes_of_format(void **state) {
   (void)state;
-  uint32_t changes = stage.changes ? stage.changes : 100;
-  child *followers[FOLLOWERS], *publisher = child_start(play_publisher, NULL);
+  uint32_t changes = program.changes ? program.changes : 100;
+  child *followers[FOLLOWERS], *publisher = child_start(run_publisher, NULL);
   hear(publisher->fd);
   for (int i = 0; i < FOLLOWERS; i++)
-    followers[i] = child_start(play_follower, i == 0 ? NULL : &changes);
+    followers[i] = child_start(run_follower, i == 0 ? NULL : &changes);
   for (int i = 0; i < FOLLOWERS; i++)
     hear(followers[i]->fd);
   holdings before = settled(publisher, FOLLOWERS);
@@ -290,15 +290,15 @@ static void changes_of_format(void **state) {
     child_finish(followers[i]);
     report_is_good(&e.report, "a follower", i == 1);
     print(i == 1 ? "ordered subscriber" : "subscriber", &e.before, &e.after);
-    NEED(back(&e.before, &e.after));
-    NEED(i == 0 || e.report.formats + 1 >= changes); /* the last may be to the format that is there */
+    CHECK(back(&e.before, &e.after));
+    CHECK(i == 0 || e.report.formats + 1 >= changes); /* the last may be to the format that is there */
   }
   comes_back(publisher, "publisher", &before);
-  stage_note("%" PRIu32 " changes of format, %" PRIu64 " pictures", changes, last);
+  program_note("%" PRIu32 " changes of format, %" PRIu64 " pictures", changes, last);
   end(publisher);
 }
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = { SHOW(joining_and_leaving), SHOW(being_killed), SHOW(changes_of_format) };
-  return STAGE_RUN(argc, argv, tests);
+  return PROGRAM_RUN(argc, argv, tests);
 }

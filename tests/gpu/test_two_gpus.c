@@ -3,38 +3,38 @@
  */
 #include <stdlib.h>
 
-#include "viewer.h"
+#include "checker.h"
 
 #define PICTURES 60
 
-typedef struct guest {
-  viewer_options options;
+typedef struct peer {
+  checker_options options;
   const char *variable, *value; /* in its environment, and the publisher's if `both` */
   bool both;
   const char *refusal; /* what its detail names; NULL: all goes well */
-} guest;
+} peer;
 
-static void set(const guest *g) {
+static void set(const peer *g) {
   if (g->variable)
     setenv(g->variable, g->value, 1);
 }
 
-static void play_publisher(int test, void *user) {
+static void run_publisher(int test, void *user) {
   static source s;
-  const guest *g = user;
+  const peer *g = user;
   if (g->both)
     set(g);
-  source_begin(&s, &(source_options){ .name = "far", .format = stage_format(CUFRAMES_PIXEL_NV12) });
+  source_begin(&s, &(source_options){ .name = "far", .format = program_format(CUFRAMES_PIXEL_NV12) });
   source_publish(&s);
   say(test, 0);
   hear(test);
   source_publish_60(&s, PICTURES);
-  CU(cu.cuCtxSynchronize());
+  CHECK_OK(cu.cuCtxSynchronize());
   hear(test);
   source_end(&s);
 }
 
-static void be_refused(const guest *from) {
+static void be_refused(const peer *from) {
   gpu g;
   cuframes_subscriber *subscriber = NULL;
   cuframes_subscriber_options options = { .struct_size = sizeof options,
@@ -42,38 +42,38 @@ static void be_refused(const guest *from) {
                                           .connect_timeout_ns = patience() };
   gpu_begin(&g, from->options.ordinal);
   int result = cuframes_subscriber_create("far", &options, &subscriber);
-  IS(result, CUFRAMES_ERR_UNSUPPORTED);
+  CHECK_RESULT(result, CUFRAMES_ERR_UNSUPPORTED);
   detail_names(from->refusal);
-  stage_note("refused: %s", cuframes_last_error());
+  program_note("refused: %s", cuframes_last_error());
   gpu_end(&g);
 }
 
-static void play_guest(int test, void *user) {
-  static viewer v;
-  viewer_report report = { 0 };
-  const guest *g = user;
+static void run_peer(int test, void *user) {
+  static checker v;
+  checker_report report = { 0 };
+  const peer *g = user;
   set(g);
   if (g->refusal) {
     be_refused(g);
   } else {
-    viewer_begin(&v, &g->options);
-    NEED(g->options.sync == 0 || v.sync == g->options.sync);
+    checker_begin(&v, &g->options);
+    CHECK(g->options.sync == 0 || v.sync == g->options.sync);
   }
   say(test, 0);
   if (!g->refusal) {
-    viewer_watch(&v, 1 + PICTURES);
-    report = viewer_end(&v);
+    checker_watch(&v, 1 + PICTURES);
+    report = checker_end(&v);
     report_is_good(&report, "the subscriber", false);
   }
   tell(test, &report, sizeof report);
 }
 
-static void play(guest *g) {
-  viewer_report report;
+static void play(peer *g) {
+  checker_report report;
   g->options.name = "far";
-  child *publisher = child_start(play_publisher, g);
+  child *publisher = child_start(run_publisher, g);
   hear(publisher->fd);
-  child *subscriber = child_start(play_guest, g);
+  child *subscriber = child_start(run_peer, g);
   hear(subscriber->fd);
   say(publisher->fd, 0);
   learn(subscriber->fd, &report, sizeof report);
@@ -81,7 +81,7 @@ static void play(guest *g) {
   say(publisher->fd, 0);
   child_finish(publisher);
   if (!g->refusal)
-    stage_note("%d pictures, all whole on the other side", (int)report.frames);
+    program_note("%d pictures, all whole on the other side", (int)report.frames);
 }
 
 static void need_two(void) {
@@ -92,35 +92,35 @@ static void need_two(void) {
 static void complete(void **state) {
   (void)state;
   need_two();
-  play(&(guest){ .options = { .ordinal = 1, .device = "cuda:1", .release_on = true } });
+  play(&(peer){ .options = { .ordinal = 1, .device = "cuda:1", .release_on = true } });
 }
 
 static void complete_on_the_cpu(void **state) {
   (void)state;
   need_two();
-  play(&(guest){ .options = { .ordinal = 1, .device = "cuda:1", .cpu = true } });
+  play(&(peer){ .options = { .ordinal = 1, .device = "cuda:1", .cpu = true } });
 }
 
 static void timeline(void **state) {
   (void)state;
   need_two();
   sync_need(CUFRAMES_SYNC_TIMELINE);
-  play(&(guest){ .options = { .ordinal = 1, .device = "cuda:1", .sync = CUFRAMES_SYNC_TIMELINE, .release_on = true } });
+  play(&(peer){ .options = { .ordinal = 1, .device = "cuda:1", .sync = CUFRAMES_SYNC_TIMELINE, .release_on = true } });
 }
 
 static void another_order_of_devices(void **state) {
   (void)state;
   need_two();
-  play(&(guest){ .options = { .ordinal = 1 }, .variable = "CUDA_VISIBLE_DEVICES", .value = "1,0" });
+  play(&(peer){ .options = { .ordinal = 1 }, .variable = "CUDA_VISIBLE_DEVICES", .value = "1,0" });
 }
 
 static void the_streams_gpu_is_hidden(void **state) {
   (void)state;
   need_two();
-  play(&(guest){ .options = { .device = "cuda:0" },
-                 .variable = "CUDA_VISIBLE_DEVICES",
-                 .value = "1",
-                 .refusal = "CUDA_VISIBLE_DEVICES" });
+  play(&(peer){ .options = { .device = "cuda:0" },
+                .variable = "CUDA_VISIBLE_DEVICES",
+                .value = "1",
+                .refusal = "CUDA_VISIBLE_DEVICES" });
 }
 
 static void no_way_between_them(void **state) {
@@ -128,11 +128,11 @@ static void no_way_between_them(void **state) {
   need_two();
   if (!facts.standin)
     skip_because("only the stand-in has GPUs that cannot reach each other");
-  play(&(guest){ .options = { .ordinal = 1, .device = "cuda:1" },
-                 .variable = "CUDA_STANDIN_PEER",
-                 .value = "0",
-                 .both = true,
-                 .refusal = "peer access" });
+  play(&(peer){ .options = { .ordinal = 1, .device = "cuda:1" },
+                .variable = "CUDA_STANDIN_PEER",
+                .value = "0",
+                .both = true,
+                .refusal = "peer access" });
 }
 
 int main(int argc, char **argv) {
@@ -144,5 +144,5 @@ int main(int argc, char **argv) {
     SHOW(the_streams_gpu_is_hidden),
     SHOW(no_way_between_them),
   };
-  return STAGE_RUN(argc, argv, tests);
+  return PROGRAM_RUN(argc, argv, tests);
 }

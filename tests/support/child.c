@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "support/scene.h"
+#include "support/fixture.h"
 
 #define CHILDREN 16
 
@@ -36,11 +36,11 @@ static child *free_entry(void) {
 child *child_start(child_run *run, void *user) {
   int ends[2];
   child *c = free_entry();
-  NEED(c != NULL);
-  NEED(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+  CHECK(c != NULL);
+  CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
   fflush(NULL);
   pid_t pid = fork();
-  NEED(pid >= 0);
+  CHECK(pid >= 0);
   if (pid == 0) {
     is_child = true;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -60,7 +60,7 @@ child *child_start(child_run *run, void *user) {
 
 bool say_unless_gone(int fd, uint64_t number) {
   ssize_t sent = send(fd, &number, sizeof number, MSG_NOSIGNAL);
-  NEED(sent == sizeof number || errno == EPIPE || errno == ECONNRESET);
+  CHECK(sent == sizeof number || errno == EPIPE || errno == ECONNRESET);
   return sent == sizeof number;
 }
 
@@ -71,9 +71,9 @@ static bool hear_for(int64_t ns, int fd, uint64_t *number) {
   do
     n = poll(&ready, 1, (int)((end - cuframes_now()) / MS));
   while (n < 0 && errno == EINTR);
-  NEED(n > 0);
+  CHECK(n > 0);
   ssize_t got = recv(fd, number, sizeof *number, 0);
-  NEED(got == sizeof *number || got == 0 || errno == ECONNRESET);
+  CHECK(got == sizeof *number || got == 0 || errno == ECONNRESET);
   return got == sizeof *number;
 }
 
@@ -83,17 +83,17 @@ bool hear_unless_gone(int fd, uint64_t *number) {
 
 uint64_t hear_of_many(int fd) {
   uint64_t number = 0;
-  NEED(hear_for(8 * patience(), fd, &number));
+  CHECK(hear_for(8 * patience(), fd, &number));
   return number;
 }
 
 void say(int fd, uint64_t number) {
-  NEED(say_unless_gone(fd, number));
+  CHECK(say_unless_gone(fd, number));
 }
 
 uint64_t hear(int fd) {
   uint64_t number = 0;
-  NEED(hear_unless_gone(fd, &number));
+  CHECK(hear_unless_gone(fd, &number));
   return number;
 }
 
@@ -123,35 +123,35 @@ bool child_ended_by(child *c, int64_t end, int *status) {
 
 int child_status(child *c) {
   int status = 0;
-  NEED(child_ended_by(c, cuframes_now() + patience(), &status));
+  CHECK(child_ended_by(c, cuframes_now() + patience(), &status));
   return status;
 }
 
 void child_finish(child *c) {
-  NEED(child_status(c) == 0);
+  CHECK(child_status(c) == 0);
 }
 
 void child_kill(child *c) {
-  NEED(kill(c->pid, SIGKILL) == 0);
+  CHECK(kill(c->pid, SIGKILL) == 0);
   int status = child_status(c);
-  NEED(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+  CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
 void child_stop(child *c) {
   int status = 0;
-  NEED(kill(c->pid, SIGSTOP) == 0);
-  NEED(waitpid(c->pid, &status, WUNTRACED) == c->pid && WIFSTOPPED(status));
+  CHECK(kill(c->pid, SIGSTOP) == 0);
+  CHECK(waitpid(c->pid, &status, WUNTRACED) == c->pid && WIFSTOPPED(status));
 }
 
 void child_continue(child *c) {
-  NEED(kill(c->pid, SIGCONT) == 0);
+  CHECK(kill(c->pid, SIGCONT) == 0);
 }
 
 static char state_of(pid_t pid, pid_t thread) {
   char path[64], line[512] = "";
   snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int)pid, (int)thread);
   FILE *file = fopen(path, "re");
-  NEED(file != NULL);
+  CHECK(file != NULL);
   char *got = fgets(line, sizeof line, file);
   fclose(file);
   const char *end = got ? strrchr(line, ')') : NULL; /* "PID (NAME) STATE ..." */
@@ -163,7 +163,7 @@ static void wait_asleep(pid_t pid, pid_t thread) {
   int64_t end = cuframes_now() + patience();
   while (looks < 3) {
     looks = state_of(pid, thread) == 'S' ? looks + 1 : 0;
-    NEED(cuframes_now() < end);
+    CHECK(cuframes_now() < end);
     pause_ms(2);
   }
 }

@@ -44,7 +44,7 @@ void child_continue(child *c);
 void child_wait_asleep(const child *c);
 void thread_wait_asleep(pid_t thread);
 
-/* Kills what is left and gives how many there were; for scene_end(). */
+/* Kills what is left and gives how many there were; for fixture_end(). */
 int child_end_all(void);
 /* The same, of a test that is skipped and needs none of them. */
 void child_give_up(void);

@@ -11,7 +11,7 @@
 void fake_answer(int fd, uint32_t type, const void *fields, const int *fds, int fd_count) {
   uint8_t message[CF_WIRE_MESSAGE_MAX];
   size_t length = cf_message_encode(type, fields, message, sizeof message);
-  NEED(length > 0);
+  CHECK(length > 0);
   (void)cf_send(fd, message, length, fds, fd_count); /* who asked may be gone */
 }
 
@@ -21,11 +21,11 @@ static void answer_honestly(const fake *f, int fd, uint32_t type, const uint8_t 
   cf_msg_get_segment get = { 0 };
   switch (type) {
     case CF_MSG_HELLO:
-      NEED(cf_message_decode(CF_MSG_HELLO, message, length, &hello));
+      CHECK(cf_message_decode(CF_MSG_HELLO, message, length, &hello));
       fake_answer(fd, CF_MSG_WELCOME, &p->welcome, p->welcome_fds, hello.role == CF_ROLE_SUBSCRIBER ? 2 : 0);
       break;
     case CF_MSG_GET_SEGMENT:
-      NEED(cf_message_decode(CF_MSG_GET_SEGMENT, message, length, &get));
+      CHECK(cf_message_decode(CF_MSG_GET_SEGMENT, message, length, &get));
       if (get.segment == 1)
         fake_answer(fd, CF_MSG_SEGMENT, &p->segment, &p->segment_fd, 1);
       else
@@ -71,7 +71,7 @@ static void *fake_run(void *argument) {
         fresh = -1;
       }
     }
-    NEED(fresh < 0);
+    CHECK(fresh < 0);
   }
   for (int i = 1; i <= CLIENTS; i++)
     cf_close(fds[i].fd);
@@ -81,20 +81,20 @@ static void *fake_run(void *argument) {
 fake *fake_new(void) {
   fake *f = calloc(1, sizeof *f);
   void *region = NULL;
-  NEED(f != NULL);
+  CHECK(f != NULL);
   f->raw = raw_publisher_new("s");
   f->region_bytes = cf_page_round(cf_packet_region_bytes(FAKE_SLOTS, FAKE_DATA));
-  OK(cf_memory_create("cuframes-raw", f->region_bytes, CF_SEAL_PUBLIC, &f->region_fd, &region));
+  CHECK_OK(cf_memory_create("cuframes-raw", f->region_bytes, CF_SEAL_PUBLIC, &f->region_fd, &region));
   f->region = region;
   f->packets = (cf_msg_packets){ .bytes = f->region_bytes, .track_count = 1 };
-  NEED(cf_packet_writer_init(&f->writer, region, FAKE_SLOTS, FAKE_DATA, FAKE_DATA / 4, 1));
+  CHECK(cf_packet_writer_init(&f->writer, region, FAKE_SLOTS, FAKE_DATA, FAKE_DATA / 4, 1));
   for (int i = 0; i < 3; i++)
-    NEED(cf_packet_write(&f->writer, &(cf_packet_meta){ .size = 100, .pts = i }, (uint8_t[100]){ 0 }, i == 0) != 0);
+    CHECK(cf_packet_write(&f->writer, &(cf_packet_meta){ .size = 100, .pts = i }, (uint8_t[100]){ 0 }, i == 0) != 0);
   return f;
 }
 
 void fake_start(fake *f) {
-  NEED(pthread_create(&f->raw->thread, NULL, fake_run, f) == 0);
+  CHECK(pthread_create(&f->raw->thread, NULL, fake_run, f) == 0);
 }
 
 void fake_end(fake *f) {

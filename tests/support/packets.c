@@ -34,9 +34,9 @@ cuframes_publisher *packet_publisher(const char *name, uint32_t slots, uint64_t 
   cuframes_publisher *publisher = publisher_new(name);
   cuframes_packet_ring_options ring = { .struct_size = sizeof ring, .slots = slots, .data_bytes = data_bytes };
   cuframes_codec_params video = video_params(), audio = audio_params();
-  OK(cuframes_publisher_enable_packets(publisher, &ring));
-  OK(cuframes_publisher_set_codec_params(publisher, 0, &video));
-  OK(cuframes_publisher_set_codec_params(publisher, 1, &audio));
+  CHECK_OK(cuframes_publisher_enable_packets(publisher, &ring));
+  CHECK_OK(cuframes_publisher_set_codec_params(publisher, 0, &video));
+  CHECK_OK(cuframes_publisher_set_codec_params(publisher, 1, &audio));
   return publisher;
 }
 
@@ -45,7 +45,7 @@ cuframes_subscriber *packet_subscriber(const char *name, uint32_t start, bool re
   cuframes_subscriber *subscriber = NULL;
   options.reconnect = reconnect;
   subscriber = subscriber_join(name, &options);
-  OK(cuframes_subscriber_enable_packets(subscriber, start));
+  CHECK_OK(cuframes_subscriber_enable_packets(subscriber, start));
   return subscriber;
 }
 
@@ -55,7 +55,7 @@ static uint8_t byte_at(uint64_t number, size_t at) {
 
 int packet_publish(cuframes_publisher *publisher, uint32_t stream, uint64_t number, size_t size, uint32_t flags) {
   uint8_t *data = malloc(size + 1);
-  NEED(data != NULL);
+  CHECK(data != NULL);
   for (size_t i = 0; i < size; i++)
     data[i] = byte_at(number, i);
   cuframes_packet_info info = { .struct_size = sizeof info,
@@ -87,10 +87,10 @@ bool packet_is(const cuframes_packet *packet, uint64_t number, size_t size) {
 
 uint64_t packet_look(cuframes_subscriber *subscriber, uint32_t *flags) {
   cuframes_packet *packet = NULL;
-  OK(cuframes_subscriber_next_packet(subscriber, patience(), &packet));
-  NEED(packet != NULL);
+  CHECK_OK(cuframes_subscriber_next_packet(subscriber, patience(), &packet));
+  CHECK(packet != NULL);
   uint64_t number = (uint64_t)cuframes_packet_pts(packet) / 1000;
-  NEED(packet_is(packet, number, cuframes_packet_size(packet)));
+  CHECK(packet_is(packet, number, cuframes_packet_size(packet)));
   if (flags)
     *flags = cuframes_packet_flags(packet);
   cuframes_packet_release(packet);
@@ -99,6 +99,6 @@ uint64_t packet_look(cuframes_subscriber *subscriber, uint32_t *flags) {
 
 void packet_none(cuframes_subscriber *subscriber) {
   cuframes_packet *packet = NULL;
-  IS(cuframes_subscriber_next_packet(subscriber, 0, &packet), CUFRAMES_ERR_TIMEOUT);
-  NEED(packet == NULL);
+  CHECK_RESULT(cuframes_subscriber_next_packet(subscriber, 0, &packet), CUFRAMES_ERR_TIMEOUT);
+  CHECK(packet == NULL);
 }

@@ -15,14 +15,14 @@
 
 int raw_connect(const char *name) {
   int fd = -1;
-  OK(cf_connect(scene_path("%s.sock", name), name, cuframes_now() + patience(), &fd));
+  CHECK_OK(cf_connect(fixture_path("%s.sock", name), name, cuframes_now() + patience(), &fd));
   return fd;
 }
 
 void raw_send(int fd, uint32_t type, const void *fields) {
   uint8_t message[CF_WIRE_MESSAGE_MAX];
   size_t length = cf_message_encode(type, fields, message, sizeof message);
-  NEED(length > 0);
+  CHECK(length > 0);
   (void)send(fd, message, length, MSG_NOSIGNAL); /* the other side may have closed: what it said counts */
 }
 
@@ -30,30 +30,30 @@ uint32_t raw_receive(int fd, uint8_t message[CF_WIRE_MESSAGE_MAX], size_t *lengt
   int result = cf_receive_by(fd, cuframes_now() + patience(), message, CF_WIRE_MESSAGE_MAX, length, fds);
   if (result == CUFRAMES_ERR_PUBLISHER_GONE)
     return 0;
-  OK(result);
+  CHECK_OK(result);
   return cf_message_type(message, *length);
 }
 
 void raw_expect(int fd, uint32_t type, void *fields, cf_fds *fds) {
   uint8_t message[CF_WIRE_MESSAGE_MAX];
   size_t length = 0;
-  NEED(raw_receive(fd, message, &length, fds) == type);
-  NEED(cf_message_decode(type, message, length, fields));
+  CHECK(raw_receive(fd, message, &length, fds) == type);
+  CHECK(cf_message_decode(type, message, length, fields));
 }
 
 void raw_expect_end(int fd) {
   uint8_t message[CF_WIRE_MESSAGE_MAX];
   size_t length = 0;
   cf_fds fds;
-  NEED(raw_receive(fd, message, &length, &fds) == 0);
+  CHECK(raw_receive(fd, message, &length, &fds) == 0);
 }
 
 cf_msg_refused raw_expect_refused(int fd, bool end) {
   cf_msg_refused refused = { 0 };
   cf_fds fds;
   raw_expect(fd, CF_MSG_REFUSED, &refused, &fds);
-  NEED(fds.count == 0);
-  NEED(refused.code < 0 && refused.text[0] != '\0');
+  CHECK(fds.count == 0);
+  CHECK(refused.code < 0 && refused.text[0] != '\0');
   if (end)
     raw_expect_end(fd);
   return refused;
@@ -73,12 +73,12 @@ void raw_join(raw_seat *raw, const char *name, const cf_msg_hello *hello) {
   raw->fd = raw_connect(name);
   raw_send(raw->fd, CF_MSG_HELLO, hello);
   raw_expect(raw->fd, CF_MSG_WELCOME, &raw->welcome, &fds);
-  NEED(fds.count == 2);
+  CHECK(fds.count == 2);
   raw->control_fd = fds.fd[0];
   raw->seat_fd = fds.fd[1];
   void *control = mmap(NULL, raw->welcome.control_bytes, PROT_READ, MAP_SHARED, raw->control_fd, 0);
   void *seat = mmap(NULL, raw->welcome.seat_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, raw->seat_fd, 0);
-  NEED(control != MAP_FAILED && seat != MAP_FAILED);
+  CHECK(control != MAP_FAILED && seat != MAP_FAILED);
   raw->control = control;
   raw->seat = seat;
 }
@@ -98,14 +98,14 @@ void raw_leave(raw_seat *raw) {
 
 int raw_memory(uint64_t bytes, int seals) {
   int fd = memfd_create("cuframes-raw", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-  NEED(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0);
-  NEED(fcntl(fd, F_ADD_SEALS, seals) == 0);
+  CHECK(fd >= 0 && ftruncate(fd, (off_t)bytes) == 0);
+  CHECK(fcntl(fd, F_ADD_SEALS, seals) == 0);
   return fd;
 }
 
 static void frames_make(raw_publisher *p) {
   void *frames = NULL;
-  OK(cf_memory_create("cuframes-raw", FRAME_BYTES * FRAMES, CF_SEAL_PUBLIC, &p->segment_fd, &frames));
+  CHECK_OK(cf_memory_create("cuframes-raw", FRAME_BYTES * FRAMES, CF_SEAL_PUBLIC, &p->segment_fd, &frames));
   p->frames = frames;
   p->segment = (cf_msg_segment){ .segment = 1,
                                  .bytes = FRAME_BYTES * FRAMES,
@@ -119,7 +119,7 @@ static void frames_make(raw_publisher *p) {
   cf_writer_set_floor(&p->writer, 1);
   cf_writer_set_top(&p->writer, 1);
   uint32_t slot = cf_writer_acquire(&p->writer);
-  NEED(slot != CF_NO_SLOT);
+  CHECK(slot != CF_NO_SLOT);
   (void)cf_writer_publish(&p->writer, slot, &(cf_frame_meta){ .pts = 1 }, true);
 }
 
@@ -127,9 +127,9 @@ raw_publisher *raw_publisher_new(const char *name) {
   raw_publisher *p = calloc(1, sizeof *p);
   uint64_t control_bytes = cf_page_round(cf_control_bytes(64));
   void *control = NULL, *seat = NULL;
-  NEED(p != NULL);
-  OK(cf_memory_create("cuframes-raw", control_bytes, CF_SEAL_PUBLIC, &p->welcome_fds[0], &control));
-  OK(cf_memory_create("cuframes-raw", cf_page_round(sizeof(cf_seat)), CF_SEAL_PAIR, &p->welcome_fds[1], &seat));
+  CHECK(p != NULL);
+  CHECK_OK(cf_memory_create("cuframes-raw", control_bytes, CF_SEAL_PUBLIC, &p->welcome_fds[0], &control));
+  CHECK_OK(cf_memory_create("cuframes-raw", cf_page_round(sizeof(cf_seat)), CF_SEAL_PAIR, &p->welcome_fds[1], &seat));
   cf_memory_unmap(seat, cf_page_round(sizeof(cf_seat)));
   p->control = control;
   cf_writer_init(&p->writer, control, 64, p->notes, 77, 1);
@@ -144,7 +144,7 @@ raw_publisher *raw_publisher_new(const char *name) {
   p->welcome_fd_count = 2;
   p->welcome_type = CF_MSG_WELCOME;
   p->segment_type = CF_MSG_SEGMENT;
-  OK(cf_listen(scene_path("%s.sock", name), 0600, 0, &p->listener));
+  CHECK_OK(cf_listen(fixture_path("%s.sock", name), 0600, 0, &p->listener));
   return p;
 }
 
@@ -185,13 +185,13 @@ static void *publisher_run(void *argument) {
 }
 
 void raw_publisher_run(raw_publisher *p) {
-  NEED(pthread_create(&p->thread, NULL, publisher_run, p) == 0);
+  CHECK(pthread_create(&p->thread, NULL, publisher_run, p) == 0);
 }
 
 void raw_publisher_end(raw_publisher *p, const char *name) {
-  NEED(shutdown(p->listener, SHUT_RDWR) == 0);
-  NEED(pthread_join(p->thread, NULL) == 0);
-  NEED(unlink(scene_path("%s.sock", name)) == 0);
+  CHECK(shutdown(p->listener, SHUT_RDWR) == 0);
+  CHECK(pthread_join(p->thread, NULL) == 0);
+  CHECK(unlink(fixture_path("%s.sock", name)) == 0);
   close(p->listener);
   for (int i = 0; i < 2; i++)
     close(p->welcome_fds[i]);

@@ -8,7 +8,7 @@
 
 #include "exchange/frame_writer.h"
 #include "link/channel.h"
-#include "support/scene.h"
+#include "support/fixture.h"
 #include "wire/message.h"
 
 /* A connection to the publisher of that name in the runtime directory; it must come about. */

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "support/scene.h"
+#include "support/fixture.h"
 
 #define NOBODY 65534
 
@@ -34,10 +34,10 @@ static bool refused(refusal *why, const char *what) {
 static void try_apart(bool (*attempt)(int spaces, refusal *why), int spaces, const char *needed) {
   int ends[2];
   refusal why = { .error = EPROTO, .what = "try" };
-  NEED(pipe2(ends, O_CLOEXEC) == 0);
+  CHECK(pipe2(ends, O_CLOEXEC) == 0);
   fflush(NULL);
   pid_t pid = fork();
-  NEED(pid >= 0);
+  CHECK(pid >= 0);
   if (pid == 0) {
     refusal found = { 0 };
     (void)attempt(spaces, &found);
@@ -46,8 +46,8 @@ static void try_apart(bool (*attempt)(int spaces, refusal *why), int spaces, con
   close(ends[1]);
   bool heard = read(ends[0], &why, sizeof why) == sizeof why;
   close(ends[0]);
-  NEED(waitpid(pid, NULL, 0) == pid);
-  NEED(heard);
+  CHECK(waitpid(pid, NULL, 0) == pid);
+  CHECK(heard);
   if (why.error)
     skip_because("needs %s: cannot %s (%s)", needed, why.what, strerror(why.error));
 }
@@ -57,7 +57,7 @@ static void try_apart(bool (*attempt)(int spaces, refusal *why), int spaces, con
 static bool be_another_user(int unused, refusal *why) {
   (void)unused;
   char above[128];
-  snprintf(above, sizeof above, "%s", scene_directory());
+  snprintf(above, sizeof above, "%s", fixture_directory());
   *strrchr(above, '/') = '\0';
   if (setgid(NOBODY) != 0 || setuid(NOBODY) != 0)
     return refused(why, "become another user");
@@ -69,7 +69,7 @@ static bool be_another_user(int unused, refusal *why) {
 /* Gives a directory away, writes into it, and takes it back. */
 static bool give_and_take(int unused, refusal *why) {
   (void)unused;
-  const char *mine = scene_path("given"), *inside = scene_path("given/inside");
+  const char *mine = fixture_path("given"), *inside = fixture_path("given/inside");
   bool may = true;
   if (mkdir(mine, 0700) != 0)
     return refused(why, "make a directory");
@@ -86,7 +86,7 @@ static bool give_and_take(int unused, refusal *why) {
   return may;
 }
 
-/* As scene_end() does with a child that is left: here one that ends by itself when this process does. */
+/* As fixture_end() does with a child that is left: here one that ends by itself when this process does. */
 static bool end_their_process(int unused, refusal *why) {
   (void)unused;
   int up[2], down[2];

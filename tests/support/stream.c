@@ -21,7 +21,7 @@ cuframes_subscriber_options subscriber_options(uint32_t mode) {
 cuframes_publisher *publisher_new(const char *name) {
   cuframes_publisher_options options = publisher_options();
   cuframes_publisher *publisher = NULL;
-  OK(cuframes_publisher_create(name, &options, &publisher));
+  CHECK_OK(cuframes_publisher_create(name, &options, &publisher));
   return publisher;
 }
 
@@ -36,7 +36,7 @@ int subscriber_try(const char *name, const cuframes_subscriber_options *options,
 
 cuframes_subscriber *subscriber_join(const char *name, const cuframes_subscriber_options *options) {
   cuframes_subscriber *subscriber = NULL;
-  OK(subscriber_try(name, options, &subscriber));
+  CHECK_OK(subscriber_try(name, options, &subscriber));
   return subscriber;
 }
 
@@ -57,11 +57,11 @@ typedef struct rows {
 
 static rows rows_of(const cuframes_frame *frame, int plane) {
   rows r = { .data = cuframes_frame_plane(frame, plane), .pitch = cuframes_frame_pitch(frame, plane) };
-  OK(cuframes_format_plane_size(cuframes_frame_format(frame), plane, &r.row_bytes, &r.count));
+  CHECK_OK(cuframes_format_plane_size(cuframes_frame_format(frame), plane, &r.row_bytes, &r.count));
   if (strcmp(cuframes_frame_device(frame), "host") != 0) {
     r.data = r.copy = malloc((size_t)r.row_bytes * r.count);
     r.pitch = r.row_bytes;
-    NEED(r.copy != NULL);
+    CHECK(r.copy != NULL);
   }
   return r;
 }
@@ -72,7 +72,7 @@ void picture_draw(cuframes_frame *frame, uint64_t number) {
     for (uint32_t y = 0; y < r.count; y++)
       memset(r.data + (size_t)y * r.pitch, row_byte(number, plane, y), r.row_bytes);
     if (r.copy)
-      OK(cuframes_frame_copy_from_host(frame, plane, r.copy, 0));
+      CHECK_OK(cuframes_frame_copy_from_host(frame, plane, r.copy, 0));
     free(r.copy);
   }
 }
@@ -86,7 +86,7 @@ bool picture_is(const cuframes_frame *frame, uint64_t number) {
   for (int plane = 0; plane < cuframes_pixel_format_planes(cuframes_frame_pixel_format(frame)) && is; plane++) {
     rows r = rows_of(frame, plane);
     if (r.copy)
-      OK(cuframes_frame_copy_to_host(frame, plane, r.copy, 0));
+      CHECK_OK(cuframes_frame_copy_to_host(frame, plane, r.copy, 0));
     for (uint32_t y = 0; y < r.count && is; y++)
       is = row_is(r.data + (size_t)y * r.pitch, row_byte(number, plane, y), r.row_bytes);
     free(r.copy);
@@ -96,7 +96,7 @@ bool picture_is(const cuframes_frame *frame, uint64_t number) {
 
 uint64_t picture_number(const cuframes_frame *frame) {
   uint64_t number = (uint64_t)cuframes_frame_pts(frame) / 1000;
-  NEED(picture_is(frame, number));
+  CHECK(picture_is(frame, number));
   return number;
 }
 
@@ -112,13 +112,13 @@ int picture_publish(cuframes_publisher *publisher, uint64_t number) {
 
 void pictures_publish(cuframes_publisher *publisher, uint64_t first, uint64_t count) {
   for (uint64_t number = first; number < first + count; number++)
-    OK(picture_publish(publisher, number));
+    CHECK_OK(picture_publish(publisher, number));
 }
 
 cuframes_frame *frame_take(cuframes_subscriber *subscriber) {
   cuframes_frame *frame = NULL;
-  OK(cuframes_subscriber_next(subscriber, patience(), &frame));
-  NEED(frame != NULL);
+  CHECK_OK(cuframes_subscriber_next(subscriber, patience(), &frame));
+  CHECK(frame != NULL);
   return frame;
 }
 
@@ -131,12 +131,12 @@ uint64_t frame_look(cuframes_subscriber *subscriber) {
 
 cuframes_publisher_stats publisher_stats(cuframes_publisher *publisher) {
   cuframes_publisher_stats stats = { .struct_size = sizeof stats };
-  OK(cuframes_publisher_get_stats(publisher, &stats));
+  CHECK_OK(cuframes_publisher_get_stats(publisher, &stats));
   return stats;
 }
 
 cuframes_subscriber_stats subscriber_stats(cuframes_subscriber *subscriber) {
   cuframes_subscriber_stats stats = { .struct_size = sizeof stats };
-  OK(cuframes_subscriber_get_stats(subscriber, &stats));
+  CHECK_OK(cuframes_subscriber_get_stats(subscriber, &stats));
   return stats;
 }

@@ -2,7 +2,7 @@
 #ifndef SUPPORT_STREAM_H
 #define SUPPORT_STREAM_H
 
-#include "support/scene.h"
+#include "support/fixture.h"
 
 /* Grey, 64 x 16: one page holds a frame. */
 cuframes_format small_format(void);

@@ -26,8 +26,8 @@ static pid_t thread_of(waiter *w) {
 
 static void start(waiter *w, cuframes_subscriber *subscriber, int64_t timeout_ns, bool for_packet) {
   *w = (waiter){ .subscriber = subscriber, .timeout_ns = timeout_ns, .for_packet = for_packet };
-  NEED(pthread_mutex_init(&w->lock, NULL) == 0);
-  NEED(pthread_create(&w->thread, NULL, wait_run, w) == 0);
+  CHECK(pthread_mutex_init(&w->lock, NULL) == 0);
+  CHECK(pthread_create(&w->thread, NULL, wait_run, w) == 0);
   WAIT_FOR(thread_of(w) != 0);
   thread_wait_asleep(thread_of(w));
 }
@@ -41,7 +41,7 @@ void waiter_start_packet(waiter *w, cuframes_subscriber *subscriber, int64_t tim
 }
 
 int waiter_end(waiter *w) {
-  NEED(pthread_join(w->thread, NULL) == 0);
+  CHECK(pthread_join(w->thread, NULL) == 0);
   pthread_mutex_destroy(&w->lock);
   return w->result;
 }

@@ -11,7 +11,7 @@
 
 #include "failing_calls.h"
 #include "link/channel.h"
-#include "support/scene.h"
+#include "support/fixture.h"
 
 #define PIDFD 77 /* SO_PEERPIDFD, which old headers do not have */
 
@@ -78,9 +78,9 @@ static const char *long_path(void) {
 static void a_path_must_fit(void **state) {
   (void)state;
   int fd = 4711;
-  IS(cf_listen(long_path(), 0600, 0, &fd), CUFRAMES_ERR_DIRECTORY);
+  CHECK_RESULT(cf_listen(long_path(), 0600, 0, &fd), CUFRAMES_ERR_DIRECTORY);
   detail_names("too long");
-  IS(cf_connect(long_path(), "s", 0, &fd), CUFRAMES_ERR_DIRECTORY);
+  CHECK_RESULT(cf_connect(long_path(), "s", 0, &fd), CUFRAMES_ERR_DIRECTORY);
   detail_names("too long");
   assert_int_equal(fd, 4711);
 }
@@ -93,23 +93,23 @@ static void listening_fails_at_any_step(void **state) {
   } steps[] = { { "chown", EPERM, CUFRAMES_ERR_PERMISSION },
                 { "chmod", EIO, CUFRAMES_ERR_SYSTEM },
                 { "listen", EIO, CUFRAMES_ERR_SYSTEM } };
-  const char *path = scene_path("s.sock");
+  const char *path = fixture_path("s.sock");
   int listener = 4711;
   for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-    int before = scene_descriptors();
+    int before = fixture_descriptors();
     failing_next(steps[i].name, steps[i].error, 1);
-    IS(cf_listen(path, 0600, 12345, &listener), steps[i].result);
+    CHECK_RESULT(cf_listen(path, 0600, 12345, &listener), steps[i].result);
     assert_true(failing_all_came());
     detail_names(path);
     detail_names(strerror(steps[i].error));
-    assert_int_equal(scene_descriptors(), before);
+    assert_int_equal(fixture_descriptors(), before);
     assert_int_equal(listener, 4711);
     assert_int_equal(unlink(path), 0);
   }
   assert_int_equal(mkdir(path, 0700), 0); /* something is there */
-  IS(cf_listen(path, 0600, 0, &listener), CUFRAMES_ERR_DIRECTORY);
+  CHECK_RESULT(cf_listen(path, 0600, 0, &listener), CUFRAMES_ERR_DIRECTORY);
   assert_int_equal(rmdir(path), 0);
-  OK(cf_listen(path, 0640, 12345, &listener));
+  CHECK_OK(cf_listen(path, 0640, 12345, &listener));
   struct stat status;
   assert_int_equal(stat(path, &status), 0);
   assert_int_equal(status.st_mode & 0777, 0640);
@@ -129,38 +129,39 @@ static void every_way_not_to_connect_has_its_code(void **state) {
     { EPERM, CUFRAMES_ERR_PERMISSION },       { EAGAIN, CUFRAMES_ERR_TIMEOUT },
     { ELOOP, CUFRAMES_ERR_SYSTEM },
   };
-  int fd = 4711, before = scene_descriptors();
+  int fd = 4711, before = fixture_descriptors();
   for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
     failing_next("connect", ways[i].error, 1);
-    IS(cf_connect(scene_path("s.sock"), "s", cuframes_now() + SECOND, &fd), ways[i].result);
+    CHECK_RESULT(cf_connect(fixture_path("s.sock"), "s", cuframes_now() + SECOND, &fd), ways[i].result);
     assert_true(failing_all_came());
     detail_names("s");
   }
   assert_int_equal(fd, 4711);
-  assert_int_equal(scene_descriptors(), before);
+  assert_int_equal(fixture_descriptors(), before);
 }
 
 static void connecting_outlasts_signals_until_the_deadline(void **state) {
   (void)state;
-  const char *path = scene_path("s.sock");
+  const char *path = fixture_path("s.sock");
   int listener, fd = -1;
-  OK(cf_listen(path, 0600, 0, &listener));
+  CHECK_OK(cf_listen(path, 0600, 0, &listener));
   failing_next("connect", EINTR, 3);
-  OK(cf_connect(path, "s", cuframes_now() + patience(), &fd));
+  CHECK_OK(cf_connect(path, "s", cuframes_now() + patience(), &fd));
   assert_true(failing_all_came());
   assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
   close(fd);
   fd = 4711;
   failing_next("connect", EINTR, 1);
-  IS(cf_connect(path, "s", cuframes_now(), &fd), CUFRAMES_ERR_SYSTEM); /* there is no more time to try again */
+  CHECK_RESULT(cf_connect(path, "s", cuframes_now(), &fd),
+               CUFRAMES_ERR_SYSTEM); /* there is no more time to try again */
   assert_true(failing_all_came());
   detail_names(strerror(EINTR));
   failing_next("setsockopt", ENOPROTOOPT, 1);
-  IS(cf_connect(path, "s", cuframes_now() + SECOND, &fd), CUFRAMES_ERR_SYSTEM); /* it could wait for ever */
+  CHECK_RESULT(cf_connect(path, "s", cuframes_now() + SECOND, &fd), CUFRAMES_ERR_SYSTEM); /* it could wait for ever */
   assert_true(failing_all_came());
   detail_names("SO_SNDTIMEO");
   failing_next("fcntl", EIO, 1);
-  IS(cf_connect(path, "s", cuframes_now() + SECOND, &fd), CUFRAMES_ERR_SYSTEM);
+  CHECK_RESULT(cf_connect(path, "s", cuframes_now() + SECOND, &fd), CUFRAMES_ERR_SYSTEM);
   assert_true(failing_all_came());
   detail_names("O_NONBLOCK");
   assert_int_equal(fd, 4711);
@@ -187,15 +188,15 @@ static void messages_outlast_signals(void **state) {
   cf_fds fds;
   pair_open(ends);
   failing_next("sendmsg", EINTR, 3);
-  OK(cf_send(ends[0], "hello", 6, NULL, 0));
+  CHECK_OK(cf_send(ends[0], "hello", 6, NULL, 0));
   assert_true(failing_all_came());
   failing_next("recvmsg", EINTR, 3);
-  OK(cf_receive(ends[1], text, sizeof text, &length, &fds));
+  CHECK_OK(cf_receive(ends[1], text, sizeof text, &length, &fds));
   assert_true(failing_all_came());
   assert_string_equal(text, "hello");
-  OK(cf_send(ends[0], "again", 6, NULL, 0));
+  CHECK_OK(cf_send(ends[0], "again", 6, NULL, 0));
   failing_next("recvmsg", ECONNRESET, 1); /* ahead of what was sent before that */
-  OK(cf_receive(ends[1], text, sizeof text, &length, &fds));
+  CHECK_OK(cf_receive(ends[1], text, sizeof text, &length, &fds));
   assert_true(failing_all_came());
   assert_string_equal(text, "again");
   assert_int_equal(length, 6);
@@ -210,13 +211,13 @@ static void messages_that_fail_say_why(void **state) {
   cf_fds fds;
   pair_open(ends);
   failing_next("sendmsg", EAGAIN, 1);
-  IS(cf_send(ends[0], "hello", 6, NULL, 0), CUFRAMES_ERR_TIMEOUT);
+  CHECK_RESULT(cf_send(ends[0], "hello", 6, NULL, 0), CUFRAMES_ERR_TIMEOUT);
   failing_next("sendmsg", EPIPE, 1);
-  IS(cf_send(ends[0], "hello", 6, NULL, 0), CUFRAMES_ERR_SYSTEM);
+  CHECK_RESULT(cf_send(ends[0], "hello", 6, NULL, 0), CUFRAMES_ERR_SYSTEM);
   detail_names(strerror(EPIPE));
-  IS(cf_receive(ends[1], text, sizeof text, &length, &fds), CF_RECEIVE_NOTHING);
+  CHECK_RESULT(cf_receive(ends[1], text, sizeof text, &length, &fds), CF_RECEIVE_NOTHING);
   failing_next("recvmsg", EIO, 1);
-  IS(cf_receive(ends[1], text, sizeof text, &length, &fds), CF_RECEIVE_CLOSED);
+  CHECK_RESULT(cf_receive(ends[1], text, sizeof text, &length, &fds), CF_RECEIVE_CLOSED);
   assert_true(failing_all_came());
   assert_int_equal(length, 4711);
   pair_close(ends);
@@ -232,8 +233,8 @@ static void only_descriptors_are_taken_from_beside_a_message(void **state) {
   assert_int_equal(setsockopt(ends[1], SOL_SOCKET, SO_PASSCRED, &yes, sizeof yes), 0); /* credentials come */
   for (int i = 0; i < 2; i++) {
     other_level = i == 1;
-    OK(cf_send(ends[0], "hello", 6, NULL, 0));
-    OK(cf_receive(ends[1], text, sizeof text, &length, &fds));
+    CHECK_OK(cf_send(ends[0], "hello", 6, NULL, 0));
+    CHECK_OK(cf_receive(ends[1], text, sizeof text, &length, &fds));
     assert_int_equal(fds.count, 0);
   }
   other_level = false;
@@ -248,14 +249,16 @@ static void waiting_for_a_message_outlasts_signals_and_nothing_else(void **state
   cf_fds fds;
   pair_open(ends);
   failing_next("poll", EINTR, 2);
-  IS(cf_receive_by(ends[1], cuframes_now() + 20 * MS, text, sizeof text, &length, &fds), CUFRAMES_ERR_TIMEOUT);
+  CHECK_RESULT(cf_receive_by(ends[1], cuframes_now() + 20 * MS, text, sizeof text, &length, &fds),
+               CUFRAMES_ERR_TIMEOUT);
   assert_true(failing_all_came());
   failing_next("poll", EIO, 1);
-  IS(cf_receive_by(ends[1], cuframes_now() + patience(), text, sizeof text, &length, &fds), CUFRAMES_ERR_SYSTEM);
+  CHECK_RESULT(cf_receive_by(ends[1], cuframes_now() + patience(), text, sizeof text, &length, &fds),
+               CUFRAMES_ERR_SYSTEM);
   assert_true(failing_all_came());
   detail_names(strerror(EIO));
-  OK(cf_send(ends[0], "hello", 6, NULL, 0));
-  OK(cf_receive_by(ends[1], cuframes_now() + patience(), text, sizeof text, &length, &fds));
+  CHECK_OK(cf_send(ends[0], "hello", 6, NULL, 0));
+  CHECK_OK(cf_receive_by(ends[1], cuframes_now() + patience(), text, sizeof text, &length, &fds));
   pair_close(ends);
 }
 
@@ -267,10 +270,10 @@ static void a_peer_without_credentials_is_nobody(void **state) {
   cf_credentials peer = { .pid = 4711 };
   pair_open(ends);
   failing_next("getsockopt", ENOPROTOOPT, 1);
-  IS(cf_credentials_of(ends[0], &peer), CUFRAMES_ERR_SYSTEM);
+  CHECK_RESULT(cf_credentials_of(ends[0], &peer), CUFRAMES_ERR_SYSTEM);
   assert_true(failing_all_came());
   assert_int_equal(peer.pid, 4711);
-  OK(cf_credentials_of(ends[0], &peer));
+  CHECK_OK(cf_credentials_of(ends[0], &peer));
   assert_true(peer.pid == getpid() && peer.uid == geteuid() && peer.gid == getegid());
   pair_close(ends);
 }
@@ -296,16 +299,16 @@ static void a_peers_death_is_watched_in_either_way(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    SCENE(a_path_must_fit),
-    SCENE(listening_fails_at_any_step),
-    SCENE(every_way_not_to_connect_has_its_code),
-    SCENE(connecting_outlasts_signals_until_the_deadline),
-    SCENE(messages_outlast_signals),
-    SCENE(messages_that_fail_say_why),
-    SCENE(only_descriptors_are_taken_from_beside_a_message),
-    SCENE(waiting_for_a_message_outlasts_signals_and_nothing_else),
-    SCENE(a_peer_without_credentials_is_nobody),
-    SCENE(a_peers_death_is_watched_in_either_way),
+    FIXTURE(a_path_must_fit),
+    FIXTURE(listening_fails_at_any_step),
+    FIXTURE(every_way_not_to_connect_has_its_code),
+    FIXTURE(connecting_outlasts_signals_until_the_deadline),
+    FIXTURE(messages_outlast_signals),
+    FIXTURE(messages_that_fail_say_why),
+    FIXTURE(only_descriptors_are_taken_from_beside_a_message),
+    FIXTURE(waiting_for_a_message_outlasts_signals_and_nothing_else),
+    FIXTURE(a_peer_without_credentials_is_nobody),
+    FIXTURE(a_peers_death_is_watched_in_either_way),
   };
-  return SCENE_RUN("channel", tests);
+  return FIXTURE_RUN("channel", tests);
 }

@@ -11,7 +11,7 @@
 
 #include "failing_calls.h"
 #include "link/directory.h"
-#include "support/scene.h"
+#include "support/fixture.h"
 
 #define US 4711 /* who we are when things are not ours */
 
@@ -95,7 +95,7 @@ int __wrap_flock(int fd, int what) {
 
 static int begin(void **state) {
   memset(&forged, 0, sizeof forged);
-  return scene_begin(state);
+  return fixture_begin(state);
 }
 
 static void file_make(const char *path, mode_t mode) {
@@ -108,7 +108,7 @@ static void file_make(const char *path, mode_t mode) {
 
 static void resolves_to(const char *option, const char *expected) {
   char path[CF_PATH_MAX] = "";
-  OK(cf_directory_resolve(option, path));
+  CHECK_OK(cf_directory_resolve(option, path));
   assert_string_equal(path, expected);
 }
 
@@ -118,7 +118,7 @@ static void what_is_empty_is_not_said(void **state) {
   const char *session = getenv("XDG_RUNTIME_DIR");
   char *session_before = session ? strdup(session) : NULL;
   resolves_to("/a", "/a");
-  resolves_to("", scene_directory());
+  resolves_to("", fixture_directory());
   setenv("CUFRAMES_DIR", "", 1);
   setenv("XDG_RUNTIME_DIR", "/session", 1);
   forged.run_cuframes = true;
@@ -141,16 +141,16 @@ static void paths_that_are_too_long_are_refused(void **state) {
   char endless[CF_PATH_MAX + 1] = "", name[64] = "", path[CF_PATH_MAX] = "as before";
   cf_claim claim = { .lock = 4711 };
   memset(endless, 'a', sizeof endless - 1);
-  IS(cf_directory_resolve(endless, path), CUFRAMES_ERR_DIRECTORY);
-  IS(cf_claim_take(endless, "s", &claim), CUFRAMES_ERR_DIRECTORY);
-  IS(cf_directory_visit(endless, NULL, NULL), CUFRAMES_ERR_DIRECTORY);
+  CHECK_RESULT(cf_directory_resolve(endless, path), CUFRAMES_ERR_DIRECTORY);
+  CHECK_RESULT(cf_claim_take(endless, "s", &claim), CUFRAMES_ERR_DIRECTORY);
+  CHECK_RESULT(cf_directory_visit(endless, NULL, NULL), CUFRAMES_ERR_DIRECTORY);
   endless[CF_PATH_MAX - 10] = '\0'; /* fits, but not with a name behind it */
   memset(name, 'n', 60);
-  IS(cf_socket_path(endless, name, path), CUFRAMES_ERR_DIRECTORY);
-  IS(cf_socket_path(endless, "/", path), CUFRAMES_ERR_NAME);
-  IS(cf_claim_take(endless, "/", &claim), CUFRAMES_ERR_NAME);
+  CHECK_RESULT(cf_socket_path(endless, name, path), CUFRAMES_ERR_DIRECTORY);
+  CHECK_RESULT(cf_socket_path(endless, "/", path), CUFRAMES_ERR_NAME);
+  CHECK_RESULT(cf_claim_take(endless, "/", &claim), CUFRAMES_ERR_NAME);
   endless[150] = '\0'; /* fits a path, but not a socket's */
-  IS(cf_socket_path(endless, "n", path), CUFRAMES_ERR_DIRECTORY);
+  CHECK_RESULT(cf_socket_path(endless, "n", path), CUFRAMES_ERR_DIRECTORY);
   detail_names("shorter");
   assert_int_equal(claim.lock, 4711);
 }
@@ -158,44 +158,44 @@ static void paths_that_are_too_long_are_refused(void **state) {
 /* ---- whose directory ---- */
 
 static int claim_in(const char *directory, cf_claim *claim) {
-  int before = scene_descriptors(), result = cf_claim_take(directory, "s", claim);
+  int before = fixture_descriptors(), result = cf_claim_take(directory, "s", claim);
   if (result != CUFRAMES_OK)
-    assert_int_equal(scene_descriptors(), before);
+    assert_int_equal(fixture_descriptors(), before);
   return result;
 }
 
 static void what_is_roots_is_trusted(void **state) {
   (void)state;
   cf_claim claim;
-  const char *link = scene_path("link");
-  assert_int_equal(mkdir(scene_path("target"), 0700), 0);
+  const char *link = fixture_path("link");
+  assert_int_equal(mkdir(fixture_path("target"), 0700), 0);
   assert_int_equal(symlink("target", link), 0);
   forged.roots = true;
-  OK(claim_in(scene_path("target"), &claim));
+  CHECK_OK(claim_in(fixture_path("target"), &claim));
   cf_claim_drop(&claim);
-  OK(claim_in(link, &claim));
+  CHECK_OK(claim_in(link, &claim));
   cf_claim_drop(&claim);
   forged.roots = false;
   assert_int_equal(unlink(link), 0);
-  assert_int_equal(rmdir(scene_path("target")), 0);
+  assert_int_equal(rmdir(fixture_path("target")), 0);
 }
 
 static void a_directory_that_fails_says_why(void **state) {
   (void)state;
   cf_claim claim = { .lock = 4711 };
   failing_next("fstat", EIO, 1);
-  IS(claim_in(NULL, &claim), CUFRAMES_ERR_SYSTEM);
+  CHECK_RESULT(claim_in(NULL, &claim), CUFRAMES_ERR_SYSTEM);
   assert_true(failing_all_came());
-  detail_names(scene_directory());
+  detail_names(fixture_directory());
   failing_next("open", EACCES, 1);
-  IS(claim_in("/", &claim), CUFRAMES_ERR_DIRECTORY); /* all of its name is slashes */
+  CHECK_RESULT(claim_in("/", &claim), CUFRAMES_ERR_DIRECTORY); /* all of its name is slashes */
   assert_true(failing_all_came());
   failing_next("mkdir", EROFS, 1);
-  IS(claim_in(scene_path("new"), &claim), CUFRAMES_ERR_DIRECTORY);
+  CHECK_RESULT(claim_in(fixture_path("new"), &claim), CUFRAMES_ERR_DIRECTORY);
   assert_true(failing_all_came());
   detail_names(strerror(EROFS));
   assert_int_equal(claim.lock, 4711);
-  assert_int_equal(scene_files(), 0);
+  assert_int_equal(fixture_files(), 0);
 }
 
 /* ---- locks ---- */
@@ -204,37 +204,37 @@ static void a_lock_that_fails_says_why(void **state) {
   (void)state;
   cf_claim claim = { .lock = 4711 };
   failing_next("flock", ENOLCK, 1);
-  IS(claim_in(NULL, &claim), CUFRAMES_ERR_SYSTEM);
+  CHECK_RESULT(claim_in(NULL, &claim), CUFRAMES_ERR_SYSTEM);
   assert_true(failing_all_came());
   detail_names(strerror(ENOLCK));
-  assert_int_equal(unlink(scene_path("s.lock")), 0);
+  assert_int_equal(unlink(fixture_path("s.lock")), 0);
   failing_next("openat", EACCES, 1);
-  IS(claim_in(NULL, &claim), CUFRAMES_ERR_DIRECTORY); /* there is none, and we may not make one */
+  CHECK_RESULT(claim_in(NULL, &claim), CUFRAMES_ERR_DIRECTORY); /* there is none, and we may not make one */
   assert_true(failing_all_came());
   detail_names(strerror(EACCES));
   failing_next("openat", EROFS, 1);
-  IS(claim_in(NULL, &claim), CUFRAMES_ERR_DIRECTORY);
+  CHECK_RESULT(claim_in(NULL, &claim), CUFRAMES_ERR_DIRECTORY);
   assert_true(failing_all_came());
   detail_names(strerror(EROFS));
-  file_make(scene_path("s.lock"), 0600);
+  file_make(fixture_path("s.lock"), 0600);
   failing_next("openat", EACCES, 1000); /* a stranger's */
-  IS(claim_in(NULL, &claim), CUFRAMES_ERR_NAME_IN_USE);
+  CHECK_RESULT(claim_in(NULL, &claim), CUFRAMES_ERR_NAME_IN_USE);
   assert_false(failing_all_came());   /* it looked a few times */
   failing_next("unlinkat", EBUSY, 1); /* the socket of one who died */
-  IS(claim_in(NULL, &claim), CUFRAMES_ERR_DIRECTORY);
+  CHECK_RESULT(claim_in(NULL, &claim), CUFRAMES_ERR_DIRECTORY);
   assert_true(failing_all_came());
   detail_names(strerror(EBUSY));
-  assert_int_equal(scene_files(), 0);
+  assert_int_equal(fixture_files(), 0);
   assert_int_equal(claim.lock, 4711);
 }
 
 static void remove_it(void) {
-  assert_int_equal(unlink(scene_path("s.lock")), 0);
+  assert_int_equal(unlink(fixture_path("s.lock")), 0);
 }
 
 static void replace_it(void) {
-  file_make(scene_path("other"), 0600);
-  assert_int_equal(rename(scene_path("other"), scene_path("s.lock")), 0);
+  file_make(fixture_path("other"), 0600);
+  assert_int_equal(rename(fixture_path("other"), fixture_path("s.lock")), 0);
 }
 
 static void mistake_it(void) {
@@ -254,17 +254,17 @@ static void a_lock_on_what_has_no_name_any_more_does_not_count(void **state) {
     struct stat ours, there;
     forged.locked = ways[i];
     forged.locks = 0;
-    OK(claim_in(NULL, &claim));
+    CHECK_OK(claim_in(NULL, &claim));
     assert_int_equal(forged.locks, 2);
     assert_int_equal(fstat(claim.lock, &ours), 0);
-    assert_int_equal(stat(scene_path("s.lock"), &there), 0);
+    assert_int_equal(stat(fixture_path("s.lock"), &there), 0);
     assert_int_equal(ours.st_ino, there.st_ino);
-    int rival = open(scene_path("s.lock"), O_RDWR | O_CLOEXEC);
+    int rival = open(fixture_path("s.lock"), O_RDWR | O_CLOEXEC);
     assert_int_equal(flock(rival, LOCK_EX | LOCK_NB), -1); /* the one that others find is locked */
     close(rival);
     cf_claim_drop(&claim);
     cf_claim_drop(&claim); /* once more does nothing */
-    assert_int_equal(scene_files(), 0);
+    assert_int_equal(fixture_files(), 0);
   }
 }
 
@@ -282,30 +282,30 @@ static void files_that_are_none_of_ours_are_left_alone(void **state) {
   char long_name[80] = "";
   int names = 0;
   cf_claim claim;
-  OK(claim_in(NULL, &claim));
+  CHECK_OK(claim_in(NULL, &claim));
   file_make(claim.socket_path, 0600);
   for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-    file_make(scene_path("%s", files[i]), 0644); /* a lock file of ours is 0600 */
+    file_make(fixture_path("%s", files[i]), 0644); /* a lock file of ours is 0600 */
   memset(long_name, 'n', CUFRAMES_NAME_MAX + 1);
-  file_make(scene_path("%s.sock", long_name), 0600);
-  OK(cf_directory_visit(NULL, count, &names));
+  file_make(fixture_path("%s.sock", long_name), 0600);
+  CHECK_OK(cf_directory_visit(NULL, count, &names));
   assert_int_equal(names, 1);
   cf_claim_drop(&claim);
   for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-    assert_int_equal(unlink(scene_path("%s", files[i])), 0);
-  assert_int_equal(unlink(scene_path("%s.sock", long_name)), 0);
+    assert_int_equal(unlink(fixture_path("%s", files[i])), 0);
+  assert_int_equal(unlink(fixture_path("%s.sock", long_name)), 0);
 }
 
 static void a_place_that_cannot_be_looked_at_says_why(void **state) {
   (void)state;
-  file_make(scene_path("file"), 0600);
-  IS(cf_directory_visit(scene_path("file"), count, NULL), CUFRAMES_ERR_DIRECTORY);
+  file_make(fixture_path("file"), 0600);
+  CHECK_RESULT(cf_directory_visit(fixture_path("file"), count, NULL), CUFRAMES_ERR_DIRECTORY);
   detail_names(strerror(ENOTDIR));
-  OK(cf_directory_visit(scene_path("nowhere"), count, NULL)); /* holds no names */
-  assert_int_equal(unlink(scene_path("file")), 0);
+  CHECK_OK(cf_directory_visit(fixture_path("nowhere"), count, NULL)); /* holds no names */
+  assert_int_equal(unlink(fixture_path("file")), 0);
 }
 
-#define FORGED(test) cmocka_unit_test_setup_teardown(test, begin, scene_end)
+#define FORGED(test) cmocka_unit_test_setup_teardown(test, begin, fixture_end)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
@@ -318,5 +318,5 @@ int main(void) {
     FORGED(files_that_are_none_of_ours_are_left_alone),
     FORGED(a_place_that_cannot_be_looked_at_says_why),
   };
-  return SCENE_RUN("directory", tests);
+  return FIXTURE_RUN("directory", tests);
 }

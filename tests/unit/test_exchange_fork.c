@@ -30,14 +30,14 @@ typedef struct child {
   bool stopped;
 } child;
 
-static struct stage {
+static struct test {
   cf_frame_writer writer;
   cf_slot_note notes[CAPACITY];
   cf_slot_run run;
   child children[READERS];
   uint64_t random, killed, stopped, evicted;
   uint64_t *frames; /* shared, as are the control page and the seats */
-} stage;
+} test;
 
 static void *shared(size_t bytes) {
   void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -48,7 +48,7 @@ static void *shared(size_t bytes) {
 /* ---- subscribers ---- */
 
 static void check(const cf_taken *taken) {
-  if (!frame_whole(stage.frames + taken->offset / sizeof(uint64_t), taken->seq))
+  if (!frame_whole(test.frames + taken->offset / sizeof(uint64_t), taken->seq))
     _exit(EXIT_TORN);
 }
 
@@ -63,7 +63,7 @@ static void reader_run(const cf_writer_seat *seat, uint64_t random) {
   cf_frame_reader in;
   cf_taken hand[LEASES] = { 0 };
   bool must_wake, held[LEASES] = { false };
-  if (!cf_reader_init(&in, stage.writer.control, cf_control_bytes(CAPACITY), seat->page, seat->depth > 0) ||
+  if (!cf_reader_init(&in, test.writer.control, cf_control_bytes(CAPACITY), seat->page, seat->depth > 0) ||
       !cf_reader_begin(&in, &must_wake))
     _exit(EXIT_BROKEN);
   for (;;) {
@@ -93,8 +93,8 @@ static void reader_run(const cf_writer_seat *seat, uint64_t random) {
 static void child_start(child *c) {
   int ends[2];
   memset(c->seat.page, 0, sizeof *c->seat.page);
-  assert_true(cf_writer_add_seat(&stage.writer, &c->seat));
-  uint64_t seed = random_next(&stage.random);
+  assert_true(cf_writer_add_seat(&test.writer, &c->seat));
+  uint64_t seed = random_next(&test.random);
   pid_t parent = getpid();
   assert_int_equal(pipe(ends), 0);
   c->pid = fork();
@@ -118,7 +118,7 @@ static int child_end(child *c) {
   assert_int_equal(waitpid(c->pid, &status, 0), c->pid);
   c->pid = 0;
   (void)close(c->pipe);
-  assert_true(cf_writer_quiescent(&stage.writer, &c->seat, cf_writer_remove_seat(&stage.writer, &c->seat)));
+  assert_true(cf_writer_quiescent(&test.writer, &c->seat, cf_writer_remove_seat(&test.writer, &c->seat)));
   return status;
 }
 
@@ -131,49 +131,49 @@ static bool child_has_ended(const child *c) {
 
 static void make_room(void) {
   uint32_t room;
-  for (cf_writer_seat *full; (full = cf_writer_enter_full(&stage.writer)) != NULL; cf_writer_leave(&stage.writer)) {
+  for (cf_writer_seat *full; (full = cf_writer_enter_full(&test.writer)) != NULL; cf_writer_leave(&test.writer)) {
     int64_t deadline = cf_now() + ORDERED_TIMEOUT_NS;
     bool in_time = true;
-    while (cf_writer_seat_full(&stage.writer, full, &room) && in_time)
+    while (cf_writer_seat_full(&test.writer, full, &room) && in_time)
       in_time = cf_futex_wait(&full->page->room, room, deadline);
-    if (!in_time && cf_writer_seat_full(&stage.writer, full, &room))
+    if (!in_time && cf_writer_seat_full(&test.writer, full, &room))
       cf_writer_evict(full);
   }
 }
 
 static void publish(void) {
   uint64_t offset;
-  uint32_t slot = cf_writer_acquire(&stage.writer);
+  uint32_t slot = cf_writer_acquire(&test.writer);
   assert_true(slot != CF_NO_SLOT);
-  (void)cf_writer_slot(&stage.writer, slot, &offset);
-  frame_fill(stage.frames + offset / sizeof(uint64_t), stage.writer.seq + 1);
+  (void)cf_writer_slot(&test.writer, slot, &offset);
+  frame_fill(test.frames + offset / sizeof(uint64_t), test.writer.seq + 1);
   make_room();
-  (void)cf_writer_publish(&stage.writer, slot, &(cf_frame_meta){ .pts = 0 }, true);
-  if (cf_writer_sleepers(&stage.writer) > 0)
-    (void)cf_futex_wake(&stage.writer.control->wake, INT32_MAX);
+  (void)cf_writer_publish(&test.writer, slot, &(cf_frame_meta){ .pts = 0 }, true);
+  if (cf_writer_sleepers(&test.writer) > 0)
+    (void)cf_futex_wake(&test.writer.control->wake, INT32_MAX);
 }
 
 static void strike(void) {
-  child *c = &stage.children[random_below(&stage.random, READERS)];
+  child *c = &test.children[random_below(&test.random, READERS)];
   if (child_has_ended(c)) { /* only the evicted go by themselves */
     int status = child_end(c);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), EXIT_EVICTED);
-    stage.evicted++;
+    test.evicted++;
     child_start(c);
   } else if (c->stopped) {
     assert_int_equal(kill(c->pid, SIGCONT), 0);
     c->stopped = false;
-  } else if (random_below(&stage.random, 3) == 0) {
+  } else if (random_below(&test.random, 3) == 0) {
     assert_int_equal(kill(c->pid, SIGSTOP), 0);
     c->stopped = true;
-    stage.stopped++;
+    test.stopped++;
   } else {
     assert_int_equal(kill(c->pid, SIGKILL), 0);
     int status = child_end(c);
     bool was_evicted = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_EVICTED; /* just then */
     assert_true(was_evicted || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
-    stage.killed++;
+    test.killed++;
     child_start(c);
   }
 }
@@ -184,15 +184,15 @@ static void the_living_do_not_notice(void **state) {
   uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)cf_now();
   uint32_t slots = 1 + 1;
   print_message("CUFRAMES_TEST_SEED=%llu\n", (unsigned long long)seed);
-  stage.random = seed;
+  test.random = seed;
   for (int i = 0; i < READERS; i++)
     slots += cf_seat_cost(grants[i].leases, grants[i].depth);
-  stage.frames = shared((size_t)slots * FRAME_BYTES);
-  cf_writer_init(&stage.writer, shared(cf_control_bytes(CAPACITY)), CAPACITY, stage.notes, seed, 1);
-  stage.run = (cf_slot_run){ .segment = 1, .count = slots, .stride = FRAME_BYTES };
-  cf_writer_offer(&stage.writer, &stage.run);
+  test.frames = shared((size_t)slots * FRAME_BYTES);
+  cf_writer_init(&test.writer, shared(cf_control_bytes(CAPACITY)), CAPACITY, test.notes, seed, 1);
+  test.run = (cf_slot_run){ .segment = 1, .count = slots, .stride = FRAME_BYTES };
+  cf_writer_offer(&test.writer, &test.run);
   for (int i = 0; i < READERS; i++) {
-    child *c = &stage.children[i];
+    child *c = &test.children[i];
     c->seat = (cf_writer_seat){ .page = shared(sizeof(cf_seat)), .leases = grants[i].leases, .depth = grants[i].depth };
     child_start(c);
   }
@@ -201,28 +201,28 @@ static void the_living_do_not_notice(void **state) {
     publish();
     if (now >= next) {
       strike();
-      next = now + random_below(&stage.random, (uint32_t)NEXT_VICTIM_NS);
+      next = now + random_below(&test.random, (uint32_t)NEXT_VICTIM_NS);
     }
   }
-  cf_writer_end(&stage.writer);
-  (void)cf_futex_wake(&stage.writer.control->wake, INT32_MAX);
+  cf_writer_end(&test.writer);
+  (void)cf_futex_wake(&test.writer.control->wake, INT32_MAX);
   for (int i = 0; i < READERS; i++) {
-    assert_int_equal(kill(stage.children[i].pid, SIGCONT), 0);
-    int status = child_end(&stage.children[i]);
+    assert_int_equal(kill(test.children[i].pid, SIGCONT), 0);
+    int status = child_end(&test.children[i]);
     assert_true(WIFEXITED(status));
     assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == EXIT_EVICTED);
   }
   print_message("%llu frames in %u slots; %llu killed, %llu stopped, %llu evicted\n",
-                (unsigned long long)stage.writer.seq, slots, (unsigned long long)stage.killed,
-                (unsigned long long)stage.stopped, (unsigned long long)stage.evicted);
-  assert_true(stage.writer.seq > 100 && stage.killed > 20 && stage.stopped > 5);
+                (unsigned long long)test.writer.seq, slots, (unsigned long long)test.killed,
+                (unsigned long long)test.stopped, (unsigned long long)test.evicted);
+  assert_true(test.writer.seq > 100 && test.killed > 20 && test.stopped > 5);
 }
 
 static int tear_down(void **state) {
   (void)state;
   for (int i = 0; i < READERS; i++)
-    if (stage.children[i].pid > 0 && kill(stage.children[i].pid, SIGKILL) == 0)
-      (void)waitpid(stage.children[i].pid, NULL, 0);
+    if (test.children[i].pid > 0 && kill(test.children[i].pid, SIGKILL) == 0)
+      (void)waitpid(test.children[i].pid, NULL, 0);
   return 0;
 }
 

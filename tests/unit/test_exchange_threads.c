@@ -29,7 +29,7 @@ typedef struct reader {
   pthread_t thread;
 } reader;
 
-static struct stage {
+static struct test {
   cf_frame_writer writer;
   void *control;
   cf_slot_note notes[CAPACITY];
@@ -39,20 +39,20 @@ static struct stage {
   uint32_t joined;
   _Atomic bool stop, over;
   _Atomic(const char *) failure;
-} stage;
+} test;
 
 static bool going(void) {
-  return !atomic_load_explicit(&stage.stop, memory_order_relaxed) &&
-         !atomic_load_explicit(&stage.failure, memory_order_relaxed);
+  return !atomic_load_explicit(&test.stop, memory_order_relaxed) &&
+         !atomic_load_explicit(&test.failure, memory_order_relaxed);
 }
 
 static void failed(const char *what) {
   const char *none = NULL;
-  (void)atomic_compare_exchange_strong(&stage.failure, &none, what);
+  (void)atomic_compare_exchange_strong(&test.failure, &none, what);
 }
 
 static const uint64_t *frame_at(const cf_taken *taken) {
-  return stage.memory[taken->segment] + taken->offset / sizeof(uint64_t);
+  return test.memory[taken->segment] + taken->offset / sizeof(uint64_t);
 }
 
 static void wake_for_room(reader *r, bool must_wake) {
@@ -120,7 +120,7 @@ static enum cf_take step(reader *r) {
 
 static bool begin(reader *r) {
   bool must_wake;
-  bool sound = cf_reader_init(&r->in, stage.control, cf_control_bytes(CAPACITY), r->seat.page, r->seat.depth > 0) &&
+  bool sound = cf_reader_init(&r->in, test.control, cf_control_bytes(CAPACITY), r->seat.page, r->seat.depth > 0) &&
                cf_reader_begin(&r->in, &must_wake);
   if (!sound)
     failed("the control page looks broken");
@@ -132,7 +132,7 @@ static bool begin(reader *r) {
 static void *reader_run(void *argument) {
   reader *r = argument;
   enum cf_take take = CF_TAKE_OK;
-  while ((take == CF_TAKE_OK || take == CF_TAKE_NONE) && !atomic_load_explicit(&stage.failure, memory_order_relaxed)) {
+  while ((take == CF_TAKE_OK || take == CF_TAKE_NONE) && !atomic_load_explicit(&test.failure, memory_order_relaxed)) {
     take = step(r);
     if (take == CF_TAKE_NONE)
       sleep_for_frame(r);
@@ -144,7 +144,7 @@ static void *reader_run(void *argument) {
 
 static void *gpu_run(void *argument) {
   reader *r = argument;
-  while (!atomic_load_explicit(&stage.over, memory_order_relaxed)) {
+  while (!atomic_load_explicit(&test.over, memory_order_relaxed)) {
     for (uint32_t k = 0; k < r->seat.leases; k++) {
       struct hand *hand = &r->hand[k];
       if (atomic_load_explicit(&hand->state, memory_order_acquire) != ON_GPU)
@@ -163,8 +163,8 @@ static void *gpu_run(void *argument) {
 
 static void make_room(void) {
   uint32_t room;
-  for (cf_writer_seat *full; (full = cf_writer_enter_full(&stage.writer)) != NULL; cf_writer_leave(&stage.writer)) {
-    while (cf_writer_seat_full(&stage.writer, full, &room)) {
+  for (cf_writer_seat *full; (full = cf_writer_enter_full(&test.writer)) != NULL; cf_writer_leave(&test.writer)) {
+    while (cf_writer_seat_full(&test.writer, full, &room)) {
       if (!cf_futex_wait(&full->page->room, room, cf_now() + PATIENCE_NS)) {
         failed("the publisher was not woken");
         cf_writer_evict(full);
@@ -179,7 +179,7 @@ static void *writer_run(void *unused) {
   uint32_t open[OPEN], count = 0;
   for (int64_t end = cf_now() + RUN_NS; going() && cf_now() < end;) {
     while (count < OPEN) {
-      open[count] = cf_writer_acquire(&stage.writer);
+      open[count] = cf_writer_acquire(&test.writer);
       if (open[count] == CF_NO_SLOT) {
         failed("no slot");
         break;
@@ -190,21 +190,21 @@ static void *writer_run(void *unused) {
       break;
     uint32_t i = random_below(&random, OPEN), slot = open[i];
     open[i] = open[--count];
-    const cf_slot_run *run = cf_writer_slot(&stage.writer, slot, &offset);
-    frame_fill(stage.memory[run->segment] + offset / sizeof(uint64_t), stage.writer.seq + 1);
+    const cf_slot_run *run = cf_writer_slot(&test.writer, slot, &offset);
+    frame_fill(test.memory[run->segment] + offset / sizeof(uint64_t), test.writer.seq + 1);
     if (random_below(&random, 16) == 0) {
-      cf_writer_cancel(&stage.writer, slot);
+      cf_writer_cancel(&test.writer, slot);
       continue;
     }
     make_room();
-    (void)cf_writer_publish(&stage.writer, slot, &(cf_frame_meta){ .pts = 0 }, true);
-    stage.published++;
-    if (cf_writer_sleepers(&stage.writer) > 0)
-      (void)cf_futex_wake(&stage.writer.control->wake, INT32_MAX);
+    (void)cf_writer_publish(&test.writer, slot, &(cf_frame_meta){ .pts = 0 }, true);
+    test.published++;
+    if (cf_writer_sleepers(&test.writer) > 0)
+      (void)cf_futex_wake(&test.writer.control->wake, INT32_MAX);
   }
-  cf_writer_end(&stage.writer);
-  (void)cf_futex_wake(&stage.writer.control->wake, INT32_MAX);
-  atomic_store(&stage.stop, true);
+  cf_writer_end(&test.writer);
+  (void)cf_futex_wake(&test.writer.control->wake, INT32_MAX);
+  atomic_store(&test.stop, true);
   return NULL;
 }
 
@@ -213,32 +213,32 @@ static void *writer_run(void *unused) {
 static cf_slot_run *run_offer(uint32_t segment, uint32_t count) {
   cf_slot_run *run = calloc(1, sizeof *run);
   *run = (cf_slot_run){ .segment = segment, .count = count, .stride = FRAME_BYTES };
-  stage.memory[segment] = zeroed((size_t)count * FRAME_BYTES);
-  cf_writer_offer(&stage.writer, run);
+  test.memory[segment] = zeroed((size_t)count * FRAME_BYTES);
+  cf_writer_offer(&test.writer, run);
   return run;
 }
 
 static void run_free(cf_slot_run *run) {
-  free(stage.memory[run->segment]);
+  free(test.memory[run->segment]);
   free(run);
 }
 
 static void seat_add(reader *r, uint32_t leases, uint32_t depth) {
   r->seat = (cf_writer_seat){ .page = zeroed(sizeof *r->seat.page), .leases = leases, .depth = depth };
-  if (!cf_writer_add_seat(&stage.writer, &r->seat))
+  if (!cf_writer_add_seat(&test.writer, &r->seat))
     failed("no seat");
 }
 
 static void seat_remove(reader *r) {
-  uint64_t ticket = cf_writer_remove_seat(&stage.writer, &r->seat);
+  uint64_t ticket = cf_writer_remove_seat(&test.writer, &r->seat);
   (void)cf_futex_wake(&r->seat.page->room, INT32_MAX);
-  while (!cf_writer_quiescent(&stage.writer, &r->seat, ticket))
+  while (!cf_writer_quiescent(&test.writer, &r->seat, ticket))
     (void)sched_yield();
   free(r->seat.page);
 }
 
 static void runs_collect(void) {
-  for (cf_slot_run *run = cf_writer_collect(&stage.writer), *next; run; run = next) {
+  for (cf_slot_run *run = cf_writer_collect(&test.writer), *next; run; run = next) {
     next = run->next;
     run_free(run);
   }
@@ -259,9 +259,9 @@ static void *service_run(void *unused) {
     for (uint32_t k = 0; k < leases && random_below(&random, 2); k++)
       let_go(&r, k);
     seat_remove(&r);
-    cf_writer_retire(&stage.writer, run);
+    cf_writer_retire(&test.writer, run);
     runs_collect();
-    stage.joined++;
+    test.joined++;
   }
   return NULL;
 }
@@ -271,10 +271,10 @@ static void readers_race_a_writer(void **state) {
   static const struct { uint32_t leases, depth; } seats[READERS] = { { 1, 0 }, { 2, 0 }, { 3, 0 }, { 1, 1 }, { 2, 4 } };
   pthread_t writer, service, gpu;
   uint32_t needed = 1 + OPEN;
-  stage.control = zeroed(cf_control_bytes(CAPACITY));
-  cf_writer_init(&stage.writer, stage.control, CAPACITY, stage.notes, 1, 1);
+  test.control = zeroed(cf_control_bytes(CAPACITY));
+  cf_writer_init(&test.writer, test.control, CAPACITY, test.notes, 1, 1);
   for (uint32_t i = 0; i < READERS; i++) {
-    reader *r = &stage.readers[i];
+    reader *r = &test.readers[i];
     r->random = i + 100;
     r->gpu = i == 2;
     seat_add(r, seats[i].leases, seats[i].depth);
@@ -283,41 +283,41 @@ static void readers_race_a_writer(void **state) {
   cf_slot_run *base = run_offer(1, needed);
   for (uint32_t i = 0; i < READERS;
        i++) /* before the first frame: a thread may start late, and an ordered one counts */
-    assert_true(begin(&stage.readers[i]));
+    assert_true(begin(&test.readers[i]));
   for (uint32_t i = 0; i < READERS; i++)
-    assert_int_equal(pthread_create(&stage.readers[i].thread, NULL, reader_run, &stage.readers[i]), 0);
-  assert_int_equal(pthread_create(&gpu, NULL, gpu_run, &stage.readers[2]), 0);
+    assert_int_equal(pthread_create(&test.readers[i].thread, NULL, reader_run, &test.readers[i]), 0);
+  assert_int_equal(pthread_create(&gpu, NULL, gpu_run, &test.readers[2]), 0);
   assert_int_equal(pthread_create(&writer, NULL, writer_run, NULL), 0);
   assert_int_equal(pthread_create(&service, NULL, service_run, NULL), 0);
   assert_int_equal(pthread_join(writer, NULL), 0);
   assert_int_equal(pthread_join(service, NULL), 0);
   for (uint32_t i = 0; i < READERS; i++)
-    assert_int_equal(pthread_join(stage.readers[i].thread, NULL), 0);
-  atomic_store(&stage.over, true);
+    assert_int_equal(pthread_join(test.readers[i].thread, NULL), 0);
+  atomic_store(&test.over, true);
   assert_int_equal(pthread_join(gpu, NULL), 0);
 
   print_message("%llu frames; taken %llu %llu %llu newest, %llu %llu ordered; %u joined and left\n",
-                (unsigned long long)stage.published, (unsigned long long)stage.readers[0].taken,
-                (unsigned long long)stage.readers[1].taken, (unsigned long long)stage.readers[2].taken,
-                (unsigned long long)stage.readers[3].taken, (unsigned long long)stage.readers[4].taken, stage.joined);
-  if (stage.failure)
-    fail_msg("%s", stage.failure);
+                (unsigned long long)test.published, (unsigned long long)test.readers[0].taken,
+                (unsigned long long)test.readers[1].taken, (unsigned long long)test.readers[2].taken,
+                (unsigned long long)test.readers[3].taken, (unsigned long long)test.readers[4].taken, test.joined);
+  if (test.failure)
+    fail_msg("%s", test.failure);
   for (uint32_t i = 0; i < READERS; i++) {
-    reader *r = &stage.readers[i];
-    assert_true(r->in.last == stage.published && (r->seat.depth == 0 || r->taken == stage.published));
+    reader *r = &test.readers[i];
+    assert_true(r->in.last == test.published && (r->seat.depth == 0 || r->taken == test.published));
     assert_true(r->taken > 0);
     seat_remove(r);
   }
-  assert_true(stage.published > 100 && stage.joined > 10);
+  assert_true(test.published > 100 && test.joined > 10);
   /* everything but the newest frame's slot goes when it is asked to */
-  cf_writer_retire(&stage.writer, base);
-  cf_writer_sweep(&stage.writer);
+  cf_writer_retire(&test.writer, base);
+  cf_writer_sweep(&test.writer);
   runs_collect();
   uint32_t left = 0;
   for (uint32_t slot = 0; slot < CAPACITY; slot++)
-    left += stage.notes[slot].run != NULL;
+    left += test.notes[slot].run != NULL;
   assert_true(left >= 1 && left <= 1 + OPEN); /* what was open stays so */
-  free(stage.control);
+  free(test.control);
 }
 
 int main(void) {

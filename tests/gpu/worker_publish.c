@@ -1,9 +1,9 @@
-/* actor_publish.c - a publisher on a GPU that does a bit of everything until it is killed. */
-#include "actor.h"
+/* worker_publish.c - a publisher on a GPU that does a bit of everything until it is killed. */
+#include "worker.h"
 
 enum { SLOTS = 4, BUFFERS = 64 };
 
-uint32_t actor_random(uint64_t *state, uint32_t limit) {
+uint32_t worker_random(uint64_t *state, uint32_t limit) {
   uint64_t x = *state += 0x9E3779B97F4A7C15ull; /* splitmix64 */
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
   x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
@@ -12,29 +12,29 @@ uint32_t actor_random(uint64_t *state, uint32_t limit) {
 
 static cuframes_format some_format(uint64_t *random) {
   return (cuframes_format){ .pixel_format = CUFRAMES_PIXEL_NV12,
-                            .width = stage.width / 4 * (2 + actor_random(random, 3)) & ~15u,
-                            .height = stage.height };
+                            .width = program.width / 4 * (2 + worker_random(random, 3)) & ~15u,
+                            .height = program.height };
 }
 
-static void publish(source *s, const actor *me, uint64_t *random) {
-  if (s->memory == MEMORY_VMM && actor_random(random, 64) == 0) {
+static void publish(source *s, const worker *me, uint64_t *random) {
+  if (s->memory == MEMORY_VMM && worker_random(random, 64) == 0) {
     cuframes_format format = some_format(random);
-    OK(cuframes_publisher_set_format(s->publisher, &format));
+    CHECK_OK(cuframes_publisher_set_format(s->publisher, &format));
   }
-  if (s->memory == MEMORY_VMM && actor_random(random, 32) == 0) {
+  if (s->memory == MEMORY_VMM && worker_random(random, 32) == 0) {
     cuframes_frame *frame = NULL;
-    OK(cuframes_publisher_acquire(s->publisher, &frame));
-    OK(cuframes_publisher_cancel(s->publisher, frame));
+    CHECK_OK(cuframes_publisher_acquire(s->publisher, &frame));
+    CHECK_OK(cuframes_publisher_cancel(s->publisher, frame));
   }
-  if (actor_random(random, 8) == 0) /* its stream falls behind */
-    CU(LAUNCH(&s->g, s->stream, "spin", actor_random(random, 3000)));
+  if (worker_random(random, 8) == 0) /* its stream falls behind */
+    CHECK_OK(LAUNCH(&s->g, s->stream, "spin", worker_random(random, 3000)));
   s->number = atomic_fetch_add(&me->world->number, 1);
   source_publish(s);
   atomic_fetch_add(me->progress, 1);
 }
 
 /* Whether all that subscribers cost is back; a publisher at work hands memory back. */
-static bool as_at_first(source *s, const actor *me, uint64_t *random) {
+static bool as_at_first(source *s, const worker *me, uint64_t *random) {
   cuframes_publisher_stats stats = source_stats(s);
   if (stats.subscribers == 0 && (s->memory >= EXTERNAL_VMM || (stats.slots == SLOTS && stats.segments == 1)))
     return true;
@@ -43,19 +43,19 @@ static bool as_at_first(source *s, const actor *me, uint64_t *random) {
 }
 
 /* Every third publisher has buffers of its own. */
-void actor_publish(const actor *me) {
+void worker_publish(const worker *me) {
   static source s;
   uint64_t random = me->random;
-  bool external = facts.legacy && actor_random(&random, 3) == 0;
-  source_begin(&s, &(source_options){ .name = ACTOR_STREAM,
+  bool external = facts.legacy && worker_random(&random, 3) == 0;
+  source_begin(&s, &(source_options){ .name = WORKER_STREAM,
                                       .memory = external ? EXTERNAL_ALLOC : MEMORY_VMM,
                                       .format = some_format(&random),
                                       .buffers = external ? BUFFERS : SLOTS });
   while (!atomic_load(me->stop)) {
-    for (uint32_t burst = 1 + actor_random(&random, 4); burst > 0; burst--)
+    for (uint32_t burst = 1 + worker_random(&random, 4); burst > 0; burst--)
       publish(&s, me, &random);
-    if (actor_random(&random, 4) == 0) /* or it would fall behind without an end where the machine is busy */
-      CU(cu.cuStreamSynchronize(s.stream));
+    if (worker_random(&random, 4) == 0) /* or it would fall behind without an end where the machine is busy */
+      CHECK_OK(cu.cuStreamSynchronize(s.stream));
     pause_ms(2); /* a camera's pace, as it were */
   }
   WAIT_FOR(as_at_first(&s, me, &random));

@@ -1,4 +1,4 @@
-/* bench_cast.c - the players: processes of their own with a CUDA context each, who play one scene after the other. */
+/* bench_processes.c - processes with a CUDA context each, who run one measurement after the other. */
 #include <signal.h>
 #include <stdalign.h>
 #include <stdlib.h>
@@ -13,28 +13,28 @@
 #define START_PATIENCE (90 * SECOND) /* making 32 contexts is slow */
 
 /* The program writes it before it moves `call`, and not again before all have answered that call. */
-typedef struct stage {
+typedef struct measurement {
   alignas(LINE) _Atomic uint32_t call;
-  unsigned players;
-  scene_fn scene; /* a function has the same address in all: they are forked */
+  unsigned processes;
+  process_fn run; /* a function has the same address in all: they are forked */
   void *argument;
   tally ready, done;
-} stage;
+} measurement;
 
 static uint8_t *memory;
 static size_t used;
-static stage *theatre;
-static crew cast;
+static measurement *shared;
+static crew all;
 static unsigned calls;
 static volatile sig_atomic_t minding;
 
 static void on_child(int number) {
   (void)number;
   if (minding)
-    (void)raise(SIGTERM); /* a player is gone; crew.c ends the program */
+    (void)raise(SIGTERM); /* a process is gone; crew.c ends the program */
 }
 
-void *cast_memory(size_t bytes) {
+void *processes_memory(size_t bytes) {
   size_t size = (bytes + LINE - 1) / LINE * LINE;
   if (!memory) {
     memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -56,75 +56,75 @@ static void probe_run(void *argument, unsigned index) {
   exit(cu.library ? 0 : SKIPPED);
 }
 
-bool cast_probe(void) {
+bool processes_probe(void) {
   crew probe;
   int status;
   crew_start(&probe, 1, probe_run, NULL);
   return waitpid(probe.pid[0], &status, 0) == probe.pid[0] && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static void player_run(void *argument, unsigned index) {
+static void process_run(void *argument, unsigned index) {
   (void)argument;
   (void)signal(SIGCHLD, SIG_DFL);
   device_begin(false);
   pin_reader(index); /* after the driver's own threads were started: those go where they like */
-  tally_add(&theatre->ready);
+  tally_add(&shared->ready);
   for (uint32_t seen = 0;;) {
-    while (atomic_load_explicit(&theatre->call, memory_order_acquire) == seen)
-      futex_wait(&theatre->call, seen);
+    while (atomic_load_explicit(&shared->call, memory_order_acquire) == seen)
+      futex_wait(&shared->call, seen);
     seen++;
-    if (!theatre->scene)
+    if (!shared->run)
       break;
-    if (index < theatre->players)
-      theatre->scene(theatre->argument, index);
-    tally_add(&theatre->done);
+    if (index < shared->processes)
+      shared->run(shared->argument, index);
+    tally_add(&shared->done);
   }
   device_end();
 }
 
 static void wait_ready(unsigned count) {
   int64_t deadline = now_ns() + START_PATIENCE;
-  while (atomic_load_explicit(&theatre->ready.count, memory_order_acquire) < count) {
+  while (atomic_load_explicit(&shared->ready.count, memory_order_acquire) < count) {
     bench_go_on();
     if (now_ns() > deadline)
-      bench_die("the players do not get their contexts");
+      bench_die("the processes do not get their contexts");
     sleep_until(now_ns() + MS);
   }
 }
 
-void cast_begin(unsigned count) {
-  theatre = cast_memory(sizeof *theatre);
+void processes_begin(unsigned count) {
+  shared = processes_memory(sizeof *shared);
   (void)signal(SIGCHLD, on_child);
   minding = 1;
-  crew_start(&cast, count, player_run, NULL);
+  crew_start(&all, count, process_run, NULL);
   wait_ready(count);
 }
 
-static void call(unsigned players, scene_fn scene, void *argument) {
-  theatre->players = players;
-  theatre->scene = scene;
-  theatre->argument = argument;
-  atomic_fetch_add_explicit(&theatre->call, 1, memory_order_release);
-  futex_wake(&theatre->call);
+static void start(unsigned processes, process_fn run, void *argument) {
+  shared->processes = processes;
+  shared->run = run;
+  shared->argument = argument;
+  atomic_fetch_add_explicit(&shared->call, 1, memory_order_release);
+  futex_wake(&shared->call);
 }
 
-void cast_play(unsigned players, scene_fn scene, void *argument) {
-  if (players > cast.count)
-    bench_die("%u players of %u", players, cast.count);
-  call(players, scene, argument);
+void processes_run(unsigned processes, process_fn run, void *argument) {
+  if (processes > all.count)
+    bench_die("%u processes of %u", processes, all.count);
+  start(processes, run, argument);
   calls++;
 }
 
-void cast_wait(void) {
-  tally_wait(&theatre->done, calls * cast.count, false);
+void processes_wait(void) {
+  tally_wait(&shared->done, calls * all.count, false);
 }
 
-void cast_end(void) {
+void processes_end(void) {
   minding = 0;
-  call(0, NULL, NULL);
-  crew_join(&cast);
+  start(0, NULL, NULL);
+  crew_join(&all);
 }
 
-void cast_mind(bool mind) {
+void processes_mind(bool mind) {
   minding = mind;
 }

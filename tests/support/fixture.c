@@ -1,5 +1,5 @@
-/* support/scene.c - runtime directory, deadlines, and what a test must not leave behind. */
-#include "support/scene.h"
+/* support/fixture.c - runtime directory, deadlines, and what a test must not leave behind. */
+#include "support/fixture.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -22,11 +22,11 @@ static bool open_before[DESCRIPTORS];
 static int mappings_before;
 static unsigned skipped;
 
-const char *scene_directory(void) {
+const char *fixture_directory(void) {
   return directory;
 }
 
-const char *scene_path(const char *format, ...) {
+const char *fixture_path(const char *format, ...) {
   static char paths[4][512];
   static unsigned next;
   char *path = paths[next++ % 4];
@@ -41,7 +41,7 @@ const char *scene_path(const char *format, ...) {
 static int directory_visit(const char *path, void (*visit)(const char *name, void *user), void *user) {
   DIR *open = opendir(path);
   int count = 0;
-  NEED(open != NULL);
+  CHECK(open != NULL);
   for (struct dirent *entry; (entry = readdir(open)) != NULL;) {
     char own[16];
     snprintf(own, sizeof own, "%d", dirfd(open));
@@ -55,19 +55,19 @@ static int directory_visit(const char *path, void (*visit)(const char *name, voi
   return count;
 }
 
-int scene_files(void) {
+int fixture_files(void) {
   return directory_visit(directory, NULL, NULL);
 }
 
-int scene_descriptors(void) {
+int fixture_descriptors(void) {
   return directory_visit("/proc/self/fd", NULL, NULL);
 }
 
-int scene_mappings(void) {
+int fixture_mappings(void) {
   FILE *maps = fopen("/proc/self/maps", "re");
   char line[512];
   int count = 0;
-  NEED(maps != NULL);
+  CHECK(maps != NULL);
   while (fgets(line, sizeof line, maps))
     count += strstr(line, "memfd:cuframes") != NULL;
   fclose(maps);
@@ -87,7 +87,7 @@ int64_t patience(void) {
 
 static char slow[256]; /* what was so, since it was asked for */
 
-const char *scene_was_slow(void) {
+const char *fixture_was_slow(void) {
   static char said[sizeof slow];
   memcpy(said, slow, sizeof slow);
   slow[0] = '\0';
@@ -105,7 +105,7 @@ void soon(const char *file, int line, const char *text, int64_t elapsed_ns, int6
   snprintf(sentence, sizeof sentence, "%s is less than %lld ms (%.1f ms)", text, (long long)ms,
            (double)elapsed_ns / (double)MS);
   if (elapsed_ns >= patience() / 2)
-    need_failed(file, line, sentence);
+    check_failed(file, line, sentence);
   if (syscall(SYS_gettid) == getpid())
     snprintf(slow, sizeof slow, "%.80s:%d: %.160s", file, line, sentence);
 }
@@ -134,16 +134,21 @@ _Noreturn void skip_because(const char *format, ...) {
   abort(); /* _skip() does not return */
 }
 
-unsigned scene_skipped(void) {
+unsigned fixture_skipped(void) {
   return skipped;
 }
 
-int scene_run_all(const char *name, const struct CMUnitTest *tests, size_t count) {
+int fixture_run_all(const char *name, const struct CMUnitTest *tests, size_t count) {
   int failed = _cmocka_run_group_tests(name, tests, count, NULL, NULL);
   return failed == 0 && count > 0 && skipped == count ? 77 : failed;
 }
 
-_Noreturn void need_failed(const char *file, int line, const char *text) {
+void (*check_context)(void);
+const char *(*check_driver_error)(int error);
+
+_Noreturn void check_failed(const char *file, int line, const char *text) {
+  if (check_context)
+    check_context();
   if (is_elsewhere()) {
     fprintf(stderr, "%s:%d: in process %d: not so: %s\n", file, line, (int)getpid(), text);
     _exit(99);
@@ -153,29 +158,35 @@ _Noreturn void need_failed(const char *file, int line, const char *text) {
   abort(); /* _fail() does not return */
 }
 
-void is_result(const char *file, int line, const char *call, int result, int wanted) {
+/* Errors of the library are negative, those of the GPU driver positive. */
+static const char *error_name(int error) {
+  const char *name = error > 0 && check_driver_error ? check_driver_error(error) : NULL;
+  return error <= 0 ? cuframes_strerror(error) : name ? name : "an error of the GPU driver";
+}
+
+void check_result(const char *file, int line, const char *call, int result, int wanted) {
   if (result == wanted)
     return;
   char text[1024];
-  snprintf(text, sizeof text, "%s gave %d (%s; %s) instead of %d (%s)", call, result, cuframes_strerror(result),
-           result < 0 ? cuframes_last_error() : "", wanted, cuframes_strerror(wanted));
-  need_failed(file, line, text);
+  snprintf(text, sizeof text, "%s gave %d (%s; %s) instead of %d (%s)", call, result, error_name(result),
+           result < 0 ? cuframes_last_error() : "", wanted, error_name(wanted));
+  check_failed(file, line, text);
 }
 
-void is_between(const char *file, int line, const char *text, int64_t value, int64_t least, int64_t most) {
+void check_between(const char *file, int line, const char *text, int64_t value, int64_t least, int64_t most) {
   if (value >= least && value <= most)
     return;
   char sentence[256];
   snprintf(sentence, sizeof sentence, "%s is %lld, between %lld and %lld", text, (long long)value, (long long)least,
            (long long)most);
-  need_failed(file, line, sentence);
+  check_failed(file, line, sentence);
 }
 
 void detail_names(const char *text) {
   if (!strstr(cuframes_last_error(), text)) {
     char sentence[1024];
     snprintf(sentence, sizeof sentence, "\"%s\" names \"%s\"", cuframes_last_error(), text);
-    need_failed(__FILE__, __LINE__, sentence);
+    check_failed(__FILE__, __LINE__, sentence);
   }
 }
 
@@ -188,7 +199,7 @@ static void note_open(const char *name, void *unused) {
     open_before[fd] = true;
 }
 
-int scene_begin(void **state) {
+int fixture_begin(void **state) {
   (void)state;
   const char *base = getenv("TMPDIR");
   umask(022); /* tests say what mode they expect of a file */
@@ -198,7 +209,7 @@ int scene_begin(void **state) {
     return -1;
   memset(open_before, 0, sizeof open_before);
   (void)directory_visit("/proc/self/fd", note_open, NULL);
-  mappings_before = scene_mappings();
+  mappings_before = fixture_mappings();
   return 0;
 }
 
@@ -225,13 +236,13 @@ static int remove_entry(const char *path, const struct stat *status, int kind, s
   return remove(path);
 }
 
-int scene_end(void **state) {
+int fixture_end(void **state) {
   (void)state;
   int left = child_end_all();
   (void)directory_visit("/proc/self/fd", complain_open, &left);
   (void)directory_visit(directory, complain_file, &left);
-  if (scene_mappings() != mappings_before) {
-    print_error("mappings of shared memory: %d before, %d now\n", mappings_before, scene_mappings());
+  if (fixture_mappings() != mappings_before) {
+    print_error("mappings of shared memory: %d before, %d now\n", mappings_before, fixture_mappings());
     left++;
   }
   if (nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS) != 0) { /* also what a test left in it that failed */
@@ -242,19 +253,19 @@ int scene_end(void **state) {
   return left == 0 ? 0 : -1;
 }
 
-void scene_run(void **state) {
+void fixture_run(void **state) {
   CMUnitTestFunction test = *(CMUnitTestFunction *)*state;
   void *none = NULL;
   const char *why;
-  (void)scene_was_slow();
+  (void)fixture_was_slow();
   for (int runs = 1;; runs++) {
     test(&none);
-    if ((why = scene_was_slow()) == NULL)
+    if ((why = fixture_was_slow()) == NULL)
       return;
     if (runs == SLOW_MOST)
       fail_msg("not so in any of %d runs: %s", runs, why);
     print_message("slow, once more: %s\n", why);
-    NEED(scene_end(&none) == 0);
-    NEED(scene_begin(&none) == 0);
+    CHECK(fixture_end(&none) == 0);
+    CHECK(fixture_begin(&none) == 0);
   }
 }

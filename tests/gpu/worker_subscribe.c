@@ -1,4 +1,4 @@
-/* actor_subscribe.c - a subscriber on a GPU, of some sync mode, that has a kernel look at all it gets, and joins,
+/* worker_subscribe.c - a subscriber on a GPU, of some sync mode, that has a kernel look at all it gets, and joins,
  * holds, leaves as it likes.
  *
  * One in mode slot-events takes with next() only: a stream that waits for a slot event when the publisher dies waits
@@ -6,12 +6,12 @@
  */
 #include <poll.h>
 
-#include "actor.h"
+#include "worker.h"
 
 enum { HANDS = 4 };
 
 typedef struct taker {
-  const actor *me;
+  const worker *me;
   uint64_t random;
   gpu g;
   cu_stream stream;
@@ -35,7 +35,7 @@ static void count(_Atomic uint64_t *counter, bool wrong) {
 static bool stream_is_idle(const taker *t) {
   cu_result result = cu.cuStreamQuery(t->stream);
   if (result != CUDA_ERROR_NOT_READY)
-    CU(result);
+    CHECK_OK(result);
   return result == CUDA_SUCCESS;
 }
 
@@ -48,13 +48,13 @@ static void stream_settle(const taker *t) {
 }
 
 static void look_at(taker *t, const cuframes_frame *frame, uint64_t number) {
-  CU(LAUNCH(&t->g, t->stream, "check", frame_address(frame), frame_words(frame), stamp(number), t->wrong));
+  CHECK_OK(LAUNCH(&t->g, t->stream, "check", frame_address(frame), frame_words(frame), stamp(number), t->wrong));
 }
 
 /* What comes next on the stream comes so much later, now and then. */
 static void dawdle(taker *t, uint32_t one_in, uint32_t microseconds) {
-  if (actor_random(&t->random, one_in) == 0)
-    CU(LAUNCH(&t->g, t->stream, "spin", actor_random(&t->random, microseconds)));
+  if (worker_random(&t->random, one_in) == 0)
+    CHECK_OK(LAUNCH(&t->g, t->stream, "spin", worker_random(&t->random, microseconds)));
 }
 
 /* What the kernel found, now that the stream is idle: nothing is said of a picture that was LOST. */
@@ -64,7 +64,7 @@ static void judge(taker *t, bool lost) {
   count(&t->me->world->lost, lost);
   count(&t->me->world->frames, !lost);
   if (wrong > 0)
-    CU(cu.cuMemcpyHtoD(t->wrong, &(uint64_t){ 0 }, sizeof(uint64_t)));
+    CHECK_OK(cu.cuMemcpyHtoD(t->wrong, &(uint64_t){ 0 }, sizeof(uint64_t)));
 }
 
 static void let_go(taker *t, uint32_t k) {
@@ -91,7 +91,7 @@ static void number_came(taker *t, const cuframes_frame *frame, uint64_t number) 
 
 static uint64_t frames_lost(const taker *t) {
   cuframes_subscriber_stats stats = { .struct_size = sizeof stats };
-  OK(cuframes_subscriber_get_stats(t->subscriber, &stats));
+  CHECK_OK(cuframes_subscriber_get_stats(t->subscriber, &stats));
   return stats.frames_lost;
 }
 
@@ -111,7 +111,7 @@ static void keep(taker *t, cuframes_frame *frame, uint64_t number, uint32_t k) {
     cuframes_frame_release(frame);
     return;
   }
-  OK(result);
+  CHECK_OK(result);
   t->hand[k].frame = frame;
   t->hand[k].number = number;
 }
@@ -120,7 +120,7 @@ static int take(taker *t, uint32_t k) {
   cuframes_frame *frame = NULL;
   int result, fd = -1;
   if (t->by_fd) {
-    OK(cuframes_subscriber_fd(t->subscriber, &fd));
+    CHECK_OK(cuframes_subscriber_fd(t->subscriber, &fd));
     (void)poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 20);
   }
   result = t->sync == CUFRAMES_SYNC_TIMELINE
@@ -130,7 +130,7 @@ static int take(taker *t, uint32_t k) {
     return result;
   uint64_t number = (uint64_t)cuframes_frame_pts(frame) / 1000;
   number_came(t, frame, number);
-  bool give_back = actor_random(&t->random, 2) == 0;
+  bool give_back = worker_random(&t->random, 2) == 0;
   dawdle(t, 4, give_back ? 40000 : 6000); /* long enough that the publisher would come to a slot that is not pinned */
   look_at(t, frame, number);
   if (give_back)
@@ -159,20 +159,20 @@ static void join(taker *t) {
                                           .mode = t->mode,
                                           .sync = t->sync,
                                           .leases = t->leases,
-                                          .depth = 2 + actor_random(&t->random, 5),
+                                          .depth = 2 + worker_random(&t->random, 5),
                                           .reconnect = true,
                                           .connect_timeout_ns = 200 * MS };
   int64_t end = cuframes_now() + patience();
   int result;
   do
-    result = cuframes_subscriber_create(ACTOR_STREAM, &options, &t->subscriber);
+    result = cuframes_subscriber_create(WORKER_STREAM, &options, &t->subscriber);
   while (is_not_ready(result) && !atomic_load(t->me->stop) && cuframes_now() < end);
   if (!atomic_load(t->me->stop))
-    OK(result);
+    CHECK_OK(result);
 }
 
 static void step(taker *t) {
-  uint32_t k = actor_random(&t->random, t->leases);
+  uint32_t k = worker_random(&t->random, t->leases);
   if (!t->subscriber) {
     join(t);
     return;
@@ -185,23 +185,23 @@ static void step(taker *t) {
   } else if (result == CUFRAMES_ERR_NO_CAPACITY) { /* a new publisher that has not registered its buffers yet */
     leave(t);
   } else if (result != CUFRAMES_OK) {
-    IS(result, CUFRAMES_ERR_TIMEOUT);
+    CHECK_RESULT(result, CUFRAMES_ERR_TIMEOUT);
   }
-  if (t->subscriber && actor_random(&t->random, 200) == 0)
+  if (t->subscriber && worker_random(&t->random, 200) == 0)
     leave(t); /* with frames in hand, if it has some */
 }
 
-void actor_subscribe(const actor *me) {
+void worker_subscribe(const worker *me) {
   static const uint32_t syncs[] = { CUFRAMES_SYNC_COMPLETE, CUFRAMES_SYNC_COMPLETE, CUFRAMES_SYNC_TIMELINE,
                                     CUFRAMES_SYNC_TIMELINE, CUFRAMES_SYNC_TIMELINE, CUFRAMES_SYNC_SLOT_EVENTS };
   static taker t;
   t = (taker){ .me = me, .random = me->random };
-  t.mode = actor_random(&t.random, 3) == 0 ? CUFRAMES_MODE_ORDERED : CUFRAMES_MODE_NEWEST;
-  t.sync = syncs[actor_random(&t.random, 6)];
-  t.leases = 1 + actor_random(&t.random, HANDS);
-  t.by_fd = actor_random(&t.random, 4) == 0;
+  t.mode = worker_random(&t.random, 3) == 0 ? CUFRAMES_MODE_ORDERED : CUFRAMES_MODE_NEWEST;
+  t.sync = syncs[worker_random(&t.random, 6)];
+  t.leases = 1 + worker_random(&t.random, HANDS);
+  t.by_fd = worker_random(&t.random, 4) == 0;
   gpu_begin(&t.g, 0);
-  CU(cu.cuStreamCreate(&t.stream, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuStreamCreate(&t.stream, CU_STREAM_NON_BLOCKING));
   t.wrong = word_new();
   while (!atomic_load(me->stop))
     step(&t);
@@ -209,7 +209,7 @@ void actor_subscribe(const actor *me) {
     leave(&t);
   for (uint32_t k = 0; k < HANDS; k++)
     let_go(&t, k);
-  CU(cu.cuMemFree(t.wrong));
-  CU(cu.cuStreamDestroy(t.stream));
+  CHECK_OK(cu.cuMemFree(t.wrong));
+  CHECK_OK(cu.cuStreamDestroy(t.stream));
   gpu_end(&t.g);
 }

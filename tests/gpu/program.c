@@ -1,5 +1,5 @@
-/* stage.c - options, facts, numbers and talk. */
-#include "stage.h"
+/* program.c - options, facts, numbers and talk. */
+#include "program.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,13 +13,13 @@
 #define KERNELS ""
 #endif
 
-stage_options stage = { .width = 1920, .height = 1080 };
-stage_facts facts;
+program_options program = { .width = 1920, .height = 1080 };
+program_facts facts;
 static unsigned begun;
 
-int stage_begin(void **state) {
+int program_begin(void **state) {
   begun++;
-  return scene_begin(state);
+  return fixture_begin(state);
 }
 
 /* ---- lines for the table ---- */
@@ -31,7 +31,7 @@ static void line(const char *what, const char *format, va_list args) {
   fflush(stdout);
 }
 
-void stage_note(const char *format, ...) {
+void program_note(const char *format, ...) {
   va_list args;
   va_start(args, format);
   line("numbers", format, args);
@@ -41,39 +41,39 @@ void stage_note(const char *format, ...) {
 /* ---- talk ---- */
 
 void tell(int fd, const void *bytes, size_t size) {
-  NEED(send(fd, bytes, size, MSG_NOSIGNAL) == (ssize_t)size);
+  CHECK(send(fd, bytes, size, MSG_NOSIGNAL) == (ssize_t)size);
 }
 
 void learn(int fd, void *bytes, size_t size) {
   struct pollfd ready = { .fd = fd, .events = POLLIN };
-  int64_t end = cuframes_now() + patience() + (int64_t)(stage.seconds * (double)SECOND);
+  int64_t end = cuframes_now() + patience() + (int64_t)(program.seconds * (double)SECOND);
   int n;
   do {
     int64_t left = (end - cuframes_now()) / MS;
     n = poll(&ready, 1, left > 0 ? (int)left : 0);
   } while (n < 0 && errno == EINTR);
-  NEED(n > 0);
-  NEED(recv(fd, bytes, size, 0) == (ssize_t)size);
+  CHECK(n > 0);
+  CHECK(recv(fd, bytes, size, 0) == (ssize_t)size);
 }
 
 void sweep_up(void) {
   cuframes_stream_entry *entries;
   size_t count;
-  OK(cuframes_stream_list(NULL, patience(), &entries, &count));
-  NEED(count == 0);
+  CHECK_OK(cuframes_stream_list(NULL, patience(), &entries, &count));
+  CHECK(count == 0);
   cuframes_stream_list_free(entries, count);
 }
 
 cu_deviceptr word_new(void) {
   cu_deviceptr word;
-  CU(cu.cuMemAlloc(&word, sizeof(uint64_t)));
-  CU(cu.cuMemcpyHtoD(word, &(uint64_t){ 0 }, sizeof(uint64_t)));
+  CHECK_OK(cu.cuMemAlloc(&word, sizeof(uint64_t)));
+  CHECK_OK(cu.cuMemcpyHtoD(word, &(uint64_t){ 0 }, sizeof(uint64_t)));
   return word;
 }
 
 uint64_t word_value(cu_deviceptr word) {
   uint64_t value;
-  CU(cu.cuMemcpyDtoH(&value, word, sizeof value));
+  CHECK_OK(cu.cuMemcpyDtoH(&value, word, sizeof value));
   return value;
 }
 
@@ -86,7 +86,7 @@ static bool has(cu_device_attribute attribute) {
 
 static void look(int test, void *user) {
   (void)user;
-  stage_facts found = { 0 };
+  program_facts found = { 0 };
   const char *kernels = getenv("GPU_KERNELS");
   if (gpu_load() != CUFRAMES_OK) {
     snprintf(found.why_not, sizeof found.why_not, "%s", cuframes_last_error());
@@ -95,8 +95,8 @@ static void look(int test, void *user) {
     found.standin = gpu_is_standin();
     found.there = found.standin || (kernels && access(kernels, R_OK) == 0);
     snprintf(found.why_not, sizeof found.why_not, "the kernels are not built: GPU_KERNELS=%s", kernels ? kernels : "");
-    CU(cu.cuDeviceGetCount(&found.devices));
-    CU(cu.cuDeviceGetName(found.name, sizeof found.name, 0));
+    CHECK_OK(cu.cuDeviceGetCount(&found.devices));
+    CHECK_OK(cu.cuDeviceGetName(found.name, sizeof found.name, 0));
     found.vmm = has(CU_DEVICE_ATTRIBUTE_VIRTUAL_ADDRESS_MANAGEMENT_SUPPORTED) &&
                 has(CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED);
     found.legacy = has(CU_DEVICE_ATTRIBUTE_IPC_EVENT_SUPPORTED);
@@ -114,23 +114,23 @@ static void look_from_a_child(void) {
   child *c = child_start(look, NULL);
   struct pollfd ready = { .fd = c->fd, .events = POLLIN };
   if (poll(&ready, 1, (int)(patience() / MS)) != 1 || recv(c->fd, &facts, sizeof facts, 0) != sizeof facts)
-    facts = (stage_facts){ .why_not = "a process that tried CUDA died of it" };
+    facts = (program_facts){ .why_not = "a process that tried CUDA died of it" };
   (void)child_status(c);
 }
 
 /* ---- main ---- */
 
-cuframes_format stage_format(uint32_t pixel_format) {
-  return (cuframes_format){ .pixel_format = pixel_format, .width = stage.width, .height = stage.height };
+cuframes_format program_format(uint32_t pixel_format) {
+  return (cuframes_format){ .pixel_format = pixel_format, .width = program.width, .height = program.height };
 }
 
 static uint64_t random_state;
 
-void stage_reseed(uint64_t salt) {
-  random_state = stage.seed + salt * UINT64_C(0x9e3779b97f4a7c15);
+void program_reseed(uint64_t salt) {
+  random_state = program.seed + salt * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-uint64_t stage_random(uint64_t below) {
+uint64_t program_random(uint64_t below) {
   random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
   return (random_state >> 33) % below;
 }
@@ -138,27 +138,27 @@ uint64_t stage_random(uint64_t below) {
 static bool take_option(const char *name, const char *value) {
   char *end = NULL;
   if (strcmp(name, "--size") == 0)
-    return sscanf(value, "%ux%u", &stage.width, &stage.height) == 2;
+    return sscanf(value, "%ux%u", &program.width, &program.height) == 2;
   double number = strtod(value, &end);
   if (end == value || *end != '\0' || number < 0)
     return false;
   if (strcmp(name, "--seconds") == 0)
-    stage.seconds = number;
+    program.seconds = number;
   else if (strcmp(name, "--frames") == 0)
-    stage.frames = (uint64_t)number;
+    program.frames = (uint64_t)number;
   else if (strcmp(name, "--cycles") == 0)
-    stage.cycles = (uint32_t)number;
+    program.cycles = (uint32_t)number;
   else if (strcmp(name, "--changes") == 0)
-    stage.changes = (uint32_t)number;
+    program.changes = (uint32_t)number;
   else if (strcmp(name, "--seed") == 0)
-    stage.seed = (uint64_t)number;
+    program.seed = (uint64_t)number;
   else
     return false;
   return true;
 }
 
-int stage_run(int argc, char **argv, const struct CMUnitTest *tests, size_t count) {
-  stage.seed = (uint64_t)cuframes_now() % 1000000;
+int program_run(int argc, char **argv, const struct CMUnitTest *tests, size_t count) {
+  program.seed = (uint64_t)cuframes_now() % 1000000;
   for (int i = 1; i < argc; i += 2) {
     if (strcmp(argv[i], "--list") == 0) {
       for (size_t k = 0; k < count; k++)
@@ -183,7 +183,7 @@ int stage_run(int argc, char **argv, const struct CMUnitTest *tests, size_t coun
   int failed = _cmocka_run_group_tests("gpu", tests, count, NULL, NULL);
   if (failed == 0 && begun == 0)
     fprintf(stderr, "%s: no test is named so\n", argv[0]);
-  if (failed == 0 && begun > 0 && begun == scene_skipped())
+  if (failed == 0 && begun > 0 && begun == fixture_skipped())
     return 77;
   return failed != 0 || begun == 0;
 }

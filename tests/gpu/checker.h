@@ -1,11 +1,11 @@
-/* viewer.h - a subscriber that looks at every word of every frame it gets from a source, by a kernel on its own
+/* checker.h - a subscriber that looks at every word of every frame it gets from a source, by a kernel on its own
  * stream. */
-#ifndef VIEWER_H
-#define VIEWER_H
+#ifndef CHECKER_H
+#define CHECKER_H
 
 #include "source.h"
 
-typedef struct viewer_options {
+typedef struct checker_options {
   const char *name;
   uint32_t mode, sync; /* as in cuframes_subscriber_options */
   uint32_t leases;     /* 0: 2. As many frames are held, and the oldest is given back; one with release_on */
@@ -15,51 +15,52 @@ typedef struct viewer_options {
   int slow_ms;     /* holds each frame so long */
   int ordinal;     /* of the GPU */
   const char *device;
-} viewer_options;
+} checker_options;
 
-typedef struct viewer_report {
+typedef struct checker_report {
   uint64_t frames, last; /* seen, and the number of the last */
   uint64_t torn;         /* frames with a wrong word */
   uint64_t back, twice;  /* numbers lower than, the same as the one before */
   uint64_t gaps;         /* numbers left out */
-  uint64_t latency_ns;   /* from publish() to the return of next(), the median of the first VIEWER_TIMES */
+  uint64_t latency_ns;   /* from publish() to the return of next(), the median of the first CHECKER_TIMES */
   uint64_t skipped, lost;
   uint64_t formats; /* frames that began a new format */
-} viewer_report;
+} checker_report;
 
-#define VIEWER_HELD 16
-#define VIEWER_TIMES 1024
+#define CHECKER_HELD 16
+#define CHECKER_TIMES 1024
 
-typedef struct viewer {
+typedef struct checker {
   gpu g;
   cu_stream stream;
   cuframes_subscriber *subscriber;
-  viewer_options options;
+  checker_options options;
   uint32_t sync; /* granted */
-  viewer_report report;
+  checker_report report;
   cu_deviceptr wrong; /* a word for each frame */
   struct {
     cuframes_frame *frame;
     cu_event seen;
-  } held[VIEWER_HELD];
+  } held[CHECKER_HELD];
   uint32_t held_first, held_count;
-  uint64_t times[VIEWER_TIMES];
-} viewer;
+  uint64_t times[CHECKER_TIMES];
+} checker;
 
 /* In a child. The source must have begun. */
-void viewer_begin(viewer *v, const viewer_options *options);
+void checker_begin(checker *v, const checker_options *options);
 /* Takes one frame; the result of next(). */
-int viewer_look(viewer *v, int64_t timeout_ns);
+int checker_look(checker *v, int64_t timeout_ns);
 /* Takes frames until it has seen that number. */
-void viewer_watch(viewer *v, uint64_t last);
-viewer_report viewer_end(viewer *v);
+void checker_watch(checker *v, uint64_t last);
+checker_report checker_end(checker *v);
 
 const char *sync_name(uint32_t sync);
 /* Skips the test where this GPU has not that mode. */
 void sync_need(uint32_t sync);
 
-/* Nothing torn, no number twice or lower than the one before; of an ordered viewer, none left out. Says so of `who`. */
-void report_is_good(const viewer_report *report, const char *who, bool ordered);
+/* Nothing torn, no number twice or lower than the one before; of an ordered checker, none left out. Says so of
+ * `who`. */
+void report_is_good(const checker_report *report, const char *who, bool ordered);
 
 /* A frame is whole: a kernel looks at all of it, and the CPU waits for that. */
 bool frame_is_whole(const gpu *g, cu_stream stream, const cuframes_frame *frame, uint64_t number);

@@ -1,6 +1,6 @@
-/* witness.c - a subscriber for the end-to-end tests: holds every frame for a while and says in JSON what it saw.
+/* observer.c - a subscriber for the end-to-end tests: holds every frame for a while and says in JSON what it saw.
  *
- *   witness NAME [--ordered] [--hold MS] [--duration S] [--frames N] [--reconnect] [--wait]
+ *   observer NAME [--ordered] [--hold MS] [--duration S] [--frames N] [--reconnect] [--wait]
  *
  * "changed" counts frames whose bytes were not the same at the end of the hold as at its beginning. Ends after the
  * duration or so many frames, on SIGINT or SIGTERM, or with the stream ("end" has the error code). "epochs" and
@@ -16,13 +16,13 @@
 
 #include <cuframes/cuframes.h>
 
-typedef struct witness_record {
+typedef struct observer_record {
   uint64_t frames, gaps, duplicates, back_jumps, changed, epochs, new_formats, corrupt;
   uint64_t first, last;
   int64_t last_time, longest_interval;   /* between neighbours in sequence, ns */
   int64_t last_arrival, longest_silence; /* between frames delivered here, ns */
   uint32_t width, height;
-} witness_record;
+} observer_record;
 
 static cuframes_subscriber *subscriber;
 static volatile sig_atomic_t stopped;
@@ -58,7 +58,7 @@ static uint64_t fingerprint(const cuframes_frame *frame) {
   return sum;
 }
 
-static void look(witness_record *seen, const cuframes_frame *frame) {
+static void look(observer_record *seen, const cuframes_frame *frame) {
   uint64_t seq = cuframes_frame_seq(frame);
   uint32_t flags = cuframes_frame_flags(frame);
   int64_t time = cuframes_frame_timestamp(frame), now = cuframes_now();
@@ -92,14 +92,14 @@ static void look(witness_record *seen, const cuframes_frame *frame) {
 }
 
 /* Gives why it ended. */
-static int watch(witness_record *seen, int hold_ms, uint64_t frames, int64_t deadline) {
+static int watch(observer_record *seen, int hold_ms, uint64_t frames, int64_t deadline) {
   int error = CUFRAMES_OK;
 
   while (!stopped && seen->frames < frames && cuframes_now() < deadline) {
     cuframes_frame *frame = NULL;
     error = cuframes_subscriber_next(subscriber, deadline - cuframes_now(), &frame);
     if (error != CUFRAMES_OK) {
-      fprintf(stderr, "witness: %s\n", cuframes_last_error());
+      fprintf(stderr, "observer: %s\n", cuframes_last_error());
       break;
     }
     uint64_t before = fingerprint(frame);
@@ -114,7 +114,7 @@ static int watch(witness_record *seen, int hold_ms, uint64_t frames, int64_t dea
   return error == CUFRAMES_ERR_TIMEOUT || error == CUFRAMES_ERR_INTERRUPTED ? CUFRAMES_OK : error;
 }
 
-static void report(const witness_record *seen, const cuframes_subscriber_stats *stats, int end) {
+static void report(const observer_record *seen, const cuframes_subscriber_stats *stats, int end) {
   printf("{\"frames\": %" PRIu64 ", \"first\": %" PRIu64 ", \"last\": %" PRIu64 ", \"gaps\": %" PRIu64
          ", \"duplicates\": %" PRIu64 ", \"back_jumps\": %" PRIu64 ", \"changed\": %" PRIu64 ", \"epochs\": %" PRIu64
          ", \"new_formats\": %" PRIu64 ", \"corrupt\": %" PRIu64 ", \"skipped\": %" PRIu64 ", \"reconnects\": %" PRIu64
@@ -134,11 +134,11 @@ int main(int argc, char **argv) {
                                   { "wait", no_argument, NULL, 'w' },
                                   { NULL, 0, NULL, 0 } };
   cuframes_subscriber_options options = { .struct_size = sizeof options,
-                                          .label = "witness",
+                                          .label = "observer",
                                           .connect_timeout_ns = 60000000000 };
   cuframes_subscriber_stats stats = { .struct_size = sizeof stats };
   struct sigaction action = { .sa_handler = stop };
-  witness_record seen = { 0 };
+  observer_record seen = { 0 };
   double duration = 36000;
   uint64_t frames = UINT64_MAX;
   int hold_ms = 0, option;
@@ -157,12 +157,12 @@ int main(int argc, char **argv) {
   if (optind + 1 != argc)
     return 2;
   if (cuframes_subscriber_create(argv[optind], &options, &subscriber) != CUFRAMES_OK) {
-    fprintf(stderr, "witness: %s\n", cuframes_last_error());
+    fprintf(stderr, "observer: %s\n", cuframes_last_error());
     return 1;
   }
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
-  fprintf(stderr, "witness: joined\n");
+  fprintf(stderr, "observer: joined\n");
   int end = watch(&seen, hold_ms, frames, cuframes_now() + (int64_t)(duration * 1e9));
   (void)cuframes_subscriber_get_stats(subscriber, &stats); /* cannot fail with this size */
   report(&seen, &stats, end);

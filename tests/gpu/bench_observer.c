@@ -1,4 +1,4 @@
-/* bench_witness.c - a spinning thread that notes when words change, and who stays on which core. */
+/* bench_observer.c - a spinning thread that notes when words change, and who stays on which core. */
 #include <pthread.h>
 #include <sched.h>
 
@@ -36,7 +36,7 @@ static void look(watch *w) {
   w->at = now_ns();
 }
 
-static void *witness_run(void *unused) {
+static void *observer_run(void *unused) {
   uint32_t turns = 0;
   cpu_pin_reader(0);
   while (!atomic_load_explicit(&ended, memory_order_relaxed)) {
@@ -53,24 +53,24 @@ static void *witness_run(void *unused) {
   return unused;
 }
 
-void witness_begin(void) {
+void observer_begin(void) {
   atomic_store_explicit(&ended, false, memory_order_relaxed);
-  if (pthread_create(&thread, NULL, witness_run, NULL) != 0)
+  if (pthread_create(&thread, NULL, observer_run, NULL) != 0)
     bench_die("no thread");
 }
 
-void witness_end(void) {
+void observer_end(void) {
   atomic_store_explicit(&ended, true, memory_order_relaxed);
   (void)pthread_join(thread, NULL); /* it is there */
 }
 
-void witness_watch(enum word first, uint64_t first_value, enum word second, uint64_t second_value) {
+void observer_watch(enum word first, uint64_t first_value, enum word second, uint64_t second_value) {
   watches[0] = (watch){ .word = first, .value = first_value };
   watches[1] = (watch){ .word = second, .value = second_value };
   atomic_fetch_add_explicit(&asked, 1, memory_order_release);
 }
 
-void witness_hear(int64_t *first, int64_t *second) {
+void observer_hear(int64_t *first, int64_t *second) {
   int64_t deadline = now_ns() + 30 * SECOND;
   uint32_t turns = 0;
   while (atomic_load_explicit(&answered, memory_order_acquire) != atomic_load_explicit(&asked, memory_order_relaxed)) {
@@ -89,6 +89,6 @@ void witness_hear(int64_t *first, int64_t *second) {
 }
 
 void pin_reader(unsigned index) {
-  unsigned others = cpu_count() > 2 ? (unsigned)cpu_count() - 2 : 1; /* but the sender's and the witness's */
+  unsigned others = cpu_count() > 2 ? (unsigned)cpu_count() - 2 : 1; /* but the sender's and the observer's */
   cpu_pin_reader(1 + index % others);
 }
