@@ -1,5 +1,5 @@
 /* wake.pml - no wake-up for a frame is lost: cf_writer_publish(), cf_writer_sleepers() and the service's doorbell against
- * cf_reader_prepare_wait() and cf_sleep_for_frame(); nor one for death, interruption and the end: cf_watcher_wake().
+ * cf_reader_prepare_wait() and cf_sleep_for_frame(); nor one for death, interruption and the end: sleepers_wake().
  *
  * READERS readers with a watcher each. The publisher may be killed at every step, also between head and the wake-up; then
  * only the watchers wake. One reader may be interrupted at any time. Nobody's sleep has a time-out. Proves: nobody
@@ -155,7 +155,7 @@ start:
   :: finished[me] -> break
   od;
   goto over;
-wake: /* cf_watcher_wake */
+wake: /* sleepers_wake */
 #ifdef WATCHER_ONCE
   asleep[me] = false;
 #else

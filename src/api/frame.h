@@ -85,6 +85,11 @@ uint64_t cf_handles_ended_twice(const cf_handles *handles);
 void cf_handles_helper_begins(cf_handles *handles);
 void cf_handles_helper_ends(cf_handles *handles);
 void cf_handles_wait_for_helpers(cf_handles *handles);
+/* Runs what may have to wait for a GPU on a thread of its own, as one of these helpers; here, after cf_handles_close()
+ * or if there is no thread to have. */
+void cf_handles_run(cf_handles *handles, void (*run)(void *argument), void *argument);
+/* The owner goes: waits for the helpers, and nothing is left to one any more. */
+void cf_handles_close(cf_handles *handles);
 
 /* Takes the end of the last reference back, and counts it as one too often. */
 void cf_handle_ended_too_often(cuframes_frame *handle);

@@ -4,6 +4,7 @@
 #include "api/frame.h"
 #include "os/clock.h"
 #include "os/container.h"
+#include "os/thread.h"
 
 /* So many are opened before one is used again, and at most so many frames are in hand: 64 leases, or 128 open frames,
  * of more than one connection or publisher format. */
@@ -15,6 +16,7 @@ struct cf_handles {
   uint32_t next;
   cf_counter ended_twice;
   cf_flag helpers;
+  cf_flag closed; /* nobody waits for helpers that begin now */
   cuframes_frame handle[HANDLES];
 };
 
@@ -72,6 +74,41 @@ void cf_handles_helper_ends(cf_handles *handles) {
   if (cf_flag_add(&handles->helpers, -1) == 0)
     (void)cf_futex_wake(&handles->helpers.value, INT32_MAX);
   cf_handles_drop(handles);
+}
+
+typedef struct job {
+  cf_handles *handles;
+  void (*run)(void *argument);
+  void *argument;
+} job;
+
+static void *job_run(void *argument) {
+  job j = *(job *)argument;
+  free(argument);
+  j.run(j.argument);
+  cf_handles_helper_ends(j.handles);
+  return NULL;
+}
+
+void cf_handles_run(cf_handles *handles, void (*run)(void *argument), void *argument) {
+  pthread_t thread;
+  cf_handles_helper_begins(handles); /* before the look: pairs with cf_handles_close */
+  job *j = cf_flag_get(&handles->closed) ? NULL : malloc(sizeof *j);
+  if (j) {
+    *j = (job){ handles, run, argument };
+    if (cf_thread_start(&thread, "cuframes-end", job_run, j) == CUFRAMES_OK) {
+      (void)pthread_detach(thread); /* it is joinable and ours */
+      return;
+    }
+    free(j);
+  }
+  run(argument);
+  cf_handles_helper_ends(handles);
+}
+
+void cf_handles_close(cf_handles *handles) {
+  cf_flag_set(&handles->closed, 1);
+  cf_handles_wait_for_helpers(handles);
 }
 
 void cf_handles_wait_for_helpers(cf_handles *handles) {

@@ -44,49 +44,70 @@ static int answer_receive(int fd, int64_t deadline, uint32_t type, uint8_t *mess
   return CUFRAMES_OK;
 }
 
-int cf_client_join(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline,
-                   uint8_t *message, int *fd, cf_msg_welcome *welcome, int fds[2], int wanted_fds) {
+int cf_client_hello(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline,
+                    uint8_t *message, int *fd) {
   char path[CF_PATH_MAX];
-  int s = -1;
-  size_t length = 0;
   int result = cf_socket_path(directory, name, path);
   if (result == CUFRAMES_OK)
-    result = cf_connect(path, name, deadline, &s);
+    result = cf_connect(path, name, deadline, fd);
   if (result != CUFRAMES_OK)
     return result;
-  length = cf_message_encode(CF_MSG_HELLO, hello, message, CF_WIRE_MESSAGE_MAX);
+  size_t length = cf_message_encode(CF_MSG_HELLO, hello, message, CF_WIRE_MESSAGE_MAX);
   /* a refusal may come before our HELLO was read: then sending fails, and the answer says why */
-  (void)cf_send(s, message, length, NULL, 0);
-  result = answer_receive(s, deadline, CF_MSG_WELCOME, message, &length, fds, wanted_fds);
-  if (result == CUFRAMES_ERR_PUBLISHER_GONE)
-    result = cf_fail(CUFRAMES_ERR_NO_SUCH_STREAM, "no stream \"%s\": its publisher closed the connection", name);
-  if (result != CUFRAMES_OK) {
-    cf_close(s);
-    return result;
-  }
-  if (!cf_message_decode(CF_MSG_WELCOME, message, length, welcome))
-    result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's WELCOME is malformed");
-  else if (welcome->version < hello->version_min || welcome->version > hello->version_max)
-    result = cf_fail(CUFRAMES_ERR_VERSION, "the publisher chose protocol version %u; offered were %u to %u",
-                     welcome->version, hello->version_min, hello->version_max);
-  if (result != CUFRAMES_OK) {
-    for (int i = 0; i < wanted_fds; i++)
-      cf_close(fds[i]);
-    cf_close(s);
-    return result;
-  }
-  *fd = s;
+  (void)cf_send(*fd, message, length, NULL, 0);
   return CUFRAMES_OK;
 }
 
-int cf_client_ask(int fd, uint32_t type, const void *fields, int64_t deadline, uint32_t answer_type, uint8_t *message,
-                  size_t *length, int *answer_fd) {
+int cf_client_welcome(int fd, const char *name, const cf_msg_hello *hello, int64_t deadline, uint8_t *message,
+                      int wanted_fds, cf_joined *joined) {
+  cf_joined j = { .fd = fd, .fds = { -1, -1 } };
+  size_t length = 0;
+  int result = answer_receive(fd, deadline, CF_MSG_WELCOME, message, &length, j.fds, wanted_fds);
+  if (result == CUFRAMES_ERR_PUBLISHER_GONE)
+    return cf_fail(CUFRAMES_ERR_NO_SUCH_STREAM, "no stream \"%s\": its publisher closed the connection", name);
+  if (result != CUFRAMES_OK)
+    return result;
+  if (!cf_message_decode(CF_MSG_WELCOME, message, length, &j.welcome))
+    result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's WELCOME is malformed");
+  else if (j.welcome.version < hello->version_min || j.welcome.version > hello->version_max)
+    result = cf_fail(CUFRAMES_ERR_VERSION, "the publisher chose protocol version %u; offered were %u to %u",
+                     j.welcome.version, hello->version_min, hello->version_max);
+  if (result != CUFRAMES_OK) {
+    j.fd = -1; /* it stays the caller's */
+    cf_joined_close(&j);
+    return result;
+  }
+  *joined = j;
+  return CUFRAMES_OK;
+}
+
+int cf_client_join(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline,
+                   uint8_t *message, int wanted_fds, cf_joined *joined) {
+  int fd;
+  int result = cf_client_hello(directory, name, hello, deadline, message, &fd);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_client_welcome(fd, name, hello, deadline, message, wanted_fds, joined);
+  if (result != CUFRAMES_OK)
+    cf_close(fd);
+  return result;
+}
+
+void cf_joined_close(cf_joined *joined) {
+  for (int i = 0; i < 2; i++)
+    cf_close(joined->fds[i]);
+  cf_close(joined->fd);
+  *joined = (cf_joined){ .fd = -1, .fds = { -1, -1 } };
+}
+
+int cf_client_request(int fd, uint32_t type, const void *fields, uint8_t *message) {
   size_t size = cf_message_encode(type, fields, message, CF_WIRE_MESSAGE_MAX);
   int result = cf_send(fd, message, size, NULL, 0);
-  if (result == CUFRAMES_ERR_SYSTEM)
-    result = cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher closed the connection");
+  return result == CUFRAMES_ERR_SYSTEM ? cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher closed the connection")
+                                       : result;
+}
+
+int cf_client_answer(int fd, uint32_t answer_type, int64_t deadline, uint8_t *message, size_t *length, int *answer_fd) {
   int ignored, wanted = !answer_fd ? 0 : answer_type == CF_MSG_SEGMENT ? AT_MOST_ONE : 1;
-  if (result == CUFRAMES_OK)
-    result = answer_receive(fd, deadline, answer_type, message, length, answer_fd ? answer_fd : &ignored, wanted);
-  return result;
+  return answer_receive(fd, deadline, answer_type, message, length, answer_fd ? answer_fd : &ignored, wanted);
 }

@@ -1,7 +1,7 @@
 /* client/client.h - the side of the rendezvous socket that asks: joining a publisher, then one request and its answer
  * at a time. Subscribers and monitors use it.
  *
- * Threads: any, one at a time on one socket. Every call blocks until its answer or the deadline.
+ * Threads: any, one at a time on one socket. A call blocks until its deadline at most.
  */
 #ifndef CF_CLIENT_CLIENT_H
 #define CF_CLIENT_CLIENT_H
@@ -13,16 +13,34 @@
 
 #include "wire/message.h"
 
-/* Opens a socket to a publisher, says HELLO and waits for WELCOME. message: a buffer of CF_WIRE_MESSAGE_MAX bytes. On
- * success *fd and so many descriptors in fds are the caller's.
- * Errors: NAME, NO_SUCH_STREAM, PERMISSION, TIMEOUT, VERSION, PROTOCOL, SYSTEM, or the code of the refusal. */
-int cf_client_join(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline,
-                   uint8_t *message, int *fd, cf_msg_welcome *welcome, int fds[2], int wanted_fds);
+/* A publisher that let us in: the socket, what its WELCOME said, and the descriptors that came with it. */
+typedef struct cf_joined {
+  int fd;
+  int fds[2];
+  cf_msg_welcome welcome;
+} cf_joined;
 
-/* Sends a request; *length bytes of its answer are in message afterwards. *answer_fd: the descriptor that came with it,
- * -1 if a SEGMENT came without; NULL: none is expected.
- * Errors: PUBLISHER_GONE, TIMEOUT, PROTOCOL, SYSTEM, or the code of the refusal. */
-int cf_client_ask(int fd, uint32_t type, const void *fields, int64_t deadline, uint32_t answer_type, uint8_t *message,
-                  size_t *length, int *answer_fd);
+/* Opens a socket to a publisher and says HELLO. message: a buffer of CF_WIRE_MESSAGE_MAX bytes. A deadline that has
+ * passed: does not wait for room in the publisher's queue. On success *fd is the caller's, and the answer is due.
+ * Errors: NAME, NO_SUCH_STREAM, PERMISSION, TIMEOUT, SYSTEM. */
+int cf_client_hello(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline,
+                    uint8_t *message, int *fd);
+/* Waits until the deadline for the WELCOME that answers the hello, with exactly so many descriptors. On success fd and
+ * descriptors are *joined's; otherwise fd stays the caller's.
+ * Errors: TIMEOUT (not yet), NO_SUCH_STREAM, VERSION, PROTOCOL, SYSTEM, or the code of the refusal. */
+int cf_client_welcome(int fd, const char *name, const cf_msg_hello *hello, int64_t deadline, uint8_t *message,
+                      int wanted_fds, cf_joined *joined);
+/* One after the other. */
+int cf_client_join(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline,
+                   uint8_t *message, int wanted_fds, cf_joined *joined);
+/* Closes what joining brought. */
+void cf_joined_close(cf_joined *joined);
+
+/* Sends a request, which waits for nothing. Errors: PUBLISHER_GONE, TIMEOUT (it does not read). */
+int cf_client_request(int fd, uint32_t type, const void *fields, uint8_t *message);
+/* Waits until the deadline for its answer; *length bytes of it are in message then. *answer_fd: the descriptor that
+ * came with it, -1 if a SEGMENT came without; NULL: none is expected.
+ * Errors: PUBLISHER_GONE, TIMEOUT (not yet), PROTOCOL, SYSTEM, or the code of the refusal. */
+int cf_client_answer(int fd, uint32_t answer_type, int64_t deadline, uint8_t *message, size_t *length, int *answer_fd);
 
 #endif

@@ -120,20 +120,21 @@ static int query(const char *directory, const char *name, int64_t deadline, uint
   cf_msg_hello hello = { .version_min = CF_WIRE_VERSION_MIN,
                          .version_max = CF_WIRE_VERSION_MAX,
                          .role = CF_ROLE_MONITOR };
-  cf_msg_welcome welcome;
+  cf_joined joined;
   cf_msg_get_info get = { 0 };
   cf_msg_info answer;
   cf_credentials publisher = { 0 };
   size_t length = 0;
-  int fd;
-  int result = cf_client_join(directory, name, &hello, deadline, message, &fd, &welcome, NULL, 0);
+  int result = cf_client_join(directory, name, &hello, deadline, message, 0, &joined);
   if (result != CUFRAMES_OK)
     return result;
-  (void)cf_credentials_of(fd, &publisher); /* without them the pid is 0: not visible */
-  result = cf_client_ask(fd, CF_MSG_GET_INFO, &get, deadline, CF_MSG_INFO, message, &length, NULL);
+  (void)cf_credentials_of(joined.fd, &publisher); /* without them the pid is 0: not visible */
+  result = cf_client_request(joined.fd, CF_MSG_GET_INFO, &get, message);
+  if (result == CUFRAMES_OK)
+    result = cf_client_answer(joined.fd, CF_MSG_INFO, deadline, message, &length, NULL);
   if (result == CUFRAMES_ERR_PUBLISHER_GONE)
     result = cf_fail(CUFRAMES_ERR_NO_SUCH_STREAM, "no stream \"%s\": its publisher ended just now", name);
-  cf_close(fd);
+  cf_joined_close(&joined);
   if (result == CUFRAMES_OK && !cf_message_decode(CF_MSG_INFO, message, length, &answer))
     result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's INFO answer is malformed");
   if (result != CUFRAMES_OK)

@@ -1,18 +1,18 @@
 /* completion/waiter.c - a subscriber, or its stream, waits for pictures that the publisher's GPU completes. */
 #include "completion/waiter.h"
 
-#include <poll.h>
 #include <stdlib.h>
 
 #include <cuframes/subscriber.h>
 
+#include "os/clock.h"
 #include "os/error.h"
 #include "os/memory.h"
 
 /* Longest wait for the death of a publisher that hung up, and what is waited where death cannot be seen. Subscribers
  * are to go on within 100 ms. */
-#define DEATH_MS 90
-#define GRACE_MS 60
+#define DEATH_NS (90 * CF_MS)
+#define GRACE_NS (60 * CF_MS)
 
 void cf_waiter_init(cf_waiter *waiter) {
   waiter->pidfd = -1;
@@ -88,22 +88,21 @@ void cf_waiter_note(cf_waiter *waiter, uint32_t slot, uint64_t seq) {
     waiter->noted[slot] = seq;
 }
 
-/* A stream may wait for a picture that is not complete. */
-static bool stream_waits(const cf_waiter *waiter) {
+bool cf_waiter_streams_wait(const cf_waiter *waiter) {
   for (uint32_t slot = 0; waiter->noted && slot < waiter->reader->capacity; slot++)
     if (waiter->noted[slot] != 0 && !cf_reader_complete(waiter->reader, slot, waiter->noted[slot]))
       return true;
   return false;
 }
 
+int64_t cf_waiter_death_ns(const cf_waiter *waiter) {
+  return waiter->pidfd >= 0 ? DEATH_NS : GRACE_NS;
+}
+
 /* models/ready.pml, FENCE_EARLY */
-void cf_waiter_signal_after_death(cf_waiter *waiter) {
-  struct pollfd dead = { .fd = waiter->pidfd, .events = POLLIN };
-  if (!stream_waits(waiter))
-    return;
-  /* one that lives, and left us, signals fences itself */
-  (void)poll(&dead, 1, waiter->pidfd >= 0 ? DEATH_MS : GRACE_MS);
-  cf_seat_signal_fences(waiter->reader->seat, waiter->reader->capacity);
+void cf_waiter_signal(cf_waiter *waiter) {
+  if (cf_waiter_streams_wait(waiter)) /* a publisher that lives, and left us, signals fences itself */
+    cf_seat_signal_fences(waiter->reader->seat, waiter->reader->capacity);
 }
 
 void cf_waiter_quiesce(cf_waiter *waiter) {

@@ -44,14 +44,16 @@ int cf_waiter_wait_on(cf_waiter *waiter, uint32_t slot, uint64_t seq, void *even
 /* When the stream has come so far, lease k, which holds frame seq, counts as free for the publisher. */
 int cf_waiter_release_on(cf_waiter *waiter, uint32_t k, uint64_t seq, void *stream);
 
-/* A stream is about to wait for the frame. Under a lock of the caller's that cf_waiter_signal_after_death() comes
- * after. */
+/* A stream is about to wait for the frame. Under a lock of the caller's that cf_waiter_signal() comes after.
+ */
 void cf_waiter_note(cf_waiter *waiter, uint32_t slot, uint64_t seq);
-/* After the publisher hung up, and when nothing more is noted: lets all streams go on that wait for its pictures. A GPU
- * goes on for some ten milliseconds after its process was killed, and could take a fence back that was signaled by
- * then; its process is dead some 50 ms later, and then it stands still. So this waits for that, 90 ms at most, if
- * there is a picture that a stream waits for. */
-void cf_waiter_signal_after_death(cf_waiter *waiter);
+/* A stream may wait for a picture that is not complete. After the publisher hung up, and when nothing more is noted, it
+ * is to go on: by cf_waiter_signal(). But a GPU goes on for some ten milliseconds after its process was killed, and
+ * could take a fence back that was signaled by then; its process is dead some 50 ms later, and then it stands still.
+ * So who signals waits for that first: for `pidfd`, if there is one, for cf_waiter_death_ns() at most. */
+bool cf_waiter_streams_wait(const cf_waiter *waiter);
+int64_t cf_waiter_death_ns(const cf_waiter *waiter);
+void cf_waiter_signal(cf_waiter *waiter);
 
 /* For its end: nothing on the GPU waits for the seat, or uses its memory. */
 void cf_waiter_quiesce(cf_waiter *waiter);

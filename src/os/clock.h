@@ -8,6 +8,8 @@
 #define CF_SECOND INT64_C(1000000000)
 /* A deadline that never comes. */
 #define CF_NEVER INT64_MAX
+/* One that has passed: wait for nothing. */
+#define CF_AT_ONCE INT64_C(1)
 
 int64_t cf_now(void);
 

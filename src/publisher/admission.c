@@ -111,6 +111,10 @@ bool cf_peer_admit(cuframes_publisher *p, cf_peer *peer, const uint8_t *message,
   peer->sync_asked = hello.sync_asked ? hello.sync_asked : hello.sync_modes;
   if (hello.role == CF_ROLE_SUBSCRIBER) {
     int result = seat_make(p, peer, &welcome);
+    if (result == CUFRAMES_ERR_DEVICE) /* the device, or this request alone? Who waits for a name is to know */
+      cf_publisher_look_at_device(p);
+    if (result != CUFRAMES_OK && cf_flag_get(&p->failed))
+      result = cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher's GPU failed, and the stream has ended");
     if (result != CUFRAMES_OK) {
       cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: refused \"%s\": %s", p->name, hello.label, cf_last_detail());
       return cf_peer_refuse(p, peer, result);

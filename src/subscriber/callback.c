@@ -9,8 +9,8 @@ static _Thread_local const cuframes_subscriber *calling;
 
 /* The callee holds every frame it may: wait until it gives one back. */
 static void wait_for_release(cuframes_subscriber *s) {
-  cf_connection *connection;
-  if (cf_subscriber_connection(s, &connection) != CUFRAMES_OK)
+  cf_connection *connection = cf_subscriber_current(s);
+  if (!connection)
     return;
   cf_flag_set(&connection->release_awaited, 1); /* before the look: pairs with announce_release */
   uint32_t seen = cf_flag_get(&connection->releases);
@@ -28,7 +28,7 @@ static void *callback_run(void *argument) {
   calling = s;
   while (!cf_flag_get(&callback->stop)) {
     cuframes_frame *frame;
-    int result = cf_subscriber_next(s, CUFRAMES_WAIT_FOREVER, &(cf_take_how){ 0 }, &frame);
+    int result = cf_subscriber_next(s, &(cf_take_how){ .timeout_ns = CUFRAMES_WAIT_FOREVER }, &frame);
     if (result == CUFRAMES_ERR_LEASE_LIMIT) {
       wait_for_release(s);
     } else if (result == CUFRAMES_OK) {

@@ -116,53 +116,11 @@ bool cf_connection_move(cf_connection *c, enum cf_life to) {
   return false;
 }
 
-int cf_connection_open(const cf_join *join, int64_t deadline, cf_connection **connection) {
-  cf_msg_welcome welcome;
-  int fds[2];
-  cf_connection *c = calloc(1, sizeof *c);
-  if (!c)
-    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
-  c->fd = -1;
-  c->logger = join->logger;
-  c->handles = cf_handles_hold(join->handles);
-  cf_waiter_init(&c->waiter);
-  cf_uses_init(&c->uses);
-  cf_flag_set(&c->references, 1);
-  pthread_mutex_init(&c->request_lock, NULL);
-  pthread_mutex_init(&c->lock, NULL);
-  c->message = malloc(CF_WIRE_MESSAGE_MAX);
-  c->mode_packets = join->hello->mode == CUFRAMES_MODE_PACKETS;
-  int result = c->message ? cf_client_join(join->directory, join->name, join->hello, deadline, c->message, &c->fd,
-                                           &welcome, fds, 2)
-                          : cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
-  if (result == CUFRAMES_OK) {
-    result = connection_map(c, &welcome, join, fds);
-    cf_close(fds[0]);
-    cf_close(fds[1]);
-  }
-  if (result != CUFRAMES_OK) {
-    cf_connection_drop(c);
-    return result;
-  }
-  if (!c->mode_packets)
-    (void)cf_views_look_ahead(c); /* who takes a frame will hear */
-  *connection = c;
-  return CUFRAMES_OK;
-}
-
-void cf_connection_hold(cf_connection *c) {
-  (void)cf_flag_add(&c->references, 1);
-}
-
-void cf_connection_leave(cf_connection *c) {
-  if (cf_reader_leave(&c->reader))
-    (void)cf_futex_wake(&c->seat->room, INT32_MAX);
-}
-
-void cf_connection_drop(cf_connection *c) {
-  if (!c || cf_flag_add(&c->references, -1) > 0)
-    return;
+static void connection_free(void *connection) {
+  cf_connection *c = connection;
   cf_waiter_quiesce(&c->waiter);
+  if (c->unfinished)
+    cf_view_free(c, c->unfinished);
   while (c->views) {
     cf_view *view = c->views;
     c->views = view->next;
@@ -183,30 +141,136 @@ void cf_connection_drop(cf_connection *c) {
   free(c);
 }
 
+int cf_connection_open(const cf_join *join, cf_joined *joined, int64_t deadline, cf_connection **connection) {
+  cf_connection *c = calloc(1, sizeof *c);
+  if (!c) {
+    cf_joined_close(joined);
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  }
+  c->fd = joined->fd;
+  joined->fd = -1;
+  c->logger = join->logger;
+  c->handles = cf_handles_hold(join->handles);
+  cf_waiter_init(&c->waiter);
+  cf_uses_init(&c->uses);
+  cf_flag_set(&c->references, 1);
+  pthread_mutex_init(&c->request_lock, NULL);
+  pthread_mutex_init(&c->lock, NULL);
+  c->message = malloc(CF_WIRE_MESSAGE_MAX);
+  c->mode_packets = join->hello->mode == CUFRAMES_MODE_PACKETS;
+  int result = c->message ? connection_map(c, &joined->welcome, join, joined->fds)
+                          : cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  cf_joined_close(joined);
+  if (result != CUFRAMES_OK) {
+    connection_free(c);
+    return result;
+  }
+  if (!c->mode_packets)
+    (void)cf_views_look_ahead(c, deadline); /* who takes a frame will hear */
+  *connection = c;
+  return CUFRAMES_OK;
+}
+
+void cf_connection_hold(cf_connection *c) {
+  (void)cf_flag_add(&c->references, 1);
+}
+
+void cf_connection_leave(cf_connection *c) {
+  if (cf_reader_leave(&c->reader))
+    (void)cf_futex_wake(&c->seat->room, INT32_MAX);
+}
+
+void cf_connection_drop(cf_connection *c) {
+  if (!c || cf_flag_add(&c->references, -1) > 0)
+    return;
+  if (c->waiter.gpu)
+    cf_handles_run(c->handles, connection_free, c);
+  else
+    connection_free(c);
+}
+
 /* ---- requests ---- */
 
-static int ask(cf_connection *c, uint32_t type, const void *fields, uint32_t answer_type, size_t *length, int *fd) {
-  if (cf_connection_gone(c))
+/* Waits for the answer that was asked for, whoever asked. With the request lock held. */
+static int answer_wait(cf_connection *c, int64_t deadline, size_t *length, int *fd) {
+  cf_asked *asked = &c->asked;
+  int result = cf_client_answer(c->fd, asked->answer_type, deadline < asked->deadline ? deadline : asked->deadline,
+                                c->message, length, fd);
+  if (result == CUFRAMES_ERR_TIMEOUT && cf_now() < asked->deadline)
+    return cf_fail(result, "the publisher has not answered yet"); /* it may still come */
+  asked->type = 0;
+  if (result != CUFRAMES_ERR_TIMEOUT && result != CUFRAMES_ERR_PUBLISHER_GONE)
+    return result;
+  (void)cf_connection_move(c, CF_GONE); /* a late answer would be taken for the next one's */
+  return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher does not answer");
+}
+
+static bool answer_has_fd(uint32_t answer_type) {
+  return answer_type == CF_MSG_SEGMENT || answer_type == CF_MSG_PACKETS;
+}
+
+/* What somebody asked for, and did not wait for: nobody wants it now. */
+static int answer_discard(cf_connection *c, int64_t deadline) {
+  size_t length;
+  int fd = -1;
+  int result = answer_wait(c, deadline, &length, answer_has_fd(c->asked.answer_type) ? &fd : NULL);
+  cf_close(fd);
+  return c->asked.type != 0 || cf_connection_gone(c) ? result : CUFRAMES_OK;
+}
+
+static int ask(cf_connection *c, const cf_question *q, size_t *length, int *fd) {
+  bool is_asked = c->asked.type == q->type && c->asked.of == q->of;
+  bool gone = cf_connection_gone(c); /* and then what it answered before may still be there */
+  if (gone && !is_asked)
     return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher is gone");
-  int result = cf_client_ask(c->fd, type, fields, cf_now() + CF_HANDSHAKE_NS, answer_type, c->message, length, fd);
-  if (result == CUFRAMES_ERR_TIMEOUT || result == CUFRAMES_ERR_PUBLISHER_GONE) {
-    (void)cf_connection_move(c, CF_GONE); /* a late answer would be taken for the next one's */
-    result = cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher does not answer");
+  if (!is_asked && c->asked.type != 0) {
+    int result = answer_discard(c, q->deadline);
+    if (result != CUFRAMES_OK)
+      return result;
   }
+  if (!is_asked) {
+    int result = cf_client_request(c->fd, q->type, &q->of, c->message);
+    if (result != CUFRAMES_OK) {
+      (void)cf_connection_move(c, CF_GONE);
+      return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher does not answer");
+    }
+    c->asked = (cf_asked){ q->type, q->answer_type, q->of, cf_now() + CF_HANDSHAKE_NS };
+  }
+  return answer_wait(c, gone ? CF_AT_ONCE : q->deadline, length, answer_has_fd(q->answer_type) ? fd : NULL);
+}
+
+/* One thread asks at a time; the others wait for its answer as long as they may wait for their own. */
+static bool request_begin(cf_connection *c, int64_t deadline) {
+  if (deadline == CF_NEVER)
+    return pthread_mutex_lock(&c->request_lock) == 0;
+  bool locked = pthread_mutex_trylock(&c->request_lock) == 0;
+  for (int64_t began = cf_now(); !locked && cf_now() < deadline;) {
+    cf_wait_turn(began, deadline);
+    locked = pthread_mutex_trylock(&c->request_lock) == 0;
+  }
+  return locked;
+}
+
+/* Asks; on success the lock is held, and the answer decoded. */
+static int ask_and_decode(cf_connection *c, const cf_question *q, void *answer, int *fd) {
+  size_t length = 0;
+  if (!request_begin(c, q->deadline))
+    return cf_fail(CUFRAMES_ERR_TIMEOUT, "another thread asks the publisher just now");
+  int result = ask(c, q, &length, fd);
+  if (result == CUFRAMES_OK && !cf_message_decode(q->answer_type, c->message, length, answer)) {
+    if (fd)
+      cf_close(*fd);
+    result = cf_fail(CUFRAMES_ERR_PROTOCOL, "malformed answer %u from the publisher", q->answer_type);
+  }
+  if (result != CUFRAMES_OK)
+    pthread_mutex_unlock(&c->request_lock);
   return result;
 }
 
-int cf_connection_ask(cf_connection *c, uint32_t type, const void *fields, uint32_t answer_type, void *answer,
-                      int *fd) {
-  size_t length = 0;
-  pthread_mutex_lock(&c->request_lock);
-  int result = ask(c, type, fields, answer_type, &length, fd);
-  if (result == CUFRAMES_OK && !cf_message_decode(answer_type, c->message, length, answer)) {
-    if (fd)
-      cf_close(*fd);
-    result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's answer is malformed");
-  }
-  pthread_mutex_unlock(&c->request_lock);
+int cf_connection_ask(cf_connection *c, const cf_question *question, void *answer, int *fd) {
+  int result = ask_and_decode(c, question, answer, fd);
+  if (result == CUFRAMES_OK)
+    pthread_mutex_unlock(&c->request_lock);
   return result;
 }
 
@@ -221,48 +285,43 @@ static int bytes_copy(const cf_bytes *bytes, size_t padding, uint8_t **copy) {
 }
 
 int cf_connection_ask_codec(cf_connection *c, uint32_t track, cf_msg_codec *codec, uint8_t **extradata) {
-  cf_msg_get_codec get = { .track = track };
+  cf_question question = { CF_MSG_GET_CODEC, CF_MSG_CODEC, track, CF_NEVER };
   cf_msg_codec answer;
-  size_t length = 0;
-  pthread_mutex_lock(&c->request_lock);
-  int result = ask(c, CF_MSG_GET_CODEC, &get, CF_MSG_CODEC, &length, NULL);
-  if (result == CUFRAMES_OK && !cf_message_decode(CF_MSG_CODEC, c->message, length, &answer))
-    result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's CODEC answer is malformed");
-  if (result == CUFRAMES_OK)
-    result = bytes_copy(&answer.extradata, PADDING, extradata);
-  if (result == CUFRAMES_OK) {
-    answer.extradata.data = *extradata;
-    *codec = answer;
-  }
+  int result = ask_and_decode(c, &question, &answer, NULL);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = bytes_copy(&answer.extradata, PADDING, extradata); /* it lies in the message buffer */
   pthread_mutex_unlock(&c->request_lock);
-  return result;
+  if (result != CUFRAMES_OK)
+    return result;
+  *codec = answer;
+  codec->extradata.data = *extradata;
+  return CUFRAMES_OK;
 }
 
-int cf_connection_ask_events(cf_connection *c, uint32_t segment, uint8_t **handles, uint32_t *count, uint64_t *stride) {
-  cf_msg_get_events get = { .segment = segment };
+int cf_connection_ask_events(cf_connection *c, uint32_t segment, int64_t deadline, cf_msg_events *events,
+                             uint8_t **handles) {
+  cf_question question = { CF_MSG_GET_EVENTS, CF_MSG_EVENTS, segment, deadline };
   cf_msg_events answer;
-  size_t length = 0;
-  pthread_mutex_lock(&c->request_lock);
-  int result = ask(c, CF_MSG_GET_EVENTS, &get, CF_MSG_EVENTS, &length, NULL);
-  if (result == CUFRAMES_OK && !cf_message_decode(CF_MSG_EVENTS, c->message, length, &answer))
-    result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's EVENTS answer is malformed");
-  if (result == CUFRAMES_OK)
-    result = bytes_copy(&answer.handles, 1, handles);
-  if (result == CUFRAMES_OK) {
-    *count = answer.handles.length / CF_HANDLE_BYTES;
-    *stride = answer.stride;
-  }
+  int result = ask_and_decode(c, &question, &answer, NULL);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = bytes_copy(&answer.handles, 1, handles);
   pthread_mutex_unlock(&c->request_lock);
-  return result;
+  if (result != CUFRAMES_OK)
+    return result;
+  *events = answer;
+  events->handles.data = *handles;
+  return CUFRAMES_OK;
 }
 
-int cf_connection_map_packets(cf_connection *c, bool from_next) {
+int cf_connection_map_packets(cf_connection *c, bool from_next, int64_t deadline) {
   if (cf_flag_get(&c->packets_mapped))
     return CUFRAMES_OK;
-  cf_msg_get_packets get = { 0 };
+  cf_question question = { CF_MSG_GET_PACKETS, CF_MSG_PACKETS, 0, deadline };
   cf_msg_packets packets;
   int fd;
-  int result = cf_connection_ask(c, CF_MSG_GET_PACKETS, &get, CF_MSG_PACKETS, &packets, &fd);
+  int result = cf_connection_ask(c, &question, &packets, &fd);
   if (result != CUFRAMES_OK)
     return result;
   result = cf_memory_map(fd, packets.bytes, CF_SEAL_PUBLIC, &c->region);

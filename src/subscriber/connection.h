@@ -14,11 +14,13 @@
 
 #include "api/frame.h"
 #include "api/log.h"
+#include "client/client.h"
 #include "completion/uses.h"
 #include "completion/waiter.h"
 #include "device/device.h"
 #include "exchange/frame_reader.h"
 #include "exchange/packet_ring.h"
+#include "os/clock.h"
 #include "os/futex.h"
 #include "wire/message.h"
 
@@ -44,6 +46,21 @@ typedef struct cf_view {
   struct cf_view *next;
 } cf_view;
 
+/* A request whose answer has not come. */
+typedef struct cf_asked {
+  uint32_t type; /* 0: none */
+  uint32_t answer_type;
+  uint32_t of;      /* which segment or track */
+  int64_t deadline; /* for the answer */
+} cf_asked;
+
+/* A connection as the watcher sees it (watcher.c). */
+typedef struct cf_watched {
+  struct cf_connection *next; /* of its subscriber; the list has a reference of each */
+  int64_t dying_until;        /* it is GONE, and by then at the latest ABANDONED; 0: not so */
+  int end, death;             /* where its descriptors are in the poll set; -1: nowhere */
+} cf_watched;
+
 typedef struct cf_connection {
   cf_flag references;
   cf_flag life;            /* enum cf_life */
@@ -51,8 +68,9 @@ typedef struct cf_connection {
   cf_flag releases;        /* moves with every frame given back: a word to sleep on */
   cf_flag release_awaited; /* somebody sleeps on it, or is about to */
   int fd;
-  pthread_mutex_t request_lock; /* socket and message buffer */
+  pthread_mutex_t request_lock; /* socket, message buffer and what was asked */
   uint8_t *message;
+  cf_asked asked;
   cf_device *device;
   void *control;
   uint64_t control_bytes;
@@ -60,13 +78,16 @@ typedef struct cf_connection {
   uint64_t seat_bytes;
   cf_frame_reader reader;
   bool mode_packets;
-  cf_waiter waiter;        /* for the GPU to complete pictures */
-  cf_uses uses;            /* and to be done with them */
-  char device_name[64];    /* of the stream */
-  uint64_t serial;         /* tells the subscriber's connections apart: 1, 2, 3, ... */
-  uint32_t borrowed;       /* by the subscriber's own threads; under the subscriber's lock */
-  uint32_t segments_known; /* the newest one looked at; of the thread that takes frames */
-  uint32_t floor_known;    /* segments below it were unmapped; likewise */
+  cf_waiter waiter;     /* for the GPU to complete pictures */
+  cf_uses uses;         /* and to be done with them */
+  char device_name[64]; /* of the stream */
+  uint64_t serial;      /* tells the subscriber's connections apart: 1, 2, 3, ... */
+  /* of the thread that takes frames */
+  uint32_t segments_known; /* the newest one looked at */
+  uint32_t floor_known;    /* segments below it were unmapped */
+  bool is_unmapped;        /* a frame was leased whose segment is still to be mapped: */
+  uint32_t unmapped_lease;
+  cf_taken unmapped;
 
   pthread_mutex_t lock; /* what follows */
   cf_logger logger;     /* silent once the subscriber was destroyed */
@@ -74,9 +95,12 @@ typedef struct cf_connection {
   uint64_t free_leases; /* bit per lease */
   uint64_t returning;   /* bit per lease that streams give back */
   cf_view *views;
-  cf_frame *frames; /* one per lease */
+  cf_view *unfinished; /* mapped, but its events have not come; of the thread that takes frames */
+  cf_frame *frames;    /* one per lease */
   cf_handles *handles;
   cf_counter lost; /* frames that were LOST */
+
+  cf_watched watched; /* the watcher's */
 
   cf_flag packets_mapped; /* what follows is there: the watcher asks, too */
   void *region;
@@ -87,17 +111,18 @@ typedef struct cf_connection {
 
 /* How to join. */
 typedef struct cf_join {
-  const char *directory, *name, *device; /* as in cuframes_subscriber_options */
+  const char *device; /* as in cuframes_subscriber_options */
   const cf_msg_hello *hello;
   cf_handles *handles;
   cf_logger logger;
 } cf_join;
 
-/* Joins. Blocks until the deadline at most. On success the caller holds one reference. */
-int cf_connection_open(const cf_join *join, int64_t deadline, cf_connection **connection);
+/* Makes a connection of what joining brought, and takes that over in every case. Waits until the deadline at most for
+ * the segments there are. On success the caller holds one reference. */
+int cf_connection_open(const cf_join *join, cf_joined *joined, int64_t deadline, cf_connection **connection);
 void cf_connection_hold(cf_connection *connection);
-/* Gives a reference back; the last one leaves the stream, and waits for a GPU that may use its memory: not for the
- * library's threads. NULL is fine. */
+/* Gives a reference back; with the last one it leaves the stream. A GPU that may use its memory is waited for by a
+ * thread of its own; or here, when there is no subscriber any more to wait for that. NULL is fine. */
 void cf_connection_drop(cf_connection *connection);
 
 static inline enum cf_life cf_connection_life(const cf_connection *connection) {
@@ -112,48 +137,66 @@ static inline bool cf_connection_gone(const cf_connection *connection) {
 
 /* Wants no more frames; those in hand stay good and keep the connection open. */
 void cf_connection_leave(cf_connection *connection);
-/* The publisher is dead, or this connection was given up: to GONE, then to ABANDONED. Any thread, any number of
- * times. */
+/* The publisher is dead, or this connection was given up, in two steps that wait for nothing: to GONE, with what is
+ * LOST marked. True: a stream waits for a picture, and the process's death should be waited for (waiter.h); */
+bool cf_connection_lose(cf_connection *connection);
+/* then to ABANDONED, and streams go on. Any thread, any number of times. */
 void cf_connection_abandon(cf_connection *connection);
-/* Nobody takes frames from it any more: to DRAINED. */
-void cf_connection_drain(cf_connection *connection);
+/* Nobody takes frames from it any more: to DRAINED, and what streams were to give back is waited for, by a thread of
+ * its own if that is a GPU. Takes the caller's reference. */
+void cf_connection_end(cf_connection *connection);
 
 /* How a frame may be handed out. */
 typedef struct cf_take_how {
   bool on_stream; /* `stream` waits for the picture, if the sync mode has that; else the caller does */
   void *stream;
+  int64_t timeout_ns;
+  int64_t deadline; /* 0: not yet known, since a frame that is there costs no look at the clock */
 } cf_take_how;
 
-/* Takes the next frame if there is one: CUFRAMES_OK, TIMEOUT (nothing new), BUSY (only the GPU keeps it from us: the
+static inline int64_t cf_take_deadline(cf_take_how *how) {
+  if (how->deadline == 0)
+    how->deadline = cf_deadline(how->timeout_ns);
+  return how->deadline;
+}
+
+/* Takes the next frame if there is one: CUFRAMES_OK, TIMEOUT (nothing new, or its segment did not come in the time
+ * given), BUSY (only the GPU keeps it from us: the
  * picture is not complete, or a lease not yet given back), LEASE_LIMIT, PUBLISHER_GONE, EVICTED, PROTOCOL, or what
  * mapping its segment says. gone: the connection was, before the caller looks for its last frames. *pending: a frame
  * of this connection, taken and not complete yet; NULL: none. It has a reference of the connection, and on success
  * the caller's goes to the frame. One thread at a time. */
-int cf_connection_take(cf_connection *connection, const cf_take_how *how, bool gone, cf_frame **pending,
-                       cf_frame **frame);
+int cf_connection_take(cf_connection *connection, cf_take_how *how, bool gone, cf_frame **pending, cf_frame **frame);
 /* Gives a frame back that nobody has a handle of, and its reference of the connection. */
 void cf_connection_put_back(cf_frame *frame);
 
 /* Segments; look_ahead() and hold() are of the thread that takes frames. */
 /* Maps the segments that came since the last look. NO_MEMORY or SYSTEM: one of them cannot be mapped now. */
-int cf_views_look_ahead(cf_connection *connection);
-/* The view of a segment, mapped if it was not, with one frame more counted in it. */
-int cf_view_hold(cf_connection *connection, uint32_t segment, cf_view **view);
+int cf_views_look_ahead(cf_connection *connection, int64_t deadline);
+/* The view of a segment, mapped if it was not, with one frame more counted in it. TIMEOUT: not yet. */
+int cf_view_hold(cf_connection *connection, uint32_t segment, int64_t deadline, cf_view **view);
 void cf_view_free(cf_connection *connection, cf_view *view);
 
-/* Sends a request and decodes its answer of the given type. Descriptors go to *fd (one is wanted; NULL: none).
- * A refusal is its code. */
-int cf_connection_ask(cf_connection *connection, uint32_t type, const void *fields, uint32_t answer_type, void *answer,
-                      int *fd);
+/* What is asked of a publisher. */
+typedef struct cf_question {
+  uint32_t type, answer_type;
+  uint32_t of;      /* which segment or track: the one field of each request */
+  int64_t deadline; /* of the caller; one that has passed does not wait at all */
+} cf_question;
+
+/* Sends a request and decodes its answer; the descriptor of SEGMENT and PACKETS goes to *fd. TIMEOUT: the answer has
+ * not come by the deadline; who asks the same again gets it. A publisher that does not answer for CF_HANDSHAKE_NS is
+ * gone. A refusal is its code. */
+int cf_connection_ask(cf_connection *connection, const cf_question *question, void *answer, int *fd);
 
 /* As cf_connection_ask() for CODEC, whose extradata is copied into a new buffer padded with 64 zero bytes. */
 int cf_connection_ask_codec(cf_connection *connection, uint32_t track, cf_msg_codec *codec, uint8_t **extradata);
 
-/* The same for EVENTS: count handles of CF_HANDLE_BYTES, in a buffer that the caller frees. */
-int cf_connection_ask_events(cf_connection *connection, uint32_t segment, uint8_t **handles, uint32_t *count,
-                             uint64_t *stride);
+/* The same for EVENTS, whose handles are copied into a new buffer. */
+int cf_connection_ask_events(cf_connection *connection, uint32_t segment, int64_t deadline, cf_msg_events *events,
+                             uint8_t **handles);
 
 /* Maps the packet region if it is not mapped yet and starts reading. */
-int cf_connection_map_packets(cf_connection *connection, bool from_next);
+int cf_connection_map_packets(cf_connection *connection, bool from_next, int64_t deadline);
 
 #endif

@@ -76,13 +76,26 @@ static void frames_lose(cf_connection *c) {
   pthread_mutex_unlock(&c->lock);
 }
 
-void cf_connection_abandon(cf_connection *c) {
+bool cf_connection_lose(cf_connection *c) {
   (void)cf_connection_move(c, CF_GONE);
-  if (c->waiter.gpu) {
-    frames_lose(c); /* before any fence is signaled */
-    cf_waiter_signal_after_death(&c->waiter);
-  }
+  if (!c->waiter.gpu)
+    return false;
+  frames_lose(c); /* before any fence is signaled */
+  return cf_waiter_streams_wait(&c->waiter);
+}
+
+void cf_connection_abandon(cf_connection *c) {
+  if (c->waiter.gpu)
+    cf_waiter_signal(&c->waiter);
   (void)cf_connection_move(c, CF_ABANDONED);
+}
+
+/* Loses and abandons, and waits in between if it must. */
+static void lose_and_abandon(cf_connection *c) {
+  struct pollfd dead = { .fd = c->waiter.pidfd, .events = POLLIN };
+  if (cf_connection_lose(c))
+    (void)poll(&dead, 1, (int)(cf_waiter_death_ns(&c->waiter) / CF_MS));
+  cf_connection_abandon(c);
 }
 
 /* Whether a stream waits for a picture that is not complete. */
@@ -95,23 +108,35 @@ static bool stream_waits(cf_connection *c) {
   return waits;
 }
 
-void cf_connection_drain(cf_connection *c) {
+/* Nobody takes frames from it any more: to DRAINED; what streams were to give back is waited for. */
+static void connection_drain(void *connection) {
+  cf_connection *c = connection;
   struct pollfd end = { .fd = c->fd, .events = POLLRDHUP };
   if (c->waiter.gpu) /* nobody watches the publisher any more: as long as a stream waits for it, we do */
     for (int64_t began = cf_now(); stream_waits(c); cf_wait_turn(began, CF_NEVER))
-      if (poll(&end, 1, 0) != 0)
-        cf_connection_abandon(c);
+      if (poll(&end, 1, 0) != 0 || cf_connection_gone(c))
+        lose_and_abandon(c);
+  if (c->is_unmapped) /* or the publisher would wait for a frame that nobody can give back */
+    cf_reader_release(c->seat, c->unmapped_lease);
   pthread_mutex_lock(&c->lock);
   (void)cf_connection_move(c, CF_DRAINED);
   bool wait = c->returning != 0;
   pthread_mutex_unlock(&c->lock);
-  if (!wait)
-    return;
-  bool lost = cf_waiter_settle(&c->waiter); /* nothing of it runs any more, and nothing writes counters */
-  pthread_mutex_lock(&c->lock);
-  uint32_t count = leases_reclaim(c, lost);
-  pthread_mutex_unlock(&c->lock);
-  references_drop(c, count);
+  if (wait) {
+    bool lost = cf_waiter_settle(&c->waiter); /* nothing of it runs any more, and nothing writes counters */
+    pthread_mutex_lock(&c->lock);
+    uint32_t count = leases_reclaim(c, lost);
+    pthread_mutex_unlock(&c->lock);
+    references_drop(c, count);
+  }
+  cf_connection_drop(c);
+}
+
+void cf_connection_end(cf_connection *c) {
+  if (c->waiter.gpu)
+    cf_handles_run(c->handles, connection_drain, c);
+  else
+    connection_drain(c);
 }
 
 static int lease_wait(cf_frame *frame, int64_t deadline) {
@@ -154,8 +179,9 @@ static void return_later(cf_connection *c, cf_frame *frame) {
   pthread_mutex_unlock(&c->lock);
   announce_release(c);
   if (drained) /* nobody else will look for it */
-    cf_connection_drain(c);
-  cf_connection_drop(c);
+    cf_connection_end(c);
+  else
+    cf_connection_drop(c);
 }
 
 static void lease_end(cf_frame *frame) {
@@ -287,21 +313,34 @@ static void lease_undo(cf_connection *c, uint32_t k, cf_view *view) {
   pthread_mutex_unlock(&c->lock);
 }
 
+/* The publisher has not answered yet, or this process lacks something just now. */
+static bool may_map_later(int error) {
+  return error == CUFRAMES_ERR_TIMEOUT || error == CUFRAMES_ERR_NO_MEMORY || error == CUFRAMES_ERR_SYSTEM;
+}
+
 /* Steps 1 to 3: the next frame, complete or not. */
-static int frame_lease(cf_connection *c, bool gone, cf_frame **frame) {
-  uint32_t k = 0;
-  cf_taken taken = { 0 };
+static int frame_lease(cf_connection *c, cf_take_how *how, bool gone, cf_frame **frame) {
+  uint32_t k = c->unmapped_lease;
+  cf_taken taken = c->unmapped;
   cf_view *view = NULL;
   int result = CUFRAMES_OK;
-  uint32_t floor, top = cf_reader_segments(&c->reader, &floor);
-  if (top != c->segments_known || floor != c->floor_known)
-    result = cf_views_look_ahead(c);
-  if (result == CUFRAMES_OK)
-    result = lease_next(c, gone, &k, &taken, &view);
-  if (result != CUFRAMES_OK)
-    return result;
+  if (!c->is_unmapped) {
+    uint32_t floor, top = cf_reader_segments(&c->reader, &floor);
+    if (top != c->segments_known || floor != c->floor_known)
+      result = cf_views_look_ahead(c, cf_take_deadline(how));
+    if (result == CUFRAMES_OK)
+      result = lease_next(c, gone, &k, &taken, &view);
+    if (result != CUFRAMES_OK)
+      return result;
+  }
   if (!view)
-    result = cf_view_hold(c, taken.segment, &view);
+    result = cf_view_hold(c, taken.segment, cf_take_deadline(how), &view);
+  c->is_unmapped = may_map_later(result);
+  if (c->is_unmapped) { /* it stays leased, and the next call goes on here */
+    c->unmapped_lease = k;
+    c->unmapped = taken;
+    return result;
+  }
   if (result == CUFRAMES_OK &&
       (taken.offset > view->memory.bytes || view->memory.bytes - taken.offset < view->frame_bytes))
     result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's frame lies outside its segment");
@@ -348,13 +387,13 @@ static int frame_wait(cf_connection *c, cf_frame *frame, const cf_take_how *how)
   return result;
 }
 
-int cf_connection_take(cf_connection *c, const cf_take_how *how, bool gone, cf_frame **pending, cf_frame **frame) {
+int cf_connection_take(cf_connection *c, cf_take_how *how, bool gone, cf_frame **pending, cf_frame **frame) {
   cf_frame *f = *pending;
   int result = CUFRAMES_OK;
   if (how->on_stream && c->waiter.gpu)
     result = c->device->ops->stream_check(c->device, how->stream);
   if (result == CUFRAMES_OK && !f)
-    result = frame_lease(c, gone, &f);
+    result = frame_lease(c, how, gone, &f);
   if (result != CUFRAMES_OK)
     return result;
   result = c->waiter.gpu ? frame_wait(c, f, how) : CUFRAMES_OK;

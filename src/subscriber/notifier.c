@@ -5,6 +5,9 @@
 #include "os/thread.h"
 #include "subscriber/subscriber.h"
 
+/* Its end does not wait longer than this for a publisher's answer. */
+#define ANSWER_MS 20
+
 /* What it was armed with goes to *armed. */
 static bool notifier_wait_armed(cf_notifier *n, cf_notifier *armed) {
   pthread_mutex_lock(&n->lock);
@@ -13,6 +16,7 @@ static bool notifier_wait_armed(cf_notifier *n, cf_notifier *armed) {
   armed->started = n->started;
   armed->last = n->last;
   armed->serial = n->serial;
+  armed->unmapped = n->unmapped;
   armed->pending_slot = n->pending_slot;
   armed->pending_seq = n->pending_seq;
   bool go_on = !n->stop;
@@ -25,9 +29,12 @@ static void *notifier_run(void *argument) {
   cf_notifier *n = &s->notifier;
   cf_notifier armed;
   while (notifier_wait_armed(n, &armed)) {
-    cf_connection *connection = cf_subscriber_borrow(s);
+    cf_connection *connection = cf_subscriber_current(s);
     if (connection && connection->serial != armed.serial) {
       /* another one than next() looked at: it looks again */
+    } else if (connection && armed.unmapped) { /* it goes on when the publisher has answered, or is asked once more */
+      struct pollfd answer = { .fd = connection->fd, .events = POLLIN };
+      (void)poll(&answer, 1, ANSWER_MS);
     } else if (connection && armed.pending_seq != 0) { /* a GPU completes it, which wakes nobody */
       int64_t began = cf_now();
       while (!cf_reader_complete(&connection->reader, armed.pending_slot, armed.pending_seq) &&
@@ -39,7 +46,7 @@ static void *notifier_run(void *argument) {
     } else {
       cf_sleep_for_connection(s, CF_NEVER);
     }
-    cf_subscriber_return(s, connection);
+    cf_connection_drop(connection);
     pthread_mutex_lock(&n->lock);
     n->armed = false;
     cf_doorbell_ring(n->fd);
@@ -60,6 +67,7 @@ void cf_notifier_arm(cuframes_subscriber *s, const cf_connection *connection) {
     n->last = connection ? connection->reader.last : 0;
     bool pending = connection && s->pending && s->pending->owner == connection;
     n->serial = connection ? connection->serial : 0;
+    n->unmapped = connection && connection->is_unmapped;
     n->pending_slot = pending ? s->pending->slot : 0;
     n->pending_seq = pending ? s->pending->seq : 0;
     pthread_cond_signal(&n->changed);

@@ -125,7 +125,7 @@ int cuframes_subscriber_enable_packets(cuframes_subscriber *s, uint32_t start) {
   int result = cf_subscriber_connection(s, &connection);
   if (result != CUFRAMES_OK)
     return result;
-  result = cf_connection_map_packets(connection, start == CUFRAMES_PACKETS_FROM_NEXT_KEYFRAME);
+  result = cf_connection_map_packets(connection, start == CUFRAMES_PACKETS_FROM_NEXT_KEYFRAME, CF_NEVER);
   if (result != CUFRAMES_OK) {
     cf_connection_drop(connection);
     return result;
@@ -170,13 +170,13 @@ static int packet_read(cf_packet_side *side, cuframes_packet *packet) {
 }
 
 /* Goes over to the publisher that came back. TIMEOUT: not yet. */
-static int packets_follow(cuframes_subscriber *s) {
+static int packets_follow(cuframes_subscriber *s, int64_t deadline) {
   cf_packet_side *side = &s->packets;
   cf_connection *fresh;
   int result = cf_subscriber_connection(s, &fresh);
   if (result != CUFRAMES_OK)
     return result;
-  result = fresh == side->connection ? CUFRAMES_ERR_TIMEOUT : cf_connection_map_packets(fresh, false);
+  result = fresh == side->connection ? CUFRAMES_ERR_TIMEOUT : cf_connection_map_packets(fresh, false, deadline);
   if (result != CUFRAMES_OK) {
     bool gone = result == CUFRAMES_ERR_PUBLISHER_GONE; /* this one, too: wait for the next */
     if (gone)
@@ -193,7 +193,7 @@ static int packets_follow(cuframes_subscriber *s) {
 }
 
 /* Reads what is there now. */
-static int packet_now(cuframes_subscriber *s, cuframes_packet *packet, bool *gone) {
+static int packet_now(cuframes_subscriber *s, cuframes_packet *packet, int64_t deadline, bool *gone) {
   cf_packet_side *side = &s->packets;
   cf_connection *connection = side->connection;
   *gone = cf_connection_gone(connection) || cf_reader_ended(&connection->reader); /* before the look */
@@ -203,7 +203,7 @@ static int packet_now(cuframes_subscriber *s, cuframes_packet *packet, bool *gon
   if (!s->reconnect)
     return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher of \"%s\" is gone", s->name);
   cf_subscriber_retire(s, connection);
-  result = packets_follow(s);
+  result = packets_follow(s, deadline);
   if (result != CUFRAMES_OK)
     return result;
   *gone = false;
@@ -214,10 +214,13 @@ static int packet_now(cuframes_subscriber *s, cuframes_packet *packet, bool *gon
 static void packet_sleep(cuframes_subscriber *s, bool gone, int64_t deadline) {
   cf_connection *connection = s->packets.connection;
   if (gone) {
-    int64_t soon = cf_now() + 10 * CF_MS; /* the connection may be back, but not its ring */
-    cf_sleep_for_connection(s, soon < deadline ? soon : deadline);
-    if (cf_now() < soon && cf_now() < deadline)
-      (void)cf_futex_wait(&s->interrupted.value, 0, soon < deadline ? soon : deadline);
+    int64_t soon = cf_now() + 10 * CF_MS; /* the connection may be back, and its ring not yet */
+    cf_connection *fresh = cf_subscriber_current(s);
+    if (fresh)
+      (void)cf_futex_wait(&s->joins.value, cf_flag_get(&s->joins), soon < deadline ? soon : deadline);
+    else
+      cf_sleep_for_connection(s, deadline);
+    cf_connection_drop(fresh);
     return;
   }
   uint32_t word = cf_reader_prepare_packet_wait(&connection->reader, &connection->packet_reader.region->wake);
@@ -250,7 +253,7 @@ int cuframes_subscriber_next_packet(cuframes_subscriber *s, int64_t timeout_ns, 
   int64_t deadline = cf_deadline(timeout_ns);
   int result;
   for (bool gone;; packet_sleep(s, gone, deadline)) {
-    result = packet_now(s, p, &gone);
+    result = packet_now(s, p, deadline, &gone);
     if (result != CUFRAMES_ERR_TIMEOUT)
       break;
     if (cf_flag_swap(&s->interrupted, 0)) {
@@ -279,12 +282,12 @@ int cuframes_subscriber_track_count(cuframes_subscriber *s, uint32_t *count) {
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_track_count: subscriber and count must be given");
   cf_connection *connection;
   cf_msg_packets packets;
-  cf_msg_get_packets get = { 0 };
+  cf_question question = { CF_MSG_GET_PACKETS, CF_MSG_PACKETS, 0, CF_NEVER };
   int fd;
   int result = cf_subscriber_connection(s, &connection);
   if (result != CUFRAMES_OK)
     return result;
-  result = cf_connection_ask(connection, CF_MSG_GET_PACKETS, &get, CF_MSG_PACKETS, &packets, &fd);
+  result = cf_connection_ask(connection, &question, &packets, &fd);
   cf_connection_drop(connection);
   if (result != CUFRAMES_OK)
     return result;

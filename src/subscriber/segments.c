@@ -46,14 +46,18 @@ static int view_import(cf_connection *c, const cf_msg_segment *segment, int fd, 
   return result;
 }
 
-/* Opens the events of a segment's slots. Without them its frames are waited for by the CPU. */
-static void view_import_events(cf_connection *c, cf_view *view) {
+/* Opens the events of a segment's slots. Without them its frames are waited for by the CPU. TIMEOUT: not yet. */
+static int view_import_events(cf_connection *c, cf_view *view, int64_t deadline) {
   const cf_device_ops *ops = c->device->ops;
   uint8_t *handles = NULL;
-  uint32_t count = 0;
-  if (c->waiter.sync_mode != CUFRAMES_SYNC_SLOT_EVENTS ||
-      cf_connection_ask_events(c, view->segment, &handles, &count, &view->stride) != CUFRAMES_OK)
-    return;
+  cf_msg_events events = { 0 };
+  if (c->waiter.sync_mode != CUFRAMES_SYNC_SLOT_EVENTS)
+    return CUFRAMES_OK;
+  int result = cf_connection_ask_events(c, view->segment, deadline, &events, &handles);
+  if (result != CUFRAMES_OK)
+    return result == CUFRAMES_ERR_TIMEOUT ? result : CUFRAMES_OK;
+  uint32_t count = events.handles.length / CF_HANDLE_BYTES;
+  view->stride = events.stride;
   view->events = view->stride > 0 ? calloc(count, sizeof *view->events) : NULL;
   for (uint32_t i = 0; view->events && i < count; i++)
     if (ops->event_import(c->device, handles + (size_t)i * CF_HANDLE_BYTES, &view->events[i]) == CUFRAMES_OK)
@@ -61,6 +65,7 @@ static void view_import_events(cf_connection *c, cf_view *view) {
     else
       break;
   free(handles);
+  return CUFRAMES_OK;
 }
 
 void cf_view_free(cf_connection *c, cf_view *view) {
@@ -71,11 +76,12 @@ void cf_view_free(cf_connection *c, cf_view *view) {
   free(view);
 }
 
-static int view_fetch(cf_connection *c, uint32_t number, cf_view **fetched) {
-  cf_msg_get_segment get = { .segment = number };
+/* Asks for a segment and maps it. */
+static int view_map(cf_connection *c, uint32_t number, int64_t deadline, cf_view **mapped) {
+  cf_question question = { CF_MSG_GET_SEGMENT, CF_MSG_SEGMENT, number, deadline };
   cf_msg_segment segment;
   int fd;
-  int result = cf_connection_ask(c, CF_MSG_GET_SEGMENT, &get, CF_MSG_SEGMENT, &segment, &fd);
+  int result = cf_connection_ask(c, &question, &segment, &fd);
   if (result != CUFRAMES_OK)
     return result;
   cf_view *view = calloc(1, sizeof *view);
@@ -91,8 +97,25 @@ static int view_fetch(cf_connection *c, uint32_t number, cf_view **fetched) {
     return result;
   }
   view->segment = number;
-  view_import_events(c, view);
-  *fetched = view;
+  *mapped = view;
+  return CUFRAMES_OK;
+}
+
+/* Maps a segment with all that belongs to it. TIMEOUT: not all has come, and the next call goes on. */
+static int view_fetch(cf_connection *c, uint32_t number, int64_t deadline, cf_view **fetched) {
+  int result = CUFRAMES_OK;
+  if (c->unfinished && c->unfinished->segment != number) {
+    cf_view_free(c, c->unfinished);
+    c->unfinished = NULL;
+  }
+  if (!c->unfinished)
+    result = view_map(c, number, deadline, &c->unfinished);
+  if (result == CUFRAMES_OK)
+    result = view_import_events(c, c->unfinished, deadline);
+  if (result != CUFRAMES_OK)
+    return result;
+  *fetched = c->unfinished;
+  c->unfinished = NULL;
   return CUFRAMES_OK;
 }
 
@@ -119,7 +142,7 @@ static void views_prune(cf_connection *c) {
   }
 }
 
-int cf_view_hold(cf_connection *c, uint32_t number, cf_view **held) {
+int cf_view_hold(cf_connection *c, uint32_t number, int64_t deadline, cf_view **held) {
   pthread_mutex_lock(&c->lock);
   cf_view *view = c->views;
   while (view && view->segment != number)
@@ -128,7 +151,7 @@ int cf_view_hold(cf_connection *c, uint32_t number, cf_view **held) {
     view->frames++;
   pthread_mutex_unlock(&c->lock);
   if (!view) { /* only the thread that takes frames adds views */
-    int result = view_fetch(c, number, &view);
+    int result = view_fetch(c, number, deadline, &view);
     if (result != CUFRAMES_OK)
       return result;
     view->frames = 1;
@@ -147,7 +170,7 @@ int cf_view_hold(cf_connection *c, uint32_t number, cf_view **held) {
 
 /* Maps the segments that came since the last look. When the publisher dies nobody hands out descriptors any more, and
  * the frames that wait for us in a segment we never asked for would be lost. */
-int cf_views_look_ahead(cf_connection *c) {
+int cf_views_look_ahead(cf_connection *c, int64_t deadline) {
   uint32_t floor, top = cf_reader_segments(&c->reader, &floor), number = c->segments_known + 1;
   if (floor != c->floor_known) {
     c->floor_known = floor;
@@ -162,11 +185,14 @@ int cf_views_look_ahead(cf_connection *c) {
     number = top - LOOK_AHEAD + 1;
   for (; number != 0 && number <= top; number++) {
     cf_view *view;
-    int result = cf_view_hold(c, number, &view);
+    int result = cf_view_hold(c, number, deadline, &view);
     if (result == CUFRAMES_OK) {
       pthread_mutex_lock(&c->lock);
       view->frames--;
       pthread_mutex_unlock(&c->lock);
+    } else if (result == CUFRAMES_ERR_TIMEOUT) { /* the next look goes on */
+      c->segments_known = number - 1;
+      return CUFRAMES_OK;
     } else if (result == CUFRAMES_ERR_NO_MEMORY || result == CUFRAMES_ERR_SYSTEM) {
       c->segments_known = number - 1;
       return result; /* before a frame in it is taken, which would be lost */

@@ -7,13 +7,13 @@
 #include "subscriber/subscriber.h"
 
 bool cf_must_not_sleep(const cuframes_subscriber *s, const cf_connection *connection) {
-  return cf_connection_gone(connection) || cf_flag_get(&s->interrupted) || cf_flag_get(&s->stop);
+  return cf_connection_gone(connection) || cf_flag_get(&s->interrupted);
 }
 
 void cf_sleep_for_frame(cuframes_subscriber *s, cf_connection *connection, bool started, uint64_t last,
                         int64_t deadline) {
   const cf_frame_reader *reader = &connection->reader;
-  (void)cf_flag_add(&connection->sleepers, 1); /* before the flags are read: pairs with cf_watcher_wake */
+  (void)cf_flag_add(&connection->sleepers, 1); /* before the flags are read: pairs with sleepers_wake */
   uint32_t word = cf_reader_prepare_wait(reader);
   if (!cf_reader_news(reader, started, last) && !cf_must_not_sleep(s, connection))
     (void)cf_futex_wait(&reader->control->wake, word, deadline); /* whatever ended it, the caller looks again */
@@ -29,16 +29,18 @@ void cf_sleep_for_packet(cuframes_subscriber *s, cf_connection *connection, uint
 }
 
 void cf_sleep_for_connection(cuframes_subscriber *s, int64_t deadline) {
-  pthread_mutex_lock(&s->connect_lock);
-  int64_t until = s->connect_at < deadline ? s->connect_at : deadline;
-  pthread_mutex_unlock(&s->connect_lock);
-  (void)cf_futex_wait(&s->interrupted.value, 0, until); /* the caller looks again */
+  uint32_t seen = cf_flag_get(&s->joins); /* before the look: pairs with cf_joins_announce */
+  pthread_mutex_lock(&s->lock);
+  bool sleep = !s->connection && !cf_rejoin_is_ready(&s->rejoin);
+  pthread_mutex_unlock(&s->lock);
+  if (sleep && !cf_flag_get(&s->interrupted))
+    (void)cf_futex_wait(&s->joins.value, seen, deadline); /* the caller looks again */
 }
 
 void cuframes_subscriber_interrupt(cuframes_subscriber *s) {
   if (!s)
     return;
   cf_flag_set(&s->interrupted, 1);
-  (void)cf_futex_wake(&s->interrupted.value, INT32_MAX);
-  cf_doorbell_ring(s->doorbell);
+  cf_joins_announce(s);
+  cf_watcher_ring();
 }

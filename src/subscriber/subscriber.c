@@ -13,8 +13,9 @@
 #include "os/thread.h"
 #include "wire/handshake.h"
 
-#define BACK_OFF_FIRST (10 * CF_MS)
-#define BACK_OFF_MOST (250 * CF_MS)
+/* How often create() looks for a name that is not there: first, and at most. */
+#define LOOK_FIRST (10 * CF_MS)
+#define LOOK_LEAST (250 * CF_MS)
 
 /* ---- creation ---- */
 
@@ -40,44 +41,55 @@ static int hello_fill(const cuframes_subscriber_options *o, cf_msg_hello *hello)
   return CUFRAMES_OK;
 }
 
-/* Whether waiting may help. */
-static bool worth_waiting(int error) {
-  return error == CUFRAMES_ERR_NO_SUCH_STREAM || error == CUFRAMES_ERR_TIMEOUT || error == CUFRAMES_ERR_PUBLISHER_GONE;
-}
-
 #define TIMELINE_OR_EVENTS (CUFRAMES_SYNC_TIMELINE | CUFRAMES_SYNC_SLOT_EVENTS)
 
-static bool may_fall_back(const cuframes_subscriber *s, int result) {
-  return (result == CUFRAMES_ERR_UNSUPPORTED || result == CUFRAMES_ERR_DEVICE) &&
-         (s->hello.sync_modes & TIMELINE_OR_EVENTS) != 0;
+/* The publisher can do what was asked and this side cannot: asks for less. False: there is nothing less. */
+static bool fall_back(cuframes_subscriber *s, int error) {
+  if ((error != CUFRAMES_ERR_UNSUPPORTED && error != CUFRAMES_ERR_DEVICE) ||
+      !(s->hello.sync_modes & TIMELINE_OR_EVENTS))
+    return false;
+  cf_log(&s->logger, CUFRAMES_LOG_WARNING, "%s: falling back to a lesser sync mode: %s", s->name, cf_last_detail());
+  bool events = (s->hello.sync_modes & TIMELINE_OR_EVENTS) == TIMELINE_OR_EVENTS;
+  pthread_mutex_lock(&s->lock); /* the watcher sends it */
+  s->hello.sync_asked |= s->hello.sync_modes;
+  s->hello.sync_modes = CUFRAMES_SYNC_COMPLETE | (events ? CUFRAMES_SYNC_SLOT_EVENTS : 0u);
+  pthread_mutex_unlock(&s->lock);
+  return true;
 }
 
-static int connect_once(cuframes_subscriber *s, cf_connection **connection) {
-  const cf_join join = { s->directory, s->name, s->device, &s->hello, s->handles, s->logger };
-  int result = cf_connection_open(&join, cf_now() + CF_HANDSHAKE_NS, connection);
-  while (may_fall_back(s, result)) { /* the publisher can do it and this side cannot */
-    cf_log(&s->logger, CUFRAMES_LOG_WARNING, "%s: falling back to a lesser sync mode: %s", s->name, cf_last_detail());
-    s->hello.sync_asked |= s->hello.sync_modes;
-    bool events = (s->hello.sync_modes & TIMELINE_OR_EVENTS) == TIMELINE_OR_EVENTS;
-    s->hello.sync_modes = CUFRAMES_SYNC_COMPLETE | (events ? CUFRAMES_SYNC_SLOT_EVENTS : 0u);
-    result = cf_connection_open(&join, cf_now() + CF_HANDSHAKE_NS, connection);
-  }
+/* Makes a connection of what joining brought, and takes that over. */
+static int connection_make(cuframes_subscriber *s, cf_joined *joined, int64_t deadline, cf_connection **connection) {
+  const cf_join join = { s->device, &s->hello, s->handles, s->logger };
+  int result = cf_connection_open(&join, joined, deadline, connection);
   if (result == CUFRAMES_OK)
     (*connection)->serial = ++s->serial; /* an address would not do: the next one may get the last one's */
   return result;
 }
 
-static int connect_first(cuframes_subscriber *s, int64_t deadline) {
-  cf_connection *connection;
-  for (int64_t back_off = BACK_OFF_FIRST;; back_off = back_off * 2 > BACK_OFF_MOST ? BACK_OFF_MOST : back_off * 2) {
-    int result = connect_once(s, &connection);
-    int64_t now = cf_now();
+static int connect_once(cuframes_subscriber *s, uint8_t *message) {
+  int result;
+  do {
+    cf_joined joined;
+    int64_t deadline = cf_now() + CF_HANDSHAKE_NS;
+    result = cf_client_join(s->directory, s->name, &s->hello, deadline, message, 2, &joined);
     if (result == CUFRAMES_OK)
-      s->connection = connection;
-    if (result == CUFRAMES_OK || !worth_waiting(result) || now >= deadline)
-      return result;
-    cf_futex_wait(&s->interrupted.value, 0, now + back_off < deadline ? now + back_off : deadline);
+      result = connection_make(s, &joined, deadline, &s->connection);
+  } while (result != CUFRAMES_OK && fall_back(s, result));
+  return result;
+}
+
+static int connect_first(cuframes_subscriber *s, int64_t deadline) {
+  uint8_t *message = malloc(CF_WIRE_MESSAGE_MAX);
+  if (!message)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  int result = connect_once(s, message);
+  for (int64_t pause = LOOK_FIRST; cf_rejoin_may_help(result) && cf_now() < deadline; pause *= 2) {
+    int64_t until = cf_now() + (pause < LOOK_LEAST ? pause : LOOK_LEAST);
+    (void)cf_futex_wait(&s->joins.value, 0, until < deadline ? until : deadline);
+    result = connect_once(s, message);
   }
+  free(message);
+  return result;
 }
 
 static int subscriber_fill(cuframes_subscriber *s, const cuframes_subscriber_options *o) {
@@ -90,11 +102,9 @@ static int subscriber_fill(cuframes_subscriber *s, const cuframes_subscriber_opt
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   int result = hello_fill(o, &s->hello);
   if (result == CUFRAMES_OK)
-    result = cf_doorbell_create(&s->doorbell);
-  if (result == CUFRAMES_OK)
     result = connect_first(s, cf_deadline(o->connect_timeout_ns));
   if (result == CUFRAMES_OK)
-    result = cf_watcher_start(s);
+    result = cf_watcher_add(s);
   return result;
 }
 
@@ -115,11 +125,9 @@ int cuframes_subscriber_create(const char *name, const cuframes_subscriber_optio
   s->reconnect = o.reconnect != 0;
   s->spin_ns = o.spin_ns;
   s->logger = (cf_logger){ o.log, o.log_user };
-  s->doorbell = s->notifier.fd = -1;
-  s->back_off = BACK_OFF_FIRST;
+  s->notifier.fd = -1;
   pthread_mutex_init(&s->connect_lock, NULL);
   pthread_mutex_init(&s->lock, NULL);
-  pthread_cond_init(&s->returned, NULL);
   pthread_mutex_init(&s->notifier.lock, NULL);
   pthread_cond_init(&s->notifier.changed, NULL);
   pthread_mutex_init(&s->packets.lock, NULL);
@@ -141,11 +149,10 @@ static void pending_give_up(cuframes_subscriber *s) {
 
 /* Nobody takes frames from it any more; frames in hand keep it. */
 static void connection_end(cf_connection *connection) {
-  cf_connection_drain(connection);
   pthread_mutex_lock(&connection->lock);
   connection->logger = (cf_logger){ 0 };
   pthread_mutex_unlock(&connection->lock);
-  cf_connection_drop(connection);
+  cf_connection_end(connection);
 }
 
 void cuframes_subscriber_destroy(cuframes_subscriber *s) {
@@ -153,19 +160,18 @@ void cuframes_subscriber_destroy(cuframes_subscriber *s) {
     return;
   cf_callback_stop(s);
   cf_notifier_stop(s);
-  cf_watcher_stop(s);
+  cf_watcher_remove(s);
+  cf_rejoin_stop(s);
   cf_packet_side_free(s);
   pending_give_up(s);
+  if (s->handles)
+    cf_handles_close(s->handles); /* from here on a GPU is waited for by who must */
   if (s->connection) {
     cf_connection_leave(s->connection); /* or a publisher would wait for it as long as a frame is in hand */
     connection_end(s->connection);
   }
-  if (s->handles)
-    cf_handles_wait_for_helpers(s->handles);
-  cf_close(s->doorbell);
   pthread_mutex_destroy(&s->connect_lock);
   pthread_mutex_destroy(&s->lock);
-  pthread_cond_destroy(&s->returned);
   cf_handles_drop(s->handles);
   pthread_mutex_destroy(&s->notifier.lock);
   pthread_cond_destroy(&s->notifier.changed);
@@ -186,43 +192,31 @@ cf_connection *cf_subscriber_current(cuframes_subscriber *s) {
   return connection;
 }
 
-cf_connection *cf_subscriber_borrow(cuframes_subscriber *s) {
-  pthread_mutex_lock(&s->lock);
-  cf_connection *connection = s->connection;
-  if (connection)
-    connection->borrowed++;
-  pthread_mutex_unlock(&s->lock);
-  return connection;
-}
-
-void cf_subscriber_return(cuframes_subscriber *s, cf_connection *connection) {
-  if (!connection)
-    return;
-  pthread_mutex_lock(&s->lock);
-  if (--connection->borrowed == 0)
-    pthread_cond_broadcast(&s->returned);
-  pthread_mutex_unlock(&s->lock);
-}
-
-/* One try to join again, if it is time. With connect_lock held. */
+/* Takes over what the watcher joined. */
 static int connect_again(cuframes_subscriber *s, cf_connection **connection) {
-  if (cf_now() < s->connect_at)
-    return cf_fail(CUFRAMES_ERR_TIMEOUT, "the publisher of \"%s\" has not come back", s->name);
-  cf_connection *fresh;
-  int result = connect_once(s, &fresh);
-  if (result != CUFRAMES_OK) {
-    s->connect_at = cf_now() + s->back_off;
-    s->back_off = s->back_off * 2 > BACK_OFF_MOST ? BACK_OFF_MOST : s->back_off * 2;
-    return worth_waiting(result) ? CUFRAMES_ERR_TIMEOUT : result;
-  }
-  s->back_off = BACK_OFF_FIRST;
-  s->connect_at = 0;
-  cf_connection_hold(fresh);
+  cf_joined joined;
+  cf_connection *fresh = NULL;
   pthread_mutex_lock(&s->lock);
-  s->connection = fresh;
+  int result = cf_rejoin_take(s, &joined);
   pthread_mutex_unlock(&s->lock);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = connection_make(s, &joined, CF_AT_ONCE, &fresh);
+  bool at_once = result != CUFRAMES_OK && fall_back(s, result);
+  pthread_mutex_lock(&s->lock);
+  if (result == CUFRAMES_OK) {
+    cf_connection_hold(fresh);
+    s->connection = fresh;
+    cf_watcher_watch(s, fresh);
+  } else {
+    cf_rejoin_again(s, at_once);
+  }
+  pthread_mutex_unlock(&s->lock);
+  cf_watcher_ring();
+  cf_joins_announce(s);
+  if (result != CUFRAMES_OK)
+    return at_once || cf_rejoin_may_help(result) ? CUFRAMES_ERR_TIMEOUT : result;
   cf_counter_add(&s->reconnects, 1);
-  cf_watcher_update(s);
   cf_log(&s->logger, CUFRAMES_LOG_INFO, "%s: the publisher is back", s->name);
   *connection = fresh;
   return CUFRAMES_OK;
@@ -231,12 +225,14 @@ static int connect_again(cuframes_subscriber *s, cf_connection **connection) {
 int cf_subscriber_connection(cuframes_subscriber *s, cf_connection **connection) {
   cf_connection *current = cf_subscriber_current(s);
   int result = CUFRAMES_OK;
+  if (!current && !s->reconnect)
+    return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher of \"%s\" is gone", s->name);
   if (!current) {
-    pthread_mutex_lock(&s->connect_lock);
-    current = cf_subscriber_current(s); /* the other thread may have been faster */
+    if (pthread_mutex_trylock(&s->connect_lock) != 0) /* the other thread is at it, and announces what comes of it */
+      return cf_fail(CUFRAMES_ERR_TIMEOUT, "another thread connects just now");
+    current = cf_subscriber_current(s); /* it may have been faster */
     if (!current)
-      result =
-          s->reconnect ? connect_again(s, &current) : cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher is gone");
+      result = connect_again(s, &current);
     pthread_mutex_unlock(&s->connect_lock);
   }
   if (result == CUFRAMES_OK)
@@ -245,20 +241,18 @@ int cf_subscriber_connection(cuframes_subscriber *s, cf_connection **connection)
 }
 
 void cf_subscriber_retire(cuframes_subscriber *s, cf_connection *connection) {
-  cf_connection_abandon(connection);
   pthread_mutex_lock(&s->lock);
   bool ours = s->connection == connection;
-  if (ours)
+  if (ours) {
     s->connection = NULL;
+    if (s->reconnect)
+      cf_rejoin_begin(s);
+  }
   pthread_mutex_unlock(&s->lock);
   if (!ours)
     return;
-  cf_watcher_update(s);
-  cf_watcher_wake(s, connection); /* our other thread may sleep on it, and the watcher looks at the next one */
-  pthread_mutex_lock(&s->lock);
-  while (connection->borrowed > 0) /* they return it as soon as they see that it is gone */
-    pthread_cond_wait(&s->returned, &s->lock);
-  pthread_mutex_unlock(&s->lock);
+  (void)cf_connection_lose(connection);
+  cf_watcher_ring(); /* our other thread may sleep on it, and streams may wait for its pictures */
   cf_counter_add(&s->lost_before, cf_counter_get(&connection->lost));
   connection_end(connection);
   cf_log(&s->logger, CUFRAMES_LOG_WARNING, "%s: the publisher is gone%s", s->name,
@@ -285,7 +279,7 @@ static void frame_delivered(cuframes_subscriber *s, const cf_connection *connect
 }
 
 /* Takes what is there now. TIMEOUT: nothing. On success the caller's reference of the connection is the frame's. */
-static int take_now(cuframes_subscriber *s, cf_connection *connection, const cf_take_how *how, cuframes_frame **frame) {
+static int take_now(cuframes_subscriber *s, cf_connection *connection, cf_take_how *how, cuframes_frame **frame) {
   cf_frame *taken;
   bool gone = cf_connection_gone(connection); /* before the look: the last frames are still taken */
   if (s->pending && s->pending->owner != connection)
@@ -316,22 +310,8 @@ static void spin_for_frame(cuframes_subscriber *s, const cf_connection *connecti
 /* What one call of next() remembers between its turns. */
 typedef struct turns {
   bool spun;          /* it has spun for a frame */
-  bool returned;      /* the publisher went once, and may be back */
   int64_t busy_since; /* only the GPU keeps a frame from us since then; 0: not so */
 } turns;
-
-/* The publisher is gone. True: it may be back at once; but one that always goes again does not keep us. */
-static bool come_back(cuframes_subscriber *s, cf_connection *connection, turns *t) {
-  cf_subscriber_retire(s, connection);
-  if (!t->returned) {
-    t->returned = true;
-    return true;
-  }
-  pthread_mutex_lock(&s->connect_lock);
-  s->connect_at = cf_now() + BACK_OFF_FIRST;
-  pthread_mutex_unlock(&s->connect_lock);
-  return false;
-}
 
 /* There was no frame: sleeps until there may be one. An error ends the call. */
 static int sleep_for_more(cuframes_subscriber *s, cf_connection *connection, bool busy, turns *t, int64_t deadline) {
@@ -355,28 +335,26 @@ static int sleep_for_more(cuframes_subscriber *s, cf_connection *connection, boo
   return CUFRAMES_OK;
 }
 
-int cf_subscriber_next(cuframes_subscriber *s, int64_t timeout_ns, const cf_take_how *how, cuframes_frame **frame) {
+int cf_subscriber_next(cuframes_subscriber *s, cf_take_how *how, cuframes_frame **frame) {
   turns t = { .spun = s->spin_ns == 0 };
-  for (int64_t deadline = 0;;) {
+  for (;;) {
     cf_connection *connection = NULL;
     int result = cf_subscriber_connection(s, &connection);
     if (result == CUFRAMES_OK && (result = take_now(s, connection, how, frame)) == CUFRAMES_OK)
       return CUFRAMES_OK;
-    if (deadline == 0) /* a frame that is there costs no look at the clock */
-      deadline = cf_deadline(timeout_ns);
-    bool again = false, busy = result == CUFRAMES_ERR_BUSY;
+    bool busy = result == CUFRAMES_ERR_BUSY;
     if (busy)
       result = cf_fail(CUFRAMES_ERR_TIMEOUT, "the GPU has not completed the next frame in the time given");
     if (result == CUFRAMES_ERR_PUBLISHER_GONE && s->reconnect && connection) {
-      again = come_back(s, connection, &t);
+      cf_subscriber_retire(s, connection);
       cf_connection_drop(connection);
       connection = NULL;
-      result = CUFRAMES_ERR_TIMEOUT;
+      result = cf_fail(CUFRAMES_ERR_TIMEOUT, "the publisher of \"%s\" is gone, and has not come back", s->name);
     }
-    if (result == CUFRAMES_ERR_TIMEOUT && !again)
-      result = sleep_for_more(s, connection, busy, &t, deadline);
+    if (result == CUFRAMES_ERR_TIMEOUT)
+      result = sleep_for_more(s, connection, busy, &t, cf_take_deadline(how));
     cf_connection_drop(connection);
-    if (result != CUFRAMES_OK && !again)
+    if (result != CUFRAMES_OK)
       return result;
   }
 }
@@ -388,7 +366,7 @@ static int next(cuframes_subscriber *s, int64_t timeout_ns, bool on_stream, void
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this subscriber joined for packets only");
   if (s->callback.running)
     return cf_fail(CUFRAMES_ERR_BUSY, "the callback thread takes the frames: stop it first");
-  return cf_subscriber_next(s, timeout_ns, &(cf_take_how){ on_stream, stream }, frame);
+  return cf_subscriber_next(s, &(cf_take_how){ on_stream, stream, timeout_ns, 0 }, frame);
 }
 
 int cuframes_subscriber_next(cuframes_subscriber *s, int64_t timeout_ns, cuframes_frame **frame) {

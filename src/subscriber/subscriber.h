@@ -1,9 +1,11 @@
-/* subscriber/subscriber.h - the parts of a subscriber: its life and next() (subscriber.c), sleeping (sleep.c) and
- * being woken by death or interruption (watcher.c), the descriptor to poll (notifier.c), the callback thread
- * (callback.c), packets (packets.c), and its tie to a publisher (connection.h).
+/* subscriber/subscriber.h - the parts of a subscriber: its life and next() (subscriber.c), joining again (rejoin.c),
+ * sleeping (sleep.c) and being woken by death or interruption (watcher.c), the descriptor to poll (notifier.c), the
+ * callback thread (callback.c), packets (packets.c), and its tie to a publisher (connection.h).
  */
 #ifndef CF_SUBSCRIBER_SUBSCRIBER_H
 #define CF_SUBSCRIBER_SUBSCRIBER_H
+
+#include <poll.h>
 
 #include <cuframes/subscriber.h>
 
@@ -20,6 +22,7 @@ typedef struct cf_notifier {
   bool started; /* what the reader had taken when it was armed */
   uint64_t last;
   uint64_t serial;       /* of the connection then; 0: none */
+  bool unmapped;         /* a frame was taken whose segment is asked for */
   uint32_t pending_slot; /* a frame of it that is waited for; pending_seq 0: none */
   uint64_t pending_seq;
 } cf_notifier;
@@ -45,6 +48,26 @@ typedef struct cf_packet_side {
   cf_counter delivered, lost;
 } cf_packet_side;
 
+enum cf_rejoin_state {
+  CF_REJOIN_NONE,   /* not wanted, or just being taken over */
+  CF_REJOIN_DUE,    /* to be tried at `at` */
+  CF_REJOIN_ASKED,  /* HELLO was said; WELCOME must come by `at` */
+  CF_REJOIN_JOINED, /* the publisher let us in: `joined` is to be taken over */
+  CF_REJOIN_FAILED  /* or refused: `error` is to be said */
+};
+
+/* Joining again when the publisher comes back: the watcher talks with it, and the next thread of the caller's that
+ * wants a connection takes over. Under the subscriber's lock. */
+typedef struct cf_rejoin {
+  enum cf_rejoin_state state;
+  int64_t at, back_off;
+  int64_t joined_at; /* the last time */
+  cf_joined joined;  /* ASKED: only the socket */
+  int error;
+  char detail[256];
+  int answer; /* where the socket is in the watcher's poll set; -1: nowhere */
+} cf_rejoin;
+
 struct cuframes_subscriber {
   char name[CUFRAMES_NAME_MAX + 1];
   char *directory; /* as given, or NULL */
@@ -55,18 +78,16 @@ struct cuframes_subscriber {
   cf_logger logger;
   cf_handles *handles; /* of frames */
 
-  pthread_mutex_t connect_lock; /* one thread connects at a time */
-  pthread_mutex_t lock;         /* of `connection`, and of who borrows one */
-  pthread_cond_t returned;
-  cf_connection *connection;    /* NULL while there is none; one reference */
-  int64_t connect_at, back_off; /* when to try again; under connect_lock */
+  pthread_mutex_t connect_lock; /* one thread makes a connection at a time */
   uint64_t serial;              /* of the newest connection; under connect_lock */
+  pthread_mutex_t lock;         /* what follows */
+  cf_connection *connection;    /* NULL while there is none; one reference */
+  cf_rejoin rejoin;
+  cf_connection *watched; /* the watcher's list */
 
-  cf_flag interrupted; /* also a word to sleep on */
-  cf_flag stop;        /* the watcher's end */
-  pthread_t watcher;
-  bool watching;
-  int doorbell; /* the watcher's */
+  cf_flag interrupted;
+  cf_flag joins; /* moves when there may be a connection, and at an interruption: a word to sleep on */
+  struct cuframes_subscriber *next_watched; /* of this process */
 
   cf_notifier notifier;
   cf_callback callback;
@@ -84,26 +105,46 @@ struct cuframes_subscriber {
 
 /* The connection there is, with a reference for the caller; NULL: none. */
 cf_connection *cf_subscriber_current(cuframes_subscriber *subscriber);
-/* For the subscriber's own threads, which hold no reference: to give back the last one may mean to wait for the GPU,
- * which may wait for a fence that the watcher signals. Who retires the connection waits for its return. NULL is
- * fine. */
-cf_connection *cf_subscriber_borrow(cuframes_subscriber *subscriber);
-void cf_subscriber_return(cuframes_subscriber *subscriber, cf_connection *connection);
-/* The connection to use, with a reference for the caller; connects again if that is wanted and due.
- * TIMEOUT: not yet; otherwise the error is for the user. */
+/* The connection to use, with a reference for the caller; takes over what the watcher joined again. Never waits for a
+ * publisher. TIMEOUT: there is none at present; otherwise the error is for the user. */
 int cf_subscriber_connection(cuframes_subscriber *subscriber, cf_connection **connection);
-/* That connection is over. */
+/* That connection is over. Never waits. */
 void cf_subscriber_retire(cuframes_subscriber *subscriber, cf_connection *connection);
 /* next() for the callback thread too. */
-int cf_subscriber_next(cuframes_subscriber *subscriber, int64_t timeout_ns, const cf_take_how *how,
-                       cuframes_frame **frame);
+int cf_subscriber_next(cuframes_subscriber *subscriber, cf_take_how *how, cuframes_frame **frame);
 
-int cf_watcher_start(cuframes_subscriber *subscriber);
-void cf_watcher_stop(cuframes_subscriber *subscriber);
-/* The connection was replaced: look at the new one. */
-void cf_watcher_update(cuframes_subscriber *subscriber);
-/* Wakes every thread of the subscriber that sleeps on the connection's words and should not. */
-void cf_watcher_wake(cuframes_subscriber *subscriber, cf_connection *connection);
+/* ---- the watcher: one thread for all subscribers of the process ---- */
+
+/* From now on, with the connection there is: its death is seen, and the subscriber joins again if it wants that. */
+int cf_watcher_add(cuframes_subscriber *subscriber);
+/* Until here. NULL connection: none. Fine for one that was not added. */
+void cf_watcher_remove(cuframes_subscriber *subscriber);
+/* Sees to the connection, too, until it is over and nobody sleeps on it. Under the subscriber's lock. */
+void cf_watcher_watch(cuframes_subscriber *subscriber, cf_connection *connection);
+/* Something has changed: look. Async-signal-safe. */
+void cf_watcher_ring(void);
+
+/* ---- joining again ---- */
+
+/* Whether an error of joining may pass. */
+bool cf_rejoin_may_help(int error);
+/* All of these under the subscriber's lock. */
+void cf_rejoin_begin(cuframes_subscriber *subscriber);
+/* It did not work: once more after a while, or at once. */
+void cf_rejoin_again(cuframes_subscriber *subscriber, bool at_once);
+/* Takes what was joined. TIMEOUT: nothing yet; otherwise what the publisher refused with. */
+int cf_rejoin_take(cuframes_subscriber *subscriber, cf_joined *joined);
+void cf_rejoin_stop(cuframes_subscriber *subscriber);
+/* Whether there is something to take. */
+static inline bool cf_rejoin_is_ready(const cf_rejoin *rejoin) {
+  return rejoin->state == CF_REJOIN_JOINED || rejoin->state == CF_REJOIN_FAILED;
+}
+/* The watcher's part: goes on as far as that needs no waiting; what to wait for, and when to go on without. */
+struct pollfd cf_rejoin_step(cuframes_subscriber *subscriber, uint8_t *message, int64_t *deadline);
+/* For who waits for a connection. */
+void cf_joins_announce(cuframes_subscriber *subscriber);
+
+/* ---- sleeping ---- */
 
 /* Something has happened that no publisher wakes for. */
 bool cf_must_not_sleep(const cuframes_subscriber *subscriber, const cf_connection *connection);
@@ -111,7 +152,7 @@ bool cf_must_not_sleep(const cuframes_subscriber *subscriber, const cf_connectio
 void cf_sleep_for_frame(cuframes_subscriber *subscriber, cf_connection *connection, bool started, uint64_t last,
                         int64_t deadline);
 void cf_sleep_for_packet(cuframes_subscriber *subscriber, cf_connection *connection, uint32_t wake, int64_t deadline);
-/* Sleep while there is no connection, until it is time to try again. */
+/* Sleep while there is no connection, until there may be one. */
 void cf_sleep_for_connection(cuframes_subscriber *subscriber, int64_t deadline);
 
 /* next() had nothing: make the descriptor readable when that changes. connection NULL: there is none. */

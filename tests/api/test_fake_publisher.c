@@ -1,6 +1,7 @@
 /* test_fake_publisher.c - publishers that answer wrongly, late or not at all: the subscriber says so in its own time
  * and lives on. What lies in shared memory: test_hostile.c, test_fake_packets.c.
  */
+#include <string.h>
 #include <sys/socket.h>
 
 #include "support/fake.h"
@@ -23,7 +24,7 @@ static int ask_join(void) {
 
 static int ask_frame(void) {
   cuframes_frame *frame = NULL;
-  int result = cuframes_subscriber_next(joined, 20 * MS, &frame);
+  int result = cuframes_subscriber_next(joined, 4 * SECOND, &frame); /* longer than an answer may take */
   CHECK((result == CUFRAMES_OK) == (frame != NULL));
   if (frame)
     cuframes_frame_release(frame);
@@ -220,7 +221,12 @@ static void who_does_not_answer_is_left_by_all(void **state) {
   }
   waiter_start_packet(&waiting, joined, CUFRAMES_WAIT_FOREVER);
   int64_t start = cuframes_now();
-  CHECK_RESULT(cuframes_subscriber_next(joined, 10 * MS, &none), CUFRAMES_ERR_TIMEOUT);
+  CHECK_RESULT(cuframes_subscriber_next(joined, 0, &none), CUFRAMES_ERR_TIMEOUT);
+  SOON(cuframes_now() - start, 100);
+  CHECK_RESULT(cuframes_subscriber_next(joined, 50 * MS, &none), CUFRAMES_ERR_TIMEOUT);
+  TOOK(start, 50, 500);
+  WAIT_FOR(cuframes_subscriber_next(joined, 0, &none) == CUFRAMES_ERR_TIMEOUT &&
+           strstr(cuframes_last_error(), "has not come back"));
   TOOK(start, 1900, 3000); /* the time of an answer */
   fake_end(f);
   publisher = publisher_new("s");

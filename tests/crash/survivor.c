@@ -70,7 +70,7 @@ static int look(survivor *s, int64_t timeout_ns) {
 bool survivor_take(survivor *s, uint64_t number) {
   int result = CUFRAMES_OK;
   while (s->last < number && result == CUFRAMES_OK)
-    result = look(s, crash_on_gpu() ? patience() : 0); /* a GPU completes them later */
+    result = look(s, patience());
   if (result != CUFRAMES_ERR_PUBLISHER_GONE)
     CHECK_OK(result);
   return result == CUFRAMES_OK;

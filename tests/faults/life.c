@@ -84,7 +84,7 @@ static int publish(void) {
 /* Takes the next frame and gives it back. One that cannot be mapped is lost: there must be another. */
 static int take(cuframes_subscriber *subscriber) {
   cuframes_frame *frame = NULL;
-  int result = cuframes_subscriber_next(subscriber, 0, &frame);
+  int result = cuframes_subscriber_next(subscriber, SECOND, &frame);
   CHECK((result == CUFRAMES_OK) == (frame != NULL));
   if (!frame) {
     CHECK_OK(publish());

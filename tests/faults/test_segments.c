@@ -15,7 +15,7 @@ static void a_frame_is_not_lost_over_its_segment(enum fault_kind kind) {
   pictures_publish(publisher, 2, 2);
   for (int i = 0; i < 3; i++) {
     faults_arm(kind, 1, true);
-    CHECK_RESULT(cuframes_subscriber_next(ordered, 0, &none), CUFRAMES_ERR_NO_MEMORY);
+    CHECK_RESULT(cuframes_subscriber_next(ordered, patience(), &none), CUFRAMES_ERR_NO_MEMORY);
     assert_true(faults_disarm());
     assert_null(none);
   }
