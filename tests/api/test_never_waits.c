@@ -193,6 +193,9 @@ static void run_forked(int test, void *unused) {
 /* A forked process has the memory of the thread and not the thread. */
 static void a_forked_process_has_its_own(void **state) {
   (void)state;
+#ifdef __SANITIZE_THREAD__
+  skip_because("the thread sanitizer starts no threads in a process that was forked");
+#endif
   cuframes_publisher *publisher = publisher_new("s");
   CHECK_OK(cuframes_publisher_enable_packets(publisher, NULL));
   cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
