@@ -20,19 +20,24 @@ static int refused(const uint8_t *message, size_t length) {
 
 /* Receives the answer of that type with exactly so many descriptors, or with one or none (AT_MOST_ONE; -1: none). */
 #define AT_MOST_ONE (-1)
+static int answer_check(uint32_t type, const uint8_t *message, size_t length, const cf_fds *got, int wanted) {
+  uint32_t came = cf_message_type(message, length);
+  if (came == CF_MSG_REFUSED)
+    return refused(message, length);
+  if (came != type)
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher answered with message type %u, expected %u", came, type);
+  if (wanted == AT_MOST_ONE ? got->count > 1 : got->count != wanted)
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher sent %d descriptors, expected %d", got->count, wanted);
+  return CUFRAMES_OK;
+}
+
 static int answer_receive(int fd, int64_t deadline, uint32_t type, uint8_t *message, size_t *length, int *fds,
                           int wanted) {
   cf_fds got;
   int result = cf_receive_by(fd, deadline, message, CF_WIRE_MESSAGE_MAX, length, &got);
   if (result != CUFRAMES_OK)
     return result;
-  uint32_t came = cf_message_type(message, *length);
-  if (came == CF_MSG_REFUSED)
-    result = refused(message, *length);
-  else if (came != type)
-    result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher answered with message type %u, expected %u", came, type);
-  else if (wanted == AT_MOST_ONE ? got.count > 1 : got.count != wanted)
-    result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher sent %d descriptors, expected %d", got.count, wanted);
+  result = answer_check(type, message, *length, &got, wanted);
   if (result != CUFRAMES_OK) {
     cf_fds_close(&got);
     return result;
@@ -48,8 +53,9 @@ int cf_client_hello(const char *directory, const char *name, const cf_msg_hello 
                     uint8_t *message, int *fd) {
   char path[CF_PATH_MAX];
   int result = cf_socket_path(directory, name, path);
-  if (result == CUFRAMES_OK)
-    result = cf_connect(path, name, deadline, fd);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_connect(path, name, deadline, fd);
   if (result != CUFRAMES_OK)
     return result;
   size_t length = cf_message_encode(CF_MSG_HELLO, hello, message, CF_WIRE_MESSAGE_MAX);

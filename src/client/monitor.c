@@ -132,13 +132,13 @@ static int query(const char *directory, const char *name, int64_t deadline, uint
   result = cf_client_request(joined.fd, CF_MSG_GET_INFO, &get, message);
   if (result == CUFRAMES_OK)
     result = cf_client_answer(joined.fd, CF_MSG_INFO, deadline, message, &length, NULL);
-  if (result == CUFRAMES_ERR_PUBLISHER_GONE)
-    result = cf_fail(CUFRAMES_ERR_NO_SUCH_STREAM, "no stream \"%s\": its publisher ended just now", name);
   cf_joined_close(&joined);
-  if (result == CUFRAMES_OK && !cf_message_decode(CF_MSG_INFO, message, length, &answer))
-    result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's INFO answer is malformed");
+  if (result == CUFRAMES_ERR_PUBLISHER_GONE)
+    return cf_fail(CUFRAMES_ERR_NO_SUCH_STREAM, "no stream \"%s\": its publisher ended just now", name);
   if (result != CUFRAMES_OK)
     return result;
+  if (!cf_message_decode(CF_MSG_INFO, message, length, &answer))
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's INFO answer is malformed");
   stream_describe(&answer, &publisher, &r->info);
   tracks_read(r, message, length);
   return subscribers_read(r, message, length);

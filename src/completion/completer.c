@@ -68,6 +68,17 @@ static void stream_remember(cf_completer *completer, void *stream) {
   completer->stream = stream;
 }
 
+/* Records the slot's event, if there is one to record, and then writes the counters. */
+static int completion_put(cf_completer *completer, void *stream, void *event, const cf_device_write *writes,
+                          uint32_t count) {
+  if (event) {
+    int result = completer->device->ops->event_record(completer->device, event, stream);
+    if (result != CUFRAMES_OK)
+      return result;
+  }
+  return counters_write(completer, stream, writes, count);
+}
+
 int cf_completer_submit(cf_completer *completer, uint32_t slot, void **const *events, uint64_t index, void *stream) {
   const cf_device_ops *ops = completer->device->ops;
   cf_frame_writer *writer = completer->writer;
@@ -90,10 +101,7 @@ int cf_completer_submit(cf_completer *completer, uint32_t slot, void **const *ev
   /* last: once it is there the GPU does nothing more for this frame */
   writes[writes_count++] =
       (cf_device_write){ .in = &completer->control, .counter = cf_writer_ready_counter(writer, slot), .value = seq };
-  if (by_event && *events)
-    result = ops->event_record(completer->device, (*events)[index], stream);
-  if (result == CUFRAMES_OK)
-    result = counters_write(completer, stream, writes, writes_count);
+  result = completion_put(completer, stream, by_event && *events ? (*events)[index] : NULL, writes, writes_count);
   if (result != CUFRAMES_OK) {
     ops->settle(completer->device);
     cf_writer_take_back(writer, slot, seats, count);
@@ -111,9 +119,10 @@ int cf_completer_seat_open(cf_completer *completer, cf_fenced_seat *seat, void *
   if (sync_mode != CUFRAMES_SYNC_TIMELINE)
     return CUFRAMES_OK;
   int result = completer->device->ops->counters_open(completer->device, page, seat->bytes, &seat->counters);
-  if (result == CUFRAMES_OK)
-    seat->seat.fencing = CF_FENCING_COUNTERS;
-  return result;
+  if (result != CUFRAMES_OK)
+    return result;
+  seat->seat.fencing = CF_FENCING_COUNTERS;
+  return CUFRAMES_OK;
 }
 
 void cf_completer_counters_close(cf_completer *completer, cf_fenced_seat *seat) {

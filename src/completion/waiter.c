@@ -73,8 +73,9 @@ int cf_waiter_wait_on(cf_waiter *waiter, uint32_t slot, uint64_t seq, void *even
 int cf_waiter_release_on(cf_waiter *waiter, uint32_t k, uint64_t seq, void *stream) {
   cf_device *device = waiter->device;
   int result = device->ops->stream_check(device, stream);
-  if (result == CUFRAMES_OK)
-    result = counters_open(waiter);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = counters_open(waiter);
   if (result != CUFRAMES_OK)
     return result;
   cf_device_write write = { .in = &waiter->counters,

@@ -27,9 +27,10 @@ static int open_best(const cf_device_request *request, cf_device **device) {
     return CUFRAMES_OK;
   snprintf(why, sizeof why, "%.*s", (int)sizeof why - 1, cf_last_detail());
   int result = cf_host_device.open(&host, device);
-  if (result == CUFRAMES_OK)
-    memcpy((*device)->reason, why, sizeof why);
-  return result;
+  if (result != CUFRAMES_OK)
+    return result;
+  memcpy((*device)->reason, why, sizeof why);
+  return CUFRAMES_OK;
 }
 
 int cf_device_open(const cf_device_request *request, cf_device **device) {

@@ -36,6 +36,19 @@ static int address_of(const char *path, struct sockaddr_un *address) {
   return CUFRAMES_OK;
 }
 
+static int socket_listen(int fd, const char *path, const struct sockaddr_un *address, mode_t mode, int64_t gid) {
+  if (bind(fd, (const struct sockaddr *)address, sizeof *address) != 0)
+    return cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot create the socket %s: %s", path, strerror(errno));
+  if (gid > 0 && chown(path, (uid_t)-1, (gid_t)gid) != 0)
+    return cf_fail(CUFRAMES_ERR_PERMISSION, "cannot give the socket %s to group %lld: %s", path, (long long)gid,
+                   strerror(errno));
+  if (chmod(path, mode) != 0)
+    return cf_fail_errno("chmod of %s", path);
+  if (listen(fd, BACKLOG) != 0)
+    return cf_fail_errno("listen on %s", path);
+  return CUFRAMES_OK;
+}
+
 int cf_listen(const char *path, mode_t mode, int64_t gid, int *listener) {
   struct sockaddr_un address;
   int result = address_of(path, &address);
@@ -44,15 +57,7 @@ int cf_listen(const char *path, mode_t mode, int64_t gid, int *listener) {
   int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0)
     return cf_fail_errno("socket");
-  if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0)
-    result = cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot create the socket %s: %s", path, strerror(errno));
-  else if (gid > 0 && chown(path, (uid_t)-1, (gid_t)gid) != 0)
-    result = cf_fail(CUFRAMES_ERR_PERMISSION, "cannot give the socket %s to group %lld: %s", path, (long long)gid,
-                     strerror(errno));
-  else if (chmod(path, mode) != 0)
-    result = cf_fail_errno("chmod of %s", path);
-  else if (listen(fd, BACKLOG) != 0)
-    result = cf_fail_errno("listen on %s", path);
+  result = socket_listen(fd, path, &address, mode, gid);
   if (result != CUFRAMES_OK) {
     cf_close(fd);
     return result;
@@ -76,6 +81,24 @@ static int connect_error(const char *path, const char *name) {
   }
 }
 
+static int socket_connect(int fd, const struct sockaddr_un *address, const char *name, int64_t deadline) {
+  int64_t left = deadline - cf_now();
+  if (left < CF_MS)
+    left = CF_MS; /* zero would mean for ever */
+  struct timeval limit = { .tv_sec = left / CF_SECOND, .tv_usec = left % CF_SECOND / 1000 };
+  if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0)
+    return cf_fail_errno("SO_SNDTIMEO");
+  int connected;
+  do
+    connected = connect(fd, (const struct sockaddr *)address, sizeof *address);
+  while (connected != 0 && errno == EINTR && cf_now() < deadline); /* the program's signals */
+  if (connected != 0)
+    return connect_error(address->sun_path, name);
+  if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+    return cf_fail_errno("O_NONBLOCK");
+  return CUFRAMES_OK;
+}
+
 int cf_connect(const char *path, const char *name, int64_t deadline, int *fd) {
   struct sockaddr_un address;
   int result = address_of(path, &address);
@@ -84,22 +107,7 @@ int cf_connect(const char *path, const char *name, int64_t deadline, int *fd) {
   int s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
   if (s < 0)
     return cf_fail_errno("socket");
-  int64_t left = deadline - cf_now();
-  if (left < CF_MS)
-    left = CF_MS; /* zero would mean for ever */
-  struct timeval limit = { .tv_sec = left / CF_SECOND, .tv_usec = left % CF_SECOND / 1000 };
-  if (setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0)
-    result = cf_fail_errno("SO_SNDTIMEO");
-  if (result == CUFRAMES_OK) {
-    int connected;
-    do
-      connected = connect(s, (struct sockaddr *)&address, sizeof address);
-    while (connected != 0 && errno == EINTR && cf_now() < deadline); /* the program's signals */
-    if (connected != 0)
-      result = connect_error(path, name);
-  }
-  if (result == CUFRAMES_OK && fcntl(s, F_SETFL, O_NONBLOCK) != 0)
-    result = cf_fail_errno("O_NONBLOCK");
+  result = socket_connect(s, &address, name, deadline);
   if (result != CUFRAMES_OK) {
     cf_close(s);
     return result;

@@ -127,9 +127,12 @@ static int socket_path(const char *directory, const char *name, char path[CF_PAT
 int cf_socket_path(const char *option, const char *name, char path[CF_PATH_MAX]) {
   char directory[CF_PATH_MAX];
   int result = cf_name_check(name);
-  if (result == CUFRAMES_OK)
-    result = cf_directory_resolve(option, directory);
-  return result == CUFRAMES_OK ? socket_path(directory, name, path) : result;
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_directory_resolve(option, directory);
+  if (result != CUFRAMES_OK)
+    return result;
+  return socket_path(directory, name, path);
 }
 
 /* Whether the descriptor is still the file of that name: its last owner may have removed it before we got the lock. */
@@ -169,32 +172,44 @@ static void names_of(const char *name, char lock[80], char socket[80]) {
   snprintf(socket, 80, "%.63s.sock", name);
 }
 
-int cf_claim_take(const char *option, const char *name, cf_claim *claim) {
-  char path[CF_PATH_MAX], lock_file[80], socket_file[80];
-  cf_claim taken = { .directory = -1, .lock = -1 };
-  int result = cf_name_check(name);
-  if (result == CUFRAMES_OK)
-    result = cf_directory_resolve(option, path);
-  if (result == CUFRAMES_OK)
-    result = socket_path(path, name, taken.socket_path);
-  if (result == CUFRAMES_OK)
-    result = directory_open(path, &taken.directory);
-  if (result != CUFRAMES_OK)
-    return result;
+/* Takes the lock of a name in an open directory, and removes the socket that a dead publisher left. */
+static int name_take(const char *name, const char *path, cf_claim *taken) {
+  char lock_file[80], socket_file[80];
   names_of(name, lock_file, socket_file);
-  result = lock_take(taken.directory, lock_file, O_CREAT, &taken.lock);
+  int result = lock_take(taken->directory, lock_file, O_CREAT, &taken->lock);
   for (int i = 0; i < LOCK_TRIES && result > 0; i++) {
     (void)poll(NULL, 0, 1);
-    result = lock_take(taken.directory, lock_file, O_CREAT, &taken.lock);
+    result = lock_take(taken->directory, lock_file, O_CREAT, &taken->lock);
   }
   if (result > 0)
-    result = cf_fail(CUFRAMES_ERR_NAME_IN_USE, "the name \"%s\" is in use: a publisher in %s holds it", name, path);
-  if (result == CUFRAMES_OK && unlinkat(taken.directory, socket_file, 0) != 0 && errno != ENOENT)
-    result = cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot remove the old socket %s: %s", taken.socket_path, strerror(errno));
+    return cf_fail(CUFRAMES_ERR_NAME_IN_USE, "the name \"%s\" is in use: a publisher in %s holds it", name, path);
+  if (result != CUFRAMES_OK)
+    return result;
+  if (unlinkat(taken->directory, socket_file, 0) == 0 || errno == ENOENT)
+    return CUFRAMES_OK;
+  result = cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot remove the old socket %s: %s", taken->socket_path, strerror(errno));
+  (void)unlinkat(taken->directory, lock_file, 0); /* while we hold it; at worst an empty file stays */
+  cf_close(taken->lock);
+  return result;
+}
+
+int cf_claim_take(const char *option, const char *name, cf_claim *claim) {
+  char path[CF_PATH_MAX];
+  cf_claim taken = { .directory = -1, .lock = -1 };
+  int result = cf_name_check(name);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_directory_resolve(option, path);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = socket_path(path, name, taken.socket_path);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = directory_open(path, &taken.directory);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = name_take(name, path, &taken);
   if (result != CUFRAMES_OK) {
-    if (taken.lock >= 0)
-      (void)unlinkat(taken.directory, lock_file, 0); /* while we hold it; at worst an empty file stays */
-    cf_close(taken.lock);
     cf_close(taken.directory);
     return result;
   }

@@ -9,12 +9,16 @@
 #include "os/memory.h"
 #include "publisher/publisher.h"
 
+static int sync_open(cuframes_publisher *p, cf_peer *peer, void *page) {
+  int result = cf_completer_seat_open(&p->completer, &peer->fenced, page, peer->sync_mode);
+  if (result != CUFRAMES_OK || peer->sync_mode != CUFRAMES_SYNC_SLOT_EVENTS)
+    return result;
+  return cf_pool_make_events(&p->pool);
+}
+
 /* Prepares the sync mode granted, or complete if that cannot be had after all. */
 static void sync_begin(cuframes_publisher *p, cf_peer *peer, void *page, cf_msg_welcome *welcome) {
-  int result = cf_completer_seat_open(&p->completer, &peer->fenced, page, peer->sync_mode);
-  if (result == CUFRAMES_OK && peer->sync_mode == CUFRAMES_SYNC_SLOT_EVENTS)
-    result = cf_pool_make_events(&p->pool);
-  if (result == CUFRAMES_OK)
+  if (sync_open(p, peer, page) == CUFRAMES_OK)
     return;
   cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: subscriber \"%s\" falls back to sync mode complete: %s", p->name,
          peer->label, cf_last_detail());

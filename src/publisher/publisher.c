@@ -13,44 +13,59 @@
 
 /* ---- options ---- */
 
-static int in_range(const char *what, uint32_t *value, uint32_t standard, uint32_t least, uint32_t most) {
-  if (*value == 0)
-    *value = standard;
-  if (*value < least || *value > most)
-    return cf_fail(CUFRAMES_ERR_INVALID, "%s is %u: expected %u to %u", what, *value, least, most);
+static uint32_t value_or(uint32_t value, uint32_t standard) {
+  return value != 0 ? value : standard;
+}
+
+static void defaults_fill(cuframes_publisher_options *o) {
+  o->max_open = value_or(o->max_open, 1);
+  o->max_slots = value_or(o->max_slots, 128);
+  o->slots = value_or(o->slots, 5 + o->max_open < o->max_slots ? 5 + o->max_open : o->max_slots);
+  o->max_subscribers = value_or(o->max_subscribers, 128);
+  o->max_leases = value_or(o->max_leases, 16);
+  o->max_depth = value_or(o->max_depth, 32);
+  o->socket_mode = value_or(o->socket_mode, 0660);
+  if (o->ordered_timeout_ns == 0)
+    o->ordered_timeout_ns = CF_SECOND;
+}
+
+/* With the defaults filled in. */
+static int ranges_check(const cuframes_publisher_options *o) {
+  const struct {
+    const char *name;
+    uint32_t value, least, most;
+  } ranges[] = {
+    { "max_open", o->max_open, 1, 128 }, /* before those whose range it is part of */
+    { "max_slots", o->max_slots, 1 + o->max_open, 1024 },
+    { "slots", o->slots, 1 + o->max_open, o->max_slots },
+    { "max_subscribers", o->max_subscribers, 1, CF_SEATS_MAX },
+    { "max_leases", o->max_leases, 1, CF_LEASES_MAX },
+    { "max_depth", o->max_depth, 1, CF_DEPTH_MAX },
+    { "socket_mode", o->socket_mode, 0, 0777 },
+  };
+  for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
+    if (ranges[i].value < ranges[i].least || ranges[i].value > ranges[i].most)
+      return cf_fail(CUFRAMES_ERR_INVALID, "%s is %u: expected %u to %u", ranges[i].name, ranges[i].value,
+                     ranges[i].least, ranges[i].most);
   return CUFRAMES_OK;
 }
 
 static int options_check(cuframes_publisher_options *o) {
-  int result = in_range("max_open", &o->max_open, 1, 1, 128);
-  if (result == CUFRAMES_OK)
-    result = in_range("max_slots", &o->max_slots, 128, 1 + o->max_open, 1024);
-  uint32_t standard = 5 + o->max_open < o->max_slots ? 5 + o->max_open : o->max_slots;
-  if (result == CUFRAMES_OK)
-    result = in_range("slots", &o->slots, standard, 1 + o->max_open, o->max_slots);
-  if (result == CUFRAMES_OK)
-    result = in_range("max_subscribers", &o->max_subscribers, 128, 1, CF_SEATS_MAX);
-  if (result == CUFRAMES_OK)
-    result = in_range("max_leases", &o->max_leases, 16, 1, CF_LEASES_MAX);
-  if (result == CUFRAMES_OK)
-    result = in_range("max_depth", &o->max_depth, 32, 1, CF_DEPTH_MAX);
-  if (result == CUFRAMES_OK)
-    result = in_range("socket_mode", &o->socket_mode, 0660, 0, 0777);
-  if (result == CUFRAMES_OK && o->memory > CUFRAMES_MEMORY_LEGACY)
-    result = cf_fail(CUFRAMES_ERR_INVALID, "memory is %u: expected CUFRAMES_MEMORY_DEFAULT or _LEGACY", o->memory);
-  if (result == CUFRAMES_OK && o->access > CUFRAMES_ACCESS_LISTED)
-    result = cf_fail(CUFRAMES_ERR_INVALID, "access is %u: expected CUFRAMES_ACCESS_DIRECTORY or _LISTED", o->access);
-  if (result == CUFRAMES_OK && o->access == CUFRAMES_ACCESS_DIRECTORY && o->allow_uid_count + o->allow_gid_count > 0)
-    result = cf_fail(CUFRAMES_ERR_INVALID, "allow_uids and allow_gids are for access CUFRAMES_ACCESS_LISTED: set that");
-  if (result == CUFRAMES_OK && o->policy > CUFRAMES_POLICY_DROP)
-    result = cf_fail(CUFRAMES_ERR_INVALID, "policy is %u: expected CUFRAMES_POLICY_WAIT or _DROP", o->policy);
-  if (result == CUFRAMES_OK &&
-      (o->ordered_timeout_ns < 0 || (o->allow_uid_count && !o->allow_uids) || (o->allow_gid_count && !o->allow_gids)))
-    result =
-        cf_fail(CUFRAMES_ERR_INVALID, "ordered_timeout_ns is negative, or an allow list has a count and no address");
-  if (o->ordered_timeout_ns == 0)
-    o->ordered_timeout_ns = CF_SECOND;
-  return result;
+  defaults_fill(o);
+  int result = ranges_check(o);
+  if (result != CUFRAMES_OK)
+    return result;
+  if (o->memory > CUFRAMES_MEMORY_LEGACY)
+    return cf_fail(CUFRAMES_ERR_INVALID, "memory is %u: expected CUFRAMES_MEMORY_DEFAULT or _LEGACY", o->memory);
+  if (o->access > CUFRAMES_ACCESS_LISTED)
+    return cf_fail(CUFRAMES_ERR_INVALID, "access is %u: expected CUFRAMES_ACCESS_DIRECTORY or _LISTED", o->access);
+  if (o->access == CUFRAMES_ACCESS_DIRECTORY && o->allow_uid_count + o->allow_gid_count > 0)
+    return cf_fail(CUFRAMES_ERR_INVALID, "allow_uids and allow_gids are for access CUFRAMES_ACCESS_LISTED: set that");
+  if (o->policy > CUFRAMES_POLICY_DROP)
+    return cf_fail(CUFRAMES_ERR_INVALID, "policy is %u: expected CUFRAMES_POLICY_WAIT or _DROP", o->policy);
+  if (o->ordered_timeout_ns < 0 || (o->allow_uid_count && !o->allow_uids) || (o->allow_gid_count && !o->allow_gids))
+    return cf_fail(CUFRAMES_ERR_INVALID, "ordered_timeout_ns is negative, or an allow list has a count and no address");
+  return CUFRAMES_OK;
 }
 
 static bool list_has(const uint32_t *list, size_t count, uint32_t id) {
@@ -109,39 +124,48 @@ static int exchange_create(cuframes_publisher *p, const cuframes_publisher_optio
   return cf_pool_init(&p->pool, p->device, &p->writer, &o->format, o->slots, o->max_slots, o->max_open, o->external);
 }
 
+/* Whatever it made when it fails is the publisher's, and cuframes_publisher_destroy() frees it. */
 static int publisher_fill(cuframes_publisher *p, const char *name, const cuframes_publisher_options *o) {
   int result = list_copy(o->allow_uids, o->allow_uid_count, &p->allow_uids);
-  if (result == CUFRAMES_OK)
-    result = list_copy(o->allow_gids, o->allow_gid_count, &p->allow_gids);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = list_copy(o->allow_gids, o->allow_gid_count, &p->allow_gids);
+  if (result != CUFRAMES_OK)
+    return result;
   cf_device_request request = { .name = o->device, .legacy = o->memory == CUFRAMES_MEMORY_LEGACY };
-  if (result == CUFRAMES_OK)
-    result = cf_device_open(&request, &p->device);
-  if (result == CUFRAMES_OK && o->external && !p->device->has_streams)
-    result = cf_fail(CUFRAMES_ERR_UNSUPPORTED, "external buffers are GPU memory; the device is %s", p->device->name);
-  if (result == CUFRAMES_OK)
-    result = exchange_create(p, o);
-  if (result == CUFRAMES_OK) /* after everything that can fail for lack of memory: a name is not taken in vain */
-    result = cf_claim_take(o->directory, name, &p->claim);
-  if (result == CUFRAMES_OK)
-    result = cf_service_start(p);
-  return result;
+  result = cf_device_open(&request, &p->device);
+  if (result != CUFRAMES_OK)
+    return result;
+  if (o->external && !p->device->has_streams)
+    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "external buffers are GPU memory; the device is %s", p->device->name);
+  result = exchange_create(p, o);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_claim_take(o->directory, name, &p->claim); /* after what needs memory: no name is taken in vain */
+  return result != CUFRAMES_OK ? result : cf_service_start(p);
+}
+
+/* The options that a publisher is made with, checked and with their defaults. */
+static int options_take(const char *name, const cuframes_publisher_options *options, cuframes_publisher_options *o) {
+  int result = cf_name_check(name);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_options_copy(o, sizeof *o, options, "cuframes_publisher_options");
+  if (result != CUFRAMES_OK)
+    return result;
+  result = options_check(o);
+  if (result != CUFRAMES_OK)
+    return result;
+  cuframes_format checked = o->format;
+  return cuframes_format_layout(&checked, 0, NULL);
 }
 
 int cuframes_publisher_create(const char *name, const cuframes_publisher_options *options,
                               cuframes_publisher **publisher) {
   cuframes_publisher_options o;
-  cuframes_format checked;
   if (!publisher || !options)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_create: options and publisher must be given");
-  int result = cf_name_check(name);
-  if (result == CUFRAMES_OK)
-    result = cf_options_copy(&o, sizeof o, options, "cuframes_publisher_options");
-  if (result == CUFRAMES_OK)
-    result = options_check(&o);
-  if (result == CUFRAMES_OK) {
-    checked = o.format;
-    result = cuframes_format_layout(&checked, 0, NULL);
-  }
+  int result = options_take(name, options, &o);
   if (result != CUFRAMES_OK)
     return result;
   cuframes_publisher *p = calloc(1, sizeof *p);

@@ -304,34 +304,48 @@ static void *service_run(void *argument) {
   return NULL;
 }
 
+/* The steps of cf_service_start(), which undoes them if one fails. */
+static int service_open(cuframes_publisher *p) {
+  cf_service *service = &p->service;
+  service->message = malloc(CF_WIRE_MESSAGE_MAX);
+  if (!service->message)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  service->epoll = epoll_create1(EPOLL_CLOEXEC);
+  if (service->epoll < 0)
+    return cf_fail_errno("epoll_create1");
+  int result = cf_doorbell_create(&service->doorbell);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_listen(p->claim.socket_path, p->socket_mode, p->socket_gid, &service->listener);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = watch(service, service->listener, EPOLLIN, 0);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = watch(service, service->doorbell, EPOLLIN, 1);
+  if (result != CUFRAMES_OK)
+    return result;
+  return cf_thread_start(&service->thread, "cuframes-serve", service_run, p);
+}
+
+static void service_close(cf_service *service) {
+  cf_close(service->listener);
+  cf_close(service->doorbell);
+  cf_close(service->epoll);
+  free(service->message);
+  service->message = NULL;
+  pthread_mutex_destroy(&service->lock);
+}
+
 int cf_service_start(cuframes_publisher *p) {
   cf_service *service = &p->service;
   pthread_mutex_init(&service->lock, NULL);
   service->listen_again = service->look_at = CF_NEVER;
   service->epoll = service->doorbell = service->listener = -1;
-  service->message = malloc(CF_WIRE_MESSAGE_MAX);
-  int result = service->message ? CUFRAMES_OK : cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
-  if (result == CUFRAMES_OK && (service->epoll = epoll_create1(EPOLL_CLOEXEC)) < 0)
-    result = cf_fail_errno("epoll_create1");
-  if (result == CUFRAMES_OK)
-    result = cf_doorbell_create(&service->doorbell);
-  if (result == CUFRAMES_OK)
-    result = cf_listen(p->claim.socket_path, p->socket_mode, p->socket_gid, &service->listener);
-  if (result == CUFRAMES_OK)
-    result = watch(service, service->listener, EPOLLIN, 0);
-  if (result == CUFRAMES_OK)
-    result = watch(service, service->doorbell, EPOLLIN, 1);
-  if (result == CUFRAMES_OK)
-    result = cf_thread_start(&service->thread, "cuframes-serve", service_run, p);
+  int result = service_open(p);
   service->running = result == CUFRAMES_OK;
-  if (result != CUFRAMES_OK) {
-    cf_close(service->listener);
-    cf_close(service->doorbell);
-    cf_close(service->epoll);
-    free(service->message);
-    service->message = NULL;
-    pthread_mutex_destroy(&service->lock);
-  }
+  if (!service->running)
+    service_close(service);
   return result;
 }
 
@@ -347,10 +361,6 @@ void cf_service_stop(cuframes_publisher *p) {
   while (service->peers)
     peer_free(p, service->peers);
   departed_free(service);
-  cf_close(service->listener);
-  cf_close(service->doorbell);
-  cf_close(service->epoll);
-  free(service->message);
-  pthread_mutex_destroy(&service->lock);
+  service_close(service);
   service->running = false;
 }

@@ -141,8 +141,10 @@ static int context_take(cf_cuda *cuda) {
   }
   int result = cf_cuda_result(cuda, cuda->driver.cuDevicePrimaryCtxRetain(&cuda->context, cuda->gpu),
                               "making a context on CUDA device %d", cuda->gpu);
-  cuda->retained = result == CUFRAMES_OK;
-  return result;
+  if (result != CUFRAMES_OK)
+    return result;
+  cuda->retained = true;
+  return CUFRAMES_OK;
 }
 
 static void look_at_abilities(cf_cuda *cuda, bool legacy) {
@@ -162,8 +164,9 @@ static int describe(cf_cuda *cuda, const char *named) {
   cu_device owner = cuda->gpu;
   /* the name on the wire is the maker's, also for a subscriber that maps on another GPU */
   int result = named ? gpu_find(cuda, named, &owner) : CUFRAMES_OK;
-  if (result == CUFRAMES_OK)
-    result = gpu_uuid(cuda, owner, uuid);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = gpu_uuid(cuda, owner, uuid);
   if (result != CUFRAMES_OK)
     return result;
   (void)cuda->driver.cuDeviceGetName(name, (int)sizeof name, cuda->gpu); /* only for people */
@@ -186,12 +189,14 @@ static int peer_check(cf_cuda *cuda, const char *maker_name) {
   if (result != CUFRAMES_OK || maker == cuda->gpu)
     return result;
   result = cf_cuda_result(cuda, cuda->driver.cuDeviceCanAccessPeer(&can, cuda->gpu, maker), "asking for peer access");
-  if (result == CUFRAMES_OK && !can)
-    result = cf_fail(CUFRAMES_ERR_UNSUPPORTED,
-                     "CUDA device %d cannot read the memory of device %d, where the stream lies: no peer access "
-                     "between them (nvidia-smi topo -p2p r)",
-                     cuda->gpu, maker);
-  return result;
+  if (result != CUFRAMES_OK)
+    return result;
+  if (!can)
+    return cf_fail(CUFRAMES_ERR_UNSUPPORTED,
+                   "CUDA device %d cannot read the memory of device %d, where the stream lies: no peer access "
+                   "between them (nvidia-smi topo -p2p r)",
+                   cuda->gpu, maker);
+  return CUFRAMES_OK;
 }
 
 static void cuda_close(cf_device *device) {
@@ -220,12 +225,36 @@ static int streams_make(cf_cuda *cuda) {
   if (result != CUFRAMES_OK)
     return result;
   result = cf_cuda_result(cuda, cu->cuStreamCreate(&cuda->stream, CU_STREAM_NON_BLOCKING), "making a stream");
-  if (result == CUFRAMES_OK)
-    result = cf_cuda_result(cuda, cu->cuStreamCreate(&cuda->side, CU_STREAM_NON_BLOCKING), "making a stream");
-  if (result == CUFRAMES_OK)
-    result = cf_cuda_result(cuda, cu->cuEventCreate(&cuda->behind, CU_EVENT_DISABLE_TIMING), "making an event");
+  if (result != CUFRAMES_OK)
+    goto leave;
+  result = cf_cuda_result(cuda, cu->cuStreamCreate(&cuda->side, CU_STREAM_NON_BLOCKING), "making a stream");
+  if (result != CUFRAMES_OK)
+    goto leave;
+  result = cf_cuda_result(cuda, cu->cuEventCreate(&cuda->behind, CU_EVENT_DISABLE_TIMING), "making an event");
+leave:
   cf_cuda_leave(cuda, pushed);
   return result;
+}
+
+/* The steps of cuda_open(); whatever they made when one fails cuda_close() frees. */
+static int gpu_open(cf_cuda *cuda, const cf_device_request *request) {
+  int result = cf_cuda_driver_load(&cuda->driver);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = gpu_find(cuda, request->for_gpu ? request->for_gpu : request->name, &cuda->gpu);
+  if (result != CUFRAMES_OK)
+    return result;
+  look_at_abilities(cuda, request->legacy);
+  result = describe(cuda, request->for_gpu ? request->name : NULL);
+  if (result != CUFRAMES_OK)
+    return result;
+  if (request->for_gpu) {
+    result = peer_check(cuda, request->name);
+    if (result != CUFRAMES_OK)
+      return result;
+  }
+  result = context_take(cuda);
+  return result != CUFRAMES_OK ? result : streams_make(cuda);
 }
 
 static int cuda_open(const cf_device_request *request, cf_device **device) {
@@ -234,23 +263,7 @@ static int cuda_open(const cf_device_request *request, cf_device **device) {
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   cuda->device.ops = &cf_cuda_device;
   pthread_mutex_init(&cuda->lock, NULL);
-  int result = cf_cuda_driver_load(&cuda->driver);
-  if (result != CUFRAMES_OK) {
-    pthread_mutex_destroy(&cuda->lock);
-    free(cuda);
-    return result;
-  }
-  result = gpu_find(cuda, request->for_gpu ? request->for_gpu : request->name, &cuda->gpu);
-  if (result == CUFRAMES_OK)
-    look_at_abilities(cuda, request->legacy);
-  if (result == CUFRAMES_OK)
-    result = describe(cuda, request->for_gpu ? request->name : NULL);
-  if (result == CUFRAMES_OK && request->for_gpu)
-    result = peer_check(cuda, request->name);
-  if (result == CUFRAMES_OK)
-    result = context_take(cuda);
-  if (result == CUFRAMES_OK)
-    result = streams_make(cuda);
+  int result = gpu_open(cuda, request);
   if (result != CUFRAMES_OK) {
     cuda_close(&cuda->device);
     return result;
@@ -283,13 +296,13 @@ const cf_device_ops cf_cuda_device = {
   .copy_from_host = cf_cuda_copy_from_host,
   .copy_on = cf_cuda_copy_on,
   .stream_check = cf_cuda_stream_check,
-  .counters_open = cf_cuda_words_open,
-  .counters_close = cf_cuda_words_close,
+  .counters_open = cf_cuda_counters_open,
+  .counters_close = cf_cuda_counters_close,
   .counters_write = cf_cuda_counters_write,
   .counter_write_on_side = cf_cuda_counter_write_on_side,
   .side_wait = cf_cuda_side_wait,
   .stream_drain = cf_cuda_stream_drain,
-  .counter_wait = cf_cuda_word_wait,
+  .counter_wait = cf_cuda_counter_wait,
   .event_create = cf_cuda_event_create,
   .event_import = cf_cuda_event_import,
   .event_destroy = cf_cuda_event_destroy,

@@ -76,27 +76,36 @@ static int fill(cf_cuda_driver *driver) {
   return CUFRAMES_OK;
 }
 
+static int start(const cf_cuda_driver *driver) {
+  cu_result result = driver->cuInit(0);
+  if (result == CUDA_ERROR_NO_DEVICE)
+    return cf_fail(CUFRAMES_ERR_DEVICE, "the CUDA driver finds no device (is CUDA_VISIBLE_DEVICES set?)");
+  return cf_cuda_check(driver, result, "the CUDA driver does not start");
+}
+
+static int driver_start(cf_cuda_driver *driver) {
+  int result = look_at_version(driver);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = fill(driver);
+  if (result != CUFRAMES_OK)
+    return result;
+  return start(driver);
+}
+
 int cf_cuda_driver_load(cf_cuda_driver *driver) {
   cf_cuda_driver loaded = { .library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) };
   if (!loaded.library) {
     const char *why = dlerror();
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "no CUDA driver: %s", why ? why : LIBRARY " cannot be loaded");
   }
-  int result = look_at_version(&loaded);
-  if (result == CUFRAMES_OK)
-    result = fill(&loaded);
-  if (result == CUFRAMES_OK) {
-    cu_result init = loaded.cuInit(0);
-    if (init == CUDA_ERROR_NO_DEVICE)
-      result = cf_fail(CUFRAMES_ERR_DEVICE, "the CUDA driver finds no device (is CUDA_VISIBLE_DEVICES set?)");
-    else
-      result = cf_cuda_check(&loaded, init, "the CUDA driver does not start");
-  }
-  if (result == CUFRAMES_OK)
-    *driver = loaded;
-  else
+  int result = driver_start(&loaded);
+  if (result != CUFRAMES_OK) {
     cf_cuda_driver_unload(&loaded);
-  return result;
+    return result;
+  }
+  *driver = loaded;
+  return CUFRAMES_OK;
 }
 
 void cf_cuda_driver_unload(cf_cuda_driver *driver) {

@@ -59,15 +59,17 @@ static int vmm_map(cf_cuda *cuda, cu_mem_handle handle, uint64_t bytes, unsigned
     return result;
   result =
       cf_cuda_result(cuda, cu->cuMemMap(at, bytes, 0, handle, 0), "mapping %" PRIu64 " MiB of GPU memory", bytes >> 20);
-  if (result == CUFRAMES_OK) {
-    result = cf_cuda_result(cuda, cu->cuMemSetAccess(at, bytes, &access, 1), "setting the rights of GPU memory");
-    if (result != CUFRAMES_OK)
-      (void)cu->cuMemUnmap(at, bytes); /* we fail already */
-  }
   if (result != CUFRAMES_OK)
-    (void)cu->cuMemAddressFree(at, bytes); /* we fail already */
-  else
-    *address = at;
+    goto free_address;
+  result = cf_cuda_result(cuda, cu->cuMemSetAccess(at, bytes, &access, 1), "setting the rights of GPU memory");
+  if (result != CUFRAMES_OK)
+    goto unmap;
+  *address = at;
+  return CUFRAMES_OK;
+unmap:
+  (void)cu->cuMemUnmap(at, bytes); /* we fail already */
+free_address:
+  (void)cu->cuMemAddressFree(at, bytes); /* we fail already */
   return result;
 }
 
@@ -76,13 +78,15 @@ static int vmm_export(cf_cuda *cuda, cu_mem_handle handle, int *fd) {
   int result = cf_cuda_result(
       cuda, cuda->driver.cuMemExportToShareableHandle(&made, handle, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0),
       "exporting GPU memory as a descriptor");
-  if (result == CUFRAMES_OK && fcntl(made, F_SETFD, FD_CLOEXEC) != 0) {
-    result = cf_fail_errno("marking a descriptor of GPU memory");
+  if (result != CUFRAMES_OK)
+    return result;
+  if (fcntl(made, F_SETFD, FD_CLOEXEC) != 0) {
+    result = cf_fail_errno("fcntl of a descriptor of GPU memory");
     cf_close(made);
+    return result;
   }
-  if (result == CUFRAMES_OK)
-    *fd = made;
-  return result;
+  *fd = made;
+  return CUFRAMES_OK;
 }
 
 static int vmm_create(cf_cuda *cuda, uint64_t bytes, cuda_segment *s, cf_device_export *exported) {
@@ -104,17 +108,24 @@ static int vmm_create(cf_cuda *cuda, uint64_t bytes, cuda_segment *s, cf_device_
   if (result != CUFRAMES_OK)
     return result;
   result = vmm_export(cuda, handle, &exported->fd);
-  if (result == CUFRAMES_OK) {
-    result = vmm_map(cuda, handle, s->whole, CU_MEM_ACCESS_FLAGS_PROT_READWRITE, &s->base);
-    if (result != CUFRAMES_OK) {
-      cf_close(exported->fd);
-      exported->fd = -1;
-    }
+  if (result != CUFRAMES_OK)
+    goto release;
+  result = vmm_map(cuda, handle, s->whole, CU_MEM_ACCESS_FLAGS_PROT_READWRITE, &s->base);
+  if (result != CUFRAMES_OK) {
+    cf_close(exported->fd);
+    exported->fd = -1;
+    goto release;
   }
-  (void)cu->cuMemRelease(handle); /* the mapping and the descriptor hold it, or we fail already */
   s->owns = OWNS_VMM;
   exported->kind = CF_EXPORT_FD;
+release:
+  (void)cu->cuMemRelease(handle); /* the mapping and the descriptor hold it, or we fail already */
   return result;
+}
+
+/* What was sent is no such memory, unless it is our own lack; the detail has what the driver said. */
+static int vmm_import_error(cf_cuda *cuda, int result) {
+  return result == CUFRAMES_ERR_NO_MEMORY || cf_flag_get(&cuda->lost) ? result : CUFRAMES_ERR_PROTOCOL;
 }
 
 static int vmm_import(cf_cuda *cuda, const cf_device_export *from, cuda_segment *s) {
@@ -123,14 +134,14 @@ static int vmm_import(cf_cuda *cuda, const cf_device_export *from, cuda_segment 
                               cuda->driver.cuMemImportFromShareableHandle(&handle, (void *)(intptr_t)from->fd,
                                                                           CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR),
                               "importing the publisher's GPU memory");
-  if (result == CUFRAMES_OK) {
-    result = vmm_map(cuda, handle, from->whole, CU_MEM_ACCESS_FLAGS_PROT_READ, &s->base);
-    (void)cuda->driver.cuMemRelease(handle); /* the mapping holds it, or we fail already */
-  }
+  if (result != CUFRAMES_OK)
+    return vmm_import_error(cuda, result);
+  result = vmm_map(cuda, handle, from->whole, CU_MEM_ACCESS_FLAGS_PROT_READ, &s->base);
+  (void)cuda->driver.cuMemRelease(handle); /* the mapping holds it, or we fail already */
+  if (result != CUFRAMES_OK)
+    return vmm_import_error(cuda, result);
   s->owns = OWNS_VMM;
-  bool its_fault = result != CUFRAMES_OK && result != CUFRAMES_ERR_NO_MEMORY && !cf_flag_get(&cuda->lost);
-  return its_fault ? CUFRAMES_ERR_PROTOCOL
-                   : result; /* what was sent is no such memory; the detail has the driver's word */
+  return CUFRAMES_OK;
 }
 
 /* ---- legacy handles ---- */
@@ -255,10 +266,12 @@ static int pool_import(cf_cuda *cuda, const cf_device_export *from, cuda_segment
   (void)cu->cuMemPoolSetAccess(s->pool, &access, 1); /* if it matters the mapping fails */
   memcpy(pointer.bytes, from->handle, sizeof pointer.bytes);
   result = cf_cuda_result(cuda, cu->cuMemPoolImportPointer(&s->base, s->pool, &pointer), "importing memory of a pool");
-  if (result != CUFRAMES_OK)
+  if (result != CUFRAMES_OK) {
     (void)cu->cuMemPoolDestroy(s->pool); /* we fail already */
+    return result;
+  }
   s->owns = OWNS_POOL_POINTER;
-  return result;
+  return CUFRAMES_OK;
 }
 
 /* ---- memory of the application ---- */
@@ -267,22 +280,30 @@ static int pointer_attribute(cf_cuda *cuda, cu_pointer_attribute which, cu_devic
   return cuda->driver.cuPointerGetAttribute(value, which, address) == CUDA_SUCCESS;
 }
 
-/* Exports by a descriptor if it is VMM memory. *found: whether it is. */
-static int adopt_vmm(cf_cuda *cuda, cu_deviceptr address, cf_device_export *exported, bool *found) {
-  cu_mem_handle handle;
+static int adopt_handle(cf_cuda *cuda, cu_mem_handle handle, cf_device_export *exported) {
   cu_mem_prop prop;
-  *found = cuda->driver.cuMemRetainAllocationHandle(&handle, (void *)(uintptr_t)address) == CUDA_SUCCESS;
-  if (!*found)
-    return CUFRAMES_OK;
   memset(&prop, 0, sizeof prop);
   int result = cf_cuda_result(cuda, cuda->driver.cuMemGetAllocationPropertiesFromHandle(&prop, handle),
                               "asking how the memory was made");
-  if (result == CUFRAMES_OK && !(prop.handle_types & CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR))
-    result = cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this cuMemCreate() memory cannot be shared: it was made without "
-                                               "CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR in requestedHandleTypes");
-  if (result == CUFRAMES_OK)
-    result = vmm_export(cuda, handle, &exported->fd);
+  if (result != CUFRAMES_OK)
+    return result;
+  if (!(prop.handle_types & CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR))
+    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this cuMemCreate() memory cannot be shared: it was made without "
+                                             "CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR in requestedHandleTypes");
+  result = vmm_export(cuda, handle, &exported->fd);
+  if (result != CUFRAMES_OK)
+    return result;
   exported->kind = CF_EXPORT_FD;
+  return CUFRAMES_OK;
+}
+
+/* Exports by a descriptor if it is VMM memory. *found: whether it is. */
+static int adopt_vmm(cf_cuda *cuda, cu_deviceptr address, cf_device_export *exported, bool *found) {
+  cu_mem_handle handle;
+  *found = cuda->driver.cuMemRetainAllocationHandle(&handle, (void *)(uintptr_t)address) == CUDA_SUCCESS;
+  if (!*found)
+    return CUFRAMES_OK;
+  int result = adopt_handle(cuda, handle, exported);
   (void)cuda->driver.cuMemRelease(handle); /* the application's own stays */
   return result;
 }
@@ -335,10 +356,12 @@ static int import_check(cf_cuda *cuda, const cuda_segment *s) {
   size_t bytes = 0;
   int result = cf_cuda_result(cuda, cuda->driver.cuMemGetAddressRange(&base, &bytes, s->base),
                               "looking at the publisher's GPU memory");
-  if (result == CUFRAMES_OK && (base > s->base || bytes - (s->base - base) < s->whole))
-    result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher promised %" PRIu64 " bytes of GPU memory and shared %zu",
-                     s->whole, bytes);
-  return result;
+  if (result != CUFRAMES_OK)
+    return result;
+  if (base > s->base || bytes - (s->base - base) < s->whole)
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher promised %" PRIu64 " bytes of GPU memory and shared %zu",
+                   s->whole, bytes);
+  return CUFRAMES_OK;
 }
 
 /* ---- the device's operations ---- */
@@ -372,34 +395,59 @@ static void give(cuda_segment *kept, const cf_device_export *exported, uint64_t 
 static int zero(cf_cuda *cuda, const cuda_segment *s) {
   int result =
       cf_cuda_result(cuda, cuda->driver.cuMemsetD8Async(s->base, 0, s->whole, cuda->stream), "clearing GPU memory");
-  return result == CUFRAMES_OK
-             ? cf_cuda_result(cuda, cuda->driver.cuStreamSynchronize(cuda->stream), "clearing GPU memory")
-             : result;
+  if (result != CUFRAMES_OK)
+    return result;
+  return cf_cuda_result(cuda, cuda->driver.cuStreamSynchronize(cuda->stream), "clearing GPU memory");
+}
+
+/* A segment's state, with the context current; state_end() is to follow. */
+static int state_begin(cf_cuda *cuda, cuda_segment **state, bool *pushed) {
+  cuda_segment *s = calloc(1, sizeof *s);
+  if (!s)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  int result = cf_cuda_enter(cuda, pushed);
+  if (result != CUFRAMES_OK) {
+    free(s);
+    return result;
+  }
+  *state = s;
+  return CUFRAMES_OK;
+}
+
+/* Frees the state of a segment that could not be had. Gives the result that it is told. */
+static int state_end(cf_cuda *cuda, cuda_segment *s, bool pushed, int result) {
+  cf_cuda_leave(cuda, pushed);
+  if (result != CUFRAMES_OK)
+    free(s);
+  return result;
+}
+
+static int create(cf_cuda *cuda, uint64_t bytes, cuda_segment *s, cf_device_export *exported) {
+  int result = cuda->can_export ? vmm_create(cuda, bytes, s, exported) : legacy_create(cuda, bytes, s, exported);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = zero(cuda, s);
+  if (result != CUFRAMES_OK) {
+    cf_cuda_drain(cuda);
+    release(cuda, s);
+    cf_close(exported->fd);
+  }
+  return result;
 }
 
 int cf_cuda_segment_create(cf_device *device, uint64_t bytes, cf_device_segment *segment) {
   cf_cuda *cuda = cf_cuda_of(device);
   cf_device_export exported = { .fd = -1 };
+  cuda_segment *s = NULL;
+  bool pushed;
   if (bytes == 0)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "a segment of 0 bytes");
-  cuda_segment *s = calloc(1, sizeof *s);
-  if (!s)
-    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
-  bool pushed;
-  int result = cf_cuda_enter(cuda, &pushed);
-  if (result == CUFRAMES_OK) {
-    result = cuda->can_export ? vmm_create(cuda, bytes, s, &exported) : legacy_create(cuda, bytes, s, &exported);
-    if (result == CUFRAMES_OK && (result = zero(cuda, s)) != CUFRAMES_OK) {
-      cf_cuda_drain(cuda);
-      release(cuda, s);
-      cf_close(exported.fd);
-    }
-    cf_cuda_leave(cuda, pushed);
-  }
-  if (result != CUFRAMES_OK) {
-    free(s);
+  int result = state_begin(cuda, &s, &pushed);
+  if (result != CUFRAMES_OK)
     return result;
-  }
+  result = state_end(cuda, s, pushed, create(cuda, bytes, s, &exported));
+  if (result != CUFRAMES_OK)
+    return result;
   exported.bytes = exported.whole = s->whole;
   give(s, &exported, 0, s->whole, segment);
   return CUFRAMES_OK;
@@ -408,24 +456,32 @@ int cf_cuda_segment_create(cf_device *device, uint64_t bytes, cf_device_segment 
 int cf_cuda_segment_adopt(cf_device *device, void *address, uint64_t bytes, cf_device_segment *segment) {
   cf_cuda *cuda = cf_cuda_of(device);
   cf_device_export exported = { .fd = -1 };
-  cuda_segment *s = calloc(1, sizeof *s);
-  if (!s)
-    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  cuda_segment *s = NULL;
   bool pushed;
-  int result = cf_cuda_enter(cuda, &pushed);
-  if (result == CUFRAMES_OK) {
-    result = adopt(cuda, (uintptr_t)address, bytes, s, &exported);
-    cf_cuda_leave(cuda, pushed);
-  }
-  if (result != CUFRAMES_OK) {
-    free(s);
+  int result = state_begin(cuda, &s, &pushed);
+  if (result != CUFRAMES_OK)
     return result;
-  }
+  result = state_end(cuda, s, pushed, adopt(cuda, (uintptr_t)address, bytes, s, &exported));
+  if (result != CUFRAMES_OK)
+    return result;
   exported.bytes = bytes;
   exported.start = (uintptr_t)address - s->base;
   exported.whole = s->whole;
   give(s, &exported, exported.start, bytes, segment);
   return CUFRAMES_OK;
+}
+
+static int import(cf_cuda *cuda, const cf_device_export *from, cuda_segment *s) {
+  s->whole = from->whole;
+  if (from->kind == CF_EXPORT_FD) /* the driver maps no more than there is */
+    return vmm_import(cuda, from, s);
+  int result = from->kind == CF_EXPORT_LEGACY ? legacy_import(cuda, from, s) : pool_import(cuda, from, s);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = import_check(cuda, s);
+  if (result != CUFRAMES_OK)
+    release(cuda, s);
+  return result;
 }
 
 int cf_cuda_segment_import(cf_device *device, const cf_device_export *from, cf_device_segment *segment) {
@@ -434,24 +490,14 @@ int cf_cuda_segment_import(cf_device *device, const cf_device_export *from, cf_d
   if (from->whole > WHOLE_MOST || from->kind > CF_EXPORT_POOL || from->bytes == 0 || from->start > from->whole ||
       from->whole - from->start < from->bytes || (wants_fd && from->fd < 0))
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "invalid kind of GPU memory from the publisher: %u", from->kind);
-  cuda_segment *s = calloc(1, sizeof *s);
-  if (!s)
-    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
-  s->whole = from->whole;
+  cuda_segment *s = NULL;
   bool pushed;
-  int result = cf_cuda_enter(cuda, &pushed);
-  if (result == CUFRAMES_OK) {
-    result = from->kind == CF_EXPORT_LEGACY ? legacy_import(cuda, from, s)
-             : from->kind == CF_EXPORT_POOL ? pool_import(cuda, from, s)
-                                            : vmm_import(cuda, from, s);
-    if (result == CUFRAMES_OK && from->kind != CF_EXPORT_FD && (result = import_check(cuda, s)) != CUFRAMES_OK)
-      release(cuda, s);
-    cf_cuda_leave(cuda, pushed);
-  }
-  if (result != CUFRAMES_OK) {
-    free(s);
+  int result = state_begin(cuda, &s, &pushed);
+  if (result != CUFRAMES_OK)
     return result;
-  }
+  result = state_end(cuda, s, pushed, import(cuda, from, s));
+  if (result != CUFRAMES_OK)
+    return result;
   give(s, &(cf_device_export){ .fd = -1 }, from->start, from->bytes, segment);
   return CUFRAMES_OK;
 }

@@ -1,4 +1,4 @@
-/* device/cuda/order.c - what happens in which order on a GPU: copies, words written and waited for by streams,
+/* device/cuda/order.c - what happens in which order on a GPU: copies, counters that streams write and wait for,
  * events. */
 #include <assert.h>
 #include <stdlib.h>
@@ -25,13 +25,14 @@ int cf_cuda_stream_check(cf_device *device, void *stream) {
   if (is_default_stream(stream) || cf_counter_get(&cuda->checked) == (uintptr_t)stream)
     return CUFRAMES_OK; /* if it was destroyed since, the driver says so when it is used */
   int result = cf_cuda_result(cuda, cuda->driver.cuStreamGetCtx(stream, &context), "asking a stream for its context");
-  if (result == CUFRAMES_OK && context != cuda->context)
-    result = cf_fail(CUFRAMES_ERR_INVALID,
-                     "the stream belongs to another CUDA context: make that one current when creating the publisher or "
-                     "subscriber, or use a stream of the device's primary context");
-  if (result == CUFRAMES_OK)
-    cf_counter_set(&cuda->checked, (uintptr_t)stream);
-  return result;
+  if (result != CUFRAMES_OK)
+    return result;
+  if (context != cuda->context)
+    return cf_fail(CUFRAMES_ERR_INVALID,
+                   "the stream belongs to another CUDA context: make that one current when creating the publisher or "
+                   "subscriber, or use a stream of the device's primary context");
+  cf_counter_set(&cuda->checked, (uintptr_t)stream);
+  return CUFRAMES_OK;
 }
 
 void cf_cuda_stream_drain(cf_device *device, void *stream) {
@@ -75,9 +76,12 @@ static int copy(cf_cuda *cuda, const cu_copy_2d *what, cu_stream stream, bool wa
     return result;
   result = cf_cuda_result(cuda, cuda->driver.cuMemcpy2DAsync(what, stream), "copying %zu x %zu bytes", what->width,
                           what->height);
-  if (result == CUFRAMES_OK && wait &&
-      (result = cf_cuda_result(cuda, cuda->driver.cuStreamSynchronize(stream), "waiting for a copy")) != CUFRAMES_OK)
+  if (result != CUFRAMES_OK || !wait)
+    goto leave;
+  result = cf_cuda_result(cuda, cuda->driver.cuStreamSynchronize(stream), "waiting for a copy");
+  if (result != CUFRAMES_OK)
     cf_cuda_drain(cuda); /* the caller's memory */
+leave:
   cf_cuda_leave(cuda, pushed);
   return result;
 }
@@ -118,12 +122,12 @@ int cf_cuda_copy_on(cf_device *device, void *stream, cf_rows to, cf_rows from, s
                       .width = row_bytes,
                       .height = rows };
   int result = cf_cuda_stream_check(device, stream);
-  return result == CUFRAMES_OK ? copy(cf_cuda_of(device), &what, stream, false) : result;
+  return result != CUFRAMES_OK ? result : copy(cf_cuda_of(device), &what, stream, false);
 }
 
-/* ---- words in host memory ---- */
+/* ---- counters in host memory ---- */
 
-int cf_cuda_words_open(cf_device *device, void *memory, uint64_t bytes, cf_device_counters *words) {
+int cf_cuda_counters_open(cf_device *device, void *memory, uint64_t bytes, cf_device_counters *counters) {
   cf_cuda *cuda = cf_cuda_of(device);
   cu_deviceptr address = 0;
   bool pushed;
@@ -133,28 +137,30 @@ int cf_cuda_words_open(cf_device *device, void *memory, uint64_t bytes, cf_devic
   result = cf_cuda_result(
       cuda, cuda->driver.cuMemHostRegister(memory, bytes, CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP),
       "making shared memory visible to the GPU");
-  if (result == CUFRAMES_OK) {
-    result = cf_cuda_result(cuda, cuda->driver.cuMemHostGetDevicePointer(&address, memory, 0),
-                            "making shared memory visible to the GPU");
-    if (result != CUFRAMES_OK)
-      (void)cuda->driver.cuMemHostUnregister(memory); /* we fail already */
+  if (result != CUFRAMES_OK)
+    goto leave;
+  result = cf_cuda_result(cuda, cuda->driver.cuMemHostGetDevicePointer(&address, memory, 0),
+                          "making shared memory visible to the GPU");
+  if (result != CUFRAMES_OK) {
+    (void)cuda->driver.cuMemHostUnregister(memory); /* we fail already */
+    goto leave;
   }
+  *counters = (cf_device_counters){ .host = memory, .bytes = bytes, .address = address };
+leave:
   cf_cuda_leave(cuda, pushed);
-  if (result == CUFRAMES_OK)
-    *words = (cf_device_counters){ .host = memory, .bytes = bytes, .address = address };
   return result;
 }
 
-void cf_cuda_words_close(cf_device *device, cf_device_counters *words) {
+void cf_cuda_counters_close(cf_device *device, cf_device_counters *counters) {
   cf_cuda *cuda = cf_cuda_of(device);
   bool pushed;
-  if (!words->host)
+  if (!counters->host)
     return;
   if (cf_cuda_enter(cuda, &pushed) == CUFRAMES_OK) {
-    (void)cuda->driver.cuMemHostUnregister(words->host); /* of a lost context it fails, and is gone all the same */
+    (void)cuda->driver.cuMemHostUnregister(counters->host); /* of a lost context it fails, and is gone all the same */
     cf_cuda_leave(cuda, pushed);
   }
-  *words = (cf_device_counters){ 0 };
+  *counters = (cf_device_counters){ 0 };
 }
 
 static cu_deviceptr address_of(const cf_device_write *write) {
@@ -195,8 +201,7 @@ static int write_by_stream(cf_cuda *cuda, cu_stream stream, const cf_device_writ
         cuda->driver.cuStreamWriteValue64(stream, address_of(writes), writes->value, CU_STREAM_WRITE_VALUE_DEFAULT),
         doing);
   cu_batch_op batch[BATCH];
-  int result = CUFRAMES_OK;
-  for (uint32_t done = 0; done < count && result == CUFRAMES_OK; done += BATCH) {
+  for (uint32_t done = 0; done < count; done += BATCH) {
     uint32_t part = count - done < BATCH ? count - done : BATCH;
     memset(batch, 0, part * sizeof batch[0]);
     for (uint32_t i = 0; i < part; i++) {
@@ -205,17 +210,25 @@ static int write_by_stream(cf_cuda *cuda, cu_stream stream, const cf_device_writ
       batch[i].value.value = writes[done + i].value;
       batch[i].value.flags = CU_STREAM_WRITE_VALUE_DEFAULT;
     }
-    result = cf_cuda_result(cuda, cuda->driver.cuStreamBatchMemOp(stream, part, batch, 0), doing);
+    int result = cf_cuda_result(cuda, cuda->driver.cuStreamBatchMemOp(stream, part, batch, 0), doing);
+    if (result != CUFRAMES_OK)
+      return result;
   }
-  return result;
+  return CUFRAMES_OK;
 }
 
 /* `second` goes on when `first` has done what is on it now. */
 static int put_behind(cf_cuda *cuda, cu_stream first, cu_stream second) {
   static const char doing[] = "putting one stream behind another";
   int result = cf_cuda_result(cuda, cuda->driver.cuEventRecord(cuda->behind, first), doing);
-  return result == CUFRAMES_OK ? cf_cuda_result(cuda, cuda->driver.cuStreamWaitEvent(second, cuda->behind, 0), doing)
-                               : result;
+  if (result != CUFRAMES_OK)
+    return result;
+  return cf_cuda_result(cuda, cuda->driver.cuStreamWaitEvent(second, cuda->behind, 0), doing);
+}
+
+/* With the context current. */
+static int write_on(cf_cuda *cuda, cu_stream stream, const cf_device_write *writes, uint32_t count) {
+  return cuda->can_time ? write_by_stream(cuda, stream, writes, count) : write_by_callback(cuda, stream, writes, count);
 }
 
 int cf_cuda_counters_write(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count) {
@@ -224,8 +237,7 @@ int cf_cuda_counters_write(cf_device *device, void *stream, const cf_device_writ
   int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
     return result;
-  result =
-      cuda->can_time ? write_by_stream(cuda, stream, writes, count) : write_by_callback(cuda, stream, writes, count);
+  result = write_on(cuda, stream, writes, count);
   cf_cuda_leave(cuda, pushed);
   return result;
 }
@@ -237,9 +249,10 @@ int cf_cuda_counter_write_on_side(cf_device *device, void *stream, const cf_devi
   if (result != CUFRAMES_OK)
     return result;
   result = put_behind(cuda, stream, cuda->side);
-  if (result == CUFRAMES_OK)
-    result =
-        cuda->can_time ? write_by_stream(cuda, cuda->side, write, 1) : write_by_callback(cuda, cuda->side, write, 1);
+  if (result != CUFRAMES_OK)
+    goto leave;
+  result = write_on(cuda, cuda->side, write, 1);
+leave:
   cf_cuda_leave(cuda, pushed);
   return result;
 }
@@ -255,7 +268,7 @@ int cf_cuda_side_wait(cf_device *device, void *stream) {
   return result;
 }
 
-int cf_cuda_word_wait(cf_device *device, void *stream, const cf_device_write *wait) {
+int cf_cuda_counter_wait(cf_device *device, void *stream, const cf_device_write *wait) {
   cf_cuda *cuda = cf_cuda_of(device);
   bool pushed;
   int result = cf_cuda_enter(cuda, &pushed);
@@ -282,16 +295,17 @@ int cf_cuda_event_create(cf_device *device, void **event, uint8_t handle[64]) {
     return result;
   result = cf_cuda_result(cuda, cuda->driver.cuEventCreate(&made, CU_EVENT_INTERPROCESS | CU_EVENT_DISABLE_TIMING),
                           "making an event for other processes");
-  if (result == CUFRAMES_OK) {
-    result = cf_cuda_result(cuda, cuda->driver.cuIpcGetEventHandle(&exported, made), "exporting an event");
-    if (result != CUFRAMES_OK)
-      (void)cuda->driver.cuEventDestroy(made); /* we fail already */
+  if (result != CUFRAMES_OK)
+    goto leave;
+  result = cf_cuda_result(cuda, cuda->driver.cuIpcGetEventHandle(&exported, made), "exporting an event");
+  if (result != CUFRAMES_OK) {
+    (void)cuda->driver.cuEventDestroy(made); /* we fail already */
+    goto leave;
   }
+  memcpy(handle, exported.bytes, sizeof exported.bytes);
+  *event = made;
+leave:
   cf_cuda_leave(cuda, pushed);
-  if (result == CUFRAMES_OK) {
-    memcpy(handle, exported.bytes, sizeof exported.bytes);
-    *event = made;
-  }
   return result;
 }
 

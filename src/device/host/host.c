@@ -40,9 +40,10 @@ static int host_segment_create(cf_device *device, uint64_t bytes, cf_device_segm
   cf_device_segment made = { .bytes = cf_page_round(bytes) };
   made.exported.bytes = made.exported.whole = made.bytes;
   int result = cf_memory_create("cuframes-segment", made.bytes, CF_SEAL_PUBLIC, &made.exported.fd, &made.address);
-  if (result == CUFRAMES_OK)
-    *segment = made;
-  return result;
+  if (result != CUFRAMES_OK)
+    return result;
+  *segment = made;
+  return CUFRAMES_OK;
 }
 
 static int host_segment_adopt(cf_device *device, void *address, uint64_t bytes, cf_device_segment *segment) {
@@ -58,9 +59,10 @@ static int host_segment_import(cf_device *device, const cf_device_export *from, 
                    from->kind);
   cf_device_segment mapped = { .bytes = from->bytes, .exported = { .fd = -1 } };
   int result = cf_memory_map(from->fd, from->bytes, CF_SEAL_PUBLIC, &mapped.address);
-  if (result == CUFRAMES_OK)
-    *segment = mapped;
-  return result;
+  if (result != CUFRAMES_OK)
+    return result;
+  *segment = mapped;
+  return CUFRAMES_OK;
 }
 
 static void host_segment_destroy(cf_device *device, cf_device_segment *segment) {
