@@ -1,6 +1,7 @@
 # A thin front over CMake's presets; CMakeLists.txt builds, scripts/ do.
 .DEFAULT_GOAL := build
-.PHONY: build test quick test-load demo lint format asan tsan chaos bench fuzz coverage docs chroot-test install uninstall clean help
+.PHONY: build test quick test-load demo lint format asan tsan chaos bench fuzz coverage docs chroot-test install \
+  uninstall clean help
 
 PREFIX ?= /usr/local
 

@@ -1,17 +1,17 @@
-/* lease_growth.pml - a publisher whose pool grows for a subscriber and shrinks when that one leaves or dies: the service
- * thread's side (cf_pool_admit, cf_peer_unseat, cf_pool_leave, cf_pool_reap) of src/exchange/frame_writer.c.
+/* lease_growth.pml - a publisher whose pool grows for a subscriber and shrinks when that one leaves or dies: the
+ * service thread's side (cf_pool_admit, cf_peer_unseat, cf_pool_leave, cf_pool_reap) of src/exchange/frame_writer.c.
  *
- * The guest gets its WELCOME after a segment with one slot more was offered and it was seated; it takes the newest frames
- * with one lease, and it may be killed at every step or leave. With GPU its frames are released by its GPU some time
- * later, which it may not live to see; with PUBLISHER_DIES the publisher may be killed at every step instead. A second
- * subscriber is there all the time and may hold a frame in either segment.
- * Proves: one pass always finds a slot, though slots are exactly as many as the pool invariant asks for; nobody's frame is
- * written over and nobody's memory goes while it is used; the publisher does not look at a seat that is gone; after the
- * publisher's death what is in hand stays whole and the newest frame can still be taken.
- * Must fail: BASE one less; OFFER_LATE (WELCOME before the slots are on offer), SEAT_LATE (WELCOME before it is seated),
- * EARLY_RECLAIM (with GPU: the seat goes with its process, and its GPU still reads), NO_QUIET (the seat's memory goes
- * while a scan may look at it), RETIRE_FIRST (its slots go before its seat), SWEEP_BLIND (a slot is taken out of the
- * table without a second look).
+ * The guest gets its WELCOME after a segment with one slot more was offered and it was seated; it takes the newest
+ * frames with one lease, and it may be killed at every step or leave. With GPU its frames are released by its GPU some
+ * time later, which it may not live to see; with PUBLISHER_DIES the publisher may be killed at every step instead. A
+ * second subscriber is there all the time and may hold a frame in either segment.
+ * Proves: one pass always finds a slot, though slots are exactly as many as the pool invariant asks for; nobody's frame
+ * is written over and nobody's memory goes while it is used; the publisher does not look at a seat that is gone; after
+ * the publisher's death what is in hand stays whole and the newest frame can still be taken.
+ * Must fail: BASE one less; OFFER_LATE (WELCOME before the slots are on offer), SEAT_LATE (WELCOME before it is
+ * seated), EARLY_RECLAIM (with GPU: the seat goes with its process, and its GPU still reads), NO_QUIET (the seat's
+ * memory goes while a scan may look at it), RETIRE_FIRST (its slots go before its seat), SWEEP_BLIND (a slot is taken
+ * out of the table without a second look).
  */
 #ifndef BASE
 #define BASE 3 /* the newest frame + one open + the lease of who stays */

@@ -8,8 +8,8 @@
  * processor, compiler or cache is assumed. Values out of thin air need a reader that stores; ours does not.
  *
  * Proves: what is read as packet p is p's, record and bytes; an honest writer never looks broken; the end is reached.
- * Must fail: NO_RELEASE_FENCE, NO_ACQUIRE_FENCE, TAIL_LATE (tail moves after the bytes), ONE_LOOK (tail is not looked at
- * again), HEAD_RELAXED, KEY_RELAXED (the reader loads the start packet without acquire).
+ * Must fail: NO_RELEASE_FENCE, NO_ACQUIRE_FENCE, TAIL_LATE (tail moves after the bytes), ONE_LOOK (tail is not looked
+ * at again), HEAD_RELAXED, KEY_RELAXED (the reader loads the start packet without acquire).
  */
 #ifndef PACKETS
 #define PACKETS 4

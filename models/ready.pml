@@ -8,11 +8,11 @@
  * How slots are pinned is in lease.pml; here a pin is one step.
  * Proves: a frame that is not LOST has its pixels when a stream or CPU reads it, and keeps them until it is released;
  * no stream waits for ever; a frame that was complete is not called LOST by the complete-mode subscriber.
- * Must fail: READY_FIRST (the stream writes ready before fence), FENCED_EARLY (fenced_from names a frame whose fence is not
- * written), FENCE_EARLY (the watcher signals fences while the publisher's stream may still run), FENCE_FIRST (it opens the
- * fence before it marks the frame), LOOK_FIRST (the subscriber looks whether the publisher is gone before it notes the
- * frame for its watcher), CLEAR_EARLY (it clears its lease before it has seen released); with COMPLETE: NO_READY (it does
- * not wait), GONE_IS_READY (it takes death for completion).
+ * Must fail: READY_FIRST (the stream writes ready before fence), FENCED_EARLY (fenced_from names a frame whose fence is
+ * not written), FENCE_EARLY (the watcher signals fences while the publisher's stream may still run), FENCE_FIRST (it
+ * opens the fence before it marks the frame), LOOK_FIRST (the subscriber looks whether the publisher is gone before it
+ * notes the frame for its watcher), CLEAR_EARLY (it clears its lease before it has seen released); with COMPLETE:
+ * NO_READY (it does not wait), GONE_IS_READY (it takes death for completion).
  */
 #define NSLOT 3 /* the newest frame + one open + a lease */
 #ifndef MAXSEQ

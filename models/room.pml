@@ -2,9 +2,10 @@
  * cf_writer_seat_full() against cf_reader_take(), cf_reader_leave() and seat_give_up().
  *
  * The publisher's sleep has no time-out here. The subscriber takes every frame, or leaves, or is killed at any step;
- * then the service gives its seat up. Proves: the publisher does not sleep for ever, and no frame is put in a full seat.
- * Must fail: WORD_LATE (the publisher loads the word after the cursor), RING_EARLY (the subscriber looks whether somebody
- * waits before it moves its cursor), SILENT (a seat is given up and the word does not move).
+ * then the service gives its seat up. Proves: the publisher does not sleep for ever, and no frame is put in a full
+ * seat.
+ * Must fail: WORD_LATE (the publisher loads the word after the cursor), RING_EARLY (the subscriber looks whether
+ * somebody waits before it moves its cursor), SILENT (a seat is given up and the word does not move).
  */
 #ifndef FRAMES
 #define FRAMES 4

@@ -1,8 +1,9 @@
-/* wake.pml - no wake-up for a frame is lost: cf_writer_publish(), cf_writer_sleepers() and the service's doorbell against
- * cf_reader_prepare_wait() and cf_sleep_for_frame(); nor one for death, interruption and the end: sleepers_wake().
+/* wake.pml - no wake-up for a frame is lost: cf_writer_publish(), cf_writer_sleepers() and the service's doorbell
+ * against cf_reader_prepare_wait() and cf_sleep_for_frame(); nor one for death, interruption and the end:
+ * sleepers_wake().
  *
- * READERS readers with a watcher each. The publisher may be killed at every step, also between head and the wake-up; then
- * only the watchers wake. One reader may be interrupted at any time. Nobody's sleep has a time-out. Proves: nobody
+ * READERS readers with a watcher each. The publisher may be killed at every step, also between head and the wake-up;
+ * then only the watchers wake. One reader may be interrupted at any time. Nobody's sleep has a time-out. Proves: nobody
  * sleeps while there is something for it to see; PUBLISHER_GONE comes after the last frame; all come to their end.
  * Must fail: WORD_FIRST (the futex word moves before head), COUNT_FIRST (the publisher counts sleepers before it moves
  * head), WORD_LATE (the reader loads the word after its look at head), FLAGS_EARLY (it reads its process's flags before

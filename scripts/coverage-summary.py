@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Sums gcovr's JSON up by directory, and lists the branches that no test took where nearly all should be.
 
-usage: coverage-summary.py COVERAGE.JSON. Exit status: 1 if a directory of WATCHED is below LEAST percent of branches."""
+usage: coverage-summary.py COVERAGE.JSON. Exit status: 1 if a directory of WATCHED is below LEAST percent of
+branches."""
 import json
 import os
 import sys
@@ -66,7 +67,8 @@ def main():
         for number, function, taken, branches in gaps_of(entry):
             known = f"`{os.path.relpath(path, 'src')}: {function}`" in reasons
             unexplained += not known
-            print(f"  {path}:{number}: {function}: {branches - taken} of {branches}{'' if known else ', no reason yet'}:"
+            reason = "" if known else ", no reason yet"
+            print(f"  {path}:{number}: {function}: {branches - taken} of {branches}{reason}:"
                   f" {source[number - 1].strip()}")
     print(f"\n{'directory':<16}{'lines':>16}{'':>8}{'branches':>16}")
     low = []

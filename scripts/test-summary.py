@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Counts what ctest wrote to its JUnit file, and says why what was skipped was skipped: whole tests, and parts of them.
 
-usage: test-summary.py JUNIT CTEST-STATUS [DIRECTORY]. The count also goes to test-summary.txt beside JUNIT. DIRECTORY was
-the tests' for temporary files: what lies there they left behind. Exit status: 0 if something passed, nothing failed and
-nothing was left."""
+usage: test-summary.py JUNIT CTEST-STATUS [DIRECTORY]. The count also goes to test-summary.txt beside JUNIT. DIRECTORY
+was the tests' for temporary files: what lies there they left behind. Exit status: 0 if something passed, nothing failed
+and nothing was left."""
 import os
 import re
 import sys

@@ -76,11 +76,13 @@ RESIZE_FRAMES = 144
 
 def resize(folder):
     """One transport stream that is 320x180 for 2 s, then 640x360 for 2 s, then 320x180 again. Muxed as one: where files
-    were merely put end to end the packet counters jump, and GStreamer 1.28 throws away what comes after, the new size."""
+    were merely put end to end the packet counters jump, and GStreamer 1.28 throws away what comes after, the new
+    size."""
     parts = []
     for number, size in enumerate(("320x180", "640x360", "320x180")):
         part = os.path.join(folder, "resize-%d.ts" % number)
-        parts.append(encode(part, "-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-an", "-f", "mpegts", size=size))
+        parts.append(encode(part, "-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-an", "-f", "mpegts",
+                            size=size))
     names = os.path.join(folder, "names")
     with open(names, "w") as file:
         file.writelines("file '%s'\n" % os.path.basename(part) for part in parts)
@@ -177,8 +179,9 @@ def kept():
 
 
 def make(folder, kind):
-    """Gives the path of one file, in a folder of its own; skips the calling test if this ffmpeg cannot make it. Encoders
-    take longer than most tests: what was made before, by whichever test, is linked, and must not be written to."""
+    """Gives the path of one file, in a folder of its own; skips the calling test if this ffmpeg cannot make it.
+    Encoders take longer than most tests: what was made before, by whichever test, is linked, and must not be written
+    to."""
     films = kept()
     mine = os.path.join(films, kind)
     with open(os.path.join(films, kind + ".lock"), "w") as lock:

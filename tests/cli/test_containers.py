@@ -42,7 +42,8 @@ def test_frames_across_namespaces(s):
     for reader in (newest, ordered):
         seen = reader.json()
         check(seen["frames"] == 20 and seen["stamped"], "%s saw %s", reader.name, seen)
-        check(seen["torn"] + seen["duplicates"] + seen["back_jumps"] + seen["gaps"] == 0, "%s saw %s", reader.name, seen)
+        check(seen["torn"] + seen["duplicates"] + seen["back_jumps"] + seen["gaps"] == 0, "%s saw %s", reader.name,
+              seen)
     stop(publisher)
 
 

@@ -31,7 +31,8 @@ def test_all_of_it(s):
         check(seen["frames"] > 0 and not seen["torn"] and not seen["back_jumps"], "%s: %s", stream, seen)
     check(told["after_publisher_killed"]["reconnects"] == 1, "%s", told)
     check(told["cpu"]["once"] > 0 and told["cpu"]["each"] > 0, "%s", told)
-    check(("All well" in result.out) == (not told["too_slow"]), "too slow is %s, it says %s", told["too_slow"], result.out)
+    check(("All well" in result.out) == (not told["too_slow"]), "too slow is %s, it says %s", told["too_slow"],
+          result.out)
     for name in ("film.mp4", "sheet.jpg", "test.png"):
         check(os.path.getsize(s.path("out", name)) > 1000, "%s is empty", name)
     check(os.listdir(s.path("tmp")) == [], "it left %s", os.listdir(s.path("tmp")))

@@ -19,7 +19,8 @@ def on_small_disk(s, size, *args):
     base = UNSHARE if os.geteuid() == 0 else UNSHARE + ["--map-root-user"]
     tried = subprocess.run(base + ["mount", "-t", "tmpfs", "small", "/mnt"], capture_output=True, text=True)
     if tried.returncode != 0:
-        harness.skip("needs the right to mount a small disk (CAP_SYS_ADMIN, or user namespaces): " + tried.stderr.strip())
+        harness.skip("needs the right to mount a small disk (CAP_SYS_ADMIN, or user namespaces): " +
+                     tried.stderr.strip())
     os.makedirs(s.path("disk"), exist_ok=True)
     process = s.start_program("env", "SIZE=%d" % size, *base, "sh", "-c", ENTER, s.path("disk"), harness.program(),
                               *harness.patient(args))

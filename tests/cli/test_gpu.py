@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """test_gpu.py - streams in GPU memory, over the CUDA stand-in (tests/cuda/standin): all commands, each in a process of
-its own. There is no NVDEC in it: films are decoded in software and uploaded here; test pictures are drawn by the kernel's
-source, which the stand-in runs on the CPU. tests/gpu/nvdec does the same on a real GPU."""
+its own. There is no NVDEC in it: films are decoded in software and uploaded here; test pictures are drawn by the
+kernel's source, which the stand-in runs on the CPU. tests/gpu/nvdec does the same on a real GPU."""
 import os
 import re
 import subprocess
@@ -52,7 +52,8 @@ def test_film(s):
 
 
 def test_pixels_are_those_of_the_host(s):
-    """A still picture, as it is decoded (three planes, packed) and converted on its way: the same bytes on both devices."""
+    """A still picture, as it is decoded (three planes, packed) and converted on its way: the same bytes on both
+    devices."""
     publish(s, "test:161x121@50", "cam", "--device", "host")
     for kind in ("jpg", "png"):
         still = s.path("still." + kind)
@@ -62,7 +63,8 @@ def test_pixels_are_those_of_the_host(s):
             for device in ("cuda:1", "host"):
                 pub = publish(s, still, device.replace(":", "-"), "--device", device, "--loop", "--realtime", *form)
                 raw = s.path(device + ".raw")
-                seen = s.json("snapshot", device.replace(":", "-"), raw, "--format", "raw", "--json", env=GPU)["files"][0]
+                taken = s.json("snapshot", device.replace(":", "-"), raw, "--format", "raw", "--json", env=GPU)
+                seen = taken["files"][0]
                 pub.stop()
                 with open(raw, "rb") as file:
                     files.append((seen["format"], file.read()))
@@ -95,7 +97,8 @@ def test_patterns_without_the_kernel(s):
     seen = s.json("verify", "cam", "--frames", "20", "--json", env=GPU)
     check(whole(seen) and seen["stamped"], "verify saw %s", seen)
     result = pub.stop()
-    check(result.err.count("drawing on the CPU: ") == 1 and "CUDA_ERROR_INVALID_PTX" in result.err, "it said %s", result.err)
+    check(result.err.count("drawing on the CPU: ") == 1 and "CUDA_ERROR_INVALID_PTX" in result.err, "it said %s",
+          result.err)
 
 
 def test_sync_modes_and_memory(s):
@@ -193,9 +196,9 @@ def test_auto_takes_the_host(s):
 
 def test_several_inputs(s):
     """One process, four streams, on two GPUs and the host."""
-    pub = s.start("publish", "test:320x180@50", "--name", "a", harness.CLIP, "--name", "b", "--realtime", "--device", "cuda",
-                  "test:161x121@50,rgb24", "--name", "c", "--device", "cuda:1", "test:64x64@50", "--name", "d", "--device",
-                  "host", env=GPU)
+    pub = s.start("publish", "test:320x180@50", "--name", "a", harness.CLIP, "--name", "b", "--realtime",
+                  "--device", "cuda", "test:161x121@50,rgb24", "--name", "c", "--device", "cuda:1",
+                  "test:64x64@50", "--name", "d", "--device", "host", env=GPU)
     devices = [s.wait_stream(name, process=pub)["device"] for name in "abcd"]
     check(devices[0] == devices[1] != devices[2] and devices[3] == "host", "they are on %s", devices)
     for name in "abcd":
@@ -219,7 +222,8 @@ def test_the_ptx_is_the_source(s):
     if not shutil.which("clang-14"):
         harness.skip("no clang-14 here")
     made = s.path("pattern.ptx")
-    subprocess.run([os.path.join(harness.SOURCE_DIR, "scripts", "pattern-ptx"), made], check=True, timeout=harness.LIMIT)
+    subprocess.run([os.path.join(harness.SOURCE_DIR, "scripts", "pattern-ptx"), made], check=True,
+                   timeout=harness.LIMIT)
     with open(made) as new, open(os.path.join(harness.SOURCE_DIR, "tools/cuframes/kernel/pattern.ptx")) as old:
         check(new.read() == old.read(), "tools/cuframes/kernel/pattern.ptx is old: run scripts/pattern-ptx")
 

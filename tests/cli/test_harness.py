@@ -104,8 +104,8 @@ def test_other_users_get_a_copy(s):
 
 
 def run_plainly(argv, **environment):
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=harness.LIMIT,
-                          env=dict(os.environ, **environment))
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+                          timeout=harness.LIMIT, env=dict(os.environ, **environment))
     return done.returncode, done.stdout
 
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""test_list_info_top.py - the commands that only look: tables, JSON keys, who holds what, a terminal redrawn in place."""
+"""test_list_info_top.py - the commands that only look: tables, JSON keys, who holds what, a terminal that is redrawn
+in place."""
 import json
 import os
 import pty
@@ -51,7 +52,8 @@ def test_info_shows_who_holds_what(s):
         check(SEAT_KEYS <= set(seat), "missing: %s", SEAT_KEYS - set(seat))
     held = seats["slow one"]
     check(held["pid"] == slow.pid and held["mode"] == "newest" and held["leases"] == 3, "%s", held)
-    check(held["leases_held"] == 1 and len(held["held_slots"]) == 1 and held["held_slots"][0] < info["slots"], "%s", held)
+    check(held["leases_held"] == 1 and len(held["held_slots"]) == 1 and held["held_slots"][0] < info["slots"], "%s",
+          held)
     check(seats["verify"]["mode"] == "ordered" and seats["verify"]["depth"] == 7, "%s", seats["verify"])
     check(info["slots_pinned"] >= 1 and "complete" in info["sync_modes"], "%s", info)
     text = s.run("info", "cam").out

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""test_matrix.py - 25 fps motion with a fast, a slow, a stopped and a killed subscriber, and a publisher that is killed:
-nobody alive sees a torn, repeated or earlier picture, and the publisher keeps its pace."""
+"""test_matrix.py - 25 fps motion with a fast, a slow, a stopped and a killed subscriber, and a publisher that is
+killed: nobody alive sees a torn, repeated or earlier picture, and the publisher keeps its pace."""
 import json
 import signal
 
@@ -61,7 +61,8 @@ def test_fast_slow_stopped_killed(s):
         process.send(signal.SIGINT)
     stopped.send(signal.SIGCONT)
     stopped.send(signal.SIGINT)
-    results.update(bare=beside.json(), ordered=ordered.json(), fast=fast.json(), slow=slow.json(), stopped=stopped.json())
+    results.update(bare=beside.json(), ordered=ordered.json(), fast=fast.json(), slow=slow.json(),
+                   stopped=stopped.json())
     for who, seen in results.items():
         check_whole(seen, who)
         check(seen.get("end", 0) == 0, "%s ended with %s", who, seen)

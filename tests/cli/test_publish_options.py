@@ -30,7 +30,8 @@ def test_help_tells_every_option(s):
     check(result.code == OK and not result.err, "says %s", result)
     for name in ("name", "device", "format", "loop", "realtime", "slots", "max-slots", "policy", "ordered-timeout",
                  "group", "mode", "allow-uid", "allow-gid", "no-packets", "packet-slots", "packet-bytes",
-                 "rtsp-transport", "timeout", "reconnect", "no-reconnect", "duration", "dir", "json", "quiet", "config"):
+                 "rtsp-transport", "timeout", "reconnect", "no-reconnect", "duration", "dir", "json", "quiet",
+                 "config"):
         check(re.search(r"--%s\b" % name, result.out), "no --%s in the help", name)
 
 

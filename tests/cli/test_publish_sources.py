@@ -25,7 +25,8 @@ def test_every_format_is_whole(s):
         stream = s.wait_stream(name)
         check(stream["format"] == name, "%s is %s", name, stream)
         seen = s.json("verify", name, "--json", "--frames", "12", "--mode", "ordered")
-        check(seen["stamped"] and seen["frames"] == 12 and seen["torn"] == 0 and seen["gaps"] == 0, "%s: %s", name, seen)
+        check(seen["stamped"] and seen["frames"] == 12 and seen["torn"] == 0 and seen["gaps"] == 0, "%s: %s", name,
+              seen)
 
 
 def test_as_fast_as_possible(s):

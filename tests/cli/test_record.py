@@ -63,7 +63,8 @@ def film(s, *args):
 
 def test_containers(s):
     film(s)
-    running = [(kind, s.start("record", "film", "a." + kind, "--duration", "3", "--json")) for kind in ("mp4", "mkv", "ts")]
+    running = [(kind, s.start("record", "film", "a." + kind, "--duration", "3", "--json"))
+               for kind in ("mp4", "mkv", "ts")]
     for kind, process in running:
         said = process.json()
         check(said["ended"] == "duration" and abs(said["seconds"] - 3) < 0.1 and said["lost"] == 0, "%s", said)
@@ -108,7 +109,8 @@ def test_cut_off(s):
         check(result.code == FAILED and path in result.err and "large" in result.err, "%r", result)
         check(plays(path, strict=False) >= 20, "%s does not play", path)
     process = s.start("record", "film", "killed.mp4")
-    s.until(lambda: os.path.exists(s.path("killed.mp4")) and os.path.getsize(s.path("killed.mp4")) > 400000, "some film")
+    killed = s.path("killed.mp4")
+    s.until(lambda: os.path.exists(killed) and os.path.getsize(killed) > 400000, "some film")
     process.kill()
     check(plays(s.path("killed.mp4"), strict=False) >= 20, "killed.mp4 does not play")
 

@@ -85,8 +85,8 @@ def test_colors(s):
         seen = pixel(read_png(s.path(name + ".png")), 32, 32)
         check(near(seen, color, 3), "%s: %s became %s", name, color, seen)
         check(s.run("snapshot", "cam", name + ".jpg").code == OK, "no snapshot")
-        rgb = subprocess.run([ffmpeg, "-nostdin", "-v", "error", "-i", s.path(name + ".jpg"), "-f", "rawvideo", "-pix_fmt",
-                              "rgb24", "-"], capture_output=True, timeout=harness.LIMIT).stdout
+        rgb = subprocess.run([ffmpeg, "-nostdin", "-v", "error", "-i", s.path(name + ".jpg"), "-f", "rawvideo",
+                              "-pix_fmt", "rgb24", "-"], capture_output=True, timeout=harness.LIMIT).stdout
         check(len(rgb) == 64 * 64 * 3 and near(rgb[6240:6243], color, 6), "%s: JPEG has %s", name, rgb[6240:6243])
         pub.stop()
 
@@ -141,8 +141,9 @@ def test_many_files_and_sheets(s):
 def footage(s, name, graph):
     """A lossless film of what ffmpeg draws, 10 pictures per second."""
     path = s.path(name + ".mkv")
-    done = subprocess.run([harness.need_program("ffmpeg"), "-nostdin", "-v", "error", "-filter_complex", graph, "-r", "10",
-                           "-c:v", "ffv1", "-pix_fmt", "yuv420p", path], capture_output=True, text=True, timeout=harness.LIMIT)
+    done = subprocess.run([harness.need_program("ffmpeg"), "-nostdin", "-v", "error", "-filter_complex", graph, "-r",
+                           "10", "-c:v", "ffv1", "-pix_fmt", "yuv420p", path], capture_output=True, text=True,
+                          timeout=harness.LIMIT)
     check(done.returncode == 0, "ffmpeg: %s", done.stderr)
     return path
 
@@ -169,7 +170,8 @@ def test_sheet_of_scenes(s):
     plain, scenes = s.path("plain.png"), s.path("scenes.png")
     taken = s.start("snapshot", "film", plain, "--sheet", "4x4", "--interval", "0.15")
     check(s.run("snapshot", "film", scenes, "--sheet", "4x2", "--interval", "0.15", "--scenes").code == OK, "no sheet")
-    check(taken.wait().code == OK and any(map(is_black, cells(read_png(plain), 4, 4))), "the film has no black pictures")
+    check(taken.wait().code == OK and any(map(is_black, cells(read_png(plain), 4, 4))),
+          "the film has no black pictures")
     seen = cells(read_png(scenes), 4, 2)
     check(len(seen) == 8 and not any(map(is_black, seen)), "black cells on a sheet of scenes")
     check(s.run("snapshot", "black", s.path("b.png"), "--sheet", "2x1", "--interval", "0.1", "--scenes").code == OK,
@@ -178,7 +180,8 @@ def test_sheet_of_scenes(s):
 
 
 def test_sheet_without_bars(s):
-    """Bars above and below, and on both sides, are cut off with the soft lines beside them; a single picture keeps them."""
+    """Bars above and below, and on both sides, are cut off with the soft lines beside them; a single picture keeps
+    them."""
     film = footage(s, "film", "testsrc2=s=240x100:d=1:r=10,pad=320:180:30:40:black")
     s.publish(film, "film", "--realtime", "--loop", "--no-packets")
     for form in ((), ("--trim",)):
@@ -194,7 +197,8 @@ def test_sheet_without_bars(s):
 
 
 def test_times_on_a_sheet(s):
-    """A stream that stands still at 0: its time is in the corner, four times the same digit, and nothing else changed."""
+    """A stream that stands still at 0: its time is in the corner, four times the same digit, and nothing else
+    changed."""
     s.publish("test:160x90@1/15", "cam")
     s.publish("test:30x20@1/15", "tiny")
     for name in ("cam", "tiny"):

@@ -61,8 +61,8 @@ def raw_pictures(s, count):
 
 
 def watch(s, pictures):
-    """The verify that saw these pictures, played once at 25 per second, from one of the first eight on; on a machine that
-    is too slow for it to come in time they are played slower."""
+    """The verify that saw these pictures, played once at 25 per second, from one of the first eight on; on a machine
+    that is too slow for it to come in time they are played slower."""
     for rate in (25, 12, 6, 3, 1):
         verify = watch_once(s, pictures, rate)
         if harness.parse_json(verify.wait().out)["frames"] > len(pictures) - 8:
@@ -73,9 +73,9 @@ def watch(s, pictures):
 def watch_once(s, pictures, rate):
     with open(s.path("film.raw"), "wb") as file:
         file.write(b"".join(pictures))
-    subprocess.run([harness.need_program("ffmpeg"), "-nostdin", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24",
-                    "-s", "%dx%d" % SIZE, "-r", str(rate), "-i", s.path("film.raw"), "-c:v", "ffv1", "-pix_fmt", "bgr0",
-                    s.path("film.mkv")], check=True, timeout=harness.LIMIT)
+    subprocess.run([harness.need_program("ffmpeg"), "-nostdin", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt",
+                    "rgb24", "-s", "%dx%d" % SIZE, "-r", str(rate), "-i", s.path("film.raw"), "-c:v", "ffv1",
+                    "-pix_fmt", "bgr0", s.path("film.mkv")], check=True, timeout=harness.LIMIT)
     verify = s.start("verify", "film", "--wait", "--json", "--mode", "ordered")
     verify.wait_for("waiting")
     s.start("publish", s.path("film.mkv"), "--name", "film", "--realtime", "--format", "rgb24",
@@ -150,7 +150,8 @@ def test_changed_while_leased(s):
 def test_ends(s):
     check(s.run("verify", "gone", "--duration", "1").code == NO_STREAM, "no stream")
     check(s.run("verify", "gone", "--wait", "0.3").code == TIMEOUT, "--wait 0.3")
-    for args in ((), ("a", "b"), ("a", "--frames", "0"), ("a", "--delay", "x"), ("a", "--leases", "65"), ("a", "--depth", "0")):
+    for args in ((), ("a", "b"), ("a", "--frames", "0"), ("a", "--delay", "x"), ("a", "--leases", "65"),
+                 ("a", "--depth", "0")):
         check(s.run("verify", *args).code == USAGE, "%s is no usage error", args)
     waiting = s.start("verify", "never", "--wait")
     waiting.wait_for("waiting")

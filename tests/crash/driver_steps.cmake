@@ -1,5 +1,5 @@
-# Makes driver_steps.h of the list of the CUDA driver's functions: in the library compiled with it, each call of one of them
-# is a step. A call begins with its table, `cu->cuMemAlloc(...)`, which a macro does not see; so the step stands
+# Makes driver_steps.h of the list of the CUDA driver's functions: in the library compiled with it, each call of one of
+# them is a step. A call begins with its table, `cu->cuMemAlloc(...)`, which a macro does not see; so the step stands
 # in the first argument. "After" a call is before the next step: nothing in between is seen by others.
 #
 # driver_steps(functions.h driver_steps.h)
