@@ -98,14 +98,20 @@ static void wait_complete(int test, void *user) {
   observer_end(&w, 0);
 }
 
+/* Lets the publisher go on, and takes the picture that never becomes complete, in the order of its stream. */
+static cuframes_frame *take_incomplete(observer *w, int test) {
+  cuframes_frame *frame = NULL;
+  ready(test);
+  CHECK_OK(cuframes_subscriber_next_on(w->subscriber, patience(), w->stream, &frame));
+  CHECK(frame_number(frame) == GOOD + 1);
+  return frame;
+}
+
 static void wait_on_its_stream(int test, bool early_release) {
   static observer w;
-  cuframes_frame *frame = NULL;
   observer_begin(&w, CUFRAMES_SYNC_TIMELINE);
   cu_deviceptr wrong = word_new();
-  ready(test);
-  CHECK_OK(cuframes_subscriber_next_on(w.subscriber, patience(), w.stream, &frame));
-  CHECK(frame_number(frame) == GOOD + 1);
+  cuframes_frame *frame = take_incomplete(&w, test);
   CHECK_RESULT(cuframes_frame_wait(frame, 0), CUFRAMES_ERR_TIMEOUT);
   CHECK_OK(LAUNCH(&w.g, w.stream, "check", frame_address(frame), frame_words(frame), stamp(GOOD + 1), wrong));
   if (early_release)
@@ -135,13 +141,9 @@ static void wait_on_a_stream_that_gives_back(int test, void *user) {
 /* It takes the frame and gives it back at once, unused; but its stream was told to wait for it. */
 static void wait_for_what_was_given_back(int test, void *user) {
   static observer w;
-  cuframes_frame *frame = NULL;
   (void)user;
   observer_begin(&w, CUFRAMES_SYNC_TIMELINE);
-  ready(test);
-  CHECK_OK(cuframes_subscriber_next_on(w.subscriber, patience(), w.stream, &frame));
-  CHECK(frame_number(frame) == GOOD + 1);
-  cuframes_frame_release(frame);
+  cuframes_frame_release(take_incomplete(&w, test));
   CHECK(cu.cuStreamQuery(w.stream) == CUDA_ERROR_NOT_READY);
   say(test, 0);
   CHECK_OK(cu.cuStreamSynchronize(w.stream));
@@ -172,12 +174,9 @@ static void wait_on_the_cpu_events(int test, void *user) {
 /* Its stream is lost with the publisher; what the CPU asks is answered. Ends by being killed. */
 static void wait_on_an_event(int test, void *user) {
   static observer w;
-  cuframes_frame *frame = NULL;
   (void)user;
   observer_begin(&w, CUFRAMES_SYNC_SLOT_EVENTS);
-  ready(test);
-  CHECK_OK(cuframes_subscriber_next_on(w.subscriber, patience(), w.stream, &frame));
-  CHECK(frame_number(frame) == GOOD + 1);
+  cuframes_frame *frame = take_incomplete(&w, test);
   CHECK_RESULT(cuframes_frame_wait(frame, 0), CUFRAMES_ERR_TIMEOUT);
   say(test, 0);
   CHECK_RESULT(cuframes_frame_wait(frame, patience()), CUFRAMES_ERR_LOST);
@@ -222,11 +221,9 @@ static void kill_the_publisher(child_run *const *roles, memory_kind kind) {
 
 static void ask_in_vain(int test, void *user) {
   static observer w;
-  cuframes_frame *frame = NULL;
   (void)user;
   observer_begin(&w, CUFRAMES_SYNC_TIMELINE);
-  ready(test);
-  CHECK_OK(cuframes_subscriber_next_on(w.subscriber, patience(), w.stream, &frame));
+  cuframes_frame *frame = take_incomplete(&w, test);
   say(test, 0);
   hear(test); /* it was stopped */
   CHECK_RESULT(cuframes_subscriber_enable_packets(w.subscriber, 0), CUFRAMES_ERR_PUBLISHER_GONE);

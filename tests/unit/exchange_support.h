@@ -47,6 +47,24 @@ static inline void *zeroed(size_t bytes) {
   return memset(memory, 0, bytes);
 }
 
+/* A publisher's side: gives its control page, on the heap, with *run on offer if it has slots. */
+static inline cf_control *writer_open(cf_frame_writer *writer, cf_slot_note *notes, uint32_t capacity,
+                                      uint64_t first_seq, cf_slot_run *run) {
+  cf_control *control = zeroed(cf_control_bytes(capacity));
+  cf_writer_init(writer, control, capacity, notes, 77, first_seq);
+  if (run->count > 0) {
+    cf_writer_offer(writer, run);
+    cf_writer_adopt(writer);
+  }
+  return control;
+}
+
+/* A seat that nobody looks at any more. */
+static inline void seat_leave(cf_frame_writer *writer, cf_writer_seat *seat) {
+  assert_true(cf_writer_quiescent(writer, seat, cf_writer_remove_seat(writer, seat)));
+  free(seat->page);
+}
+
 /* Runs wait to be collected. */
 static inline bool has_emptied(cf_frame_writer *writer) {
   return atomic_load(&writer->emptied) != NULL;

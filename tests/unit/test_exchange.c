@@ -15,13 +15,8 @@ typedef struct rig {
 static rig *rig_open(uint32_t slots) {
   rig *r = calloc(1, sizeof *r);
   assert_non_null(r);
-  r->control = zeroed(cf_control_bytes(CAPACITY));
-  cf_writer_init(&r->writer, r->control, CAPACITY, r->notes, 77, 1);
   r->run = (cf_slot_run){ .segment = 1, .count = slots, .stride = 4096 };
-  if (slots > 0) {
-    cf_writer_offer(&r->writer, &r->run);
-    cf_writer_adopt(&r->writer);
-  }
+  r->control = writer_open(&r->writer, r->notes, CAPACITY, 1, &r->run);
   return r;
 }
 
@@ -55,8 +50,8 @@ static void seat_free(cf_writer_seat *seat) {
 }
 
 static void seat_close(rig *r, cf_writer_seat *seat) {
-  assert_true(cf_writer_quiescent(&r->writer, seat, cf_writer_remove_seat(&r->writer, seat)));
-  seat_free(seat);
+  seat_leave(&r->writer, seat);
+  free(seat);
 }
 
 /* ---- slots ---- */

@@ -16,11 +16,8 @@ typedef struct rig {
 static rig *rig_open(void) {
   rig *r = calloc(1, sizeof *r);
   assert_non_null(r);
-  r->control = zeroed(cf_control_bytes(CAPACITY));
-  cf_writer_init(&r->writer, r->control, CAPACITY, r->notes, 77, 1);
   r->run = (cf_slot_run){ .segment = 1, .count = SLOTS, .stride = 4096 };
-  cf_writer_offer(&r->writer, &r->run);
-  cf_writer_adopt(&r->writer);
+  r->control = writer_open(&r->writer, r->notes, CAPACITY, 1, &r->run);
   return r;
 }
 
@@ -32,11 +29,6 @@ static void rig_close(rig *r) {
 static void seat_open(rig *r, cf_writer_seat *seat, enum cf_fencing fencing) {
   *seat = (cf_writer_seat){ .page = zeroed(cf_seat_bytes(CAPACITY, true)), .leases = 1, .fencing = fencing };
   assert_true(cf_writer_add_seat(&r->writer, seat));
-}
-
-static void seat_close(rig *r, cf_writer_seat *seat) {
-  assert_true(cf_writer_quiescent(&r->writer, seat, cf_writer_remove_seat(&r->writer, seat)));
-  free(seat->page);
 }
 
 static cf_frame_reader reader_of(const rig *r, cf_writer_seat *seat) {
@@ -96,13 +88,13 @@ static void seats_that_want_it_are_told(void **state) {
   reader = reader_of(r, &plain);
   assert_false(cf_reader_fenced(&reader, 4));
 
-  seat_close(r, &words); /* the table has a gap where it was */
-  seat_close(r, &late);
+  seat_leave(&r->writer, &words); /* the table has a gap where it was */
+  seat_leave(&r->writer, &late);
   publish(r, begin(r, 1));
   assert_ptr_equal(r->told[0], &events);
-  seat_close(r, &events);
+  seat_leave(&r->writer, &events);
   publish(r, begin(r, 0)); /* nobody wants it any more */
-  seat_close(r, &plain);
+  seat_leave(&r->writer, &plain);
   rig_close(r);
 }
 
@@ -123,7 +115,7 @@ static void who_leaves_is_waited_for_until_the_gpu_is_done_with_it(void **state)
   complete(r, slot, 1);
   assert_true(cf_writer_fences_done(&r->writer, &words));
   free(words.page);
-  seat_close(r, &events);
+  seat_leave(&r->writer, &events);
   rig_close(r);
 }
 
@@ -153,8 +145,8 @@ static void what_is_not_published_is_taken_back(void **state) {
   assert_false(cf_reader_complete(&reader, slot, seq)); /* what was written for the other one does not count */
   complete(r, slot, seq);
   assert_true(cf_reader_complete(&reader, slot, seq));
-  seat_close(r, &words);
-  seat_close(r, &events);
+  seat_leave(&r->writer, &words);
+  seat_leave(&r->writer, &events);
   rig_close(r);
 }
 

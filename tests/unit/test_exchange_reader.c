@@ -20,11 +20,8 @@ typedef struct rig {
 static rig *rig_open(uint64_t first_seq, uint32_t depth, int before) {
   rig *r = calloc(1, sizeof *r);
   assert_non_null(r);
-  r->control = zeroed(cf_control_bytes(CAPACITY));
-  cf_writer_init(&r->writer, r->control, CAPACITY, r->notes, 77, first_seq);
   r->run = (cf_slot_run){ .segment = 6, .count = SLOTS, .stride = 4096 };
-  cf_writer_offer(&r->writer, &r->run);
-  cf_writer_adopt(&r->writer);
+  r->control = writer_open(&r->writer, r->notes, CAPACITY, first_seq, &r->run);
   for (int i = 0; i < before; i++)
     (void)cf_writer_publish(&r->writer, cf_writer_acquire(&r->writer), &(cf_frame_meta){ .pts = i }, true);
   r->seat = (cf_writer_seat){ .page = zeroed(sizeof(cf_seat)), .leases = 2, .depth = depth };
