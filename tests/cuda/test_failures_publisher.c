@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "faults.h"
+#include "driver_faults.h"
+#include "gpu/checker.h"
 #include "pair.h"
+#include "support/stream.h"
 
 #define GONE_MS 1000
 #define IN_VAIN_MS 50 /* for what a lost context may have left undone */
@@ -46,7 +48,7 @@ static void peer_look(cuframes_subscriber *subscriber, const order *o, answer *a
       return;
     int looked = cuframes_frame_wait(frame, end > cuframes_now() ? end - cuframes_now() : 0);
     if (looked == CUFRAMES_OK)
-      looked = picture_look(frame, &whole);
+      looked = picture_look(frame, frame_number(frame), &whole);
     a->torn = looked == CUFRAMES_OK && !whole;
     a->number = looked == CUFRAMES_OK ? (uint64_t)cuframes_frame_pts(frame) / 1000 : 0;
     CHECK(looked == CUFRAMES_OK || looked == CUFRAMES_ERR_LOST || looked == CUFRAMES_ERR_TIMEOUT);
@@ -81,7 +83,7 @@ static void run_peer(int link) {
       cuframes_subscriber_destroy(subscriber);
       subscriber = NULL;
       if (!first)
-        resources_are(&before, &(fault){ 0 });
+        resources_are(&before, &(driver_fault){ 0 });
       before = resources_now();
       first = false; /* the first time the driver opens something of its own */
     }
@@ -103,7 +105,7 @@ typedef struct plan {
 
 typedef struct life {
   const plan *plan;
-  fault fault;
+  driver_fault fault;
   int link;
   cu_context context;
   cu_stream stream;
@@ -117,9 +119,9 @@ typedef struct life {
 } life;
 
 static answer ask(const life *l, enum order_kind kind, uint64_t number) {
-  bool in_vain = kind == LOOK && fault_is_sticky(&l->fault) && !l->dead;
+  bool in_vain = kind == LOOK && driver_fault_is_sticky(&l->fault) && !l->dead;
   /* a stream that waits for an event of a lost context waits for ever */
-  bool on_stream = l->plan->sync != CUFRAMES_SYNC_SLOT_EVENTS || !fault_is_sticky(&l->fault);
+  bool on_stream = l->plan->sync != CUFRAMES_SYNC_SLOT_EVENTS || !driver_fault_is_sticky(&l->fault);
   order o = { kind, l->plan->sync, number, in_vain ? IN_VAIN_MS * MS : patience(), on_stream };
   answer a;
   tell(l->link, &o, sizeof o);
@@ -170,7 +172,7 @@ static void context_clear(const life *l) {
 /* After a failure: nothing goes any more, and whoever was there learns it. */
 static void now_dead(life *l) {
   cuframes_frame *frame = NULL;
-  CHECK(fault_is_sticky(&l->fault));
+  CHECK(driver_fault_is_sticky(&l->fault));
   CHECK_RESULT(cuframes_publisher_acquire(l->publisher, &frame), CUFRAMES_ERR_DEVICE);
   l->dead = true;
   if (l->joined) { /* at once: it needs no patience */
@@ -210,7 +212,7 @@ static void find_out(life *l) {
 static void show(life *l) {
   int64_t end = cuframes_now() + patience();
   for (;;) {
-    bool happened = fault_has_happened();
+    bool happened = driver_fault_has_happened();
     answer a = ask(l, LOOK, l->number);
     CHECK(!a.torn);
     if (a.result == CUFRAMES_OK) {
@@ -218,10 +220,10 @@ static void show(life *l) {
       return;
     }
     CHECK(a.result == CUFRAMES_ERR_TIMEOUT || a.result == CUFRAMES_ERR_PUBLISHER_GONE);
-    CHECK(fault_is_sticky(&l->fault) && cuframes_now() < end);
+    CHECK(driver_fault_is_sticky(&l->fault) && cuframes_now() < end);
     if (a.result == CUFRAMES_ERR_TIMEOUT && !happened)
       continue;
-    CHECK(fault_has_happened());
+    CHECK(driver_fault_has_happened());
     if (publish_once(l) != CUFRAMES_OK) {
       find_out(l);
       return;
@@ -235,13 +237,13 @@ static void show(life *l) {
 static void publish(life *l) {
   if (l->dead)
     return;
-  if (!fault_tolerates(publish_once(l))) {
+  if (!driver_fault_tolerates(publish_once(l))) {
     int again = publish_once(l);
-    if (again != CUFRAMES_OK && fault_is_sticky(&l->fault)) {
+    if (again != CUFRAMES_OK && driver_fault_is_sticky(&l->fault)) {
       find_out(l);
       return;
     }
-    CHECK(fault_tolerates(again));
+    CHECK(driver_fault_tolerates(again));
   }
   l->number++;
   if (l->joined)
@@ -255,24 +257,26 @@ static void join(life *l) {
   answer a;
   bool happened;
   do { /* a busy machine may not answer in time */
-    happened = fault_has_happened();
+    happened = driver_fault_has_happened();
     a = ask(l, JOIN, 0);
   } while ((a.result == CUFRAMES_ERR_TIMEOUT || a.result == CUFRAMES_ERR_PUBLISHER_GONE) && !happened &&
-           !fault_has_happened() && cuframes_now() < end);
+           !driver_fault_has_happened() && cuframes_now() < end);
   bool refused = a.result != CUFRAMES_OK;
-  CHECK(!refused || fault_has_happened());
-  if (refused && !fault_is_sticky(&l->fault))
+  CHECK(!refused || driver_fault_has_happened());
+  if (refused && !driver_fault_is_sticky(&l->fault))
     a = ask(l, JOIN, 0);
   l->joined = a.result == CUFRAMES_OK;
-  CHECK(l->joined || fault_is_sticky(&l->fault));
+  CHECK(l->joined || driver_fault_is_sticky(&l->fault));
 }
 
 static void change_format(life *l) {
-  cuframes_format format = picture_format(192);
+  cuframes_format format = small_format();
+  format.width = 192;
   if (l->dead)
     return;
-  if (!fault_tolerates(cuframes_publisher_set_format(l->publisher, &format)))
-    CHECK(fault_tolerates(cuframes_publisher_set_format(l->publisher, &format)) || fault_is_sticky(&l->fault));
+  if (!driver_fault_tolerates(cuframes_publisher_set_format(l->publisher, &format)))
+    CHECK(driver_fault_tolerates(cuframes_publisher_set_format(l->publisher, &format)) ||
+          driver_fault_is_sticky(&l->fault));
 }
 
 static void *buffer_of(const life *l, int i) {
@@ -280,7 +284,7 @@ static void *buffer_of(const life *l, int i) {
 }
 
 static bool lost(const life *l) {
-  return fault_has_happened() && fault_is_sticky(&l->fault);
+  return driver_fault_has_happened() && driver_fault_is_sticky(&l->fault);
 }
 
 /* Registers them all, gives one back and publishes the others: acquire() has them then. Unless the context is lost. */
@@ -291,16 +295,17 @@ static void hand_over_buffers(life *l) {
     for (int tries = 0; tries < 2 && result != CUFRAMES_OK; tries++) {
       result = cuframes_publisher_register_external(l->publisher, buffer_of(l, i), SEGMENT - 512, &l->registered[i]);
       if (result == CUFRAMES_ERR_INVALID) /* what the driver does not tell of an address is no address */
-        CHECK(fault_has_happened());
+        CHECK(driver_fault_has_happened());
       else
-        (void)fault_tolerates(result);
+        (void)driver_fault_tolerates(result);
     }
     CHECK(result == CUFRAMES_OK || lost(l));
   }
   if (!lost(l))
     CHECK_OK(cuframes_publisher_unregister_external(l->publisher, l->registered[0]));
   for (int i = 1; i < BUFFERS && !lost(l); i++) {
-    if (fault_tolerates(cuframes_publisher_publish_on(l->publisher, l->registered[i], l->stream, &info)) || lost(l))
+    if (driver_fault_tolerates(cuframes_publisher_publish_on(l->publisher, l->registered[i], l->stream, &info)) ||
+        lost(l))
       continue;
     CHECK_OK(cuframes_publisher_reopen(l->publisher, l->registered[i])); /* it was cancelled */
     CHECK_OK(cuframes_publisher_publish_on(l->publisher, l->registered[i], l->stream, &info));
@@ -309,12 +314,12 @@ static void hand_over_buffers(life *l) {
 
 static void live(life *l) {
   cuframes_publisher_options options = { .struct_size = sizeof options,
-                                         .format = picture_format(64),
+                                         .format = small_format(),
                                          .device = "cuda:0",
                                          .slots = l->plan->external ? 0 : 3,
                                          .memory = l->plan->legacy,
                                          .external = l->plan->external };
-  if (!fault_tolerates(cuframes_publisher_create("failing", &options, &l->publisher))) {
+  if (!driver_fault_tolerates(cuframes_publisher_create("failing", &options, &l->publisher))) {
     CHECK(l->publisher == NULL && fixture_files() == 0);
     return;
   }
@@ -348,14 +353,16 @@ static void run_publisher(int link) {
   CHECK_OK(gpu_load());
   resources before = { 0 };
   bool many_calls = planned->sync == CUFRAMES_SYNC_SLOT_EVENTS; /* two errors tell as much as three */
-  for (int i = 0; i < FAULT_ERRORS; i += many_calls ? 2 : 1) {
-    fault f = { .happened = true, .error = fault_errors[i] };
+  for (int i = 0; i < DRIVER_FAULT_ERRORS; i += many_calls ? 2 : 1) {
+    driver_fault f = { .happened = true, .error = driver_fault_errors[i] };
     for (nth = 0; f.happened || nth <= 1; nth++) { /* the 0th: nothing fails */
-      life l = { .plan = planned, .link = link, .fault = { .nth = nth ? nth : CALLS_MOST, .error = fault_errors[i] } };
+      life l = { .plan = planned,
+                 .link = link,
+                 .fault = { .nth = nth ? nth : CALLS_MOST, .error = driver_fault_errors[i] } };
       context_set(&l);
-      fault_begin(&l.fault);
+      driver_fault_begin(&l.fault);
       live(&l);
-      fault_end(&l.fault);
+      driver_fault_end(&l.fault);
       context_clear(&l);
       f = l.fault;
       if (nth > 0)

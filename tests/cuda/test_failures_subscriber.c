@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "faults.h"
+#include "driver_faults.h"
 #include "gpu/checker.h"
+#include "support/stream.h"
 
 #define CALLS_MOST 400
 #define TURNS 4 /* frames that a life takes */
@@ -56,7 +57,7 @@ static void run_publisher(int test, void *user) {
   uint64_t number = 0, request = 0;
   cuframes_publisher_options options = {
     .struct_size = sizeof options,
-    .format = picture_format(64),
+    .format = small_format(),
     .device = "cuda",
     .memory = planned->legacy,
     .external = planned->pool,
@@ -109,7 +110,7 @@ static void run_observer(int test, void *user) {
     bool whole = false;
     CHECK_OK(count % 2 ? cuframes_subscriber_next(subscriber, patience(), &frame)
                        : cuframes_subscriber_next_on(subscriber, patience(), NULL, &frame));
-    int looked = picture_look(frame, &whole);
+    int looked = picture_look(frame, frame_number(frame), &whole);
     CHECK(looked == CUFRAMES_OK || (looked == CUFRAMES_ERR_LOST && planned->comes_back));
     CHECK(whole || looked != CUFRAMES_OK);
     CHECK(frame_number(frame) > last);
@@ -128,7 +129,7 @@ static void run_observer(int test, void *user) {
 /* ---- the one whose calls fail ---- */
 
 typedef struct life {
-  fault fault;
+  driver_fault fault;
   int test;
   cu_context context;
   cu_stream stream;
@@ -153,7 +154,7 @@ static void context_clear(const life *l) {
 }
 
 static bool lost(const life *l) {
-  return fault_has_happened() && fault_is_sticky(&l->fault);
+  return driver_fault_has_happened() && driver_fault_is_sticky(&l->fault);
 }
 
 static int take(const life *l, bool on_stream, int64_t timeout_ns, cuframes_frame **frame) {
@@ -168,14 +169,14 @@ static void use_one(const life *l, bool on_stream, bool release_on) {
   int result = take(l, on_stream, patience(), &frame);
   if (result != CUFRAMES_OK) {
     CHECK(frame == NULL);
-    (void)fault_tolerates(result);
+    (void)driver_fault_tolerates(result);
     result = take(l, on_stream, lost(l) ? 0 : patience(), &frame);
     CHECK(result == CUFRAMES_OK || lost(l));
     if (result != CUFRAMES_OK)
       return;
   }
-  if (!fault_tolerates(picture_look(frame, &whole)))
-    CHECK(fault_tolerates(picture_look(frame, &whole)) || lost(l));
+  if (!driver_fault_tolerates(picture_look(frame, frame_number(frame), &whole)))
+    CHECK(driver_fault_tolerates(picture_look(frame, frame_number(frame), &whole)) || lost(l));
   CHECK(whole || lost(l));
   if (release_on)
     cuframes_frame_release_on(frame, l->stream); /* and if the stream cannot take it, it is given back all the same */
@@ -188,9 +189,9 @@ static void publisher_goes_and_comes(const life *l) {
   int result = take(l, false, patience(), &frame);
   say(l->test, 0);
   hear(l->test);
-  if (fault_tolerates(result)) {
+  if (driver_fault_tolerates(result)) {
     bool whole = false;
-    CHECK(picture_look(frame, &whole) != CUFRAMES_OK || whole || lost(l)); /* it stays readable */
+    CHECK(picture_look(frame, frame_number(frame), &whole) != CUFRAMES_OK || whole || lost(l)); /* it stays readable */
     cuframes_frame_release_on(frame, l->stream);
   }
 }
@@ -202,12 +203,12 @@ static void live(life *l) {
                                           .reconnect = planned->comes_back,
                                           .connect_timeout_ns = patience() };
   uint32_t sync = 0;
-  if (!fault_tolerates(cuframes_subscriber_create("firm", &options, &l->subscriber))) {
+  if (!driver_fault_tolerates(cuframes_subscriber_create("firm", &options, &l->subscriber))) {
     CHECK(l->subscriber == NULL);
     return;
   }
   CHECK_OK(cuframes_subscriber_device(l->subscriber, NULL, 0, &sync));
-  CHECK(sync == planned->sync || (sync == CUFRAMES_SYNC_COMPLETE && fault_has_happened()));
+  CHECK(sync == planned->sync || (sync == CUFRAMES_SYNC_COMPLETE && driver_fault_has_happened()));
   for (unsigned i = 0; i < TURNS; i++) {
     if (planned->comes_back && i == 1)
       publisher_goes_and_comes(l);
@@ -221,14 +222,14 @@ static void run_failing(int test, void *user) {
   unsigned nth = 0;
   (void)user;
   CHECK_OK(gpu_load());
-  for (int i = 0; i < FAULT_ERRORS; i++) {
-    fault f = { .happened = true };
+  for (int i = 0; i < DRIVER_FAULT_ERRORS; i++) {
+    driver_fault f = { .happened = true };
     for (nth = 0; f.happened || nth <= 1; nth++) { /* the 0th: nothing fails */
-      life l = { .test = test, .fault = { .nth = nth ? nth : CALLS_MOST, .error = fault_errors[i] } };
+      life l = { .test = test, .fault = { .nth = nth ? nth : CALLS_MOST, .error = driver_fault_errors[i] } };
       context_set(&l);
-      fault_begin(&l.fault);
+      driver_fault_begin(&l.fault);
       live(&l);
-      fault_end(&l.fault);
+      driver_fault_end(&l.fault);
       context_clear(&l);
       f = l.fault;
       if (nth > 0)

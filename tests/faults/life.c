@@ -27,10 +27,10 @@ static bool is_about_resources(int error) {
 }
 
 static void check_error(const char *call, int error) {
-  if (!faults_hit() || !is_about_resources(error) || strlen(cuframes_last_error()) < 8) {
+  if (!failing_hit() || !is_about_resources(error) || strlen(cuframes_last_error()) < 8) {
     char text[1024];
     snprintf(text, sizeof text, "%s gave %d (%s), after %s failed", call, error, cuframes_last_error(),
-             faults_hit() ? faults_hit() : "nothing");
+             failing_hit() ? failing_hit() : "nothing");
     check_failed(__FILE__, __LINE__, text);
   }
 }
@@ -227,12 +227,12 @@ static void recover(void) {
   cuframes_subscriber_destroy(fresh);
 }
 
-bool life(enum fault_kind kind, uint64_t nth, bool on) {
+bool life(enum call_kind kind, uint64_t nth, bool on) {
   memset(&l, 0, sizeof l);
   l.on = on;
-  faults_arm(kind, nth, on);
+  failing_nth(kind, nth, on);
   live();
-  bool hit = faults_disarm();
+  bool hit = failing_end();
   if (l.publisher)
     recover();
   cuframes_publisher_destroy(l.publisher);

@@ -3,7 +3,7 @@
 #ifndef LIFE_H
 #define LIFE_H
 
-#include "faults/faults.h"
+#include "faults/resource_calls.h"
 #include "support/stream.h"
 
 /* Two streams that have nothing to do with it. */
@@ -20,6 +20,6 @@ void bystander_end(bystander *b);
 
 /* Lives with call number nth failing. What fails says why, in words, and goes well the next time; with `on`, when all
  * calls after it fail too, nothing has to go well. True if there were so many calls. */
-bool life(enum fault_kind kind, uint64_t nth, bool on);
+bool life(enum call_kind kind, uint64_t nth, bool on);
 
 #endif

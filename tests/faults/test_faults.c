@@ -11,7 +11,7 @@ typedef struct holdings {
 } holdings;
 
 static holdings holdings_now(void) {
-  return (holdings){ (int)faults_blocks(), fixture_descriptors(), fixture_mappings() };
+  return (holdings){ (int)heap_blocks(), fixture_descriptors(), fixture_mappings() };
 }
 
 /* Waits until no more is held than before: the bystanders' service thread may still close what a life asked it for.
@@ -21,7 +21,7 @@ static void check_left(holdings *before, uint64_t nth) {
   holdings now = holdings_now();
   while (now.blocks > before->blocks || now.descriptors > before->descriptors || now.mappings > before->mappings) {
     if (cuframes_now() > end)
-      fail_msg("call %d, a %s, failed: %d blocks, %d descriptors, %d mappings are left", (int)nth, faults_hit(),
+      fail_msg("call %d, a %s, failed: %d blocks, %d descriptors, %d mappings are left", (int)nth, failing_hit(),
                now.blocks - before->blocks, now.descriptors - before->descriptors, now.mappings - before->mappings);
     pause_ms(1);
     now = holdings_now();
@@ -30,7 +30,7 @@ static void check_left(holdings *before, uint64_t nth) {
 }
 
 /* Lives with the first call failing, with the second, and so on until there are no more. */
-static void every_call(enum fault_kind kind, bool on, uint64_t least) {
+static void every_call(enum call_kind kind, bool on, uint64_t least) {
   bystander b;
   uint64_t nth = 1;
   (void)life(kind, UINT64_MAX, false); /* what the C library keeps from the first time is not counted below */
@@ -51,17 +51,17 @@ static void every_call(enum fault_kind kind, bool on, uint64_t least) {
 
 static void memory_runs_out_for_one_call(void **state) {
   (void)state;
-  every_call(FAULT_MEMORY, false, 60);
+  every_call(CALL_MEMORY, false, 60);
 }
 
 static void memory_runs_out_for_good(void **state) {
   (void)state;
-  every_call(FAULT_MEMORY, true, 60);
+  every_call(CALL_MEMORY, true, 60);
 }
 
 static void descriptors_run_out_for_one_call(void **state) {
   (void)state;
-  every_call(FAULT_DESCRIPTORS, false, 50);
+  every_call(CALL_DESCRIPTORS, false, 50);
 }
 
 int main(void) {

@@ -1,10 +1,10 @@
 /* test_segments.c - no descriptor and no memory for a new segment at the moment when a frame lies in it: next() says
  * so, and the frame still comes once there is some.
  */
-#include "faults/faults.h"
+#include "faults/resource_calls.h"
 #include "support/stream.h"
 
-static void a_frame_is_not_lost_over_its_segment(enum fault_kind kind) {
+static void a_frame_is_not_lost_over_its_segment(enum call_kind kind) {
   static const cuframes_format large = { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 320, .height = 180 };
   cuframes_publisher *publisher = publisher_new("s");
   cuframes_subscriber *ordered = subscriber_new("s", CUFRAMES_MODE_ORDERED);
@@ -14,9 +14,9 @@ static void a_frame_is_not_lost_over_its_segment(enum fault_kind kind) {
   CHECK_OK(cuframes_publisher_set_format(publisher, &large));
   pictures_publish(publisher, 2, 2);
   for (int i = 0; i < 3; i++) {
-    faults_arm(kind, 1, true);
+    failing_nth(kind, 1, true);
     CHECK_RESULT(cuframes_subscriber_next(ordered, patience(), &none), CUFRAMES_ERR_NO_MEMORY);
-    assert_true(faults_disarm());
+    assert_true(failing_end());
     assert_null(none);
   }
   assert_int_equal(frame_look(ordered), 2);
@@ -27,12 +27,12 @@ static void a_frame_is_not_lost_over_its_segment(enum fault_kind kind) {
 
 static void without_descriptors(void **state) {
   (void)state;
-  a_frame_is_not_lost_over_its_segment(FAULT_DESCRIPTORS);
+  a_frame_is_not_lost_over_its_segment(CALL_DESCRIPTORS);
 }
 
 static void without_memory(void **state) {
   (void)state;
-  a_frame_is_not_lost_over_its_segment(FAULT_MEMORY);
+  a_frame_is_not_lost_over_its_segment(CALL_MEMORY);
 }
 
 int main(void) {

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "faults/faults.h"
+#include "faults/resource_calls.h"
 #include "publisher/publisher.h"
 #include "support/child.h"
 #include "support/raw.h"
@@ -60,7 +60,7 @@ static void a_newcomer_is_not_taken_for_who_left(void **state) {
   assert_int_equal(sem_init(&go_on, 0, 0), 0);
   options.log = hold;
   CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
-  faults_reuse(sizeof(cf_peer));
+  heap_reuse(sizeof(cf_peer));
   say(leaver->fd, 0);
   (void)hear(leaver->fd);
   int monitor = join_as_monitor();
@@ -81,7 +81,7 @@ static void a_newcomer_is_not_taken_for_who_left(void **state) {
   close(fresh);
   close(monitor);
   cuframes_publisher_destroy(publisher);
-  faults_reuse(0);
+  heap_reuse(0);
   sem_destroy(&stopped);
   sem_destroy(&go_on);
 }
@@ -99,13 +99,13 @@ static void without_descriptors_it_does_not_go_round_and_round(void **state) {
   (void)state;
   child *client = child_start(connect_and_stay, NULL);
   cuframes_publisher *publisher = publisher_new("s");
-  faults_arm(FAULT_DESCRIPTORS, 1, true); /* neither accepting nor watching again works */
+  failing_nth(CALL_DESCRIPTORS, 1, true); /* neither accepting nor watching again works */
   say(client->fd, 0);
   (void)hear(client->fd);
   int64_t used = cpu_time();
   pause_ms(400); /* it tries again every 100 */
   SOON(cpu_time() - used, 40);
-  assert_true(faults_disarm());
+  assert_true(failing_end());
   cuframes_subscriber_destroy(subscriber_new("s", CUFRAMES_MODE_NEWEST));
   cuframes_publisher_destroy(publisher);
   child_finish(client);

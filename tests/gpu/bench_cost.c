@@ -68,11 +68,11 @@ enum way { COPY, BARE, PUBLISH, WAYS };
 static void step(enum way way, cuframes_publisher *publisher, unsigned number, bool wake) {
   if (way == PUBLISH) {
     cuframes_frame *frame = stream_acquire(publisher);
-    picture_fill(frame, number);
+    work_fill(frame, number);
     gpu_send(publisher, frame, number);
     return;
   }
-  picture_copy(number);
+  work_copy(number);
   if (way == BARE)
     word_write(work, WORD_ANY, number);
   if (way == BARE && wake) {

@@ -91,7 +91,7 @@ static cu_deviceptr source_plane(unsigned number, int plane) {
   return sources + number % SOURCES * PICTURE + (size_t)plane * PITCH * HEIGHT;
 }
 
-void picture_copy(unsigned number) {
+void work_copy(unsigned number) {
   for (int plane = 0; plane < 2; plane++) {
     cu_copy_2d copy = { .from_type = CU_MEMORYTYPE_DEVICE,
                         .from_device = source_plane(number, plane),
@@ -105,7 +105,7 @@ void picture_copy(unsigned number) {
   }
 }
 
-void picture_fill(cuframes_frame *frame, unsigned number) {
+void work_fill(cuframes_frame *frame, unsigned number) {
   for (int plane = 0; plane < 2; plane++)
     bench_check(
         cuframes_frame_copy_from_device(frame, plane, (void *)(uintptr_t)source_plane(number, plane), PITCH, work),

@@ -65,8 +65,8 @@ void device_begin(bool pictures);
 void device_end(void);
 /* Copies a picture, both planes, on the stream `work`: between memory that cuframes has nothing to do with, or into a
  * frame. */
-void picture_copy(unsigned number);
-void picture_fill(cuframes_frame *frame, unsigned number);
+void work_copy(unsigned number);
+void work_fill(cuframes_frame *frame, unsigned number);
 /* "name", driver and so on as JSON members, or as a line. */
 void device_describe(FILE *out, bool json);
 

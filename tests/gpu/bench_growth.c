@@ -150,7 +150,7 @@ static void reader_run(void *argument, unsigned index) {
 
 static void publish(cuframes_publisher *publisher, unsigned number) {
   cuframes_frame *frame = stream_acquire(publisher);
-  picture_fill(frame, number);
+  work_fill(frame, number);
   gpu_send(publisher, frame, number);
   CHECK_CUDA(cu.cuStreamSynchronize(work));
 }

@@ -74,7 +74,7 @@ static void frame_send(handoff *h, cuframes_publisher *publisher, uint32_t round
   h->submitted[round] = now_ns();
   cuframes_frame *frame = stream_acquire(publisher);
   for (unsigned i = 0; i < h->copies; i++)
-    picture_fill(frame, round + i);
+    work_fill(frame, round + i);
   word_write(work, WORD_DONE, value);
   gpu_send(publisher, frame, round);
   observer_hear(&h->done[round], NULL);

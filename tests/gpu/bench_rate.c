@@ -16,7 +16,7 @@ static double seconds_since(int64_t from) {
 static double copy_round(unsigned frames) {
   int64_t from = now_ns();
   for (unsigned i = 0; i < frames; i++)
-    picture_copy(i);
+    work_copy(i);
   CHECK_CUDA(cu.cuStreamSynchronize(work));
   return frames / seconds_since(from);
 }
@@ -25,7 +25,7 @@ static double frame_round(cuframes_publisher *publisher, unsigned frames, const 
   int64_t from = now_ns();
   for (unsigned i = 0; i < frames; i++) {
     cuframes_frame *frame = stream_acquire(publisher);
-    picture_fill(frame, i);
+    work_fill(frame, i);
     gpu_send(publisher, frame, i);
   }
   tally_wait(taken, wanted, false);

@@ -67,7 +67,7 @@ static double let_go(const pair *p, unsigned step) {
 static double bare_send(const pair *p, unsigned round) {
   unsigned step = 2 * round;
   counter_wait(work, WORD_FENCE, p->fence + step + 1);
-  picture_copy(round);
+  work_copy(round);
   word_write(work, WORD_DONE, p->done + step + 1);
   word_write(work, WORD_BARE, p->bare + round + 1);
   return let_go(p, step);
@@ -77,7 +77,7 @@ static double frame_send(const pair *p, cuframes_publisher *publisher, unsigned 
   unsigned step = 2 * round + 1;
   cuframes_frame *frame = stream_acquire(publisher);
   counter_wait(work, WORD_FENCE, p->fence + step + 1);
-  picture_fill(frame, round);
+  work_fill(frame, round);
   word_write(work, WORD_DONE, p->done + step + 1);
   gpu_send(publisher, frame, round);
   return let_go(p, step);

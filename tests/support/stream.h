@@ -19,9 +19,12 @@ int subscriber_try(const char *name, const cuframes_subscriber_options *options,
 /* The same, and it lets us in. */
 cuframes_subscriber *subscriber_join(const char *name, const cuframes_subscriber_options *options);
 
-/* Fills an open frame with the picture of that number. */
+/* Fills an open frame with the picture of that number; on a GPU by a copy, which may fail. */
+int picture_copy(cuframes_frame *frame, uint64_t number);
+/* Whether every visible byte is of that picture; on a GPU by a copy, which may fail. */
+int picture_look(const cuframes_frame *frame, uint64_t number, bool *whole);
+/* The same where they must go well. */
 void picture_draw(cuframes_frame *frame, uint64_t number);
-/* Whether every visible byte is of that picture. */
 bool picture_is(const cuframes_frame *frame, uint64_t number);
 /* The number in a frame that publish_picture() published; fails if the picture is not whole. */
 uint64_t picture_number(const cuframes_frame *frame);

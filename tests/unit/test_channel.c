@@ -4,13 +4,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "failing_calls.h"
 #include "link/channel.h"
+#include "support/failing_calls.h"
 #include "support/fixture.h"
 
 #define PIDFD 77 /* SO_PEERPIDFD, which old headers do not have */
@@ -27,7 +28,7 @@ int __real_chown(const char *path, uid_t uid, gid_t gid);
 int __wrap_chown(const char *path, uid_t uid, gid_t gid);
 int __wrap_chown(const char *path, uid_t uid, gid_t gid) {
   (void)gid; /* only root could give it to any */
-  return failing_is("chown") ? -1 : __real_chown(path, uid, getegid());
+  return call_fails("chown", CALL_OTHER, 0) ? -1 : __real_chown(path, uid, getegid());
 }
 
 int __real_fcntl(int fd, int what, ...);
@@ -37,7 +38,7 @@ int __wrap_fcntl(int fd, int what, ...) {
   va_start(more, what);
   long argument = va_arg(more, long);
   va_end(more);
-  return failing_is("fcntl") ? -1 : __real_fcntl(fd, what, argument);
+  return call_fails("fcntl", CALL_OTHER, 0) ? -1 : __real_fcntl(fd, what, argument);
 }
 
 static int pidfd_given = -1; /* what a kernel gives that knows how; -1: it does not */
@@ -45,7 +46,7 @@ static int pidfd_given = -1; /* what a kernel gives that knows how; -1: it does 
 int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
 int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
 int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *length) {
-  if (failing_is("getsockopt"))
+  if (call_fails("getsockopt", CALL_OTHER, 0))
     return -1;
   if (name != PIDFD)
     return __real_getsockopt(fd, level, name, value, length);
@@ -59,7 +60,7 @@ static bool other_level; /* what comes beside a message is of another protocol *
 ssize_t __real_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags) {
-  if (failing_is("recvmsg"))
+  if (call_fails("recvmsg", CALL_OTHER, 0))
     return -1;
   ssize_t got = __real_recvmsg(fd, message, flags);
   if (other_level && got > 0)
@@ -99,7 +100,7 @@ static void listening_fails_at_any_step(void **state) {
     int before = fixture_descriptors();
     failing_next(steps[i].name, steps[i].error, 1);
     CHECK_RESULT(cf_listen(path, 0600, 12345, &listener), steps[i].result);
-    assert_true(failing_all_came());
+    assert_true(failing_end());
     detail_names(path);
     detail_names(strerror(steps[i].error));
     assert_int_equal(fixture_descriptors(), before);
@@ -133,7 +134,7 @@ static void every_way_not_to_connect_has_its_code(void **state) {
   for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
     failing_next("connect", ways[i].error, 1);
     CHECK_RESULT(cf_connect(fixture_path("s.sock"), "s", cuframes_now() + SECOND, &fd), ways[i].result);
-    assert_true(failing_all_came());
+    assert_true(failing_end());
     detail_names("s");
   }
   assert_int_equal(fd, 4711);
@@ -147,22 +148,22 @@ static void connecting_outlasts_signals_until_the_deadline(void **state) {
   CHECK_OK(cf_listen(path, 0600, 0, &listener));
   failing_next("connect", EINTR, 3);
   CHECK_OK(cf_connect(path, "s", cuframes_now() + patience(), &fd));
-  assert_true(failing_all_came());
+  assert_true(failing_end());
   assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
   close(fd);
   fd = 4711;
   failing_next("connect", EINTR, 1);
   CHECK_RESULT(cf_connect(path, "s", cuframes_now(), &fd),
                CUFRAMES_ERR_SYSTEM); /* there is no more time to try again */
-  assert_true(failing_all_came());
+  assert_true(failing_end());
   detail_names(strerror(EINTR));
   failing_next("setsockopt", ENOPROTOOPT, 1);
   CHECK_RESULT(cf_connect(path, "s", cuframes_now() + SECOND, &fd), CUFRAMES_ERR_SYSTEM); /* it could wait for ever */
-  assert_true(failing_all_came());
+  assert_true(failing_end());
   detail_names("SO_SNDTIMEO");
   failing_next("fcntl", EIO, 1);
   CHECK_RESULT(cf_connect(path, "s", cuframes_now() + SECOND, &fd), CUFRAMES_ERR_SYSTEM);
-  assert_true(failing_all_came());
+  assert_true(failing_end());
   detail_names("O_NONBLOCK");
   assert_int_equal(fd, 4711);
   close(listener);
@@ -189,15 +190,15 @@ static void messages_outlast_signals(void **state) {
   pair_open(ends);
   failing_next("sendmsg", EINTR, 3);
   CHECK_OK(cf_send(ends[0], "hello", 6, NULL, 0));
-  assert_true(failing_all_came());
+  assert_true(failing_end());
   failing_next("recvmsg", EINTR, 3);
   CHECK_OK(cf_receive(ends[1], text, sizeof text, &length, &fds));
-  assert_true(failing_all_came());
+  assert_true(failing_end());
   assert_string_equal(text, "hello");
   CHECK_OK(cf_send(ends[0], "again", 6, NULL, 0));
   failing_next("recvmsg", ECONNRESET, 1); /* ahead of what was sent before that */
   CHECK_OK(cf_receive(ends[1], text, sizeof text, &length, &fds));
-  assert_true(failing_all_came());
+  assert_true(failing_end());
   assert_string_equal(text, "again");
   assert_int_equal(length, 6);
   pair_close(ends);
@@ -218,7 +219,7 @@ static void messages_that_fail_say_why(void **state) {
   CHECK_RESULT(cf_receive(ends[1], text, sizeof text, &length, &fds), CF_RECEIVE_NOTHING);
   failing_next("recvmsg", EIO, 1);
   CHECK_RESULT(cf_receive(ends[1], text, sizeof text, &length, &fds), CF_RECEIVE_CLOSED);
-  assert_true(failing_all_came());
+  assert_true(failing_end());
   assert_int_equal(length, 4711);
   pair_close(ends);
 }
@@ -251,11 +252,11 @@ static void waiting_for_a_message_outlasts_signals_and_nothing_else(void **state
   failing_next("poll", EINTR, 2);
   CHECK_RESULT(cf_receive_by(ends[1], cuframes_now() + 20 * MS, text, sizeof text, &length, &fds),
                CUFRAMES_ERR_TIMEOUT);
-  assert_true(failing_all_came());
+  assert_true(failing_end());
   failing_next("poll", EIO, 1);
   CHECK_RESULT(cf_receive_by(ends[1], cuframes_now() + patience(), text, sizeof text, &length, &fds),
                CUFRAMES_ERR_SYSTEM);
-  assert_true(failing_all_came());
+  assert_true(failing_end());
   detail_names(strerror(EIO));
   CHECK_OK(cf_send(ends[0], "hello", 6, NULL, 0));
   CHECK_OK(cf_receive_by(ends[1], cuframes_now() + patience(), text, sizeof text, &length, &fds));
@@ -271,7 +272,7 @@ static void a_peer_without_credentials_is_nobody(void **state) {
   pair_open(ends);
   failing_next("getsockopt", ENOPROTOOPT, 1);
   CHECK_RESULT(cf_credentials_of(ends[0], &peer), CUFRAMES_ERR_SYSTEM);
-  assert_true(failing_all_came());
+  assert_true(failing_end());
   assert_int_equal(peer.pid, 4711);
   CHECK_OK(cf_credentials_of(ends[0], &peer));
   assert_true(peer.pid == getpid() && peer.uid == geteuid() && peer.gid == getegid());

@@ -5,12 +5,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "failing_calls.h"
 #include "link/directory.h"
+#include "support/failing_calls.h"
 #include "support/fixture.h"
 
 #define US 4711 /* who we are when things are not ours */
@@ -54,7 +55,7 @@ int __wrap_lstat(const char *path, struct stat *status) {
 int __real_fstat(int fd, struct stat *status);
 int __wrap_fstat(int fd, struct stat *status);
 int __wrap_fstat(int fd, struct stat *status) {
-  return failing_is("fstat") ? -1 : owned(__real_fstat(fd, status), status);
+  return call_fails("fstat", CALL_OTHER, 0) ? -1 : owned(__real_fstat(fd, status), status);
 }
 
 int __real_fstatat(int directory, const char *path, struct stat *status, int flags);
@@ -70,19 +71,20 @@ int __wrap_fstatat(int directory, const char *path, struct stat *status, int fla
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...) {
-  return failing_is("open") ? -1 : __real_open(path, flags, 0600); /* nobody looks at it without O_CREAT */
+  return call_fails("open", CALL_OTHER, 0) ? -1
+                                           : __real_open(path, flags, 0600); /* nobody looks at it without O_CREAT */
 }
 
 int __real_openat(int directory, const char *path, int flags, ...);
 int __wrap_openat(int directory, const char *path, int flags, ...);
 int __wrap_openat(int directory, const char *path, int flags, ...) {
-  return failing_is("openat") ? -1 : __real_openat(directory, path, flags, 0600);
+  return call_fails("openat", CALL_OTHER, 0) ? -1 : __real_openat(directory, path, flags, 0600);
 }
 
 int __real_flock(int fd, int what);
 int __wrap_flock(int fd, int what);
 int __wrap_flock(int fd, int what) {
-  if (failing_is("flock"))
+  if (call_fails("flock", CALL_OTHER, 0))
     return -1;
   int result = __real_flock(fd, what);
   void (*locked)(void) = forged.locked;
@@ -185,14 +187,14 @@ static void a_directory_that_fails_says_why(void **state) {
   cf_claim claim = { .lock = 4711 };
   failing_next("fstat", EIO, 1);
   CHECK_RESULT(claim_in(NULL, &claim), CUFRAMES_ERR_SYSTEM);
-  assert_true(failing_all_came());
+  assert_true(failing_end());
   detail_names(fixture_directory());
   failing_next("open", EACCES, 1);
   CHECK_RESULT(claim_in("/", &claim), CUFRAMES_ERR_DIRECTORY); /* all of its name is slashes */
-  assert_true(failing_all_came());
+  assert_true(failing_end());
   failing_next("mkdir", EROFS, 1);
   CHECK_RESULT(claim_in(fixture_path("new"), &claim), CUFRAMES_ERR_DIRECTORY);
-  assert_true(failing_all_came());
+  assert_true(failing_end());
   detail_names(strerror(EROFS));
   assert_int_equal(claim.lock, 4711);
   assert_int_equal(fixture_files(), 0);
@@ -205,24 +207,24 @@ static void a_lock_that_fails_says_why(void **state) {
   cf_claim claim = { .lock = 4711 };
   failing_next("flock", ENOLCK, 1);
   CHECK_RESULT(claim_in(NULL, &claim), CUFRAMES_ERR_SYSTEM);
-  assert_true(failing_all_came());
+  assert_true(failing_end());
   detail_names(strerror(ENOLCK));
   assert_int_equal(unlink(fixture_path("s.lock")), 0);
   failing_next("openat", EACCES, 1);
   CHECK_RESULT(claim_in(NULL, &claim), CUFRAMES_ERR_DIRECTORY); /* there is none, and we may not make one */
-  assert_true(failing_all_came());
+  assert_true(failing_end());
   detail_names(strerror(EACCES));
   failing_next("openat", EROFS, 1);
   CHECK_RESULT(claim_in(NULL, &claim), CUFRAMES_ERR_DIRECTORY);
-  assert_true(failing_all_came());
+  assert_true(failing_end());
   detail_names(strerror(EROFS));
   file_make(fixture_path("s.lock"), 0600);
   failing_next("openat", EACCES, 1000); /* a stranger's */
   CHECK_RESULT(claim_in(NULL, &claim), CUFRAMES_ERR_NAME_IN_USE);
-  assert_false(failing_all_came());   /* it looked a few times */
+  assert_false(failing_end());        /* it looked a few times */
   failing_next("unlinkat", EBUSY, 1); /* the socket of one who died */
   CHECK_RESULT(claim_in(NULL, &claim), CUFRAMES_ERR_DIRECTORY);
-  assert_true(failing_all_came());
+  assert_true(failing_end());
   detail_names(strerror(EBUSY));
   assert_int_equal(fixture_files(), 0);
   assert_int_equal(claim.lock, 4711);

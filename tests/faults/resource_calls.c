@@ -1,5 +1,5 @@
-/* faults/faults.c - the functions that fail on demand. */
-#include "faults/faults.h"
+/* faults/resource_calls.c - the functions in place of those that ask for memory and descriptors. */
+#include "faults/resource_calls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,88 +12,29 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "support/fixture.h"
-
-static struct {
-  pthread_mutex_t lock;
-  bool armed, on;
-  enum fault_kind kind;
-  uint64_t left; /* calls until the one that fails */
-  const char *hit;
-} fault = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-void faults_arm(enum fault_kind kind, uint64_t nth, bool on) {
-  pthread_mutex_lock(&fault.lock);
-  fault.armed = true;
-  fault.on = on;
-  fault.kind = kind;
-  fault.left = nth;
-  fault.hit = NULL;
-  pthread_mutex_unlock(&fault.lock);
-}
-
-bool faults_disarm(void) {
-  pthread_mutex_lock(&fault.lock);
-  fault.armed = false;
-  bool hit = fault.hit != NULL;
-  pthread_mutex_unlock(&fault.lock);
-  return hit;
-}
-
-const char *faults_hit(void) {
-  pthread_mutex_lock(&fault.lock);
-  const char *hit = fault.hit;
-  pthread_mutex_unlock(&fault.lock);
-  return hit;
-}
-
-/* Whether this call is to fail. */
-static bool fails(enum fault_kind kind, const char *name) {
-  bool fail = false;
-  pthread_mutex_lock(&fault.lock);
-  if (fault.armed && fault.kind == kind) {
-    fail = fault.left <= 1 && (fault.on || !fault.hit);
-    if (fault.left > 0)
-      fault.left--;
-    if (fail && !fault.hit)
-      fault.hit = name;
-  }
-  pthread_mutex_unlock(&fault.lock);
-  return fail;
-}
-
 /* The real call, or errno and the value of a failure. */
-#define OR_FAIL(kind, error, failure, call)                                                                            \
-  (fails(kind, __func__ + strlen("__wrap_")) ? (errno = (error), failure) : (call))
+#define OR_FAIL(kind, error, failure, call) (call_fails(__func__ + strlen("__wrap_"), kind, error) ? (failure) : (call))
 
-/* A wrapped function: its type, its name, its parameters and the arguments that go on. */
-#define WRAP(type, name, parameters, arguments, kind, error, failure)                                                  \
-  type __real_##name parameters;                                                                                       \
-  type __wrap_##name parameters;                                                                                       \
-  type __wrap_##name parameters {                                                                                      \
-    return OR_FAIL(kind, error, failure, __real_##name arguments);                                                     \
-  }
+FAILING_KIND(void *, mmap, (void *at, size_t bytes, int prot, int flags, int fd, off_t from),
+             (at, bytes, prot, flags, fd, from), CALL_MEMORY, ENOMEM, MAP_FAILED)
+FAILING_KIND(int, ftruncate, (int fd, off_t bytes), (fd, bytes), CALL_MEMORY, ENOSPC, -1)
+FAILING_KIND(int, posix_fallocate, (int fd, off_t from, off_t bytes), (fd, from, bytes), CALL_MEMORY, 0, ENOSPC)
+FAILING_KIND(int, pthread_create, (pthread_t * thread, const pthread_attr_t *how, void *(*run)(void *), void *argument),
+             (thread, how, run, argument), CALL_MEMORY, 0, EAGAIN)
 
-WRAP(void *, mmap, (void *at, size_t bytes, int prot, int flags, int fd, off_t from),
-     (at, bytes, prot, flags, fd, from), FAULT_MEMORY, ENOMEM, MAP_FAILED)
-WRAP(int, ftruncate, (int fd, off_t bytes), (fd, bytes), FAULT_MEMORY, ENOSPC, -1)
-WRAP(int, posix_fallocate, (int fd, off_t from, off_t bytes), (fd, from, bytes), FAULT_MEMORY, 0, ENOSPC)
-WRAP(int, pthread_create, (pthread_t * thread, const pthread_attr_t *how, void *(*run)(void *), void *argument),
-     (thread, how, run, argument), FAULT_MEMORY, 0, EAGAIN)
-
-WRAP(int, memfd_create, (const char *name, unsigned flags), (name, flags), FAULT_DESCRIPTORS, EMFILE, -1)
-WRAP(int, socket, (int domain, int type, int protocol), (domain, type, protocol), FAULT_DESCRIPTORS, EMFILE, -1)
-WRAP(int, accept4, (int fd, struct sockaddr *from, socklen_t *length, int flags), (fd, from, length, flags),
-     FAULT_DESCRIPTORS, EMFILE, -1)
-WRAP(int, eventfd, (unsigned count, int flags), (count, flags), FAULT_DESCRIPTORS, EMFILE, -1)
-WRAP(int, epoll_create1, (int flags), (flags), FAULT_DESCRIPTORS, EMFILE, -1)
+FAILING_KIND(int, memfd_create, (const char *name, unsigned flags), (name, flags), CALL_DESCRIPTORS, EMFILE, -1)
+FAILING_KIND(int, socket, (int domain, int type, int protocol), (domain, type, protocol), CALL_DESCRIPTORS, EMFILE, -1)
+FAILING_KIND(int, accept4, (int fd, struct sockaddr *from, socklen_t *length, int flags), (fd, from, length, flags),
+             CALL_DESCRIPTORS, EMFILE, -1)
+FAILING_KIND(int, eventfd, (unsigned count, int flags), (count, flags), CALL_DESCRIPTORS, EMFILE, -1)
+FAILING_KIND(int, epoll_create1, (int flags), (flags), CALL_DESCRIPTORS, EMFILE, -1)
 
 int __real_epoll_ctl(int epoll, int what, int fd, struct epoll_event *event);
 int __wrap_epoll_ctl(int epoll, int what, int fd, struct epoll_event *event);
 int __wrap_epoll_ctl(int epoll, int what, int fd, struct epoll_event *event) {
   if (what != EPOLL_CTL_ADD)
     return __real_epoll_ctl(epoll, what, fd, event);
-  return OR_FAIL(FAULT_DESCRIPTORS, ENOSPC, -1, __real_epoll_ctl(epoll, what, fd, event));
+  return OR_FAIL(CALL_DESCRIPTORS, ENOSPC, -1, __real_epoll_ctl(epoll, what, fd, event));
 }
 
 /* The mode that follows is passed on; where it does not, nobody looks at it. */
@@ -107,14 +48,14 @@ int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...) {
   MODE_AFTER(flags);
-  return OR_FAIL(FAULT_DESCRIPTORS, EMFILE, -1, __real_open(path, flags, mode));
+  return OR_FAIL(CALL_DESCRIPTORS, EMFILE, -1, __real_open(path, flags, mode));
 }
 
 int __real_openat(int directory, const char *path, int flags, ...);
 int __wrap_openat(int directory, const char *path, int flags, ...);
 int __wrap_openat(int directory, const char *path, int flags, ...) {
   MODE_AFTER(flags);
-  return OR_FAIL(FAULT_DESCRIPTORS, EMFILE, -1, __real_openat(directory, path, flags, mode));
+  return OR_FAIL(CALL_DESCRIPTORS, EMFILE, -1, __real_openat(directory, path, flags, mode));
 }
 
 int __real_fcntl(int fd, int what, ...);
@@ -126,7 +67,7 @@ int __wrap_fcntl(int fd, int what, ...) {
   va_end(more);
   if (what != F_DUPFD_CLOEXEC)
     return __real_fcntl(fd, what, argument);
-  return OR_FAIL(FAULT_DESCRIPTORS, EMFILE, -1, __real_fcntl(fd, what, argument));
+  return OR_FAIL(CALL_DESCRIPTORS, EMFILE, -1, __real_fcntl(fd, what, argument));
 }
 
 int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *length);
@@ -134,7 +75,7 @@ int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *lengt
 int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *length) {
   if (name != 77) /* SO_PEERPIDFD, which old headers do not have */
     return __real_getsockopt(fd, level, name, value, length);
-  return OR_FAIL(FAULT_DESCRIPTORS, EMFILE, -1, __real_getsockopt(fd, level, name, value, length));
+  return OR_FAIL(CALL_DESCRIPTORS, EMFILE, -1, __real_getsockopt(fd, level, name, value, length));
 }
 
 /* Without room for descriptors the kernel delivers the message, drops them and says that it was cut. */
@@ -143,7 +84,7 @@ ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags) {
   ssize_t got = __real_recvmsg(fd, message, flags);
   struct cmsghdr *rights = got > 0 ? CMSG_FIRSTHDR(message) : NULL;
-  if (!rights || rights->cmsg_type != SCM_RIGHTS || !fails(FAULT_DESCRIPTORS, "recvmsg"))
+  if (!rights || rights->cmsg_type != SCM_RIGHTS || !call_fails("recvmsg", CALL_DESCRIPTORS, EMFILE))
     return got;
   for (size_t i = 0; i < (rights->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++) {
     int came;
@@ -205,7 +146,7 @@ static void freed(const void *block) {
   pthread_mutex_unlock(&heap.lock);
 }
 
-size_t faults_blocks(void) {
+size_t heap_blocks(void) {
   pthread_mutex_lock(&heap.lock);
   size_t count = heap.count;
   pthread_mutex_unlock(&heap.lock);
@@ -215,7 +156,7 @@ size_t faults_blocks(void) {
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_malloc(size_t size) {
-  return taken(OR_FAIL(FAULT_MEMORY, ENOMEM, NULL, __real_malloc(size)));
+  return taken(OR_FAIL(CALL_MEMORY, ENOMEM, NULL, __real_malloc(size)));
 }
 
 void *__real_calloc(size_t count, size_t size);
@@ -251,7 +192,7 @@ static bool kept_put(void *block) {
   return kept;
 }
 
-void faults_reuse(size_t size) {
+void heap_reuse(size_t size) {
   pthread_mutex_lock(&reuse.lock);
   reuse.size = size;
   while (reuse.free_count > 0)
@@ -261,16 +202,14 @@ void faults_reuse(size_t size) {
 }
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_calloc(size_t count, size_t size) {
-  return taken(OR_FAIL(FAULT_MEMORY, ENOMEM, NULL, kept_take(count, size)));
+  return taken(OR_FAIL(CALL_MEMORY, ENOMEM, NULL, kept_take(count, size)));
 }
 
 void *__real_realloc(void *block, size_t size);
 void *__wrap_realloc(void *block, size_t size);
 void *__wrap_realloc(void *block, size_t size) {
-  if (fails(FAULT_MEMORY, "realloc")) {
-    errno = ENOMEM;
+  if (call_fails("realloc", CALL_MEMORY, ENOMEM))
     return NULL;
-  }
   freed(block);
   return taken(__real_realloc(block, size));
 }
@@ -278,7 +217,7 @@ void *__wrap_realloc(void *block, size_t size) {
 char *__real_strdup(const char *text);
 char *__wrap_strdup(const char *text);
 char *__wrap_strdup(const char *text) {
-  return taken(OR_FAIL(FAULT_MEMORY, ENOMEM, NULL, __real_strdup(text)));
+  return taken(OR_FAIL(CALL_MEMORY, ENOMEM, NULL, __real_strdup(text)));
 }
 
 void __wrap_free(void *block);
