@@ -52,31 +52,46 @@ typedef struct cuframes_stream_info {
   const cuframes_subscriber_info *const *subscribers;
 } cuframes_stream_info;
 
-/** Asks one publisher. Blocks up to timeout_ns. *info is the caller's, free it with cuframes_stream_info_free().
+/** Asks one publisher. *info is the caller's, free it with cuframes_stream_info_free().
  *  directory NULL: as cuframes_directory_find() finds it.
- *  Errors: NAME, NO_SUCH_STREAM, DIRECTORY, PERMISSION, TIMEOUT, VERSION, PROTOCOL, NO_MEMORY, SYSTEM. */
+ *  Errors: INVALID, NAME, NO_SUCH_STREAM, DIRECTORY, PERMISSION, TIMEOUT, VERSION, PROTOCOL, NO_MEMORY, SYSTEM.
+ *  Thread-safety: any thread. Blocks: up to timeout_ns, or 1 ms if that is less. */
 CUFRAMES_API int cuframes_stream_query(const char *directory, const char *name, int64_t timeout_ns,
                                        cuframes_stream_info **info);
+
+/** NULL is fine.
+ *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API void cuframes_stream_info_free(cuframes_stream_info *info);
 
-/** One entry of cuframes_stream_list(): info, or why there is none (error and its detail). */
+/** One stream of a list: info, or NULL and why there is none (error and its detail). */
 typedef struct cuframes_stream_entry {
   char name[CUFRAMES_NAME_MAX + 1];
-  int error;
-  const char *detail;
-  cuframes_stream_info *info;
+  int error;          /**< enum cuframes_error */
+  const char *detail; /**< NULL with info */
+  const cuframes_stream_info *info;
 } cuframes_stream_entry;
 
-/** All streams of a runtime directory, by name. Files that dead publishers of this user left are removed on the
- *  way. No stream is CUFRAMES_OK and a count of 0.
- *  Errors: DIRECTORY, NO_MEMORY, SYSTEM. */
-CUFRAMES_API int cuframes_stream_list(const char *directory, int64_t timeout_ns, cuframes_stream_entry **entries,
-                                      size_t *count);
-CUFRAMES_API void cuframes_stream_list_free(cuframes_stream_entry *entries, size_t count);
+/** What cuframes_stream_list() found, by name. */
+typedef struct cuframes_streams {
+  size_t count;
+  const cuframes_stream_entry *const *entries;
+} cuframes_streams;
+
+/** All streams of a runtime directory. *streams is the caller's, free it with cuframes_streams_free(). Files that dead
+ *  publishers of this user left are removed on the way. No stream is CUFRAMES_OK and a count of 0.
+ *  Errors: INVALID, DIRECTORY, NO_MEMORY, SYSTEM.
+ *  Thread-safety: any thread. Blocks: up to timeout_ns for each stream, or 1 ms if that is less. */
+CUFRAMES_API int cuframes_stream_list(const char *directory, int64_t timeout_ns, cuframes_streams **streams);
+
+/** With all its entries. NULL is fine.
+ *  Thread-safety: any thread. Blocks: never. */
+CUFRAMES_API void cuframes_streams_free(cuframes_streams *streams);
 
 /** The runtime directory that NULL stands for: $CUFRAMES_DIR, else /run/cuframes if it is there and writable, else
- *  $XDG_RUNTIME_DIR/cuframes, else /tmp/cuframes-UID. Writes it, zero-terminated, into path.
- *  CUFRAMES_ERR_INVALID if size is too small. It is not created by this call. */
+ *  $XDG_RUNTIME_DIR/cuframes, else /tmp/cuframes-UID. Writes it, zero-terminated, into path. It is not created by this
+ *  call.
+ *  Errors: INVALID (size is too small), DIRECTORY.
+ *  Thread-safety: any thread, while none changes the environment. Blocks: never. */
 CUFRAMES_API int cuframes_directory_find(char *path, size_t size);
 
 #ifdef __cplusplus

@@ -172,54 +172,87 @@ void cuframes_stream_info_free(cuframes_stream_info *info) {
 
 /* ---- all streams ---- */
 
-typedef struct listing {
+/* What one list allocates; the public struct points into it. */
+typedef struct stream_list {
+  cuframes_streams streams; /* the caller's pointer */
+  cuframes_stream_entry **entries;
   const char *directory;
   int64_t timeout_ns;
-  cuframes_stream_entry *entries;
-  size_t count;
-} listing;
+} stream_list;
 
-static int list_one(void *user, const char *name) {
-  listing *l = user;
+static void entry_free(cuframes_stream_entry *entry) {
+  if (!entry)
+    return;
+  cuframes_stream_info_free((cuframes_stream_info *)entry->info); /* const only for the caller */
+  free((char *)entry->detail);
+  free(entry);
+}
+
+/* Asks one stream. *made is NULL if it ended while we looked. */
+static int entry_make(const stream_list *l, const char *name, cuframes_stream_entry **made) {
   cuframes_stream_info *info = NULL;
-  int result = cuframes_stream_query(l->directory, name, l->timeout_ns, &info);
-  if (result == CUFRAMES_ERR_NO_SUCH_STREAM)
-    return CUFRAMES_OK; /* it ended while we looked */
-  cuframes_stream_entry *more = realloc(l->entries, (l->count + 1) * sizeof *more);
-  char *detail = result == CUFRAMES_OK ? NULL : strdup(cf_last_detail());
-  if (more)
-    l->entries = more;
-  if (!more || (result != CUFRAMES_OK && !detail)) {
+  *made = NULL;
+  int error = cuframes_stream_query(l->directory, name, l->timeout_ns, &info);
+  if (error == CUFRAMES_ERR_NO_SUCH_STREAM)
+    return CUFRAMES_OK;
+  char *detail = error == CUFRAMES_OK ? NULL : strdup(cf_last_detail());
+  cuframes_stream_entry *entry = calloc(1, sizeof *entry);
+  if (!entry || (error != CUFRAMES_OK && !detail)) {
     cuframes_stream_info_free(info);
     free(detail);
+    free(entry);
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   }
-  l->entries[l->count] = (cuframes_stream_entry){ .error = result, .detail = detail, .info = info };
-  strncpy(l->entries[l->count].name, name, CUFRAMES_NAME_MAX);
-  l->count++;
+  strncpy(entry->name, name, CUFRAMES_NAME_MAX);
+  entry->error = error;
+  entry->detail = detail;
+  entry->info = info;
+  *made = entry;
   return CUFRAMES_OK;
 }
 
-int cuframes_stream_list(const char *directory, int64_t timeout_ns, cuframes_stream_entry **entries, size_t *count) {
-  if (!entries || !count)
-    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_stream_list: entries and count must be given");
-  listing l = { .directory = directory, .timeout_ns = timeout_ns };
-  int result = cf_directory_visit(directory, list_one, &l);
+static int list_one(void *user, const char *name) {
+  stream_list *l = user;
+  cuframes_stream_entry *entry;
+  int result = entry_make(l, name, &entry);
+  if (result != CUFRAMES_OK || !entry)
+    return result;
+  cuframes_stream_entry **more = realloc(l->entries, (l->streams.count + 1) * sizeof *more);
+  if (!more) {
+    entry_free(entry);
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  }
+  more[l->streams.count++] = entry;
+  l->entries = more;
+  l->streams.entries = (const cuframes_stream_entry *const *)more;
+  return CUFRAMES_OK;
+}
+
+int cuframes_stream_list(const char *directory, int64_t timeout_ns, cuframes_streams **streams) {
+  if (!streams)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_stream_list: streams must be given");
+  stream_list *l = calloc(1, sizeof *l);
+  if (!l)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  l->directory = directory;
+  l->timeout_ns = timeout_ns;
+  int result = cf_directory_visit(directory, list_one, l);
   if (result != CUFRAMES_OK) {
-    cuframes_stream_list_free(l.entries, l.count);
+    cuframes_streams_free(&l->streams);
     return result;
   }
-  *entries = l.entries;
-  *count = l.count;
+  *streams = &l->streams;
   return CUFRAMES_OK;
 }
 
-void cuframes_stream_list_free(cuframes_stream_entry *entries, size_t count) {
-  for (size_t i = 0; i < count; i++) {
-    cuframes_stream_info_free(entries[i].info);
-    free((char *)entries[i].detail);
-  }
-  free(entries);
+void cuframes_streams_free(cuframes_streams *streams) {
+  if (!streams)
+    return;
+  stream_list *l = CF_CONTAINER_OF(streams, stream_list, streams);
+  for (size_t i = 0; i < l->streams.count; i++)
+    entry_free(l->entries[i]);
+  free(l->entries);
+  free(l);
 }
 
 int cuframes_directory_find(char *path, size_t size) {

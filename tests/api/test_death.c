@@ -59,11 +59,10 @@ static void a_killed_publisher_is_noticed_at_once(void **state) {
     assert_int_equal(stats.leases_held, 0);
     cuframes_subscriber_destroy(subscriber);
   }
-  cuframes_stream_entry *entries = NULL;
-  size_t count = 1;
-  CHECK_OK(cuframes_stream_list(NULL, patience(), &entries, &count)); /* sweeps what it left */
-  assert_int_equal(count, 0);
-  cuframes_stream_list_free(entries, count);
+  cuframes_streams *streams = NULL;
+  CHECK_OK(cuframes_stream_list(NULL, patience(), &streams)); /* sweeps what it left */
+  assert_int_equal(streams->count, 0);
+  cuframes_streams_free(streams);
 }
 
 static void the_last_frames_are_delivered_before_the_end(void **state) {
@@ -97,7 +96,9 @@ static void the_last_frames_are_delivered_before_the_end(void **state) {
     cuframes_subscriber_destroy(ordered);
     cuframes_subscriber_destroy(newest);
   }
-  CHECK_OK(cuframes_stream_list(NULL, patience(), &(cuframes_stream_entry *){ NULL }, &(size_t){ 0 }));
+  cuframes_streams *streams = NULL;
+  CHECK_OK(cuframes_stream_list(NULL, patience(), &streams));
+  cuframes_streams_free(streams);
 }
 
 static void hands_full_at_the_end_is_the_end(void **state) {

@@ -30,10 +30,9 @@ static int subscribe_in(const char *directory) {
 }
 
 static int list_in(const char *directory) {
-  cuframes_stream_entry *entries = NULL;
-  size_t count = 0;
-  int result = cuframes_stream_list(directory, patience(), &entries, &count);
-  cuframes_stream_list_free(entries, count);
+  cuframes_streams *streams = NULL;
+  int result = cuframes_stream_list(directory, patience(), &streams);
+  cuframes_streams_free(streams);
   return result;
 }
 

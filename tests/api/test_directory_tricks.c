@@ -106,8 +106,7 @@ static void a_strangers_lock_is_a_name_in_use(void **state) {
 
 static void what_is_no_socket_is_no_stream(void **state) {
   (void)state;
-  cuframes_stream_entry *entries = NULL;
-  size_t count = 0;
+  cuframes_streams *streams = NULL;
   file_make(fixture_path("s.sock"), geteuid(), 0600);
   CHECK_RESULT(join(), CUFRAMES_ERR_NO_SUCH_STREAM);
   assert_int_equal(unlink(fixture_path("s.sock")), 0);
@@ -119,11 +118,13 @@ static void what_is_no_socket_is_no_stream(void **state) {
   int result = join(); /* a loop of links */
   assert_true(result == CUFRAMES_ERR_NO_SUCH_STREAM || result == CUFRAMES_ERR_SYSTEM);
   assert_int_equal(mkfifo(fixture_path("s.lock"), 0600), 0); /* nobody ever opens its other end */
-  CHECK_OK(cuframes_stream_list(NULL, patience(), &entries, &count));
-  assert_int_equal(count, 1); /* the loop says what is wrong with it; what has a lock that nobody holds was swept */
-  assert_string_equal(entries[0].name, "loop");
-  assert_true(entries[0].error != CUFRAMES_OK && entries[0].detail[0]);
-  cuframes_stream_list_free(entries, count);
+  CHECK_OK(cuframes_stream_list(NULL, patience(), &streams));
+  assert_int_equal(streams->count,
+                   1); /* the loop says what is wrong with it; what has a lock that nobody holds was swept */
+  assert_string_equal(streams->entries[0]->name, "loop");
+  assert_true(streams->entries[0]->error != CUFRAMES_OK && streams->entries[0]->detail[0]);
+  assert_null(streams->entries[0]->info);
+  cuframes_streams_free(streams);
   assert_int_equal(unlink(fixture_path("loop.sock")), 0);
   assert_int_equal(fixture_files(), 0);
   assert_int_equal(mkfifo(fixture_path("s.lock"), 0600), 0);

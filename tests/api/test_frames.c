@@ -338,14 +338,14 @@ static void nothing_given_is_an_error_and_not_a_crash(void **state) {
   CHECK_RESULT(cuframes_publisher_get_stats(publisher, NULL), CUFRAMES_ERR_INVALID);
   CHECK_RESULT(cuframes_publisher_get_stats(NULL, NULL), CUFRAMES_ERR_INVALID);
   CHECK_RESULT(cuframes_stream_query(NULL, "s", 0, NULL), CUFRAMES_ERR_INVALID);
-  CHECK_RESULT(cuframes_stream_list(NULL, 0, NULL, NULL), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_stream_list(NULL, 0, NULL), CUFRAMES_ERR_INVALID);
   cuframes_frame_release(NULL);
   assert_null(cuframes_frame_plane(NULL, 0));
   cuframes_subscriber_destroy(NULL);
   cuframes_publisher_destroy(NULL);
   cuframes_subscriber_interrupt(NULL);
   cuframes_stream_info_free(NULL);
-  cuframes_stream_list_free(NULL, 0);
+  cuframes_streams_free(NULL);
   cuframes_publisher_destroy(publisher);
 }
 

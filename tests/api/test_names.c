@@ -59,22 +59,24 @@ static void good_names_are_listed_in_order(void **state) {
   static const char *const names[] = { "0", "A", "Z.z_z-z", "a", SIXTY_THREE, "b..c", "con", "x.lock", "x.sock" };
   enum { COUNT = sizeof names / sizeof names[0] };
   cuframes_publisher *publishers[COUNT];
-  cuframes_stream_entry *entries = NULL;
-  size_t count = 0;
-  CHECK_OK(cuframes_stream_list(NULL, patience(), &entries, &count));
-  assert_int_equal(count, 0);
+  cuframes_streams *streams = NULL;
+  CHECK_OK(cuframes_stream_list(NULL, patience(), &streams));
+  assert_int_equal(streams->count, 0);
+  cuframes_streams_free(streams);
   for (int i = COUNT - 1; i >= 0; i--)
     publishers[i] = publisher_new(names[i]);
-  CHECK_OK(cuframes_stream_list(NULL, patience(), &entries, &count));
-  assert_int_equal(count, COUNT);
+  CHECK_OK(cuframes_stream_list(NULL, patience(), &streams));
+  assert_int_equal(streams->count, COUNT);
   for (int i = 0; i < COUNT; i++) {
-    assert_string_equal(entries[i].name, names[i]);
-    assert_int_equal(entries[i].error, CUFRAMES_OK);
-    assert_string_equal(entries[i].info->name, names[i]);
-    assert_int_equal(entries[i].info->pid, getpid());
+    const cuframes_stream_entry *entry = streams->entries[i];
+    assert_string_equal(entry->name, names[i]);
+    assert_int_equal(entry->error, CUFRAMES_OK);
+    assert_null(entry->detail);
+    assert_string_equal(entry->info->name, names[i]);
+    assert_int_equal(entry->info->pid, getpid());
     CHECK_OK(subscribe_to(names[i], NULL));
   }
-  cuframes_stream_list_free(entries, count);
+  cuframes_streams_free(streams);
   for (int i = 0; i < COUNT; i++)
     cuframes_publisher_destroy(publishers[i]);
 }
@@ -140,8 +142,7 @@ static void file_remove_kept(const char *path) {
 static void list_sweeps_the_dead_and_nothing_else(void **state) {
   (void)state;
   child *holder = child_start(hold_a_name, NULL);
-  cuframes_stream_entry *entries = NULL;
-  size_t count = 0;
+  cuframes_streams *streams = NULL;
   (void)hear(holder->fd);
   child_kill(holder);
   cuframes_publisher *publisher = publisher_new("alive");
@@ -152,10 +153,10 @@ static void list_sweeps_the_dead_and_nothing_else(void **state) {
   file_make(fixture_path("program.lock"));
   close(
       open(fixture_path("early.lock"), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600)); /* who died before it listened */
-  CHECK_OK(cuframes_stream_list(NULL, patience(), &entries, &count));
-  assert_int_equal(count, 1);
-  assert_string_equal(entries[0].name, "alive");
-  cuframes_stream_list_free(entries, count);
+  CHECK_OK(cuframes_stream_list(NULL, patience(), &streams));
+  assert_int_equal(streams->count, 1);
+  assert_string_equal(streams->entries[0]->name, "alive");
+  cuframes_streams_free(streams);
   assert_int_equal(access(fixture_path("s.sock"), F_OK), -1);
   assert_int_equal(access(fixture_path("s.lock"), F_OK), -1);
   assert_int_equal(access(fixture_path("early.lock"), F_OK), -1);
@@ -196,10 +197,9 @@ static void list_all_the_time(int test, void *unused) {
   (void)unused;
   uint64_t times = hear(test);
   for (uint64_t i = 0; i < times; i++) {
-    cuframes_stream_entry *entries = NULL;
-    size_t count = 0;
-    CHECK_OK(cuframes_stream_list(NULL, patience(), &entries, &count));
-    cuframes_stream_list_free(entries, count);
+    cuframes_streams *streams = NULL;
+    CHECK_OK(cuframes_stream_list(NULL, patience(), &streams));
+    cuframes_streams_free(streams);
   }
   say(test, 1);
 }

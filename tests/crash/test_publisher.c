@@ -98,9 +98,10 @@ static bool one_life(crash_fuse *fuse, void *unused) {
   CHECK(lived ? round == ROUNDS : WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
   for (int i = 0; i < SURVIVORS; i++)
     survivor_end(&s[i]);
-  size_t count = 1;
-  CHECK_OK(cuframes_stream_list(NULL, patience(), &(cuframes_stream_entry *){ NULL }, &count));
-  CHECK(count == 0 && fixture_files() == 0); /* it sweeps up after the dead */
+  cuframes_streams *streams = NULL;
+  CHECK_OK(cuframes_stream_list(NULL, patience(), &streams));
+  CHECK(streams->count == 0 && fixture_files() == 0); /* it sweeps up after the dead */
+  cuframes_streams_free(streams);
   name_again();
   CHECK(fixture_files() == 0);
   CHECK(fixture_descriptors() == descriptors && fixture_mappings() == mappings);

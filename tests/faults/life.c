@@ -155,13 +155,12 @@ static int look(void) {
 }
 
 static int list(void) {
-  cuframes_stream_entry *entries = NULL;
-  size_t count = 0;
-  int result = cuframes_stream_list(NULL, patience(), &entries, &count);
-  CHECK((result == CUFRAMES_OK) == (entries != NULL));
-  for (size_t i = 0; i < count; i++)
-    CHECK(entries[i].error == CUFRAMES_OK || is_about_resources(entries[i].error));
-  cuframes_stream_list_free(entries, count);
+  cuframes_streams *streams = NULL;
+  int result = cuframes_stream_list(NULL, patience(), &streams);
+  CHECK((result == CUFRAMES_OK) == (streams != NULL));
+  for (size_t i = 0; streams && i < streams->count; i++)
+    CHECK(streams->entries[i]->error == CUFRAMES_OK || is_about_resources(streams->entries[i]->error));
+  cuframes_streams_free(streams);
   return result;
 }
 

@@ -57,11 +57,10 @@ void learn(int fd, void *bytes, size_t size) {
 }
 
 void sweep_up(void) {
-  cuframes_stream_entry *entries;
-  size_t count;
-  CHECK_OK(cuframes_stream_list(NULL, patience(), &entries, &count));
-  CHECK(count == 0);
-  cuframes_stream_list_free(entries, count);
+  cuframes_streams *streams = NULL;
+  CHECK_OK(cuframes_stream_list(NULL, patience(), &streams));
+  CHECK(streams->count == 0);
+  cuframes_streams_free(streams);
 }
 
 cu_deviceptr word_new(void) {

@@ -11,21 +11,23 @@ static const char help[] =
     "\nWith --json: an array of objects with name, width, height, format, fps, device, subscribers, frames,\n"
     "packets; an entry that does not answer has its name and `error`. No stream at all is no error.\n";
 
-static void print_table(const cuframes_stream_entry *entries, size_t count) {
+static void print_table(const cuframes_streams *streams) {
   int width = 4, device = 8;
-  for (size_t i = 0; i < count; i++) {
-    if ((int)strlen(entries[i].name) > width)
-      width = (int)strlen(entries[i].name);
-    if (entries[i].info && strlen(entries[i].info->device) > 8)
+  for (size_t i = 0; i < streams->count; i++) {
+    const cuframes_stream_entry *entry = streams->entries[i];
+    if ((int)strlen(entry->name) > width)
+      width = (int)strlen(entry->name);
+    if (entry->info && strlen(entry->info->device) > 8)
       device = DEVICE_COLUMNS;
   }
   printf("%-*s  %-20s %7s  %-*s %11s %10s %10s  %s\n", width, "NAME", "PICTURE", "FPS", device, "DEVICE", "SUBSCRIBERS",
          "FRAMES", "PACKETS", "SOURCE");
-  for (size_t i = 0; i < count; i++) {
-    const cuframes_stream_info *info = entries[i].info;
+  for (size_t i = 0; i < streams->count; i++) {
+    const cuframes_stream_entry *entry = streams->entries[i];
+    const cuframes_stream_info *info = entry->info;
     char picture[48];
     if (!info) {
-      printf("%-*s  %s\n", width, entries[i].name, entries[i].detail ? entries[i].detail : "");
+      printf("%-*s  %s\n", width, entry->name, entry->detail ? entry->detail : "");
       continue;
     }
     format_text(picture, sizeof(picture), &info->format);
@@ -35,17 +37,18 @@ static void print_table(const cuframes_stream_entry *entries, size_t count) {
   }
 }
 
-static json_t *entries_json(const cuframes_stream_entry *entries, size_t count) {
+static json_t *streams_json(const cuframes_streams *streams) {
   json_t *array = json_array();
-  for (size_t i = 0; i < count; i++) {
+  for (size_t i = 0; i < streams->count; i++) {
+    const cuframes_stream_entry *entry = streams->entries[i];
     json_t *object;
-    if (entries[i].info) {
-      object = cli_json_stream(entries[i].info, false);
+    if (entry->info) {
+      object = cli_json_stream(entry->info, false);
     } else {
       object = json_object();
-      json_object_set_new(object, "name", cli_json_text(entries[i].name));
+      json_object_set_new(object, "name", cli_json_text(entry->name));
       json_object_set_new(object, "error",
-                          cli_json_text(entries[i].detail ? entries[i].detail : cuframes_strerror(entries[i].error)));
+                          cli_json_text(entry->detail ? entry->detail : cuframes_strerror(entry->error)));
     }
     json_array_append_new(array, object);
   }
@@ -68,22 +71,21 @@ int cmd_list(int argc, char **argv) {
   if (optind < argc)
     return cli_usage("list takes no NAME: `cuframes info %s` shows one stream", argv[optind]);
 
-  cuframes_stream_entry *entries = NULL;
-  size_t count = 0;
-  int error = cuframes_stream_list(reader.directory, READER_QUERY_NS, &entries, &count);
+  cuframes_streams *streams = NULL;
+  int error = cuframes_stream_list(reader.directory, READER_QUERY_NS, &streams);
   if (error)
     return cli_failed(error, "list");
   int code = CLI_OK;
   if (reader.json) {
-    code = cli_json_print(entries_json(entries, count), false);
-  } else if (count) {
-    print_table(entries, count);
+    code = cli_json_print(streams_json(streams), false);
+  } else if (streams->count) {
+    print_table(streams);
   } else {
     char directory[4096] = "";
     if (!reader.directory)
       (void)cuframes_directory_find(directory, sizeof(directory)); /* only for the message */
     cli_note("no streams in %s; 'cuframes publish' starts one", reader.directory ? reader.directory : directory);
   }
-  cuframes_stream_list_free(entries, count);
+  cuframes_streams_free(streams);
   return code;
 }

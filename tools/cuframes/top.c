@@ -25,42 +25,40 @@ typedef struct row {
   char name[CUFRAMES_NAME_MAX + 1];
   char detail[160]; /* why there is no info */
   int error;
-  cuframes_stream_info *info;
+  const cuframes_stream_info *info;
+  cuframes_stream_info *asked; /* info, if it was asked for by name */
 } row;
 
 typedef struct look {
   row *rows;
   size_t count;
+  cuframes_streams *streams; /* info of the rows, if all were asked for */
   int64_t time;
 } look;
 
 static void look_free(look *view) {
   for (size_t i = 0; i < view->count; i++)
-    cuframes_stream_info_free(view->rows[i].info);
+    cuframes_stream_info_free(view->rows[i].asked);
+  cuframes_streams_free(view->streams);
   free(view->rows);
   *view = (look){ 0 };
 }
 
 static int look_at_all(const char *directory, look *view) {
-  cuframes_stream_entry *entries = NULL;
-  size_t count = 0;
-  int error = cuframes_stream_list(directory, READER_QUERY_NS, &entries, &count);
+  int error = cuframes_stream_list(directory, READER_QUERY_NS, &view->streams);
   if (error)
     return cli_failed(error, "top");
-  view->rows = calloc(count + 1, sizeof(row));
-  if (!view->rows) {
-    cuframes_stream_list_free(entries, count);
+  view->rows = calloc(view->streams->count + 1, sizeof(row));
+  if (!view->rows)
     return reader_no_memory();
-  }
-  for (size_t i = 0; i < count; i++) {
+  for (size_t i = 0; i < view->streams->count; i++) {
+    const cuframes_stream_entry *from = view->streams->entries[i];
     row *to = &view->rows[view->count++];
-    snprintf(to->name, sizeof(to->name), "%s", entries[i].name);
-    snprintf(to->detail, sizeof(to->detail), "%s", entries[i].detail ? entries[i].detail : "");
-    to->error = entries[i].error;
-    to->info = entries[i].info;
-    entries[i].info = NULL; /* ours now */
+    snprintf(to->name, sizeof(to->name), "%s", from->name);
+    snprintf(to->detail, sizeof(to->detail), "%s", from->detail ? from->detail : "");
+    to->error = from->error;
+    to->info = from->info;
   }
-  cuframes_stream_list_free(entries, count);
   return CLI_OK;
 }
 
@@ -74,7 +72,8 @@ static int look_at(const reader_config *options, char **names, size_t count, loo
   for (size_t i = 0; i < count; i++) {
     row *to = &view->rows[view->count++];
     snprintf(to->name, sizeof(to->name), "%s", names[i]);
-    to->error = cuframes_stream_query(options->directory, names[i], READER_QUERY_NS, &to->info);
+    to->error = cuframes_stream_query(options->directory, names[i], READER_QUERY_NS, &to->asked);
+    to->info = to->asked;
     if (to->error)
       snprintf(to->detail, sizeof(to->detail), "%s", cuframes_strerror(to->error));
   }
