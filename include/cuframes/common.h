@@ -74,17 +74,21 @@ enum cuframes_error {
   CUFRAMES_ERR_LOST = -27              /**< the publisher died before this picture was complete */
 };
 
-/** One short English sentence for an error code. Never NULL; static. Thread-safety: any thread. */
+/** One short English sentence for an error code. Never NULL; static.
+ *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API const char *cuframes_strerror(int error);
 
 /** What went wrong in the last call of this thread that failed: names the cause and, where there is one,
- *  the remedy. Never NULL. Valid until the next cuframes call of this thread. */
+ *  the remedy. Never NULL. Valid until the next cuframes call of this thread.
+ *  Thread-safety: any thread; each has its own. Blocks: never. */
 CUFRAMES_API const char *cuframes_last_error(void);
 
-/** "MAJOR.MINOR.PATCH" of the library that runs, which may be newer than the headers. Static. */
+/** "MAJOR.MINOR.PATCH" of the library that runs, which may be newer than the headers. Static.
+ *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API const char *cuframes_version(void);
 
-/** CLOCK_MONOTONIC in nanoseconds, the clock of every timestamp. */
+/** CLOCK_MONOTONIC in nanoseconds, the clock of every timestamp.
+ *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API int64_t cuframes_now(void);
 
 enum cuframes_log_level {

@@ -46,6 +46,8 @@ typedef struct cuframes_format {
   uint64_t offset[CUFRAMES_PLANES]; /**< bytes from the start of the frame to the plane */
 } cuframes_format;
 
+/* Thread-safety: any thread. Blocks: never. */
+
 /** Number of planes of a pixel format, 0 if it is unknown. */
 CUFRAMES_API int cuframes_pixel_format_planes(uint32_t pixel_format);
 /** Lower-case name, e.g. "nv12"; "unknown" if it is. Static. */
@@ -53,14 +55,17 @@ CUFRAMES_API const char *cuframes_pixel_format_name(uint32_t pixel_format);
 /** The pixel format of that name, CUFRAMES_PIXEL_NONE if there is none (or name is NULL). */
 CUFRAMES_API uint32_t cuframes_pixel_format_from_name(const char *name);
 
-/** Bytes of picture in one row, and rows, of a plane. CUFRAMES_ERR_FORMAT if the format or plane cannot be. */
+/** Bytes of picture in one row, and rows, of a plane.
+ *  Errors: FORMAT (no such pixel format, size or plane).
+ *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API int cuframes_format_plane_size(const cuframes_format *format, int plane, uint32_t *row_bytes,
                                             uint32_t *rows);
 
 /** Checks a format and fills every zero pitch (row rounded up to pitch_align bytes, a power of two; 0
  *  means 64) and the offsets (planes one behind the other) if all of them are zero.
  *  Gives the bytes one frame takes. CUFRAMES_ERR_FORMAT, with the detail, if the size is 0 or too
- *  large, a pitch is smaller than its row, or planes overlap. */
+ *  large, a pitch is smaller than its row, or planes overlap.
+ *  Thread-safety: any thread, each with a format of its own. Blocks: never. */
 CUFRAMES_API int cuframes_format_layout(cuframes_format *format, uint32_t pitch_align, uint64_t *frame_bytes);
 
 #ifdef __cplusplus

@@ -61,29 +61,32 @@ CUFRAMES_API int64_t cuframes_frame_duration(const cuframes_frame *frame);
 CUFRAMES_API int64_t cuframes_frame_timestamp(const cuframes_frame *frame);
 /** Bits of enum cuframes_frame_flag. */
 CUFRAMES_API uint32_t cuframes_frame_flags(const cuframes_frame *frame);
-
 /** The device that the frame's memory is on: "host", or "cuda:GPU-..." with the UUID of the GPU that made it. */
 CUFRAMES_API const char *cuframes_frame_device(const cuframes_frame *frame);
 
 /** Waits on the CPU until a subscriber's frame is complete; at once in sync mode complete. timeout_ns 0 asks.
  *  CUFRAMES_OK: the picture is whole. TIMEOUT: not yet. LOST: it never will be, since the publisher died; what a stream
  *  made of it is worthless; a frame that was handed out incomplete should be asked before what came of it is used.
- *  INVALID: a publisher's frame. */
+ *  INVALID: a publisher's frame.
+ *  Thread-safety: any thread that holds a reference. Blocks: up to timeout_ns. */
 CUFRAMES_API int cuframes_frame_wait(const cuframes_frame *frame, int64_t timeout_ns);
 
 /** Copies one plane's visible rows into host memory at dst, dst_pitch bytes apart (0: packed).
- *  Blocks until the frame is complete and the copy done.
- *  Errors: INVALID for a plane or pitch that cannot be; LOST; DEVICE. */
+ *  Errors: INVALID (no such plane, or a pitch smaller than a row); LOST; DEVICE.
+ *  Thread-safety: any thread that holds a reference. Blocks: until the frame is complete and the copy done. */
 CUFRAMES_API int cuframes_frame_copy_to_host(const cuframes_frame *frame, int plane, void *dst, size_t dst_pitch);
 
 /** Copies host memory into one plane of an open frame of a publisher, row by row, the other way round.
- *  Done when it returns. CUFRAMES_ERR_INVALID as above, and for a subscriber's frame. */
+ *  Errors: INVALID as above, and for a subscriber's frame; DEVICE.
+ *  Thread-safety: any thread that holds a reference; two should not write one plane. Blocks: until the copy is done. */
 CUFRAMES_API int cuframes_frame_copy_from_host(cuframes_frame *frame, int plane, const void *src, size_t src_pitch);
 
 /** The same from memory of the publisher's own device, in order on the stream: src may be used again when the stream
  *  has come so far, and the frame be published on the same stream at once. On "host" it is copy_from_host() and the
  *  stream is not looked at.
- *  Errors: INVALID (also for a stream of another context), DEVICE. */
+ *  Errors: INVALID (also for a stream of another context), DEVICE.
+ *  Thread-safety: as cuframes_frame_copy_from_host(). Blocks: never on a GPU, but while the stream has no room for more
+ *  work; on "host" until the copy is done. */
 CUFRAMES_API int cuframes_frame_copy_from_device(cuframes_frame *frame, int plane, const void *src, size_t src_pitch,
                                                  void *stream);
 

@@ -1,10 +1,11 @@
 /* cuframes/publisher.h - the one process that writes a stream.
  *
- * Threads  Frame calls (acquire, publish, cancel, set_format, discontinuity) may come from any thread; they
- *          take turns. Packet calls likewise, beside the frame calls. destroy() must be the last call.
- *          A service thread of the library answers subscribers; it never runs your code but the log callback.
+ * Threads  Frame calls (acquire, publish, cancel, set_format, discontinuity and those of registered frames) may come
+ *          from any thread; they take turns. Packet calls likewise, beside the frame calls. destroy() must be the last
+ *          call. A service thread of the library answers subscribers; it never runs your code but the log callback.
  * Blocking Nothing here waits for a subscriber, except cuframes_publisher_publish() for an ordered one under
- *          CUFRAMES_POLICY_WAIT.
+ *          CUFRAMES_POLICY_WAIT. "Blocks:" below says how long a call waits itself; for its turn it waits as long as
+ *          the calls do that run.
  */
 #ifndef CUFRAMES_PUBLISHER_H
 #define CUFRAMES_PUBLISHER_H
@@ -70,20 +71,24 @@ typedef struct cuframes_publisher_options {
 } cuframes_publisher_options;
 
 /** Starts to publish under a name. The format must be set, everything else may be zero.
- *  Blocks for the allocation only. On success the caller owns *publisher.
- *  Errors: INVALID, NAME, FORMAT, NAME_IN_USE, DIRECTORY, PERMISSION, NO_MEMORY, SYSTEM, UNSUPPORTED, DEVICE. */
+ *  On success the caller owns *publisher.
+ *  Errors: INVALID, NAME, FORMAT, NAME_IN_USE, DIRECTORY, PERMISSION, NO_MEMORY, SYSTEM, UNSUPPORTED, DEVICE.
+ *  Thread-safety: any thread. Blocks: for the allocation; 20 ms more when the name is in use. */
 CUFRAMES_API int cuframes_publisher_create(const char *name, const cuframes_publisher_options *options,
                                            cuframes_publisher **publisher);
 
 /** Ends the stream: subscribers get PUBLISHER_GONE and keep what they hold. Frames that are open are cancelled;
- *  references to them stay good until they are released. On a GPU it waits for the work of the context, so that the
- *  last frames are complete. */
+ *  references to them stay good until they are released.
+ *  Thread-safety: the last call on the publisher. Blocks: until the service thread has ended; on a GPU until the work
+ *  of the context is done, so that the last frames are complete. */
 CUFRAMES_API void cuframes_publisher_destroy(cuframes_publisher *publisher);
 
-/** Opens a slot to write the next frame into, in the current format. Never waits.
+/** Opens a slot to write the next frame into, in the current format.
  *  The caller gets one reference, which publish or cancel ends.
  *  Errors: INVALID, LEASE_LIMIT when max_open frames are open already, or streams still use what was, NO_CAPACITY
- *  when every slot is pinned, which takes a subscriber that breaks the protocol. */
+ *  when every slot is pinned, which takes a subscriber that breaks the protocol, DEVICE.
+ *  Thread-safety: any thread. Blocks: never on "host", nor while frames are published on one stream; if on several, up
+ *  to 1 s until the GPU has completed what was published in the slot before. */
 CUFRAMES_API int cuframes_publisher_acquire(cuframes_publisher *publisher, cuframes_frame **frame);
 
 typedef struct cuframes_publish_info {
@@ -98,7 +103,8 @@ typedef struct cuframes_publish_info {
  *  INVALID for a frame that is not open); others keep the picture as it is.
  *  Errors: DROPPED (policy drop), INVALID (not an open frame of this publisher), DEVICE (the GPU failed; if it is for
  *  good, the stream ends and subscribers get PUBLISHER_GONE).
- *  Blocks: under CUFRAMES_POLICY_WAIT for ordered subscribers, ordered_timeout_ns at most. */
+ *  Thread-safety: any thread. Blocks: under CUFRAMES_POLICY_WAIT for ordered subscribers, ordered_timeout_ns at most;
+ *  on a GPU up to 1 s until it has completed what publish_on() published in the slot before. */
 CUFRAMES_API int cuframes_publisher_publish(cuframes_publisher *publisher, cuframes_frame *frame,
                                             const cuframes_publish_info *info);
 
@@ -106,12 +112,15 @@ CUFRAMES_API int cuframes_publisher_publish(cuframes_publisher *publisher, cufra
  *  default stream). Returns at submission: the stream tells subscribers, in a few microseconds of its time. Frames of
  *  one publisher belong on one stream; if you switch streams, order the new one after the old: acquire() waits for a
  *  slot that an earlier one has not finished with. On "host" it is publish().
- *  Errors: those of publish(); INVALID also for a stream of another context or device. */
+ *  Errors: those of publish(); INVALID also for a stream of another context or device.
+ *  Thread-safety: any thread. Blocks: for ordered subscribers as publish(); not for the GPU, but while the stream has
+ *  no room for more work, or if the driver fails, until the work of the context is done. */
 CUFRAMES_API int cuframes_publisher_publish_on(cuframes_publisher *publisher, cuframes_frame *frame, void *stream,
                                                const cuframes_publish_info *info);
 
-/** Gives an open frame back unpublished; the caller's reference is ended. NULL is fine. Never waits.
- *  Errors: INVALID (not an open frame of this publisher). */
+/** Gives an open frame back unpublished; the caller's reference is ended. NULL is fine.
+ *  Errors: INVALID (not an open frame of this publisher).
+ *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API int cuframes_publisher_cancel(cuframes_publisher *publisher, cuframes_frame *frame);
 
 /** Registers GPU memory of yours for one frame of the current format, whose pitches and offsets count from `address`;
@@ -121,36 +130,41 @@ CUFRAMES_API int cuframes_publisher_cancel(cuframes_publisher *publisher, cufram
  *  into it, publish it (the caller's reference is not ended), and take it back with acquire() or
  *  cuframes_publisher_reopen(). The memory stays yours and must live until the publisher is destroyed, or unregister
  *  succeeded. Subscribers are admitted while there are buffers enough: 1 + max_open + what they may hold.
- *  Blocks for the export.
  *  Errors: INVALID (not GPU memory of this device, too small, registered already, not an
  *  external publisher), UNSUPPORTED (memory that cannot be exported; the detail says why and what can), NO_CAPACITY,
- *  DEVICE. */
+ *  NO_MEMORY, DEVICE.
+ *  Thread-safety: any thread. Blocks: for the export. */
 CUFRAMES_API int cuframes_publisher_register_external(cuframes_publisher *publisher, void *address, uint64_t bytes,
                                                       cuframes_frame **frame);
 
-/** Takes a registered frame that was published or cancelled back, to write the next picture into it. Never waits.
+/** Takes a registered frame that was published or cancelled back, to write the next picture into it.
  *  (cuframes_publisher_acquire() takes any, the one published longest ago.)
  *  Errors: BUSY (it is the newest frame, a subscriber uses it, or another reference of yours does), INVALID (it is open
- *  already, not a registered frame, or of a format that has changed since). */
+ *  already, not a registered frame, or of a format that has changed since), DEVICE.
+ *  Thread-safety: any thread. Blocks: as cuframes_publisher_acquire(). */
 CUFRAMES_API int cuframes_publisher_reopen(cuframes_publisher *publisher, cuframes_frame *frame);
 
 /** Forgets a registered frame that is open, or whose format has changed and that nobody uses any more; its memory may
  *  be freed then.
- *  Errors: INVALID, BUSY (it was published: reopen it first; or another reference uses it). */
+ *  Errors: INVALID, BUSY (it was published: reopen it first; or another reference uses it).
+ *  Thread-safety: any thread. Blocks: never; but after a frame in it was cancelled, until the work of the context is
+ *  done. */
 CUFRAMES_API int cuframes_publisher_unregister_external(cuframes_publisher *publisher, cuframes_frame *frame);
 
 /** Waits until so many subscribers have joined, so that they miss no frame of the beginning; an ordered one counts once
  *  it waits for frames.
  *  Errors: TIMEOUT, INVALID.
- *  Thread-safety: any thread; frame calls wait meanwhile only for moments. Blocks: timeout_ns at most. */
+ *  Thread-safety: any thread; frame calls need not wait for it. Blocks: up to timeout_ns. */
 CUFRAMES_API int cuframes_publisher_wait_subscribers(cuframes_publisher *publisher, uint32_t count, int64_t timeout_ns);
 
 /** Frames acquired from now on have this format. Leases on old frames stay good; their memory goes when the
  *  last one is released. Frames that are open keep the old format and may still be published.
- *  Errors: FORMAT, NO_MEMORY; then the old format stays. */
+ *  Errors: FORMAT, NO_MEMORY, DEVICE; then the old format stays.
+ *  Thread-safety: any thread. Blocks: for the allocation. */
 CUFRAMES_API int cuframes_publisher_set_format(cuframes_publisher *publisher, const cuframes_format *format);
 
-/** The source (re)started: the next frame and packet carry the DISCONTINUITY flag for every subscriber. */
+/** The source (re)started: the next frame and packet carry the DISCONTINUITY flag for every subscriber.
+ *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API int cuframes_publisher_discontinuity(cuframes_publisher *publisher);
 
 typedef struct cuframes_packet_ring_options {
@@ -161,19 +175,22 @@ typedef struct cuframes_packet_ring_options {
 } cuframes_packet_ring_options;
 
 /** Adds the packet ring. Once per publisher (BUSY the second time). options may be NULL.
- *  Errors: INVALID, NO_MEMORY, SYSTEM. */
+ *  Errors: INVALID, NO_MEMORY, SYSTEM.
+ *  Thread-safety: any thread. Blocks: for the allocation. */
 CUFRAMES_API int cuframes_publisher_enable_packets(cuframes_publisher *publisher,
                                                    const cuframes_packet_ring_options *options);
 
 /** Describes (or describes anew) a track; params and extradata are copied.
- *  Errors: INVALID (index, sizes), NO_PACKET_RING, NO_MEMORY. */
+ *  Errors: INVALID (index, sizes), NO_PACKET_RING, NO_MEMORY.
+ *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API int cuframes_publisher_set_codec_params(cuframes_publisher *publisher, uint32_t track,
                                                      const cuframes_codec_params *params);
 CUFRAMES_API int cuframes_publisher_set_codec_extradata(cuframes_publisher *publisher, uint32_t track,
                                                         const void *extradata, size_t size);
 
-/** Copies a packet into the ring. Never waits.
- *  Errors: PACKET_OVERSIZED, NO_PACKET_RING, NO_CODEC_PARAMS, INVALID. */
+/** Copies a packet into the ring.
+ *  Errors: PACKET_OVERSIZED, NO_PACKET_RING, NO_CODEC_PARAMS, INVALID.
+ *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API int cuframes_publisher_publish_packet(cuframes_publisher *publisher, const cuframes_packet_info *packet);
 
 typedef struct cuframes_publisher_stats {
@@ -190,10 +207,13 @@ typedef struct cuframes_publisher_stats {
   uint64_t released_twice; /**< references that were ended once too often */
 } cuframes_publisher_stats;
 
-/** Any thread. */
+/** What the publisher has done so far.
+ *  Errors: INVALID.
+ *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API int cuframes_publisher_get_stats(cuframes_publisher *publisher, cuframes_publisher_stats *stats);
 
-/** The device that was chosen ("host", "cuda:GPU-..."), and why, as one sentence. Lives as long as the publisher. */
+/** The device that was chosen ("host", "cuda:GPU-..."), and why, as one sentence. Lives as long as the publisher.
+ *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API const char *cuframes_publisher_device(const cuframes_publisher *publisher, const char **reason);
 
 #ifdef __cplusplus

@@ -51,14 +51,18 @@ typedef struct cuframes_subscriber_options {
                                    map the frames for this GPU, which may be another than the publisher's */
 } cuframes_subscriber_options;
 
-/** Joins a stream. options may be NULL. Blocks up to connect_timeout_ns, and up to 2 s for an answer.
+/** Joins a stream. options may be NULL.
  *  Errors: INVALID, NAME, NO_SUCH_STREAM, DIRECTORY, PERMISSION, TIMEOUT, NO_CAPACITY, VERSION, PROTOCOL,
- *  NO_MEMORY, SYSTEM, UNSUPPORTED, DEVICE. */
+ *  NO_MEMORY, SYSTEM, UNSUPPORTED, DEVICE.
+ *  Thread-safety: any thread. Blocks: up to connect_timeout_ns, and up to 2 s for an answer, again for each lesser sync
+ *  mode that it falls back to. */
 CUFRAMES_API int cuframes_subscriber_create(const char *name, const cuframes_subscriber_options *options,
                                             cuframes_subscriber **subscriber);
 
-/** Leaves the stream; stops the callback thread. Frames in hand stay good until they are released. On a GPU the last
- *  of destroy() and these releases waits for the work of the context that may still use the frames. */
+/** Leaves the stream; stops the callback thread. Frames in hand stay good until they are released.
+ *  Thread-safety: the last call on the subscriber, not from a callback. Blocks: until a callback that runs has
+ *  returned; on a GPU the last of destroy() and the releases of frames in hand waits for the work of the context that
+ *  may still use them. */
 CUFRAMES_API void cuframes_subscriber_destroy(cuframes_subscriber *subscriber);
 
 /** The next frame: in newest mode the newest one not yet seen, in ordered mode the one after the last, beginning with
@@ -66,13 +70,15 @@ CUFRAMES_API void cuframes_subscriber_destroy(cuframes_subscriber *subscriber);
  *  a lease on *frame until it releases it.
  *  Errors: TIMEOUT, INTERRUPTED, LEASE_LIMIT (release one first), EVICTED,
  *  PUBLISHER_GONE (not with reconnect), BUSY (the callback thread runs), and those of create() when a segment cannot
- *  be mapped. */
+ *  be mapped.
+ *  Thread-safety: one thread at a time. Blocks: up to timeout_ns. */
 CUFRAMES_API int cuframes_subscriber_next(cuframes_subscriber *subscriber, int64_t timeout_ns, cuframes_frame **frame);
 
 /** As next(), for work on a GPU: in the sync modes timeline and slot-events the frame is given at once and the stream
  *  waits until its picture is complete, the CPU does not. In mode complete, and on "host", it is next().
  *  next() in those modes waits on the CPU and so gives complete frames.
- *  Errors: those of next(); INVALID (a stream of another context), DEVICE. */
+ *  Errors: those of next(); INVALID (a stream of another context), DEVICE.
+ *  Thread-safety: one thread at a time. Blocks: up to timeout_ns. */
 CUFRAMES_API int cuframes_subscriber_next_on(cuframes_subscriber *subscriber, int64_t timeout_ns, void *stream,
                                              cuframes_frame **frame);
 
@@ -83,23 +89,28 @@ CUFRAMES_API int cuframes_subscriber_next_on(cuframes_subscriber *subscriber, in
 CUFRAMES_API int cuframes_subscriber_device(cuframes_subscriber *subscriber, char *device, size_t size, uint32_t *sync);
 
 /** Ends a wait of this subscriber in another thread, now or the next one, with INTERRUPTED.
- *  Async-signal-safe. */
+ *  Thread-safety: any thread, and signal handlers. Blocks: never. */
 CUFRAMES_API void cuframes_subscriber_interrupt(cuframes_subscriber *subscriber);
 
 /** A descriptor for poll, epoll or an event loop: readable when cuframes_subscriber_next() with timeout 0
  *  may have something to say (a frame, or an error). Call next() until TIMEOUT, then poll again.
  *  It stays the library's and the same until destroy(), also across reconnects. Do not read it.
- *  Errors: NO_MEMORY, SYSTEM, BUSY. */
+ *  Errors: INVALID, UNSUPPORTED (packets only), NO_MEMORY, SYSTEM, BUSY.
+ *  Thread-safety: the thread that calls next(). Blocks: never. */
 CUFRAMES_API int cuframes_subscriber_fd(cuframes_subscriber *subscriber, int *fd);
 
 /** Called on a thread of the library, one frame at a time. The callee owns the frame and releases it, then or
  *  later, from any thread. On the end of the stream it is called once with frame NULL and the error. */
 typedef void (*cuframes_frame_fn)(void *user, cuframes_frame *frame, int error);
 
-/** Starts, stops the callback thread. stop() returns after the last callback; from within a callback it only
- *  asks for the end.
- *  Errors: BUSY (running already), INVALID, SYSTEM. */
+/** Starts the callback thread.
+ *  Errors: BUSY (running already), INVALID, UNSUPPORTED (packets only), SYSTEM.
+ *  Thread-safety: one thread at a time, in the place of next(). Blocks: never. */
 CUFRAMES_API int cuframes_subscriber_start(cuframes_subscriber *subscriber, cuframes_frame_fn callback, void *user);
+
+/** Stops the callback thread; there is no callback after it. From within a callback it only asks for the end.
+ *  Errors: INVALID.
+ *  Thread-safety: as cuframes_subscriber_start(). Blocks: until the callback that runs has returned. */
 CUFRAMES_API int cuframes_subscriber_stop(cuframes_subscriber *subscriber);
 
 /** Where packet reading starts. */
@@ -109,23 +120,30 @@ enum cuframes_packet_start {
   CUFRAMES_PACKETS_FROM_NEXT_KEYFRAME = 1 /**< at the next video keyframe to come */
 };
 
-/** Maps the packet ring. Errors: NO_PACKET_RING, PUBLISHER_GONE, PROTOCOL, NO_MEMORY, SYSTEM, INVALID. */
+/** Maps the packet ring.
+ *  Errors: NO_PACKET_RING, PUBLISHER_GONE, TIMEOUT (it has not come back), PROTOCOL, NO_MEMORY, SYSTEM, INVALID.
+ *  Thread-safety: the thread that takes packets. Blocks: up to 2 s for the publisher's answer. */
 CUFRAMES_API int cuframes_subscriber_enable_packets(cuframes_subscriber *subscriber, uint32_t start);
 
 /** The next packet, copied out of the ring. The caller owns *packet and releases it.
  *  PACKET_OVERRUN once after packets were lost (their count is in the statistics); the next call goes on at a
- *  keyframe, and an DISCONTINUITY flag that a lost packet had is lost with it: after an overrun times may jump.
- *  Errors: TIMEOUT, INTERRUPTED, NO_PACKET_RING, PUBLISHER_GONE, NO_MEMORY. */
+ *  keyframe, and a DISCONTINUITY flag that a lost packet had is lost with it: after an overrun times may jump.
+ *  Errors: TIMEOUT, INTERRUPTED, NO_PACKET_RING, PUBLISHER_GONE, NO_MEMORY.
+ *  Thread-safety: one thread at a time, beside the one that takes frames. Blocks: up to timeout_ns. */
 CUFRAMES_API int cuframes_subscriber_next_packet(cuframes_subscriber *subscriber, int64_t timeout_ns,
                                                  cuframes_packet **packet);
 
-/** The number of tracks that the publisher has described. */
+/** The number of tracks that the publisher has described.
+ *  Errors: NO_PACKET_RING, PUBLISHER_GONE, TIMEOUT (it has not come back), PROTOCOL, INVALID.
+ *  Thread-safety: any thread. Blocks: up to 2 s for the publisher's answer. */
 CUFRAMES_API int cuframes_subscriber_track_count(cuframes_subscriber *subscriber, uint32_t *count);
 
 /** Parameters of one track as they are now. params may be NULL. *extradata (may be NULL if not
  *  wanted) points to *extradata_size bytes followed by 64 zero bytes, valid until the next call of this function
  *  on this subscriber or its destroy().
- *  Errors: NO_CODEC_PARAMS, NO_PACKET_RING, PUBLISHER_GONE, PROTOCOL. */
+ *  Errors: NO_CODEC_PARAMS, NO_PACKET_RING, PUBLISHER_GONE, TIMEOUT (it has not come back), PROTOCOL, NO_MEMORY,
+ *  INVALID.
+ *  Thread-safety: any thread, one at a time that looks at extradata. Blocks: up to 2 s for the publisher's answer. */
 CUFRAMES_API int cuframes_subscriber_get_codec_params(cuframes_subscriber *subscriber, uint32_t track,
                                                       cuframes_codec_params *params, const void **extradata,
                                                       size_t *extradata_size);
@@ -142,7 +160,9 @@ typedef struct cuframes_subscriber_stats {
   uint64_t released_twice; /**< frames that were released once too often */
 } cuframes_subscriber_stats;
 
-/** Any thread. */
+/** What the subscriber has had so far.
+ *  Errors: INVALID.
+ *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API int cuframes_subscriber_get_stats(cuframes_subscriber *subscriber, cuframes_subscriber_stats *stats);
 
 #ifdef __cplusplus
