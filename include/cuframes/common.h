@@ -62,7 +62,7 @@ enum cuframes_error {
   CUFRAMES_ERR_LEASE_LIMIT = -15,      /**< every granted lease (or open frame) is in hand */
   CUFRAMES_ERR_VERSION = -16,          /**< the two sides speak no common protocol version */
   CUFRAMES_ERR_PROTOCOL = -17,         /**< the peer sent something that the protocol forbids */
-  CUFRAMES_ERR_FORMAT = -18,           /**< a picture format that cannot be */
+  CUFRAMES_ERR_FORMAT = -18,           /**< invalid picture format: pixel format, size, pitch or planes */
   CUFRAMES_ERR_DROPPED = -19,          /**< the frame was dropped for a full ordered subscriber */
   CUFRAMES_ERR_PACKET_OVERSIZED = -20, /**< larger than the packet ring takes */
   CUFRAMES_ERR_NO_PACKET_RING = -21,   /**< the stream carries no packets */

@@ -38,14 +38,14 @@ typedef struct cf_rows {
   size_t pitch; /* bytes from one row to the next */
 } cf_rows;
 
-/* Host memory (a control page, a seat) made visible to the device, so that its streams can write and wait for words. */
+/* Host memory (a control page, a seat) made visible to the device: its streams can write counters and wait for them. */
 typedef struct cf_device_counters {
   void *host;
   uint64_t bytes;
   uint64_t address; /* of the same bytes, for the device */
 } cf_device_counters;
 
-/* "Let the word become this value." */
+/* A counter, and the value that it is to become or to reach. */
 typedef struct cf_device_write {
   const cf_device_counters *in;
   void *counter; /* 64 bits, within in->host */
@@ -63,7 +63,7 @@ typedef struct cf_device_ops {
   /* "host", "cuda": the first part of the name on the wire. */
   const char *kind;
 
-  /* Opens the device that is wished for. The caller owns *device.
+  /* Opens the device that was requested. The caller owns *device.
    * Errors: UNSUPPORTED (no such device, or not here; the detail says what there is), DEVICE, NO_MEMORY. */
   int (*open)(const cf_device_request *request, cf_device **device);
   /* After every segment is gone. */
@@ -93,15 +93,15 @@ typedef struct cf_device_ops {
   /* Whether work can be put on this stream. INVALID: it belongs to another context. */
   int (*stream_check)(cf_device *device, void *stream);
   /* Makes host memory visible. It must stay mapped until counters_close(), and no work may use it then. */
-  int (*counters_open)(cf_device *device, void *memory, uint64_t bytes, cf_device_counters *words);
-  void (*counters_close)(cf_device *device, cf_device_counters *words);
-  /* When the stream has done all that is on it, writes the words, one after the other. */
+  int (*counters_open)(cf_device *device, void *memory, uint64_t bytes, cf_device_counters *counters);
+  void (*counters_close)(cf_device *device, cf_device_counters *counters);
+  /* When the stream has done all that is on it, writes the counters, one after the other. */
   int (*counters_write)(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count);
-  /* The same of one word, without holding the stream up: it takes the CPU longer, and comes some microseconds later. */
+  /* The same of one counter, without holding the stream up: it costs more CPU, and comes some microseconds later. */
   int (*counter_write_on_side)(cf_device *device, void *stream, const cf_device_write *write);
   /* The stream goes on when every counter that was written on the side stream so far is there. */
   int (*side_wait)(cf_device *device, void *stream);
-  /* The stream goes on when the word has reached the value. Only in sync mode timeline. */
+  /* The stream goes on when the counter has reached the value. Only in sync mode timeline. */
   int (*counter_wait)(cf_device *device, void *stream, const cf_device_write *wait);
 
   /* Interprocess events, for sync mode slot-events. */
@@ -130,7 +130,7 @@ struct cf_device {
   bool has_streams;     /* pictures are completed by its streams, and planes are no CPU addresses */
 };
 
-/* Opens the device that is wished for.
+/* Opens the device that was requested.
  * Errors: UNSUPPORTED (unknown, or not here), DEVICE, NO_MEMORY. */
 int cf_device_open(const cf_device_request *request, cf_device **device);
 /* NULL is fine. */

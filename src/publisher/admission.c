@@ -1,4 +1,4 @@
-/* publisher/admission.c - who may join, the seat that he gets, and its end. */
+/* publisher/admission.c - who may join, the seat that it gets, and its end. */
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>

@@ -63,8 +63,10 @@ static int options_check(cuframes_publisher_options *o) {
     return cf_fail(CUFRAMES_ERR_INVALID, "allow_uids and allow_gids are for access CUFRAMES_ACCESS_LISTED: set that");
   if (o->policy > CUFRAMES_POLICY_DROP)
     return cf_fail(CUFRAMES_ERR_INVALID, "policy is %u: expected CUFRAMES_POLICY_WAIT or _DROP", o->policy);
-  if (o->ordered_timeout_ns < 0 || (o->allow_uid_count && !o->allow_uids) || (o->allow_gid_count && !o->allow_gids))
-    return cf_fail(CUFRAMES_ERR_INVALID, "ordered_timeout_ns is negative, or an allow list has a count and no address");
+  if (o->ordered_timeout_ns < 0)
+    return cf_fail(CUFRAMES_ERR_INVALID, "ordered_timeout_ns is negative: expected 0 (1 s) or more");
+  if ((o->allow_uid_count && !o->allow_uids) || (o->allow_gid_count && !o->allow_gids))
+    return cf_fail(CUFRAMES_ERR_INVALID, "allow_uids or allow_gids is NULL, and its count is not 0");
   return CUFRAMES_OK;
 }
 

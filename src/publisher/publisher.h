@@ -1,6 +1,6 @@
 /* publisher/publisher.h - the parts of a publisher: its life (publisher.c), frames (frames.c, external.c), the memory
  * they lie in (pool.c), packets (packets.c), and the service thread that speaks with subscribers (service.c): who may
- * join and how he leaves (admission.c), what he may ask (requests.c).
+ * join and how it leaves (admission.c), what it may ask (requests.c).
  */
 #ifndef CF_PUBLISHER_PUBLISHER_H
 #define CF_PUBLISHER_PUBLISHER_H

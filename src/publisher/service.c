@@ -243,7 +243,7 @@ static int64_t deadlines_run(cuframes_publisher *p) {
   return service->look_at < next ? service->look_at : next;
 }
 
-/* The device is lost: nobody can join any more, and whoever is here learns it by the end of his socket. */
+/* The device is lost: nobody can join any more, and every subscriber learns it by the end of its socket. */
 static void hang_up_all(cuframes_publisher *p) {
   cf_service *service = &p->service;
   if (service->listener >= 0 && service->listen_again == CF_NEVER)

@@ -149,7 +149,7 @@ static bool take_context(gpu_context *gpu, char *why, size_t size) {
   if (d->context_state && d->context_flags && d->context_state(gpu->ordinal, &flags, &active) == 0 &&
       flags != BLOCKING_SYNC)
     (void)d->context_flags(gpu->ordinal, BLOCKING_SYNC); /* without, it is FFmpeg that will say what it lacks */
-  return good(d, d->context_retain(&gpu->context, gpu->ordinal), "making a context on the GPU", why, size);
+  return good(d, d->context_retain(&gpu->context, gpu->ordinal), "creating a context on the GPU", why, size);
 }
 
 gpu_context *gpu_open(const char *device, char *why, size_t size) {

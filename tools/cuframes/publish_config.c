@@ -84,7 +84,7 @@ static const char *set_keys(publish_request *request, publish_options *stream, c
 
 static int read_stream(const char *path, size_t number, json_t *object, publish_request *request) {
   if (!json_is_object(object))
-    return cli_usage("%s: stream %zu is no object", path, number + 1);
+    return cli_usage("%s: stream %zu is not an object", path, number + 1);
   publish_options options;
   publish_options_init(&options);
   const char *key, *wrong = NULL;

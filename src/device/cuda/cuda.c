@@ -105,7 +105,8 @@ static int gpu_find(cf_cuda *cuda, const char *name, cu_device *gpu) {
   if (count == 0)
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "the CUDA driver finds no device (is CUDA_VISIBLE_DEVICES set?)");
   if (strncmp(name, KIND, strlen(KIND)) != 0 || (name[4] != '\0' && name[4] != ':'))
-    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "\"%.63s\" is no GPU: expected cuda, cuda:NUMBER or cuda:GPU-UUID", name);
+    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "\"%.63s\" is not a GPU: expected cuda, cuda:NUMBER or cuda:GPU-UUID",
+                   name);
   if (name[4] == '\0') {
     *gpu = gpu_current(cuda);
     return CUFRAMES_OK;
@@ -115,7 +116,8 @@ static int gpu_find(cf_cuda *cuda, const char *name, cu_device *gpu) {
     return gpu_by_uuid(cuda, part, count, gpu);
   size_t digits = strspn(part, "0123456789");
   if (digits == 0 || digits > 3 || part[digits] != '\0')
-    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "\"%.63s\" is no GPU: expected cuda, cuda:NUMBER or cuda:GPU-UUID", name);
+    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "\"%.63s\" is not a GPU: expected cuda, cuda:NUMBER or cuda:GPU-UUID",
+                   name);
   *gpu = (cu_device)strtoul(part, NULL, 10);
   if (*gpu >= count)
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "there is no CUDA device %d: this process sees %d, numbered from 0", *gpu,
@@ -140,7 +142,7 @@ static int context_take(cf_cuda *cuda) {
     return CUFRAMES_OK;
   }
   int result = cf_cuda_result(cuda, cuda->driver.cuDevicePrimaryCtxRetain(&cuda->context, cuda->gpu),
-                              "making a context on CUDA device %d", cuda->gpu);
+                              "creating a context on CUDA device %d", cuda->gpu);
   if (result != CUFRAMES_OK)
     return result;
   cuda->retained = true;
@@ -224,13 +226,13 @@ static int streams_make(cf_cuda *cuda) {
   int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
     return result;
-  result = cf_cuda_result(cuda, cu->cuStreamCreate(&cuda->stream, CU_STREAM_NON_BLOCKING), "making a stream");
+  result = cf_cuda_result(cuda, cu->cuStreamCreate(&cuda->stream, CU_STREAM_NON_BLOCKING), "creating a stream");
   if (result != CUFRAMES_OK)
     goto leave;
-  result = cf_cuda_result(cuda, cu->cuStreamCreate(&cuda->side, CU_STREAM_NON_BLOCKING), "making a stream");
+  result = cf_cuda_result(cuda, cu->cuStreamCreate(&cuda->side, CU_STREAM_NON_BLOCKING), "creating a stream");
   if (result != CUFRAMES_OK)
     goto leave;
-  result = cf_cuda_result(cuda, cu->cuEventCreate(&cuda->behind, CU_EVENT_DISABLE_TIMING), "making an event");
+  result = cf_cuda_result(cuda, cu->cuEventCreate(&cuda->behind, CU_EVENT_DISABLE_TIMING), "creating an event");
 leave:
   cf_cuda_leave(cuda, pushed);
   return result;
@@ -278,7 +280,7 @@ static bool cuda_is_lost(cf_device *device) {
   if (!cf_flag_get(&cuda->lost) && cf_cuda_enter(cuda, &pushed) == CUFRAMES_OK) {
     cu_result said = cuda->driver.cuStreamQuery(cuda->stream); /* with whatever went wrong before, on any stream */
     if (said != CUDA_ERROR_NOT_READY)
-      (void)cf_cuda_result(cuda, said, "looking after the GPU");
+      (void)cf_cuda_result(cuda, said, "checking the GPU");
     cf_cuda_leave(cuda, pushed);
   }
   return cf_flag_get(&cuda->lost) != 0;

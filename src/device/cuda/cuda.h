@@ -1,5 +1,5 @@
 /* device/cuda/cuda.h - what the parts of the CUDA device share: cuda.c (which GPU, which context), memory.c (segments),
- * order.c (streams, words, events, copies).
+ * order.c (streams, counters, events, copies).
  *
  * Each call makes its context current on the calling thread and puts back what was there before.
  */

@@ -1,8 +1,7 @@
 /* device/cuda/memory.c - segments of GPU memory: made, adopted from the application, imported.
  *
  *   vmm      cuMemCreate() memory, shared by a file descriptor; importers map it read-only. It lives until the last
- *   holder
- *            lets go, and any process that is sent the descriptor can import it.
+ *            holder lets go, and any process that is sent the descriptor can import it.
  *   legacy   cuMemAlloc() memory, shared by a cuIpcMemHandle of the whole allocation: same PID namespace, writable.
  *   pool     memory of an exportable pool, shared by the pool's descriptor and a handle of the pointer.
  */
@@ -61,7 +60,7 @@ static int vmm_map(cf_cuda *cuda, cu_mem_handle handle, uint64_t bytes, unsigned
       cf_cuda_result(cuda, cu->cuMemMap(at, bytes, 0, handle, 0), "mapping %" PRIu64 " MiB of GPU memory", bytes >> 20);
   if (result != CUFRAMES_OK)
     goto free_address;
-  result = cf_cuda_result(cuda, cu->cuMemSetAccess(at, bytes, &access, 1), "setting the rights of GPU memory");
+  result = cf_cuda_result(cuda, cu->cuMemSetAccess(at, bytes, &access, 1), "setting access rights of GPU memory");
   if (result != CUFRAMES_OK)
     goto unmap;
   *address = at;

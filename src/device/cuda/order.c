@@ -190,11 +190,11 @@ static int write_by_callback(cf_cuda *cuda, cu_stream stream, const cf_device_wr
   cu_result launched = cuda->driver.cuLaunchHostFunc(stream, write_from_callback, w);
   if (launched != CUDA_SUCCESS)
     free(w);
-  return cf_cuda_result(cuda, launched, "putting a callback on the stream");
+  return cf_cuda_result(cuda, launched, "queueing a callback on the stream");
 }
 
 static int write_by_stream(cf_cuda *cuda, cu_stream stream, const cf_device_write *writes, uint32_t count) {
-  static const char doing[] = "letting the stream tell that a picture is complete";
+  static const char doing[] = "signalling that a picture is complete";
   if (count == 1)
     return cf_cuda_result(
         cuda,
@@ -219,7 +219,7 @@ static int write_by_stream(cf_cuda *cuda, cu_stream stream, const cf_device_writ
 
 /* `second` goes on when `first` has done what is on it now. */
 static int put_behind(cf_cuda *cuda, cu_stream first, cu_stream second) {
-  static const char doing[] = "putting one stream behind another";
+  static const char doing[] = "ordering one stream after another";
   int result = cf_cuda_result(cuda, cuda->driver.cuEventRecord(cuda->behind, first), doing);
   if (result != CUFRAMES_OK)
     return result;
@@ -276,7 +276,7 @@ int cf_cuda_counter_wait(cf_device *device, void *stream, const cf_device_write 
     return result;
   result = cf_cuda_result(
       cuda, cuda->driver.cuStreamWaitValue64(stream, address_of(wait), wait->value, CU_STREAM_WAIT_VALUE_GEQ),
-      "letting the stream wait for a picture");
+      "making the stream wait for a picture");
   cf_cuda_leave(cuda, pushed);
   return result;
 }
@@ -294,7 +294,7 @@ int cf_cuda_event_create(cf_device *device, void **event, uint8_t handle[64]) {
   if (result != CUFRAMES_OK)
     return result;
   result = cf_cuda_result(cuda, cuda->driver.cuEventCreate(&made, CU_EVENT_INTERPROCESS | CU_EVENT_DISABLE_TIMING),
-                          "making an event for other processes");
+                          "creating an interprocess event");
   if (result != CUFRAMES_OK)
     goto leave;
   result = cf_cuda_result(cuda, cuda->driver.cuIpcGetEventHandle(&exported, made), "exporting an event");
@@ -354,7 +354,7 @@ int cf_cuda_event_wait(cf_device *device, void *event, void *stream) {
   if (result != CUFRAMES_OK)
     return result;
   result = cf_cuda_result(cuda, cuda->driver.cuStreamWaitEvent(stream, event, 0),
-                          "letting the stream wait for a slot's event");
+                          "making the stream wait for a slot's event");
   cf_cuda_leave(cuda, pushed);
   return result;
 }

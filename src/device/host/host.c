@@ -11,7 +11,7 @@
 
 static int host_open(const cf_device_request *request, cf_device **device) {
   if (strcmp(request->name, "host") != 0)
-    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "the host device has no parts; expected \"host\", got \"%.63s\"",
+    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "unknown device \"%.63s\": of the host there is only \"host\"",
                    request->name);
   if (request->for_gpu || request->legacy)
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "%s",
@@ -55,8 +55,7 @@ static int host_segment_adopt(cf_device *device, void *address, uint64_t bytes, 
 static int host_segment_import(cf_device *device, const cf_device_export *from, cf_device_segment *segment) {
   (void)device;
   if (from->kind != CF_EXPORT_FD || from->start != 0)
-    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher shares host memory in a way that is none (kind %u)",
-                   from->kind);
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "invalid kind of host memory from the publisher: %u", from->kind);
   cf_device_segment mapped = { .bytes = from->bytes, .exported = { .fd = -1 } };
   int result = cf_memory_map(from->fd, from->bytes, CF_SEAL_PUBLIC, &mapped.address);
   if (result != CUFRAMES_OK)
