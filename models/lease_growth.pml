@@ -1,7 +1,7 @@
 /* lease_growth.pml - a publisher whose pool grows for a subscriber and shrinks when that one leaves or dies: the
  * service thread's side (cf_pool_admit, cf_peer_unseat, cf_pool_leave, cf_pool_reap) of src/exchange/frame_writer.c.
  *
- * The guest gets its WELCOME after a segment with one slot more was offered and it was seated; it takes the newest
+ * The subscriber gets its WELCOME after a segment with one slot more was offered and it was seated; it takes the newest
  * frames with one lease, and it may be killed at every step or leave. With GPU its frames are released by its GPU some
  * time later, which it may not live to see; with PUBLISHER_DIES the publisher may be killed at every step instead. A
  * second subscriber is there all the time and may hold a frame in either segment.
@@ -9,7 +9,7 @@
  * is written over and nobody's memory goes while it is used; the publisher does not look at a seat that is gone; after
  * the publisher's death what is in hand stays whole and the newest frame can still be taken.
  * Must fail: BASE one less; OFFER_LATE (WELCOME before the slots are on offer), SEAT_LATE (WELCOME before it is
- * seated), EARLY_RECLAIM (with GPU: the seat goes with its process, and its GPU still reads), NO_QUIET (the seat's
+ * seated), EARLY_RECLAIM (with GPU: the seat goes with its process, and its GPU still reads), NOT_QUIESCENT (the seat's
  * memory goes while a scan may look at it), RETIRE_FIRST (its slots go before its seat), SWEEP_BLIND (a slot is taken
  * out of the table without a second look).
  */
@@ -27,15 +27,15 @@
 
 byte seq[NSLOT] = 1, data[NSLOT] = 1;
 byte head = WORD(1, 0), scan; /* frame 1 is out, in slot 0 */
-byte lease[2]; /* of who stays, of the guest */
+byte lease[2]; /* of who stays, of the subscriber */
 byte released, gpu;
 byte in_hand[2]; /* slot + 1; for the assertions only */
 bool seated, page_gone, welcome, killed, left;
 bool offered, adopted, retire, emptied, memory_gone;
 bool publisher_killed, done;
 
-/* The guest's lease as seat_lease() gives it. */
-inline look_at_guest() {
+/* The subscriber's lease as seat_lease() gives it. */
+inline look_at_subscriber() {
   w = 0;
   if
   :: seated ->
@@ -50,7 +50,7 @@ inline look_at_guest() {
 /* slot_leased: the second look */
 inline look_again() {
   leased = (lease[0] != 0 && SLOT(lease[0]) == s);
-  look_at_guest();
+  look_at_subscriber();
   leased = leased || (w != 0 && SLOT(w) == s)
 }
 
@@ -74,7 +74,7 @@ active proctype publisher() {
     :: q <= MAXSEQ ->
       scan++; /* scan_begin */
       pins = (lease[0] != 0 -> 1 << SLOT(lease[0]) : 0); /* pins_look */
-      look_at_guest();
+      look_at_subscriber();
       pins = pins | (w != 0 -> 1 << SLOT(w) : 0);
       if /* sweep */
       :: live && retire && !(head != 0 && SLOT(head) == BASE) && (pins >> BASE) % 2 == 0 ->
@@ -151,7 +151,7 @@ active proctype resident() {
   od
 }
 
-active proctype guest() {
+active proctype subscriber() {
   byte w, last;
   welcome || publisher_killed;
   {
@@ -185,7 +185,7 @@ active proctype guest() {
 }
 
 #ifdef GPU
-active proctype graphics() { /* of the guest; it stops with its process, some time after */
+active proctype graphics() { /* of the subscriber; it stops with its process, some time after */
 end:
   do
   :: atomic {
@@ -239,7 +239,7 @@ active proctype service() { /* dies with its publisher */
 #endif
     seated = false; /* cf_peer_unseat */
     ticket = scan;
-#ifndef NO_QUIET
+#ifndef NOT_QUIESCENT
     ticket % 2 == 0 || scan != ticket; /* cf_writer_quiescent */
 #endif
     page_gone = true;

@@ -1,5 +1,5 @@
 /* test_fake_packets.c - packet regions that lie, and pages that change under their reader: no call crashes, and
- * nothing is believed that cannot be.
+ * nothing impossible is believed.
  */
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -353,7 +353,7 @@ class Session:
         return self.start_program(program(), *patient(args), env=env, limit=limit, user=user, name=name)
 
     def start_program(self, *argv, env=None, limit=(), user=None, name=None):
-        """Starts any program. user: a uid to run as; the test is skipped where that cannot be."""
+        """Starts any program. user: a uid to run as; the test is skipped where that is not possible."""
         argv = [str(argument) for argument in argv]
         name = name or os.path.basename(argv[0])
         if user is not None:

@@ -1,5 +1,5 @@
-/* test_refusals.c - what cannot be is refused with its reason, and whoever is there already goes on: no driver, no
- * device, no memory, a stream of another context, memory that the other side cannot use.
+/* test_refusals.c - what is invalid or impossible is refused with its reason, and whoever is there already goes on: no
+ * driver, no device, no memory, a stream of another context, memory that the other side cannot use.
  */
 #include <stdlib.h>
 #include <string.h>
