@@ -16,6 +16,22 @@ bool cf_futex_wait(const _Atomic uint32_t *word, uint32_t expected, int64_t dead
 /* Wakes up to `count` sleepers of all processes; gives how many. */
 int cf_futex_wake(const _Atomic uint32_t *word, int count);
 
+static inline uint32_t cf_futex_load(const _Atomic uint32_t *word) {
+  return atomic_load(word);
+}
+
+/* A word, and what it is while one may sleep. */
+typedef struct cf_futex_pair {
+  const _Atomic uint32_t *word;
+  uint32_t expected;
+} cf_futex_pair;
+
+/* On so many words a thread can sleep at once: CF_FUTEX_MANY, or 1 before Linux 5.16. */
+#define CF_FUTEX_MANY 128u
+unsigned cf_futex_most(void);
+/* As cf_futex_wait(), on `count` words, at most cf_futex_most(): ends when one of them moves. */
+void cf_futex_wait_any(const cf_futex_pair *pairs, unsigned count, int64_t deadline);
+
 /* A flag or counter shared by the threads of this process; sequentially consistent; async-signal-safe. */
 typedef struct cf_flag {
   _Atomic uint32_t value;

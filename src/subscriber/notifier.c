@@ -1,68 +1,198 @@
-/* subscriber/notifier.c - the descriptor to poll: a thread that sleeps like any reader and then makes it readable. */
+/* subscriber/notifier.c - descriptors to poll: a thread that sleeps like any reader, and then makes them readable.
+ *
+ * One thread sleeps on the words of many subscribers at once, where the kernel can do that (Linux 5.16); elsewhere each
+ * has its own. A notifier is armed when next() found nothing, with what next() had looked at; it rings once, when there
+ * may be more.
+ */
+#include <stdlib.h>
+
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/memory.h"
 #include "os/thread.h"
 #include "subscriber/subscriber.h"
 
-/* Its end does not wait longer than this for a publisher's answer. */
-#define ANSWER_MS 20
+/* What wakes nobody is looked at again after a part of the time that has passed, between these. */
+#define LOOK_SOONEST (20 * INT64_C(1000))
+#define LOOK_LATEST (CF_MS / 2)
+#define LOOK_PART 8
 
-/* What it was armed with goes to *armed. */
-static bool notifier_wait_armed(cf_notifier *n, cf_notifier *armed) {
-  pthread_mutex_lock(&n->lock);
-  while (!n->armed && !n->stop)
-    pthread_cond_wait(&n->changed, &n->lock);
-  armed->started = n->started;
-  armed->last = n->last;
-  armed->serial = n->serial;
-  armed->unmapped = n->unmapped;
-  armed->pending_slot = n->pending_slot;
-  armed->pending_seq = n->pending_seq;
-  bool go_on = !n->stop;
-  pthread_mutex_unlock(&n->lock);
-  return go_on;
+/* One thread and the subscribers whose descriptors it serves. */
+struct cf_notifier_group {
+  cf_notifier_group *next;
+  pthread_t thread;
+  pthread_mutex_t lock; /* what follows, and the notifiers of its members */
+  cf_flag changed;      /* moves when something of that does; the thread sleeps on it, too, if it can */
+  bool stop;
+  unsigned count;
+  cuframes_subscriber *member[CF_FUTEX_MANY - 1];
+};
+
+static pthread_mutex_t groups_lock = PTHREAD_MUTEX_INITIALIZER; /* of the list; taken before a group's */
+static cf_notifier_group *groups;
+
+/* ---- one subscriber's turn ---- */
+
+/* next() may have something to say. */
+static bool is_news(cuframes_subscriber *s) {
+  const cf_notifier *n = &s->notifier;
+  cf_connection *c = n->connection;
+  if (!c) {
+    pthread_mutex_lock(&s->lock);
+    bool ready = s->connection || cf_rejoin_is_ready(&s->rejoin);
+    pthread_mutex_unlock(&s->lock);
+    return ready || cf_flag_get(&s->interrupted);
+  }
+  if (c->serial != n->serial || cf_must_not_sleep(s, c)) /* another one than next() looked at, for example */
+    return true;
+  if (n->unmapped) { /* the publisher has answered, or is to be asked once more */
+    struct pollfd answer = { .fd = c->fd, .events = POLLIN };
+    return poll(&answer, 1, 0) != 0;
+  }
+  if (n->pending_seq != 0)
+    return cf_reader_complete(&c->reader, n->pending_slot, n->pending_seq);
+  return cf_reader_news(&c->reader, n->started, n->last);
 }
 
-static void *notifier_run(void *argument) {
-  cuframes_subscriber *s = argument;
+/* As any sleeper announces himself: before the look (sleep.c). */
+static void wait_begin(cuframes_subscriber *s) {
   cf_notifier *n = &s->notifier;
-  cf_notifier armed;
-  while (notifier_wait_armed(n, &armed)) {
-    cf_connection *connection = cf_subscriber_current(s);
-    if (connection && connection->serial != armed.serial) {
-      /* another one than next() looked at: it looks again */
-    } else if (connection && armed.unmapped) { /* it goes on when the publisher has answered, or is asked once more */
-      struct pollfd answer = { .fd = connection->fd, .events = POLLIN };
-      (void)poll(&answer, 1, ANSWER_MS);
-    } else if (connection && armed.pending_seq != 0) { /* a GPU completes it, which wakes nobody */
-      int64_t began = cf_now();
-      while (!cf_reader_complete(&connection->reader, armed.pending_slot, armed.pending_seq) &&
-             !cf_must_not_sleep(s, connection))
-        cf_wait_turn(began, CF_NEVER);
-    } else if (connection) {
-      while (!cf_reader_news(&connection->reader, armed.started, armed.last) && !cf_must_not_sleep(s, connection))
-        cf_sleep_for_frame(s, connection, armed.started, armed.last, CF_NEVER);
-    } else {
-      cf_sleep_for_connection(s, CF_NEVER);
-    }
-    cf_connection_drop(connection);
-    pthread_mutex_lock(&n->lock);
-    n->armed = false;
-    cf_doorbell_ring(n->fd);
-    pthread_mutex_unlock(&n->lock);
+  n->state = CF_NOTIFIER_WAITS;
+  n->began = cf_now();
+  n->connection = cf_subscriber_current(s);
+  if (!n->connection)
+    return;
+  (void)cf_flag_add(&n->connection->sleepers, 1);
+  (void)cf_reader_prepare_wait(&n->connection->reader);
+}
+
+static void wait_end(cf_notifier *n) {
+  if (n->state == CF_NOTIFIER_WAITS && n->connection) {
+    cf_reader_end_wait(&n->connection->reader);
+    (void)cf_flag_add(&n->connection->sleepers, -1);
+    cf_connection_drop(n->connection);
   }
+  n->state = CF_NOTIFIER_IDLE;
+}
+
+/* Goes on with a subscriber's notifier. True: it waits, for the word of *pair to move or the deadline. */
+static bool step(cuframes_subscriber *s, cf_futex_pair *pair, int64_t *deadline) {
+  cf_notifier *n = &s->notifier;
+  if (n->state == CF_NOTIFIER_ARMED)
+    wait_begin(s);
+  if (n->state == CF_NOTIFIER_IDLE)
+    return false;
+  pair->word = n->connection ? &n->connection->reader.control->wake : &s->joins.value;
+  pair->expected = cf_futex_load(pair->word); /* before the look: what it misses moves the word */
+  if (is_news(s)) {
+    wait_end(n);
+    cf_doorbell_ring(n->fd);
+    return false;
+  }
+  if (n->connection && (n->unmapped || n->pending_seq != 0)) {
+    int64_t now = cf_now(), part = (now - n->began) / LOOK_PART;
+    part = part < LOOK_SOONEST ? LOOK_SOONEST : part > LOOK_LATEST ? LOOK_LATEST : part;
+    *deadline = now + part < *deadline ? now + part : *deadline;
+  }
+  return true;
+}
+
+/* ---- the thread ---- */
+
+static void *group_run(void *argument) {
+  cf_notifier_group *g = argument;
+  cf_futex_pair pairs[CF_FUTEX_MANY];
+  pthread_mutex_lock(&g->lock);
+  while (!g->stop) {
+    int64_t deadline = CF_NEVER;
+    unsigned count = 0;
+    cf_futex_pair changed = { &g->changed.value, cf_flag_get(&g->changed) };
+    for (unsigned i = 0; i < g->count; i++)
+      count += step(g->member[i], &pairs[count], &deadline);
+    if (count == 0 || cf_futex_most() > 1) /* else its one subscriber's word is moved for every reason */
+      pairs[count++] = changed;
+    pthread_mutex_unlock(&g->lock);
+    cf_futex_wait_any(pairs, count, deadline);
+    pthread_mutex_lock(&g->lock);
+  }
+  pthread_mutex_unlock(&g->lock);
   return NULL;
+}
+
+/* With the lock held. */
+static void group_change(cf_notifier_group *g) {
+  (void)cf_flag_add(&g->changed, 1);
+  (void)cf_futex_wake(&g->changed.value, 1);
+}
+
+/* A group with room; with the lock of the list held. */
+static int group_find(cf_notifier_group **found) {
+  unsigned room = cf_futex_most() > 1 ? cf_futex_most() - 1 : 1;
+  for (cf_notifier_group *g = groups; g; g = g->next)
+    if (g->count < room) {
+      *found = g;
+      return CUFRAMES_OK;
+    }
+  cf_notifier_group *g = calloc(1, sizeof *g);
+  if (!g)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  pthread_mutex_init(&g->lock, NULL);
+  int result = cf_thread_start(&g->thread, "cuframes-notify", group_run, g);
+  if (result != CUFRAMES_OK) {
+    pthread_mutex_destroy(&g->lock);
+    free(g);
+    return result;
+  }
+  g->next = groups;
+  groups = g;
+  *found = g;
+  return CUFRAMES_OK;
+}
+
+/* Nobody is left in it. With the lock of the list held. */
+static void group_end(cf_notifier_group *g) {
+  cf_notifier_group **link = &groups;
+  while (*link != g)
+    link = &(*link)->next;
+  *link = g->next;
+  pthread_mutex_lock(&g->lock);
+  g->stop = true;
+  group_change(g);
+  pthread_mutex_unlock(&g->lock);
+  (void)pthread_join(g->thread, NULL); /* it is joinable and ours */
+  pthread_mutex_destroy(&g->lock);
+  free(g);
+}
+
+/* ---- a subscriber's notifier ---- */
+
+void cf_notifiers_forget(void) {
+  pthread_mutex_init(&groups_lock, NULL);
+  groups = NULL;
+}
+
+static int notifier_join(cuframes_subscriber *s) {
+  cf_notifier *n = &s->notifier;
+  pthread_mutex_lock(&groups_lock);
+  int result = group_find(&n->group);
+  if (result == CUFRAMES_OK) {
+    pthread_mutex_lock(&n->group->lock);
+    n->group->member[n->group->count++] = s;
+    pthread_mutex_unlock(&n->group->lock);
+    cf_doorbell_ring(n->fd); /* the first poll: there may be a frame already; next() arms it when there is none */
+  }
+  pthread_mutex_unlock(&groups_lock);
+  return result;
 }
 
 void cf_notifier_arm(cuframes_subscriber *s, const cf_connection *connection) {
   cf_notifier *n = &s->notifier;
-  if (!n->running)
+  if (!n->group)
     return;
-  pthread_mutex_lock(&n->lock);
-  if (!n->armed) {
+  pthread_mutex_lock(&n->group->lock);
+  if (n->state == CF_NOTIFIER_IDLE) {
     cf_doorbell_drain(n->fd);
-    n->armed = true;
+    n->state = CF_NOTIFIER_ARMED;
     n->started = connection && connection->reader.started;
     n->last = connection ? connection->reader.last : 0;
     bool pending = connection && s->pending && s->pending->owner == connection;
@@ -70,20 +200,37 @@ void cf_notifier_arm(cuframes_subscriber *s, const cf_connection *connection) {
     n->unmapped = connection && connection->is_unmapped;
     n->pending_slot = pending ? s->pending->slot : 0;
     n->pending_seq = pending ? s->pending->seq : 0;
-    pthread_cond_signal(&n->changed);
+    group_change(n->group);
   }
-  pthread_mutex_unlock(&n->lock);
+  pthread_mutex_unlock(&n->group->lock);
+}
+
+static bool waits(cf_notifier *n) {
+  pthread_mutex_lock(&n->group->lock);
+  bool does = n->state != CF_NOTIFIER_IDLE;
+  pthread_mutex_unlock(&n->group->lock);
+  return does;
 }
 
 void cf_notifier_stop(cuframes_subscriber *s) {
   cf_notifier *n = &s->notifier;
-  if (n->running) {
-    pthread_mutex_lock(&n->lock);
-    n->stop = true;
-    pthread_cond_signal(&n->changed);
-    pthread_mutex_unlock(&n->lock);
+  cf_notifier_group *g = n->group;
+  if (g) {
     cuframes_subscriber_interrupt(s);
-    (void)pthread_join(n->thread, NULL); /* it is joinable and ours */
+    for (int64_t began = cf_now(); cf_futex_most() == 1 && waits(n);) /* a thread that sleeps on its word alone */
+      cf_wait_turn(began, CF_NEVER);
+    pthread_mutex_lock(&groups_lock);
+    pthread_mutex_lock(&g->lock);
+    wait_end(n);
+    for (unsigned i = 0; i < g->count; i++)
+      if (g->member[i] == s)
+        g->member[i] = g->member[--g->count];
+    group_change(g);
+    bool empty = g->count == 0;
+    pthread_mutex_unlock(&g->lock);
+    if (empty)
+      group_end(g);
+    pthread_mutex_unlock(&groups_lock);
   }
   cf_close(n->fd);
 }
@@ -96,17 +243,16 @@ int cuframes_subscriber_fd(cuframes_subscriber *s, int *fd) {
   if (s->callback.running)
     return cf_fail(CUFRAMES_ERR_BUSY, "the callback thread takes the frames: stop it first");
   cf_notifier *n = &s->notifier;
-  int result = CUFRAMES_OK;
-  if (!n->running) {
-    if (n->fd < 0)
-      result = cf_doorbell_create(&n->fd);
-    if (result == CUFRAMES_OK)
-      result = cf_thread_start(&n->thread, "cuframes-notify", notifier_run, s);
-    n->running = result == CUFRAMES_OK;
-    if (n->running)
-      cf_doorbell_ring(n->fd); /* the first poll: there may be a frame already; next() arms it when there is none */
+  if (n->fd < 0) {
+    int result = cf_doorbell_create(&n->fd);
+    if (result != CUFRAMES_OK)
+      return result;
   }
-  if (result == CUFRAMES_OK)
-    *fd = n->fd;
-  return result;
+  if (!n->group) {
+    int result = notifier_join(s);
+    if (result != CUFRAMES_OK)
+      return result;
+  }
+  *fd = n->fd;
+  return CUFRAMES_OK;
 }

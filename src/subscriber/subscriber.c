@@ -128,8 +128,6 @@ int cuframes_subscriber_create(const char *name, const cuframes_subscriber_optio
   s->notifier.fd = -1;
   pthread_mutex_init(&s->connect_lock, NULL);
   pthread_mutex_init(&s->lock, NULL);
-  pthread_mutex_init(&s->notifier.lock, NULL);
-  pthread_cond_init(&s->notifier.changed, NULL);
   pthread_mutex_init(&s->packets.lock, NULL);
   result = subscriber_fill(s, &o);
   if (result != CUFRAMES_OK) {
@@ -173,8 +171,6 @@ void cuframes_subscriber_destroy(cuframes_subscriber *s) {
   pthread_mutex_destroy(&s->connect_lock);
   pthread_mutex_destroy(&s->lock);
   cf_handles_drop(s->handles);
-  pthread_mutex_destroy(&s->notifier.lock);
-  pthread_cond_destroy(&s->notifier.changed);
   pthread_mutex_destroy(&s->packets.lock);
   free(s->directory);
   free(s->device);

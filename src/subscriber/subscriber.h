@@ -11,20 +11,27 @@
 
 #include "subscriber/connection.h"
 
-/* The thread behind cuframes_subscriber_fd(): sleeps like any reader and then makes the descriptor readable. */
+typedef struct cf_notifier_group cf_notifier_group;
+
+enum cf_notifier_state {
+  CF_NOTIFIER_IDLE,  /* the descriptor is readable, or next() has not found nothing yet */
+  CF_NOTIFIER_ARMED, /* next() found nothing */
+  CF_NOTIFIER_WAITS  /* its thread waits for more */
+};
+
+/* What is behind cuframes_subscriber_fd(). Under the group's lock. */
 typedef struct cf_notifier {
-  pthread_t thread;
-  bool running;
-  int fd; /* a doorbell: the caller's to poll */
-  pthread_mutex_t lock;
-  pthread_cond_t changed;
-  bool armed, stop;
+  cf_notifier_group *group; /* NULL: nobody asked for the descriptor; of the thread that takes frames */
+  int fd;                   /* a doorbell: the caller's to poll */
+  enum cf_notifier_state state;
   bool started; /* what the reader had taken when it was armed */
   uint64_t last;
   uint64_t serial;       /* of the connection then; 0: none */
   bool unmapped;         /* a frame was taken whose segment is asked for */
   uint32_t pending_slot; /* a frame of it that is waited for; pending_seq 0: none */
   uint64_t pending_seq;
+  cf_connection *connection; /* while it waits: on which it counts as a sleeper; one reference, NULL: none */
+  int64_t began;             /* to wait */
 } cf_notifier;
 
 typedef struct cf_callback {
@@ -158,6 +165,8 @@ void cf_sleep_for_connection(cuframes_subscriber *subscriber, int64_t deadline);
 /* next() had nothing: make the descriptor readable when that changes. connection NULL: there is none. */
 void cf_notifier_arm(cuframes_subscriber *subscriber, const cf_connection *connection);
 void cf_notifier_stop(cuframes_subscriber *subscriber);
+/* In a child of fork(): the threads are not there. */
+void cf_notifiers_forget(void);
 
 void cf_callback_stop(cuframes_subscriber *subscriber);
 

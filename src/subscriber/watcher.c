@@ -158,6 +158,7 @@ static void *watcher_run(void *unused) {
 static void forget_after_fork(void) {
   pthread_mutex_init(&watcher.life, NULL);
   pthread_mutex_init(&watcher.lock, NULL);
+  cf_notifiers_forget();
   watcher.first = NULL;
   watcher.doorbell = -1;
   watcher.message = NULL;

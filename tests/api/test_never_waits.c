@@ -1,9 +1,7 @@
 /* test_never_waits.c - calls with a timeout of 0 wait for no publisher, whatever it does, and one thread of a process
  * sees to all its subscribers.
  */
-#include <dirent.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -133,24 +131,6 @@ static void for_one_that_does_not_let_us_in(void **state) {
 }
 
 /* ---- one thread for all ---- */
-
-static int threads_called(const char *name) {
-  DIR *tasks = opendir("/proc/self/task");
-  int count = 0;
-  CHECK(tasks != NULL);
-  for (const struct dirent *entry; (entry = readdir(tasks)) != NULL;) {
-    char path[300], comm[32] = "";
-    snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
-    FILE *file = fopen(path, "re");
-    if (!file)
-      continue;
-    if (fgets(comm, sizeof comm, file) != NULL)
-      count += strcspn(comm, "\n") == strlen(name) && strncmp(comm, name, strlen(name)) == 0;
-    fclose(file);
-  }
-  closedir(tasks);
-  return count;
-}
 
 #define MANY 70
 

@@ -1,6 +1,11 @@
 /* test_poll.c - the descriptor for event loops: readable exactly when next() has something to say. */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 
 #include "support/child.h"
 #include "support/stream.h"
@@ -201,8 +206,91 @@ static void not_for_packets_only(void **state) {
   cuframes_publisher_destroy(publisher);
 }
 
+/* ---- one thread for many descriptors ---- */
+
+#define MANY 130 /* more than one thread can sleep on */
+
+/* All descriptors of one process tell of one frame each, whatever order they come in. */
+static void many_tell(int wanted_threads) {
+  cuframes_publisher *publisher = publisher_new("s"), *other = publisher_new("t");
+  cuframes_subscriber *subscribers[MANY];
+  cuframes_subscriber_options options = subscriber_options(CUFRAMES_MODE_NEWEST);
+  uint64_t number = 0;
+  int fds[MANY];
+  options.leases = 1;
+  options.reconnect = 1;
+  for (int i = 0; i < MANY; i++) {
+    subscribers[i] = subscriber_join(i % 2 ? "s" : "t", &options);
+    fds[i] = fd_of(subscribers[i]);
+    while (look(subscribers[i], &number) == CUFRAMES_OK)
+      ;
+  }
+  assert_int_equal(threads_called("cuframes-notify"), wanted_threads);
+  for (uint64_t round = 1; round <= 3; round++) {
+    for (int i = 0; i < MANY; i++)
+      assert_false(readable(fds[i], 0));
+    pictures_publish(publisher, round, 1);
+    for (int i = 1; i < MANY; i += 2)
+      assert_true(readable(fds[i], patience()));
+    for (int i = 0; i < MANY; i += 2)
+      assert_false(readable(fds[i], 0));
+    pictures_publish(other, round, 1);
+    for (int i = 0; i < MANY; i++) {
+      assert_true(readable(fds[i], patience()));
+      while (look(subscribers[i], &number) != CUFRAMES_OK) /* its memory is asked for first */
+        assert_true(readable(fds[i], patience()));
+      assert_int_equal(number, round);
+      CHECK_RESULT(look(subscribers[i], &number), CUFRAMES_ERR_TIMEOUT);
+    }
+  }
+  cuframes_publisher_destroy(publisher);
+  for (int i = 1; i < MANY; i += 2) { /* what comes next is that there is nobody */
+    assert_true(readable(fds[i], patience()));
+    CHECK_RESULT(look(subscribers[i], &number), CUFRAMES_ERR_TIMEOUT);
+  }
+  publisher = publisher_new("s");
+  pictures_publish(publisher, 9, 1);
+  for (int i = 1; i < MANY; i += 2)
+    while (look(subscribers[i], &number) != CUFRAMES_OK)
+      assert_true(readable(fds[i], patience()));
+  for (int i = 0; i < MANY; i++)
+    cuframes_subscriber_destroy(subscribers[i]);
+  WAIT_FOR(threads_called("cuframes-notify") == 0);
+  cuframes_publisher_destroy(publisher);
+  cuframes_publisher_destroy(other);
+}
+
+/* A kernel that does not know futex_waitv. */
+static void many_tell_on_an_old_kernel(int test, void *unused) {
+  struct sock_filter filter[] = {
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 449, 0, 1),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog program = { .len = sizeof filter / sizeof *filter, .filter = filter };
+  (void)unused;
+  CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+  CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+  many_tell(MANY);
+  say(test, 0);
+}
+
+static void each_has_a_thread_on_an_old_kernel(void **state) {
+  (void)state;
+  child *old = child_start(many_tell_on_an_old_kernel, NULL);
+  (void)hear(old->fd);
+  child_finish(old);
+}
+
+static void one_thread_serves_many(void **state) {
+  (void)state;
+  many_tell(2);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+    FIXTURE(each_has_a_thread_on_an_old_kernel), /* first: a process asks its kernel once */
     FIXTURE(readable_with_a_frame_and_not_without),
     FIXTURE(readable_at_the_end),
     FIXTURE(readable_when_interrupted),
@@ -210,6 +298,7 @@ int main(void) {
     FIXTURE(it_survives_reconnects),
     FIXTURE(no_wake_is_ever_lost),
     FIXTURE(not_for_packets_only),
+    FIXTURE(one_thread_serves_many),
   };
   return FIXTURE_RUN("poll", tests);
 }

@@ -110,6 +110,24 @@ void soon(const char *file, int line, const char *text, int64_t elapsed_ns, int6
     snprintf(slow, sizeof slow, "%.80s:%d: %.160s", file, line, sentence);
 }
 
+int threads_called(const char *name) {
+  DIR *tasks = opendir("/proc/self/task");
+  int count = 0;
+  CHECK(tasks != NULL);
+  for (const struct dirent *entry; (entry = readdir(tasks)) != NULL;) {
+    char path[300], comm[32] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
+    FILE *file = fopen(path, "re");
+    if (!file)
+      continue;
+    if (fgets(comm, sizeof comm, file) != NULL)
+      count += strcspn(comm, "\n") == strlen(name) && strncmp(comm, name, strlen(name)) == 0;
+    fclose(file);
+  }
+  closedir(tasks);
+  return count;
+}
+
 void pause_ms(int ms) {
   (void)poll(NULL, 0, ms);
 }

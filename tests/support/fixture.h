@@ -58,6 +58,8 @@ int fixture_mappings(void);
 int64_t patience(void);
 /* Lets ms go by inside a loop that has a deadline. */
 void pause_ms(int ms);
+/* How many threads of this process have that name; one that was joined may be among them for a moment. */
+int threads_called(const char *name);
 /* CPU time of this process in ns. */
 int64_t cpu_time(void);
 
