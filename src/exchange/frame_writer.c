@@ -123,12 +123,17 @@ static uint64_t seat_floor(cf_frame_writer *writer, cf_writer_seat *seat) {
   return cursor > least ? cursor : least;
 }
 
-/* The word of a lease that stands, 0 if it is free. */
-static uint64_t seat_lease(const cf_seat *page, uint32_t k) {
-  uint64_t word = atomic_load_explicit(&page->lease[k], memory_order_seq_cst); /* pairs with reader: lease_announce */
-  if (word == 0 || atomic_load_explicit(&page->released[k], memory_order_acquire) == cf_ref_seq(word))
-    return 0;
-  return word;
+/* The next lease of a seat that stands, from *k on: its word, and *k is behind it. 0: there is none. */
+static uint64_t seat_lease(const cf_writer_seat *seat, uint32_t *k) {
+  const cf_seat *page = seat->page;
+  while (*k < seat->leases) {
+    uint64_t word =
+        atomic_load_explicit(&page->lease[*k], memory_order_seq_cst); /* pairs with reader: lease_announce */
+    uint32_t at = (*k)++;
+    if (word != 0 && atomic_load_explicit(&page->released[at], memory_order_acquire) != cf_ref_seq(word))
+      return word;
+  }
+  return 0;
 }
 
 /* What all seats pin. The cursor is read before the leases, and a reader writes its lease before its cursor: a frame
@@ -143,11 +148,10 @@ static void pins_look(cf_frame_writer *writer, uint32_t top, pins *p) {
     uint64_t floor = seat->depth > 0 ? seat_floor(writer, seat) : CF_CURSOR_NONE;
     if (floor < p->floor)
       p->floor = floor;
-    for (uint32_t k = 0; k < seat->leases; k++) {
-      uint64_t word = seat_lease(seat->page, k);
-      if (word != 0 && cf_ref_slot(word) < writer->capacity)
+    uint32_t k = 0;
+    for (uint64_t word; (word = seat_lease(seat, &k)) != 0;)
+      if (cf_ref_slot(word) < writer->capacity)
         p->leased[cf_ref_slot(word) / 64] |= UINT64_C(1) << (cf_ref_slot(word) % 64);
-    }
   }
 }
 
@@ -157,11 +161,10 @@ static bool slot_leased(cf_frame_writer *writer, uint32_t slot) {
     cf_writer_seat *seat = seat_at(writer, i);
     if (!seat)
       continue;
-    for (uint32_t k = 0; k < seat->leases; k++) {
-      uint64_t word = seat_lease(seat->page, k);
-      if (word != 0 && cf_ref_slot(word) == slot)
+    uint32_t k = 0;
+    for (uint64_t word; (word = seat_lease(seat, &k)) != 0;)
+      if (cf_ref_slot(word) == slot)
         return true;
-    }
   }
   return false;
 }
@@ -221,11 +224,14 @@ static void sweep(cf_frame_writer *writer, const pins *pinned) {
 static uint32_t pass(cf_frame_writer *writer, uint32_t top, bool want) {
   pins pinned;
   pins_look(writer, top, &pinned);
-  if (atomic_load_explicit(&writer->retiring, memory_order_relaxed) > 0)
+  bool retiring = atomic_load_explicit(&writer->retiring, memory_order_relaxed) > 0;
+  if (retiring)
     sweep(writer, &pinned); /* makes room in the table */
-  cf_writer_adopt(writer);  /* after the look: whoever was seated by then has its slots on offer */
+  /* after the look: whoever was seated by then has its slots on offer */
+  if (atomic_load_explicit(&writer->offered, memory_order_seq_cst))
+    cf_writer_adopt(writer);
   for (uint32_t slot = writer->oldest; want && slot != CF_NO_SLOT; slot = writer->notes[slot].newer)
-    if (!cf_run_retiring(writer->notes[slot].run) && take_unpinned(writer, &pinned, slot))
+    if (!(retiring && cf_run_retiring(writer->notes[slot].run)) && take_unpinned(writer, &pinned, slot))
       return slot;
   return CF_NO_SLOT;
 }
@@ -595,12 +601,9 @@ bool cf_writer_quiescent(cf_frame_writer *writer, const cf_writer_seat *seat, ui
 }
 
 uint32_t cf_seat_held(const cf_writer_seat *seat, uint32_t *held) {
-  uint32_t count = 0;
-  for (uint32_t k = 0; k < seat->leases; k++) {
-    uint64_t word = seat_lease(seat->page, k);
-    if (word != 0)
-      held[count++] = cf_ref_slot(word);
-  }
+  uint32_t count = 0, k = 0;
+  for (uint64_t word; (word = seat_lease(seat, &k)) != 0;)
+    held[count++] = cf_ref_slot(word);
   return count;
 }
 

@@ -171,18 +171,12 @@ int cf_connection_open(const cf_join *join, cf_joined *joined, int64_t deadline,
   return CUFRAMES_OK;
 }
 
-void cf_connection_hold(cf_connection *c) {
-  (void)cf_flag_add(&c->references, 1);
-}
-
 void cf_connection_leave(cf_connection *c) {
   if (cf_reader_leave(&c->reader))
     (void)cf_futex_wake(&c->seat->room, INT32_MAX);
 }
 
-void cf_connection_drop(cf_connection *c) {
-  if (!c || cf_flag_add(&c->references, -1) > 0)
-    return;
+void cf_connection_dispose(cf_connection *c) {
   if (c->waiter.gpu)
     cf_handles_run(c->handles, connection_free, c);
   else

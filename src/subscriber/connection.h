@@ -65,7 +65,7 @@ typedef struct cf_connection {
   cf_flag references;
   cf_flag life;            /* enum cf_life */
   cf_flag sleepers;        /* threads that sleep on the publisher's words, or are about to */
-  cf_flag releases;        /* moves with every frame given back: a word to sleep on */
+  cf_flag releases;        /* moves when somebody waits for a frame to be given back: a word to sleep on */
   cf_flag release_awaited; /* somebody sleeps on it, or is about to */
   int fd;
   pthread_mutex_t request_lock; /* socket, message buffer and what was asked */
@@ -120,10 +120,17 @@ typedef struct cf_join {
 /* Makes a connection of what joining brought, and takes that over in every case. Waits until the deadline at most for
  * the segments there are. On success the caller holds one reference. */
 int cf_connection_open(const cf_join *join, cf_joined *joined, int64_t deadline, cf_connection **connection);
-void cf_connection_hold(cf_connection *connection);
+static inline void cf_connection_hold(cf_connection *connection) {
+  (void)cf_flag_add(&connection->references, 1);
+}
+/* The last reference is gone. */
+void cf_connection_dispose(cf_connection *connection);
 /* Gives a reference back; with the last one it leaves the stream. A GPU that may use its memory is waited for by a
  * thread of its own; or here, when there is no subscriber any more to wait for that. NULL is fine. */
-void cf_connection_drop(cf_connection *connection);
+static inline void cf_connection_drop(cf_connection *connection) {
+  if (connection && cf_flag_add(&connection->references, -1) == 0)
+    cf_connection_dispose(connection);
+}
 
 static inline enum cf_life cf_connection_life(const cf_connection *connection) {
   return (enum cf_life)cf_flag_get(&connection->life);

@@ -44,10 +44,12 @@ static void references_drop(cf_connection *c, uint32_t count) {
     cf_connection_drop(c);
 }
 
+/* After the lease: pairs with wait_for_release, which looks at leases after it has said that it waits. */
 static void announce_release(cf_connection *c) {
+  if (!cf_flag_get(&c->release_awaited) || !cf_flag_swap(&c->release_awaited, 0))
+    return;
   (void)cf_flag_add(&c->releases, 1);
-  if (cf_flag_get(&c->release_awaited) && cf_flag_swap(&c->release_awaited, 0))
-    (void)cf_futex_wake(&c->releases.value, INT32_MAX);
+  (void)cf_futex_wake(&c->releases.value, INT32_MAX);
 }
 
 /* ---- lost with the publisher ---- */
@@ -333,9 +335,10 @@ static int frame_lease(cf_connection *c, cf_take_how *how, bool gone, cf_frame *
     if (result != CUFRAMES_OK)
       return result;
   }
-  if (!view)
+  if (!view) {
     result = cf_view_hold(c, taken.segment, cf_take_deadline(how), &view);
-  c->is_unmapped = may_map_later(result);
+    c->is_unmapped = may_map_later(result);
+  }
   if (c->is_unmapped) { /* it stays leased, and the next call goes on here */
     c->unmapped_lease = k;
     c->unmapped = taken;
