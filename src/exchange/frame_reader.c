@@ -123,8 +123,6 @@ bool cf_reader_leave(const cf_frame_reader *reader) {
 
 static enum cf_take take_ordered(cf_frame_reader *reader, uint32_t k, found *f) {
   uint64_t want = reader->last + 1;
-  if (evicted(reader))
-    return CF_TAKE_EVICTED;
   bool ended = cf_reader_ended(reader); /* before the look, as in take_newest() */
   if (cf_ref_seq(newest(reader)) < want)
     return ended ? CF_TAKE_ENDED : CF_TAKE_NONE;
@@ -153,6 +151,8 @@ static void describe(const cf_frame_reader *reader, const found *f, cf_taken *ta
 
 enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken, bool *must_wake) {
   *must_wake = false;
+  if (evicted(reader))
+    return CF_TAKE_EVICTED;
   found f;
   enum cf_take take = reader->ordered ? take_ordered(reader, k, &f) : take_newest(reader, k, &f);
   if (take != CF_TAKE_OK)
