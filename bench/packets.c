@@ -86,7 +86,7 @@ static void packets_run(uint32_t size, unsigned count, unsigned rounds, uint32_t
   memset(bytes, 0x55, size);
   crew_start(&readers, count, reader_run, &r);
   cuframes_publisher *publisher = stream_publish("packets", 64, 64, (cuframes_publisher_options){ 0 });
-  cuframes_codec_params params = { .media_type = CUFRAMES_MEDIA_VIDEO, .codec = "h264" };
+  cuframes_codec_params params = { .struct_size = sizeof params, .media_type = CUFRAMES_MEDIA_VIDEO, .codec = "h264" };
   bench_check(cuframes_publisher_enable_packets(publisher, NULL), "enable packets");
   bench_check(cuframes_publisher_set_codec_params(publisher, 0, &params), "codec parameters");
   send(publisher, bytes, size, CUFRAMES_PACKET_KEY); /* the one where readers start */

@@ -2,7 +2,7 @@
 #ifndef CUFRAMES_PACKET_H
 #define CUFRAMES_PACKET_H
 
-#include <cuframes/common.h>
+#include <cuframes/format.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -26,6 +26,7 @@ enum cuframes_packet_flag {
 
 /** What a muxer or decoder must know of one track. */
 typedef struct cuframes_codec_params {
+  uint32_t struct_size;                    /**< set by the caller: sizeof(cuframes_codec_params) */
   uint32_t media_type;                     /**< enum cuframes_media_type */
   char codec[CUFRAMES_CODEC_NAME_MAX + 1]; /**< FFmpeg's codec name: "h264", "hevc", "aac", "opus", ... */
   uint32_t profile, level;                 /**< as in the codec's standard; UINT32_MAX: unknown */
@@ -34,7 +35,15 @@ typedef struct cuframes_codec_params {
   uint32_t sample_rate, channels;          /**< audio: Hz, count */
   uint32_t frame_size;                     /**< audio: samples per packet, 0: varies */
   uint32_t time_base_num, time_base_den;   /**< the source's own time base, a hint for muxers */
+  cuframes_color color;                    /**< video: this and what follows bit_rate as in cuframes_format */
   uint64_t bit_rate;                       /**< bits per second, 0: unknown */
+  uint8_t chroma_location;                 /**< enum cuframes_chroma_location */
+  uint8_t field_order;                     /**< enum cuframes_field_order */
+  uint8_t orientation;                     /**< enum cuframes_orientation */
+  uint8_t reserved8;                       /**< 0 */
+  uint32_t sample_aspect_num;              /**< 1..INT32_MAX each; 0/0: not said */
+  uint32_t sample_aspect_den;
+  uint32_t reserved[5]; /**< 0 */
 } cuframes_codec_params;
 
 /** A packet to publish. */

@@ -181,7 +181,8 @@ CUFRAMES_API int cuframes_publisher_enable_packets(cuframes_publisher *publisher
                                                    const cuframes_packet_ring_options *options);
 
 /** Describes (or describes anew) a track; params and extradata are copied.
- *  Errors: INVALID (index, sizes), NO_PACKET_RING, NO_MEMORY.
+ *  Errors: INVALID (index, struct_size, a value that cannot be, reserved fields that are not 0), NO_PACKET_RING,
+ *  NO_MEMORY.
  *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API int cuframes_publisher_set_codec_params(cuframes_publisher *publisher, uint32_t track,
                                                      const cuframes_codec_params *params);

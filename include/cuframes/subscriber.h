@@ -138,11 +138,11 @@ CUFRAMES_API int cuframes_subscriber_next_packet(cuframes_subscriber *subscriber
  *  Thread-safety: any thread. Blocks: up to 2 s for the publisher's answer. */
 CUFRAMES_API int cuframes_subscriber_track_count(cuframes_subscriber *subscriber, uint32_t *count);
 
-/** Parameters of one track as they are now. params may be NULL. *extradata (may be NULL if not
- *  wanted) points to *extradata_size bytes followed by 64 zero bytes, valid until the next call of this function
- *  on this subscriber or its destroy().
+/** Parameters of one track as they are now. params may be NULL, else its struct_size must be set, and so much of it is
+ *  filled. *extradata (may be NULL if not wanted) points to *extradata_size bytes followed by 64 zero bytes, valid
+ *  until the next call of this function on this subscriber or its destroy().
  *  Errors: NO_CODEC_PARAMS, NO_PACKET_RING, PUBLISHER_GONE, TIMEOUT (it has not come back), PROTOCOL, NO_MEMORY,
- *  INVALID.
+ *  INVALID (struct_size).
  *  Thread-safety: any thread, one at a time that looks at extradata. Blocks: up to 2 s for the publisher's answer. */
 CUFRAMES_API int cuframes_subscriber_get_codec_params(cuframes_subscriber *subscriber, uint32_t track,
                                                       cuframes_codec_params *params, const void **extradata,

@@ -76,8 +76,10 @@ int cf_client_welcome(int fd, const char *name, const cf_msg_hello *hello, int64
   if (!cf_message_decode(CF_MSG_WELCOME, message, length, &j.welcome))
     result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's WELCOME is malformed");
   else if (j.welcome.version < hello->version_min || j.welcome.version > hello->version_max)
-    result = cf_fail(CUFRAMES_ERR_VERSION, "the publisher chose protocol version %u; offered were %u to %u",
-                     j.welcome.version, hello->version_min, hello->version_max);
+    result = cf_fail(CUFRAMES_ERR_VERSION,
+                     "the publisher chose protocol version %u, and we speak %u to %u: use a newer cuframes for %s",
+                     j.welcome.version, hello->version_min, hello->version_max,
+                     j.welcome.version < hello->version_min ? "the publisher" : "this program");
   if (result != CUFRAMES_OK) {
     j.fd = -1; /* it stays the caller's */
     cf_joined_close(&j);

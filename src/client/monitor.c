@@ -88,12 +88,9 @@ static int subscribers_read(stream_report *r, const uint8_t *message, size_t len
   return CUFRAMES_OK;
 }
 
-static void stream_describe(const cf_msg_info *m, const cf_credentials *publisher, cuframes_stream_info *info) {
+/* A pixel format that is unknown here is shown as that: a newer publisher may have more. */
+static int stream_describe(const cf_msg_info *m, const cf_credentials *publisher, cuframes_stream_info *info) {
   *info = (cuframes_stream_info){ .pid = publisher->pid,
-                                  .format = { .pixel_format = m->pixel_format,
-                                              .width = m->width,
-                                              .height = m->height,
-                                              .color = cf_color_unpack(m->color) },
                                   .fps = (double)m->frame_rate_micro / 1e6,
                                   .frames = m->frames,
                                   .dropped = m->dropped,
@@ -112,8 +109,9 @@ static void stream_describe(const cf_msg_info *m, const cf_credentials *publishe
   memcpy(info->device, m->device, sizeof info->device);
   memcpy(info->description, m->description, sizeof info->description);
   memcpy(info->memory, m->memory, sizeof info->memory);
-  memcpy(info->format.pitch, m->pitch, sizeof info->format.pitch);
-  memcpy(info->format.offset, m->offset, sizeof info->format.offset);
+  return cf_format_from_wire(&m->format, &info->format) == CUFRAMES_OK
+             ? CUFRAMES_OK
+             : cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's INFO answer has an impossible format");
 }
 
 static int query(const char *directory, const char *name, int64_t deadline, uint8_t *message, stream_report *r) {
@@ -139,7 +137,9 @@ static int query(const char *directory, const char *name, int64_t deadline, uint
     return result;
   if (!cf_message_decode(CF_MSG_INFO, message, length, &answer))
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's INFO answer is malformed");
-  stream_describe(&answer, &publisher, &r->info);
+  result = stream_describe(&answer, &publisher, &r->info);
+  if (result != CUFRAMES_OK)
+    return result;
   tracks_read(r, message, length);
   return subscribers_read(r, message, length);
 }

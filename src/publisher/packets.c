@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/format.h"
 #include "api/options.h"
 #include "os/error.h"
 #include "os/memory.h"
@@ -98,24 +99,42 @@ static void params_changed(cf_packets *packets, uint32_t track) {
   cf_packet_writer_params(&packets->writer, packets->params_generation);
 }
 
-int cuframes_publisher_set_codec_params(cuframes_publisher *p, uint32_t track, const cuframes_codec_params *params) {
-  if (!p || !params)
-    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_set_codec_params: publisher and params must be given");
-  if (track >= CUFRAMES_TRACKS_MAX)
-    return bad_track(track);
+static int params_check(const cuframes_codec_params *params) {
+  uint32_t reserved = params->reserved8;
+  for (size_t i = 0; i < sizeof params->reserved / sizeof params->reserved[0]; i++)
+    reserved |= params->reserved[i];
   if (params->media_type < CUFRAMES_MEDIA_VIDEO || params->media_type > CUFRAMES_MEDIA_DATA ||
       params->codec[0] == '\0' || !memchr(params->codec, '\0', sizeof params->codec))
     return cf_fail(CUFRAMES_ERR_INVALID, "codec parameters need a media type (1 to 3, got %u) and a codec name",
                    params->media_type);
+  if (reserved)
+    return cf_fail(CUFRAMES_ERR_INVALID, "a reserved field of the codec parameters is not 0: clear the struct first");
+  if (cf_format_words_check(params->color, params->chroma_location, params->field_order, params->orientation) ||
+      cf_format_aspect_check(params->sample_aspect_num, params->sample_aspect_den))
+    return CUFRAMES_ERR_INVALID; /* the detail says which */
+  return CUFRAMES_OK;
+}
+
+int cuframes_publisher_set_codec_params(cuframes_publisher *p, uint32_t track, const cuframes_codec_params *given) {
+  cuframes_codec_params params;
+  if (!p || !given)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_set_codec_params: publisher and params must be given");
+  if (track >= CUFRAMES_TRACKS_MAX)
+    return bad_track(track);
+  int result = cf_options_copy(&params, sizeof params, given, "cuframes_codec_params");
+  if (result == CUFRAMES_OK)
+    result = params_check(&params);
+  if (result != CUFRAMES_OK)
+    return result;
   cf_packets *packets = &p->packets;
   pthread_mutex_lock(&packets->lock);
-  int result = packets->enabled ? CUFRAMES_OK : no_ring();
+  result = packets->enabled ? CUFRAMES_OK : no_ring();
   if (result == CUFRAMES_OK) {
     pthread_mutex_lock(&packets->describe);
     cf_track *e = &packets->tracks[track];
     packets->track_count += !e->set;
     e->set = true;
-    e->params = *params;
+    e->params = params;
     pthread_mutex_unlock(&packets->describe);
     params_changed(packets, track);
   }

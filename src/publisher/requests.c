@@ -36,12 +36,7 @@ bool cf_peer_send_segment(cuframes_publisher *p, cf_peer *peer, const uint8_t *m
     return true; /* it may go on: with newer frames, or when descriptors are free again */
   }
   segment.segment = get.segment;
-  segment.pixel_format = format.pixel_format;
-  segment.width = format.width;
-  segment.height = format.height;
-  segment.color = cf_color_pack(format.color);
-  memcpy(segment.pitch, format.pitch, sizeof segment.pitch);
-  memcpy(segment.offset, format.offset, sizeof segment.offset);
+  cf_format_to_wire(&format, &segment.format);
   segment.bytes = exported.bytes;
   segment.memory = exported.kind;
   segment.start = exported.start;
@@ -117,6 +112,11 @@ bool cf_peer_send_codec(cuframes_publisher *p, cf_peer *peer, const uint8_t *mes
                            .time_base_num = c->time_base_num,
                            .time_base_den = c->time_base_den,
                            .bit_rate = c->bit_rate,
+                           .color = cf_color_pack(c->color),
+                           .chroma_location = c->chroma_location,
+                           .field_order = c->field_order,
+                           .orientation = c->orientation,
+                           .sample_aspect = { c->sample_aspect_num, c->sample_aspect_den },
                            .extradata = { e->extradata, (uint32_t)e->extradata_size } };
     memcpy(codec.codec, c->codec, sizeof codec.codec);
     sent = cf_peer_answer(p, peer, CF_MSG_CODEC, &codec, NULL, 0);
@@ -159,10 +159,6 @@ static uint64_t current_rate(cuframes_publisher *p) {
 static void info_fill(cuframes_publisher *p, cf_msg_info *info) {
   cuframes_format format = cf_pool_format(&p->pool);
   *info = (cf_msg_info){ .pid = getpid(),
-                         .pixel_format = format.pixel_format,
-                         .width = format.width,
-                         .height = format.height,
-                         .color = cf_color_pack(format.color),
                          .frame_rate_micro = current_rate(p),
                          .frames = cf_counter_get(&p->published),
                          .dropped = cf_counter_get(&p->dropped),
@@ -178,8 +174,7 @@ static void info_fill(cuframes_publisher *p, cf_msg_info *info) {
   memcpy(info->device, p->device->name, sizeof info->device);
   memcpy(info->description, p->description, sizeof info->description);
   snprintf(info->memory, sizeof info->memory, "%s", p->pool.external ? "external" : p->device->memory);
-  memcpy(info->pitch, format.pitch, sizeof info->pitch);
-  memcpy(info->offset, format.offset, sizeof info->offset);
+  cf_format_to_wire(&format, &info->format);
 }
 
 static uint32_t count_pinned(const cf_service *service) {

@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/format.h"
+#include "api/options.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/memory.h"
@@ -296,12 +298,41 @@ int cuframes_subscriber_track_count(cuframes_subscriber *s, uint32_t *count) {
   return CUFRAMES_OK;
 }
 
+/* What a publisher says is checked as what an application says. */
+static int params_of(const cf_msg_codec *codec, cuframes_codec_params *params) {
+  *params = (cuframes_codec_params){ .media_type = codec->media_type,
+                                     .profile = codec->profile,
+                                     .level = codec->level,
+                                     .width = codec->width,
+                                     .height = codec->height,
+                                     .frame_rate_num = codec->frame_rate_num,
+                                     .frame_rate_den = codec->frame_rate_den,
+                                     .sample_rate = codec->sample_rate,
+                                     .channels = codec->channels,
+                                     .frame_size = codec->frame_size,
+                                     .time_base_num = codec->time_base_num,
+                                     .time_base_den = codec->time_base_den,
+                                     .color = cf_color_unpack(codec->color),
+                                     .bit_rate = codec->bit_rate,
+                                     .chroma_location = (uint8_t)codec->chroma_location,
+                                     .field_order = (uint8_t)codec->field_order,
+                                     .orientation = (uint8_t)codec->orientation,
+                                     .sample_aspect_num = codec->sample_aspect[0],
+                                     .sample_aspect_den = codec->sample_aspect[1] };
+  memcpy(params->codec, codec->codec, sizeof params->codec);
+  if (cf_format_words_check(params->color, codec->chroma_location, codec->field_order, codec->orientation) ||
+      cf_format_aspect_check(codec->sample_aspect[0], codec->sample_aspect[1]))
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's track %u has impossible parameters", codec->track);
+  return CUFRAMES_OK;
+}
+
 int cuframes_subscriber_get_codec_params(cuframes_subscriber *s, uint32_t track, cuframes_codec_params *params,
                                          const void **extradata, size_t *extradata_size) {
   if (!s || (extradata && !extradata_size))
     return cf_fail(CUFRAMES_ERR_INVALID,
                    "cuframes_subscriber_get_codec_params: subscriber must be given, extradata with its size");
   cf_connection *connection;
+  cuframes_codec_params now;
   cf_msg_codec codec;
   uint8_t *copy;
   int result = cf_subscriber_connection(s, &connection);
@@ -311,21 +342,12 @@ int cuframes_subscriber_get_codec_params(cuframes_subscriber *s, uint32_t track,
   cf_connection_drop(connection);
   if (result != CUFRAMES_OK)
     return result;
-  if (params) {
-    *params = (cuframes_codec_params){ .media_type = codec.media_type,
-                                       .profile = codec.profile,
-                                       .level = codec.level,
-                                       .width = codec.width,
-                                       .height = codec.height,
-                                       .frame_rate_num = codec.frame_rate_num,
-                                       .frame_rate_den = codec.frame_rate_den,
-                                       .sample_rate = codec.sample_rate,
-                                       .channels = codec.channels,
-                                       .frame_size = codec.frame_size,
-                                       .time_base_num = codec.time_base_num,
-                                       .time_base_den = codec.time_base_den,
-                                       .bit_rate = codec.bit_rate };
-    memcpy(params->codec, codec.codec, sizeof params->codec);
+  result = params_of(&codec, &now);
+  if (result == CUFRAMES_OK && params)
+    result = cf_stats_give(params, &now, sizeof now, "cuframes_codec_params");
+  if (result != CUFRAMES_OK) {
+    free(copy);
+    return result;
   }
   if (extradata) {
     *extradata = copy;

@@ -14,13 +14,8 @@
 
 /* What a publisher says of a segment must hold together before anybody computes with it. */
 static int view_check(const cf_msg_segment *segment, cf_view *view) {
-  view->format = (cuframes_format){ .pixel_format = segment->pixel_format,
-                                    .width = segment->width,
-                                    .height = segment->height,
-                                    .color = cf_color_unpack(segment->color) };
-  memcpy(view->format.pitch, segment->pitch, sizeof view->format.pitch);
-  memcpy(view->format.offset, segment->offset, sizeof view->format.offset);
-  if (cuframes_format_layout(&view->format, 0, &view->frame_bytes) != CUFRAMES_OK || view->frame_bytes > segment->bytes)
+  if (cf_format_from_wire(&segment->format, &view->format) != CUFRAMES_OK ||
+      cuframes_format_layout(&view->format, 0, &view->frame_bytes) != CUFRAMES_OK || view->frame_bytes > segment->bytes)
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's segment %u has an impossible format", segment->segment);
   return CUFRAMES_OK;
 }

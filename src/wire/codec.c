@@ -25,6 +25,16 @@
   { tag, CF_FIELD_BYTES, offsetof(fields, member), most, 0, #member }
 #define LIST(tag, fields, member, count)                                                                               \
   { tag, CF_FIELD_LIST, offsetof(fields, member), sizeof(((fields *)0)->member) / 4, offsetof(fields, count), #member }
+/* Those of a cf_msg_format, which is a part of the struct. */
+#define FORMAT_NUMBERS(kind, tag, fields, member, width)                                                               \
+  { tag, kind, offsetof(fields, format.member), sizeof(((fields *)0)->format.member) / (width), 0, #member }
+#define FORMAT_U32(tag, fields, member) FORMAT_NUMBERS(CF_FIELD_U32, tag, fields, member, 4)
+#define FORMAT_U64(tag, fields, member) FORMAT_NUMBERS(CF_FIELD_U64, tag, fields, member, 8)
+#define FORMAT_LIST(tag, fields, member, count)                                                                        \
+  {                                                                                                                    \
+    tag, CF_FIELD_LIST, offsetof(fields, format.member), sizeof(((fields *)0)->format.member) / 4,                     \
+        offsetof(fields, format.count), #member                                                                        \
+  }
 #define GROUP(group, name)                                                                                             \
   { CF_GROUP_TAG(group), CF_FIELD_GROUP, 0, group, 0, name }
 
@@ -67,16 +77,22 @@ static const cf_schema_field get_segment_fields[] = {
 static const cf_schema_field segment_fields[] = {
   U32(1, cf_msg_segment, segment),
   U64(2, cf_msg_segment, bytes),
-  U32(3, cf_msg_segment, pixel_format),
-  U32(4, cf_msg_segment, width),
-  U32(5, cf_msg_segment, height),
-  U32(6, cf_msg_segment, color),
-  U32(7, cf_msg_segment, pitch),
-  U64(8, cf_msg_segment, offset),
+  FORMAT_U32(3, cf_msg_segment, pixel_format),
+  FORMAT_U32(4, cf_msg_segment, width),
+  FORMAT_U32(5, cf_msg_segment, height),
+  FORMAT_U32(6, cf_msg_segment, color),
+  FORMAT_U32(7, cf_msg_segment, pitch),
+  FORMAT_U64(8, cf_msg_segment, offset),
   U32(9, cf_msg_segment, memory),
   LIST(10, cf_msg_segment, handle, handle_words),
   U64(11, cf_msg_segment, start),
   U64(12, cf_msg_segment, whole),
+  FORMAT_U32(13, cf_msg_segment, chroma_location),
+  FORMAT_U32(14, cf_msg_segment, field_order),
+  FORMAT_U32(15, cf_msg_segment, orientation),
+  FORMAT_U32(16, cf_msg_segment, sample_aspect),
+  FORMAT_U32(17, cf_msg_segment, element),
+  FORMAT_LIST(18, cf_msg_segment, size, dims),
 };
 
 static const cf_schema_field get_events_fields[] = {
@@ -116,6 +132,11 @@ static const cf_schema_field codec_fields[] = {
   U32(15, cf_msg_codec, time_base_den),
   U64(16, cf_msg_codec, bit_rate),
   BYTES(17, cf_msg_codec, extradata, CUFRAMES_EXTRADATA_MAX),
+  U32(18, cf_msg_codec, color),
+  U32(19, cf_msg_codec, chroma_location),
+  U32(20, cf_msg_codec, field_order),
+  U32(21, cf_msg_codec, orientation),
+  U32(22, cf_msg_codec, sample_aspect),
 };
 
 static const cf_schema_field info_fields[] = {
@@ -123,12 +144,12 @@ static const cf_schema_field info_fields[] = {
   TEXT(2, cf_msg_info, device),
   TEXT(3, cf_msg_info, description),
   I32(4, cf_msg_info, pid),
-  U32(5, cf_msg_info, pixel_format),
-  U32(6, cf_msg_info, width),
-  U32(7, cf_msg_info, height),
-  U32(8, cf_msg_info, color),
-  U32(9, cf_msg_info, pitch),
-  U64(10, cf_msg_info, offset),
+  FORMAT_U32(5, cf_msg_info, pixel_format),
+  FORMAT_U32(6, cf_msg_info, width),
+  FORMAT_U32(7, cf_msg_info, height),
+  FORMAT_U32(8, cf_msg_info, color),
+  FORMAT_U32(9, cf_msg_info, pitch),
+  FORMAT_U64(10, cf_msg_info, offset),
   U64(11, cf_msg_info, frame_rate_micro),
   U64(12, cf_msg_info, frames),
   U64(13, cf_msg_info, dropped),
@@ -144,6 +165,12 @@ static const cf_schema_field info_fields[] = {
   U32(23, cf_msg_info, packet_slots),
   U64(24, cf_msg_info, packet_data_bytes),
   TEXT(25, cf_msg_info, memory),
+  FORMAT_U32(26, cf_msg_info, chroma_location),
+  FORMAT_U32(27, cf_msg_info, field_order),
+  FORMAT_U32(28, cf_msg_info, orientation),
+  FORMAT_U32(29, cf_msg_info, sample_aspect),
+  FORMAT_U32(30, cf_msg_info, element),
+  FORMAT_LIST(31, cf_msg_info, size, dims),
   GROUP(CF_GROUP_SEAT, "seat"),
   GROUP(CF_GROUP_TRACK, "tracks"),
 };

@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 #define CF_WIRE_MAGIC 0x52465543u /* "CUFR" */
-#define CF_WIRE_VERSION_MIN 1u
-#define CF_WIRE_VERSION_MAX 1u
+#define CF_WIRE_VERSION_MIN 2u
+#define CF_WIRE_VERSION_MAX 2u
 /* Largest message; a SOCK_SEQPACKET message must also fit the socket's buffer. */
 #define CF_WIRE_MESSAGE_MAX (128u * 1024u)
 /* Most descriptors beside one message. */
@@ -90,14 +90,24 @@ typedef struct cf_msg_get_segment {
   uint32_t segment;
 } cf_msg_get_segment;
 
-typedef struct cf_msg_segment {
-  uint32_t segment;
-  uint64_t bytes; /* of the whole segment */
+/* A picture's format: no message, but fields of SEGMENT and INFO. */
+typedef struct cf_msg_format {
   uint32_t pixel_format, width, height;
   uint32_t color; /* matrix | range << 8 | primaries << 16 | transfer << 24 */
   uint32_t pitch[4];
   uint64_t offset[4]; /* of the planes in a frame */
-  uint32_t memory;    /* enum cf_memory_kind */
+  uint32_t chroma_location, field_order, orientation;
+  uint32_t sample_aspect[2]; /* numerator, denominator */
+  uint32_t element;          /* of a tensor */
+  uint32_t dims;             /* how many of the sizes there are */
+  uint32_t size[4];
+} cf_msg_format;
+
+typedef struct cf_msg_segment {
+  uint32_t segment;
+  uint64_t bytes; /* of the whole segment */
+  cf_msg_format format;
+  uint32_t memory; /* enum cf_memory_kind */
   uint32_t handle_words;
   uint32_t handle[CF_HANDLE_WORDS]; /* of CF_MEMORY_LEGACY and _POOL, its bytes as they are in memory */
   uint64_t start, whole;            /* the segment begins at byte `start` of an allocation of `whole` bytes */
@@ -134,6 +144,7 @@ typedef struct cf_msg_codec {
   uint32_t sample_rate, channels, frame_size, time_base_num, time_base_den;
   uint64_t bit_rate;
   cf_bytes extradata; /* at most CUFRAMES_EXTRADATA_MAX (65536) bytes */
+  uint32_t color, chroma_location, field_order, orientation, sample_aspect[2]; /* as in cf_msg_format */
 } cf_msg_codec;
 
 typedef struct cf_msg_get_info {
@@ -145,9 +156,7 @@ typedef struct cf_msg_info {
   char device[CF_DEVICE_BYTES];
   char description[CF_TEXT_BYTES];
   int32_t pid;
-  uint32_t pixel_format, width, height, color;
-  uint32_t pitch[4];
-  uint64_t offset[4];
+  cf_msg_format format;      /* of new frames */
   uint64_t frame_rate_micro; /* frames per 10^6 seconds, measured */
   uint64_t frames, dropped, evictions;
   int64_t timestamp; /* of the newest frame, CLOCK_MONOTONIC ns; 0: none yet */

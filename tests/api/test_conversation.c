@@ -71,7 +71,7 @@ static void a_sound_conversation_is_answered(void **state) {
   pictures_publish(publisher, 1, 1);
   hello.leases = 3;
   raw_join(&raw, "s", &hello);
-  assert_int_equal(raw.welcome.version, 1);
+  assert_int_equal(raw.welcome.version, 2);
   assert_int_equal(raw.welcome.leases, 3);
   assert_int_equal(raw.welcome.depth, 4);
   assert_string_equal(raw.welcome.device, "host");
@@ -80,7 +80,7 @@ static void a_sound_conversation_is_answered(void **state) {
     raw_send(raw.fd, CF_MSG_GET_SEGMENT, &get);
     raw_expect(raw.fd, CF_MSG_SEGMENT, &segment, &fds);
     assert_int_equal(fds.count, 1);
-    assert_int_equal(segment.width, 64);
+    assert_int_equal(segment.format.width, 64);
     cf_fds_close(&fds);
     raw_send(raw.fd, CF_MSG_GET_INFO, &get_info);
     raw_expect(raw.fd, CF_MSG_INFO, &info, &fds);

@@ -154,6 +154,78 @@ static void descriptors_that_nobody_asked_for_are_closed(void **state) {
   ask_everything(answer_too_many_descriptors, 2, CUFRAMES_ERR_PROTOCOL);
 }
 
+/* What a publisher of protocol version 1 answers, word by word, and one that talks to anybody. */
+static bool answer_as_version_1(fake *f, int fd, uint32_t type) {
+  cf_msg_refused refused = {
+    .code = CUFRAMES_ERR_VERSION,
+    .text = "subscriber speaks protocol versions 2 to 2, this publisher 1 to 1: use a newer cuframes for the publisher"
+  };
+  cf_msg_welcome welcome = f->raw->welcome;
+  welcome.version = 1;
+  if (type == CF_MSG_HELLO && f->code == 0)
+    fake_answer(fd, CF_MSG_REFUSED, &refused, NULL, 0);
+  else if (type == CF_MSG_HELLO)
+    fake_answer(fd, CF_MSG_WELCOME, &welcome, f->raw->welcome_fds, 2);
+  return type == CF_MSG_HELLO;
+}
+
+static void a_publisher_of_an_older_version_is_named_with_ours(void **state) {
+  (void)state;
+  for (int code = 0; code < 2; code++) {
+    fake *f = fake_new();
+    f->instead = answer_as_version_1;
+    f->code = code;
+    fake_start(f);
+    assert_int_equal(ask_join(), CUFRAMES_ERR_VERSION);
+    detail_names(code == 0 ? "versions 2 to 2" : "version 1");
+    detail_names(code == 0 ? "publisher 1 to 1" : "2 to 2");
+    detail_names("use a newer cuframes for the publisher");
+    fake_end(f);
+  }
+}
+
+static bool answer_impossible_words(fake *f, int fd, uint32_t type) {
+  cf_msg_info info = { .name = "s" };
+  cf_msg_codec codec = { .media_type = 1, .codec = "h264" };
+  if (type != f->only)
+    return false;
+  switch (f->code) {
+    case 0: info.format.color = codec.color = 3u << 8; break;
+    case 1: info.format.chroma_location = codec.chroma_location = 7; break;
+    case 2: info.format.chroma_location = codec.chroma_location = 256; break;
+    case 3: info.format.field_order = codec.field_order = 4; break;
+    case 4: info.format.field_order = codec.field_order = 259; break;
+    case 5: info.format.orientation = codec.orientation = 9; break;
+    case 6: info.format.orientation = codec.orientation = 1u << 31; break;
+    case 7: info.format.sample_aspect[0] = codec.sample_aspect[0] = 1; break;
+    default: info.format.sample_aspect[1] = codec.sample_aspect[1] = UINT32_MAX; break;
+  }
+  fake_answer(fd, type == CF_MSG_GET_INFO ? CF_MSG_INFO : CF_MSG_CODEC,
+              type == CF_MSG_GET_INFO ? (void *)&info : (void *)&codec, NULL, 0);
+  return true;
+}
+
+/* SEGMENT: test_hostile.c. */
+static void words_that_cannot_be_are_not_believed(void **state) {
+  (void)state;
+  for (int code = 0; code < 9; code++) {
+    for (int codec = 0; codec < 2; codec++) {
+      fake *f = fake_new();
+      f->instead = answer_impossible_words;
+      f->only = codec ? CF_MSG_GET_CODEC : CF_MSG_GET_INFO;
+      f->code = code;
+      fake_start(f);
+      joined = codec ? subscriber_new("s", CUFRAMES_MODE_NEWEST) : NULL;
+      int result = codec ? ask_codec() : ask_info();
+      if (result != CUFRAMES_ERR_PROTOCOL)
+        fail_msg("code %d gave %d (%s)", code, result, cuframes_last_error());
+      detail_names("impossible");
+      cuframes_subscriber_destroy(joined);
+      fake_end(f);
+    }
+  }
+}
+
 static bool hang_up(fake *f, int fd, uint32_t type) {
   if (type == f->only)
     (void)shutdown(fd, SHUT_RDWR);
@@ -202,7 +274,7 @@ static void who_does_not_answer_is_left_by_all(void **state) {
   (void)state;
   fake *f = fake_new();
   cuframes_subscriber_options options = subscriber_options(CUFRAMES_MODE_NEWEST);
-  cuframes_codec_params video = { .media_type = CUFRAMES_MEDIA_VIDEO, .codec = "h264" };
+  cuframes_codec_params video = { .struct_size = sizeof video, .media_type = CUFRAMES_MEDIA_VIDEO, .codec = "h264" };
   cuframes_packet_info key = { .struct_size = sizeof key, .data = "x", .size = 1, .flags = CUFRAMES_PACKET_KEY };
   cuframes_publisher *publisher = NULL;
   cuframes_packet *packet = NULL;
@@ -249,6 +321,8 @@ int main(void) {
     FIXTURE(answers_to_another_question_are_refused),
     FIXTURE(answers_that_are_no_messages_are_refused),
     FIXTURE(descriptors_that_nobody_asked_for_are_closed),
+    FIXTURE(a_publisher_of_an_older_version_is_named_with_ours),
+    FIXTURE(words_that_cannot_be_are_not_believed),
     FIXTURE(who_hangs_up_instead_is_gone),
     FIXTURE(with_reconnect_it_still_comes_back_in_time),
     FIXTURE(who_does_not_answer_is_left_by_all),

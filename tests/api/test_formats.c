@@ -82,7 +82,7 @@ static void every_format_in_odd_sizes(void **state) {
   (void)state;
   cuframes_publisher *publisher = publisher_new("s");
   cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
-  for (uint32_t kind = CUFRAMES_PIXEL_NV12; kind <= CUFRAMES_PIXEL_BGRA; kind++) {
+  for (uint32_t kind = CUFRAMES_PIXEL_NV12; kind <= CUFRAMES_PIXEL_RGBP; kind++) {
     assert_int_equal(cuframes_pixel_format_from_name(cuframes_pixel_format_name(kind)), kind);
     for (size_t i = 0; i < SIZES; i++) {
       cuframes_format format = { .pixel_format = kind, .width = sizes[i][0], .height = sizes[i][1] };
@@ -101,11 +101,19 @@ static void chroma_is_rounded_up(void **state) {
     int plane;
     uint32_t row_bytes, rows;
   } expected[] = {
-    { CUFRAMES_PIXEL_NV12, 0, 5, 3 },    { CUFRAMES_PIXEL_NV12, 1, 6, 2 },    { CUFRAMES_PIXEL_P010, 0, 10, 3 },
-    { CUFRAMES_PIXEL_P010, 1, 12, 2 },   { CUFRAMES_PIXEL_YUV420P, 0, 5, 3 }, { CUFRAMES_PIXEL_YUV420P, 2, 3, 2 },
-    { CUFRAMES_PIXEL_YUV422P, 1, 3, 3 }, { CUFRAMES_PIXEL_YUV444P, 1, 5, 3 }, { CUFRAMES_PIXEL_YUV444P, 2, 5, 3 },
-    { CUFRAMES_PIXEL_GRAY8, 0, 5, 3 },   { CUFRAMES_PIXEL_RGB24, 0, 15, 3 },  { CUFRAMES_PIXEL_RGBA, 0, 20, 3 },
-    { CUFRAMES_PIXEL_BGRA, 0, 20, 3 },
+    { CUFRAMES_PIXEL_NV12, 0, 5, 3 },       { CUFRAMES_PIXEL_NV12, 1, 6, 2 },
+    { CUFRAMES_PIXEL_P010, 0, 10, 3 },      { CUFRAMES_PIXEL_P010, 1, 12, 2 },
+    { CUFRAMES_PIXEL_YUV420P, 0, 5, 3 },    { CUFRAMES_PIXEL_YUV420P, 2, 3, 2 },
+    { CUFRAMES_PIXEL_YUV422P, 1, 3, 3 },    { CUFRAMES_PIXEL_YUV444P, 1, 5, 3 },
+    { CUFRAMES_PIXEL_YUV444P, 2, 5, 3 },    { CUFRAMES_PIXEL_GRAY8, 0, 5, 3 },
+    { CUFRAMES_PIXEL_RGB24, 0, 15, 3 },     { CUFRAMES_PIXEL_RGBA, 0, 20, 3 },
+    { CUFRAMES_PIXEL_BGRA, 0, 20, 3 },      { CUFRAMES_PIXEL_BGR24, 0, 15, 3 },
+    { CUFRAMES_PIXEL_YUYV422, 0, 12, 3 },   { CUFRAMES_PIXEL_UYVY422, 0, 12, 3 },
+    { CUFRAMES_PIXEL_GRAY16, 0, 10, 3 },    { CUFRAMES_PIXEL_YUV420P10, 0, 10, 3 },
+    { CUFRAMES_PIXEL_YUV420P10, 1, 6, 2 },  { CUFRAMES_PIXEL_YUV420P10, 2, 6, 2 },
+    { CUFRAMES_PIXEL_YUV422P10, 0, 10, 3 }, { CUFRAMES_PIXEL_YUV422P10, 1, 6, 3 },
+    { CUFRAMES_PIXEL_YUV422P10, 2, 6, 3 },  { CUFRAMES_PIXEL_RGBP, 0, 5, 3 },
+    { CUFRAMES_PIXEL_RGBP, 1, 5, 3 },       { CUFRAMES_PIXEL_RGBP, 2, 5, 3 },
   };
   for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
     cuframes_format format = { .pixel_format = expected[i].kind, .width = 5, .height = 3 };
@@ -155,7 +163,7 @@ static void impossible_formats_are_refused_and_say_why(void **state) {
     { { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 65536, .height = 4 }, "65536" },
     { { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 4, .height = UINT32_MAX }, "4294967295" },
     { { .pixel_format = CUFRAMES_PIXEL_NONE, .width = 4, .height = 4 }, "0" },
-    { { .pixel_format = CUFRAMES_PIXEL_BGRA + 1, .width = 4, .height = 4 }, "10" },
+    { { .pixel_format = CUFRAMES_PIXEL_TENSOR + 1, .width = 4, .height = 4 }, "18" },
     { { .pixel_format = UINT32_MAX, .width = 4, .height = 4 }, "4294967295" },
     { { .pixel_format = CUFRAMES_PIXEL_RGBA, .width = 4, .height = 4, .pitch = { 15 } }, "15" },
     { { .pixel_format = CUFRAMES_PIXEL_GRAY8, .width = 4, .height = 4, .pitch = { (uint32_t)-64 } }, "4294967232" },

@@ -44,7 +44,7 @@ LIE(no_descriptors, p->welcome_fd_count = 0)
 LIE(one_descriptor, p->welcome_fd_count = 1)
 LIE(too_many_leases, p->welcome.leases = 65)
 LIE(endless_leases, p->welcome.leases = UINT32_MAX)
-LIE(another_version, p->welcome.version = 2)
+LIE(another_version, p->welcome.version = CF_WIRE_VERSION_MAX + 1)
 LIE(another_answer, p->welcome_type = CF_MSG_CODEC)
 LIE(wrong_magic, p->control->magic++)
 LIE(wrong_layout, p->control->layout++)
@@ -119,14 +119,38 @@ LIE(segment_empty, p->segment.bytes = 0)
 LIE(segment_huge, p->segment.bytes = UINT64_MAX)
 LIE(segment_without_memory, replace(&p->segment_fd, -1))
 LIE(segment_another_answer, p->segment_type = CF_MSG_CODEC)
-LIE(unknown_pixels, p->segment.pixel_format = 99)
-LIE(no_width, p->segment.width = 0)
-LIE(huge_height, p->segment.height = UINT32_MAX)
-LIE(short_pitch, p->segment.pitch[0] = 63)
-LIE(long_pitch, p->segment.pitch[0] = 1 << 24)
-LIE(far_offset, p->segment.offset[0] = UINT64_C(1) << 39)
-LIE(overflowing_offset, p->segment.offset[0] = UINT64_MAX - 100)
-LIE(offset_into_the_next_frame, p->segment.offset[0] = p->segment.bytes - 64)
+LIE(unknown_pixels, p->segment.format.pixel_format = 99)
+LIE(no_width, p->segment.format.width = 0)
+LIE(huge_height, p->segment.format.height = UINT32_MAX)
+LIE(short_pitch, p->segment.format.pitch[0] = 63)
+LIE(long_pitch, p->segment.format.pitch[0] = 1 << 24)
+LIE(far_offset, p->segment.format.offset[0] = UINT64_C(1) << 39)
+LIE(overflowing_offset, p->segment.format.offset[0] = UINT64_MAX - 100)
+static void lie_of_tensor(raw_publisher *p, uint32_t element, uint32_t dims, uint32_t first, uint32_t second) {
+  p->segment.format = (cf_msg_format){ .pixel_format = CUFRAMES_PIXEL_TENSOR,
+                                       .element = element,
+                                       .dims = dims,
+                                       .size = { first, second, dims > 2 ? second : 0 } };
+}
+
+LIE(unknown_range, p->segment.format.color = 3u << 8)
+LIE(unknown_chroma, p->segment.format.chroma_location = 7)
+LIE(wide_chroma, p->segment.format.chroma_location = 257) /* its low byte would do */
+LIE(unknown_fields, p->segment.format.field_order = 4)
+LIE(wide_fields, p->segment.format.field_order = 256)
+LIE(unknown_orientation, p->segment.format.orientation = 9)
+LIE(wide_orientation, p->segment.format.orientation = UINT32_MAX << 8 | 1)
+LIE(half_an_aspect, p->segment.format.sample_aspect[0] = 1)
+LIE(huge_aspect, p->segment.format.sample_aspect[0] = p->segment.format.sample_aspect[1] = UINT32_MAX)
+LIE(picture_with_element, p->segment.format.element = 1)
+LIE(picture_with_sizes, p->segment.format.dims = 1)
+LIE(tensor_with_width, p->segment.format.pixel_format = CUFRAMES_PIXEL_TENSOR)
+LIE(tensor_without_sizes, p->segment.format = (cf_msg_format){ .pixel_format = CUFRAMES_PIXEL_TENSOR, .element = 1 })
+LIE(unknown_element, lie_of_tensor(p, 6, 1, 16, 0))
+LIE(tensor_with_a_zero, lie_of_tensor(p, 1, 2, 16, 0))
+LIE(tensor_larger_than_its_segment, lie_of_tensor(p, 4, 2, 65536, 65536))
+LIE(tensor_that_overflows, lie_of_tensor(p, 4, 3, UINT32_MAX, UINT32_MAX))
+LIE(offset_into_the_next_frame, p->segment.format.offset[0] = p->segment.bytes - 64)
 LIE(slot_outside, atomic_store(&p->control->head, cf_ref(1, 64)))
 LIE(slot_far_outside, atomic_store(&p->control->head, cf_ref(1, 65535)))
 LIE(frame_outside, atomic_store(&p->writer.slots[cf_ref_slot(p->control->head)].offset, p->segment.bytes - 1023))
@@ -161,6 +185,23 @@ static void no_segment_or_frame_that_lies_is_believed(void **state) {
     ENTRY(segment_huge),
     ENTRY(segment_without_memory),
     ENTRY(unknown_pixels),
+    ENTRY(unknown_range),
+    ENTRY(unknown_chroma),
+    ENTRY(wide_chroma),
+    ENTRY(unknown_fields),
+    ENTRY(wide_fields),
+    ENTRY(unknown_orientation),
+    ENTRY(wide_orientation),
+    ENTRY(half_an_aspect),
+    ENTRY(huge_aspect),
+    ENTRY(picture_with_element),
+    ENTRY(picture_with_sizes),
+    ENTRY(tensor_with_width),
+    ENTRY(tensor_without_sizes),
+    ENTRY(unknown_element),
+    ENTRY(tensor_with_a_zero),
+    ENTRY(tensor_larger_than_its_segment),
+    ENTRY(tensor_that_overflows),
     ENTRY(no_width),
     ENTRY(huge_height),
     ENTRY(short_pitch),

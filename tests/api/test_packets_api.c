@@ -132,7 +132,7 @@ static void parameters_are_checked(void **state) {
 
 static void check_params(cuframes_subscriber *subscriber, uint32_t stream, const cuframes_codec_params *wanted,
                          const uint8_t *extradata, size_t size) {
-  cuframes_codec_params got;
+  cuframes_codec_params got = { .struct_size = sizeof got };
   const void *data = NULL;
   size_t length = 77;
   CHECK_OK(cuframes_subscriber_get_codec_params(subscriber, stream, &got, &data, &length));

@@ -140,7 +140,7 @@ static void the_last_packets_are_read_before_the_end(void **state) {
   cuframes_publisher *publisher = packet_publisher("s", 0, 0);
   cuframes_subscriber *subscriber = packet_subscriber("s", 0, false), *waits = packet_subscriber("s", 0, false);
   cuframes_packet *none = NULL;
-  cuframes_codec_params params;
+  cuframes_codec_params params = { .struct_size = sizeof params };
   publish_packets(publisher, 10, 10, 10);
   assert_int_equal(packet_look(waits, NULL), 10);
   waiter waiting;

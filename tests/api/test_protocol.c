@@ -1,6 +1,7 @@
 /* test_protocol.c - what a publisher does with clients that are broken, strange or in no hurry. */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -87,7 +88,10 @@ static void other_versions_are_refused_in_words(void **state) {
   static const struct {
     uint32_t min, max;
     const char *who; /* should be newer */
-  } versions[] = { { 2, 9, "publisher" }, { UINT32_MAX, UINT32_MAX, "publisher" }, { 0, 0, "subscriber" } };
+  } versions[] = {
+    { 3, 9, "publisher" }, { UINT32_MAX, UINT32_MAX, "publisher" }, { 0, 0, "subscriber" }, { 1, 1, "subscriber" }
+  };
+  char both[64];
   cuframes_publisher *publisher = publisher_new("s");
   for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
     cf_msg_hello hello = raw_hello(0);
@@ -99,6 +103,8 @@ static void other_versions_are_refused_in_words(void **state) {
     assert_int_equal(refused.code, CUFRAMES_ERR_VERSION);
     assert_non_null(strstr(refused.text, "use a newer cuframes for the"));
     assert_non_null(strstr(refused.text, versions[i].who));
+    snprintf(both, sizeof both, "versions %u to %u, this publisher 2 to 2", versions[i].min, versions[i].max);
+    assert_non_null(strstr(refused.text, both));
     close(fd);
   }
   cf_msg_hello hello = raw_hello(0);
@@ -184,7 +190,7 @@ static void a_request_that_cannot_be_is_refused_and_the_next_one_answered(void *
   raw_send(raw.fd, CF_MSG_GET_SEGMENT, &(cf_msg_get_segment){ .segment = 1 });
   raw_expect(raw.fd, CF_MSG_SEGMENT, &segment, &fds);
   assert_int_equal(fds.count, 1);
-  assert_int_equal(segment.width, 64);
+  assert_int_equal(segment.format.width, 64);
   cf_fds_close(&fds);
   raw_leave(&raw);
   cuframes_publisher_destroy(publisher);

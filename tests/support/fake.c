@@ -35,7 +35,9 @@ static void answer_honestly(const fake *f, int fd, uint32_t type, const uint8_t 
     case CF_MSG_GET_CODEC:
       fake_answer(fd, CF_MSG_CODEC, &(cf_msg_codec){ .media_type = 1, .codec = "h264" }, NULL, 0);
       break;
-    case CF_MSG_GET_INFO: fake_answer(fd, CF_MSG_INFO, &(cf_msg_info){ .name = "s", .width = 64 }, NULL, 0); break;
+    case CF_MSG_GET_INFO:
+      fake_answer(fd, CF_MSG_INFO, &(cf_msg_info){ .name = "s", .format = { .width = 64 } }, NULL, 0);
+      break;
   }
 }
 

@@ -5,7 +5,8 @@
 #include <string.h>
 
 cuframes_codec_params video_params(void) {
-  return (cuframes_codec_params){ .media_type = CUFRAMES_MEDIA_VIDEO,
+  return (cuframes_codec_params){ .struct_size = sizeof(cuframes_codec_params),
+                                  .media_type = CUFRAMES_MEDIA_VIDEO,
                                   .codec = "h264",
                                   .profile = 100,
                                   .level = 41,
@@ -19,7 +20,8 @@ cuframes_codec_params video_params(void) {
 }
 
 cuframes_codec_params audio_params(void) {
-  return (cuframes_codec_params){ .media_type = CUFRAMES_MEDIA_AUDIO,
+  return (cuframes_codec_params){ .struct_size = sizeof(cuframes_codec_params),
+                                  .media_type = CUFRAMES_MEDIA_AUDIO,
                                   .codec = "aac",
                                   .profile = UINT32_MAX,
                                   .level = UINT32_MAX,

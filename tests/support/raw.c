@@ -107,12 +107,11 @@ static void frames_make(raw_publisher *p) {
   void *frames = NULL;
   CHECK_OK(cf_memory_create("cuframes-raw", FRAME_BYTES * FRAMES, CF_SEAL_PUBLIC, &p->segment_fd, &frames));
   p->frames = frames;
-  p->segment = (cf_msg_segment){ .segment = 1,
-                                 .bytes = FRAME_BYTES * FRAMES,
-                                 .pixel_format = CUFRAMES_PIXEL_GRAY8,
-                                 .width = 64,
-                                 .height = 16,
-                                 .pitch = { 64 } };
+  p->segment = (cf_msg_segment){
+    .segment = 1,
+    .bytes = FRAME_BYTES * FRAMES,
+    .format = { .pixel_format = CUFRAMES_PIXEL_GRAY8, .width = 64, .height = 16, .pitch = { 64 } }
+  };
   p->run = (cf_slot_run){ .segment = 1, .count = FRAMES, .stride = FRAME_BYTES };
   cf_writer_offer(&p->writer, &p->run);
   cf_writer_adopt(&p->writer);
@@ -134,7 +133,7 @@ raw_publisher *raw_publisher_new(const char *name) {
   p->control = control;
   cf_writer_init(&p->writer, control, 64, p->notes, 77, 1);
   frames_make(p);
-  p->welcome = (cf_msg_welcome){ .version = 1,
+  p->welcome = (cf_msg_welcome){ .version = CF_WIRE_VERSION_MAX,
                                  .sync_mode = CUFRAMES_SYNC_COMPLETE,
                                  .leases = 2,
                                  .control_bytes = control_bytes,

@@ -70,11 +70,14 @@ static void text(char *to, size_t size) {
 #define N(member) (m->member = (__typeof__(m->member))number())
 #define T(member) text(m->member, sizeof m->member)
 
-static void fill_planes(uint32_t *pitch, uint64_t *offset) {
-  for (int i = 0; i < 4; i++) {
-    pitch[i] = (uint32_t)number();
-    offset[i] = number();
-  }
+static void fill_format(cf_msg_format *m) {
+  N(pixel_format), N(width), N(height), N(color), N(chroma_location), N(field_order), N(orientation), N(element);
+  N(sample_aspect[0]), N(sample_aspect[1]);
+  for (int i = 0; i < 4; i++)
+    N(pitch[i]), N(offset[i]);
+  m->dims = below(5);
+  for (uint32_t i = 0; i < m->dims; i++)
+    N(size[i]);
 }
 
 static void fill_hello(cf_msg_hello *m) {
@@ -87,7 +90,7 @@ static void fill_welcome(cf_msg_welcome *m) {
 }
 
 static void fill_segment(cf_msg_segment *m) {
-  N(segment), N(bytes), N(pixel_format), N(width), N(height), N(color), fill_planes(m->pitch, m->offset);
+  N(segment), N(bytes), fill_format(&m->format);
   N(memory), N(start), N(whole);
   m->handle_words = below(2) * CF_HANDLE_WORDS;
   for (uint32_t i = 0; i < m->handle_words; i++)
@@ -107,7 +110,8 @@ static void fill_codec(cf_msg_codec *m) {
   static uint8_t extradata[CUFRAMES_EXTRADATA_MAX];
   N(track), N(track_count), N(media_type), T(codec), N(profile), N(level), N(width), N(height);
   N(frame_rate_num), N(frame_rate_den), N(sample_rate), N(channels), N(frame_size), N(time_base_num);
-  N(time_base_den), N(bit_rate);
+  N(time_base_den), N(bit_rate), N(color), N(chroma_location), N(field_order), N(orientation);
+  N(sample_aspect[0]), N(sample_aspect[1]);
   m->extradata.length = below(8) == 0 ? CUFRAMES_EXTRADATA_MAX : below(100);
   m->extradata.data = m->extradata.length ? extradata : NULL;
   for (uint32_t i = 0; i < m->extradata.length; i++)
@@ -115,8 +119,7 @@ static void fill_codec(cf_msg_codec *m) {
 }
 
 static void fill_info(cf_msg_info *m) {
-  T(name), T(device), T(description), N(pid), N(pixel_format), N(width), N(height), N(color);
-  fill_planes(m->pitch, m->offset);
+  T(name), T(device), T(description), N(pid), fill_format(&m->format);
   N(frame_rate_micro), N(frames), N(dropped), N(evictions), N(timestamp), N(slots), N(max_slots), N(slots_pinned);
   N(segments), N(memory_bytes), N(packets), N(packet_bytes), N(packet_slots), N(packet_data_bytes), T(memory);
 }

@@ -85,7 +85,7 @@ static cf_msg_welcome accepted(const cf_msg_hello *hello, const cf_offer *offer)
   assert_int_equal(cf_negotiate(hello, offer, &welcome, &refused), CUFRAMES_OK);
   assert_memory_equal(&refused, &untouched, sizeof refused);
   assert_int_equal(welcome.control_bytes | welcome.seat_bytes | welcome.instance | (uint64_t)welcome.device[0], 0);
-  assert_int_equal(welcome.version, 1);
+  assert_int_equal(welcome.version, CF_WIRE_VERSION_MAX);
   return welcome;
 }
 
@@ -166,13 +166,14 @@ static void versions_must_overlap(void **unused) {
     uint32_t low, high;
     const char *words; /* NULL: accepted */
   } cases[] = {
-    { 1, 1, NULL },
-    { 0, 1, NULL },
+    { 2, 2, NULL },
+    { 0, 2, NULL },
     { 0, UINT32_MAX, NULL },
-    { 1, 7, NULL },
-    { 5, 6, "subscriber speaks protocol versions 5 to 6, this publisher 1 to 1|newer cuframes for the publisher" },
+    { 2, 7, NULL },
+    { 5, 6, "subscriber speaks protocol versions 5 to 6, this publisher 2 to 2|newer cuframes for the publisher" },
+    { 1, 1, "subscriber speaks protocol versions 1 to 1, this publisher 2 to 2|newer cuframes for the subscriber" },
     { 0, 0, "versions 0 to 0|newer cuframes for the subscriber" },
-    { 2, 1, "versions 2 to 1|newer cuframes for the subscriber" },
+    { 3, 2, "versions 3 to 2|newer cuframes for the subscriber" },
     { 1, 0, "versions 1 to 0" },
     { UINT32_MAX, UINT32_MAX, "versions 4294967295 to 4294967295" },
   };

@@ -20,25 +20,36 @@
 #endif
 
 static const char hello_hex[] = "43554652 0100 0000 73000000 00000000" /* CUFR, HELLO, 115 bytes */
-                                "0100 0000 04000000 01000000 0200 0000 04000000 01000000 0400 0000 04000000 01000000"
+                                "0100 0000 04000000 02000000 0200 0000 04000000 02000000 0400 0000 04000000 01000000"
                                 "0500 0000 04000000 01000000 0600 0000 04000000 03000000 0700 0000 04000000 08000000"
                                 "0800 0000 04000000 01000000 0900 0000 07000000 67726162626572";
 static const char welcome_hex[] =
     "43554652 0200 0000 7c000000 00000000" /* CUFR, WELCOME, 124 bytes */
-    "0100 0000 04000000 01000000 0300 0000 04000000 01000000 0400 0000 04000000 03000000"
+    "0100 0000 04000000 02000000 0300 0000 04000000 01000000 0400 0000 04000000 03000000"
     "0500 0000 04000000 08000000 0600 0000 08000000 0030000000000000 0700 0000 08000000 0010000000000000"
     "0800 0000 04000000 686f7374 0900 0000 08000000 efcdab8967452301";
 static const char segment_hex[] =
-    "43554652 0500 0000 9c000000 00000000" /* CUFR, SEGMENT, 156 bytes */
+    "43554652 0500 0000 c4000000 00000000" /* CUFR, SEGMENT, 196 bytes */
     "0100 0000 04000000 02000000 0200 0000 08000000 009cda0100000000 0300 0000 04000000 01000000"
     "0400 0000 04000000 80070000 0500 0000 04000000 38040000 0600 0000 04000000 01010101"
     "0700 0000 10000000 80070000 80070000 00000000 00000000"
-    "0800 0000 20000000 0000000000000000 00a41f0000000000 0000000000000000 0000000000000000";
+    "0800 0000 20000000 0000000000000000 00a41f0000000000 0000000000000000 0000000000000000"
+    "0d00 0000 04000000 01000000 0e00 0000 04000000 02000000 1000 0000 08000000 04000000 03000000";
 
-static const cf_msg_hello hello = { 1, 1, 0, CF_ROLE_SUBSCRIBER, 1, 3, 8, CUFRAMES_SYNC_COMPLETE, "grabber", 0 };
-static const cf_msg_welcome welcome = { 1, 0, CUFRAMES_SYNC_COMPLETE, 3, 8, 12288, 4096, "host", 0x0123456789abcdef };
+static const cf_msg_hello hello = { 2, 2, 0, CF_ROLE_SUBSCRIBER, 1, 3, 8, CUFRAMES_SYNC_COMPLETE, "grabber", 0 };
+static const cf_msg_welcome welcome = { 2, 0, CUFRAMES_SYNC_COMPLETE, 3, 8, 12288, 4096, "host", 0x0123456789abcdef };
 static const cf_msg_segment segment = {
-  2, 31104000, 1, 1920, 1080, 0x01010101, { 1920, 1920, 0, 0 }, { 0, 2073600, 0, 0 }, 0, 0, { 0 }, 0, 0
+  .segment = 2,
+  .bytes = 31104000,
+  .format = { .pixel_format = 1,
+              .width = 1920,
+              .height = 1080,
+              .color = 0x01010101,
+              .pitch = { 1920, 1920 },
+              .offset = { 0, 2073600 },
+              .chroma_location = 1,
+              .field_order = 2,
+              .sample_aspect = { 4, 3 } },
 };
 
 static const struct golden {
@@ -175,7 +186,8 @@ static void constants_are_as_documented(void **unused) {
   assert_int_equal(CF_WIRE_MAGIC, 0x52465543);
   assert_int_equal(CF_WIRE_MESSAGE_MAX, 131072);
   assert_int_equal(CF_GROUP_TAG(CF_GROUP_SEAT), 257);
-  assert_int_equal(CF_WIRE_VERSION_MAX, 1);
+  assert_int_equal(CF_WIRE_VERSION_MIN, 2);
+  assert_int_equal(CF_WIRE_VERSION_MAX, 2);
   for (uint32_t type = CF_MSG_HELLO; type <= CF_SCHEMA_GROUP(CF_GROUP_TRACK); type++) {
     const cf_schema_field *field, *before = NULL;
     for (size_t i = 0; (field = cf_message_schema(type, i)) != NULL; i++, before = field)

@@ -37,6 +37,7 @@ static cuframes_codec_params params_of(const AVStream *stream) {
   bool video = from->codec_type == AVMEDIA_TYPE_VIDEO;
   cuframes_codec_params params;
   memset(&params, 0, sizeof params); /* padding too: it is compared as a whole */
+  params.struct_size = sizeof params;
   params.media_type = video ? CUFRAMES_MEDIA_VIDEO : CUFRAMES_MEDIA_AUDIO;
   snprintf(params.codec, sizeof params.codec, "%s", avcodec_get_name(from->codec_id));
   params.profile = from->profile == AV_COMPAT_UNKNOWN ? UINT32_MAX : (uint32_t)from->profile;

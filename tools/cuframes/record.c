@@ -108,6 +108,7 @@ static int describe(recording *r) {
   for (uint32_t i = 0; !error && i < r->tracks; i++) {
     const void *extradata = NULL;
     size_t size = 0;
+    r->params[i].struct_size = sizeof(r->params[i]);
     error = cuframes_subscriber_get_codec_params(r->subscriber, i, &r->params[i], &extradata, &size);
     if (error == CUFRAMES_ERR_NO_CODEC_PARAMS) {
       error = 0;
@@ -131,7 +132,7 @@ static int describe(recording *r) {
 
 /* The parameters are said to have changed: goes on, in one file, as long as the codec is the same. */
 static int note_new_params(recording *r, uint32_t index) {
-  cuframes_codec_params now;
+  cuframes_codec_params now = { .struct_size = sizeof(now) };
   if (index >= r->tracks || cuframes_subscriber_get_codec_params(r->subscriber, index, &now, NULL, NULL))
     return CLI_OK; /* nothing to compare with */
   const cuframes_codec_params *before = &r->params[index];
