@@ -14,7 +14,8 @@ from harness import FAILED, OK, USAGE, check
 
 STANDIN = os.path.join(harness.BUILD_DIR, "tests", "cuda", "standin")
 GPU = {"LD_LIBRARY_PATH": STANDIN, "CUDA_STANDIN_DEVICES": "2", "CUDA_STANDIN_DELAY_US": "300"}
-PIXEL_FORMATS = ("nv12", "p010", "yuv420p", "yuv422p", "yuv444p", "gray8", "rgb24", "rgba", "bgra")
+PIXEL_FORMATS = ("nv12", "p010", "yuv420p", "yuv422p", "yuv444p", "gray8", "rgb24", "rgba", "bgra",
+                 "bgr24", "yuyv422", "uyvy422", "gray16", "yuv420p10", "yuv422p10", "rgbp")
 
 
 def publish(s, source, name, *args, env=GPU, **options):

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "../../tools/cuframes/pattern.c"
+#include "../../tools/cuframes/pattern_sample.h"
 
 #include <stdlib.h>
 
@@ -49,7 +50,7 @@ static const uint64_t numbers[] = { 0, 1, 2, 511, 512, 123456789012, UINT64_MAX 
 
 static void test_whole(void **state) {
   (void)state;
-  for (uint32_t f = CUFRAMES_PIXEL_NV12; f <= CUFRAMES_PIXEL_BGRA; f++) {
+  for (uint32_t f = CUFRAMES_PIXEL_NV12; f <= CUFRAMES_PIXEL_RGBP; f++) {
     for (size_t s = 0; s < COUNT(sizes); s++) {
       picture_kind p = make(f, sizes[s][0], sizes[s][1]);
       bool stamped = sizes[s][0] >= PATTERN_MIN_WIDTH && sizes[s][1] >= PATTERN_MIN_HEIGHT;
@@ -71,7 +72,7 @@ static void test_whole(void **state) {
 /* Every byte of a small picture, in every format, and every bit of it. */
 static void test_one_bit_torn(void **state) {
   (void)state;
-  for (uint32_t f = CUFRAMES_PIXEL_NV12; f <= CUFRAMES_PIXEL_BGRA; f++) {
+  for (uint32_t f = CUFRAMES_PIXEL_NV12; f <= CUFRAMES_PIXEL_RGBP; f++) {
     picture_kind p = make(f, 41, 27);
     pattern_draw(p.plane, p.pitch, &p.format, 4711);
     for (int i = 0; i < p.planes; i++) {
@@ -139,35 +140,68 @@ static void test_other_pictures(void **state) {
   drop(&p);
 }
 
-/* The formula in pattern.h, worked out sample by sample. */
-static uint32_t formula(uint32_t f, int plane, int component, uint32_t x, uint32_t y, uint64_t n) {
-  static const int rgb[] = { 0, 171, 341 }, bgr[] = { 341, 171, 0 };
-  bool is_rgb = f >= CUFRAMES_PIXEL_RGB24;
-  bool half = f == CUFRAMES_PIXEL_NV12 || f == CUFRAMES_PIXEL_P010 || f == CUFRAMES_PIXEL_YUV420P ||
-              f == CUFRAMES_PIXEL_YUV422P;
-  if (component == 3)
-    return 255;
-  int offset = is_rgb ? (f == CUFRAMES_PIXEL_BGRA ? bgr : rgb)[component] : plane == 2 || component == 1 ? 128 : 0;
-  uint64_t at = plane == 0 ? x + y + 3 * n : (half ? 2 : 1) * ((uint64_t)x - y - 5 * n);
-  at = (at + (uint64_t)offset) % 512;
-  uint64_t value = at < 256 ? at : 511 - at;
-  return (uint32_t)(is_rgb ? value : 16 + (value * 55 >> 6));
+/* The formula in pattern.h, worked out sample by sample. What a component of each format is, by its place: R G B A,
+ * Y U V, as in plane 0 or in one of chroma. */
+static const struct {
+  const char *planes[3];
+  uint32_t shift_x; /* of chroma */
+  uint32_t bytes;
+} known[] = {
+  [CUFRAMES_PIXEL_NV12] = { { "Y", "UV" }, 1, 1 },
+  [CUFRAMES_PIXEL_P010] = { { "Y", "UV" }, 1, 2 },
+  [CUFRAMES_PIXEL_YUV420P] = { { "Y", "U", "V" }, 1, 1 },
+  [CUFRAMES_PIXEL_YUV422P] = { { "Y", "U", "V" }, 1, 1 },
+  [CUFRAMES_PIXEL_YUV444P] = { { "Y", "U", "V" }, 0, 1 },
+  [CUFRAMES_PIXEL_GRAY8] = { { "Y" }, 0, 1 },
+  [CUFRAMES_PIXEL_RGB24] = { { "RGB" }, 0, 1 },
+  [CUFRAMES_PIXEL_RGBA] = { { "RGBA" }, 0, 1 },
+  [CUFRAMES_PIXEL_BGRA] = { { "BGRA" }, 0, 1 },
+  [CUFRAMES_PIXEL_BGR24] = { { "BGR" }, 0, 1 },
+  [CUFRAMES_PIXEL_YUYV422] = { { "YUyV" }, 1, 1 },
+  [CUFRAMES_PIXEL_UYVY422] = { { "UYVy" }, 1, 1 },
+  [CUFRAMES_PIXEL_GRAY16] = { { "Y" }, 0, 2 },
+  [CUFRAMES_PIXEL_YUV420P10] = { { "Y", "U", "V" }, 1, 2 },
+  [CUFRAMES_PIXEL_YUV422P10] = { { "Y", "U", "V" }, 1, 2 },
+  [CUFRAMES_PIXEL_RGBP] = { { "R", "G", "B" }, 0, 1 },
+};
+
+static uint32_t formula(char component, uint32_t shift_x, uint32_t x, uint32_t y, uint64_t n) {
+  uint64_t bright = x + y + 3 * n, color = ((uint64_t)x - y - 5 * n) << shift_x, at;
+  switch (component) {
+    case 'A': return 255;
+    case 'R': at = bright; break;
+    case 'G': at = bright + 171; break;
+    case 'B': at = bright + 341; break;
+    case 'U': at = color; break;
+    case 'V': at = color + 128; break;
+    default: at = bright; break;
+  }
+  uint64_t value = at % 512 < 256 ? at % 512 : 511 - at % 512;
+  return (uint32_t)(strchr("RGB", component) ? value : 16 + (value * 55 >> 6));
 }
 
 static void test_formula(void **state) {
   (void)state;
-  for (uint32_t f = CUFRAMES_PIXEL_NV12; f <= CUFRAMES_PIXEL_BGRA; f++) {
+  for (uint32_t f = CUFRAMES_PIXEL_NV12; f <= CUFRAMES_PIXEL_RGBP; f++) {
     picture_kind p = make(f, 35, 700); /* too narrow for a stamp */
-    uint32_t bytes = f == CUFRAMES_PIXEL_P010 ? 2 : 1;
+    uint32_t bytes = known[f].bytes;
     pattern_draw(p.plane, p.pitch, &p.format, 98765);
     for (int i = 0; i < p.planes; i++) {
-      uint32_t components = f <= CUFRAMES_PIXEL_P010 ? (i ? 2 : 1) : f == CUFRAMES_PIXEL_RGB24 ? 3 : f > 7 ? 4 : 1;
+      const char *components = known[f].planes[i];
+      uint32_t count = (uint32_t)strlen(components);
+      bool packed = strchr(components, 'y') != NULL;
       for (uint32_t y = 0; y < p.rows[i]; y++) {
         for (uint32_t k = 0; k < p.row_bytes[i] / bytes; k++) {
           const uint8_t *at = p.plane[i] + (size_t)y * p.pitch[i] + (size_t)k * bytes;
-          uint32_t want = formula(f, i, (int)(k % components), k / components, y, 98765);
+          char c = components[k % count];
+          uint32_t x = k / count;
+          if (packed && (c == 'Y' || c == 'y'))
+            x = 2 * x + (c == 'y'); /* luma counts pixels */
+          uint32_t want = formula(c, known[f].shift_x, x, y, 98765);
           uint32_t got = bytes == 2 ? at[0] | (uint32_t)at[1] << 8 : *at;
-          assert_int_equal(got, bytes == 2 ? want * 257 & 0xffc0 : want);
+          uint32_t wide = want * 257;
+          wide = f == CUFRAMES_PIXEL_P010 ? wide & 0xffc0 : f == CUFRAMES_PIXEL_GRAY16 ? wide : wide >> 6;
+          assert_int_equal(got, bytes == 2 ? wide : want);
         }
       }
     }
@@ -175,10 +209,34 @@ static void test_formula(void **state) {
   }
 }
 
+/* What a GPU computes sample by sample (pattern_sample.h) is the same picture. */
+static void test_samples(void **state) {
+  (void)state;
+  for (uint32_t f = CUFRAMES_PIXEL_NV12; f <= CUFRAMES_PIXEL_RGBP; f++) {
+    for (size_t s = 0; s < COUNT(sizes) - 1; s++) {
+      picture_kind p = make(f, sizes[s][0], sizes[s][1]), q = make(f, sizes[s][0], sizes[s][1]);
+      pattern_draw(p.plane, p.pitch, &p.format, numbers[s]);
+      assert_int_equal(pattern_plane_count(f), p.planes);
+      for (uint32_t i = 0; i < (uint32_t)p.planes; i++) {
+        uint32_t bytes = pattern_sample_bytes(f, i);
+        assert_int_equal(p.row_bytes[i] % bytes, 0);
+        for (uint32_t y = 0; y < q.rows[i]; y++)
+          for (uint32_t x = 0; x < q.row_bytes[i] / bytes; x++)
+            pattern_sample(q.plane[i] + (size_t)y * q.pitch[i] + x * bytes, f, i, sizes[s][0], sizes[s][1], numbers[s],
+                           x, y);
+        assert_memory_equal(p.plane[i], q.plane[i], (size_t)p.pitch[i] * p.rows[i]);
+      }
+      drop(&p);
+      drop(&q);
+    }
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_whole),        cmocka_unit_test(test_one_bit_torn),   cmocka_unit_test(test_two_pictures),
     cmocka_unit_test(test_bad_checksum), cmocka_unit_test(test_other_pictures), cmocka_unit_test(test_formula),
+    cmocka_unit_test(test_samples),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

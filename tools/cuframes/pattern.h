@@ -7,7 +7,10 @@
  *               other planes:  tri(s (x - y - 5 n) + offset[c])        s = 2 where chroma is halved in width, else 1
  *             with x, y in samples of that plane, n the frame number, offset 0, 171, 341 for R, G, B (whatever their
  *             order in memory), 0 for luma, 0 and 128 for Cb and Cr; alpha is 255. In YUV and gray formats a value
- *             v becomes 16 + (v * 55 >> 6), that is 16..235. P010 has v * 257 & 0xffc0 in its 16 bits.
+ *             v becomes 16 + (v * 55 >> 6), that is 16..235. Where samples have 16 bits, P010 has v * 257 & 0xffc0 in
+ *             them, gray16 v * 257, and the planar 10-bit formats v * 257 >> 6. Each of rgbp's planes is a plane 0.
+ *             yuyv422 and uyvy422 have the samples of yuv422p, packed; in the last pair of an odd width the second
+ *             luma sample is that of the column behind the last.
  * Stamp       16 x 10 square blocks of B pixels, B = min(width / 96, height / 60, 64) made even and at least 2, their
  *             top left corner at (B, B). Two rows of blocks are a magic word of 32 bits, four rows the number, one
  *             row a checksum, each most significant bit first, white is 1. The last three rows of blocks show the

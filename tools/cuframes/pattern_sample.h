@@ -26,8 +26,11 @@ PATTERN_FUNCTION uint32_t pattern_plane_count(uint32_t format) {
     case CUFRAMES_PIXEL_P010: return 2;
     case CUFRAMES_PIXEL_YUV420P:
     case CUFRAMES_PIXEL_YUV422P:
-    case CUFRAMES_PIXEL_YUV444P: return 3;
-    default: return format > CUFRAMES_PIXEL_NONE && format <= CUFRAMES_PIXEL_BGRA;
+    case CUFRAMES_PIXEL_YUV444P:
+    case CUFRAMES_PIXEL_YUV420P10:
+    case CUFRAMES_PIXEL_YUV422P10:
+    case CUFRAMES_PIXEL_RGBP: return 3;
+    default: return format > CUFRAMES_PIXEL_NONE && format <= CUFRAMES_PIXEL_RGBP;
   }
 }
 
@@ -35,23 +38,51 @@ PATTERN_FUNCTION int pattern_is_pair(uint32_t format) {
   return format == CUFRAMES_PIXEL_NV12 || format == CUFRAMES_PIXEL_P010;
 }
 
+/* Of luma and chroma in one plane, two pixels in a sample. */
+PATTERN_FUNCTION int pattern_is_packed(uint32_t format) {
+  return format == CUFRAMES_PIXEL_YUYV422 || format == CUFRAMES_PIXEL_UYVY422;
+}
+
+PATTERN_FUNCTION int pattern_is_rgb(uint32_t format) {
+  switch (format) {
+    case CUFRAMES_PIXEL_RGB24:
+    case CUFRAMES_PIXEL_RGBA:
+    case CUFRAMES_PIXEL_BGRA:
+    case CUFRAMES_PIXEL_BGR24:
+    case CUFRAMES_PIXEL_RGBP: return 1;
+    default: return 0;
+  }
+}
+
 /* How much smaller than the picture a plane is, as a power of two. */
 PATTERN_FUNCTION uint32_t pattern_shift_x(uint32_t format, uint32_t plane) {
-  return plane > 0 && format != CUFRAMES_PIXEL_YUV444P;
+  if (plane == 0)
+    return (uint32_t)pattern_is_packed(format);
+  return format != CUFRAMES_PIXEL_YUV444P && format != CUFRAMES_PIXEL_RGBP;
 }
 
 PATTERN_FUNCTION uint32_t pattern_shift_y(uint32_t format, uint32_t plane) {
-  return plane > 0 && format != CUFRAMES_PIXEL_YUV444P && format != CUFRAMES_PIXEL_YUV422P;
+  return pattern_shift_x(format, plane) && !pattern_is_packed(format) && format != CUFRAMES_PIXEL_YUV422P &&
+         format != CUFRAMES_PIXEL_YUV422P10;
 }
 
 PATTERN_FUNCTION uint32_t pattern_components(uint32_t format, uint32_t plane) {
-  if (format >= CUFRAMES_PIXEL_RGB24)
-    return format == CUFRAMES_PIXEL_RGB24 ? 3 : 4;
+  if (format == CUFRAMES_PIXEL_RGB24 || format == CUFRAMES_PIXEL_BGR24)
+    return 3;
+  if (format == CUFRAMES_PIXEL_RGBA || format == CUFRAMES_PIXEL_BGRA || pattern_is_packed(format))
+    return 4;
   return plane > 0 && pattern_is_pair(format) ? 2 : 1;
 }
 
+PATTERN_FUNCTION uint32_t pattern_component_bytes(uint32_t format) {
+  return format == CUFRAMES_PIXEL_P010 || format == CUFRAMES_PIXEL_GRAY16 || format == CUFRAMES_PIXEL_YUV420P10 ||
+                 format == CUFRAMES_PIXEL_YUV422P10
+             ? 2
+             : 1;
+}
+
 PATTERN_FUNCTION uint32_t pattern_sample_bytes(uint32_t format, uint32_t plane) {
-  return pattern_components(format, plane) * (format == CUFRAMES_PIXEL_P010 ? 2 : 1);
+  return pattern_components(format, plane) * pattern_component_bytes(format);
 }
 
 /* The stamp's block, or 0 if the picture is too small for a stamp. */
@@ -93,11 +124,10 @@ PATTERN_FUNCTION int pattern_dot(uint64_t number, uint32_t column, uint32_t row)
   return (int)(shape >> (14 - 3 * (row - 1) - x) & 1);
 }
 
-/* What the stamp shows at (x, y), samples of this plane: 1 white, 0 black, -1 it is not there. */
-PATTERN_FUNCTION int pattern_stamp(uint32_t format, uint32_t plane, uint32_t width, uint32_t height, uint64_t number,
+/* What the stamp shows at the pixel (x, y), in a plane of these shifts: 1 white, 0 black, -1 it is not there. */
+PATTERN_FUNCTION int pattern_stamp(uint32_t shift_x, uint32_t shift_y, uint32_t width, uint32_t height, uint64_t number,
                                    uint32_t x, uint32_t y) {
   uint32_t block = pattern_block(width, height), half = block / 2;
-  uint32_t shift_x = pattern_shift_x(format, plane), shift_y = pattern_shift_y(format, plane);
   uint32_t left = block >> shift_x, top = block >> shift_y;
   if (x < left || y < top || x - left >= 16 * block >> shift_x || y - top >= 10 * block >> shift_y)
     return -1;
@@ -109,34 +139,65 @@ PATTERN_FUNCTION int pattern_stamp(uint32_t format, uint32_t plane, uint32_t wid
 
 /* Where component c begins on the wave; alpha, the fourth, is constant. */
 PATTERN_FUNCTION uint32_t pattern_offset(uint32_t format, uint32_t plane, uint32_t c) {
-  if (format >= CUFRAMES_PIXEL_RGB24) {
-    uint32_t color = format == CUFRAMES_PIXEL_BGRA ? 2 - c : c;
+  if (pattern_is_rgb(format)) {
+    uint32_t color = format == CUFRAMES_PIXEL_RGBP                                     ? plane
+                     : format == CUFRAMES_PIXEL_BGRA || format == CUFRAMES_PIXEL_BGR24 ? 2 - c
+                                                                                       : c;
     return color == 0 ? 0 : color == 1 ? 171 : 341;
   }
   return c == 1 || plane == 2 ? 128 : 0;
 }
 
+PATTERN_FUNCTION uint32_t pattern_wave(uint32_t at) {
+  at &= 511;
+  return at < 256 ? at : 511 - at;
+}
+
+/* The four bytes of the pair x of a packed row: luma and chroma as in planes of their own. */
+PATTERN_FUNCTION void pattern_pair(uint8_t *to, uint32_t format, uint32_t width, uint32_t height, uint64_t number,
+                                   uint32_t x, uint32_t y) {
+  uint32_t n = (uint32_t)(number & 511), luma = format == CUFRAMES_PIXEL_UYVY422, chroma = 1 - luma;
+  for (uint32_t k = 0; k < 2; k++) {
+    int stamp = pattern_stamp(0, 0, width, height, number, 2 * x + k, y);
+    uint32_t bright = pattern_wave(2 * x + k + y + 3 * n), color = pattern_wave(((x - y - 5 * n) << 1) + 128 * k);
+    to[luma + 2 * k] = (uint8_t)(stamp < 0 ? 16 + (bright * 55 >> 6) : stamp ? 235u : 16u);
+    to[chroma + 2 * k] = (uint8_t)(stamp < 0 ? 16 + (color * 55 >> 6) : 128u);
+  }
+}
+
+/* Writes a component of a value of 8 bits. */
+PATTERN_FUNCTION void pattern_put(uint8_t *to, uint32_t format, uint32_t c, uint32_t value) {
+  if (pattern_component_bytes(format) == 1) {
+    to[c] = (uint8_t)value;
+    return;
+  }
+  value *= 257;
+  value = format == CUFRAMES_PIXEL_P010 ? value & 0xffc0 : format == CUFRAMES_PIXEL_GRAY16 ? value : value >> 6;
+  to[2 * c] = (uint8_t)value;
+  to[2 * c + 1] = (uint8_t)(value >> 8);
+}
+
 /* Writes the sample at (x, y) of a plane to `to`, in bytes. width and height are the picture's. */
 PATTERN_FUNCTION void pattern_sample(uint8_t *to, uint32_t format, uint32_t plane, uint32_t width, uint32_t height,
                                      uint64_t number, uint32_t x, uint32_t y) {
-  int stamp = pattern_stamp(format, plane, width, height, number, x, y), rgb = format >= CUFRAMES_PIXEL_RGB24;
+  if (pattern_is_packed(format)) {
+    pattern_pair(to, format, width, height, number, x, y);
+    return;
+  }
+  uint32_t shift_x = pattern_shift_x(format, plane);
+  int stamp = pattern_stamp(shift_x, pattern_shift_y(format, plane), width, height, number, x, y);
+  int rgb = pattern_is_rgb(format), first = plane == 0 || rgb;
   uint32_t n = (uint32_t)(number & 511); /* the wave is 512 long */
-  uint32_t phase = plane == 0 ? x + y + 3 * n : (x - y - 5 * n) << pattern_shift_x(format, plane);
+  uint32_t phase = first ? x + y + 3 * n : (x - y - 5 * n) << shift_x;
   for (uint32_t c = 0; c < pattern_components(format, plane); c++) {
-    uint32_t at = (phase + pattern_offset(format, plane, c)) & 511, value = at < 256 ? at : 511 - at;
+    uint32_t value = pattern_wave(phase + pattern_offset(format, plane, c));
     if (c == 3)
       value = 255;
     else if (stamp >= 0)
-      value = plane > 0 ? 128 : rgb ? (stamp ? 255 : 0) : stamp ? 235 : 16;
+      value = !first ? 128 : rgb ? (stamp ? 255 : 0) : stamp ? 235 : 16;
     else if (!rgb)
       value = 16 + (value * 55 >> 6);
-    if (format == CUFRAMES_PIXEL_P010) {
-      value = value * 257 & 0xffc0;
-      to[2 * c] = (uint8_t)value;
-      to[2 * c + 1] = (uint8_t)(value >> 8);
-    } else {
-      to[c] = (uint8_t)value;
-    }
+    pattern_put(to, format, c, value);
   }
 }
 

@@ -59,8 +59,9 @@ static const char help_text[] =
     "  --device DEVICE         where the pictures lie: host, cuda, cuda:NUMBER, cuda:GPU-UUID, or auto (default): on\n"
     "                          a GPU if there is one. There NVDEC decodes, where it can\n"
     "  --memory KIND           of a GPU: default, or legacy (for who cannot use the default; see docs/gpu.md)\n"
-    "  --format PIXFMT         nv12, p010, yuv420p, yuv422p, yuv444p, gray8, rgb24, rgba or bgra; default: the\n"
-    "                          decoder's own if it is one of these, else the nearest (converted into the slot)\n"
+    "  --format PIXFMT         nv12, p010, yuv420p, yuv422p, yuv444p, gray8, rgb24, rgba, bgra, bgr24, yuyv422,\n"
+    "                          uyvy422, gray16, yuv420p10, yuv422p10 or rgbp; default: the decoder's own if it is\n"
+    "                          one of these, else the nearest (converted into the slot)\n"
     "  --loop                  start again at the end; times go on\n"
     "  --realtime              at the pace of the picture's times, not as fast as possible (live inputs and test:\n"
     "                          pace themselves)\n"
@@ -228,9 +229,8 @@ const char *publish_options_meant(int number, const char *value) {
     case OPTION_POLICY: return suggest_from(value, policies);
     case OPTION_RTSP_TRANSPORT: return suggest_from(value, transports);
     case OPTION_FORMAT:
-      /* A number that is no format has a name, too, but that is no name of a format. */
-      for (uint32_t format = CUFRAMES_PIXEL_NONE + 1;
-           cuframes_pixel_format_from_name(cuframes_pixel_format_name(format)) == format; format++)
+      for (uint32_t format = CUFRAMES_PIXEL_NONE + 1; picture_format_from_name(cuframes_pixel_format_name(format));
+           format++)
         suggest_offer(&guess, cuframes_pixel_format_name(format));
       return guess.best;
     default: return NULL;
@@ -245,8 +245,8 @@ const char *publish_options_set(publish_options *o, int number, const char *valu
     case OPTION_DEVICE: return cli_is_device(value) ? set_text(&o->device, value) : CLI_DEVICES;
     case OPTION_MEMORY: return set_choice(&o->memory, value, memories, "is neither default nor legacy");
     case OPTION_FORMAT:
-      o->pixel_format = cuframes_pixel_format_from_name(value);
-      return o->pixel_format ? NULL : "is none of nv12 p010 yuv420p yuv422p yuv444p gray8 rgb24 rgba bgra";
+      o->pixel_format = picture_format_from_name(value);
+      return o->pixel_format ? NULL : "is none of " PICTURE_FORMATS;
     case OPTION_LOOP: o->loop = true; return NULL;
     case OPTION_REALTIME: o->realtime = true; return NULL;
     case OPTION_SLOTS: return cli_parse_unsigned(value, 2, 1024, &o->slots) ? NULL : "wants a number from 2 to 1024";

@@ -8,6 +8,7 @@
 #include "canvas.h"
 #include "cli.h"
 #include "pattern.h"
+#include "pattern_sample.h"
 #include "publish_job.h"
 #include "test_spec.h"
 
@@ -18,7 +19,7 @@
 
 static cuframes_format format_of(const test_spec *source) {
   cuframes_format format = { .pixel_format = source->pixel_format, .width = source->width, .height = source->height };
-  bool rgb = source->pixel_format >= CUFRAMES_PIXEL_RGB24;
+  bool rgb = pattern_is_rgb(source->pixel_format);
   format.color = (cuframes_color){ .matrix = rgb ? 0 : COLOR_BT709,
                                    .range = rgb ? COLOR_FULL : COLOR_LIMITED,
                                    .primaries = COLOR_BT709,

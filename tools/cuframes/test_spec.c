@@ -14,6 +14,11 @@ bool test_spec_is(const char *input) {
   return strncmp(input, PREFIX, strlen(PREFIX)) == 0;
 }
 
+uint32_t picture_format_from_name(const char *name) {
+  const uint32_t format = cuframes_pixel_format_from_name(name);
+  return format == CUFRAMES_PIXEL_TENSOR ? CUFRAMES_PIXEL_NONE : format;
+}
+
 /* A number without sign or blanks at *text, which moves behind it. */
 static bool take_number(const char **text, uint32_t max, uint32_t *value) {
   size_t digits = strspn(*text, "0123456789");
@@ -63,7 +68,6 @@ const char *test_spec_parse(const char *input, test_spec *source) {
   if (!parse_rate(rate, source))
     return "wants FPS from 0.001 to 100000, as 30, 29.97 or 30000/1001, or the word max";
   if (text[length] == ',')
-    source->pixel_format = cuframes_pixel_format_from_name(text + length + 1);
-  return source->pixel_format ? NULL
-                              : "wants a pixel format of nv12 p010 yuv420p yuv422p yuv444p gray8 rgb24 rgba bgra";
+    source->pixel_format = picture_format_from_name(text + length + 1);
+  return source->pixel_format ? NULL : "wants a pixel format of " PICTURE_FORMATS;
 }
