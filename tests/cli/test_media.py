@@ -7,7 +7,7 @@ from harness import check, pace
 # kind of film: what list says of its stream
 EXPECTED = {
     "hevc8": (320, 180, ("nv12", "yuv420p")),
-    "hevc10": (320, 180, ("p010",)),
+    "hevc10": (320, 180, ("yuv420p10",)),
     "mjpeg": (320, 180, ("yuv422p",)),
     "odd": (321, 181, ("yuv420p", "nv12")),
     "yuv444": (320, 180, ("yuv444p",)),

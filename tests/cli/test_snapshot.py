@@ -94,7 +94,8 @@ def test_colors(s):
 def test_every_format(s):
     """The test picture's stamp has a white border block in its magic word in every format: compare with RGB."""
     reference = None
-    for kind in ("rgb24", "rgba", "bgra", "gray8", "nv12", "yuv420p", "yuv422p", "yuv444p", "p010"):
+    for kind in ("rgb24", "rgba", "bgra", "gray8", "nv12", "yuv420p", "yuv422p", "yuv444p", "p010",
+                 "bgr24", "yuyv422", "uyvy422", "gray16", "yuv420p10", "yuv422p10", "rgbp"):
         pub = s.publish("test:192x120@1/600," + kind, "cam")
         check(s.run("snapshot", "cam", kind + ".png").code == OK, "no snapshot of %s", kind)
         image = read_png(s.path(kind + ".png"))
@@ -106,7 +107,8 @@ def test_every_format(s):
         raw = s.json("snapshot", "cam", "-o", "x.raw", "--json")["files"][0]
         check(raw["format"] == kind, "raw of %s is %s", kind, raw)
         pixels = {"rgb24": 24, "rgba": 32, "bgra": 32, "gray8": 8, "nv12": 12, "yuv420p": 12, "yuv422p": 16,
-                  "yuv444p": 24, "p010": 24}[kind]
+                  "yuv444p": 24, "p010": 24, "bgr24": 24, "yuyv422": 16, "uyvy422": 16, "gray16": 16, "yuv420p10": 24,
+                  "yuv422p10": 32, "rgbp": 24}[kind]
         check(os.path.getsize(s.path("x.raw")) == 192 * 120 * pixels // 8, "raw %s has %d bytes", kind,
               os.path.getsize(s.path("x.raw")))
         pub.stop()

@@ -6,17 +6,30 @@
 #include <stdint.h>
 
 #include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
 #include <libavutil/frame.h>
 #include <libavutil/version.h>
 
-/* Frame flags replaced key_frame, and duration pkt_duration, in libavutil 58 (FFmpeg 6). */
+/* Frame flags replaced key_frame and its like, and duration pkt_duration, in libavutil 58 (FFmpeg 6). */
 #if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(58, 7, 100)
 static inline bool av_compat_is_key(const AVFrame *frame) {
   return (frame->flags & AV_FRAME_FLAG_KEY) != 0;
 }
+static inline bool av_compat_is_interlaced(const AVFrame *frame) {
+  return (frame->flags & AV_FRAME_FLAG_INTERLACED) != 0;
+}
+static inline bool av_compat_is_top_first(const AVFrame *frame) {
+  return (frame->flags & AV_FRAME_FLAG_TOP_FIELD_FIRST) != 0;
+}
 #else
 static inline bool av_compat_is_key(const AVFrame *frame) {
   return frame->key_frame != 0;
+}
+static inline bool av_compat_is_interlaced(const AVFrame *frame) {
+  return frame->interlaced_frame != 0;
+}
+static inline bool av_compat_is_top_first(const AVFrame *frame) {
+  return frame->top_field_first != 0;
 }
 #endif
 
@@ -46,6 +59,35 @@ static inline void av_compat_set_channels(AVCodecParameters *parameters, int cha
   parameters->channels = channels;
 }
 #endif
+
+/* A stream's side data moved from AVStream to its codec parameters in libavcodec 60.31 (FFmpeg 6.1). */
+#define AV_COMPAT_MATRIX_BYTES (9 * sizeof(int32_t))
+#if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 31, 100)
+static inline const int32_t *av_compat_matrix(const AVStream *stream) {
+  const AVCodecParameters *from = stream->codecpar;
+  const AVPacketSideData *found =
+      av_packet_side_data_get(from->coded_side_data, from->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
+  return found != NULL && found->size >= AV_COMPAT_MATRIX_BYTES ? (const int32_t *)(const void *)found->data : NULL;
+}
+static inline int32_t *av_compat_new_matrix(AVStream *stream) {
+  AVCodecParameters *to = stream->codecpar;
+  AVPacketSideData *made = av_packet_side_data_new(&to->coded_side_data, &to->nb_coded_side_data,
+                                                   AV_PKT_DATA_DISPLAYMATRIX, AV_COMPAT_MATRIX_BYTES, 0);
+  return made != NULL ? (int32_t *)(void *)made->data : NULL;
+}
+#else
+static inline const int32_t *av_compat_matrix(const AVStream *stream) {
+  size_t size = 0;
+  const uint8_t *found = av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, &size);
+  return found != NULL && size >= AV_COMPAT_MATRIX_BYTES ? (const int32_t *)(const void *)found : NULL;
+}
+static inline int32_t *av_compat_new_matrix(AVStream *stream) {
+  return (int32_t *)(void *)av_stream_new_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, AV_COMPAT_MATRIX_BYTES);
+}
+#endif
+
+/* Matroska can say how a picture is turned; FFmpeg writes and reads that from version 7 (libavformat 61) on. */
+#define AV_COMPAT_MATROSKA_TURNS (LIBAVFORMAT_VERSION_MAJOR >= 61)
 
 /* "Unknown" profile and level got names of their own in libavcodec 60.31 (FFmpeg 6.1); the values are the same. */
 #define AV_COMPAT_UNKNOWN (-99)

@@ -14,6 +14,8 @@
 #include <libavcodec/avcodec.h>
 #include <libswscale/swscale.h>
 
+#include "av_format.h"
+
 bool image_create(rgb_image *image, uint32_t width, uint32_t height) {
   /* Rows of whole 64 bytes and some room behind: swscale's vector code writes in large steps. */
   image->pitch = ((size_t)width * 3 + 63) & ~(size_t)63;
@@ -28,21 +30,6 @@ void image_free(rgb_image *image) {
   *image = (rgb_image){ 0 };
 }
 
-static enum AVPixelFormat av_format(uint32_t pixel_format) {
-  switch (pixel_format) {
-    case CUFRAMES_PIXEL_NV12: return AV_PIX_FMT_NV12;
-    case CUFRAMES_PIXEL_P010: return AV_PIX_FMT_P010LE;
-    case CUFRAMES_PIXEL_YUV420P: return AV_PIX_FMT_YUV420P;
-    case CUFRAMES_PIXEL_YUV422P: return AV_PIX_FMT_YUV422P;
-    case CUFRAMES_PIXEL_YUV444P: return AV_PIX_FMT_YUV444P;
-    case CUFRAMES_PIXEL_GRAY8: return AV_PIX_FMT_GRAY8;
-    case CUFRAMES_PIXEL_RGB24: return AV_PIX_FMT_RGB24;
-    case CUFRAMES_PIXEL_RGBA: return AV_PIX_FMT_RGBA;
-    case CUFRAMES_PIXEL_BGRA: return AV_PIX_FMT_BGRA;
-    default: return AV_PIX_FMT_NONE;
-  }
-}
-
 /* swscale's number of a matrix; it is H.273's but for what was not said and constant luminance. */
 static int matrix_of(const cuframes_format *format) {
   switch (format->color.matrix) {
@@ -55,14 +42,56 @@ static int matrix_of(const cuframes_format *format) {
 
 static bool is_full_range(const cuframes_format *format) {
   if (!format->color.range)
-    return format->pixel_format == CUFRAMES_PIXEL_GRAY8;
+    return format->pixel_format == CUFRAMES_PIXEL_GRAY8 || format->pixel_format == CUFRAMES_PIXEL_GRAY16;
   return format->color.range == 2;
 }
 
-bool image_convert(struct SwsContext **scaler, const picture_planes *planes, const cuframes_format *format,
-                   rgb_image *image, uint32_t x, uint32_t y, uint32_t width, uint32_t height) {
+/* Pixels that are taller or wider than this are a mistake of somebody's, not a picture's shape. */
+#define ASPECT_MAX 8
+#define SHOWN_MAX 65535
+
+static bool swaps_sides(const cuframes_format *format) {
+  return format->orientation >= CUFRAMES_ORIENTATION_LEFT_TOP;
+}
+
+void image_shown_size(const cuframes_format *format, uint32_t *width, uint32_t *height) {
+  uint64_t num = format->sample_aspect_num, den = format->sample_aspect_den, w = format->width, h = format->height;
+  if (num > den && num <= den * ASPECT_MAX && (w * num + den / 2) / den <= SHOWN_MAX)
+    w = (w * num + den / 2) / den;
+  else if (den > num && num > 0 && den <= num * ASPECT_MAX && (h * den + num / 2) / num <= SHOWN_MAX)
+    h = (h * den + num / 2) / num;
+  *width = (uint32_t)(swaps_sides(format) ? h : w);
+  *height = (uint32_t)(swaps_sides(format) ? w : h);
+}
+
+static uint8_t *pixel_of(const rgb_image *image, uint32_t x, uint32_t y) {
+  return image->data + y * image->pitch + (size_t)x * 3;
+}
+
+/* The whole of `from`, which is the picture as it is stored, upright into a rectangle of `to` at (left, top). */
+static void turn(const rgb_image *from, uint8_t orientation, rgb_image *to, uint32_t left, uint32_t top) {
+  const bool swap = orientation >= CUFRAMES_ORIENTATION_LEFT_TOP;
+  /* Which edge the first row and the first column of the stored picture are shown at. */
+  const bool rows_from_end =
+      orientation == CUFRAMES_ORIENTATION_BOTTOM_RIGHT || orientation == CUFRAMES_ORIENTATION_BOTTOM_LEFT ||
+      orientation == CUFRAMES_ORIENTATION_RIGHT_TOP || orientation == CUFRAMES_ORIENTATION_RIGHT_BOTTOM;
+  const bool columns_from_end =
+      orientation == CUFRAMES_ORIENTATION_TOP_RIGHT || orientation == CUFRAMES_ORIENTATION_BOTTOM_RIGHT ||
+      orientation == CUFRAMES_ORIENTATION_RIGHT_BOTTOM || orientation == CUFRAMES_ORIENTATION_LEFT_BOTTOM;
+  for (uint32_t y = 0; y < from->height; y++) {
+    const uint32_t row = rows_from_end ? from->height - 1 - y : y;
+    for (uint32_t x = 0; x < from->width; x++) {
+      const uint32_t column = columns_from_end ? from->width - 1 - x : x;
+      memcpy(pixel_of(to, left + (swap ? row : column), top + (swap ? column : row)), pixel_of(from, x, y), 3);
+    }
+  }
+}
+
+/* As it is stored. */
+static bool convert(struct SwsContext **scaler, const picture_planes *planes, const cuframes_format *format,
+                    rgb_image *image, uint32_t x, uint32_t y, uint32_t width, uint32_t height) {
   const int flags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP;
-  enum AVPixelFormat from = av_format(format->pixel_format);
+  enum AVPixelFormat from = av_format_of(format->pixel_format);
   if (from == AV_PIX_FMT_NONE)
     return false;
   *scaler = sws_getCachedContext(*scaler, (int)format->width, (int)format->height, from, (int)width, (int)height,
@@ -72,12 +101,29 @@ bool image_convert(struct SwsContext **scaler, const picture_planes *planes, con
   /* Refused for RGB to RGB, where there is nothing to say. */
   (void)sws_setColorspaceDetails(*scaler, sws_getCoefficients(matrix_of(format)), is_full_range(format),
                                  sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, 1 << 16, 1 << 16);
-  int strides[4];
-  for (int i = 0; i < 4; i++)
-    strides[i] = (int)planes->pitch[i];
-  uint8_t *to[4] = { image->data + y * image->pitch + (size_t)x * 3 };
+  const uint8_t *data[CUFRAMES_PLANES];
+  int strides[CUFRAMES_PLANES];
+  for (int i = 0; i < CUFRAMES_PLANES; i++) {
+    data[av_format_plane(format->pixel_format, i)] = planes->plane[i];
+    strides[av_format_plane(format->pixel_format, i)] = (int)planes->pitch[i];
+  }
+  uint8_t *to[4] = { pixel_of(image, x, y) };
   const int to_strides[4] = { (int)image->pitch };
-  return sws_scale(*scaler, planes->plane, strides, 0, (int)format->height, to, to_strides) == (int)height;
+  return sws_scale(*scaler, data, strides, 0, (int)format->height, to, to_strides) == (int)height;
+}
+
+bool image_convert(struct SwsContext **scaler, const picture_planes *planes, const cuframes_format *format,
+                   rgb_image *image, uint32_t x, uint32_t y, uint32_t width, uint32_t height) {
+  if (format->orientation <= CUFRAMES_ORIENTATION_TOP_LEFT)
+    return convert(scaler, planes, format, image, x, y, width, height);
+  const bool swap = swaps_sides(format);
+  rgb_image stored = { 0 };
+  bool good = image_create(&stored, swap ? height : width, swap ? width : height) &&
+              convert(scaler, planes, format, &stored, 0, 0, stored.width, stored.height);
+  if (good)
+    turn(&stored, format->orientation, image, x, y);
+  image_free(&stored);
+  return good;
 }
 
 void image_scaler_free(struct SwsContext **scaler) {

@@ -24,9 +24,14 @@ typedef struct rgb_image {
 bool image_create(rgb_image *image, uint32_t width, uint32_t height);
 void image_free(rgb_image *image);
 
-/* Converts and scales a picture into the rectangle x, y, width, height of an image, by the picture's own matrix and
- * range (not said: full for gray, else limited; BT.709 from 720 lines on, else BT.601). *scaler starts NULL, is kept
- * from picture to picture and freed with image_scaler_free(). The planes must be copies (see picture_view()). */
+/* The size of a picture that is upright and has square pixels: the shorter sides of its pixels are made longer, so that
+ * nothing is lost. */
+void image_shown_size(const cuframes_format *format, uint32_t *width, uint32_t *height);
+
+/* Converts, turns upright and scales a picture into the rectangle x, y, width, height of an image, by the picture's own
+ * matrix and range (not said: full for gray, else limited; BT.709 from 720 lines on, else BT.601). False for what is no
+ * picture. *scaler starts NULL, is kept from picture to picture and freed with image_scaler_free(). The planes must be
+ * copies (see picture_view()). */
 bool image_convert(struct SwsContext **scaler, const picture_planes *planes, const cuframes_format *format,
                    rgb_image *image, uint32_t x, uint32_t y, uint32_t width, uint32_t height);
 void image_scaler_free(struct SwsContext **scaler);

@@ -22,6 +22,27 @@ static void print_color(const cuframes_color *color) {
            color->range < 3 ? ranges[color->range] : "unknown", color->primaries, color->transfer);
 }
 
+/* Only what is said. */
+static void print_words(const cuframes_format *format) {
+  static const char *const turns[] = { "",
+                                       "upright",
+                                       "left and right swapped",
+                                       "turn by 180 degrees",
+                                       "top and bottom swapped",
+                                       "rows and columns swapped",
+                                       "turn by 90 degrees clockwise",
+                                       "turn by 180 degrees, rows and columns swapped",
+                                       "turn by 270 degrees clockwise" };
+  if (chroma_text(format->chroma_location))
+    printf("chroma       %s\n", chroma_text(format->chroma_location));
+  if (fields_text(format->field_order))
+    printf("fields       %s\n", fields_text(format->field_order));
+  if (format->orientation && format->orientation <= CUFRAMES_ORIENTATION_LEFT_BOTTOM)
+    printf("orientation  %u: %s\n", format->orientation, turns[format->orientation]);
+  if (format->sample_aspect_den)
+    printf("pixels       %u:%u\n", format->sample_aspect_num, format->sample_aspect_den);
+}
+
 static void print_packets(const cuframes_stream_info *info) {
   static const char *const types[] = { "unknown", "video", "audio", "data" };
   char text[32], ring[32];
@@ -60,7 +81,7 @@ static void print_subscribers(const cuframes_stream_info *info) {
 }
 
 static void print_stream(const cuframes_stream_info *info) {
-  char picture[48], memory[32];
+  char picture[FORMAT_TEXT], memory[32];
   format_text(picture, sizeof(picture), &info->format);
   bytes_text(memory, sizeof(memory), info->memory_bytes);
   printf("name         %s\n", info->name);
@@ -69,6 +90,7 @@ static void print_stream(const cuframes_stream_info *info) {
   printf("publisher    process %d, device %s\n", info->pid, info->device);
   printf("picture      %s\n", picture);
   print_color(&info->format.color);
+  print_words(&info->format);
   printf("frames       %" PRIu64 ", %.2f per second", info->frames, info->fps);
   if (info->age_ns == CUFRAMES_NO_TIME)
     printf(", none yet\n");

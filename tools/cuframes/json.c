@@ -35,8 +35,21 @@ const char *sync_asked_text(const cuframes_subscriber_info *seat) {
                                                         : "complete";
 }
 
+/* A tensor's sizes, "1x3x640x640". */
+static void sizes_text(char *text, size_t size, const cuframes_tensor *tensor) {
+  size_t used = 0;
+  *text = '\0';
+  for (uint32_t i = 0; i < tensor->dims && i < CUFRAMES_TENSOR_DIMS_MAX && used < size; i++)
+    used += (size_t)snprintf(text + used, size - used, "%s%u", i ? "x" : "", tensor->size[i]);
+}
+
 void format_text(char *text, size_t size, const cuframes_format *format) {
-  snprintf(text, size, "%ux%u %s", format->width, format->height, cuframes_pixel_format_name(format->pixel_format));
+  char sizes[FORMAT_TEXT];
+  sizes_text(sizes, sizeof(sizes), &format->tensor);
+  if (format->pixel_format == CUFRAMES_PIXEL_TENSOR)
+    snprintf(text, size, "%s %s", sizes, cuframes_element_name(format->tensor.element));
+  else
+    snprintf(text, size, "%ux%u %s", format->width, format->height, cuframes_pixel_format_name(format->pixel_format));
 }
 
 void bytes_text(char *text, size_t size, uint64_t bytes) {
@@ -48,6 +61,16 @@ void bytes_text(char *text, size_t size, uint64_t bytes) {
     unit++;
   }
   snprintf(text, size, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
+const char *chroma_text(uint8_t location) {
+  static const char *const words[] = { NULL, "left", "center", "top-left", "top", "bottom-left", "bottom" };
+  return location < sizeof(words) / sizeof(*words) ? words[location] : NULL;
+}
+
+const char *fields_text(uint8_t field_order) {
+  static const char *const words[] = { NULL, "progressive", "top-first", "bottom-first" };
+  return field_order < sizeof(words) / sizeof(*words) ? words[field_order] : NULL;
 }
 
 static void set_count(json_t *object, const char *key, uint64_t value) {
@@ -135,12 +158,37 @@ static void add_details(json_t *object, const cuframes_stream_info *info) {
   json_object_set_new(object, "subscriber_list", subscribers);
 }
 
+/* A word, or null where nothing is said. */
+static json_t *word_json(const char *word) {
+  return word ? json_string(word) : json_null();
+}
+
+static json_t *tensor_json(const cuframes_tensor *tensor) {
+  json_t *sizes = json_array();
+  for (uint32_t i = 0; i < tensor->dims && i < CUFRAMES_TENSOR_DIMS_MAX; i++)
+    json_array_append_new(sizes, json_integer(tensor->size[i]));
+  return json_pack("{s:s,s:o}", "element", cuframes_element_name(tensor->element), "size", sizes);
+}
+
+/* What the pictures say of themselves. */
+static void add_words(json_t *object, const cuframes_format *format) {
+  char aspect[32];
+  snprintf(aspect, sizeof(aspect), "%u:%u", format->sample_aspect_num, format->sample_aspect_den);
+  json_object_set_new(object, "chroma_location", word_json(chroma_text(format->chroma_location)));
+  json_object_set_new(object, "field_order", word_json(fields_text(format->field_order)));
+  json_object_set_new(object, "orientation", format->orientation ? json_integer(format->orientation) : json_null());
+  json_object_set_new(object, "sample_aspect", word_json(format->sample_aspect_den ? aspect : NULL));
+  if (format->pixel_format == CUFRAMES_PIXEL_TENSOR)
+    json_object_set_new(object, "tensor", tensor_json(&format->tensor));
+}
+
 json_t *cli_json_stream(const cuframes_stream_info *info, bool full) {
   json_t *object = json_object();
   json_object_set_new(object, "name", cli_json_text(info->name));
   json_object_set_new(object, "width", json_integer(info->format.width));
   json_object_set_new(object, "height", json_integer(info->format.height));
   json_object_set_new(object, "format", json_string(cuframes_pixel_format_name(info->format.pixel_format)));
+  add_words(object, &info->format);
   json_object_set_new(object, "fps", cli_json_rounded(info->fps, 2));
   json_object_set_new(object, "device", cli_json_text(info->device));
   set_count(object, "subscribers", info->subscriber_count);

@@ -23,10 +23,15 @@ int cli_json_print(json_t *value, bool compact);
 /* Of "cuda:GPU-UUID", so much is enough to tell GPUs apart. */
 #define DEVICE_COLUMNS 17
 
-/* A stream's pictures as one word, "1280x720 nv12". Text of `size` bytes. */
+/* A stream's pictures in two words, "1280x720 nv12" or "1x3x640x640 float32", as text of `size` bytes; FORMAT_TEXT is
+ * enough for any. */
+#define FORMAT_TEXT 64
 void format_text(char *text, size_t size, const cuframes_format *format);
 /* "12.3 MiB". */
 void bytes_text(char *text, size_t size, uint64_t bytes);
+/* NULL: not said. */
+const char *chroma_text(uint8_t location);
+const char *fields_text(uint8_t field_order);
 const char *mode_text(uint32_t mode);
 /* The sync mode that a subscriber would have liked most, "timeline". */
 const char *sync_asked_text(const cuframes_subscriber_info *seat);

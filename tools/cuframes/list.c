@@ -8,8 +8,10 @@
 static const char help[] =
     "usage: cuframes list [OPTIONS]\n"
     "Shows the streams of the runtime directory.\n\n" READER_HELP_BASIC
-    "\nWith --json: an array of objects with name, width, height, format, fps, device, subscribers, frames,\n"
-    "packets; an entry that does not answer has its name and `error`. No stream at all is no error.\n";
+    "\nWith --json: an array of objects with name, width, height, format, chroma_location, field_order, orientation,\n"
+    "sample_aspect, fps, device, subscribers, frames, packets, pid, description, age_ms; a tensor's have tensor. An "
+    "entry that\n"
+    "does not answer has its name and `error`. No stream at all is no error.\n";
 
 static void print_table(const cuframes_streams *streams) {
   int width = 4, device = 8;
@@ -25,7 +27,7 @@ static void print_table(const cuframes_streams *streams) {
   for (size_t i = 0; i < streams->count; i++) {
     const cuframes_stream_entry *entry = streams->entries[i];
     const cuframes_stream_info *info = entry->info;
-    char picture[48];
+    char picture[FORMAT_TEXT];
     if (!info) {
       printf("%-*s  %s\n", width, entry->name, entry->detail ? entry->detail : "");
       continue;

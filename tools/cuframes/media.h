@@ -20,6 +20,12 @@ typedef struct media_track {
   bool described;
 } media_track;
 
+/* What a picture says of itself beside its colour, as cuframes_format has it; of the source, whatever becomes of it. */
+typedef struct media_words {
+  uint8_t chroma_location, field_order, orientation;
+  uint32_t sample_aspect_num, sample_aspect_den;
+} media_words;
+
 /* Decoding on the GPU, where the job has one. */
 typedef struct media_nvdec {
   bool off;          /* not for this input any more */
@@ -65,6 +71,10 @@ typedef struct media {
   cuframes_format scaler_for; /* the target and the source it was made for */
   int scaler_source, scaler_matrix, scaler_range;
   cuframes_format format; /* the publisher's at present */
+  media_words words;      /* of the last picture */
+  uint8_t orientation;    /* that the pictures have with them; 0: none */
+  int keys_without;       /* keyframes since one had it */
+  int progressive_run;    /* pictures without fields, in a film that has them */
   int64_t next_pts;       /* where a picture without a time goes (as published) */
   int64_t frame_duration; /* nominal; 0: unknown */
   publish_pace pace;

@@ -6,109 +6,138 @@
 #include <libavutil/pixdesc.h>
 
 #include "av_compat.h"
+#include "av_format.h"
 #include "cli.h"
 #include "media.h"
 
-#define UNSAID 2 /* "unspecified" in the tables of H.273; cuframes says 0 */
-
-/* Our formats and FFmpeg's. The yuvj ones are its old way to say "full range". */
-static const struct {
-  enum AVPixelFormat av;
-  uint32_t ours;
-  enum AVPixelFormat plain;
-} known_formats[] = {
-  { AV_PIX_FMT_NV12, CUFRAMES_PIXEL_NV12, AV_PIX_FMT_NV12 },
-  { AV_PIX_FMT_P010LE, CUFRAMES_PIXEL_P010, AV_PIX_FMT_P010LE },
-  { AV_PIX_FMT_YUV420P, CUFRAMES_PIXEL_YUV420P, AV_PIX_FMT_YUV420P },
-  { AV_PIX_FMT_YUV422P, CUFRAMES_PIXEL_YUV422P, AV_PIX_FMT_YUV422P },
-  { AV_PIX_FMT_YUV444P, CUFRAMES_PIXEL_YUV444P, AV_PIX_FMT_YUV444P },
-  { AV_PIX_FMT_GRAY8, CUFRAMES_PIXEL_GRAY8, AV_PIX_FMT_GRAY8 },
-  { AV_PIX_FMT_RGB24, CUFRAMES_PIXEL_RGB24, AV_PIX_FMT_RGB24 },
-  { AV_PIX_FMT_RGBA, CUFRAMES_PIXEL_RGBA, AV_PIX_FMT_RGBA },
-  { AV_PIX_FMT_BGRA, CUFRAMES_PIXEL_BGRA, AV_PIX_FMT_BGRA },
-  { AV_PIX_FMT_YUVJ420P, CUFRAMES_PIXEL_YUV420P, AV_PIX_FMT_YUV420P },
-  { AV_PIX_FMT_YUVJ422P, CUFRAMES_PIXEL_YUV422P, AV_PIX_FMT_YUV422P },
-  { AV_PIX_FMT_YUVJ444P, CUFRAMES_PIXEL_YUV444P, AV_PIX_FMT_YUV444P },
-};
-#define KNOWN_FORMATS (sizeof known_formats / sizeof *known_formats)
-
-static enum AVPixelFormat plain_format(enum AVPixelFormat format) {
-  for (size_t i = 0; i < KNOWN_FORMATS; i++)
-    if (known_formats[i].av == format)
-      return known_formats[i].plain;
-  return format;
-}
+/* So many progressive pictures behind each other, and a film that had fields has them no more. */
+#define PROGRESSIVE_RUN 25
+/* So many keyframes without an orientation, and the pictures say none any more. */
+#define KEYS_WITHOUT 2
 
 uint32_t media_our_format(enum AVPixelFormat format) {
-  for (size_t i = 0; i < KNOWN_FORMATS; i++)
-    if (known_formats[i].av == format)
-      return known_formats[i].ours;
-  return CUFRAMES_PIXEL_NONE;
-}
-
-static enum AVPixelFormat av_format(uint32_t ours) {
-  for (size_t i = 0; i < KNOWN_FORMATS; i++)
-    if (known_formats[i].ours == ours)
-      return known_formats[i].av;
-  return AV_PIX_FMT_NONE;
-}
-
-static bool is_rgb(enum AVPixelFormat format) {
-  const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
-  return d != NULL && (d->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL)) != 0;
+  return av_format_ours(format);
 }
 
 /* Our format for a decoder's: the same if there is one, else the nearest. NONE: cannot be converted. */
 static uint32_t nearest_format(enum AVPixelFormat format) {
-  if (media_our_format(format) != CUFRAMES_PIXEL_NONE)
-    return media_our_format(format);
+  if (av_format_ours(format) != CUFRAMES_PIXEL_NONE)
+    return av_format_ours(format);
   const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
   if (d == NULL || sws_isSupportedInput(format) <= 0)
     return CUFRAMES_PIXEL_NONE;
-  if (is_rgb(format) || (d->flags & AV_PIX_FMT_FLAG_ALPHA))
+  if (av_format_is_rgb(format) || (d->flags & AV_PIX_FMT_FLAG_ALPHA))
     return CUFRAMES_PIXEL_RGBA;
   return d->comp[0].depth > 8 ? CUFRAMES_PIXEL_P010 : CUFRAMES_PIXEL_NV12;
 }
 
-static uint8_t code_point(int value) {
-  return value == UNSAID || value < 0 || value > UINT8_MAX ? 0 : (uint8_t)value;
-}
-
-/* What a picture looks like to FFmpeg, from a frame or from the container. */
+/* What a picture looks like to FFmpeg, from a frame or the container; and, in our words, what it says of itself. */
 typedef struct picture_kind {
   enum AVPixelFormat format;
   int width, height, matrix, range, primaries, transfer;
+  media_words words;
 } picture_kind;
 
-static picture_kind picture_of_frame(const AVFrame *f) {
-  return (
-      picture_kind){ f->format, f->width, f->height, f->colorspace, f->color_range, f->color_primaries, f->color_trc };
+static media_words words_of(media *m, AVFrame *frame, int chroma_location, uint8_t field_order, uint8_t orientation) {
+  AVStream *stream = m->in->streams[m->video];
+  AVRational aspect = av_guess_sample_aspect_ratio(m->in, stream, frame);
+  media_words words = { .chroma_location = av_words_chroma(chroma_location), .field_order = field_order };
+  if (aspect.num > 0 && aspect.den > 0) {
+    words.sample_aspect_num = (uint32_t)aspect.num;
+    words.sample_aspect_den = (uint32_t)aspect.den;
+  }
+  const int32_t *matrix = av_compat_matrix(stream);
+  words.orientation = orientation || matrix == NULL ? orientation : av_words_orientation(matrix);
+  return words;
+}
+
+/* An orientation in the pictures comes before the container's. H.264 and HEVC say it once, beside a keyframe, for all
+ * up to the next; FFmpeg's decoder has it with that picture or one soon after. */
+static uint8_t orientation_of(media *m, const AVFrame *f) {
+  const AVFrameSideData *matrix = av_frame_get_side_data(f, AV_FRAME_DATA_DISPLAYMATRIX);
+  if (matrix != NULL && matrix->size >= AV_COMPAT_MATRIX_BYTES) {
+    m->orientation = av_words_orientation((const int32_t *)(const void *)matrix->data);
+    m->keys_without = 0;
+  } else if (av_compat_is_key(f) && ++m->keys_without > KEYS_WITHOUT) {
+    m->keys_without = KEYS_WITHOUT;
+    m->orientation = CUFRAMES_ORIENTATION_NOT_SAID;
+  }
+  return m->orientation;
+}
+
+/* Whether each picture of the codec says if it has fields. Of the others a decoder calls all pictures progressive. */
+static bool says_fields(enum AVCodecID codec) {
+  switch (codec) {
+    case AV_CODEC_ID_H264:
+    case AV_CODEC_ID_HEVC:
+    case AV_CODEC_ID_MPEG2VIDEO:
+    case AV_CODEC_ID_MPEG4:
+    case AV_CODEC_ID_VC1:
+    case AV_CODEC_ID_DVVIDEO:
+    case AV_CODEC_ID_DNXHD:
+    case AV_CODEC_ID_PRORES: return true;
+    default: return false;
+  }
+}
+
+/* In a film that has fields, single pictures are progressive: the format must not change with each. */
+static uint8_t fields_of(media *m, const AVFrame *f) {
+  const AVCodecParameters *c = m->in->streams[m->video]->codecpar;
+  const uint8_t said = av_words_fields(c->field_order);
+  if (av_compat_is_interlaced(f)) {
+    m->progressive_run = 0;
+    return av_compat_is_top_first(f) ? CUFRAMES_FIELDS_TOP_FIRST : CUFRAMES_FIELDS_BOTTOM_FIRST;
+  }
+  if (!says_fields(c->codec_id))
+    return said;
+  const bool had_fields = m->words.field_order > CUFRAMES_FIELDS_PROGRESSIVE;
+  if (had_fields && ++m->progressive_run < PROGRESSIVE_RUN)
+    return m->words.field_order;
+  return said || had_fields ? CUFRAMES_FIELDS_PROGRESSIVE : CUFRAMES_FIELDS_NOT_SAID;
+}
+
+static picture_kind picture_of_frame(media *m) {
+  AVFrame *f = m->frame;
+  media_words words = words_of(m, f, f->chroma_location, fields_of(m, f), orientation_of(m, f));
+  return (picture_kind){ f->format,      f->width,           f->height,    f->colorspace,
+                         f->color_range, f->color_primaries, f->color_trc, words };
+}
+
+static picture_kind picture_of_container(media *m) {
+  const AVCodecParameters *c = m->in->streams[m->video]->codecpar;
+  media_words words = words_of(m, NULL, c->chroma_location, av_words_fields(c->field_order), 0);
+  return (picture_kind){ c->format,      c->width,           c->height,    c->color_space,
+                         c->color_range, c->color_primaries, c->color_trc, words };
 }
 
 static cuframes_format target_format(const media *m, const picture_kind *p) {
   cuframes_format format = { .width = (uint32_t)p->width, .height = (uint32_t)p->height };
   uint32_t wanted = m->job->options->pixel_format;
   format.pixel_format = wanted ? wanted : nearest_format(p->format);
-  format.color.primaries = code_point(p->primaries);
-  format.color.transfer = code_point(p->transfer);
-  bool to_rgb = format.pixel_format >= CUFRAMES_PIXEL_RGB24, from_rgb = is_rgb(p->format);
-  if (to_rgb) {
+  enum AVPixelFormat from = av_format_plain(p->format), to = av_format_of(format.pixel_format);
+  format.color.primaries = av_words_code_point(p->primaries);
+  format.color.transfer = av_words_code_point(p->transfer);
+  if (av_format_is_rgb(to)) {
     format.color.range = AVCOL_RANGE_JPEG;
-  } else if (from_rgb) {
+  } else if (av_format_is_rgb(from)) {
+    const bool gray = to == AV_PIX_FMT_GRAY8 || to == AV_PIX_FMT_GRAY16LE;
     format.color.matrix = AVCOL_SPC_SMPTE170M; /* what swscale makes of RGB */
-    format.color.range = format.pixel_format == CUFRAMES_PIXEL_GRAY8 ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
+    format.color.range = gray ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
   } else {
-    format.color.matrix = code_point(p->matrix);
-    /* AVCOL_RANGE_* are our values; "not said" is 0 here, not code_point()'s 2. */
-    bool said = p->range == AVCOL_RANGE_MPEG || p->range == AVCOL_RANGE_JPEG;
-    format.color.range = plain_format(p->format) != p->format ? AVCOL_RANGE_JPEG : said ? (uint8_t)p->range : 0;
+    format.color.matrix = av_words_code_point(p->matrix);
+    format.color.range = from != p->format ? AVCOL_RANGE_JPEG : av_words_range(p->range);
   }
+  if (av_format_same_chroma(from, to))
+    format.chroma_location = p->words.chroma_location;
+  format.field_order = p->words.field_order;
+  format.orientation = p->words.orientation;
+  format.sample_aspect_num = p->words.sample_aspect_num;
+  format.sample_aspect_den = p->words.sample_aspect_den;
   return format;
 }
 
 static bool same_format(const cuframes_format *a, const cuframes_format *b) {
-  return a->pixel_format == b->pixel_format && a->width == b->width && a->height == b->height &&
-         memcmp(&a->color, &b->color, sizeof a->color) == 0;
+  return memcmp(a, b, sizeof *a) == 0;
 }
 
 /* The publisher in this format, made or changed where needed. */
@@ -124,12 +153,11 @@ static int use_format(media *m, const cuframes_format *format) {
 }
 
 int media_publish_early(media *m) {
-  const AVCodecParameters *c = m->in->streams[m->video]->codecpar;
-  picture_kind p = { c->format, c->width, c->height, c->color_space, c->color_range, c->color_primaries, c->color_trc };
+  picture_kind p = picture_of_container(m);
   if (p.width <= 0 || p.height <= 0 || p.format < 0)
     return CLI_OK;
   if (media_wants_nvdec(m) && media_nvdec_format(p.format) != AV_PIX_FMT_NONE) {
-    p.range = plain_format(p.format) != p.format ? AVCOL_RANGE_JPEG : p.range;
+    p.range = av_format_plain(p.format) != p.format ? AVCOL_RANGE_JPEG : p.range;
     p.format = media_nvdec_format(p.format); /* or, if NVDEC refuses, the first picture changes it */
   }
   cuframes_format format = target_format(m, &p);
@@ -143,12 +171,12 @@ static bool ready_scaler(media *m, const picture_kind *p, const cuframes_format 
       m->scaler_matrix == p->matrix && m->scaler_range == p->range)
     return true;
   sws_freeContext(m->scaler);
-  enum AVPixelFormat from = plain_format(p->format), target = av_format(to->pixel_format);
+  enum AVPixelFormat from = av_format_plain(p->format), target = av_format_of(to->pixel_format);
   m->scaler = sws_getContext(p->width, p->height, from, p->width, p->height, target, SWS_BILINEAR | SWS_ACCURATE_RND,
                              NULL, NULL, NULL);
   if (m->scaler == NULL)
     return false;
-  bool from_full = is_rgb(p->format) || from != p->format || p->range == AVCOL_RANGE_JPEG;
+  bool from_full = av_format_is_rgb(p->format) || from != p->format || p->range == AVCOL_RANGE_JPEG;
   /* Gives -1 where there is nothing to set, as from RGB to RGB. */
   (void)sws_setColorspaceDetails(m->scaler, sws_getCoefficients(p->matrix), from_full,
                                  sws_getCoefficients(to->color.matrix ? to->color.matrix : SWS_CS_DEFAULT),
@@ -173,7 +201,7 @@ static int copy_on_gpu(media *m, const cuframes_format *format, cuframes_frame *
 static int draw_on_cpu(media *m, const picture_kind *p, const cuframes_format *format, cuframes_frame *slot) {
   const AVFrame *f = m->frame;
   const int planes = cuframes_pixel_format_planes(format->pixel_format);
-  bool same = plain_format(p->format) == av_format(format->pixel_format), done = true;
+  bool same = av_format_plain(p->format) == av_format_of(format->pixel_format), done = true;
   bool upload = same && canvas_is_remote(slot);
   for (int i = 0; i < planes; i++)
     upload = upload && f->linesize[i] > 0; /* from the bottom to the top are some raw films */
@@ -181,19 +209,23 @@ static int draw_on_cpu(media *m, const picture_kind *p, const cuframes_format *f
   if (!upload && !canvas_begin(&m->canvas, slot))
     return publish_job_fail(m->job, "out of memory");
   if (!same) {
+    uint8_t *plane[CUFRAMES_PLANES];
     int pitch[CUFRAMES_PLANES];
-    for (int i = 0; i < CUFRAMES_PLANES; i++)
-      pitch[i] = (int)m->canvas.pitch[i];
-    done = ready_scaler(m, p, format) && sws_scale(m->scaler, (const uint8_t *const *)f->data, f->linesize, 0,
-                                                   p->height, m->canvas.plane, pitch) == p->height;
+    for (int i = 0; i < CUFRAMES_PLANES; i++) {
+      plane[av_format_plane(format->pixel_format, i)] = m->canvas.plane[i];
+      pitch[av_format_plane(format->pixel_format, i)] = (int)m->canvas.pitch[i];
+    }
+    done = ready_scaler(m, p, format) &&
+           sws_scale(m->scaler, (const uint8_t *const *)f->data, f->linesize, 0, p->height, plane, pitch) == p->height;
   }
   for (int i = 0; same && i < planes && error == CUFRAMES_OK; i++) {
+    const int from = av_format_plane(format->pixel_format, i);
     uint32_t row_bytes = 0, rows = 0;
     (void)cuframes_format_plane_size(format, i, &row_bytes, &rows); /* a slot's format is good */
     if (upload) {
-      error = cuframes_frame_copy_from_host(slot, i, f->data[i], (size_t)f->linesize[i]);
+      error = cuframes_frame_copy_from_host(slot, i, f->data[from], (size_t)f->linesize[from]);
     } else {
-      av_image_copy_plane(m->canvas.plane[i], (int)m->canvas.pitch[i], f->data[i], f->linesize[i], (int)row_bytes,
+      av_image_copy_plane(m->canvas.plane[i], (int)m->canvas.pitch[i], f->data[from], f->linesize[from], (int)row_bytes,
                           (int)rows);
     }
   }
@@ -272,7 +304,7 @@ static int publish_picture(media *m, const picture_kind *picture, const cuframes
 }
 
 int media_publish_frame(media *m) {
-  picture_kind picture = picture_of_frame(m->frame);
+  picture_kind picture = picture_of_frame(m);
   if (picture.format == AV_PIX_FMT_CUDA) {
     picture.format = gpu_frame_format(m->frame);
     crop_gpu_frame(m->frame, picture.format);
@@ -285,12 +317,13 @@ int media_publish_frame(media *m) {
     return publish_job_fail(m->job, "%s: pictures of format %s cannot be converted", m->job->input,
                             name ? name : "unknown");
   }
+  m->words = picture.words;
   int code = use_format(m, &format);
   if (code != CLI_OK)
     return code;
   /* A GPU's picture stays there if the publisher is on that GPU and takes what it is. */
   if (m->frame->format == AV_PIX_FMT_CUDA &&
-      (m->job->gpu == NULL || picture.format != av_format(format.pixel_format)) && (code = download(m)) != CLI_OK)
+      (m->job->gpu == NULL || picture.format != av_format_of(format.pixel_format)) && (code = download(m)) != CLI_OK)
     return code;
   return publish_picture(m, &picture, &format);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "av_compat.h"
+#include "av_format.h"
 #include "media.h"
 
 static bool is_published(const AVStream *stream) {
@@ -32,7 +33,37 @@ static uint32_t positive(int64_t value) {
   return value > 0 && value <= UINT32_MAX ? (uint32_t)value : 0;
 }
 
-static cuframes_codec_params params_of(const AVStream *stream) {
+static void set_words(cuframes_codec_params *params, const media_words *words) {
+  params->chroma_location = words->chroma_location;
+  params->field_order = words->field_order;
+  params->orientation = words->orientation;
+  params->sample_aspect_num = words->sample_aspect_num;
+  params->sample_aspect_den = words->sample_aspect_den;
+}
+
+/* As the container says them, or what FFmpeg found out before the first picture. */
+static void describe_picture(cuframes_codec_params *params, AVStream *stream) {
+  const AVCodecParameters *from = stream->codecpar;
+  const int32_t *matrix = av_compat_matrix(stream);
+  AVRational rate = stream->avg_frame_rate.num > 0 ? stream->avg_frame_rate : stream->r_frame_rate;
+  AVRational aspect = av_guess_sample_aspect_ratio(NULL, stream, NULL);
+  bool has_aspect = aspect.num > 0 && aspect.den > 0;
+  params->width = positive(from->width);
+  params->height = positive(from->height);
+  params->frame_rate_num = positive(rate.num);
+  params->frame_rate_den = positive(rate.den);
+  params->color = (cuframes_color){ .matrix = av_words_code_point(from->color_space),
+                                    .range = av_words_range(from->color_range),
+                                    .primaries = av_words_code_point(from->color_primaries),
+                                    .transfer = av_words_code_point(from->color_trc) };
+  set_words(params, &(media_words){ .chroma_location = av_words_chroma(from->chroma_location),
+                                    .field_order = av_words_fields(from->field_order),
+                                    .orientation = matrix != NULL ? av_words_orientation(matrix) : (uint8_t)0,
+                                    .sample_aspect_num = has_aspect ? (uint32_t)aspect.num : 0,
+                                    .sample_aspect_den = has_aspect ? (uint32_t)aspect.den : 0 });
+}
+
+static cuframes_codec_params params_of(AVStream *stream) {
   const AVCodecParameters *from = stream->codecpar;
   bool video = from->codec_type == AVMEDIA_TYPE_VIDEO;
   cuframes_codec_params params;
@@ -46,11 +77,7 @@ static cuframes_codec_params params_of(const AVStream *stream) {
   params.time_base_den = positive(stream->time_base.den);
   params.bit_rate = from->bit_rate > 0 ? (uint64_t)from->bit_rate : 0;
   if (video) {
-    AVRational rate = stream->avg_frame_rate.num > 0 ? stream->avg_frame_rate : stream->r_frame_rate;
-    params.width = positive(from->width);
-    params.height = positive(from->height);
-    params.frame_rate_num = positive(rate.num);
-    params.frame_rate_den = positive(rate.den);
+    describe_picture(&params, stream);
   } else {
     params.sample_rate = positive(from->sample_rate);
     params.channels = positive(av_compat_channels(from));
@@ -94,7 +121,7 @@ void media_describe(media *m) {
   map_streams(m);
   for (unsigned i = before; i < m->mapped; i++) {
     if (m->track_of[i] >= 0) {
-      const AVStream *stream = m->in->streams[i];
+      AVStream *stream = m->in->streams[i];
       cuframes_codec_params params = params_of(stream);
       describe(m, (uint32_t)m->track_of[i], &params);
       set_extradata(m, (uint32_t)m->track_of[i], stream->codecpar->extradata, (size_t)stream->codecpar->extradata_size);
@@ -102,7 +129,7 @@ void media_describe(media *m) {
   }
 }
 
-/* What changed in mid-stream: parameter sets that came with the packet, or the size that the decoder found. */
+/* What changed in mid-stream: parameter sets that came with the packet, or what the decoder found in its pictures. */
 static void follow_changes(media *m, uint32_t number, const AVStream *stream) {
   size_t size = 0;
   const uint8_t *extradata = av_packet_get_side_data(m->packet, AV_PKT_DATA_NEW_EXTRADATA, &size);
@@ -112,6 +139,8 @@ static void follow_changes(media *m, uint32_t number, const AVStream *stream) {
     cuframes_codec_params params = m->tracks[number].params;
     params.width = m->format.width;
     params.height = m->format.height;
+    if (m->job->first_frame != 0)
+      set_words(&params, &m->words);
     describe(m, number, &params);
   }
 }

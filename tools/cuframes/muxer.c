@@ -18,6 +18,7 @@
 #include <libavformat/avformat.h>
 
 #include "av_compat.h"
+#include "av_format.h"
 
 #define NO_TIME CUFRAMES_NO_TIME
 #define SECOND INT64_C(1000000000)
@@ -124,7 +125,32 @@ static bool set_extradata(AVCodecParameters *parameters, const void *data, size_
   return true;
 }
 
-static void fill_video(const muxer *m, AVStream *stream, const cuframes_codec_params *params) {
+bool muxer_holds_orientation(const muxer *m) {
+  const char *name = m->output->oformat->name;
+  return !strcmp(name, "mp4") || (!strcmp(name, "matroska") && AV_COMPAT_MATROSKA_TURNS);
+}
+
+/* What the pictures say of themselves. False without memory. */
+static bool fill_words(AVStream *stream, const cuframes_codec_params *params) {
+  AVCodecParameters *to = stream->codecpar;
+  to->color_space = av_words_av_code_point(params->color.matrix);
+  to->color_primaries = av_words_av_code_point(params->color.primaries);
+  to->color_trc = av_words_av_code_point(params->color.transfer);
+  to->color_range = params->color.range;
+  to->chroma_location = params->chroma_location;
+  to->field_order = av_words_av_fields(params->field_order);
+  if (params->sample_aspect_num && params->sample_aspect_den)
+    to->sample_aspect_ratio = stream->sample_aspect_ratio =
+        av_make_q((int)params->sample_aspect_num, (int)params->sample_aspect_den);
+  if (params->orientation <= CUFRAMES_ORIENTATION_TOP_LEFT)
+    return true; /* what a container means that says nothing */
+  int32_t *matrix = av_compat_new_matrix(stream);
+  if (matrix)
+    av_words_matrix(params->orientation, params->width, params->height, matrix);
+  return matrix != NULL;
+}
+
+static bool fill_video(const muxer *m, AVStream *stream, const cuframes_codec_params *params) {
   AVCodecParameters *to = stream->codecpar;
   to->width = (int)params->width;
   to->height = (int)params->height;
@@ -133,6 +159,7 @@ static void fill_video(const muxer *m, AVStream *stream, const cuframes_codec_pa
   /* The tag that players of one large maker insist on; parameter sets are out of band here. */
   if (to->codec_id == AV_CODEC_ID_HEVC && to->extradata_size && !strcmp(m->output->oformat->name, "mp4"))
     to->codec_tag = MKTAG('h', 'v', 'c', '1');
+  return fill_words(stream, params);
 }
 
 static void fill_audio(AVStream *stream, const cuframes_codec_params *params) {
@@ -174,10 +201,10 @@ bool muxer_add(muxer *m, uint32_t index, const cuframes_codec_params *params, co
   to->profile = params->profile == UINT32_MAX ? AV_COMPAT_UNKNOWN : (int)params->profile;
   to->level = params->level == UINT32_MAX ? AV_COMPAT_UNKNOWN : (int)params->level;
   to->bit_rate = (int64_t)params->bit_rate;
-  if (t->video)
-    fill_video(m, stream, params);
-  else
+  if (!t->video)
     fill_audio(stream, params);
+  else if (!fill_video(m, stream, params))
+    return note_error(m, AVERROR(ENOMEM));
   t->time_base = t->video || !params->sample_rate ? av_make_q(1, 90000) : av_make_q(1, (int)params->sample_rate);
   if (params->time_base_num && params->time_base_den >= 1000 && params->time_base_den <= 10000000)
     t->time_base = av_make_q((int)params->time_base_num, (int)params->time_base_den);

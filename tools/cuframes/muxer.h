@@ -23,6 +23,9 @@ void muxer_free(muxer *m);
  * stays out: no video or audio, or a codec that the container cannot hold. */
 bool muxer_add(muxer *m, uint32_t index, const cuframes_codec_params *params, const void *extradata, size_t size);
 
+/* Whether the container says how a picture is to be turned, if its parameters do. */
+bool muxer_holds_orientation(const muxer *m);
+
 /* Writes a packet; false on a failure, after which nothing more is written. The first video keyframe (without video:
  * the first packet) creates the file; packets before it, beyond the limit or of streams left out are dropped. Times
  * start at 0; a jump back, or one that an epoch brings, is closed. Missing decoding times are made up. */

@@ -108,7 +108,7 @@ static int library_failed(publish_job *job, int error, const char *what) {
 /* The first line of the stream: what is published and where its pictures lie. */
 static void announce(publish_job *job, const cuframes_format *format) {
   const char *reason, *device = cuframes_publisher_device(job->publisher, &reason);
-  char text[64];
+  char text[FORMAT_TEXT];
   format_text(text, sizeof text, format);
   publish_job_note(job, "publishing %s, %s on device %s (%s)", job->input, text, device, reason);
   publish_job_event(job, "start",
@@ -201,7 +201,7 @@ int publish_job_format(publish_job *job, const cuframes_format *format) {
   int error = cuframes_publisher_set_format(job->publisher, format);
   if (error < 0)
     return library_failed(job, error, "cannot change the format");
-  char text[64];
+  char text[FORMAT_TEXT];
   format_text(text, sizeof text, format);
   publish_job_note(job, "the picture is %s now", text);
   publish_job_event(job, "format",

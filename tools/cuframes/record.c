@@ -100,6 +100,13 @@ static void list_stream(recording *r, const cuframes_codec_params *params) {
   json_array_append_new(r->streams, object);
 }
 
+static void note_orientation(const recording *r, uint32_t index) {
+  const uint8_t orientation = r->params[index].orientation;
+  if (orientation > CUFRAMES_ORIENTATION_TOP_LEFT && !muxer_holds_orientation(r->muxer))
+    cli_note("%s: stream %u is to be turned (orientation %u), and this container does not say so here: .mp4 does",
+             r->reader.name, index, orientation);
+}
+
 /* Tells the muxer of every track; with the first packet they are all described. */
 static int describe(recording *r) {
   int error = cuframes_subscriber_track_count(r->subscriber, &r->tracks);
@@ -116,10 +123,12 @@ static int describe(recording *r) {
     }
     if (error)
       break;
-    if (muxer_add(r->muxer, i, &r->params[i], extradata, size))
+    if (muxer_add(r->muxer, i, &r->params[i], extradata, size)) {
       list_stream(r, &r->params[i]);
-    else if (r->params[i].media_type != CUFRAMES_MEDIA_DATA)
+      note_orientation(r, i);
+    } else if (r->params[i].media_type != CUFRAMES_MEDIA_DATA) {
       cli_note("%s: left out: %s", r->reader.name, muxer_problem(r->muxer));
+    }
   }
   if (error)
     return cli_failed(error, r->reader.name);

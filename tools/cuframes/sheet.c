@@ -49,10 +49,12 @@ static void clear_cell(sheet *s, uint32_t cell) {
 }
 
 bool sheet_draw(sheet *s, struct SwsContext **scaler, const picture_planes *planes, const cuframes_format *format) {
-  uint64_t width = s->cell_width, height = width * format->height / format->width;
+  uint32_t shown_width, shown_height;
+  image_shown_size(format, &shown_width, &shown_height);
+  uint64_t width = s->cell_width, height = width * shown_height / shown_width;
   if (height > s->cell_height) {
     height = s->cell_height;
-    width = height * format->width / format->height;
+    width = height * shown_width / shown_height;
   }
   width += !width;
   height += !height;

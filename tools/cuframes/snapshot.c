@@ -27,7 +27,8 @@ static const char help[] =
     "  --duration SECONDS end after that time, with what there is\n"
     "  --reconnect        when the publisher goes, wait for it and go on\n"
     "  --label TEXT       shown by info and top\n" READER_HELP_WAIT READER_HELP_FRAMES READER_HELP_BASIC
-    "\nFiles appear whole or not at all; what is there is replaced. With --json: an object with files, each with\n"
+    "\nPNG and JPEG are upright and have square pixels, whatever the stream stores; raw is what is stored.\n"
+    "Files appear whole or not at all; what is there is replaced. With --json: an object with files, each with\n"
     "file, width, height, format, seq, pts_ns.\n";
 
 #define SHEET_CELL 320u
@@ -192,7 +193,10 @@ static int save_single(snapshot *shot, const cuframes_frame *frame, uint32_t num
     free(data);
     return code;
   }
-  uint32_t width = shot->width ? shot->width : format->width, height = shot->height ? shot->height : format->height;
+  uint32_t width, height;
+  image_shown_size(format, &width, &height);
+  width = shot->width ? shot->width : width;
+  height = shot->height ? shot->height : height;
   if (!image_create(&image, width, height))
     return reader_no_memory();
   if (image_convert(&shot->scaler, &shot->planes, format, &image, 0, 0, width, height))
@@ -204,8 +208,10 @@ static int save_single(snapshot *shot, const cuframes_frame *frame, uint32_t num
 }
 
 static bool create_sheet(snapshot *shot, const cuframes_format *format) {
-  uint32_t width = shot->width ? shot->width : format->width < SHEET_CELL ? format->width : SHEET_CELL;
-  uint32_t height = shot->height ? shot->height : (uint32_t)((uint64_t)width * format->height / format->width);
+  uint32_t shown_width, shown_height;
+  image_shown_size(format, &shown_width, &shown_height);
+  uint32_t width = shot->width ? shot->width : shown_width < SHEET_CELL ? shown_width : SHEET_CELL;
+  uint32_t height = shot->height ? shot->height : (uint32_t)((uint64_t)width * shown_height / shown_width);
   return sheet_create(&shot->sheet, shot->columns, shot->rows, width, height ? height : 1);
 }
 
@@ -233,6 +239,11 @@ static int write_sheet(snapshot *shot) {
   return encode_and_write(shot, 1, &shot->sheet.image, NULL);
 }
 
+static int no_picture(const snapshot *shot) {
+  cli_error("%s has tensors, no pictures: --format raw writes them as they are", shot->reader.name);
+  return CLI_FAILED;
+}
+
 /* The next picture, saved or put on the sheet; there, only if it shows what is wanted. */
 static int take(snapshot *shot, cuframes_subscriber *subscriber, uint32_t index, enum sheet_scene wanted) {
   cuframes_frame *frame = NULL;
@@ -245,6 +256,8 @@ static int take(snapshot *shot, cuframes_subscriber *subscriber, uint32_t index,
   error = picture_view(&shot->planes, frame, false);
   if (error)
     code = cli_failed(error, shot->reader.name);
+  else if (cuframes_frame_pixel_format(frame) == CUFRAMES_PIXEL_TENSOR && shot->kind != IMAGE_RAW)
+    code = no_picture(shot);
   else
     code = shot->columns ? add_to_sheet(shot, frame, wanted) : save_single(shot, frame, index + 1);
   cuframes_frame_release(frame); /* STALE when the publisher has gone: the copy is whole all the same */

@@ -120,7 +120,7 @@ static void write_look(FILE *out, const look *before, const look *now) {
     fprintf(out, "no streams\n");
   for (size_t i = 0; i < now->count; i++) {
     const cuframes_stream_info *info = now->rows[i].info;
-    char picture[48], memory[32];
+    char picture[FORMAT_TEXT], memory[32];
     if (!info) {
       fprintf(out, "%s  %s\n", now->rows[i].name, now->rows[i].detail);
       continue;
