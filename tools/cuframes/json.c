@@ -73,6 +73,26 @@ const char *fields_text(uint8_t field_order) {
   return field_order < sizeof(words) / sizeof(*words) ? words[field_order] : NULL;
 }
 
+static void append(char *text, size_t size, const char *what, const char *word) {
+  const size_t used = strlen(text);
+  snprintf(text + used, size - used, ", %s%s", what, word);
+}
+
+void words_text(char *text, size_t size, const cuframes_format *format) {
+  char number[32];
+  *text = '\0';
+  if (chroma_text(format->chroma_location))
+    append(text, size, "chroma ", chroma_text(format->chroma_location));
+  if (fields_text(format->field_order))
+    append(text, size, "", fields_text(format->field_order));
+  snprintf(number, sizeof(number), "%u", format->orientation);
+  if (format->orientation)
+    append(text, size, "orientation ", number);
+  snprintf(number, sizeof(number), "%u:%u", format->sample_aspect_num, format->sample_aspect_den);
+  if (format->sample_aspect_den)
+    append(text, size, "pixels ", number);
+}
+
 static void set_count(json_t *object, const char *key, uint64_t value) {
   json_object_set_new(object, key, json_integer((json_int_t)value));
 }
@@ -170,8 +190,7 @@ static json_t *tensor_json(const cuframes_tensor *tensor) {
   return json_pack("{s:s,s:o}", "element", cuframes_element_name(tensor->element), "size", sizes);
 }
 
-/* What the pictures say of themselves. */
-static void add_words(json_t *object, const cuframes_format *format) {
+void cli_json_add_words(json_t *object, const cuframes_format *format) {
   char aspect[32];
   snprintf(aspect, sizeof(aspect), "%u:%u", format->sample_aspect_num, format->sample_aspect_den);
   json_object_set_new(object, "chroma_location", word_json(chroma_text(format->chroma_location)));
@@ -188,7 +207,7 @@ json_t *cli_json_stream(const cuframes_stream_info *info, bool full) {
   json_object_set_new(object, "width", json_integer(info->format.width));
   json_object_set_new(object, "height", json_integer(info->format.height));
   json_object_set_new(object, "format", json_string(cuframes_pixel_format_name(info->format.pixel_format)));
-  add_words(object, &info->format);
+  cli_json_add_words(object, &info->format);
   json_object_set_new(object, "fps", cli_json_rounded(info->fps, 2));
   json_object_set_new(object, "device", cli_json_text(info->device));
   set_count(object, "subscribers", info->subscriber_count);

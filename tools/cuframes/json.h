@@ -16,6 +16,9 @@ json_t *cli_json_rounded(double value, int decimals);
 /* What list says of a stream, and with `full` everything that info and top say. */
 json_t *cli_json_stream(const cuframes_stream_info *info, bool full);
 
+/* Adds what pictures of a format say of themselves, null where they do not; object may be NULL. */
+void cli_json_add_words(json_t *object, const cuframes_format *format);
+
 /* Prints it and a newline on stdout and lets go of it. compact: on one line, for JSON lines. Gives an exit code. An
  * output that takes nothing more is the business of cli_output_flush() and cli_output_end(). */
 int cli_json_print(json_t *value, bool compact);
@@ -25,10 +28,12 @@ int cli_json_print(json_t *value, bool compact);
 
 /* A stream's pictures in two words, "1280x720 nv12" or "1x3x640x640 float32", as text of `size` bytes; FORMAT_TEXT is
  * enough for any. */
-#define FORMAT_TEXT 64
+#define FORMAT_TEXT 96
 void format_text(char *text, size_t size, const cuframes_format *format);
 /* "12.3 MiB". */
 void bytes_text(char *text, size_t size, uint64_t bytes);
+/* What they say of themselves beside that, ", top-first, pixels 64:45", or nothing; FORMAT_TEXT is enough. */
+void words_text(char *text, size_t size, const cuframes_format *format);
 /* NULL: not said. */
 const char *chroma_text(uint8_t location);
 const char *fields_text(uint8_t field_order);

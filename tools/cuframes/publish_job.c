@@ -111,11 +111,11 @@ static void announce(publish_job *job, const cuframes_format *format) {
   char text[FORMAT_TEXT];
   format_text(text, sizeof text, format);
   publish_job_note(job, "publishing %s, %s on device %s (%s)", job->input, text, device, reason);
-  publish_job_event(job, "start",
-                    json_pack("{s:o,s:i,s:i,s:s,s:s,s:s}", "input", cli_json_text(job->input), "width",
-                              (int)format->width, "height", (int)format->height, "format",
-                              cuframes_pixel_format_name(format->pixel_format), "device", device, "device_reason",
-                              reason));
+  json_t *more = json_pack("{s:o,s:i,s:i,s:s,s:s,s:s}", "input", cli_json_text(job->input), "width", (int)format->width,
+                           "height", (int)format->height, "format", cuframes_pixel_format_name(format->pixel_format),
+                           "device", device, "device_reason", reason);
+  cli_json_add_words(more, format);
+  publish_job_event(job, "start", more);
 }
 
 /* The library names the stream in its lines itself. */
@@ -201,12 +201,14 @@ int publish_job_format(publish_job *job, const cuframes_format *format) {
   int error = cuframes_publisher_set_format(job->publisher, format);
   if (error < 0)
     return library_failed(job, error, "cannot change the format");
-  char text[FORMAT_TEXT];
+  char text[FORMAT_TEXT], words[FORMAT_TEXT];
   format_text(text, sizeof text, format);
-  publish_job_note(job, "the picture is %s now", text);
-  publish_job_event(job, "format",
-                    json_pack("{s:i,s:i,s:s}", "width", (int)format->width, "height", (int)format->height, "format",
-                              cuframes_pixel_format_name(format->pixel_format)));
+  words_text(words, sizeof words, format);
+  publish_job_note(job, "the picture is %s now%s", text, words);
+  json_t *more = json_pack("{s:i,s:i,s:s}", "width", (int)format->width, "height", (int)format->height, "format",
+                           cuframes_pixel_format_name(format->pixel_format));
+  cli_json_add_words(more, format);
+  publish_job_event(job, "format", more);
   return CLI_OK;
 }
 
