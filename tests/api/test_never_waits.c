@@ -21,7 +21,7 @@ static void publish_on_order(int test, void *unused) {
   cuframes_format format = small_format();
   cuframes_packet_info key = { .struct_size = sizeof key, .data = "x", .size = 1, .flags = CUFRAMES_PACKET_KEY };
   uint64_t number = 0;
-  cuframes_codec_params video = { .media_type = CUFRAMES_MEDIA_VIDEO, .codec = "h264" };
+  cuframes_codec_params video = { .struct_size = sizeof video, .media_type = CUFRAMES_MEDIA_VIDEO, .codec = "h264" };
   CHECK_OK(cuframes_publisher_enable_packets(publisher, NULL));
   CHECK_OK(cuframes_publisher_set_codec_params(publisher, 0, &video));
   say(test, 0);

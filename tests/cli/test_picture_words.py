@@ -54,7 +54,8 @@ def quarters(image):
 def shown_by_ffmpeg(path):
     """The first picture of a film as the ffmpeg program shows it: turned as it says."""
     ffmpeg = harness.need_program("ffmpeg")
-    done = subprocess.run([ffmpeg, "-nostdin", "-v", "error", "-i", path, "-frames:v", "1", "-f", "image2pipe", "-c:v", "ppm",
+    done = subprocess.run([ffmpeg, "-nostdin", "-v", "error", "-i", path, "-frames:v", "1", "-f", "image2pipe",
+                           "-c:v", "ppm",
                            "-pix_fmt", "rgb24", "-"], capture_output=True, timeout=harness.LIMIT)
     check(done.returncode == 0, "ffmpeg: %s", done.stderr)
     head = re.match(rb"P6\s+(\d+)\s+(\d+)\s+255\s", done.stdout)
@@ -69,7 +70,8 @@ def same_picture(one, other, what):
 
 def probe(path):
     """The video stream as ffprobe sees it."""
-    done = subprocess.run([harness.need_program("ffprobe"), "-v", "error", "-select_streams", "v", "-show_streams", "-of",
+    done = subprocess.run([harness.need_program("ffprobe"), "-v", "error", "-select_streams", "v", "-show_streams",
+                           "-of",
                            "json", path], capture_output=True, text=True, timeout=harness.LIMIT)
     check(done.returncode == 0, "ffprobe %s: %s", path, done.stderr)
     return json.loads(done.stdout)["streams"][0]
@@ -96,16 +98,18 @@ def test_all_eight_orientations(s):
         check(s.run("snapshot", "cam", "a.png").code == OK, "no snapshot")
         wanted = shown_by_ffmpeg(path)
         same_picture(read_png(s.path("a.png")), wanted, "orientation %d" % orientation)
-        check(wanted[:2] == ((WIDTH, HEIGHT) if orientation < 5 else (HEIGHT, WIDTH)), "ffmpeg turned it to %s", wanted[:2])
+        check(wanted[:2] == ((WIDTH, HEIGHT) if orientation < 5 else (HEIGHT, WIDTH)), "ffmpeg turned it to %s",
+              wanted[:2])
         check(s.run("record", "cam", "a.mp4", "--duration", "0.5", "--overwrite").code == OK, "no recording")
-        check(matrix_of(probe(s.path("a.mp4"))) == (None if orientation == 1 else TURNS[orientation]), "%d: recorded as %s",
+        check(matrix_of(probe(s.path("a.mp4"))) == (None if orientation == 1 else TURNS[orientation]),
+              "%d: recorded as %s",
               orientation, matrix_of(probe(s.path("a.mp4"))))
         same_picture(shown_by_ffmpeg(s.path("a.mp4")), wanted, "recording of orientation %d" % orientation)
         pub.stop()
 
 
 def test_matroska_says_it_or_the_recorder_does(s):
-    """FFmpeg 7 writes how a picture is turned into Matroska; with an older one, and in TS, the recorder says what is lost."""
+    """FFmpeg 7 writes into Matroska how a picture is turned; an older one, and TS, do not: the recorder says so."""
     s.publish(turned(s, film(s), 6), "cam", "--realtime", "--loop")
     for kind in ("mkv", "ts", "mp4"):
         done = s.run("record", "cam", "a." + kind, "--duration", "0.5")
@@ -126,21 +130,25 @@ def test_orientation_in_the_pictures(s):
             same_picture(read_png(s.path("a.png")), shown_by_ffmpeg(path), bits)
         said = s.json("info", "cam", "--json")
         check(said["orientation"] == orientation and said["segments"] <= 2, "it changes: %s", said)
-        check("%d: " % orientation in re.search("^orientation .*$", s.run("info", "cam").out, re.M).group(), "info says nothing")
+        check("%d: " % orientation in re.search("^orientation .*$", s.run("info", "cam").out, re.M).group(),
+              "info says nothing")
         check(s.run("record", "cam", "a.mp4", "--duration", "0.3", "--overwrite").code == OK, "no recording")
-        check(matrix_of(probe(s.path("a.mp4"))) == TURNS[orientation], "recorded as %s", matrix_of(probe(s.path("a.mp4"))))
+        check(matrix_of(probe(s.path("a.mp4"))) == TURNS[orientation], "recorded as %s",
+              matrix_of(probe(s.path("a.mp4"))))
         pub.stop()
 
 
 def test_pixels_that_are_not_square(s):
     """A snapshot has square pixels and loses none; --scale is what it says; raw is what is stored."""
-    for aspect, size in (("4/3", (128, HEIGHT)), ("1/2", (WIDTH, 128)), ("1/1", (WIDTH, HEIGHT)), ("100/1", (WIDTH, HEIGHT))):
+    for aspect, size in (("4/3", (128, HEIGHT)), ("1/2", (WIDTH, 128)), ("1/1", (WIDTH, HEIGHT)), ("100/1", (WIDTH,
+                                                                                                             HEIGHT))):
         path = film(s, name="aspect-%s.mp4" % aspect.replace("/", "-"), filters=",setsar=" + aspect)
         pub = s.publish(turned(s, path, 6), "cam", "--realtime", "--loop")
         check(s.json("list", "--json")[0]["sample_aspect"] == aspect.replace("/", ":"), "%s", s.json("list", "--json"))
         shot = s.json("snapshot", "cam", "a.png", "--json")["files"][0]
         check((shot["width"], shot["height"]) == size[::-1], "%s turned is %s", aspect, shot)
-        check(quarters(read_png(s.path("a.png"))) != quarters(read_png(s.path("a.png")))[::-1], "it is the same all over")
+        check(quarters(read_png(s.path("a.png"))) != quarters(read_png(s.path("a.png")))[::-1],
+              "it is the same all over")
         shot = s.json("snapshot", "cam", "a.png", "--scale", "50x70", "--json")["files"][0]
         check((shot["width"], shot["height"]) == (50, 70), "%s", shot)
         shot = s.json("snapshot", "cam", "a.raw", "--json")["files"][0]
@@ -212,8 +220,10 @@ def test_fields_and_chroma(s):
 def test_nothing_said_is_nothing_shown(s):
     s.publish("test:64x48@25", "cam")
     said = s.json("list", "--json")[0]
-    check([said[key] for key in ("chroma_location", "field_order", "orientation", "sample_aspect")] == [None] * 4, "%s", said)
-    check(not re.search("^(chroma|fields|orientation|pixels) ", s.run("info", "cam").out, re.M), "%s", s.run("info", "cam"))
+    check([said[key] for key in ("chroma_location", "field_order", "orientation", "sample_aspect")] == [None] * 4,
+          "%s", said)
+    check(not re.search("^(chroma|fields|orientation|pixels) ", s.run("info", "cam").out, re.M), "%s", s.run("info",
+                                                                                                             "cam"))
 
 
 def test_tensors(s):
@@ -237,14 +247,16 @@ def test_tensors(s):
 
 def test_decoders_own_formats(s):
     """Published as they are: no conversion, so the bytes are those that ffmpeg decodes."""
-    for ours, theirs, codec in (("bgr24", "bgr24", "rawvideo"), ("yuyv422", "yuyv422", "rawvideo"), ("uyvy422", "uyvy422",
+    for ours, theirs, codec in (("bgr24", "bgr24", "rawvideo"), ("yuyv422", "yuyv422", "rawvideo"), ("uyvy422",
+                                                                                                     "uyvy422",
                                 "rawvideo"), ("gray16", "gray16le", "ffv1"), ("yuv420p10", "yuv420p10le", "ffv1"),
                                 ("yuv422p10", "yuv422p10le", "ffv1"), ("rgbp", "gbrp", "libx264rgb")):
         path = film(s, name=ours + ".nut", codec=("-c:v", "libx264rgb", "-qp", "0") if codec == "libx264rgb" else
                     ("-c:v", codec), pixels=theirs if codec != "libx264rgb" else "rgb24")
         pub = s.publish(path, "cam", "--realtime", "--loop")
         check(s.json("list", "--json")[0]["format"] == ours, "%s: %s", ours, s.json("list", "--json"))
-        check(s.run("snapshot", "cam", "got.raw").code == OK and s.run("snapshot", "cam", "got.png").code == OK, "no snapshot")
+        check(s.run("snapshot", "cam", "got.raw").code == OK and s.run("snapshot", "cam", "got.png").code == OK,
+              "no snapshot")
         media.ffmpeg("-i", path, "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", theirs, s.path("want.raw"))
         with open(s.path("got.raw"), "rb") as got, open(s.path("want.raw"), "rb") as want:
             got, want = got.read(), want.read()
