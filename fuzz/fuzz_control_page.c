@@ -139,6 +139,9 @@ static void take_frame(uint32_t k) {
   require(!started || w.reader.skipped - skipped == taken.seq - last - 1);
   if (w.honest) {
     require(w.seat->lease[k] == cf_ref(taken.seq, taken.slot) && taken.segment == 1 && taken.pts == (int64_t)taken.seq);
+    bool extra = taken.pts % 3 == 0;
+    require(taken.capture_time == (extra ? (uint32_t)taken.pts : INT64_MIN) &&
+            taken.side_bytes == (extra ? (uint32_t)taken.pts : 0));
     require(taken.offset % 64 == 0 && taken.offset / 64 < SLOTS && (w.ordered || taken.seq == w.writer.seq));
   }
   w.held[k] = taken;
@@ -180,7 +183,10 @@ static void publish(void) {
   if (slot == CF_NO_SLOT)
     return;
   require(slot < w.capacity);
-  (void)cf_writer_publish(&w.writer, slot, &(cf_frame_meta){ .pts = (int64_t)w.writer.seq + 1 }, true);
+  cf_frame_meta meta = { .pts = (int64_t)w.writer.seq + 1 };
+  if (meta.pts % 3 == 0) /* it has an extra */
+    meta.capture_time = meta.side_bytes = (uint32_t)meta.pts;
+  (void)cf_writer_publish(&w.writer, slot, &meta, true);
   (void)cf_writer_sleepers(&w.writer);
 }
 

@@ -59,6 +59,9 @@ CUFRAMES_API int64_t cuframes_frame_pts(const cuframes_frame *frame);
 CUFRAMES_API int64_t cuframes_frame_duration(const cuframes_frame *frame);
 /** When it was published, CLOCK_MONOTONIC ns. */
 CUFRAMES_API int64_t cuframes_frame_timestamp(const cuframes_frame *frame);
+/** When the camera took the picture, ns since 1970 UTC, where the source tells (cuframes_publish_info.capture_time);
+ *  else CUFRAMES_NO_TIME. It is the wall clock of the source, which may differ from this machine's. */
+CUFRAMES_API int64_t cuframes_frame_capture_time(const cuframes_frame *frame);
 /** Bits of enum cuframes_frame_flag. */
 CUFRAMES_API uint32_t cuframes_frame_flags(const cuframes_frame *frame);
 /** The device that the frame's memory is on: "host", or "cuda:GPU-..." with the UUID of the GPU that made it. */

@@ -96,6 +96,7 @@ typedef struct cuframes_publish_info {
   uint32_t flags;       /**< CUFRAMES_FRAME_KEY, CUFRAMES_FRAME_CORRUPT */
   int64_t pts;          /**< ns or CUFRAMES_NO_TIME */
   int64_t duration;     /**< ns, 0 if unknown */
+  int64_t capture_time; /**< when the picture was taken, ns since 1970 UTC; 0 or CUFRAMES_NO_TIME: not known */
 } cuframes_publish_info;
 
 /** Makes an open frame, whose picture is complete now, the newest one and wakes whoever waits for it. info may be

@@ -56,6 +56,10 @@ int64_t cuframes_frame_timestamp(const cuframes_frame *frame) {
   return frame ? frame->body->timestamp : CUFRAMES_NO_TIME;
 }
 
+int64_t cuframes_frame_capture_time(const cuframes_frame *frame) {
+  return frame && frame->body->capture_time != 0 ? frame->body->capture_time : CUFRAMES_NO_TIME;
+}
+
 uint32_t cuframes_frame_flags(const cuframes_frame *frame) {
   return frame ? frame->body->flags : 0;
 }

@@ -57,6 +57,7 @@ struct cf_frame {
   uint32_t epoch;
   uint64_t seq;
   int64_t pts, duration, timestamp;
+  int64_t capture_time; /* 0 or CUFRAMES_NO_TIME: not known */
   uint32_t flags;
   cf_flag uses;     /* streams that use it: completion/uses.h */
   cf_flag released; /* publisher: no reference is left */

@@ -16,15 +16,22 @@ bool cf_reader_init(cf_frame_reader *reader, const void *control, uint64_t bytes
       LOAD_ONCE(page->layout) != CF_CONTROL_LAYOUT)
     return false;
   uint32_t capacity = LOAD_ONCE(page->capacity);
-  uint64_t index = LOAD_ONCE(page->index_offset), slots = LOAD_ONCE(page->slots_offset);
+  uint64_t index = LOAD_ONCE(page->index_offset), slots = LOAD_ONCE(page->slots_offset),
+           extras = LOAD_ONCE(page->extras_offset);
+  uint32_t side_data_max = LOAD_ONCE(page->side_data_max);
   if (capacity == 0 || capacity > CF_SLOTS_MAX || (capacity & (capacity - 1)) != 0 || index % 64 != 0 ||
       slots % 64 != 0 || index > bytes || slots > bytes || bytes - index < capacity * sizeof(uint64_t) ||
       bytes - slots < capacity * sizeof(cf_slot))
+    return false;
+  if (extras % 64 != 0 || extras > bytes || bytes - extras < capacity * sizeof(cf_extra) ||
+      side_data_max > CF_SIDE_DATA_MAX)
     return false;
   memset(reader, 0, sizeof *reader);
   reader->control = page;
   reader->index = (const _Atomic uint64_t *)((const uint8_t *)control + index);
   reader->slots = (const cf_slot *)((const uint8_t *)control + slots);
+  reader->extras = (const cf_extra *)((const uint8_t *)control + extras);
+  reader->side_data_max = side_data_max;
   reader->seat = seat;
   reader->capacity = capacity;
   reader->ordered = ordered;
@@ -146,7 +153,15 @@ static void describe(const cf_frame_reader *reader, const found *f, cf_taken *ta
     .pts = atomic_load_explicit(&slot->pts, memory_order_relaxed),
     .duration = atomic_load_explicit(&slot->duration, memory_order_relaxed),
     .timestamp = atomic_load_explicit(&slot->timestamp, memory_order_relaxed),
+    .capture_time = INT64_MIN,
   };
+  if (!(taken->flags & CF_SLOT_HAS_EXTRA)) /* as nearly always: the line of the extra is not touched */
+    return;
+  const cf_extra *extra = &reader->extras[f->slot];
+  taken->flags &= ~CF_SLOT_HAS_EXTRA;
+  taken->capture_time = atomic_load_explicit(&extra->capture_time, memory_order_relaxed);
+  taken->side_offset = atomic_load_explicit(&extra->side_offset, memory_order_relaxed);
+  taken->side_bytes = atomic_load_explicit(&extra->side_bytes, memory_order_relaxed);
 }
 
 enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken, bool *must_wake) {

@@ -17,8 +17,10 @@ typedef struct cf_frame_reader {
   const cf_control *control;
   const _Atomic uint64_t *index;
   const cf_slot *slots;
+  const cf_extra *extras;
   cf_seat *seat;
   uint32_t capacity;
+  uint32_t side_data_max; /* bytes that a frame has room for; 0: there is no side data */
   bool ordered;
   bool started;  /* has taken a frame */
   uint64_t last; /* seq of the last frame taken */
@@ -30,6 +32,8 @@ typedef struct cf_taken {
   uint64_t seq, offset;
   uint32_t slot, segment, flags, epoch;
   int64_t pts, duration, timestamp;
+  int64_t capture_time;             /* INT64_MIN: not known */
+  uint32_t side_offset, side_bytes; /* in the segment's side data, unchecked; side_bytes 0: none */
 } cf_taken;
 
 enum cf_take {

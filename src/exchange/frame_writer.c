@@ -29,15 +29,21 @@ void cf_writer_init(cf_frame_writer *writer, void *control, uint32_t capacity, c
   page->instance = instance;
   page->index_offset = sizeof *page;
   page->slots_offset = page->index_offset + (uint64_t)capacity * sizeof(uint64_t);
+  page->extras_offset = page->slots_offset + (uint64_t)capacity * sizeof(cf_slot);
   atomic_store_explicit(&page->state, CF_CONTROL_RUNNING, memory_order_relaxed);
   writer->control = page;
   writer->index = (_Atomic uint64_t *)((uint8_t *)control + page->index_offset);
   writer->slots = (cf_slot *)((uint8_t *)control + page->slots_offset);
+  writer->extras = (cf_extra *)((uint8_t *)control + page->extras_offset);
   writer->notes = notes;
   memset(notes, 0, capacity * sizeof *notes);
   writer->capacity = capacity;
   writer->oldest = writer->newest = writer->head_slot = CF_NO_SLOT;
   writer->seq = first_seq - 1;
+}
+
+void cf_writer_set_side_data_max(cf_frame_writer *writer, uint32_t bytes) {
+  writer->control->side_data_max = bytes;
 }
 
 /* ---- the list of slots in order of age ---- */
@@ -265,10 +271,22 @@ void cf_writer_cancel(cf_frame_writer *writer, uint32_t slot) {
   list_prepend(writer, slot);
 }
 
+/* Gives the flag that says whether there is something. */
+static uint32_t extra_write(cf_extra *extra, const cf_frame_meta *meta) {
+  bool timed = meta->capture_time != 0 && meta->capture_time != INT64_MIN;
+  if (!timed && meta->side_bytes == 0)
+    return 0;
+  atomic_store_explicit(&extra->capture_time, timed ? meta->capture_time : INT64_MIN, memory_order_relaxed);
+  atomic_store_explicit(&extra->side_offset, meta->side_offset, memory_order_relaxed);
+  atomic_store_explicit(&extra->side_bytes, meta->side_bytes, memory_order_relaxed);
+  return CF_SLOT_HAS_EXTRA;
+}
+
 uint64_t cf_writer_publish(cf_frame_writer *writer, uint32_t slot, const cf_frame_meta *meta, bool ready) {
   uint64_t seq = ++writer->seq, word = cf_ref(seq, slot);
   cf_slot *s = &writer->slots[slot];
-  atomic_store_explicit(&s->flags, meta->flags, memory_order_relaxed);
+  uint32_t more = extra_write(&writer->extras[slot], meta);
+  atomic_store_explicit(&s->flags, meta->flags | more, memory_order_relaxed);
   atomic_store_explicit(&s->pts, meta->pts, memory_order_relaxed);
   atomic_store_explicit(&s->duration, meta->duration, memory_order_relaxed);
   atomic_store_explicit(&s->timestamp, meta->timestamp, memory_order_relaxed);

@@ -60,6 +60,7 @@ typedef struct cf_frame_writer {
   cf_control *control;
   _Atomic uint64_t *index;
   cf_slot *slots;
+  cf_extra *extras;
   cf_slot_note *notes; /* capacity of them */
   uint32_t capacity;
   uint32_t oldest, newest; /* ends of the list of idle slots */
@@ -94,6 +95,9 @@ static inline uint32_t cf_seat_cost(uint32_t leases, uint32_t depth) {
   return leases + (depth > 0 ? cf_seat_pinned_depth(depth) - 1 : 0);
 }
 
+/* Before the page is shared: frames have room for so many bytes of side data. */
+void cf_writer_set_side_data_max(cf_frame_writer *writer, uint32_t bytes);
+
 /* writer: takes a slot to write into. CF_NO_SLOT only if the pool invariant does not hold. */
 uint32_t cf_writer_acquire(cf_frame_writer *writer);
 
@@ -118,6 +122,8 @@ void cf_writer_evict(cf_writer_seat *seat);
 typedef struct cf_frame_meta {
   uint32_t flags;
   int64_t pts, duration, timestamp;
+  int64_t capture_time; /* 0 or INT64_MIN: not known */
+  uint32_t side_offset, side_bytes;
 } cf_frame_meta;
 
 /* writer: publishes a taken slot as the next frame. ready: its pixels are complete now. Gives its seq. */

@@ -13,11 +13,12 @@
 #include <stdint.h>
 
 #define CF_CONTROL_MAGIC 0x4c4f52544e4f4346ull /* "FCONTROL" */
-#define CF_CONTROL_LAYOUT 1u
+#define CF_CONTROL_LAYOUT 2u
 #define CF_SLOTS_MAX 2048u /* entries of the slot table; a power of two */
 #define CF_SEATS_MAX 256u
-#define CF_LEASES_MAX 64u /* of one seat */
-#define CF_DEPTH_MAX 256u /* of one ordered seat */
+#define CF_LEASES_MAX 64u       /* of one seat */
+#define CF_DEPTH_MAX 256u       /* of one ordered seat */
+#define CF_SIDE_DATA_MAX 65536u /* bytes of one frame */
 #define CF_SEQ_MAX ((UINT64_C(1) << 48) - 1)
 /* cursor of a seat that is not ordered, or not yet, or no more: pins nothing */
 #define CF_CURSOR_NONE UINT64_MAX
@@ -33,6 +34,9 @@ static inline uint32_t cf_ref_slot(uint64_t word) {
   return (uint32_t)(word & 0xffff);
 }
 
+/* Of slot.flags, beside enum cuframes_frame_flag: the slot's extra says more. */
+#define CF_SLOT_HAS_EXTRA 0x80000000u
+
 /* Memory for one frame and what is in it; one cache line.
  * The life of a slot, by the publisher alone:
  *   seq q -> 0   taken: nobody pins it, its bytes may now be written
@@ -43,7 +47,7 @@ typedef struct cf_slot {
   _Atomic uint64_t ready;    /* publisher or its GPU: the seq whose pixels are complete */
   _Atomic uint64_t offset;   /* publisher: bytes from the start of the segment */
   _Atomic uint32_t segment;  /* publisher: which segment holds it, 1, 2, 3, ... */
-  _Atomic uint32_t flags;    /* publisher: enum cuframes_frame_flag (KEY, CORRUPT) */
+  _Atomic uint32_t flags;    /* publisher: enum cuframes_frame_flag (KEY, CORRUPT), CF_SLOT_HAS_EXTRA */
   _Atomic int64_t pts;       /* publisher: ns or INT64_MIN */
   _Atomic int64_t duration;  /* publisher: ns */
   _Atomic int64_t timestamp; /* publisher: CLOCK_MONOTONIC ns of publishing */
@@ -51,18 +55,28 @@ typedef struct cf_slot {
   uint32_t reserved;
 } cf_slot;
 
+/* What few frames have. It is in a table of its own, which is touched only if CF_SLOT_HAS_EXTRA is set: a frame without
+ * costs neither side another cache line. It is written like the slot's own fields, between seq 0 and the next seq. */
+typedef struct cf_extra {
+  _Atomic int64_t capture_time; /* publisher: ns since 1970 UTC; INT64_MIN: not known */
+  _Atomic uint32_t side_offset; /* publisher: of its side data, bytes from the start of the segment's */
+  _Atomic uint32_t side_bytes;  /* publisher: 0: none */
+} cf_extra;
+
 enum cf_control_state { CF_CONTROL_RUNNING = 1, CF_CONTROL_ENDED = 2 };
 
-/* The publisher writes, everybody maps it read-only. index[] and slots[] follow. */
+/* The publisher writes, everybody maps it read-only. index[], slots[] and extras[] follow. */
 typedef struct cf_control {
   /* constant since before it was shared */
   uint64_t magic;        /* CF_CONTROL_MAGIC */
   uint32_t layout;       /* CF_CONTROL_LAYOUT */
-  uint32_t capacity;     /* entries of index and of slots: a power of two, at most CF_SLOTS_MAX */
+  uint32_t capacity;     /* entries of index, slots and extras: a power of two, at most CF_SLOTS_MAX */
   uint64_t instance;     /* random; as in WELCOME */
   uint64_t index_offset; /* bytes from the start of the page */
   uint64_t slots_offset;
-  uint8_t pad0[24];
+  uint64_t extras_offset;
+  uint32_t side_data_max; /* bytes that a frame has room for; 0: there is no side data */
+  uint8_t pad0[12];
   /* moves with every frame */
   _Atomic uint64_t head;          /* word of the newest frame */
   _Atomic uint32_t wake;          /* futex word: moves with every frame and with every change of state */
@@ -113,9 +127,12 @@ static_assert(sizeof(cf_slot) == 64, "one cache line");
 static_assert(offsetof(cf_slot, offset) == 16 && offsetof(cf_slot, segment) == 24 && offsetof(cf_slot, pts) == 32 &&
                   offsetof(cf_slot, timestamp) == 48 && offsetof(cf_slot, epoch) == 56,
               "docs/protocol.md, slot");
-static_assert(sizeof(cf_control) == 128 && offsetof(cf_control, head) == 64 && offsetof(cf_control, wake) == 72 &&
-                  offsetof(cf_control, state) == 76 && offsetof(cf_control, segment_floor) == 80 &&
-                  offsetof(cf_control, segment_top) == 84,
+static_assert(sizeof(cf_extra) == 16 && offsetof(cf_extra, side_offset) == 8 && offsetof(cf_extra, side_bytes) == 12,
+              "docs/protocol.md, extra");
+static_assert(sizeof(cf_control) == 128 && offsetof(cf_control, extras_offset) == 40 &&
+                  offsetof(cf_control, side_data_max) == 48 && offsetof(cf_control, head) == 64 &&
+                  offsetof(cf_control, wake) == 72 && offsetof(cf_control, state) == 76 &&
+                  offsetof(cf_control, segment_floor) == 80 && offsetof(cf_control, segment_top) == 84,
               "docs/protocol.md, control page");
 static_assert(sizeof(cf_seat) == 1216 && offsetof(cf_seat, lease) == 24 && offsetof(cf_seat, released) == 576 &&
                   offsetof(cf_seat, last_seq) == 1088 && offsetof(cf_seat, state) == 1152 &&
@@ -125,7 +142,7 @@ static_assert(sizeof(_Atomic uint64_t) == 8 && sizeof(_Atomic uint32_t) == 4, "a
 
 /* Bytes of a control page for a table of `capacity` slots. */
 static inline uint64_t cf_control_bytes(uint32_t capacity) {
-  return sizeof(cf_control) + (uint64_t)capacity * (sizeof(uint64_t) + sizeof(cf_slot));
+  return sizeof(cf_control) + (uint64_t)capacity * (sizeof(uint64_t) + sizeof(cf_slot) + sizeof(cf_extra));
 }
 
 #endif

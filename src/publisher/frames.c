@@ -180,7 +180,7 @@ void cf_publisher_open_frame(cuframes_publisher *p, cf_frame *f, uint32_t slot) 
   f->slot = slot;
   f->seq = 0;
   f->pts = CUFRAMES_NO_TIME;
-  f->duration = f->timestamp = 0;
+  f->duration = f->timestamp = f->capture_time = 0;
   f->flags = 0;
   if (p->completer.gpu)
     announce_frame(p);
@@ -332,8 +332,13 @@ static int frame_publish(cuframes_publisher *p, cf_frame *f, const cf_completion
   f->flags = i.flags & (CUFRAMES_FRAME_KEY | CUFRAMES_FRAME_CORRUPT);
   f->pts = info ? i.pts : CUFRAMES_NO_TIME;
   f->duration = i.duration;
+  f->capture_time = i.capture_time;
   f->timestamp = cf_now();
-  cf_frame_meta meta = { .flags = f->flags, .pts = f->pts, .duration = f->duration, .timestamp = f->timestamp };
+  cf_frame_meta meta = { .flags = f->flags,
+                         .pts = f->pts,
+                         .duration = f->duration,
+                         .timestamp = f->timestamp,
+                         .capture_time = f->capture_time };
   f->seq = cf_writer_publish(&p->writer, f->slot, &meta, !p->completer.gpu || !completion->on_stream);
   wake_sleepers(p);
   cf_counter_add(&p->published, 1);

@@ -300,6 +300,7 @@ static cf_frame *frame_describe(cf_connection *c, uint32_t k, const cf_taken *ta
                        .pts = taken->pts,
                        .duration = taken->duration,
                        .timestamp = taken->timestamp,
+                       .capture_time = taken->capture_time,
                        .flags = taken->flags & (CUFRAMES_FRAME_KEY | CUFRAMES_FRAME_CORRUPT) };
   pthread_mutex_unlock(&c->lock);
   return frame;

@@ -19,10 +19,15 @@ static void a_frame_arrives_with_all_that_was_said_of_it(void **state) {
   CHECK_OK(cuframes_publisher_acquire(publisher, &open));
   assert_int_equal(cuframes_frame_seq(open), 0);
   assert_true(cuframes_frame_pts(open) == CUFRAMES_NO_TIME);
+  assert_true(cuframes_frame_capture_time(open) == CUFRAMES_NO_TIME);
   assert_int_equal(cuframes_frame_flags(open), 0);
   picture_draw(open, 7);
   cuframes_publish_info info = {
-    .struct_size = sizeof info, .pts = -5, .duration = 40, .flags = UINT32_MAX, /* some are the library's alone */
+    .struct_size = sizeof info,
+    .pts = -5,
+    .duration = 40,
+    .flags = UINT32_MAX, /* some are the library's alone */
+    .capture_time = INT64_C(1700000000123456789),
   };
   int64_t before = cuframes_now();
   CHECK_OK(cuframes_publisher_publish(publisher, open, &info));
@@ -34,6 +39,7 @@ static void a_frame_arrives_with_all_that_was_said_of_it(void **state) {
   assert_int_equal(cuframes_frame_pts(frame), -5);
   assert_int_equal(cuframes_frame_duration(frame), 40);
   CHECK_BETWEEN(cuframes_frame_timestamp(frame), before, after);
+  assert_true(cuframes_frame_capture_time(frame) == INT64_C(1700000000123456789));
   assert_int_equal(cuframes_frame_flags(frame), CUFRAMES_FRAME_KEY | CUFRAMES_FRAME_CORRUPT);
   assert_int_equal(cuframes_frame_width(frame), 64);
   assert_int_equal(cuframes_frame_height(frame), 16);
@@ -46,6 +52,7 @@ static void a_frame_arrives_with_all_that_was_said_of_it(void **state) {
   CHECK_OK(cuframes_publisher_publish(publisher, open, NULL)); /* nothing said */
   frame = frame_take(subscriber);
   assert_true(cuframes_frame_pts(frame) == CUFRAMES_NO_TIME);
+  assert_true(cuframes_frame_capture_time(frame) == CUFRAMES_NO_TIME);
   assert_int_equal(cuframes_frame_duration(frame), 0);
   assert_int_equal(cuframes_frame_flags(frame), 0);
   assert_int_equal(cuframes_frame_seq(frame), 2);

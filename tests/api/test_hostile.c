@@ -58,6 +58,10 @@ LIE(index_overflows, p->control->index_offset = UINT64_MAX - 63)
 LIE(slots_misaligned, p->control->slots_offset += 32)
 LIE(slots_outside, p->control->slots_offset = p->welcome.control_bytes - 64)
 LIE(slots_overflow, p->control->slots_offset = UINT64_MAX - 63)
+LIE(extras_misaligned, p->control->extras_offset += 16)
+LIE(extras_outside, p->control->extras_offset = p->welcome.control_bytes)
+LIE(extras_overflow, p->control->extras_offset = UINT64_MAX - 63)
+LIE(endless_side_data, p->control->side_data_max = CF_SIDE_DATA_MAX + 1)
 
 static void no_welcome_that_lies_is_believed(void **state) {
   (void)state;
@@ -94,6 +98,10 @@ static void no_welcome_that_lies_is_believed(void **state) {
     ENTRY(slots_misaligned),
     ENTRY(slots_outside),
     ENTRY(slots_overflow),
+    ENTRY(extras_misaligned),
+    ENTRY(extras_outside),
+    ENTRY(extras_overflow),
+    ENTRY(endless_side_data),
     ENTRY(another_version),
     ENTRY(capacity_beyond_the_page),
   };

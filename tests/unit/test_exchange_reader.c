@@ -144,6 +144,48 @@ static void who_waits_is_seen_and_the_word_moves(void **state) {
   rig_close(r);
 }
 
+static void publish_extra(rig *r, int64_t capture_time, uint32_t side_offset, uint32_t side_bytes) {
+  cf_frame_meta meta = {
+    .flags = 4, .capture_time = capture_time, .side_offset = side_offset, .side_bytes = side_bytes
+  };
+  (void)cf_writer_publish(&r->writer, cf_writer_acquire(&r->writer), &meta, true);
+}
+
+static void expect_extra(rig *r, int64_t capture_time, uint32_t side_offset, uint32_t side_bytes) {
+  assert_int_equal(take(r, 0), CF_TAKE_OK);
+  cf_reader_release(r->seat.page, 0);
+  assert_int_equal(r->taken.flags, 4); /* the one that says that there is an extra is nobody's business */
+  assert_true(r->taken.capture_time == capture_time);
+  assert_int_equal(r->taken.side_offset, side_offset);
+  assert_int_equal(r->taken.side_bytes, side_bytes);
+}
+
+static void an_extra_comes_with_its_frame_and_with_no_other(void **state) {
+  (void)state;
+  rig *r = rig_open(1, 0, 0);
+  for (int round = 0; round < 3 * SLOTS; round++) { /* each slot again and again */
+    publish_extra(r, 0, 0, 0);
+    expect_extra(r, INT64_MIN, 0, 0);
+    publish_extra(r, 1700000000000000000 + round, 0, 0);
+    expect_extra(r, 1700000000000000000 + round, 0, 0);
+    publish_extra(r, INT64_MIN, 64, 0); /* no bytes: nothing */
+    expect_extra(r, INT64_MIN, 0, 0);
+    publish_extra(r, INT64_MIN, 128, 40);
+    expect_extra(r, INT64_MIN, 128, 40);
+    publish_extra(r, -5, 128, 40);
+    expect_extra(r, -5, 128, 40);
+  }
+  /* without one the table is not touched */
+  memset(r->writer.extras, 0xa5, CAPACITY * sizeof(cf_extra));
+  for (int i = 0; i < 2 * SLOTS; i++) {
+    publish_extra(r, 0, 0, 0);
+    expect_extra(r, INT64_MIN, 0, 0);
+  }
+  for (uint32_t i = 0; i < CAPACITY * sizeof(cf_extra); i++)
+    assert_int_equal(((uint8_t *)r->writer.extras)[i], 0xa5);
+  rig_close(r);
+}
+
 static void segment_numbers_are_read(void **state) {
   (void)state;
   rig *r = rig_open(1, 0, 0);
@@ -276,7 +318,7 @@ typedef struct broken {
 
 static void broken_control_pages_are_refused(void **state) {
   (void)state;
-  enum { BYTES = sizeof(cf_control) + CAPACITY * (8 + sizeof(cf_slot)) };
+  enum { BYTES = sizeof(cf_control) + CAPACITY * (8 + sizeof(cf_slot) + sizeof(cf_extra)) };
   static const broken cases[] = {
     { offsetof(cf_control, magic), 8, CF_CONTROL_MAGIC + 1 },
     { offsetof(cf_control, layout), 4, CF_CONTROL_LAYOUT + 1 },
@@ -290,8 +332,12 @@ static void broken_control_pages_are_refused(void **state) {
     { offsetof(cf_control, index_offset), 8, BYTES - BYTES % 64 },
     { offsetof(cf_control, index_offset), 8, UINT64_MAX - 63 },
     { offsetof(cf_control, slots_offset), 8, 260 },
-    { offsetof(cf_control, slots_offset), 8, sizeof(cf_control) + CAPACITY * 8 + 64 },
+    { offsetof(cf_control, slots_offset), 8, BYTES - CAPACITY * sizeof(cf_slot) + 64 },
     { offsetof(cf_control, slots_offset), 8, UINT64_MAX - 63 },
+    { offsetof(cf_control, extras_offset), 8, BYTES - CAPACITY * sizeof(cf_extra) + 16 },
+    { offsetof(cf_control, extras_offset), 8, BYTES - CAPACITY * sizeof(cf_extra) + 64 },
+    { offsetof(cf_control, extras_offset), 8, UINT64_MAX - 63 },
+    { offsetof(cf_control, side_data_max), 4, CF_SIDE_DATA_MAX + 1 },
   };
   rig *r = rig_open(1, 0, 3);
   cf_frame_reader reader = { .capacity = 4711 };
@@ -382,6 +428,7 @@ int main(void) {
     cmocka_unit_test(the_last_frame_is_taken_before_the_end),
     cmocka_unit_test(news_is_what_a_take_would_bring),
     cmocka_unit_test(who_waits_is_seen_and_the_word_moves),
+    cmocka_unit_test(an_extra_comes_with_its_frame_and_with_no_other),
     cmocka_unit_test(segment_numbers_are_read),
     cmocka_unit_test(every_frame_from_joining_on),
     cmocka_unit_test(who_joins_before_the_first_frame_gets_it),

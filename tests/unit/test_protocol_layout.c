@@ -26,17 +26,23 @@ typedef struct field {
   { #member "[" #count "]", offsetof(type, member), sizeof(((type *)0)->member) }
 
 static const field control[] = {
-  FIELD(cf_control, magic),    FIELD(cf_control, layout),        FIELD(cf_control, capacity),
-  FIELD(cf_control, instance), FIELD(cf_control, index_offset),  FIELD(cf_control, slots_offset),
-  FIELD(cf_control, pad0),     FIELD(cf_control, head),          FIELD(cf_control, wake),
-  FIELD(cf_control, state),    FIELD(cf_control, segment_floor), FIELD(cf_control, segment_top),
-  FIELD(cf_control, pad1),
+  FIELD(cf_control, magic),         FIELD(cf_control, layout),        FIELD(cf_control, capacity),
+  FIELD(cf_control, instance),      FIELD(cf_control, index_offset),  FIELD(cf_control, slots_offset),
+  FIELD(cf_control, extras_offset), FIELD(cf_control, side_data_max), FIELD(cf_control, pad0),
+  FIELD(cf_control, head),          FIELD(cf_control, wake),          FIELD(cf_control, state),
+  FIELD(cf_control, segment_floor), FIELD(cf_control, segment_top),   FIELD(cf_control, pad1),
 };
 
 static const field slot[] = {
   FIELD(cf_slot, seq),   FIELD(cf_slot, ready),    FIELD(cf_slot, offset),   FIELD(cf_slot, segment),
   FIELD(cf_slot, flags), FIELD(cf_slot, pts),      FIELD(cf_slot, duration), FIELD(cf_slot, timestamp),
   FIELD(cf_slot, epoch), FIELD(cf_slot, reserved),
+};
+
+static const field extra[] = {
+  FIELD(cf_extra, capture_time),
+  FIELD(cf_extra, side_offset),
+  FIELD(cf_extra, side_bytes),
 };
 
 static const field seat[] = {
@@ -72,6 +78,7 @@ static const struct table {
   { heading, fields, sizeof fields / sizeof fields[0], sizeof(type) }
   TABLE("### Control page", control, cf_control),
   TABLE("### Slot", slot, cf_slot),
+  TABLE("### Extra", extra, cf_extra),
   TABLE("### Seat", seat, cf_seat),
   TABLE("### Packet region", region, cf_packet_region),
   TABLE("### Packet record", record, cf_packet_record),
@@ -139,17 +146,19 @@ static void every_row_is_a_field_and_every_field_a_row(void **state) {
   }
   assert_int_equal(fclose(file), 0);
   assert_int_equal(found, TABLES);
-  assert_int_equal(group, sizeof control / sizeof(field) + sizeof slot / sizeof(field) + sizeof seat / sizeof(field) +
-                              sizeof region / sizeof(field) + sizeof record / sizeof(field));
+  assert_int_equal(group, sizeof control / sizeof(field) + sizeof slot / sizeof(field) + sizeof extra / sizeof(field) +
+                              sizeof seat / sizeof(field) + sizeof region / sizeof(field) +
+                              sizeof record / sizeof(field));
 }
 
 static void numbers_are_as_documented(void **state) {
   (void)state;
   assert_true(CF_CONTROL_MAGIC == 0x4c4f52544e4f4346 && memcmp(&(uint64_t){ CF_CONTROL_MAGIC }, "FCONTROL", 8) == 0);
   assert_true(CF_PACKET_MAGIC == 0x5452504655434b50 && memcmp(&(uint64_t){ CF_PACKET_MAGIC }, "PKCUFPRT", 8) == 0);
-  assert_true(CF_CONTROL_LAYOUT == 1 && CF_PACKET_LAYOUT == 1);
+  assert_true(CF_CONTROL_LAYOUT == 2 && CF_PACKET_LAYOUT == 1);
   assert_true(CF_SLOTS_MAX == 2048 && CF_LEASES_MAX == 64 && CF_PACKET_SLOTS_MAX == 65536);
   assert_true(CF_PACKET_DATA_MAX == UINT64_C(1) << 32 && CF_SEQ_MAX == (UINT64_C(1) << 48) - 1);
+  assert_true(CF_SIDE_DATA_MAX == 65536 && CF_SLOT_HAS_EXTRA == UINT32_C(1) << 31);
   assert_true(CF_CURSOR_NONE == UINT64_MAX);
   assert_true(cf_ref(0x123456789abc, 0xdef0) == 0x123456789abcdef0);
   assert_true(cf_ref_seq(0x123456789abcdef0) == 0x123456789abc && cf_ref_slot(0x123456789abcdef0) == 0xdef0);
