@@ -23,6 +23,7 @@ typedef union any_message {
   cf_msg_segment segment;
   cf_msg_codec codec;
   cf_msg_events events;
+  cf_msg_side_data side_data;
   cf_msg_info info;
   cf_info_seat seat;
   cf_info_track track;
@@ -96,7 +97,7 @@ static void try_groups(enum cf_info_group group, const uint8_t *message, size_t 
 
 static void try_message(const uint8_t *message, size_t length) {
   (void)cf_message_type(message, length);
-  for (uint32_t type = 0; type <= CF_MSG_EVENTS + 1; type++) {
+  for (uint32_t type = 0; type <= CF_MSG_SIDE_DATA + 1; type++) {
     size_t made = try_type(type, message, length);
     try_groups(CF_GROUP_SEAT, message, length, type == CF_MSG_INFO ? made : 0);
     made = try_type(type, message, length);

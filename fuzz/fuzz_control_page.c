@@ -140,8 +140,8 @@ static void take_frame(uint32_t k) {
   if (w.honest) {
     require(w.seat->lease[k] == cf_ref(taken.seq, taken.slot) && taken.segment == 1 && taken.pts == (int64_t)taken.seq);
     bool extra = taken.pts % 3 == 0;
-    require(taken.capture_time == (extra ? (uint32_t)taken.pts : INT64_MIN) &&
-            taken.side_bytes == (extra ? (uint32_t)taken.pts : 0));
+    require(taken.capture_time == (extra ? (uint32_t)taken.pts | 1 : INT64_MIN) &&
+            taken.side_bytes == (extra ? (uint32_t)taken.pts | 1 : 0));
     require(taken.offset % 64 == 0 && taken.offset / 64 < SLOTS && (w.ordered || taken.seq == w.writer.seq));
   }
   w.held[k] = taken;
@@ -185,7 +185,7 @@ static void publish(void) {
   require(slot < w.capacity);
   cf_frame_meta meta = { .pts = (int64_t)w.writer.seq + 1 };
   if (meta.pts % 3 == 0) /* it has an extra */
-    meta.capture_time = meta.side_bytes = (uint32_t)meta.pts;
+    meta.capture_time = meta.side_bytes = (uint32_t)meta.pts | 1;
   (void)cf_writer_publish(&w.writer, slot, &meta, true);
   (void)cf_writer_sleepers(&w.writer);
 }

@@ -107,6 +107,7 @@ static enum cf_peer_action wanted(const connection *c, uint32_t type) {
     case CF_MSG_GET_PACKETS: return CF_DO_SEND_PACKETS;
     case CF_MSG_GET_CODEC: return CF_DO_SEND_CODEC;
     case CF_MSG_GET_EVENTS: return CF_DO_SEND_EVENTS;
+    case CF_MSG_GET_SIDE_DATA: return CF_DO_SEND_SIDE_DATA;
     default: return CF_DO_CLOSE;
   }
 }
@@ -181,7 +182,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   while (in.size > 0) {
     uint8_t op = take(&in);
     if (op < 0xe0)
-      hear_fields(&c, &in, op % (CF_MSG_EVENTS + 2));
+      hear_fields(&c, &in, op % (CF_MSG_SIDE_DATA + 2));
     else if (op < 0xf0)
       hear_bytes(&c, &in, take(&in));
     else /* states and types that are none */

@@ -19,6 +19,7 @@
 #define CUFRAMES_FRAME_H
 
 #include <cuframes/format.h>
+#include <cuframes/side_data.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -92,6 +93,26 @@ CUFRAMES_API int cuframes_frame_copy_from_host(cuframes_frame *frame, int plane,
  *  work; on "host" until the copy is done. */
 CUFRAMES_API int cuframes_frame_copy_from_device(cuframes_frame *frame, int plane, const void *src, size_t src_pitch,
                                                  void *stream);
+
+/** Gives an open frame of a publisher another piece of side data, which is copied; several of one type are fine.
+ *  Subscribers have it as soon as the frame; it is host memory also where the picture is a GPU's. Each piece takes its
+ *  size, rounded up to a multiple of 8, and 8 bytes. An acquired frame starts without any.
+ *  Errors: INVALID (not an open frame of a publisher; a size that cannot be for a type of cuframes/side_data.h; an
+ *  unknown type below CUFRAMES_SIDE_DATA_APPLICATION), NO_CAPACITY (more than options.side_data_max).
+ *  Thread-safety: one thread at a time for a frame. Blocks: never. */
+CUFRAMES_API int cuframes_frame_add_side_data(cuframes_frame *frame, uint32_t type, const void *data, size_t size);
+
+/** The first piece of side data of that type, and its size (may be NULL); NULL: there is none. Read-only memory that
+ *  stays as it is as long as the frame is in hand. A size that a type of cuframes/side_data.h cannot have comes from a
+ *  publisher that means harm: look at it before you read.
+ *  Thread-safety: any thread that holds a reference. Blocks: never. */
+CUFRAMES_API const void *cuframes_frame_side_data(const cuframes_frame *frame, uint32_t type, size_t *size);
+
+/** The piece of that index, 0, 1, 2, ... in the order in which they were added; NULL past the last one. type and size
+ *  may be NULL.
+ *  Thread-safety: any thread that holds a reference. Blocks: never. */
+CUFRAMES_API const void *cuframes_frame_side_data_at(const cuframes_frame *frame, uint32_t index, uint32_t *type,
+                                                     size_t *size);
 
 /** Adds a reference and gives the frame. NULL for NULL, and for a frame that was released.
  *  Thread-safety: any thread that holds a reference. Blocks: never. */

@@ -61,12 +61,13 @@ typedef struct cuframes_publisher_options {
   size_t allow_uid_count;
   const uint32_t *allow_gids;
   size_t allow_gid_count;
-  uint32_t access;     /**< enum cuframes_access */
-  uint32_t memory;     /**< enum cuframes_memory; for a GPU */
-  uint32_t external;   /**< nonzero: frames live in buffers of yours, cuframes_publisher_register_external();
+  uint32_t access;        /**< enum cuframes_access */
+  uint32_t memory;        /**< enum cuframes_memory; for a GPU */
+  uint32_t external;      /**< nonzero: frames live in buffers of yours, cuframes_publisher_register_external();
                           max_slots then says how many of them at most */
-  uint32_t reserved;   /**< 0 */
-  cuframes_log_fn log; /**< NULL: silent */
+  uint32_t side_data_max; /**< bytes of side data that each frame has room for, cuframes_frame_add_side_data(); 0: none,
+                             at most CUFRAMES_SIDE_DATA_MAX */
+  cuframes_log_fn log;    /**< NULL: silent */
   void *log_user;
 } cuframes_publisher_options;
 

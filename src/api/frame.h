@@ -59,12 +59,14 @@ struct cf_frame {
   int64_t pts, duration, timestamp;
   int64_t capture_time; /* 0 or CUFRAMES_NO_TIME: not known */
   uint32_t flags;
-  cf_flag uses;     /* streams that use it: completion/uses.h */
-  cf_flag released; /* publisher: no reference is left */
-  bool registered;  /* publisher: the memory is the application's */
-  bool keeps;       /* publisher: it was destroyed, and this frame keeps its memory */
-  bool fenced;      /* subscriber: handed out before it was complete, and a stream waits for it */
-  bool lost;        /* subscriber: and the publisher died. Both under the connection's lock */
+  uint8_t *side;                  /* where its side data are; NULL: nowhere. A subscriber only reads */
+  uint32_t side_bytes, side_room; /* so many there are; publisher: for so many there is room */
+  cf_flag uses;                   /* streams that use it: completion/uses.h */
+  cf_flag released;               /* publisher: no reference is left */
+  bool registered;                /* publisher: the memory is the application's */
+  bool keeps;                     /* publisher: it was destroyed, and this frame keeps its memory */
+  bool fenced;                    /* subscriber: handed out before it was complete, and a stream waits for it */
+  bool lost;                      /* subscriber: and the publisher died. Both under the connection's lock */
 };
 
 /* The handles of one publisher or subscriber; counted, since frames outlive it. */

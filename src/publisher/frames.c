@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "api/options.h"
+#include "exchange/side_data.h"
 #include "os/clock.h"
 #include "os/container.h"
 #include "os/error.h"
@@ -175,6 +176,13 @@ static cf_frame *frame_free(cuframes_publisher *p) {
   return NULL;
 }
 
+/* Where the side data of a slot lie. */
+static uint8_t *side_data_of(const cuframes_publisher *p, const cf_frame *f) {
+  const cf_segment *segment = f->segment;
+  uint64_t index = f->offset / segment->run.stride;
+  return (uint8_t *)segment->side + index * cf_side_data_stride(p->pool.side_data_max);
+}
+
 void cf_publisher_open_frame(cuframes_publisher *p, cf_frame *f, uint32_t slot) {
   f->state = CF_FRAME_OPEN;
   f->slot = slot;
@@ -182,6 +190,10 @@ void cf_publisher_open_frame(cuframes_publisher *p, cf_frame *f, uint32_t slot) 
   f->pts = CUFRAMES_NO_TIME;
   f->duration = f->timestamp = f->capture_time = 0;
   f->flags = 0;
+  f->side_bytes = 0;
+  f->side_room = p->pool.side_data_max;
+  if (f->side_room > 0)
+    f->side = side_data_of(p, f);
   if (p->completer.gpu)
     announce_frame(p);
 }
@@ -338,7 +350,10 @@ static int frame_publish(cuframes_publisher *p, cf_frame *f, const cf_completion
                          .pts = f->pts,
                          .duration = f->duration,
                          .timestamp = f->timestamp,
-                         .capture_time = f->capture_time };
+                         .capture_time = f->capture_time,
+                         .side_bytes = f->side_bytes };
+  if (f->side_bytes > 0)
+    meta.side_offset = (uint32_t)(f->side - (uint8_t *)((cf_segment *)f->segment)->side);
   f->seq = cf_writer_publish(&p->writer, f->slot, &meta, !p->completer.gpu || !completion->on_stream);
   wake_sleepers(p);
   cf_counter_add(&p->published, 1);

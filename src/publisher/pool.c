@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exchange/side_data.h"
 #include "os/container.h"
 #include "os/error.h"
+#include "os/memory.h"
 
 /* Slots that the pool invariant asks for. */
 static uint64_t slots_needed(const cf_pool *pool, uint64_t cost) {
@@ -36,12 +38,26 @@ static int events_make(cf_pool *pool, cf_segment *segment) {
   return result;
 }
 
+static int side_data_make(const cf_pool *pool, cf_segment *segment) {
+  segment->side_fd = -1;
+  if (pool->side_data_max == 0)
+    return CUFRAMES_OK;
+  segment->side_bytes = cf_page_round((uint64_t)segment->run.count * cf_side_data_stride(pool->side_data_max));
+  return cf_memory_create("cuframes-side-data", segment->side_bytes, CF_SEAL_PUBLIC, &segment->side_fd, &segment->side);
+}
+
+static void side_data_free(cf_segment *segment) {
+  cf_memory_unmap(segment->side, segment->side_bytes);
+  cf_close(segment->side_fd);
+}
+
 static void segment_free(cf_pool *pool, cf_segment *segment) {
-  uint64_t bytes = segment->memory.bytes;
+  uint64_t bytes = segment->memory.bytes + segment->side_bytes;
   if (segment->cancelled && pool->device->has_streams)
     pool->device->ops->settle(pool->device);
   pool->device->ops->segment_destroy(pool->device, &segment->memory);
   events_free(pool, segment);
+  side_data_free(segment);
   cf_counter_add(&pool->memory_bytes, -bytes); /* now it is true */
   cf_counter_add(&pool->segment_count, (uint64_t)-1);
   cf_counter_add(&pool->slot_count, -(uint64_t)segment->run.count);
@@ -59,12 +75,15 @@ static int segment_make(cf_pool *pool, const cuframes_format *format, uint64_t s
     free(segment);
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "%u frames of %" PRIu64 " bytes are too many", slots, stride);
   }
-  int result = external ? ops->segment_adopt(pool->device, external, stride, &segment->memory)
-                        : ops->segment_create(pool->device, stride * slots, &segment->memory);
   segment->run.count = slots;
+  int result = side_data_make(pool, segment);
+  if (result == CUFRAMES_OK)
+    result = external ? ops->segment_adopt(pool->device, external, stride, &segment->memory)
+                      : ops->segment_create(pool->device, stride * slots, &segment->memory);
   if (result == CUFRAMES_OK && pool->events && (result = events_make(pool, segment)) != CUFRAMES_OK)
     ops->segment_destroy(pool->device, &segment->memory);
   if (result != CUFRAMES_OK) {
+    side_data_free(segment);
     free(segment);
     return result;
   }
@@ -74,7 +93,7 @@ static int segment_make(cf_pool *pool, const cuframes_format *format, uint64_t s
   segment->run.stride = stride;
   segment->next = pool->segments;
   pool->segments = segment;
-  cf_counter_add(&pool->memory_bytes, segment->memory.bytes);
+  cf_counter_add(&pool->memory_bytes, segment->memory.bytes + segment->side_bytes);
   cf_counter_add(&pool->segment_count, 1);
   cf_counter_add(&pool->slot_count, slots);
   cf_writer_set_top(pool->writer, segment->run.segment);
@@ -91,26 +110,26 @@ static int layout(const cf_pool *pool, const cuframes_format *wanted, cuframes_f
   return result;
 }
 
-int cf_pool_init(cf_pool *pool, cf_device *device, cf_frame_writer *writer, const cuframes_format *format,
-                 uint32_t base_slots, uint32_t max_slots, uint32_t max_open, bool external) {
+int cf_pool_init(cf_pool *pool, cf_device *device, cf_frame_writer *writer, const cf_pool_plan *plan) {
   memset(pool, 0, sizeof *pool);
   pthread_mutex_init(&pool->lock, NULL);
   pool->device = device;
   pool->writer = writer;
-  pool->base_slots = base_slots;
-  pool->max_slots = max_slots;
-  pool->max_open = max_open;
+  pool->base_slots = plan->base_slots;
+  pool->max_slots = plan->max_slots;
+  pool->max_open = plan->max_open;
+  pool->side_data_max = plan->side_data_max;
   pool->next_segment = 1;
-  pool->external = external;
+  pool->external = plan->external;
   cf_writer_set_floor(writer, 1);
   cf_segment *first;
-  int result = layout(pool, format, &pool->format, &pool->stride);
-  if (result == CUFRAMES_OK && !external)
-    result = segment_make(pool, &pool->format, pool->stride, base_slots, NULL, &first);
-  if (result != CUFRAMES_OK || external)
+  int result = layout(pool, &plan->format, &pool->format, &pool->stride);
+  if (result == CUFRAMES_OK && !plan->external)
+    result = segment_make(pool, &pool->format, pool->stride, plan->base_slots, NULL, &first);
+  if (result != CUFRAMES_OK || plan->external)
     return result;
   first->base = true;
-  pool->slots = base_slots;
+  pool->slots = plan->base_slots;
   cf_writer_offer(writer, &first->run);
   cf_writer_adopt(writer);
   return CUFRAMES_OK;
@@ -295,6 +314,24 @@ int cf_pool_export(cf_pool *pool, uint32_t number, cf_device_export *exported, c
     *exported = s->memory.exported;
     exported->fd = duplicate;
     *format = s->format;
+  }
+  pthread_mutex_unlock(&pool->lock);
+  return result;
+}
+
+int cf_pool_export_side_data(cf_pool *pool, uint32_t number, int *fd, uint64_t *bytes) {
+  int result = CUFRAMES_OK, duplicate = -1;
+  pthread_mutex_lock(&pool->lock);
+  const cf_segment *s = segment_numbered(pool, number);
+  if (pool->side_data_max == 0)
+    result = cf_fail(CUFRAMES_ERR_UNSUPPORTED, "the frames of this stream have no side data");
+  else if (!s)
+    result = cf_fail(CUFRAMES_ERR_STALE, "segment %u is gone", number);
+  else if ((duplicate = fcntl(s->side_fd, F_DUPFD_CLOEXEC, 0)) < 0)
+    result = cf_fail_errno("duplicating the descriptor of side data");
+  if (result == CUFRAMES_OK) {
+    *fd = duplicate;
+    *bytes = s->side_bytes;
   }
   pthread_mutex_unlock(&pool->lock);
   return result;

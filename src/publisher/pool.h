@@ -25,7 +25,10 @@ typedef struct cf_segment {
   void *external; /* the application's address; NULL: ours */
   bool cancelled; /* a frame in it was: no word tells when the GPU has done with that */
   cf_frame frame; /* external: what the application holds; its slot is its place in the table */
-  bool emptied;   /* external: of an older format, and nobody uses it; stays until it is unregistered */
+  void *side;     /* the side data of its slots; NULL: none */
+  uint64_t side_bytes;
+  int side_fd;
+  bool emptied; /* external: of an older format, and nobody uses it; stays until it is unregistered */
   struct cf_segment *next;
 } cf_segment;
 
@@ -38,17 +41,24 @@ typedef struct cf_pool {
   uint64_t stride;                /* bytes of one slot */
   uint32_t base_slots, max_slots; /* never fewer, never more of the current format */
   uint32_t max_open;
-  uint32_t slots; /* of the current format, not retiring */
-  uint32_t cost;  /* of all seats: cf_seat_cost() */
+  uint32_t side_data_max; /* bytes that a frame has room for; 0: none */
+  uint32_t slots;         /* of the current format, not retiring */
+  uint32_t cost;          /* of all seats: cf_seat_cost() */
   uint32_t next_segment;
   bool external; /* every segment is one buffer of the application */
   bool events;   /* segments get events */
   cf_counter memory_bytes, segment_count, slot_count;
 } cf_pool;
 
-/* Allocates the first segment, unless the application brings the memory. format is as the caller wants it. */
-int cf_pool_init(cf_pool *pool, cf_device *device, cf_frame_writer *writer, const cuframes_format *format,
-                 uint32_t base_slots, uint32_t max_slots, uint32_t max_open, bool external);
+/* What a pool is to be like. */
+typedef struct cf_pool_plan {
+  cuframes_format format; /* as the caller wants it */
+  uint32_t base_slots, max_slots, max_open, side_data_max;
+  bool external; /* the application brings the memory */
+} cf_pool_plan;
+
+/* Allocates the first segment, unless the application brings the memory. */
+int cf_pool_init(cf_pool *pool, cf_device *device, cf_frame_writer *writer, const cf_pool_plan *plan);
 void cf_pool_free(cf_pool *pool);
 
 /* Makes room for a seat of that cost, or NO_CAPACITY with the reason, or what the allocation says. */
@@ -65,6 +75,10 @@ void cf_pool_reap(cf_pool *pool);
 /* What others import a segment by, with a duplicate of its descriptor (the caller closes it; -1: none), and its format;
  * STALE if it is gone. */
 int cf_pool_export(cf_pool *pool, uint32_t segment, cf_device_export *exported, cuframes_format *format);
+
+/* A duplicate of the descriptor of a segment's side data, which the caller closes, and their size. STALE if it is gone,
+ * UNSUPPORTED if there are none. */
+int cf_pool_export_side_data(cf_pool *pool, uint32_t segment, int *fd, uint64_t *bytes);
 
 /* Every slot gets an event, also those to come. On failure none is wanted. */
 int cf_pool_make_events(cf_pool *pool);

@@ -42,6 +42,7 @@ static int ranges_check(const cuframes_publisher_options *o) {
     { "max_leases", o->max_leases, 1, CF_LEASES_MAX },
     { "max_depth", o->max_depth, 1, CF_DEPTH_MAX },
     { "socket_mode", o->socket_mode, 0, 0777 },
+    { "side_data_max", o->side_data_max, 0, CUFRAMES_SIDE_DATA_MAX },
   };
   for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
     if (ranges[i].value < ranges[i].least || ranges[i].value > ranges[i].most)
@@ -120,10 +121,17 @@ static int exchange_create(cuframes_publisher *p, const cuframes_publisher_optio
   if (result != CUFRAMES_OK)
     return result;
   cf_writer_init(&p->writer, p->control, capacity, p->notes, p->instance, 1);
+  cf_writer_set_side_data_max(&p->writer, o->side_data_max);
   result = cf_completer_open(&p->completer, p->device, &p->writer, p->control, p->control_bytes);
   if (result != CUFRAMES_OK)
     return result;
-  return cf_pool_init(&p->pool, p->device, &p->writer, &o->format, o->slots, o->max_slots, o->max_open, o->external);
+  cf_pool_plan plan = { .format = o->format,
+                        .base_slots = o->slots,
+                        .max_slots = o->max_slots,
+                        .max_open = o->max_open,
+                        .side_data_max = o->side_data_max,
+                        .external = o->external != 0 };
+  return cf_pool_init(&p->pool, p->device, &p->writer, &plan);
 }
 
 /* Whatever it made when it fails is the publisher's, and cuframes_publisher_destroy() frees it. */

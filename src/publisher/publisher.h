@@ -165,6 +165,7 @@ bool cf_peer_send_segment(cuframes_publisher *publisher, cf_peer *peer, const ui
 bool cf_peer_send_packets(cuframes_publisher *publisher, cf_peer *peer);
 bool cf_peer_send_codec(cuframes_publisher *publisher, cf_peer *peer, const uint8_t *message, size_t length);
 bool cf_peer_send_events(cuframes_publisher *publisher, cf_peer *peer, const uint8_t *message, size_t length);
+bool cf_peer_send_side_data(cuframes_publisher *publisher, cf_peer *peer, const uint8_t *message, size_t length);
 bool cf_peer_send_info(cuframes_publisher *publisher, cf_peer *peer);
 /* Sends an answer with its descriptors. False: the peer is gone, close the connection. */
 bool cf_peer_answer(cuframes_publisher *publisher, cf_peer *peer, uint32_t type, const void *fields, const int *fds,

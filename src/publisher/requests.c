@@ -69,6 +69,23 @@ bool cf_peer_send_events(cuframes_publisher *p, cf_peer *peer, const uint8_t *me
   return sent;
 }
 
+bool cf_peer_send_side_data(cuframes_publisher *p, cf_peer *peer, const uint8_t *message, size_t length) {
+  cf_msg_get_side_data get;
+  cf_msg_side_data side = { 0 };
+  int fd = -1;
+  if (!cf_message_decode(CF_MSG_GET_SIDE_DATA, message, length, &get))
+    return false;
+  side.segment = get.segment;
+  int result = cf_pool_export_side_data(&p->pool, get.segment, &fd, &side.bytes);
+  if (result != CUFRAMES_OK) {
+    (void)cf_peer_refuse(p, peer, result);
+    return true; /* it may go on, as after GET_SEGMENT */
+  }
+  bool sent = cf_peer_answer(p, peer, CF_MSG_SIDE_DATA, &side, &fd, 1);
+  cf_close(fd);
+  return sent;
+}
+
 bool cf_peer_send_packets(cuframes_publisher *p, cf_peer *peer) {
   pthread_mutex_lock(&p->packets.describe);
   cf_msg_packets packets = { .bytes = p->packets.bytes, .track_count = p->packets.track_count };

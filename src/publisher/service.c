@@ -165,6 +165,7 @@ static bool peer_act(cuframes_publisher *p, cf_peer *peer, const uint8_t *messag
     case CF_DO_SEND_CODEC: return cf_peer_send_codec(p, peer, message, length);
     case CF_DO_SEND_INFO: return cf_peer_send_info(p, peer);
     case CF_DO_SEND_EVENTS: return cf_peer_send_events(p, peer, message, length);
+    case CF_DO_SEND_SIDE_DATA: return cf_peer_send_side_data(p, peer, message, length);
     case CF_DO_CLOSE: break;
   }
   cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: closed a connection of pid %d, user %u: it broke the protocol", p->name,

@@ -200,7 +200,7 @@ static int answer_wait(cf_connection *c, int64_t deadline, size_t *length, int *
 }
 
 static bool answer_has_fd(uint32_t answer_type) {
-  return answer_type == CF_MSG_SEGMENT || answer_type == CF_MSG_PACKETS;
+  return answer_type == CF_MSG_SEGMENT || answer_type == CF_MSG_PACKETS || answer_type == CF_MSG_SIDE_DATA;
 }
 
 /* What somebody asked for, and did not wait for: nobody wants it now. */

@@ -40,6 +40,8 @@ typedef struct cf_view {
   uint64_t frame_bytes; /* from the slot's first byte to the end of its last plane */
   cuframes_format format;
   cf_device_segment memory;
+  void *side; /* side data of its frames; NULL: the stream has none */
+  uint64_t side_bytes;
   void **events; /* of its slots, in sync mode slot-events; event_count of them */
   uint32_t event_count;
   uint64_t stride; /* bytes from one slot to the next, where there are events */

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <string.h>
 
+#include "exchange/side_data.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "subscriber/connection.h"
@@ -301,9 +302,23 @@ static cf_frame *frame_describe(cf_connection *c, uint32_t k, const cf_taken *ta
                        .duration = taken->duration,
                        .timestamp = taken->timestamp,
                        .capture_time = taken->capture_time,
-                       .flags = taken->flags & (CUFRAMES_FRAME_KEY | CUFRAMES_FRAME_CORRUPT) };
+                       .flags = taken->flags & (CUFRAMES_FRAME_KEY | CUFRAMES_FRAME_CORRUPT),
+                       .side = taken->side_bytes > 0 ? (uint8_t *)view->side + taken->side_offset : NULL,
+                       .side_bytes = taken->side_bytes };
   pthread_mutex_unlock(&c->lock);
   return frame;
+}
+
+/* What the publisher says of a frame lies within what is mapped. */
+static int taken_check(const cf_taken *taken, const cf_view *view) {
+  if (taken->offset > view->memory.bytes || view->memory.bytes - taken->offset < view->frame_bytes)
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's frame lies outside its segment");
+  if (taken->side_bytes == 0)
+    return CUFRAMES_OK;
+  if (!view->side || taken->side_offset % CF_SIDE_ALIGN != 0 || taken->side_offset > view->side_bytes ||
+      view->side_bytes - taken->side_offset < taken->side_bytes)
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the side data of the publisher's frame lie outside their memory");
+  return CUFRAMES_OK;
 }
 
 /* A frame was leased that cannot be used. */
@@ -345,9 +360,8 @@ static int frame_lease(cf_connection *c, cf_take_how *how, bool gone, cf_frame *
     c->unmapped = taken;
     return result;
   }
-  if (result == CUFRAMES_OK &&
-      (taken.offset > view->memory.bytes || view->memory.bytes - taken.offset < view->frame_bytes))
-    result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's frame lies outside its segment");
+  if (result == CUFRAMES_OK)
+    result = taken_check(&taken, view);
   if (result == CUFRAMES_OK)
     *frame = frame_describe(c, k, &taken, view);
   else

@@ -63,11 +63,30 @@ static int view_import_events(cf_connection *c, cf_view *view, int64_t deadline)
   return CUFRAMES_OK;
 }
 
+/* Maps the side data of a segment's frames. Together with the segment: when the publisher dies nobody hands out
+ * descriptors any more, and next() is the place to hear that it cannot be had. TIMEOUT: not yet. */
+static int view_map_side_data(cf_connection *c, cf_view *view, int64_t deadline) {
+  cf_question question = { CF_MSG_GET_SIDE_DATA, CF_MSG_SIDE_DATA, view->segment, deadline };
+  cf_msg_side_data side;
+  int fd;
+  if (c->reader.side_data_max == 0 || view->side)
+    return CUFRAMES_OK;
+  int result = cf_connection_ask(c, &question, &side, &fd);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_memory_map(fd, side.bytes, CF_SEAL_PUBLIC, &view->side);
+  cf_close(fd);
+  if (result == CUFRAMES_OK)
+    view->side_bytes = side.bytes;
+  return result;
+}
+
 void cf_view_free(cf_connection *c, cf_view *view) {
   for (uint32_t i = 0; i < view->event_count; i++)
     c->device->ops->event_destroy(c->device, view->events[i]);
   free(view->events);
   c->device->ops->segment_destroy(c->device, &view->memory);
+  cf_memory_unmap(view->side, view->side_bytes);
   free(view);
 }
 
@@ -105,6 +124,8 @@ static int view_fetch(cf_connection *c, uint32_t number, int64_t deadline, cf_vi
   }
   if (!c->unfinished)
     result = view_map(c, number, deadline, &c->unfinished);
+  if (result == CUFRAMES_OK)
+    result = view_map_side_data(c, c->unfinished, deadline);
   if (result == CUFRAMES_OK)
     result = view_import_events(c, c->unfinished, deadline);
   if (result != CUFRAMES_OK)

@@ -105,6 +105,15 @@ static const cf_schema_field events_fields[] = {
   U64(3, cf_msg_events, stride),
 };
 
+static const cf_schema_field get_side_data_fields[] = {
+  U32(1, cf_msg_get_side_data, segment),
+};
+
+static const cf_schema_field side_data_fields[] = {
+  U32(1, cf_msg_side_data, segment),
+  U64(2, cf_msg_side_data, bytes),
+};
+
 static const cf_schema_field packets_fields[] = {
   U64(1, cf_msg_packets, bytes),
   U32(2, cf_msg_packets, track_count),
@@ -224,6 +233,8 @@ static const schema schemas[] = {
   SCHEMA(CF_MSG_INFO, info_fields, cf_msg_info),
   SCHEMA(CF_MSG_GET_EVENTS, get_events_fields, cf_msg_get_events),
   SCHEMA(CF_MSG_EVENTS, events_fields, cf_msg_events),
+  SCHEMA(CF_MSG_GET_SIDE_DATA, get_side_data_fields, cf_msg_get_side_data),
+  SCHEMA(CF_MSG_SIDE_DATA, side_data_fields, cf_msg_side_data),
   SCHEMA(CF_SCHEMA_GROUP(CF_GROUP_SEAT), seat_fields, cf_info_seat),
   SCHEMA(CF_SCHEMA_GROUP(CF_GROUP_TRACK), track_fields, cf_info_track),
 };

@@ -10,7 +10,7 @@
 #define DEFAULT_LEASES 2u
 #define DEFAULT_DEPTH 4u
 
-#define TYPES (CF_MSG_EVENTS + 1)
+#define TYPES (CF_MSG_SIDE_DATA + 1)
 
 /* Whatever is not listed is CF_DO_CLOSE: a second HELLO, an answer sent to the one who answers, garbage. */
 static const uint8_t actions[CF_PEER_STATES][TYPES] = {
@@ -19,7 +19,8 @@ static const uint8_t actions[CF_PEER_STATES][TYPES] = {
                        [CF_MSG_GET_PACKETS] = CF_DO_SEND_PACKETS,
                        [CF_MSG_GET_CODEC] = CF_DO_SEND_CODEC,
                        [CF_MSG_GET_INFO] = CF_DO_SEND_INFO,
-                       [CF_MSG_GET_EVENTS] = CF_DO_SEND_EVENTS },
+                       [CF_MSG_GET_EVENTS] = CF_DO_SEND_EVENTS,
+                       [CF_MSG_GET_SIDE_DATA] = CF_DO_SEND_SIDE_DATA },
   [CF_PEER_WATCHING] = { [CF_MSG_GET_INFO] = CF_DO_SEND_INFO },
 };
 

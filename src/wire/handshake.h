@@ -25,7 +25,8 @@ enum cf_peer_action {
   CF_DO_SEND_PACKETS,
   CF_DO_SEND_CODEC,
   CF_DO_SEND_INFO,
-  CF_DO_SEND_EVENTS
+  CF_DO_SEND_EVENTS,
+  CF_DO_SEND_SIDE_DATA
 };
 
 /* The transition table. type is what cf_message_type() gave (0 for garbage). */

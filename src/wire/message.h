@@ -32,7 +32,9 @@ enum cf_message_type {
   CF_MSG_GET_INFO = 10, /* -> INFO */
   CF_MSG_INFO = 11,
   CF_MSG_GET_EVENTS = 12, /* -> EVENTS: of the slots of a segment, for sync mode slot-events */
-  CF_MSG_EVENTS = 13
+  CF_MSG_EVENTS = 13,
+  CF_MSG_GET_SIDE_DATA = 14, /* -> SIDE_DATA, descriptor of the memory of a segment's side data */
+  CF_MSG_SIDE_DATA = 15
 };
 
 enum cf_role { CF_ROLE_SUBSCRIBER = 1, CF_ROLE_MONITOR = 2 };
@@ -122,6 +124,15 @@ typedef struct cf_msg_events {
   cf_bytes handles; /* 64 bytes for each slot of the segment */
   uint64_t stride;  /* bytes from one slot to the next */
 } cf_msg_events;
+
+typedef struct cf_msg_get_side_data {
+  uint32_t segment;
+} cf_msg_get_side_data;
+
+typedef struct cf_msg_side_data {
+  uint32_t segment;
+  uint64_t bytes; /* of the side data of all its frames */
+} cf_msg_side_data;
 
 typedef struct cf_msg_get_packets {
   uint32_t reserved;

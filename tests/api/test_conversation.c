@@ -160,7 +160,7 @@ static void what_may_not_come_later_is_closed(void **state) {
     uint32_t role, types;
   } allowed[] = {
     { CF_ROLE_SUBSCRIBER, 1 << CF_MSG_GET_SEGMENT | 1 << CF_MSG_GET_PACKETS | 1 << CF_MSG_GET_CODEC |
-                              1 << CF_MSG_GET_INFO | 1 << CF_MSG_GET_EVENTS },
+                              1 << CF_MSG_GET_INFO | 1 << CF_MSG_GET_EVENTS | 1 << CF_MSG_GET_SIDE_DATA },
     { CF_ROLE_MONITOR, 1 << CF_MSG_GET_INFO },
   };
   uint8_t message[CF_WIRE_MESSAGE_MAX];

@@ -239,6 +239,122 @@ static void no_segment_or_frame_that_lies_is_believed(void **state) {
   }
 }
 
+/* ---- side data ---- */
+
+static cf_extra *extra_of(raw_publisher *p) {
+  return &p->writer.extras[cf_ref_slot(p->control->head)];
+}
+
+/* The publisher's frame has `bytes` bytes of side data at `offset`. */
+static void say_side_data(raw_publisher *p, uint32_t offset, uint32_t bytes) {
+  cf_slot *slot = &p->writer.slots[cf_ref_slot(p->control->head)];
+  p->control->side_data_max = CF_SIDE_DATA_MAX;
+  atomic_store(&extra_of(p)->side_offset, offset);
+  atomic_store(&extra_of(p)->side_bytes, bytes);
+  atomic_fetch_or(&slot->flags, CF_SLOT_HAS_EXTRA);
+}
+
+LIE(side_whole, say_side_data(p, 0, RAW_SIDE_BYTES))
+LIE(side_at_the_end, say_side_data(p, RAW_SIDE_BYTES - 8, 8))
+LIE(side_one_too_many, say_side_data(p, 8, RAW_SIDE_BYTES - 7))
+LIE(side_outside, say_side_data(p, RAW_SIDE_BYTES, 8))
+LIE(side_far_outside, say_side_data(p, UINT32_MAX - 7, 8))
+LIE(side_endless, say_side_data(p, 0, UINT32_MAX))
+LIE(side_misaligned, say_side_data(p, 4, 8))
+LIE(side_not_announced, say_side_data(p, 0, 64); p->control->side_data_max = 0)
+LIE(side_empty, say_side_data(p, 0, 64); p->side.bytes = 0)
+LIE(side_huge, say_side_data(p, 0, 64); p->side.bytes = UINT64_MAX)
+LIE(side_short, say_side_data(p, 0, 64); replace(&p->side_fd, raw_memory(RAW_SIDE_BYTES - 4096, PUBLIC_SEALS)))
+LIE(side_unsealed, say_side_data(p, 0, 64); replace(&p->side_fd, raw_memory(RAW_SIDE_BYTES, 0)))
+LIE(side_may_shrink, say_side_data(p, 0, 64);
+    replace(&p->side_fd, raw_memory(RAW_SIDE_BYTES, PUBLIC_SEALS & ~F_SEAL_SHRINK)))
+LIE(side_may_be_written, say_side_data(p, 0, 64); replace(&p->side_fd, raw_memory(RAW_SIDE_BYTES, PAIR_SEALS)))
+LIE(side_without_memory, say_side_data(p, 0, 64); replace(&p->side_fd, -1))
+
+static void no_side_data_that_lie_are_believed(void **state) {
+  (void)state;
+  static const struct {
+    void (*lie)(raw_publisher *);
+    const char *name;
+    int result;
+  } lies[] = {
+#define SIDE(lie, result) { lie, #lie, result }
+    SIDE(side_whole, CUFRAMES_OK),
+    SIDE(side_at_the_end, CUFRAMES_OK),
+    SIDE(side_one_too_many, CUFRAMES_ERR_PROTOCOL),
+    SIDE(side_outside, CUFRAMES_ERR_PROTOCOL),
+    SIDE(side_far_outside, CUFRAMES_ERR_PROTOCOL),
+    SIDE(side_endless, CUFRAMES_ERR_PROTOCOL),
+    SIDE(side_misaligned, CUFRAMES_ERR_PROTOCOL),
+    SIDE(side_not_announced, CUFRAMES_ERR_PROTOCOL),
+    SIDE(side_empty, CUFRAMES_ERR_PROTOCOL),
+    SIDE(side_huge, CUFRAMES_ERR_PROTOCOL),
+    SIDE(side_short, CUFRAMES_ERR_PROTOCOL),
+    SIDE(side_unsealed, CUFRAMES_ERR_PROTOCOL),
+    SIDE(side_may_shrink, CUFRAMES_ERR_PROTOCOL),
+    SIDE(side_may_be_written, CUFRAMES_ERR_PROTOCOL),
+    SIDE(side_without_memory, CUFRAMES_ERR_PROTOCOL),
+  };
+  for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
+    int descriptors = fixture_descriptors(), mappings = fixture_mappings();
+    raw_publisher *p = raw_publisher_new("s");
+    lies[i].lie(p);
+    raw_publisher_run(p);
+    int result = next_of("s", CUFRAMES_MODE_NEWEST);
+    if (result != lies[i].result)
+      fail_msg("%s: next() gave %d (%s)", lies[i].name, result, cuframes_last_error());
+    raw_publisher_end(p, "s");
+    assert_int_equal(fixture_descriptors(), descriptors);
+    assert_int_equal(fixture_mappings(), mappings);
+  }
+}
+
+static void *scribble_side_data(void *argument) {
+  raw_publisher *p = argument;
+  _Atomic uint32_t *words = (_Atomic uint32_t *)(void *)p->side_bytes;
+  uint64_t state = 88172645463325252ull;
+  while (atomic_load(&p->control->head) != 0) {
+    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+    /* sizes that could be, and some that cannot */
+    atomic_store(&words[state % (RAW_SIDE_BYTES / 4)], state >> 40 & 1 ? (uint32_t)(state >> 20) : (state >> 50) % 80);
+  }
+  return NULL;
+}
+
+/* While a frame is in hand its publisher writes into the lengths: whatever is found lies within what is mapped. */
+static void a_publisher_that_scribbles_leads_nobody_outside(void **state) {
+  (void)state;
+  raw_publisher *p = raw_publisher_new("s");
+  cuframes_frame *frame = NULL;
+  pthread_t thread;
+  say_side_data(p, 0, RAW_SIDE_BYTES);
+  raw_publisher_run(p);
+  cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+  CHECK_OK(cuframes_subscriber_next(subscriber, patience(), &frame));
+  assert_int_equal(pthread_create(&thread, NULL, scribble_side_data, p), 0);
+  const uint8_t *first = NULL;
+  for (int64_t end = cuframes_now() + 300 * MS; cuframes_now() < end;) {
+    uint32_t type = 0;
+    size_t size = 0;
+    for (uint32_t i = 0;; i++) {
+      const uint8_t *data = cuframes_frame_side_data_at(frame, i, &type, &size);
+      if (!data)
+        break;
+      assert_true(type != 0 && size <= RAW_SIDE_BYTES - 8);
+      if (!first && i == 0)
+        first = data;
+      assert_true(data >= first && data + size <= first + RAW_SIDE_BYTES - 8);
+    }
+    (void)cuframes_frame_side_data(frame, 7, &size);
+  }
+  assert_non_null(first);
+  atomic_store(&p->control->head, 0); /* the end of the scribbler */
+  assert_int_equal(pthread_join(thread, NULL), 0);
+  cuframes_frame_release(frame);
+  cuframes_subscriber_destroy(subscriber);
+  raw_publisher_end(p, "s");
+}
+
 static void numbers_that_go_back_are_not_believed(void **state) {
   (void)state;
   raw_publisher *p = raw_publisher_new("s");
@@ -392,9 +508,13 @@ static void a_seat_full_of_nonsense_harms_nobody_else(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    FIXTURE(no_welcome_that_lies_is_believed),          FIXTURE(no_segment_or_frame_that_lies_is_believed),
-    FIXTURE(numbers_that_go_back_are_not_believed),     FIXTURE(a_publisher_that_says_nothing_is_given_up),
+    FIXTURE(no_welcome_that_lies_is_believed),
+    FIXTURE(no_segment_or_frame_that_lies_is_believed),
+    FIXTURE(numbers_that_go_back_are_not_believed),
+    FIXTURE(a_publisher_that_says_nothing_is_given_up),
     FIXTURE(a_seat_full_of_nonsense_harms_nobody_else),
+    FIXTURE(no_side_data_that_lie_are_believed),
+    FIXTURE(a_publisher_that_scribbles_leads_nobody_outside),
   };
   return FIXTURE_RUN("hostile", tests);
 }

@@ -26,6 +26,7 @@ static void victim(int test, void *fuse) {
   cuframes_format wide = small_format();
   cuframes_publisher *publisher = NULL;
   options.device = crash_device();
+  options.side_data_max = 64;
   options.slots = 2; /* the first to join makes it grow */
   wide.width = 128;
   crash_light(fuse);

@@ -52,6 +52,7 @@ static int create(void) {
   static const uint32_t ids[] = { 0, 12345 };
   cuframes_publisher_options options = publisher_options();
   cuframes_publisher *made = NULL;
+  options.side_data_max = 64;
   options.access = CUFRAMES_ACCESS_LISTED;
   options.allow_uids = options.allow_gids = ids;
   options.allow_uid_count = options.allow_gid_count = 2;

@@ -4,9 +4,12 @@
 #include "faults/resource_calls.h"
 #include "support/stream.h"
 
-static void a_frame_is_not_lost_over_its_segment(enum call_kind kind) {
+static void a_frame_is_not_lost_over_its_segment(enum call_kind kind, uint32_t side_data_max) {
   static const cuframes_format large = { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 320, .height = 180 };
-  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_publisher_options options = publisher_options();
+  cuframes_publisher *publisher = NULL;
+  options.side_data_max = side_data_max;
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   cuframes_subscriber *ordered = subscriber_new("s", CUFRAMES_MODE_ORDERED);
   cuframes_frame *none = NULL;
   pictures_publish(publisher, 1, 1);
@@ -27,12 +30,14 @@ static void a_frame_is_not_lost_over_its_segment(enum call_kind kind) {
 
 static void without_descriptors(void **state) {
   (void)state;
-  a_frame_is_not_lost_over_its_segment(CALL_DESCRIPTORS);
+  a_frame_is_not_lost_over_its_segment(CALL_DESCRIPTORS, 0);
+  a_frame_is_not_lost_over_its_segment(CALL_DESCRIPTORS, 64);
 }
 
 static void without_memory(void **state) {
   (void)state;
-  a_frame_is_not_lost_over_its_segment(CALL_MEMORY);
+  a_frame_is_not_lost_over_its_segment(CALL_MEMORY, 0);
+  a_frame_is_not_lost_over_its_segment(CALL_MEMORY, 64);
 }
 
 int main(void) {

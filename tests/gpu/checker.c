@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define FRAMES 131072 /* at most, of one checker */
 
@@ -75,6 +76,12 @@ static bool cpu_finds_whole(const cuframes_frame *frame, uint64_t number) {
   return wrong == 0;
 }
 
+static bool side_data_is(const cuframes_frame *frame, uint64_t number) {
+  size_t size = 0;
+  const void *data = cuframes_frame_side_data(frame, SIDE_NUMBER, &size);
+  return data && size == sizeof number && memcmp(data, &number, size) == 0;
+}
+
 static void count(checker *v, uint64_t number) {
   checker_report *r = &v->report;
   if (r->frames > 0) {
@@ -109,6 +116,8 @@ int checker_look(checker *v, int64_t timeout_ns) {
     v->report.torn++;
   if (v->options.slow_ms > 0)
     pause_ms(v->options.slow_ms);
+  if (v->options.side_data) /* late: it is as whole as the picture, as long as the frame is in hand */
+    v->report.torn += !side_data_is(frame, number);
   if (v->options.release_on) {
     cuframes_frame_release_on(frame, v->stream);
   } else {

@@ -12,6 +12,7 @@ typedef struct checker_options {
   uint32_t depth;
   bool release_on; /* gives back on the stream, else when the CPU saw the kernel's end */
   bool cpu;        /* takes with next() and looks at the last plane on the CPU, too */
+  bool side_data;  /* frames must say their number in their side data */
   int slow_ms;     /* holds each frame so long */
   int ordinal;     /* of the GPU */
   const char *device;

@@ -100,7 +100,7 @@ static void free_buffers(source *s) {
 void source_begin(source *s, const source_options *options) {
   char device[16] = "cuda:0";
   device[5] = (char)('0' + options->ordinal);
-  *s = (source){ .memory = options->memory, .format = options->format };
+  *s = (source){ .memory = options->memory, .format = options->format, .side_data = options->side_data };
   bool external = options->memory >= EXTERNAL_VMM;
   if (external) {
     uint64_t bytes;
@@ -116,6 +116,7 @@ void source_begin(source *s, const source_options *options) {
     .slots = external ? 0 : options->buffers,
     .memory = options->memory == MEMORY_LEGACY ? CUFRAMES_MEMORY_LEGACY : CUFRAMES_MEMORY_DEFAULT,
     .external = external,
+    .side_data_max = options->side_data ? 64 : 0,
     .socket_mode = options->for_everyone ? 0666 : 0,
     .ordered_timeout_ns = patience(),
   };
@@ -149,6 +150,8 @@ void source_publish(source *s) {
   else if (!take_a_certain_one(s, &frame))
     CHECK_OK(cuframes_publisher_acquire(s->publisher, &frame));
   fill(s, frame_address(frame), frame_words(frame));
+  if (s->side_data) /* the CPU's, and there before the picture is */
+    CHECK_OK(cuframes_frame_add_side_data(frame, SIDE_NUMBER, &s->number, sizeof s->number));
   CHECK_OK(cuframes_publisher_publish_on(s->publisher, frame, s->stream, &info));
 }
 

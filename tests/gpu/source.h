@@ -22,7 +22,11 @@ typedef struct source_options {
                         own into `buffers` below, and `count` */
   int ordinal;       /* of the GPU */
   bool for_everyone; /* the socket is open to other users */
+  bool side_data;    /* each frame says its number in its side data, too */
 } source_options;
+
+/* The type of that. */
+#define SIDE_NUMBER (CUFRAMES_SIDE_DATA_APPLICATION + 1)
 
 #define SOURCE_BUFFERS 96
 
@@ -34,6 +38,7 @@ typedef struct source {
   cuframes_format format;
   uint64_t words;  /* external: of each buffer */
   uint64_t number; /* of the last picture */
+  bool side_data;
   cu_deviceptr buffers[SOURCE_BUFFERS];
   cuframes_frame *registered[SOURCE_BUFFERS];
   gpu_memory vmm[SOURCE_BUFFERS];

@@ -31,7 +31,7 @@ static void run_cell(void **state) {
   memory_kind_need(c->memory);
   uint64_t seen = 0;
   show_result result = { 0 };
-  show s = { .source = { .format = program_format(CUFRAMES_PIXEL_NV12), .memory = c->memory },
+  show s = { .source = { .format = program_format(CUFRAMES_PIXEL_NV12), .memory = c->memory, .side_data = true },
              .frames = (uint64_t)((program.seconds > 0 ? program.seconds : 3) * 60),
              .paced = true,
              .count = CHECKERS,
@@ -40,6 +40,7 @@ static void run_cell(void **state) {
   for (int i = 0; i < CHECKERS; i++) {
     s.checkers[i] = audience[i];
     s.checkers[i].sync = c->sync;
+    s.checkers[i].side_data = true;
   }
   program_reseed(c->sync * MEMORY_KINDS + c->memory);
   show_play(&s, &result);

@@ -112,6 +112,11 @@ static void frames_make(raw_publisher *p) {
     .bytes = FRAME_BYTES * FRAMES,
     .format = { .pixel_format = CUFRAMES_PIXEL_GRAY8, .width = 64, .height = 16, .pitch = { 64 } }
   };
+  void *side = NULL;
+  CHECK_OK(cf_memory_create("cuframes-raw", RAW_SIDE_BYTES, CF_SEAL_PUBLIC, &p->side_fd, &side));
+  p->side_bytes = side;
+  p->side = (cf_msg_side_data){ .segment = 1, .bytes = RAW_SIDE_BYTES };
+  p->side_type = CF_MSG_SIDE_DATA;
   p->run = (cf_slot_run){ .segment = 1, .count = FRAMES, .stride = FRAME_BYTES };
   cf_writer_offer(&p->writer, &p->run);
   cf_writer_adopt(&p->writer);
@@ -163,6 +168,10 @@ static void serve(const raw_publisher *p, int fd) {
       answer(fd, CF_MSG_WELCOME, &p->welcome, p->welcome_fds, p->welcome_fd_count);
     else if (type == CF_MSG_GET_SEGMENT && p->segment_type == CF_MSG_SEGMENT)
       answer(fd, CF_MSG_SEGMENT, &p->segment, &p->segment_fd, p->segment_fd >= 0 ? 1 : 0);
+    else if (type == CF_MSG_GET_SIDE_DATA && p->side_type == CF_MSG_SIDE_DATA)
+      answer(fd, CF_MSG_SIDE_DATA, &p->side, &p->side_fd, p->side_fd >= 0 ? 1 : 0);
+    else if (type == CF_MSG_GET_SIDE_DATA)
+      answer(fd, CF_MSG_REFUSED, &(cf_msg_refused){ .code = CUFRAMES_ERR_UNSUPPORTED, .text = "none" }, NULL, 0);
     else if ((type == CF_MSG_HELLO ? p->welcome_type : p->segment_type) == CF_MSG_CODEC)
       answer(fd, CF_MSG_CODEC, &(cf_msg_codec){ 0 }, NULL, 0); /* not what was asked */
   }
@@ -197,6 +206,8 @@ void raw_publisher_end(raw_publisher *p, const char *name) {
   if (p->segment_fd >= 0)
     close(p->segment_fd);
   munmap(p->control, cf_page_round(cf_control_bytes(64)));
+  cf_close(p->side_fd);
+  munmap(p->side_bytes, RAW_SIDE_BYTES);
   munmap(p->frames, FRAME_BYTES * FRAMES);
   free(p);
 }

@@ -46,8 +46,11 @@ typedef struct raw_publisher {
   int welcome_fds[2], welcome_fd_count;
   cf_msg_segment segment;
   int segment_fd;
-  uint32_t welcome_type, segment_type; /* of the answers; 0: none comes */
-  cf_control *control;                 /* 64 slots */
+  cf_msg_side_data side; /* of segment 1; side_data_max of the control page says whether there are any */
+  int side_fd;           /* RAW_SIDE_BYTES of them */
+  uint8_t *side_bytes;
+  uint32_t welcome_type, segment_type, side_type; /* of the answers; 0: none comes */
+  cf_control *control;                            /* 64 slots */
   uint8_t *frames;
   cf_frame_writer writer;
   cf_slot_note notes[64];
@@ -55,6 +58,8 @@ typedef struct raw_publisher {
   int listener;
   pthread_t thread;
 } raw_publisher;
+
+enum { RAW_SIDE_BYTES = 4096 };
 
 /* Makes one; the name is free to connect to after raw_publisher_run(). */
 raw_publisher *raw_publisher_new(const char *name);

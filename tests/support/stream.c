@@ -110,10 +110,19 @@ void picture_draw(cuframes_frame *frame, uint64_t number) {
   CHECK_OK(picture_copy(frame, number));
 }
 
+enum { SIDE_NUMBER = CUFRAMES_SIDE_DATA_APPLICATION };
+
+/* Where a publisher has room for side data they say the number, too. */
+static bool side_data_agree(const cuframes_frame *frame, uint64_t number) {
+  size_t size = 0;
+  const void *data = cuframes_frame_side_data(frame, SIDE_NUMBER, &size);
+  return !data || (size == sizeof number && memcmp(data, &number, size) == 0);
+}
+
 bool picture_is(const cuframes_frame *frame, uint64_t number) {
   bool whole;
   CHECK_OK(picture_look(frame, number, &whole));
-  return whole;
+  return whole && side_data_agree(frame, number);
 }
 
 uint64_t picture_number(const cuframes_frame *frame) {
@@ -128,6 +137,7 @@ int picture_publish(cuframes_publisher *publisher, uint64_t number) {
   if (result != CUFRAMES_OK)
     return result;
   picture_draw(frame, number);
+  (void)cuframes_frame_add_side_data(frame, SIDE_NUMBER, &number, sizeof number); /* NO_CAPACITY where there is none */
   cuframes_publish_info info = { .struct_size = sizeof info, .pts = (int64_t)number * 1000 };
   return cuframes_publisher_publish(publisher, frame, &info);
 }

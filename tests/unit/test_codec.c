@@ -29,6 +29,8 @@ typedef union any_message {
   cf_msg_get_codec get_codec;
   cf_msg_codec codec;
   cf_msg_get_events get_events;
+  cf_msg_get_side_data get_side_data;
+  cf_msg_side_data side_data;
   cf_msg_events events;
   cf_msg_get_info get_info;
   cf_msg_info info;
@@ -152,6 +154,11 @@ static void fill(uint32_t type, any_message *to) {
     case CF_MSG_INFO: fill_info(&to->info); break;
     case CF_MSG_GET_EVENTS: to->get_events.segment = (uint32_t)number(); break;
     case CF_MSG_EVENTS: fill_events(&to->events); break;
+    case CF_MSG_GET_SIDE_DATA: to->get_side_data.segment = (uint32_t)number(); break;
+    case CF_MSG_SIDE_DATA:
+      to->side_data.segment = (uint32_t)number();
+      to->side_data.bytes = number();
+      break;
     case CF_SCHEMA_GROUP(CF_GROUP_SEAT): fill_seat(&to->seat); break;
     case CF_SCHEMA_GROUP(CF_GROUP_TRACK):
       to->track.media_type = (uint32_t)number();
@@ -269,7 +276,7 @@ static const uint8_t zeros[CUFRAMES_EXTRADATA_MAX + 1];
 static void every_message_survives_a_round_trip(void **unused) {
   (void)unused;
   static uint8_t buffer[CF_WIRE_MESSAGE_MAX];
-  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_EVENTS; type++) {
+  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_SIDE_DATA; type++) {
     for (int round = 0; round < ROUNDS; round++) {
       any_message sent, got;
       fill(type, &sent);
@@ -280,7 +287,7 @@ static void every_message_survives_a_round_trip(void **unused) {
       require(cf_message_type(message, length) == type, "type", type, length);
       require(cf_message_decode(type, message, length, &got), "decodes", type, length);
       require(same(type, &sent, &got), "round trip", type, length);
-      require(!decodes(type % CF_MSG_EVENTS + 1, buffer, length), "not as another type", type, length);
+      require(!decodes(type % CF_MSG_SIDE_DATA + 1, buffer, length), "not as another type", type, length);
     }
   }
 }
@@ -290,7 +297,7 @@ static void zero_fields_are_not_sent(void **unused) {
   uint8_t buffer[HEADER];
   any_message zero;
   memset(&zero, 0, sizeof zero);
-  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_EVENTS; type++) {
+  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_SIDE_DATA; type++) {
     assert_int_equal(cf_message_encode(type, &zero, buffer, sizeof buffer), HEADER);
     begin(type);
     assert_memory_equal(buffer, raw, HEADER);
@@ -301,7 +308,7 @@ static void zero_fields_are_not_sent(void **unused) {
 static void encoding_never_writes_past_its_buffer(void **unused) {
   (void)unused;
   static uint8_t buffer[CF_WIRE_MESSAGE_MAX];
-  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_EVENTS; type++) {
+  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_SIDE_DATA; type++) {
     any_message sent;
     fill(type, &sent);
     if (type == CF_MSG_CODEC)
@@ -317,7 +324,7 @@ static void encoding_never_writes_past_its_buffer(void **unused) {
 static void every_truncation_is_refused(void **unused) {
   (void)unused;
   static uint8_t buffer[CF_WIRE_MESSAGE_MAX];
-  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_EVENTS; type++) {
+  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_SIDE_DATA; type++) {
     any_message sent;
     fill(type, &sent);
     if (type == CF_MSG_CODEC)
@@ -344,7 +351,7 @@ static void damaged_messages_are_read_within_their_bounds(void **unused) {
   static uint8_t buffer[CF_WIRE_MESSAGE_MAX];
   for (int round = 0; round < 20000; round++) {
     any_message sent, seat, got;
-    uint32_t type = round % 2 ? CF_MSG_INFO : CF_MSG_HELLO + below(CF_MSG_EVENTS);
+    uint32_t type = round % 2 ? CF_MSG_INFO : CF_MSG_HELLO + below(CF_MSG_SIDE_DATA);
     fill(type, &sent);
     fill(CF_SCHEMA_GROUP(CF_GROUP_SEAT), &seat);
     size_t length = cf_message_encode(type, &sent, buffer, 4096);
@@ -376,7 +383,7 @@ static void unknown_fields_are_skipped(void **unused) {
 
 static void unknown_types_are_named_and_garbage_is_not(void **unused) {
   (void)unused;
-  static const uint32_t types[] = { CF_MSG_EVENTS + 1, 255, 256, 0xffff };
+  static const uint32_t types[] = { CF_MSG_SIDE_DATA + 1, 255, 256, 0xffff };
   uint8_t buffer[64];
   any_message fields;
   memset(&fields, 0, sizeof fields);
@@ -416,7 +423,7 @@ static void unknown_types_are_named_and_garbage_is_not(void **unused) {
 
 static void fields_must_come_once(void **unused) {
   (void)unused;
-  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_EVENTS; type++) {
+  for (uint32_t type = CF_MSG_HELLO; type <= CF_MSG_SIDE_DATA; type++) {
     const cf_schema_field *field;
     for (size_t i = 0; (field = cf_message_schema(type, i)) != NULL; i++) {
       bool wide = field->kind == CF_FIELD_U64 || field->kind == CF_FIELD_I64;

@@ -14,6 +14,7 @@
 
 #include "exchange/frame_writer.h"
 #include "exchange/packet_ring.h"
+#include "exchange/side_data.h"
 
 typedef struct field {
   const char *name;
@@ -43,6 +44,35 @@ static const field extra[] = {
   FIELD(cf_extra, capture_time),
   FIELD(cf_extra, side_offset),
   FIELD(cf_extra, side_bytes),
+};
+
+static const field side_entry[] = {
+  FIELD(cf_side_entry, type),
+  FIELD(cf_side_entry, size),
+};
+
+static const field mastering[] = {
+  ARRAY(cuframes_mastering_display, primaries, 6),
+  ARRAY(cuframes_mastering_display, white_point, 2),
+  FIELD(cuframes_mastering_display, max_luminance),
+  FIELD(cuframes_mastering_display, min_luminance),
+};
+
+static const field light[] = {
+  FIELD(cuframes_content_light, max_content),
+  FIELD(cuframes_content_light, max_average),
+};
+
+static const field calibration[] = {
+  FIELD(cuframes_camera_calibration, fx),
+  FIELD(cuframes_camera_calibration, fy),
+  FIELD(cuframes_camera_calibration, cx),
+  FIELD(cuframes_camera_calibration, cy),
+  FIELD(cuframes_camera_calibration, width),
+  FIELD(cuframes_camera_calibration, height),
+  FIELD(cuframes_camera_calibration, distortion),
+  FIELD(cuframes_camera_calibration, reserved),
+  ARRAY(cuframes_camera_calibration, coefficients, 12),
 };
 
 static const field seat[] = {
@@ -79,6 +109,10 @@ static const struct table {
   TABLE("### Control page", control, cf_control),
   TABLE("### Slot", slot, cf_slot),
   TABLE("### Extra", extra, cf_extra),
+  TABLE("### Side data entry", side_entry, cf_side_entry),
+  TABLE("### Mastering display", mastering, cuframes_mastering_display),
+  TABLE("### Content light", light, cuframes_content_light),
+  TABLE("### Camera calibration", calibration, cuframes_camera_calibration),
   TABLE("### Seat", seat, cf_seat),
   TABLE("### Packet region", region, cf_packet_region),
   TABLE("### Packet record", record, cf_packet_record),
@@ -123,7 +157,7 @@ static void every_row_is_a_field_and_every_field_a_row(void **state) {
   char line[512];
   const struct table *now = NULL;
   size_t rows = 0, found = 0, group = 0;
-  for (bool more = true, sized = false; more;) {
+  for (bool more = true, sized = false, in_fields = true; more;) {
     more = fgets(line, sizeof line, file) != NULL;
     line[more ? strcspn(line, "\n") : 0] = 0;
     if (!more || line[0] == '#') {
@@ -137,18 +171,22 @@ static void every_row_is_a_field_and_every_field_a_row(void **state) {
       found += now != NULL;
       rows = 0;
       sized = false;
+      in_fields = true;
     } else if (now && rows == 0 && isdigit((unsigned char)line[0])) {
       sized = strtoul(line, NULL, 10) == now->size;
-    } else if (now && line[0] == '|' && isdigit((unsigned char)line[2])) {
+    } else if (now && strncmp(line, "| type |", 8) == 0) {
+      in_fields = false; /* another table of the same paragraph */
+    } else if (now && in_fields && line[0] == '|' && isdigit((unsigned char)line[2])) {
       check_row(now, rows++, line);
       group++;
     }
   }
   assert_int_equal(fclose(file), 0);
   assert_int_equal(found, TABLES);
-  assert_int_equal(group, sizeof control / sizeof(field) + sizeof slot / sizeof(field) + sizeof extra / sizeof(field) +
-                              sizeof seat / sizeof(field) + sizeof region / sizeof(field) +
-                              sizeof record / sizeof(field));
+  size_t fields = 0;
+  for (const struct table *t = tables; t < tables + TABLES; t++)
+    fields += t->count;
+  assert_int_equal(group, fields);
 }
 
 static void numbers_are_as_documented(void **state) {
@@ -159,6 +197,11 @@ static void numbers_are_as_documented(void **state) {
   assert_true(CF_SLOTS_MAX == 2048 && CF_LEASES_MAX == 64 && CF_PACKET_SLOTS_MAX == 65536);
   assert_true(CF_PACKET_DATA_MAX == UINT64_C(1) << 32 && CF_SEQ_MAX == (UINT64_C(1) << 48) - 1);
   assert_true(CF_SIDE_DATA_MAX == 65536 && CF_SLOT_HAS_EXTRA == UINT32_C(1) << 31);
+  assert_true(CUFRAMES_SIDE_DATA_SEI_USER_DATA == 1 && CUFRAMES_SIDE_DATA_A53_CAPTIONS == 2 &&
+              CUFRAMES_SIDE_DATA_MASTERING_DISPLAY == 3 && CUFRAMES_SIDE_DATA_CONTENT_LIGHT == 4 &&
+              CUFRAMES_SIDE_DATA_CAMERA_CALIBRATION == 5 && CUFRAMES_SIDE_DATA_APPLICATION == 65536);
+  assert_true(CUFRAMES_DISTORTION_NONE == 0 && CUFRAMES_DISTORTION_BROWN == 1 && CUFRAMES_DISTORTION_EQUIDISTANT == 2);
+  assert_true(CF_SIDE_ALIGN == 8);
   assert_true(CF_CURSOR_NONE == UINT64_MAX);
   assert_true(cf_ref(0x123456789abc, 0xdef0) == 0x123456789abcdef0);
   assert_true(cf_ref_seq(0x123456789abcdef0) == 0x123456789abc && cf_ref_slot(0x123456789abcdef0) == 0xdef0);

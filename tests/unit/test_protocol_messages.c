@@ -177,7 +177,7 @@ static void tables_stand_in_the_document(void **unused) {
     }
   }
   assert_int_equal(fclose(file), 0);
-  assert_int_equal(types, CF_MSG_EVENTS + CF_GROUP_TRACK);
+  assert_int_equal(types, CF_MSG_SIDE_DATA + CF_GROUP_TRACK);
 }
 
 /* The numbers that a stranger's program relies on. */
