@@ -65,6 +65,22 @@ CUFRAMES_API int64_t cuframes_frame_timestamp(const cuframes_frame *frame);
 CUFRAMES_API int64_t cuframes_frame_capture_time(const cuframes_frame *frame);
 /** Bits of enum cuframes_frame_flag. */
 CUFRAMES_API uint32_t cuframes_frame_flags(const cuframes_frame *frame);
+
+/** Which frame it is, among all frames of all streams of a machine: what others say of it (cuframes/annotation.h) names
+ *  it so. */
+typedef struct cuframes_frame_id {
+  uint32_t struct_size; /**< set by the caller: sizeof(cuframes_frame_id) */
+  uint32_t reserved;    /**< 0 */
+  uint64_t instance;    /**< of the publisher: random, another one each time the stream starts */
+  uint64_t seq;         /**< of the frame, 1, 2, 3, ... */
+  int64_t pts;          /**< as cuframes_frame_pts() */
+  char stream[CUFRAMES_NAME_MAX + 1];
+} cuframes_frame_id;
+
+/** Errors: INVALID (no frame, one that was not published yet, struct_size).
+ *  Thread-safety: any thread that holds a reference. Blocks: never. */
+CUFRAMES_API int cuframes_frame_identify(const cuframes_frame *frame, cuframes_frame_id *id);
+
 /** The device that the frame's memory is on: "host", or "cuda:GPU-..." with the UUID of the GPU that made it. */
 CUFRAMES_API const char *cuframes_frame_device(const cuframes_frame *frame);
 

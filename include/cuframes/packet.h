@@ -58,7 +58,7 @@ typedef struct cuframes_packet_info {
   uint32_t reserved;    /**< 0 */
 } cuframes_packet_info;
 
-/** A packet in a subscriber's hand: its own copy, taken out of the shared ring. Release it once. */
+/** A packet in a subscriber's hand: its own copy, taken out of the shared ring. Counted, as frames are. */
 typedef struct cuframes_packet cuframes_packet;
 
 /* What a packet says of itself. Of NULL: 0, NULL or CUFRAMES_NO_TIME.
@@ -78,7 +78,11 @@ CUFRAMES_API uint32_t cuframes_packet_flags(const cuframes_packet *packet);
 /** 1, 2, 3, ... over all tracks of the stream. */
 CUFRAMES_API uint64_t cuframes_packet_seq(const cuframes_packet *packet);
 
-/** Gives a packet back, once; also after its subscriber was destroyed. NULL is fine.
+/** Adds a reference, and gives the packet. NULL for NULL, and for a packet that was released.
+ *  Thread-safety: any thread that holds a reference. Blocks: never. */
+CUFRAMES_API cuframes_packet *cuframes_packet_ref(cuframes_packet *packet);
+
+/** Gives a reference back, once; also after the subscriber was destroyed. NULL is fine.
  *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API void cuframes_packet_release(cuframes_packet *packet);
 

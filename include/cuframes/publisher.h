@@ -41,7 +41,8 @@ enum cuframes_memory {
 typedef struct cuframes_publisher_options {
   uint32_t struct_size;       /**< sizeof(cuframes_publisher_options) */
   uint32_t policy;            /**< enum cuframes_policy */
-  cuframes_format format;     /**< of the first frames; cuframes_publisher_set_format() changes it */
+  cuframes_format format;     /**< of the first frames; cuframes_publisher_set_format() changes it. All zero: the stream
+                                   has no pictures, only packets, until that is called */
   const char *directory;      /**< runtime directory; NULL: as cuframes_directory_find() finds it */
   const char *device;         /**< NULL or "host": memory that the CPU reads and writes. "cuda", "cuda:N" (N as
                                    CUDA_VISIBLE_DEVICES counts), "cuda:GPU-UUID": GPU memory; planes are device
@@ -71,7 +72,7 @@ typedef struct cuframes_publisher_options {
   void *log_user;
 } cuframes_publisher_options;
 
-/** Starts to publish under a name. The format must be set, everything else may be zero.
+/** Starts to publish under a name. Without a format it is a stream of packets alone; everything else may be zero, too.
  *  On success the caller owns *publisher.
  *  Errors: INVALID, NAME, FORMAT, NAME_IN_USE, DIRECTORY, PERMISSION, NO_MEMORY, SYSTEM, UNSUPPORTED, DEVICE.
  *  Thread-safety: any thread. Blocks: for the allocation; 20 ms more when the name is in use. */
@@ -86,8 +87,8 @@ CUFRAMES_API void cuframes_publisher_destroy(cuframes_publisher *publisher);
 
 /** Opens a slot to write the next frame into, in the current format.
  *  The caller gets one reference, which publish or cancel ends.
- *  Errors: INVALID, LEASE_LIMIT when max_open frames are open already, or streams still use what was, NO_CAPACITY
- *  when every slot is pinned, which takes a subscriber that breaks the protocol, DEVICE.
+ *  Errors: INVALID, FORMAT when no format was set, LEASE_LIMIT when max_open frames are open already, or streams still
+ *  use what was, NO_CAPACITY when every slot is pinned, which takes a subscriber that breaks the protocol, DEVICE.
  *  Thread-safety: any thread. Blocks: never on "host", nor while frames are published on one stream; if on several, up
  *  to 1 s until the GPU has completed what was published in the slot before. */
 CUFRAMES_API int cuframes_publisher_acquire(cuframes_publisher *publisher, cuframes_frame **frame);
@@ -133,8 +134,8 @@ CUFRAMES_API int cuframes_publisher_cancel(cuframes_publisher *publisher, cufram
  *  cuframes_publisher_reopen(). The memory stays yours and must live until the publisher is destroyed, or unregister
  *  succeeded. Subscribers are admitted while there are buffers enough: 1 + max_open + what they may hold.
  *  Errors: INVALID (not GPU memory of this device, too small, registered already, not an
- *  external publisher), UNSUPPORTED (memory that cannot be exported; the detail says why and what can), NO_CAPACITY,
- *  NO_MEMORY, DEVICE.
+ *  external publisher), FORMAT (no format was set), UNSUPPORTED (memory that cannot be exported; the detail says why and
+ *  what can), NO_CAPACITY, NO_MEMORY, DEVICE.
  *  Thread-safety: any thread. Blocks: for the export. */
 CUFRAMES_API int cuframes_publisher_register_external(cuframes_publisher *publisher, void *address, uint64_t bytes,
                                                       cuframes_frame **frame);

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "api/options.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/thread.h"
@@ -66,6 +67,14 @@ uint32_t cuframes_frame_flags(const cuframes_frame *frame) {
 
 const char *cuframes_frame_device(const cuframes_frame *frame) {
   return frame ? frame->body->device->name : NULL;
+}
+
+int cuframes_frame_identify(const cuframes_frame *frame, cuframes_frame_id *id) {
+  if (!frame || frame->body->seq == 0)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_frame_identify: the frame was not published yet, or none is given");
+  cuframes_frame_id found = { .seq = frame->body->seq, .pts = frame->body->pts };
+  frame->body->ops->identify(frame->body, &found);
+  return cf_stats_give(id, &found, sizeof found, "cuframes_frame_id");
 }
 
 int cuframes_frame_wait(const cuframes_frame *frame, int64_t timeout_ns) {

@@ -30,6 +30,8 @@ typedef struct cf_frame_ops {
   void (*end)(cf_frame *frame);
   /* or ends when the stream has come so far, with no other use. An error: it has not ended. NULL: not so. */
   int (*end_on)(cf_frame *frame, void *stream);
+  /* Names the frame's stream and the instance of that. */
+  void (*identify)(const cf_frame *frame, cuframes_frame_id *id);
   /* A stream cannot be followed: says so to the owner's log. */
   void (*complain)(cf_frame *frame);
 } cf_frame_ops;

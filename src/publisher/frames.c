@@ -5,6 +5,7 @@
  * frame lock. Its last reference may end on any thread, which only notes that; frame_settle() does the rest.
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "api/options.h"
 #include "exchange/side_data.h"
@@ -108,7 +109,15 @@ static void frame_complain(cf_frame *frame) {
            cf_last_detail());
 }
 
-const cf_frame_ops cf_publisher_frame_ops = { .used_on = frame_used_on, .end = frame_end, .complain = frame_complain };
+static void frame_identify(const cf_frame *frame, cuframes_frame_id *id) {
+  const cuframes_publisher *p = frame->owner;
+  memcpy(id->stream, p->name, sizeof id->stream);
+  id->instance = p->instance;
+}
+
+const cf_frame_ops cf_publisher_frame_ops = {
+  .used_on = frame_used_on, .end = frame_end, .identify = frame_identify, .complain = frame_complain
+};
 
 /* The caller's reference to an open frame ends, or the one of the registration. */
 static void frame_abandon(cf_frame *f) {
@@ -222,6 +231,9 @@ static int slot_acquire(cuframes_publisher *p, cf_frame *f) {
 
 /* With the frame lock held. */
 static int frame_acquire(cuframes_publisher *p, cuframes_frame **frame) {
+  if (cf_pool_format_is_none(&p->pool.format)) /* which only frame calls change */
+    return cf_fail(CUFRAMES_ERR_FORMAT,
+                   "the stream \"%s\" has no pictures: say their format with cuframes_publisher_set_format()", p->name);
   if (p->pool.external)
     return cf_publisher_acquire_registered(p, frame);
   cf_frame *f = frame_free(p);

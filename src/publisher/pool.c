@@ -123,10 +123,11 @@ int cf_pool_init(cf_pool *pool, cf_device *device, cf_frame_writer *writer, cons
   pool->external = plan->external;
   cf_writer_set_floor(writer, 1);
   cf_segment *first;
-  int result = layout(pool, &plan->format, &pool->format, &pool->stride);
-  if (result == CUFRAMES_OK && !plan->external)
+  bool none = cf_pool_format_is_none(&plan->format);
+  int result = none ? CUFRAMES_OK : layout(pool, &plan->format, &pool->format, &pool->stride);
+  if (result == CUFRAMES_OK && !plan->external && !none)
     result = segment_make(pool, &pool->format, pool->stride, plan->base_slots, NULL, &first);
-  if (result != CUFRAMES_OK || plan->external)
+  if (result != CUFRAMES_OK || plan->external || none)
     return result;
   first->base = true;
   pool->slots = plan->base_slots;
@@ -157,6 +158,8 @@ static int grow(cf_pool *pool, uint64_t needed) {
                    "no room for this subscriber: it would take %" PRIu64
                    " slots, and the publisher's limit is %u (--max-slots)",
                    needed, pool->max_slots);
+  if (cf_pool_format_is_none(&pool->format))
+    return CUFRAMES_OK;                                      /* the slots come with the format */
   uint64_t wanted = (uint64_t)pool->slots + pool->slots / 2; /* few segments for many joiners */
   if (wanted < needed)
     wanted = needed;
@@ -376,6 +379,8 @@ static cf_segment *registered_at(const cf_pool *pool, const void *address) {
 /* With the lock held. */
 static int buffer_register(cf_pool *pool, void *address, uint64_t bytes, cf_segment **made) {
   cf_segment *segment;
+  if (cf_pool_format_is_none(&pool->format))
+    return cf_fail(CUFRAMES_ERR_FORMAT, "the stream has no pictures yet: set their format first");
   if (registered_at(pool, address))
     return cf_fail(CUFRAMES_ERR_INVALID, "the buffer %p is registered already", address);
   if (bytes < pool->stride)

@@ -50,9 +50,14 @@ typedef struct cf_pool {
   cf_counter memory_bytes, segment_count, slot_count;
 } cf_pool;
 
+/* Nothing was said of the pictures: there are none, until somebody does. */
+static inline bool cf_pool_format_is_none(const cuframes_format *format) {
+  return format->pixel_format == 0 && format->width == 0 && format->height == 0;
+}
+
 /* What a pool is to be like. */
 typedef struct cf_pool_plan {
-  cuframes_format format; /* as the caller wants it */
+  cuframes_format format; /* as the caller wants it; none: set_format() makes the first segment */
   uint32_t base_slots, max_slots, max_open, side_data_max;
   bool external; /* the application brings the memory */
 } cf_pool_plan;

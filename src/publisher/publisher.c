@@ -167,7 +167,7 @@ static int options_take(const char *name, const cuframes_publisher_options *opti
   if (result != CUFRAMES_OK)
     return result;
   cuframes_format checked = o->format;
-  return cuframes_format_layout(&checked, 0, NULL);
+  return cf_pool_format_is_none(&o->format) ? CUFRAMES_OK : cuframes_format_layout(&checked, 0, NULL);
 }
 
 int cuframes_publisher_create(const char *name, const cuframes_publisher_options *options,

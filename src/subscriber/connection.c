@@ -93,6 +93,7 @@ static int connection_map(cf_connection *c, const cf_msg_welcome *welcome, const
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "the publisher chose sync mode %u, which was not asked for",
                    welcome->sync_mode);
   memcpy(c->device_name, welcome->device, sizeof c->device_name); /* terminated by the codec */
+  c->instance = welcome->instance;
   int result = pages_map(c, welcome, join->device, fds);
   if (result == CUFRAMES_OK)
     result = leases_make(c, welcome->leases);
@@ -150,6 +151,7 @@ int cf_connection_open(const cf_join *join, cf_joined *joined, int64_t deadline,
   c->fd = joined->fd;
   joined->fd = -1;
   c->logger = join->logger;
+  strncpy(c->name, join->name, sizeof c->name - 1);
   c->handles = cf_handles_hold(join->handles);
   cf_waiter_init(&c->waiter);
   cf_uses_init(&c->uses);

@@ -83,6 +83,8 @@ typedef struct cf_connection {
   cf_waiter waiter;     /* for the GPU to complete pictures */
   cf_uses uses;         /* and to be done with them */
   char device_name[64]; /* of the stream */
+  char name[CUFRAMES_NAME_MAX + 1];
+  uint64_t instance;    /* of the publisher */
   uint64_t serial;      /* tells the subscriber's connections apart: 1, 2, 3, ... */
   /* of the thread that takes frames */
   uint32_t segments_known; /* the newest one looked at */
@@ -113,7 +115,7 @@ typedef struct cf_connection {
 
 /* How to join. */
 typedef struct cf_join {
-  const char *device; /* as in cuframes_subscriber_options */
+  const char *name, *device; /* as in cuframes_subscriber_create() and its options */
   const cf_msg_hello *hello;
   cf_handles *handles;
   cf_logger logger;

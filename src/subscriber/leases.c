@@ -219,9 +219,18 @@ static void lease_complain(cf_frame *frame) {
   cf_log(&logger, CUFRAMES_LOG_WARNING, "a thread waits for a stream that uses a frame: %s", cf_last_detail());
 }
 
-static const cf_frame_ops lease_ops = {
-  .wait = lease_wait, .used_on = lease_used_on, .end = lease_end, .end_on = lease_end_on, .complain = lease_complain
-};
+static void lease_identify(const cf_frame *frame, cuframes_frame_id *id) {
+  const cf_connection *c = frame->owner;
+  memcpy(id->stream, c->name, sizeof id->stream);
+  id->instance = c->instance;
+}
+
+static const cf_frame_ops lease_ops = { .wait = lease_wait,
+                                        .used_on = lease_used_on,
+                                        .end = lease_end,
+                                        .end_on = lease_end_on,
+                                        .identify = lease_identify,
+                                        .complain = lease_complain };
 
 /* ---- taking ---- */
 

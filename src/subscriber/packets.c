@@ -21,7 +21,7 @@ struct cf_packet_pool {
 struct cuframes_packet {
   cf_packet_pool *pool;
   cf_packet_meta meta;
-  cf_flag out;     /* in the caller's hand */
+  cf_flag out;     /* references in callers' hands */
   size_t capacity; /* of data, without the padding */
   uint8_t *data;
   struct cuframes_packet *next;
@@ -96,8 +96,12 @@ static cuframes_packet *packet_get(cf_packet_pool *pool) {
   return packet;
 }
 
+cuframes_packet *cuframes_packet_ref(cuframes_packet *packet) {
+  return packet && cf_flag_join(&packet->out) != 0 ? packet : NULL;
+}
+
 void cuframes_packet_release(cuframes_packet *packet) {
-  if (!packet || cf_flag_swap(&packet->out, 0) == 0)
+  if (!packet || cf_flag_take(&packet->out) != 1)
     return;
   cf_packet_pool *pool = packet->pool;
   pthread_mutex_lock(&pool->lock);

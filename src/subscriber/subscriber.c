@@ -59,7 +59,7 @@ static bool fall_back(cuframes_subscriber *s, int error) {
 
 /* Makes a connection of what joining brought, and takes that over. */
 static int connection_make(cuframes_subscriber *s, cf_joined *joined, int64_t deadline, cf_connection **connection) {
-  const cf_join join = { s->device, &s->hello, s->handles, s->logger };
+  const cf_join join = { s->name, s->device, &s->hello, s->handles, s->logger };
   int result = cf_connection_open(&join, joined, deadline, connection);
   if (result == CUFRAMES_OK)
     (*connection)->serial = ++s->serial; /* an address would not do: the next one may get the last one's */

@@ -183,8 +183,83 @@ static void threads_share_references(void **state) {
   cuframes_publisher_destroy(publisher);
 }
 
+/* The same frame has the same name on both sides, and no other has it. */
+static void a_frame_is_named_alike_by_all(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_with(3);
+  cuframes_subscriber_options options = subscriber_options(CUFRAMES_MODE_ORDERED);
+  options.reconnect = 1;
+  cuframes_subscriber *subscriber = subscriber_join("s", &options);
+  uint64_t instances[2];
+  for (int round = 0; round < 2; round++) {
+    cuframes_frame *frame = NULL;
+    cuframes_frame_id here = { .struct_size = sizeof here }, there = here;
+    CHECK_OK(cuframes_publisher_acquire(publisher, &frame));
+    CHECK_RESULT(cuframes_frame_identify(frame, &here), CUFRAMES_ERR_INVALID); /* not published */
+    cuframes_frame *kept = cuframes_frame_ref(frame);
+    cuframes_publish_info info = { .struct_size = sizeof info, .pts = 4711 };
+    CHECK_OK(cuframes_publisher_publish(publisher, frame, &info));
+    CHECK_OK(cuframes_frame_identify(kept, &here));
+    frame = frame_take(subscriber);
+    cuframes_publisher_destroy(publisher); /* its frames still know whose they are */
+    CHECK_OK(cuframes_frame_identify(frame, &there));
+    assert_memory_equal(&here, &there, sizeof here);
+    CHECK_OK(cuframes_frame_identify(kept, &there));
+    assert_memory_equal(&here, &there, sizeof here);
+    assert_string_equal(here.stream, "s");
+    assert_int_equal(here.seq, 1);
+    assert_int_equal(here.pts, 4711);
+    instances[round] = here.instance;
+    there.struct_size = 0;
+    CHECK_RESULT(cuframes_frame_identify(frame, &there), CUFRAMES_ERR_INVALID);
+    cuframes_frame_release(frame);
+    cuframes_frame_release(kept);
+    publisher = publisher_with(3);
+    WAIT_FOR(cuframes_subscriber_next(subscriber, 0, &frame) == CUFRAMES_ERR_TIMEOUT &&
+             publisher_stats(publisher).subscribers == 1);
+  }
+  assert_true(instances[0] != instances[1]);
+  CHECK_RESULT(cuframes_frame_identify(NULL, &(cuframes_frame_id){ .struct_size = sizeof(cuframes_frame_id) }),
+               CUFRAMES_ERR_INVALID);
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void packets_are_counted(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_codec_params params = { .media_type = CUFRAMES_MEDIA_DATA, .codec = "bin_data" };
+  CHECK_OK(cuframes_publisher_enable_packets(publisher, NULL));
+  CHECK_OK(cuframes_publisher_set_codec_params(publisher, 0, &params));
+  cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_PACKETS);
+  CHECK_OK(cuframes_subscriber_enable_packets(subscriber, CUFRAMES_PACKETS_FROM_KEYFRAME));
+  cuframes_packet *packet[3] = { 0 };
+  for (int i = 0; i < 3; i++) {
+    cuframes_packet_info info = { .struct_size = sizeof info, .data = &"abc"[i], .size = 1, .flags = 1 };
+    CHECK_OK(cuframes_publisher_publish_packet(publisher, &info));
+    CHECK_OK(cuframes_subscriber_next_packet(subscriber, patience(), &packet[i]));
+    if (i == 0)
+      assert_ptr_equal(cuframes_packet_ref(packet[0]), packet[0]);
+    if (i < 2)
+      cuframes_packet_release(packet[0]); /* the first is still in hand after that, and then no more */
+    if (i == 0)
+      assert_int_equal(*(const char *)cuframes_packet_data(packet[0]), 'a');
+  }
+  assert_null(cuframes_packet_ref(NULL));
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_packet_release(packet[1]);
+  assert_int_equal(*(const char *)cuframes_packet_data(packet[2]), 'c');
+  assert_ptr_equal(cuframes_packet_ref(packet[2]), packet[2]);
+  cuframes_packet_release(packet[2]);
+  assert_int_equal(*(const char *)cuframes_packet_data(packet[2]), 'c');
+  cuframes_packet_release(packet[2]);
+  cuframes_publisher_destroy(publisher);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+    FIXTURE(a_frame_is_named_alike_by_all),
+    FIXTURE(packets_are_counted),
     FIXTURE(a_lease_ends_with_its_last_reference),
     FIXTURE(handles_rotate),
     FIXTURE(a_publisher_keeps_what_it_published),
