@@ -33,6 +33,7 @@ static uint64_t take_word(input *in) {
 typedef struct ring_reader {
   cf_packet_reader reader;
   uint64_t last, lost; /* last packet delivered, what was reported as lost since */
+  bool anywhere;       /* began at the oldest packet */
 } ring_reader;
 
 static void check(bool holds) {
@@ -69,7 +70,8 @@ static void read_packet(ring_reader *p, uint8_t *buffer, size_t capacity, bool h
   if (got != CF_PACKET_OK)
     return;
   check(p->last ? meta.seq == p->last + p->lost + 1 : true);
-  check((p->last && p->lost == 0) || meta.flags == 1); /* begins, and goes on after a gap, at a start packet */
+  check((p->last ? p->lost == 0 : p->anywhere) ||
+        meta.flags == 1); /* begins, and goes on after a gap, at a start packet */
   for (size_t i = 0; i < meta.size; i++)
     check(buffer[i] == content(meta.seq, i));
   p->last = meta.seq;
@@ -106,10 +108,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       case 2: read_packet(p, buffer, take(&in) % (max_packet + 1), honest); break;
       case 3: {
         ring_reader fresh = { .last = 0 };
-        if (cf_packet_reader_init(&fresh.reader, region, bytes, op & 32))
+        bool sound = cf_packet_reader_init(&fresh.reader, region, bytes, op & 32);
+        fresh.anywhere = op & 64;
+        if (sound && fresh.anywhere)
+          sound = cf_packet_reader_rewind(&fresh.reader);
+        check(sound || !honest);
+        if (sound)
           *p = fresh;
-        else
-          check(!honest);
         break;
       }
       case 4:

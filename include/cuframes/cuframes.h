@@ -3,12 +3,14 @@
 #ifndef CUFRAMES_CUFRAMES_H
 #define CUFRAMES_CUFRAMES_H
 
+#include <cuframes/annotation.h>
 #include <cuframes/common.h>
 #include <cuframes/format.h>
 #include <cuframes/frame.h>
 #include <cuframes/monitor.h>
 #include <cuframes/packet.h>
 #include <cuframes/publisher.h>
+#include <cuframes/side_data.h>
 #include <cuframes/subscriber.h>
 
 #endif

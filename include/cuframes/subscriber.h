@@ -115,9 +115,10 @@ CUFRAMES_API int cuframes_subscriber_stop(cuframes_subscriber *subscriber);
 
 /** Where packet reading starts. */
 enum cuframes_packet_start {
-  CUFRAMES_PACKETS_FROM_KEYFRAME = 0,     /**< at the last video keyframe in the ring; if there is none, at the
+  CUFRAMES_PACKETS_FROM_KEYFRAME = 0,      /**< at the last video keyframe in the ring; if there is none, at the
                                                last one written by the time of reading */
-  CUFRAMES_PACKETS_FROM_NEXT_KEYFRAME = 1 /**< at the next video keyframe to come */
+  CUFRAMES_PACKETS_FROM_NEXT_KEYFRAME = 1, /**< at the next video keyframe to come */
+  CUFRAMES_PACKETS_FROM_OLDEST = 2         /**< at the oldest one in the ring, keyframe or not: for data */
 };
 
 /** Maps the packet ring.

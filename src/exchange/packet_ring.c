@@ -257,6 +257,16 @@ bool cf_packet_reader_init(cf_packet_reader *reader, const void *memory, uint64_
   return true;
 }
 
+bool cf_packet_reader_rewind(cf_packet_reader *reader) {
+  uint64_t tail = load_tail(reader), head = load_head(reader);
+  if (tail == 0 || head == UINT64_MAX)
+    return false;
+  /* The tail is loaded without an order: it may be newer than the head that we see. */
+  reader->next = tail <= head ? tail : head + 1;
+  reader->counted = reader->next - 1;
+  return true;
+}
+
 /* Packet reader->next is gone. */
 static enum cf_packet_read overrun(cf_packet_reader *reader, uint64_t *lost) {
   uint64_t start, end;

@@ -109,6 +109,10 @@ typedef struct cf_packet_reader {
  * count as lost. False if the region's numbers are not sound. */
 bool cf_packet_reader_init(cf_packet_reader *reader, const void *memory, uint64_t bytes, bool from_next);
 
+/* Before the first read: starts at the oldest packet that is whole or, if none is, at the next one to come, whether it
+ * is a start packet or not. False if the region's numbers are not sound. */
+bool cf_packet_reader_rewind(cf_packet_reader *reader);
+
 /* Whether something was written after what this reader has seen. */
 bool cf_packet_reader_news(const cf_packet_reader *reader);
 

@@ -311,7 +311,7 @@ int cf_connection_ask_events(cf_connection *c, uint32_t segment, int64_t deadlin
   return CUFRAMES_OK;
 }
 
-int cf_connection_map_packets(cf_connection *c, bool from_next, int64_t deadline) {
+int cf_connection_map_packets(cf_connection *c, enum cuframes_packet_start start, int64_t deadline) {
   if (cf_flag_get(&c->packets_mapped))
     return CUFRAMES_OK;
   cf_question question = { CF_MSG_GET_PACKETS, CF_MSG_PACKETS, 0, deadline };
@@ -325,7 +325,11 @@ int cf_connection_map_packets(cf_connection *c, bool from_next, int64_t deadline
   if (result != CUFRAMES_OK)
     return result;
   c->region_bytes = packets.bytes;
-  if (!cf_packet_reader_init(&c->packet_reader, c->region, c->region_bytes, from_next)) {
+  bool from_next = start == CUFRAMES_PACKETS_FROM_NEXT_KEYFRAME;
+  bool sound = cf_packet_reader_init(&c->packet_reader, c->region, c->region_bytes, from_next);
+  if (sound && start == CUFRAMES_PACKETS_FROM_OLDEST)
+    sound = cf_packet_reader_rewind(&c->packet_reader);
+  if (!sound) {
     cf_memory_unmap(c->region, c->region_bytes);
     c->region = NULL;
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "invalid packet region from the publisher");

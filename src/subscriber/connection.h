@@ -208,6 +208,6 @@ int cf_connection_ask_events(cf_connection *connection, uint32_t segment, int64_
                              uint8_t **handles);
 
 /* Maps the packet region if it is not mapped yet and starts reading. */
-int cf_connection_map_packets(cf_connection *connection, bool from_next, int64_t deadline);
+int cf_connection_map_packets(cf_connection *connection, enum cuframes_packet_start start, int64_t deadline);
 
 #endif

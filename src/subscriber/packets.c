@@ -121,9 +121,9 @@ void cf_packet_side_free(cuframes_subscriber *s) {
 /* ---- reading ---- */
 
 int cuframes_subscriber_enable_packets(cuframes_subscriber *s, uint32_t start) {
-  if (!s || start > CUFRAMES_PACKETS_FROM_NEXT_KEYFRAME)
+  if (!s || start > CUFRAMES_PACKETS_FROM_OLDEST)
     return cf_fail(CUFRAMES_ERR_INVALID,
-                   "cuframes_subscriber_enable_packets: subscriber must be given, start is %u (0 or 1)", start);
+                   "cuframes_subscriber_enable_packets: subscriber must be given, start is %u (0 to 2)", start);
   cf_packet_side *side = &s->packets;
   if (side->enabled)
     return CUFRAMES_OK;
@@ -131,7 +131,7 @@ int cuframes_subscriber_enable_packets(cuframes_subscriber *s, uint32_t start) {
   int result = cf_subscriber_connection(s, &connection);
   if (result != CUFRAMES_OK)
     return result;
-  result = cf_connection_map_packets(connection, start == CUFRAMES_PACKETS_FROM_NEXT_KEYFRAME, CF_NEVER);
+  result = cf_connection_map_packets(connection, (enum cuframes_packet_start)start, CF_NEVER);
   if (result != CUFRAMES_OK) {
     cf_connection_drop(connection);
     return result;
@@ -142,6 +142,8 @@ int cuframes_subscriber_enable_packets(cuframes_subscriber *s, uint32_t start) {
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   }
   side->connection = connection;
+  side->start_again =
+      start == CUFRAMES_PACKETS_FROM_OLDEST ? CUFRAMES_PACKETS_FROM_OLDEST : CUFRAMES_PACKETS_FROM_KEYFRAME;
   for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++)
     side->params[i] = cf_packet_reader_params(&connection->packet_reader);
   side->enabled = true;
@@ -182,7 +184,8 @@ static int packets_follow(cuframes_subscriber *s, int64_t deadline) {
   int result = cf_subscriber_connection(s, &fresh);
   if (result != CUFRAMES_OK)
     return result;
-  result = fresh == side->connection ? CUFRAMES_ERR_TIMEOUT : cf_connection_map_packets(fresh, false, deadline);
+  result = fresh == side->connection ? CUFRAMES_ERR_TIMEOUT
+                                     : cf_connection_map_packets(fresh, side->start_again, deadline);
   if (result != CUFRAMES_OK) {
     bool gone = result == CUFRAMES_ERR_PUBLISHER_GONE; /* this one, too: wait for the next */
     if (gone)

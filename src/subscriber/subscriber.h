@@ -46,9 +46,10 @@ typedef struct cf_packet_pool cf_packet_pool;
 
 typedef struct cf_packet_side {
   bool enabled;
-  bool new_epoch;                       /* the next packet is the first of another publisher */
-  cf_connection *connection;            /* where packets come from; one reference */
-  uint32_t params[CUFRAMES_TRACKS_MAX]; /* the newest generation of parameters that the caller knows of */
+  enum cuframes_packet_start start_again; /* on the next connection */
+  bool new_epoch;                         /* the next packet is the first of another publisher */
+  cf_connection *connection;              /* where packets come from; one reference */
+  uint32_t params[CUFRAMES_TRACKS_MAX];   /* the newest generation of parameters that the caller knows of */
   cf_packet_pool *pool;
   pthread_mutex_t lock; /* of extradata */
   void *extradata;      /* last given out */

@@ -79,7 +79,7 @@ static void without_a_ring_everything_says_so(void **state) {
   uint32_t count = 77;
   CHECK_RESULT(cuframes_subscriber_enable_packets(subscriber, 0), CUFRAMES_ERR_NO_PACKET_RING);
   detail_names("s");
-  CHECK_RESULT(cuframes_subscriber_enable_packets(subscriber, 2), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_subscriber_enable_packets(subscriber, 3), CUFRAMES_ERR_INVALID);
   CHECK_RESULT(cuframes_subscriber_next_packet(subscriber, 0, &none), CUFRAMES_ERR_NO_PACKET_RING);
   CHECK_RESULT(cuframes_subscriber_track_count(subscriber, &count), CUFRAMES_ERR_NO_PACKET_RING);
   assert_int_equal(count, 77);

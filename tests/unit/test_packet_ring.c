@@ -202,6 +202,36 @@ static void test_tail(void **state) {
   ring_close(&r);
 }
 
+static void test_rewind(void **state) {
+  (void)state;
+  ring r;
+  ring_open(&r, 4, 1024, 1024, 1);
+  cf_packet_reader empty = ring_reader(&r, false);
+  assert_true(cf_packet_reader_rewind(&empty)); /* nothing there: at the next one, start packet or not */
+  expect_none(&r, &empty);
+  ring_write(&r, 8, false);
+  expect_packet(&r, &empty, 1, 8, 0);
+  for (int i = 0; i < 5; i++)
+    ring_write(&r, 8, i == 4);
+  cf_packet_reader last = ring_reader(&r, false), oldest = ring_reader(&r, false);
+  assert_true(cf_packet_reader_rewind(&oldest));
+  expect_packet(&r, &last, 6, 8, 0);
+  for (uint64_t seq = 3; seq <= 6; seq++) /* what was before them does not count as lost */
+    expect_packet(&r, &oldest, seq, 8, 0);
+  expect_none(&r, &oldest);
+  oldest = ring_reader(&r, false);
+  assert_true(cf_packet_reader_rewind(&oldest));
+  for (int i = 0; i < 6; i++)
+    ring_write(&r, 8, i == 2);
+  expect_overrun(&r, &oldest, 6);
+  r.writer.region->tail = 0;
+  assert_false(cf_packet_reader_rewind(&oldest));
+  r.writer.region->tail = UINT64_MAX; /* a liar's: what it says lies after the head, so at the next one */
+  assert_true(cf_packet_reader_rewind(&oldest));
+  assert_true(oldest.next == r.writer.head + 1);
+  ring_close(&r);
+}
+
 static void test_overrun(void **state) {
   (void)state;
   ring r;
@@ -343,9 +373,15 @@ static void test_broken(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_numbers),   cmocka_unit_test(test_basics),  cmocka_unit_test(test_wrap_everywhere),
-    cmocka_unit_test(test_tail),      cmocka_unit_test(test_overrun), cmocka_unit_test(test_start_before_head),
-    cmocka_unit_test(test_large_seq), cmocka_unit_test(test_broken),
+    cmocka_unit_test(test_numbers),
+    cmocka_unit_test(test_basics),
+    cmocka_unit_test(test_wrap_everywhere),
+    cmocka_unit_test(test_tail),
+    cmocka_unit_test(test_rewind),
+    cmocka_unit_test(test_overrun),
+    cmocka_unit_test(test_start_before_head),
+    cmocka_unit_test(test_large_seq),
+    cmocka_unit_test(test_broken),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 
 #include <cuframes/frame.h>
 
+#include "annotation/payload.h"
 #include "exchange/frame_writer.h"
 #include "exchange/packet_ring.h"
 #include "exchange/side_data.h"
@@ -99,6 +100,18 @@ static const field record[] = {
   FIELD(cf_packet_record, reserved),
 };
 
+static const field annotation[] = {
+  FIELD(cf_annotation_head, magic),  FIELD(cf_annotation_head, version), FIELD(cf_annotation_head, instance),
+  FIELD(cf_annotation_head, seq),    FIELD(cf_annotation_head, pts),     FIELD(cf_annotation_head, type),
+  FIELD(cf_annotation_head, length), FIELD(cf_annotation_head, stream),
+};
+
+static const field detection[] = {
+  FIELD(cuframes_detection, x),         FIELD(cuframes_detection, y),          FIELD(cuframes_detection, width),
+  FIELD(cuframes_detection, height),    FIELD(cuframes_detection, confidence), FIELD(cuframes_detection, class_id),
+  FIELD(cuframes_detection, object_id), FIELD(cuframes_detection, reserved),   FIELD(cuframes_detection, label),
+};
+
 static const struct table {
   const char *heading; /* the paragraph below begins with the size */
   const field *fields;
@@ -116,6 +129,8 @@ static const struct table {
   TABLE("### Seat", seat, cf_seat),
   TABLE("### Packet region", region, cf_packet_region),
   TABLE("### Packet record", record, cf_packet_record),
+  TABLE("### Annotation", annotation, cf_annotation_head),
+  TABLE("### Detection", detection, cuframes_detection),
 };
 #define TABLES (sizeof tables / sizeof tables[0])
 
@@ -202,6 +217,10 @@ static void numbers_are_as_documented(void **state) {
               CUFRAMES_SIDE_DATA_CAMERA_CALIBRATION == 5 && CUFRAMES_SIDE_DATA_APPLICATION == 65536);
   assert_true(CUFRAMES_DISTORTION_NONE == 0 && CUFRAMES_DISTORTION_BROWN == 1 && CUFRAMES_DISTORTION_EQUIDISTANT == 2);
   assert_true(CF_SIDE_ALIGN == 8);
+  assert_true(CF_ANNOTATION_MAGIC == 0x544f4e41 && memcmp(&(uint32_t){ CF_ANNOTATION_MAGIC }, "ANOT", 4) == 0);
+  assert_true(CF_ANNOTATION_VERSION == 1 && CUFRAMES_ANNOTATION_DETECTIONS == 1 &&
+              CUFRAMES_ANNOTATION_APPLICATION == 65536 &&
+              strcmp(CUFRAMES_ANNOTATION_CODEC, "cuframes-annotation") == 0);
   assert_true(CF_CURSOR_NONE == UINT64_MAX);
   assert_true(cf_ref(0x123456789abc, 0xdef0) == 0x123456789abcdef0);
   assert_true(cf_ref_seq(0x123456789abcdef0) == 0x123456789abc && cf_ref_slot(0x123456789abcdef0) == 0xdef0);

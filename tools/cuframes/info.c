@@ -89,6 +89,12 @@ static void print_stream(const cuframes_stream_info *info) {
     printf("source       %s\n", info->description);
   printf("publisher    process %d, device %s\n", info->pid, info->device);
   printf("picture      %s\n", picture);
+  if (!has_pictures(&info->format)) {
+    printf("memory       %s\n", memory);
+    print_packets(info);
+    print_subscribers(info);
+    return;
+  }
   print_color(&info->format.color);
   print_words(&info->format);
   printf("frames       %" PRIu64 ", %.2f per second", info->frames, info->fps);

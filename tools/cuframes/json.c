@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "reader.h"
 
 json_t *cli_json_text(const char *text) {
   json_t *value = json_string(text);
@@ -48,8 +49,10 @@ void format_text(char *text, size_t size, const cuframes_format *format) {
   sizes_text(sizes, sizeof(sizes), &format->tensor);
   if (format->pixel_format == CUFRAMES_PIXEL_TENSOR)
     snprintf(text, size, "%s %s", sizes, cuframes_element_name(format->tensor.element));
-  else
+  else if (has_pictures(format))
     snprintf(text, size, "%ux%u %s", format->width, format->height, cuframes_pixel_format_name(format->pixel_format));
+  else
+    snprintf(text, size, "no pictures");
 }
 
 void bytes_text(char *text, size_t size, uint64_t bytes) {
@@ -206,7 +209,9 @@ json_t *cli_json_stream(const cuframes_stream_info *info, bool full) {
   json_object_set_new(object, "name", cli_json_text(info->name));
   json_object_set_new(object, "width", json_integer(info->format.width));
   json_object_set_new(object, "height", json_integer(info->format.height));
-  json_object_set_new(object, "format", json_string(cuframes_pixel_format_name(info->format.pixel_format)));
+  json_object_set_new(
+      object, "format",
+      json_string(has_pictures(&info->format) ? cuframes_pixel_format_name(info->format.pixel_format) : "none"));
   cli_json_add_words(object, &info->format);
   json_object_set_new(object, "fps", cli_json_rounded(info->fps, 2));
   json_object_set_new(object, "device", cli_json_text(info->device));

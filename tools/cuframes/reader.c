@@ -143,6 +143,19 @@ int reader_query(const reader_config *options, cuframes_stream_info **info) {
   return CLI_OK;
 }
 
+bool has_pictures(const cuframes_format *format) {
+  return format->pixel_format != 0;
+}
+
+/* Nobody has said what its pictures are: there are none to wait for. */
+static bool lacks_pictures(const reader_config *options) {
+  cuframes_stream_info *info = NULL;
+  bool lacks = cuframes_stream_query(options->directory, options->name, READER_QUERY_NS, &info) == CUFRAMES_OK &&
+               !has_pictures(&info->format);
+  cuframes_stream_info_free(info);
+  return lacks;
+}
+
 int reader_join(reader_config *options, cuframes_subscriber **subscriber) {
   char label[CUFRAMES_LABEL_MAX + 1];
   snprintf(label, sizeof(label), "%s", options->label ? options->label : "cuframes");
@@ -165,6 +178,12 @@ int reader_join(reader_config *options, cuframes_subscriber **subscriber) {
       left = READER_SLICE_NS;
     join.connect_timeout_ns = options->wait_ns && left > 0 ? left : 0;
     int code, error = cuframes_subscriber_create(options->name, &join, subscriber);
+    if (!error && options->mode != CUFRAMES_MODE_PACKETS && lacks_pictures(options)) {
+      cuframes_subscriber_destroy(*subscriber);
+      *subscriber = NULL;
+      cli_error("%s has no pictures, only packets: `cuframes info %s` shows them", options->name, options->name);
+      return CLI_FAILED;
+    }
     if (!error)
       break;
     if (error == CUFRAMES_ERR_TIMEOUT && options->wait_ns)

@@ -113,4 +113,7 @@ typedef struct picture_planes {
 int picture_view(picture_planes *view, const cuframes_frame *frame, bool in_place);
 void picture_free(picture_planes *view);
 
+/* Whether a stream has pictures; else it carries packets alone. */
+bool has_pictures(const cuframes_format *format);
+
 #endif

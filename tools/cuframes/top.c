@@ -127,6 +127,12 @@ static void write_look(FILE *out, const look *before, const look *now) {
     }
     format_text(picture, sizeof(picture), &info->format);
     bytes_text(memory, sizeof(memory), info->memory_bytes);
+    if (!has_pictures(&info->format)) {
+      fprintf(out, "%s  %s  packets %" PRIu64 "  %s  subscribers %zu\n", info->name, picture, info->packets, memory,
+              info->subscriber_count);
+      write_subscribers(out, before, now, info);
+      continue;
+    }
     fprintf(out, "%s  %s  %.*s  %.1f fps  frames %" PRIu64 "  packets %" PRIu64 "  slots %u, %u pinned  %s", info->name,
             picture, DEVICE_COLUMNS, info->device, info->fps, info->frames, info->packets, info->slots,
             info->slots_pinned, memory);

@@ -1,0 +1,237 @@
+/* annotation/join.c - the annotations of a stream, found by the frame that they are about. Stands on the public calls
+ * for packets alone.
+ *
+ * What came is kept in a ring, in the order in which it came. A detector annotates frames in their order: once
+ * something later was said, an earlier frame is no more waited for.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "annotation/payload.h"
+#include "api/options.h"
+#include "os/clock.h"
+#include "os/error.h"
+
+#define KEEP 64u
+#define KEEP_MOST 4096u
+/* So many packets are read before the caller's question is looked at: one who publishes without end keeps nobody. */
+#define READ_MOST 1024
+
+typedef struct kept {
+  cuframes_packet *packet;
+  cuframes_frame_id of;
+} kept;
+
+struct cuframes_join {
+  cuframes_subscriber *subscriber;
+  uint32_t type;               /* 0: all */
+  uint32_t keep, first, count; /* of the ring */
+  kept *ring;                  /* keep of them, the oldest at `first` */
+};
+
+static kept *kept_at(const cuframes_join *join, uint32_t age) {
+  return &join->ring[(join->first + age) % join->keep];
+}
+
+/* Takes the caller's reference. */
+static void keep_packet(cuframes_join *join, cuframes_packet *packet, const cuframes_frame_id *of) {
+  if (join->count == join->keep) {
+    cuframes_packet_release(kept_at(join, 0)->packet);
+    join->first = (join->first + 1) % join->keep;
+    join->count--;
+  }
+  *kept_at(join, join->count++) = (kept){ .packet = packet, .of = *of };
+}
+
+/* ---- reading ---- */
+
+/* Reads one packet, and keeps it if it is what is wanted. */
+static int read_one(cuframes_join *join, int64_t timeout_ns) {
+  cuframes_packet *packet;
+  cuframes_frame_id of = { .struct_size = sizeof of };
+  uint32_t type = 0;
+  int result = cuframes_subscriber_next_packet(join->subscriber, timeout_ns, &packet);
+  if (result == CUFRAMES_ERR_PACKET_OVERRUN) /* what was lost is as if it had never come: later ones tell */
+    return CUFRAMES_OK;
+  if (result != CUFRAMES_OK)
+    return result;
+  bool wanted = cf_annotation_is_one(cuframes_packet_data(packet), cuframes_packet_size(packet));
+  if (wanted) /* or a packet of another track */
+    result = cuframes_packet_annotation(packet, &of, &type, NULL, NULL);
+  if (wanted && result == CUFRAMES_OK && (join->type == 0 || join->type == type))
+    keep_packet(join, packet, &of);
+  else
+    cuframes_packet_release(packet);
+  return result;
+}
+
+/* How reading ended, kept while something else is looked for. */
+typedef struct reading {
+  int result; /* OK: there is more; TIMEOUT: that was all */
+  char detail[256];
+} reading;
+
+/* Reads what is there. */
+static reading read_all(cuframes_join *join) {
+  reading r = { .result = CUFRAMES_OK };
+  for (int i = 0; i < READ_MOST && r.result == CUFRAMES_OK; i++)
+    r.result = read_one(join, 0);
+  snprintf(r.detail, sizeof r.detail, "%s", cf_last_detail());
+  return r;
+}
+
+static bool has_failed(const reading *r) {
+  return r->result != CUFRAMES_OK && r->result != CUFRAMES_ERR_TIMEOUT;
+}
+
+/* ---- asking ---- */
+
+static bool same_instance(const cuframes_frame_id *a, const cuframes_frame_id *b) {
+  return a->instance == b->instance && strcmp(a->stream, b->stream) == 0;
+}
+
+/* OK: *found; STALE: it was passed by; TIMEOUT: neither. */
+static int look_for(const cuframes_join *join, const cuframes_frame_id *of, cuframes_packet **found) {
+  bool begun = false, passed = false;
+  for (uint32_t age = 0; age < join->count; age++) {
+    const kept *k = kept_at(join, age);
+    bool same = same_instance(&k->of, of);
+    if (same && k->of.seq == of->seq) {
+      *found = k->packet;
+      return CUFRAMES_OK;
+    }
+    passed = passed || (same ? k->of.seq > of->seq : begun && strcmp(k->of.stream, of->stream) == 0);
+    begun = begun || same;
+  }
+  if (passed)
+    return cf_fail(CUFRAMES_ERR_STALE, "later frames of \"%s\" than %llu were annotated: its annotation will not come",
+                   of->stream, (unsigned long long)of->seq);
+  return cf_fail(CUFRAMES_ERR_TIMEOUT, "frame %llu of \"%s\" was not annotated in the time given",
+                 (unsigned long long)of->seq, of->stream);
+}
+
+static int look_before(const cuframes_join *join, const cuframes_frame_id *of, cuframes_packet **found) {
+  const kept *best = NULL;
+  for (uint32_t age = 0; age < join->count; age++) {
+    const kept *k = kept_at(join, age);
+    if (same_instance(&k->of, of) && k->of.seq <= of->seq && (!best || k->of.seq > best->of.seq))
+      best = k;
+  }
+  if (!best)
+    return cf_fail(CUFRAMES_ERR_TIMEOUT, "no frame of \"%s\" up to %llu was annotated yet", of->stream,
+                   (unsigned long long)of->seq);
+  *found = best->packet;
+  return CUFRAMES_OK;
+}
+
+static int id_check(const cuframes_join *join, const cuframes_frame_id *of, cuframes_packet *const *packet,
+                    cuframes_frame_id *id) {
+  if (!join || !of || !packet)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_join: join, frame and packet must be given");
+  int result = cf_options_copy(id, sizeof *id, of, "cuframes_frame_id");
+  id->stream[CUFRAMES_NAME_MAX] = '\0';
+  return result;
+}
+
+int cuframes_join_find(cuframes_join *join, const cuframes_frame_id *of, int64_t timeout_ns, cuframes_packet **packet) {
+  cuframes_frame_id id;
+  cuframes_packet *found = NULL;
+  int result = id_check(join, of, packet, &id);
+  if (result != CUFRAMES_OK)
+    return result;
+  int64_t deadline = cf_deadline(timeout_ns);
+  for (;;) {
+    reading r = read_all(join);
+    result = look_for(join, &id, &found);
+    if (result == CUFRAMES_OK) {
+      *packet = cuframes_packet_ref(found);
+      return CUFRAMES_OK;
+    }
+    if (result == CUFRAMES_ERR_STALE)
+      return result;
+    if (has_failed(&r))
+      return cf_fail(r.result, "%s", r.detail);
+    int64_t left = deadline == CF_NEVER ? CUFRAMES_WAIT_FOREVER : deadline - cf_now();
+    if (deadline != CF_NEVER && left <= 0)
+      return result;
+    if (r.result == CUFRAMES_ERR_TIMEOUT)
+      r.result = read_one(join, left);
+    if (has_failed(&r))
+      return r.result;
+  }
+}
+
+int cuframes_join_latest(cuframes_join *join, const cuframes_frame_id *of, cuframes_packet **packet) {
+  cuframes_frame_id id;
+  cuframes_packet *found = NULL;
+  int result = id_check(join, of, packet, &id);
+  if (result != CUFRAMES_OK)
+    return result;
+  reading r = read_all(join);
+  if (r.result == CUFRAMES_ERR_PROTOCOL)
+    return r.result;
+  result = look_before(join, &id, &found);
+  if (result == CUFRAMES_OK)
+    *packet = cuframes_packet_ref(found);
+  else if (has_failed(&r))
+    result = cf_fail(r.result, "%s", r.detail);
+  return result;
+}
+
+/* ---- life ---- */
+
+/* Its packet ring, which may come a moment after its name. */
+static int ring_wait(cuframes_join *join, int64_t deadline) {
+  for (int64_t began = cf_now();; cf_wait_turn(began, deadline)) {
+    int result = cuframes_subscriber_enable_packets(join->subscriber, CUFRAMES_PACKETS_FROM_OLDEST);
+    if (result != CUFRAMES_ERR_NO_PACKET_RING || cf_now() >= deadline)
+      return result;
+  }
+}
+
+int cuframes_join_create(const char *name, const cuframes_join_options *options, cuframes_join **join) {
+  cuframes_join_options o;
+  if (!join)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_join_create: join must be given");
+  int result = cf_options_copy(&o, sizeof o, options, "cuframes_join_options");
+  if (result != CUFRAMES_OK)
+    return result;
+  if (o.keep > KEEP_MOST)
+    return cf_fail(CUFRAMES_ERR_INVALID, "keep is %u: expected at most %u", o.keep, KEEP_MOST);
+  int64_t deadline = cf_deadline(o.connect_timeout_ns);
+  cuframes_subscriber_options s = { .struct_size = sizeof s,
+                                    .mode = CUFRAMES_MODE_PACKETS,
+                                    .directory = o.directory,
+                                    .label = o.label,
+                                    .reconnect = o.reconnect,
+                                    .connect_timeout_ns = o.connect_timeout_ns,
+                                    .log = o.log,
+                                    .log_user = o.log_user };
+  cuframes_join *j = calloc(1, sizeof *j);
+  if (!j)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  j->type = o.type;
+  j->keep = o.keep ? o.keep : KEEP;
+  j->ring = calloc(j->keep, sizeof *j->ring);
+  result =
+      j->ring ? cuframes_subscriber_create(name, &s, &j->subscriber) : cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  if (result == CUFRAMES_OK)
+    result = ring_wait(j, deadline);
+  if (result != CUFRAMES_OK) {
+    cuframes_join_destroy(j);
+    return result;
+  }
+  *join = j;
+  return CUFRAMES_OK;
+}
+
+void cuframes_join_destroy(cuframes_join *join) {
+  if (!join)
+    return;
+  for (uint32_t age = 0; age < join->count; age++)
+    cuframes_packet_release(kept_at(join, age)->packet);
+  cuframes_subscriber_destroy(join->subscriber);
+  free(join->ring);
+  free(join);
+}
