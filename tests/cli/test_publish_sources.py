@@ -3,6 +3,8 @@
 times that go on over loops, pace, films over http, and ends that come at once."""
 import array
 import os
+import struct
+import subprocess
 
 import harness
 import media
@@ -73,6 +75,40 @@ def times(s, name, frames):
         if row[0] == "packet":
             packets.setdefault(int(row[1]), []).append((int(row[2]), int(row[3])))
     return [int(row[2]) for row in rows if row[0] == "frame"], packets
+
+
+def side_data(s, *options):
+    """{type: bytes} of the first 5 pictures of an HDR film, published with these options."""
+    film = s.path("hdr.mkv")
+    if not os.path.exists(film):
+        ffmpeg = harness.need_program("ffmpeg")
+        done = subprocess.run(
+            [ffmpeg, "-v", "error", "-nostdin", "-f", "lavfi", "-i", "testsrc2=size=64x64:rate=25", "-frames:v", "10",
+             "-pix_fmt", "yuv420p10le", "-c:v", "libx265", "-x265-params", "log-level=none:info=1:max-cll=1000,400:"
+             "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)", film],
+            capture_output=True, text=True, timeout=harness.LIMIT)
+        if done.returncode:
+            harness.skip("this ffmpeg makes no HDR film: %s" % done.stderr)
+    pub = s.start("publish", film, "--name", "hdr", "--realtime", "--wait-for", "1", *options)
+    found = {}
+    reader = s.start_program(harness.need_built("tests", "times"), "hdr", "5")
+    for line in reader.wait().out.splitlines():
+        for piece in line.split()[4:] if line.startswith("frame ") else []:
+            found.setdefault(int(piece.split(":")[0]), bytes.fromhex(piece.split(":")[1]))
+    pub.stop(code=None)
+    return found, pub.err
+
+
+def test_side_data_is_the_decoder_s(s):
+    found, _ = side_data(s, "--side-data", "4096")
+    check(found.get(3) == struct.pack("<8H2I", 13250, 34500, 7500, 3000, 34000, 16000, 15635, 16450, 10000000, 50),
+          "mastering display: %s", found.get(3))
+    check(found.get(4) == struct.pack("<2H", 1000, 400), "content light: %s", found.get(4))
+    check(b"x265" in found.get(1, b""), "SEI user data: %s", found.get(1))
+    found, said = side_data(s, "--side-data", "8")
+    check(not found and "see --side-data" in said, "without room for it: %s, and it says %s", found, said)
+    found, said = side_data(s)
+    check(not found and "side data" not in said, "not asked for: %s, and it says %s", found, said)
 
 
 def test_frames_and_packets_share_times(s):

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """test_rtsp.py - a camera on loopback: pulled, killed, restarted, frozen, silent; subscribers go on."""
+import bisect
 import re
 import signal
 import subprocess
@@ -93,6 +94,50 @@ def test_camera_freezes(s):
     check_whole(seen)
     check(seen["epochs"] >= 1, "no new epoch: %s", seen)
     pub.stop()
+
+
+NTP_TO_UNIX = 2208988800  # seconds from 1900 to 1970
+RTP_TICK = 1e9 / 90000  # ns
+
+
+def captured(s, name, frames):
+    """The capture times that a subscriber saw in so many frames, ns since 1970; None where there was none."""
+    lines = s.start_program(harness.need_built("tests", "times"), name, frames).expect(harness.OK).out.splitlines()
+    rows = [line.split() for line in lines if line.startswith("frame ")]
+    return [None if row[3] == "-" else int(row[3]) for row in rows]
+
+
+def stamped(cam):
+    """When the camera took its pictures, ns since 1970, by each of its reports; from what it told its clients."""
+    rows = [line.split() for line in cam.out.rpartition("\n")[0].splitlines()]
+    pictures = [int(row[1]) for row in rows if row[0] == "picture"]
+    times = set()
+    for ntp, rtp in ((int(row[1]), int(row[2])) for row in rows if row[0] == "report"):
+        moment = ((ntp >> 32) - NTP_TO_UNIX) * 10**9 + ((ntp & 0xffffffff) * 10**9 >> 32)
+        for picture in pictures:
+            ticks = (picture - rtp + 2**31) % 2**32 - 2**31
+            times.add(moment + round(ticks * RTP_TICK))
+    return sorted(times)
+
+
+def test_capture_time_is_the_camera_s(s):
+    """To the RTP tick, whatever the machine was doing: what the camera stamped, and not when somebody looked. The film has
+    B-frames, so the decoder gives pictures out in another order than packets came."""
+    cam, url = camera(s, "--stamps", harness.CLIP)
+    pub = s.publish(url, "cam")
+    cam.wait_for("^report ", "out")
+    s.until(lambda: any(captured(s, "cam", 5)), "a picture after the camera's first report")
+    seen = [time for time in captured(s, "cam", 60) if time is not None]
+    pub.stop()
+    want = stamped(cam)
+    cam.stop(signal.SIGTERM)
+    check(len(seen) >= 55, "only %d of 60 pictures have a capture time", len(seen))
+    for time in seen:
+        at = bisect.bisect(want, time)
+        nearest = min((abs(time - other) for other in want[max(at - 1, 0):at + 1]), default=None)
+        check(nearest is not None and nearest <= RTP_TICK, "captured at %d: %s ns from any picture of the camera", time,
+              nearest)
+    check(all(10e6 < later - time < 100e6 for time, later in zip(seen, seen[1:])), "not in the pictures' order: %s", seen)
 
 
 def codecs(s, name):

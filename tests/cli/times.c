@@ -3,7 +3,7 @@
  *
  *   times NAME FRAMES
  *
- *   frame SEQ PTS
+ *   frame SEQ PTS CAPTURED [TYPE:HEX...]      its side data
  *   packet STREAM PTS DTS FLAGS        a time that is not given is "-"
  *
  * Frames are taken in order, packets from the last keyframe on. Exit 0, or 1 with the library's reason.
@@ -28,6 +28,17 @@ static void print_time(int64_t ns) {
     printf(" %" PRId64, ns);
 }
 
+static void print_side_data(const cuframes_frame *frame) {
+  uint32_t type;
+  size_t size;
+  const uint8_t *data;
+  for (uint32_t i = 0; (data = cuframes_frame_side_data_at(frame, i, &type, &size)) != NULL; i++) {
+    printf(" %" PRIu32 ":", type);
+    for (size_t k = 0; k < size; k++)
+      printf("%02x", data[k]);
+  }
+}
+
 static int take_frames(cuframes_subscriber *subscriber, uint64_t *left) {
   cuframes_frame *frame;
   int error = cuframes_subscriber_next(subscriber, SLICE_NS, &frame);
@@ -36,6 +47,8 @@ static int take_frames(cuframes_subscriber *subscriber, uint64_t *left) {
     --*left;
     printf("frame %" PRIu64, cuframes_frame_seq(frame));
     print_time(cuframes_frame_pts(frame));
+    print_time(cuframes_frame_capture_time(frame));
+    print_side_data(frame);
     putchar('\n');
     cuframes_frame_release(frame); /* stale at the worst, and then the next call says so */
   }

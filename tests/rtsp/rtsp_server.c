@@ -2,12 +2,17 @@
  *
  * Prints its URL as the first line of stdout once it can be connected to. Every client gets the film from its
  * beginning. Ends with 0 on SIGTERM and SIGINT. With --stall it is a camera that accepts and never answers.
+ *
+ * With --stamps it says on stdout what it tells its clients of time, for the video, ahead of sending it:
+ *   picture RTP          the RTP timestamp of each access unit, 32 bits
+ *   report NTP RTP       of each RTCP sender report: 64 bits of NTP time (32.32), and the RTP timestamp of that moment
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* accept4 */
 #endif
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -27,7 +32,7 @@ enum { EXIT_USAGE = 2, MAX_HELD = 256 };
 typedef struct arguments {
   gchar *file, *path;
   gint port;
-  gboolean stall;
+  gboolean stall, stamps;
 } arguments;
 
 static int fail(const char *what, const char *why) {
@@ -193,6 +198,65 @@ static void client_connected(GstRTSPServer *server, GstRTSPClient *client, gpoin
   fprintf(stderr, "rtsp_server: a client connected\n");
 }
 
+/* ---- what it tells of time ---- */
+
+static uint32_t read_32(const uint8_t *bytes) {
+  return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+/* An RTP packet on its way out; the last one of a picture is marked. */
+static void print_picture(GstBuffer *buffer) {
+  uint8_t head[8];
+  if (gst_buffer_extract(buffer, 0, head, sizeof head) == sizeof head && (head[1] & 0x80)) {
+    printf("picture %" PRIu32 "\n", read_32(head + 4));
+    fflush(stdout);
+  }
+}
+
+static gboolean print_each(GstBuffer **buffer, guint index, gpointer user) {
+  (void)index, (void)user;
+  print_picture(*buffer);
+  return TRUE;
+}
+
+static GstPadProbeReturn packet_passes(GstPad *pad, GstPadProbeInfo *info, gpointer user) {
+  (void)pad, (void)user;
+  if (info->type & GST_PAD_PROBE_TYPE_BUFFER_LIST)
+    gst_buffer_list_foreach(GST_PAD_PROBE_INFO_BUFFER_LIST(info), print_each, NULL);
+  else
+    print_picture(GST_PAD_PROBE_INFO_BUFFER(info));
+  return GST_PAD_PROBE_OK;
+}
+
+/* Before it is sent: a sender report is the first part of its packet. */
+static gboolean report_leaves(GObject *session, GstBuffer *buffer, gboolean early, gpointer user) {
+  uint8_t report[20];
+  (void)session, (void)early, (void)user;
+  if (gst_buffer_extract(buffer, 0, report, sizeof report) == sizeof report && report[1] == 200) {
+    printf("report %" PRIu64 " %" PRIu32 "\n", (uint64_t)read_32(report + 8) << 32 | read_32(report + 12),
+           read_32(report + 16));
+    fflush(stdout);
+  }
+  return FALSE; /* not changed */
+}
+
+static void media_prepared(GstRTSPMedia *media, gpointer user) {
+  GstRTSPStream *video = gst_rtsp_media_get_stream(media, 0);
+  GObject *session = gst_rtsp_stream_get_rtpsession(video);
+  GstPad *pad = gst_rtsp_stream_get_srcpad(video);
+  (void)user;
+  g_object_set(session, "rtcp-min-interval", (guint64)(200 * GST_MSECOND), NULL); /* or the first comes late */
+  g_signal_connect(session, "on-sending-rtcp", G_CALLBACK(report_leaves), NULL);
+  gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST, packet_passes, NULL, NULL);
+  gst_object_unref(pad);
+  g_object_unref(session);
+}
+
+static void media_made(GstRTSPMediaFactory *factory, GstRTSPMedia *media, gpointer user) {
+  (void)factory;
+  g_signal_connect(media, "prepared", G_CALLBACK(media_prepared), user);
+}
+
 static int serve(const arguments *arguments) {
   gchar *line = launch_line(arguments->file);
   gchar *service = g_strdup_printf("%d", arguments->port);
@@ -211,6 +275,8 @@ static int serve(const arguments *arguments) {
   gst_rtsp_server_set_address(server, "127.0.0.1");
   gst_rtsp_server_set_service(server, service);
   gst_rtsp_media_factory_set_launch(factory, line);
+  if (arguments->stamps)
+    g_signal_connect(factory, "media-configure", G_CALLBACK(media_made), NULL);
   gst_rtsp_mount_points_add_factory(mounts, arguments->path, factory); /* takes the factory */
   g_object_unref(mounts);
   g_signal_connect(server, "client-connected", G_CALLBACK(client_connected), NULL);
@@ -236,10 +302,11 @@ static int serve(const arguments *arguments) {
 }
 
 int main(int argc, char **argv) {
-  arguments arguments = { NULL, NULL, 0, FALSE };
+  arguments arguments = { NULL, NULL, 0, FALSE, FALSE };
   const GOptionEntry options[] = {
     { "port", 'p', 0, G_OPTION_ARG_INT, &arguments.port, "TCP port, 0 for any that is free", "PORT" },
     { "path", 'm', 0, G_OPTION_ARG_STRING, &arguments.path, "path of the stream, default /cam", "PATH" },
+    { "stamps", 0, 0, G_OPTION_ARG_NONE, &arguments.stamps, "say on stdout what clients are told of time", NULL },
     { "stall", 0, 0, G_OPTION_ARG_NONE, &arguments.stall, "accept and never answer; needs no file", NULL },
     { NULL, 0, 0, 0, NULL, NULL, NULL },
   };
@@ -254,7 +321,7 @@ int main(int argc, char **argv) {
   if (!parsed || argc > 2 || (arguments.file == NULL) != arguments.stall || arguments.port < 0 ||
       arguments.port > 65535 || (arguments.path && arguments.path[0] != '/')) {
     fprintf(stderr, "rtsp_server: %s\n",
-            error ? error->message : "usage: rtsp_server [--port N] [--path /PATH] FILE | --stall");
+            error ? error->message : "usage: rtsp_server [--port N] [--path /PATH] [--stamps] FILE | --stall");
     g_clear_error(&error);
     g_free(arguments.path);
     return EXIT_USAGE;

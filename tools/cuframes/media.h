@@ -1,5 +1,6 @@
 /* media.h - one opened input and what becomes of its packets and pictures; shared by source_media.c (the course of
- * things), media_input.c (opening, reading, time-outs), media_decoder.c, media_packet.c and media_frame.c. */
+ * things), media_input.c (opening, reading, time-outs), media_decoder.c, media_packet.c, media_side.c and
+ * media_frame.c. */
 #ifndef CUFRAMES_CLI_MEDIA_H
 #define CUFRAMES_CLI_MEDIA_H
 
@@ -37,6 +38,13 @@ typedef struct media_nvdec {
   char why[512]; /* why not */
   enum { MEDIA_SAID_NOTHING, MEDIA_SAID_NVDEC, MEDIA_SAID_SOFTWARE } said;
 } media_nvdec;
+
+/* When pictures were taken, all in ns; CUFRAMES_NO_TIME: not known. */
+typedef struct media_clock {
+  int64_t origin; /* since 1970 UTC, of pts 0 */
+  int64_t time;   /* of the last packet, or of the one after it */
+  int64_t pts;    /* of the last packet */
+} media_clock;
 
 typedef struct media {
   cli_avlog_owner owner; /* first: the `opaque` of FFmpeg's objects */
@@ -78,6 +86,10 @@ typedef struct media {
   int64_t next_pts;       /* where a picture without a time goes (as published) */
   int64_t frame_duration; /* nominal; 0: unknown */
   publish_pace pace;
+
+  /* media_side.c */
+  media_clock clock;
+  publish_limiter side_limiter;
 } media;
 
 /* media_input.c. Results are 0 or an AVERROR, with m->reason set. */
@@ -112,6 +124,15 @@ void media_describe(media *m);
 /* m->packet, with its times, to the publisher. */
 void media_publish_packet(media *m);
 void media_packet_free(media *m);
+
+/* media_side.c */
+/* Remembers when the picture of m->packet, which is the video's, was taken, if it says so. */
+void media_side_note(media *m);
+void media_side_forget(media *m);
+/* CUFRAMES_NO_TIME: not known. */
+int64_t media_side_capture_time(const media *m, const AVFrame *frame);
+/* What m->frame carries, as far as --side-data has room. */
+void media_side_copy(media *m, cuframes_frame *slot);
 
 /* media_frame.c. Give exit codes, after a message. */
 /* Creates the publisher from what the container says, if it says enough. */

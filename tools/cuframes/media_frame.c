@@ -291,7 +291,14 @@ static int publish_picture(media *m, const picture_kind *picture, const cuframes
     return code;
   }
   bool corrupt = (m->frame->flags & AV_FRAME_FLAG_CORRUPT) || m->frame->decode_error_flags;
-  bool key = av_compat_is_key(m->frame);
+  cuframes_publish_info info = {
+    .struct_size = sizeof info,
+    .flags = (av_compat_is_key(m->frame) ? CUFRAMES_FRAME_KEY : 0u) | (corrupt ? CUFRAMES_FRAME_CORRUPT : 0u),
+    .pts = pts,
+    .duration = duration,
+    .capture_time = media_side_capture_time(m, m->frame),
+  };
+  media_side_copy(m, slot);
   av_frame_unref(m->frame); /* NVDEC has few */
   if (corrupt)
     publish_job_count(m->job, &m->job->counts.corrupt);
@@ -299,8 +306,7 @@ static int publish_picture(media *m, const picture_kind *picture, const cuframes
     (void)cuframes_publisher_cancel(m->job->publisher, slot); /* as above */
     return CLI_OK;
   }
-  return publish_job_publish(m->job, slot, pts, duration,
-                             (key ? CUFRAMES_FRAME_KEY : 0u) | (corrupt ? CUFRAMES_FRAME_CORRUPT : 0u));
+  return publish_job_publish(m->job, slot, &info);
 }
 
 int media_publish_frame(media *m) {

@@ -140,7 +140,8 @@ int media_open(media *m) {
 
 void media_close(media *m) {
   avcodec_free_context(&m->decoder);
-  begin_call(m, 0); /* RTSP says good-bye here */
+  media_side_forget(m); /* the next times are of another clock */
+  begin_call(m, 0);     /* RTSP says good-bye here */
   avformat_close_input(&m->in);
   end_call(m);
 }

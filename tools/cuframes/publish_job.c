@@ -159,6 +159,7 @@ int publish_job_open(publish_job *job, const cuframes_format *format) {
     .description = job->input,
     .slots = o->slots,
     .max_slots = o->max_slots,
+    .side_data_max = o->side_data,
     .ordered_timeout_ns = o->ordered_timeout_ns,
     .socket_mode = o->socket_mode,
     .socket_gid = o->gid,
@@ -217,9 +218,8 @@ int publish_job_acquire(publish_job *job, cuframes_frame **frame) {
   return error < 0 ? library_failed(job, error, "no slot for the picture") : CLI_OK;
 }
 
-int publish_job_publish(publish_job *job, cuframes_frame *frame, int64_t pts, int64_t duration, uint32_t flags) {
-  cuframes_publish_info info = { .struct_size = sizeof info, .flags = flags, .pts = pts, .duration = duration };
-  int error = cuframes_publisher_publish_on(job->publisher, frame, NULL, &info); /* the stream of the copies */
+int publish_job_publish(publish_job *job, cuframes_frame *frame, const cuframes_publish_info *info) {
+  int error = cuframes_publisher_publish_on(job->publisher, frame, NULL, info); /* the stream of the copies */
   if (error < 0 && error != CUFRAMES_ERR_DROPPED)
     return library_failed(job, error, "cannot publish the picture");
   pthread_mutex_lock(&job->lock);

@@ -89,7 +89,7 @@ int publish_job_format(publish_job *job, const cuframes_format *format);
 /* Opens a slot. Gives an exit code, after a message. */
 int publish_job_acquire(publish_job *job, cuframes_frame **frame);
 /* Publishes it; a drop by policy is no failure. Gives an exit code, after a message. */
-int publish_job_publish(publish_job *job, cuframes_frame *frame, int64_t pts, int64_t duration, uint32_t flags);
+int publish_job_publish(publish_job *job, cuframes_frame *frame, const cuframes_publish_info *info);
 
 /* Whether its slots are on a GPU. False before it has a publisher. */
 bool publish_job_on_gpu(const publish_job *job);

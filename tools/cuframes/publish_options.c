@@ -21,6 +21,7 @@ enum option_number {
   OPTION_SLOTS,
   OPTION_MAX_SLOTS,
   OPTION_WAIT_FOR,
+  OPTION_SIDE_DATA,
   OPTION_POLICY,
   OPTION_ORDERED_TIMEOUT,
   OPTION_GROUP,
@@ -67,6 +68,7 @@ static const char help_text[] =
     "                          pace themselves)\n"
     "  --slots N               frames allocated at first (default 6)\n"
     "  --max-slots N           up to which the pool grows for subscribers (default 128)\n"
+    "  --side-data BYTES       room per frame for SEI user data, captions and HDR metadata (default 0, at most 65536)\n"
     "  --wait-for N            begin when so many subscribers have joined, so that they miss nothing\n"
     "  --policy wait|drop      when an ordered subscriber is full: wait for it and then evict it (default), or\n"
     "                          drop the new picture for everybody\n"
@@ -110,6 +112,7 @@ const struct option *publish_long_options(void) {
     { "slots", required_argument, NULL, OPTION_SLOTS },
     { "max-slots", required_argument, NULL, OPTION_MAX_SLOTS },
     { "wait-for", required_argument, NULL, OPTION_WAIT_FOR },
+    { "side-data", required_argument, NULL, OPTION_SIDE_DATA },
     { "policy", required_argument, NULL, OPTION_POLICY },
     { "ordered-timeout", required_argument, NULL, OPTION_ORDERED_TIMEOUT },
     { "group", required_argument, NULL, OPTION_GROUP },
@@ -252,6 +255,9 @@ const char *publish_options_set(publish_options *o, int number, const char *valu
     case OPTION_SLOTS: return cli_parse_unsigned(value, 2, 1024, &o->slots) ? NULL : "wants a number from 2 to 1024";
     case OPTION_MAX_SLOTS:
       return cli_parse_unsigned(value, 2, 1024, &o->max_slots) ? NULL : "wants a number from 2 to 1024";
+    case OPTION_SIDE_DATA:
+      return cli_parse_unsigned(value, 0, CUFRAMES_SIDE_DATA_MAX, &o->side_data) ? NULL
+                                                                                 : "wants a number from 0 to 65536";
     case OPTION_WAIT_FOR:
       return cli_parse_unsigned(value, 1, 128, &o->wait_for) ? NULL : "wants a number from 1 to 128";
     case OPTION_POLICY: return set_choice(&o->policy, value, policies, "is neither wait nor drop");

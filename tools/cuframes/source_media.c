@@ -41,6 +41,7 @@ static enum end take_packet(media *m, int *code) {
   enum end end = END_INPUT; /* here: go on */
   media_publish_packet(m);
   if (m->packet->stream_index == m->video) {
+    media_side_note(m);
     int result = media_decode(m, m->packet);
     end = result == CLI_OK ? END_INPUT : fatal(result, code);
   } else if (m->job->options->realtime && !m->live && m->pace.running) {
@@ -230,6 +231,7 @@ static int run(media *m) {
 int source_media_run(publish_job *job) {
   media m = { .owner = { job->options->name }, .job = job, .live = media_is_network(job->options->input) };
   timeline_init(&m.timeline);
+  media_side_forget(&m);
   m.packet = av_packet_alloc();
   m.frame = av_frame_alloc();
   int code = m.packet && m.frame ? run(&m) : publish_job_fail(job, "out of memory");

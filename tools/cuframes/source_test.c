@@ -59,7 +59,10 @@ static int publish_picture(publish_job *job, host_canvas *canvas, uint64_t numbe
     (void)cuframes_publisher_cancel(job->publisher, frame); /* it is open, so this cannot fail */
     return code;
   }
-  return publish_job_publish(job, frame, pts, duration, CUFRAMES_FRAME_KEY);
+  cuframes_publish_info info = {
+    .struct_size = sizeof info, .flags = CUFRAMES_FRAME_KEY, .pts = pts, .duration = duration
+  };
+  return publish_job_publish(job, frame, &info);
 }
 
 int source_test_run(publish_job *job) {

@@ -1,0 +1,112 @@
+/* media_side.c - what an input says of a picture besides its samples: when it was taken, and FFmpeg's side data.
+ *
+ * For RTP, libavformat computes from the camera's sender reports when a packet's picture was taken. But its parser,
+ * which makes pictures of packets, finds the end of one in the first packet of the next, and gives it the time of that.
+ * So a time belongs to its picture or to the next one in decoding order. Time and pts go at the same pace: the right
+ * one is that which agrees with what was known before, at first with the time of pts 0, which libavformat tells, too.
+ * Each time corrects it, so that a camera's clock may drift. A picture's time then follows from its pts, in whatever
+ * order the decoder gives pictures out. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <libavutil/mastering_display_metadata.h>
+
+#include "media.h"
+
+/* --- capture time --- */
+
+/* That of two times for pts 0 which agrees better with what was known. */
+static int64_t nearer(int64_t known, int64_t one, int64_t other) {
+  return llabs(one - known) <= llabs(other - known) ? one : other;
+}
+
+void media_side_note(media *m) {
+  media_clock *c = &m->clock;
+  const AVPacket *packet = m->packet;
+  size_t size = 0;
+  const uint8_t *data = av_packet_get_side_data(packet, AV_PKT_DATA_PRFT, &size);
+  int64_t pts = timeline_source_ns(packet->pts, m->in->streams[m->video]->time_base);
+  if (c->origin == CUFRAMES_NO_TIME && m->in->start_time_realtime != AV_NOPTS_VALUE)
+    c->origin = m->in->start_time_realtime * 1000; /* microseconds */
+  if (pts == CUFRAMES_NO_TIME)
+    return;
+  if (c->time != CUFRAMES_NO_TIME && c->origin != CUFRAMES_NO_TIME)
+    c->origin = nearer(c->origin, c->time - c->pts, c->time - pts);
+  c->time = CUFRAMES_NO_TIME;
+  AVProducerReferenceTime reference;
+  if (data == NULL || size < sizeof reference)
+    return;
+  memcpy(&reference, data, sizeof reference);
+  c->time = reference.wallclock * 1000;
+  c->pts = pts;
+  if (c->origin == CUFRAMES_NO_TIME) /* no RTP: it is the packet's own */
+    c->origin = c->time - pts;
+}
+
+void media_side_forget(media *m) {
+  m->clock = (media_clock){ .origin = CUFRAMES_NO_TIME, .time = CUFRAMES_NO_TIME };
+}
+
+int64_t media_side_capture_time(const media *m, const AVFrame *frame) {
+  int64_t pts = frame->pts != AV_NOPTS_VALUE ? frame->pts : frame->best_effort_timestamp;
+  if (pts == AV_NOPTS_VALUE || m->clock.origin == CUFRAMES_NO_TIME)
+    return CUFRAMES_NO_TIME;
+  return m->clock.origin + timeline_source_ns(pts, m->decoder->pkt_timebase);
+}
+
+/* --- side data --- */
+
+/* A rational in steps of 1/steps, as the SEI messages have it. */
+static uint32_t in_steps(AVRational value, int64_t steps) {
+  int64_t scaled = value.den != 0 ? av_rescale(value.num, steps, value.den) : 0;
+  return scaled < 0 ? 0 : scaled > UINT32_MAX ? UINT32_MAX : (uint32_t)scaled;
+}
+
+static int add_mastering_display(cuframes_frame *slot, const AVMasteringDisplayMetadata *from) {
+  cuframes_mastering_display to = { 0 };
+  static const int order[3] = { 1, 2, 0 }; /* FFmpeg has red, green, blue */
+  for (int i = 0; i < 3 && from->has_primaries; i++) {
+    to.primaries[2 * i] = (uint16_t)in_steps(from->display_primaries[order[i]][0], 50000);
+    to.primaries[2 * i + 1] = (uint16_t)in_steps(from->display_primaries[order[i]][1], 50000);
+  }
+  for (int i = 0; i < 2 && from->has_primaries; i++)
+    to.white_point[i] = (uint16_t)in_steps(from->white_point[i], 50000);
+  if (from->has_luminance) {
+    to.max_luminance = in_steps(from->max_luminance, 10000);
+    to.min_luminance = in_steps(from->min_luminance, 10000);
+  }
+  return cuframes_frame_add_side_data(slot, CUFRAMES_SIDE_DATA_MASTERING_DISPLAY, &to, sizeof to);
+}
+
+static int add_content_light(cuframes_frame *slot, const AVContentLightMetadata *from) {
+  cuframes_content_light to = { .max_content = (uint16_t)FFMIN(from->MaxCLL, UINT16_MAX),
+                                .max_average = (uint16_t)FFMIN(from->MaxFALL, UINT16_MAX) };
+  return cuframes_frame_add_side_data(slot, CUFRAMES_SIDE_DATA_CONTENT_LIGHT, &to, sizeof to);
+}
+
+static int add(cuframes_frame *slot, const AVFrameSideData *side) {
+  switch (side->type) {
+    case AV_FRAME_DATA_SEI_UNREGISTERED:
+      return side->size < 16
+                 ? CUFRAMES_OK
+                 : cuframes_frame_add_side_data(slot, CUFRAMES_SIDE_DATA_SEI_USER_DATA, side->data, side->size);
+    case AV_FRAME_DATA_A53_CC:
+      return side->size < 3
+                 ? CUFRAMES_OK
+                 : cuframes_frame_add_side_data(slot, CUFRAMES_SIDE_DATA_A53_CAPTIONS, side->data, side->size);
+    case AV_FRAME_DATA_MASTERING_DISPLAY_METADATA: return add_mastering_display(slot, (const void *)side->data);
+    case AV_FRAME_DATA_CONTENT_LIGHT_LEVEL: return add_content_light(slot, (const void *)side->data);
+    default: return CUFRAMES_OK;
+  }
+}
+
+void media_side_copy(media *m, cuframes_frame *slot) {
+  int error = CUFRAMES_OK;
+  uint64_t swallowed;
+  for (int i = 0; m->job->options->side_data > 0 && i < m->frame->nb_side_data; i++) {
+    int result = add(slot, m->frame->side_data[i]);
+    error = error < 0 ? error : result;
+  }
+  if (error < 0 && publish_limiter_may(&m->side_limiter, &swallowed))
+    publish_job_warn(m->job, "side data left out: %s (see --side-data)", cuframes_last_error());
+}
