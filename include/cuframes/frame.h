@@ -65,6 +65,8 @@ CUFRAMES_API int64_t cuframes_frame_timestamp(const cuframes_frame *frame);
 CUFRAMES_API int64_t cuframes_frame_capture_time(const cuframes_frame *frame);
 /** Bits of enum cuframes_frame_flag. */
 CUFRAMES_API uint32_t cuframes_frame_flags(const cuframes_frame *frame);
+/** The device that the frame's memory is on: "host", or "cuda:GPU-..." with the UUID of the GPU that made it. */
+CUFRAMES_API const char *cuframes_frame_device(const cuframes_frame *frame);
 
 /** Which frame it is, among all frames of all streams of a machine: what others say of it (cuframes/annotation.h) names
  *  it so. */
@@ -80,9 +82,6 @@ typedef struct cuframes_frame_id {
 /** Errors: INVALID (no frame, one that was not published yet, struct_size).
  *  Thread-safety: any thread that holds a reference. Blocks: never. */
 CUFRAMES_API int cuframes_frame_identify(const cuframes_frame *frame, cuframes_frame_id *id);
-
-/** The device that the frame's memory is on: "host", or "cuda:GPU-..." with the UUID of the GPU that made it. */
-CUFRAMES_API const char *cuframes_frame_device(const cuframes_frame *frame);
 
 /** Waits on the CPU until a subscriber's frame is complete; at once in sync mode complete. timeout_ns 0 asks.
  *  CUFRAMES_OK: the picture is whole. TIMEOUT: not yet. LOST: it never will be, since the publisher died; what a stream

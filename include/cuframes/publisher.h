@@ -133,9 +133,9 @@ CUFRAMES_API int cuframes_publisher_cancel(cuframes_publisher *publisher, cufram
  *  into it, publish it (the caller's reference is not ended), and take it back with acquire() or
  *  cuframes_publisher_reopen(). The memory stays yours and must live until the publisher is destroyed, or unregister
  *  succeeded. Subscribers are admitted while there are buffers enough: 1 + max_open + what they may hold.
- *  Errors: INVALID (not GPU memory of this device, too small, registered already, not an
- *  external publisher), FORMAT (no format was set), UNSUPPORTED (memory that cannot be exported; the detail says why and
- *  what can), NO_CAPACITY, NO_MEMORY, DEVICE.
+ *  Errors: INVALID (not GPU memory of this device, too small, registered already, not an external publisher), FORMAT
+ *  (no format was set), UNSUPPORTED (memory that cannot be exported; the detail says why and what can), NO_CAPACITY,
+ *  NO_MEMORY, DEVICE.
  *  Thread-safety: any thread. Blocks: for the export. */
 CUFRAMES_API int cuframes_publisher_register_external(cuframes_publisher *publisher, void *address, uint64_t bytes,
                                                       cuframes_frame **frame);

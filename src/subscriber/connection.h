@@ -84,8 +84,8 @@ typedef struct cf_connection {
   cf_uses uses;         /* and to be done with them */
   char device_name[64]; /* of the stream */
   char name[CUFRAMES_NAME_MAX + 1];
-  uint64_t instance;    /* of the publisher */
-  uint64_t serial;      /* tells the subscriber's connections apart: 1, 2, 3, ... */
+  uint64_t instance; /* of the publisher */
+  uint64_t serial;   /* tells the subscriber's connections apart: 1, 2, 3, ... */
   /* of the thread that takes frames */
   uint32_t segments_known; /* the newest one looked at */
   uint32_t floor_known;    /* segments below it were unmapped */

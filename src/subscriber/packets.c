@@ -184,8 +184,8 @@ static int packets_follow(cuframes_subscriber *s, int64_t deadline) {
   int result = cf_subscriber_connection(s, &fresh);
   if (result != CUFRAMES_OK)
     return result;
-  result = fresh == side->connection ? CUFRAMES_ERR_TIMEOUT
-                                     : cf_connection_map_packets(fresh, side->start_again, deadline);
+  result =
+      fresh == side->connection ? CUFRAMES_ERR_TIMEOUT : cf_connection_map_packets(fresh, side->start_again, deadline);
   if (result != CUFRAMES_OK) {
     bool gone = result == CUFRAMES_ERR_PUBLISHER_GONE; /* this one, too: wait for the next */
     if (gone)

@@ -36,10 +36,11 @@ def test_detector_and_viewer(s):
             "the detector has something to say")
     viewer = s.start_program(harness.need_built("examples", "viewer"), "camera", "bright")
     box = re.compile(r"frame (\d+): bright (0\.\d+) at (\d+),(\d+) size 80x45")
-    s.until(lambda: len([line for line in viewer.out.splitlines()[:-1] if box.fullmatch(line)]) >= 5, "boxes are printed")
+    s.until(lambda: len([line for line in viewer.out.splitlines()[:-1] if box.fullmatch(line)]) >= 5, "boxes")
     seen = viewer.out.rpartition("\n")[0].splitlines()
     for line in seen:
-        check(box.fullmatch(line) or re.fullmatch(r"frame \d+: the detector said nothing of it", line), "viewer: %s", line)
+        check(box.fullmatch(line) or re.fullmatch(r"frame \d+: the detector said nothing of it", line),
+              "viewer: %s", line)
     for number, _, x, y in (box.fullmatch(line).groups() for line in seen if box.fullmatch(line)):
         check(int(x) % 80 == 0 and int(y) % 45 == 0 and int(x) < 640 and int(y) < 360, "frame %s: %s,%s", number, x, y)
     camera.stop()
@@ -62,7 +63,8 @@ def test_a_stream_without_pictures(s):
     check("bright  no pictures  packets" in text and "fps" not in text, "top: %s", text)
     for command in (("verify", "bright"), ("snapshot", "bright", "x.png")):
         result = s.run(*command)
-        check(result.code == harness.FAILED and "has no pictures, only packets" in result.err, "%s: %s", command, result)
+        check(result.code == harness.FAILED and "has no pictures, only packets" in result.err,
+              "%s: %s", command, result)
     result = s.run("record", "bright", "x.mkv", "--duration", "1")
     check(result.code == harness.FAILED and "has no stream that x.mkv can hold" in result.err, "record: %s", result)
     camera.stop()

@@ -121,8 +121,8 @@ def stamped(cam):
 
 
 def test_capture_time_is_the_camera_s(s):
-    """To the RTP tick, whatever the machine was doing: what the camera stamped, and not when somebody looked. The film has
-    B-frames, so the decoder gives pictures out in another order than packets came."""
+    """To the RTP tick, whatever the machine was doing: what the camera stamped, and not when somebody looked. The film
+    has B-frames, so the decoder gives pictures out in another order than packets came."""
     cam, url = camera(s, "--stamps", harness.CLIP)
     pub = s.publish(url, "cam")
     cam.wait_for("^report ", "out")
@@ -137,7 +137,8 @@ def test_capture_time_is_the_camera_s(s):
         nearest = min((abs(time - other) for other in want[max(at - 1, 0):at + 1]), default=None)
         check(nearest is not None and nearest <= RTP_TICK, "captured at %d: %s ns from any picture of the camera", time,
               nearest)
-    check(all(10e6 < later - time < 100e6 for time, later in zip(seen, seen[1:])), "not in the pictures' order: %s", seen)
+    check(all(10e6 < later - time < 100e6 for time, later in zip(seen, seen[1:])),
+          "not in the pictures' order: %s", seen)
 
 
 def codecs(s, name):
