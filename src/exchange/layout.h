@@ -86,6 +86,8 @@ typedef struct cf_control {
   uint8_t pad1[40];
 } cf_control;
 
+#define CF_SEAT_COUNTERS 64u /* of a seat, for what is still to be counted: buckets of latency */
+
 enum cf_seat_state { CF_SEAT_ACTIVE = 1, CF_SEAT_EVICTED = 2 };
 
 /* What one subscriber and the publisher share. */
@@ -104,6 +106,7 @@ typedef struct cf_seat {
   _Atomic uint64_t last_seq; /* of the newest frame taken */
   _Atomic uint64_t delivered, skipped;
   uint8_t pad1[40];
+  _Atomic uint64_t counters[CF_SEAT_COUNTERS]; /* 0 */
   /* publisher */
   _Atomic uint32_t state;           /* enum cf_seat_state */
   _Atomic uint32_t publisher_waits; /* nonzero: ring `room` after moving the cursor */
@@ -134,9 +137,9 @@ static_assert(sizeof(cf_control) == 128 && offsetof(cf_control, extras_offset) =
                   offsetof(cf_control, wake) == 72 && offsetof(cf_control, state) == 76 &&
                   offsetof(cf_control, segment_floor) == 80 && offsetof(cf_control, segment_top) == 84,
               "docs/protocol.md, control page");
-static_assert(sizeof(cf_seat) == 1216 && offsetof(cf_seat, lease) == 24 && offsetof(cf_seat, released) == 576 &&
-                  offsetof(cf_seat, last_seq) == 1088 && offsetof(cf_seat, state) == 1152 &&
-                  offsetof(cf_seat, fenced_from) == 1160,
+static_assert(sizeof(cf_seat) == 1728 && offsetof(cf_seat, lease) == 24 && offsetof(cf_seat, released) == 576 &&
+                  offsetof(cf_seat, last_seq) == 1088 && offsetof(cf_seat, counters) == 1152 &&
+                  offsetof(cf_seat, state) == 1664 && offsetof(cf_seat, fenced_from) == 1672,
               "docs/protocol.md, seat");
 static_assert(sizeof(_Atomic uint64_t) == 8 && sizeof(_Atomic uint32_t) == 4, "atomics are plain words");
 
