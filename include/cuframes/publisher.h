@@ -38,6 +38,13 @@ enum cuframes_memory {
   CUFRAMES_MEMORY_LEGACY = 1   /**< cuIpc handles: same PID namespace, and subscribers can write (docs/gpu.md) */
 };
 
+typedef struct cuframes_packet_ring_options {
+  uint32_t struct_size; /**< sizeof(cuframes_packet_ring_options) */
+  uint32_t slots;       /**< packets kept at most, rounded up to a power of two; 0: 64 */
+  uint64_t data_bytes;  /**< bytes kept at most; 0: 8 MiB */
+  uint64_t max_packet;  /**< largest packet, at most data_bytes; 0: 2 MiB or data_bytes / 4 if that is less */
+} cuframes_packet_ring_options;
+
 typedef struct cuframes_publisher_options {
   uint32_t struct_size;       /**< sizeof(cuframes_publisher_options) */
   uint32_t policy;            /**< enum cuframes_policy */
@@ -68,7 +75,9 @@ typedef struct cuframes_publisher_options {
                           max_slots then says how many of them at most */
   uint32_t side_data_max; /**< bytes of side data that each frame has room for, cuframes_frame_add_side_data(); 0: none,
                              at most CUFRAMES_SIDE_DATA_MAX */
-  cuframes_log_fn log;    /**< NULL: silent */
+  /** The packet ring, which is there before anybody can join; NULL: none, or cuframes_publisher_enable_packets() */
+  const cuframes_packet_ring_options *packets;
+  cuframes_log_fn log; /**< NULL: silent */
   void *log_user;
 } cuframes_publisher_options;
 
@@ -170,14 +179,8 @@ CUFRAMES_API int cuframes_publisher_set_format(cuframes_publisher *publisher, co
  *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API int cuframes_publisher_discontinuity(cuframes_publisher *publisher);
 
-typedef struct cuframes_packet_ring_options {
-  uint32_t struct_size; /**< sizeof(cuframes_packet_ring_options) */
-  uint32_t slots;       /**< packets kept at most, rounded up to a power of two; 0: 64 */
-  uint64_t data_bytes;  /**< bytes kept at most; 0: 8 MiB */
-  uint64_t max_packet;  /**< largest packet, at most data_bytes; 0: 2 MiB or data_bytes / 4 if that is less */
-} cuframes_packet_ring_options;
-
-/** Adds the packet ring. Once per publisher (BUSY the second time). options may be NULL.
+/** Adds the packet ring to a publisher that was made without. Once (BUSY the second time). options may be NULL. Who
+ *  joined before may have been told that there is none: the option `packets` has no such moment.
  *  Errors: INVALID, NO_MEMORY, SYSTEM.
  *  Thread-safety: any thread. Blocks: for the allocation. */
 CUFRAMES_API int cuframes_publisher_enable_packets(cuframes_publisher *publisher,

@@ -8,9 +8,11 @@
 
 /* A packet that nobody described a track for: then it is one of annotations. */
 static int packet_publish(cuframes_publisher *publisher, const cuframes_packet_info *packet) {
-  static const cuframes_codec_params params = {
-    .media_type = CUFRAMES_MEDIA_DATA, .codec = CUFRAMES_ANNOTATION_CODEC, .profile = UINT32_MAX, .level = UINT32_MAX
-  };
+  static const cuframes_codec_params params = { .struct_size = sizeof params,
+                                                .media_type = CUFRAMES_MEDIA_DATA,
+                                                .codec = CUFRAMES_ANNOTATION_CODEC,
+                                                .profile = UINT32_MAX,
+                                                .level = UINT32_MAX };
   int result = cuframes_publisher_publish_packet(publisher, packet);
   if (result != CUFRAMES_ERR_NO_CODEC_PARAMS)
     return result;

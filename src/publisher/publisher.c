@@ -151,6 +151,10 @@ static int publisher_fill(cuframes_publisher *p, const char *name, const cuframe
   result = exchange_create(p, o);
   if (result != CUFRAMES_OK)
     return result;
+  if (o->packets)
+    result = cuframes_publisher_enable_packets(p, o->packets);
+  if (result != CUFRAMES_OK)
+    return result;
   result = cf_claim_take(o->directory, name, &p->claim); /* after what needs memory: no name is taken in vain */
   return result != CUFRAMES_OK ? result : cf_service_start(p);
 }

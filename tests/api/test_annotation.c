@@ -248,7 +248,9 @@ static void a_detector_may_go_and_come_back(void **state) {
 static void packets_that_lie_are_refused(void **state) {
   (void)state;
   cuframes_publisher *detector = detector_new("detector", NULL);
-  cuframes_codec_params params = { .media_type = CUFRAMES_MEDIA_DATA, .codec = CUFRAMES_ANNOTATION_CODEC };
+  cuframes_codec_params params = { .struct_size = sizeof params,
+                                   .media_type = CUFRAMES_MEDIA_DATA,
+                                   .codec = CUFRAMES_ANNOTATION_CODEC };
   cuframes_frame_id id = id_of("a", 1, 1), next = id_of("a", 1, 2);
   cuframes_packet *packet = NULL;
   CHECK_OK(cuframes_publisher_set_codec_params(detector, 0, &params));

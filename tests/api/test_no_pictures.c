@@ -16,7 +16,9 @@ static cuframes_publisher *publisher_without_pictures(uint32_t max_slots) {
 }
 
 static void data_track(cuframes_publisher *publisher) {
-  cuframes_codec_params params = { .media_type = CUFRAMES_MEDIA_DATA, .codec = "bin_data" };
+  cuframes_codec_params params = { .struct_size = sizeof params,
+                                   .media_type = CUFRAMES_MEDIA_DATA,
+                                   .codec = "bin_data" };
   CHECK_OK(cuframes_publisher_enable_packets(publisher, NULL));
   CHECK_OK(cuframes_publisher_set_codec_params(publisher, 0, &params));
 }

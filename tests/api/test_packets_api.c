@@ -67,6 +67,29 @@ static void impossible_rings_are_refused(void **state) {
   cuframes_publisher_destroy(publisher);
 }
 
+static void a_ring_may_come_with_the_publisher(void **state) {
+  (void)state;
+  cuframes_publisher_options options = publisher_options();
+  cuframes_packet_ring_options ring = {
+    .struct_size = sizeof ring, .slots = 8, .data_bytes = 4096, .max_packet = 8192
+  };
+  cuframes_publisher *publisher = NULL;
+  cuframes_stream_info *info = NULL;
+  options.packets = &ring;
+  CHECK_RESULT(cuframes_publisher_create("s", &options, &publisher), CUFRAMES_ERR_INVALID); /* more than the ring */
+  assert_null(publisher);
+  ring.max_packet = 1024;
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher)); /* and no name was taken in vain */
+  CHECK_OK(cuframes_stream_query(NULL, "s", patience(), &info));
+  assert_true(info->packet_slots == 8 && info->packet_data_bytes == 4096);
+  cuframes_stream_info_free(info);
+  CHECK_RESULT(cuframes_publisher_enable_packets(publisher, NULL), CUFRAMES_ERR_BUSY);
+  cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_PACKETS);
+  CHECK_OK(cuframes_subscriber_enable_packets(subscriber, 0));
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
 static void without_a_ring_everything_says_so(void **state) {
   (void)state;
   cuframes_publisher *publisher = publisher_new("s");
@@ -372,6 +395,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     FIXTURE(the_ring_has_the_sizes_that_were_asked_for),
     FIXTURE(impossible_rings_are_refused),
+    FIXTURE(a_ring_may_come_with_the_publisher),
     FIXTURE(without_a_ring_everything_says_so),
     FIXTURE(parameters_are_checked),
     FIXTURE(parameters_and_extradata_arrive),

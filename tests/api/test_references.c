@@ -228,7 +228,9 @@ static void a_frame_is_named_alike_by_all(void **state) {
 static void packets_are_counted(void **state) {
   (void)state;
   cuframes_publisher *publisher = publisher_new("s");
-  cuframes_codec_params params = { .media_type = CUFRAMES_MEDIA_DATA, .codec = "bin_data" };
+  cuframes_codec_params params = { .struct_size = sizeof params,
+                                   .media_type = CUFRAMES_MEDIA_DATA,
+                                   .codec = "bin_data" };
   CHECK_OK(cuframes_publisher_enable_packets(publisher, NULL));
   CHECK_OK(cuframes_publisher_set_codec_params(publisher, 0, &params));
   cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_PACKETS);

@@ -149,8 +149,13 @@ static int wait_for_subscribers(publish_job *job) {
 
 int publish_job_open(publish_job *job, const cuframes_format *format) {
   const publish_options *o = job->options;
+  cuframes_packet_ring_options ring = { .struct_size = sizeof ring,
+                                        .slots = o->packet_slots,
+                                        .data_bytes = o->packet_bytes,
+                                        .max_packet = o->packet_bytes / 4 };
   cuframes_publisher_options options = {
     .struct_size = sizeof options,
+    .packets = o->no_packets || test_spec_is(o->input) ? NULL : &ring,
     .policy = o->policy ? CUFRAMES_POLICY_DROP : CUFRAMES_POLICY_WAIT,
     .format = *format,
     .directory = job->run->request->directory,
@@ -175,18 +180,6 @@ int publish_job_open(publish_job *job, const cuframes_format *format) {
   int error = cuframes_publisher_create(o->name, &options, &publisher);
   if (error < 0)
     return library_failed(job, error, "cannot publish");
-  if (!o->no_packets && !test_spec_is(o->input)) {
-    cuframes_packet_ring_options ring = { .struct_size = sizeof ring,
-                                          .slots = o->packet_slots,
-                                          .data_bytes = o->packet_bytes,
-                                          .max_packet = o->packet_bytes / 4 };
-    error = cuframes_publisher_enable_packets(publisher, &ring);
-    if (error < 0) {
-      int code = library_failed(job, error, "no packet ring");
-      cuframes_publisher_destroy(publisher);
-      return code;
-    }
-  }
   pthread_mutex_lock(&job->lock);
   job->publisher = publisher;
   pthread_mutex_unlock(&job->lock);

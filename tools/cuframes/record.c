@@ -79,7 +79,7 @@ static int check(recording *r) {
   return CLI_OK;
 }
 
-/* A publisher is listed a moment before it adds its packet ring. */
+/* A publisher may be listed a moment before it adds its packet ring, if not by the program. */
 static int enable_packets(recording *r) {
   const int64_t deadline = cuframes_now() + READER_QUERY_NS;
   for (;;) {
