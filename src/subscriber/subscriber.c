@@ -258,18 +258,23 @@ void cf_subscriber_retire(cuframes_subscriber *s, cf_connection *connection) {
 /* ---- frames ---- */
 
 static void frame_delivered(cuframes_subscriber *s, const cf_connection *connection, cf_frame *frame) {
-  if (connection->serial != s->last_serial) {
+  uint32_t segment = ((const cf_view *)frame->segment)->segment;
+  bool is_first = connection->serial != s->last_serial;
+  if (is_first || segment != s->last_segment) { /* all frames of a segment have one format */
+    if (s->any_frame && memcmp(&s->last_format, frame->format, sizeof s->last_format) != 0)
+      frame->flags |= CUFRAMES_FRAME_NEW_FORMAT;
+    s->last_segment = segment;
+    s->last_format = *frame->format;
+  }
+  if (is_first) {
     s->skipped_before = cf_counter_get(&s->skipped);
     s->last_serial = connection->serial;
     frame->flags |= s->any_frame ? CUFRAMES_FRAME_DISCONTINUITY : 0;
   } else if (frame->epoch != s->last_epoch) {
     frame->flags |= CUFRAMES_FRAME_DISCONTINUITY;
   }
-  if (s->any_frame && memcmp(&s->last_format, frame->format, sizeof s->last_format) != 0)
-    frame->flags |= CUFRAMES_FRAME_NEW_FORMAT;
   s->any_frame = true;
   s->last_epoch = frame->epoch;
-  s->last_format = *frame->format;
   cf_counter_add(&s->delivered, 1);
   cf_counter_set(&s->skipped, s->skipped_before + connection->reader.skipped);
 }

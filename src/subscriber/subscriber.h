@@ -106,6 +106,7 @@ struct cuframes_subscriber {
   cf_frame *pending;    /* taken, and not complete yet */
   bool any_frame;
   uint32_t last_epoch;
+  uint32_t last_segment; /* of that connection */
   cuframes_format last_format;
   uint64_t skipped_before; /* on earlier connections */
   cf_counter delivered, skipped, reconnects, lost_before;
