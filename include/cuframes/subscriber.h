@@ -93,7 +93,8 @@ CUFRAMES_API int cuframes_subscriber_device(cuframes_subscriber *subscriber, cha
 CUFRAMES_API void cuframes_subscriber_interrupt(cuframes_subscriber *subscriber);
 
 /** A descriptor for poll, epoll or an event loop: readable when cuframes_subscriber_next() with timeout 0
- *  may have something to say (a frame, or an error). Call next() until TIMEOUT, then poll again.
+ *  may have something to say (a frame, or an error). Call next() until TIMEOUT, then poll again; after
+ *  LEASE_LIMIT it stays readable: release a frame first.
  *  It stays the library's and the same until destroy(), also across reconnects. Do not read it.
  *  Errors: INVALID, UNSUPPORTED (packets only), NO_MEMORY, SYSTEM, BUSY.
  *  Thread-safety: the thread that calls next(). Blocks: never. */

@@ -9,11 +9,17 @@
 #include "os/error.h"
 #include "os/memory.h"
 
+/* Whether a publisher may refuse with that: a code of a later version would mean nothing here, BUSY is the last one
+ * that is sent, and what this side alone can know is not a publisher's to say. */
+static bool is_refusal(int32_t code) {
+  return code < 0 && code >= CUFRAMES_ERR_BUSY && code != CUFRAMES_ERR_TIMEOUT && code != CUFRAMES_ERR_INTERRUPTED &&
+         code != CUFRAMES_ERR_LEASE_LIMIT;
+}
+
 /* The answer's refusal as this thread's failure. */
 static int refused(const uint8_t *message, size_t length) {
   cf_msg_refused r;
-  /* a code of a later version would mean nothing here: BUSY is the last one that is sent */
-  if (!cf_message_decode(CF_MSG_REFUSED, message, length, &r) || r.code >= 0 || r.code < CUFRAMES_ERR_BUSY)
+  if (!cf_message_decode(CF_MSG_REFUSED, message, length, &r) || !is_refusal(r.code))
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher refused with a malformed message");
   return cf_fail(r.code, "%s", r.text[0] ? r.text : cuframes_strerror(r.code));
 }

@@ -104,7 +104,9 @@ int cf_connect(const char *path, const char *name, int64_t deadline, int *fd) {
   int result = address_of(path, &address);
   if (result != CUFRAMES_OK)
     return result;
-  int s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  /* a full queue is then said at once; the least time limit of connect() is a sleep of some milliseconds */
+  int at_once = deadline == CF_AT_ONCE ? SOCK_NONBLOCK : 0;
+  int s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | at_once, 0);
   if (s < 0)
     return cf_fail_errno("socket");
   result = socket_connect(s, &address, name, deadline);

@@ -60,16 +60,17 @@ int cuframes_subscriber_start(cuframes_subscriber *s, cuframes_frame_fn call, vo
 
 void cf_callback_stop(cuframes_subscriber *s) {
   if (calling == s) { /* it ends after this callback; stop() or destroy() from elsewhere joins it */
-    cf_flag_set(&s->callback.stop, 1);
+    cf_flag_set(&s->callback.stop, CF_STOP_LATER);
     return;
   }
   if (!s->callback.running)
     return;
-  cf_flag_set(&s->callback.stop, 1);
-  cuframes_subscriber_interrupt(s);
+  cf_flag_set(&s->callback.stop, CF_STOP_NOW); /* no interruption: the thread that takes packets might get that */
+  cf_joins_announce(s);
+  cf_watcher_ring();
   (void)pthread_join(s->callback.thread, NULL); /* it is joinable and ours */
+  cf_flag_set(&s->callback.stop, 0);
   s->callback.running = false;
-  cf_flag_set(&s->interrupted, 0);
 }
 
 int cuframes_subscriber_stop(cuframes_subscriber *s) {

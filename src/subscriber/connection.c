@@ -1,6 +1,8 @@
 /* subscriber/connection.c - one subscriber's tie to one publisher. */
 #include "subscriber/connection.h"
 
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -117,11 +119,21 @@ bool cf_connection_move(cf_connection *c, enum cf_life to) {
   return false;
 }
 
+static void asked_clear(cf_asked *asked) {
+  if (asked->answered) {
+    cf_close(asked->fd);
+    free(asked->bytes);
+  }
+  *asked = (cf_asked){ .fd = -1 };
+}
+
 static void connection_free(void *connection) {
   cf_connection *c = connection;
   cf_waiter_quiesce(&c->waiter);
   if (c->unfinished)
     cf_view_free(c, c->unfinished);
+  for (int i = 0; i < CF_ASKERS; i++)
+    asked_clear(&c->asked[i]);
   while (c->views) {
     cf_view *view = c->views;
     c->views = view->next;
@@ -187,52 +199,97 @@ void cf_connection_dispose(cf_connection *c) {
 
 /* ---- requests ---- */
 
-/* Waits for the answer that was asked for, whoever asked. With the request lock held. */
-static int answer_wait(cf_connection *c, int64_t deadline, size_t *length, int *fd) {
-  cf_asked *asked = &c->asked;
-  int result = cf_client_answer(c->fd, asked->answer_type, deadline < asked->deadline ? deadline : asked->deadline,
-                                c->message, length, fd);
-  if (result == CUFRAMES_ERR_TIMEOUT && cf_now() < asked->deadline)
-    return cf_fail(result, "the publisher has not answered yet"); /* it may still come */
-  asked->type = 0;
-  if (result != CUFRAMES_ERR_TIMEOUT && result != CUFRAMES_ERR_PUBLISHER_GONE)
-    return result;
-  (void)cf_connection_move(c, CF_GONE); /* a late answer would be taken for the next one's */
-  return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher does not answer");
+static enum cf_asker asker_of(uint32_t type) {
+  return type == CF_MSG_GET_PACKETS || type == CF_MSG_GET_CODEC ? CF_ASKER_PACKETS : CF_ASKER_FRAMES;
 }
 
 static bool answer_has_fd(uint32_t answer_type) {
   return answer_type == CF_MSG_SEGMENT || answer_type == CF_MSG_PACKETS || answer_type == CF_MSG_SIDE_DATA;
 }
 
-/* What somebody asked for, and did not wait for: nobody wants it now. */
-static int answer_discard(cf_connection *c, int64_t deadline) {
-  size_t length;
+static bool is_open(const cf_asked *asked) {
+  return asked->type != 0 && !asked->answered;
+}
+
+/* Keeps an answer for who asked for it. */
+static void answer_park(cf_connection *c, cf_asked *asked, int result, size_t length, int fd) {
+  asked->answered = true;
+  asked->fd = fd;
+  asked->bytes = result == CUFRAMES_OK ? malloc(length) : NULL;
+  asked->length = length;
+  if (asked->bytes)
+    memcpy(asked->bytes, c->message, length);
+  else if (result == CUFRAMES_OK)
+    result = cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  asked->result = result;
+  snprintf(asked->detail, sizeof asked->detail, "%s", cf_last_detail());
+}
+
+/* Receives the next answer that is due, whoever asked, until the deadline; it is parked. TIMEOUT: none has come. */
+static int answer_receive(cf_connection *c, int64_t deadline) {
+  cf_asked *frames = &c->asked[CF_ASKER_FRAMES], *packets = &c->asked[CF_ASKER_PACKETS];
+  cf_asked *next = is_open(packets) && (c->packets_first || !is_open(frames)) ? packets : frames;
+  size_t length = 0;
   int fd = -1;
-  int result = answer_wait(c, deadline, &length, answer_has_fd(c->asked.answer_type) ? &fd : NULL);
-  cf_close(fd);
-  return c->asked.type != 0 || cf_connection_gone(c) ? result : CUFRAMES_OK;
+  int result = cf_client_answer(c->fd, next->answer_type, deadline < next->deadline ? deadline : next->deadline,
+                                c->message, &length, answer_has_fd(next->answer_type) ? &fd : NULL);
+  if (result == CUFRAMES_ERR_TIMEOUT && cf_now() < next->deadline)
+    return cf_fail(result, "the publisher has not answered yet"); /* it may still come */
+  if (result == CUFRAMES_ERR_TIMEOUT || result == CUFRAMES_ERR_PUBLISHER_GONE) {
+    (void)cf_connection_move(c, CF_GONE); /* a late answer would be taken for the next one's */
+    result = cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher does not answer");
+  }
+  answer_park(c, next, result, length, fd);
+  return CUFRAMES_OK;
+}
+
+/* Takes the parked answer: its bytes into the message buffer, its descriptor to *fd. */
+static int answer_take(cf_connection *c, cf_asked *asked, size_t *length, int *fd) {
+  int result = asked->result;
+  if (result == CUFRAMES_OK) {
+    memcpy(c->message, asked->bytes, asked->length);
+    *length = asked->length;
+    if (answer_has_fd(asked->answer_type)) {
+      *fd = asked->fd;
+      asked->fd = -1;
+    }
+  } else {
+    (void)cf_fail(result, "%s", asked->detail);
+  }
+  asked_clear(asked);
+  return result;
+}
+
+static int question_send(cf_connection *c, const cf_question *q, cf_asked *asked) {
+  if (cf_client_request(c->fd, q->type, &q->of, c->message) != CUFRAMES_OK) {
+    (void)cf_connection_move(c, CF_GONE);
+    return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher does not answer");
+  }
+  *asked = (cf_asked){
+    .type = q->type, .answer_type = q->answer_type, .of = q->of, .deadline = cf_now() + CF_HANDSHAKE_NS, .fd = -1
+  };
+  c->packets_first = asker_of(q->type) == CF_ASKER_FRAMES && is_open(&c->asked[CF_ASKER_PACKETS]);
+  return CUFRAMES_OK;
 }
 
 static int ask(cf_connection *c, const cf_question *q, size_t *length, int *fd) {
-  bool is_asked = c->asked.type == q->type && c->asked.of == q->of;
+  cf_asked *asked = &c->asked[asker_of(q->type)];
   bool gone = cf_connection_gone(c); /* and then what it answered before may still be there */
-  if (gone && !is_asked)
-    return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher is gone");
-  if (!is_asked && c->asked.type != 0) {
-    int result = answer_discard(c, q->deadline);
+  int64_t deadline = gone ? CF_AT_ONCE : q->deadline;
+  for (;;) {
+    bool ours = asked->type == q->type && asked->of == q->of;
+    int result = CUFRAMES_OK;
+    if (ours && asked->answered)
+      return answer_take(c, asked, length, fd);
+    if (asked->answered) /* to what is not wanted any more */
+      asked_clear(asked);
+    if (asked->type == 0)
+      result = gone ? cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher is gone") : question_send(c, q, asked);
+    if (result == CUFRAMES_OK)
+      result = answer_receive(c, deadline);
     if (result != CUFRAMES_OK)
-      return result;
+      return gone ? cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher is gone") : result;
   }
-  if (!is_asked) {
-    int result = cf_client_request(c->fd, q->type, &q->of, c->message);
-    if (result != CUFRAMES_OK) {
-      (void)cf_connection_move(c, CF_GONE);
-      return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher does not answer");
-    }
-    c->asked = (cf_asked){ q->type, q->answer_type, q->of, cf_now() + CF_HANDSHAKE_NS };
-  }
-  return answer_wait(c, gone ? CF_AT_ONCE : q->deadline, length, answer_has_fd(q->answer_type) ? fd : NULL);
 }
 
 /* One thread asks at a time; the others wait for its answer as long as they may wait for their own. */
@@ -268,6 +325,16 @@ int cf_connection_ask(cf_connection *c, const cf_question *question, void *answe
   if (result == CUFRAMES_OK)
     pthread_mutex_unlock(&c->request_lock);
   return result;
+}
+
+bool cf_connection_answer_due(cf_connection *c) {
+  struct pollfd answer = { .fd = c->fd, .events = POLLIN };
+  if (pthread_mutex_trylock(&c->request_lock) != 0)
+    return false; /* another thread is at it */
+  const cf_asked *asked = &c->asked[CF_ASKER_FRAMES];
+  bool due = !is_open(asked) || cf_now() >= asked->deadline || poll(&answer, 1, 0) != 0;
+  pthread_mutex_unlock(&c->request_lock);
+  return due;
 }
 
 /* A copy of bytes in the message buffer, with zeroes behind them. */

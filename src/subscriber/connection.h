@@ -48,12 +48,20 @@ typedef struct cf_view {
   struct cf_view *next;
 } cf_view;
 
-/* A request whose answer has not come. */
+/* The thread that takes frames asks for their memory, others for packets: each has one question at a time. */
+enum cf_asker { CF_ASKER_FRAMES, CF_ASKER_PACKETS, CF_ASKERS };
+
+/* A question whose answer was not taken yet. */
 typedef struct cf_asked {
   uint32_t type; /* 0: none */
   uint32_t answer_type;
   uint32_t of;      /* which segment or track */
   int64_t deadline; /* for the answer */
+  bool answered;    /* while another asker waited for his own: */
+  int result, fd;
+  uint8_t *bytes; /* the message, if it is no refusal */
+  size_t length;
+  char detail[256]; /* why it is one */
 } cf_asked;
 
 /* A connection as the watcher sees it (watcher.c). */
@@ -72,7 +80,8 @@ typedef struct cf_connection {
   int fd;
   pthread_mutex_t request_lock; /* socket, message buffer and what was asked */
   uint8_t *message;
-  cf_asked asked;
+  cf_asked asked[CF_ASKERS];
+  bool packets_first; /* of two questions, whose answer comes first */
   cf_device *device;
   void *control;
   uint64_t control_bytes;
@@ -199,6 +208,10 @@ typedef struct cf_question {
  * not come by the deadline; who asks the same again gets it. A publisher that does not answer for CF_HANDSHAKE_NS is
  * gone. A refusal is its code. */
 int cf_connection_ask(cf_connection *connection, const cf_question *question, void *answer, int *fd);
+
+/* Whether asking would get on: there is an answer, time is up for it, or nothing is asked any more, since another
+ * thread took what came. */
+bool cf_connection_answer_due(cf_connection *connection);
 
 /* As cf_connection_ask() for CODEC, whose extradata is copied into a new buffer padded with 64 zero bytes. */
 int cf_connection_ask_codec(cf_connection *connection, uint32_t track, cf_msg_codec *codec, uint8_t **extradata);

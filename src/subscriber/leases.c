@@ -119,10 +119,10 @@ static void connection_drain(void *connection) {
     for (int64_t began = cf_now(); stream_waits(c); cf_wait_turn(began, CF_NEVER))
       if (poll(&end, 1, 0) != 0 || cf_connection_gone(c))
         lose_and_abandon(c);
-  if (c->is_unmapped) /* or the publisher would wait for a frame that nobody can give back */
-    cf_reader_release(c->seat, c->unmapped_lease);
   pthread_mutex_lock(&c->lock);
   (void)cf_connection_move(c, CF_DRAINED);
+  if (c->is_unmapped) /* or the publisher would wait for a frame that nobody can give back */
+    cf_reader_release(c->seat, c->unmapped_lease);
   bool wait = c->returning != 0;
   pthread_mutex_unlock(&c->lock);
   if (wait) {
@@ -345,6 +345,24 @@ static bool may_map_later(int error) {
   return error == CUFRAMES_ERR_TIMEOUT || error == CUFRAMES_ERR_NO_MEMORY || error == CUFRAMES_ERR_SYSTEM;
 }
 
+/* What became of a frame whose segment was asked for. The thread that takes packets may have ended the connection
+ * meanwhile, and given the lease back that it saw: then it is nobody's. */
+static int unmapped_note(cf_connection *c, uint32_t k, const cf_taken *taken, int result) {
+  pthread_mutex_lock(&c->lock);
+  bool drained = cf_connection_life(c) == CF_DRAINED;
+  c->is_unmapped = may_map_later(result) && !drained;
+  c->unmapped_lease = k;
+  c->unmapped = *taken;
+  pthread_mutex_unlock(&c->lock);
+  return drained ? cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher is gone") : result;
+}
+
+/* One may be interrupted while one waits for an answer: it is waited for in turns. */
+static int64_t turn_deadline(cf_take_how *how) {
+  int64_t deadline = cf_take_deadline(how), soon = cf_now() + 10 * CF_MS;
+  return soon < deadline ? soon : deadline;
+}
+
 /* Steps 1 to 3: the next frame, complete or not. */
 static int frame_lease(cf_connection *c, cf_take_how *how, bool gone, cf_frame **frame) {
   uint32_t k = c->unmapped_lease;
@@ -357,20 +375,17 @@ static int frame_lease(cf_connection *c, cf_take_how *how, bool gone, cf_frame *
   } else {
     uint32_t floor, top = cf_reader_segments(&c->reader, &floor);
     if (top != c->segments_known || floor != c->floor_known)
-      result = cf_views_look_ahead(c, cf_take_deadline(how));
+      result = cf_views_look_ahead(c, turn_deadline(how));
     if (result == CUFRAMES_OK)
       result = lease_next(c, gone, &k, &taken, &view);
     if (result != CUFRAMES_OK)
       return result;
   }
   if (!view) {
-    result = cf_view_hold(c, taken.segment, cf_take_deadline(how), &view);
-    c->is_unmapped = may_map_later(result);
-  }
-  if (c->is_unmapped) { /* it stays leased, and the next call goes on here */
-    c->unmapped_lease = k;
-    c->unmapped = taken;
-    return result;
+    result = cf_view_hold(c, taken.segment, turn_deadline(how), &view);
+    result = unmapped_note(c, k, &taken, result);
+    if (c->is_unmapped) /* it stays leased, and the next call goes on here */
+      return result;
   }
   if (result == CUFRAMES_OK)
     result = taken_check(&taken, view);

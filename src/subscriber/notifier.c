@@ -16,10 +16,12 @@
 #define LOOK_SOONEST (20 * INT64_C(1000))
 #define LOOK_LATEST (CF_MS / 2)
 #define LOOK_PART 8
+#define ANSWER_LATEST (5 * CF_MS)
 
 /* One thread and the subscribers whose descriptors it serves. */
 struct cf_notifier_group {
   cf_notifier_group *next;
+  uint32_t forks; /* when it was made */
   pthread_t thread;
   pthread_mutex_t lock; /* what follows, and the notifiers of its members */
   cf_flag changed;      /* moves when something of that does; the thread sleeps on it, too, if it can */
@@ -29,6 +31,7 @@ struct cf_notifier_group {
 };
 
 static pthread_mutex_t groups_lock = PTHREAD_MUTEX_INITIALIZER; /* of the list; taken before a group's */
+static uint32_t forks; /* on the way to this process: groups of before have no thread here, and their locks no owner */
 static cf_notifier_group *groups;
 
 /* ---- one subscriber's turn ---- */
@@ -45,10 +48,8 @@ static bool is_news(cuframes_subscriber *s) {
   }
   if (c->serial != n->serial || cf_must_not_sleep(s, c)) /* another one than next() looked at, for example */
     return true;
-  if (n->unmapped) { /* the publisher has answered, or is to be asked once more */
-    struct pollfd answer = { .fd = c->fd, .events = POLLIN };
-    return poll(&answer, 1, 0) != 0;
-  }
+  if (n->unmapped)
+    return cf_connection_answer_due(c);
   if (n->pending_seq != 0)
     return cf_reader_complete(&c->reader, n->pending_slot, n->pending_seq);
   return cf_reader_news(&c->reader, n->started, n->last);
@@ -91,7 +92,8 @@ static bool step(cuframes_subscriber *s, cf_futex_pair *pair, int64_t *deadline)
   }
   if (n->connection && (n->unmapped || n->pending_seq != 0)) {
     int64_t now = cf_now(), part = (now - n->began) / LOOK_PART;
-    part = part < LOOK_SOONEST ? LOOK_SOONEST : part > LOOK_LATEST ? LOOK_LATEST : part;
+    int64_t latest = n->unmapped ? ANSWER_LATEST : LOOK_LATEST;
+    part = part < LOOK_SOONEST ? LOOK_SOONEST : part > latest ? latest : part;
     *deadline = now + part < *deadline ? now + part : *deadline;
   }
   return true;
@@ -136,6 +138,7 @@ static int group_find(cf_notifier_group **found) {
   cf_notifier_group *g = calloc(1, sizeof *g);
   if (!g)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  g->forks = forks;
   pthread_mutex_init(&g->lock, NULL);
   int result = cf_thread_start(&g->thread, "cuframes-notify", group_run, g);
   if (result != CUFRAMES_OK) {
@@ -169,6 +172,7 @@ static void group_end(cf_notifier_group *g) {
 void cf_notifiers_forget(void) {
   pthread_mutex_init(&groups_lock, NULL);
   groups = NULL;
+  forks++;
 }
 
 static int notifier_join(cuframes_subscriber *s) {
@@ -187,7 +191,7 @@ static int notifier_join(cuframes_subscriber *s) {
 
 void cf_notifier_arm(cuframes_subscriber *s, const cf_connection *connection) {
   cf_notifier *n = &s->notifier;
-  if (!n->group)
+  if (!n->group || n->group->forks != forks)
     return;
   pthread_mutex_lock(&n->group->lock);
   if (n->state == CF_NOTIFIER_IDLE) {
@@ -215,7 +219,7 @@ static bool waits(cf_notifier *n) {
 void cf_notifier_stop(cuframes_subscriber *s) {
   cf_notifier *n = &s->notifier;
   cf_notifier_group *g = n->group;
-  if (g) {
+  if (g && g->forks == forks) {
     cuframes_subscriber_interrupt(s);
     for (int64_t began = cf_now(); cf_futex_most() == 1 && waits(n);) /* a thread that sleeps on its word alone */
       cf_wait_turn(began, CF_NEVER);

@@ -189,7 +189,7 @@ static int packets_follow(cuframes_subscriber *s, int64_t deadline) {
   if (result != CUFRAMES_OK) {
     bool gone = result == CUFRAMES_ERR_PUBLISHER_GONE; /* this one, too: wait for the next */
     if (gone)
-      cf_subscriber_retire(s, fresh);
+      cf_subscriber_retire(s, fresh, CF_FRAMES_LEFT);
     cf_connection_drop(fresh);
     /* its ring may be a moment behind its name */
     return gone || result == CUFRAMES_ERR_NO_PACKET_RING ? CUFRAMES_ERR_TIMEOUT : result;
@@ -211,7 +211,7 @@ static int packet_now(cuframes_subscriber *s, cuframes_packet *packet, int64_t d
     return result;
   if (!s->reconnect)
     return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher of \"%s\" is gone", s->name);
-  cf_subscriber_retire(s, connection);
+  cf_subscriber_retire(s, connection, CF_FRAMES_LEFT);
   result = packets_follow(s, deadline);
   if (result != CUFRAMES_OK)
     return result;

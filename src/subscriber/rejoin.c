@@ -58,7 +58,8 @@ int cf_rejoin_take(cuframes_subscriber *s, cf_joined *joined) {
 /* It did not work. */
 static void fail(cuframes_subscriber *s, int error) {
   cf_rejoin *r = &s->rejoin;
-  if (cf_rejoin_may_help(error)) {
+  /* what this process lacks it may have again, and nobody who waits for a name is to end for it */
+  if (cf_rejoin_may_help(error) || error == CUFRAMES_ERR_NO_MEMORY || error == CUFRAMES_ERR_SYSTEM) {
     cf_rejoin_again(s, false);
     return;
   }

@@ -15,7 +15,7 @@ void cf_sleep_for_frame(cuframes_subscriber *s, cf_connection *connection, bool 
   const cf_frame_reader *reader = &connection->reader;
   (void)cf_flag_add(&connection->sleepers, 1); /* before the flags are read: pairs with sleepers_wake */
   uint32_t word = cf_reader_prepare_wait(reader);
-  if (!cf_reader_news(reader, started, last) && !cf_must_not_sleep(s, connection))
+  if (!cf_reader_news(reader, started, last) && !cf_must_not_sleep(s, connection) && !cf_callback_stops(s))
     (void)cf_futex_wait(&reader->control->wake, word, deadline); /* whatever ended it, the caller looks again */
   cf_reader_end_wait(reader);
   (void)cf_flag_add(&connection->sleepers, -1);
@@ -33,7 +33,7 @@ void cf_sleep_for_connection(cuframes_subscriber *s, int64_t deadline) {
   pthread_mutex_lock(&s->lock);
   bool sleep = !s->connection && !cf_rejoin_is_ready(&s->rejoin);
   pthread_mutex_unlock(&s->lock);
-  if (sleep && !cf_flag_get(&s->interrupted))
+  if (sleep && !cf_flag_get(&s->interrupted) && !cf_callback_stops(s))
     (void)cf_futex_wait(&s->joins.value, seen, deadline); /* the caller looks again */
 }
 

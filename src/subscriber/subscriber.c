@@ -164,6 +164,8 @@ void cuframes_subscriber_destroy(cuframes_subscriber *s) {
   pending_give_up(s);
   if (s->handles)
     cf_handles_close(s->handles); /* from here on a GPU is waited for by who must */
+  if (s->left_over)
+    connection_end(s->left_over);
   if (s->connection) {
     cf_connection_leave(s->connection); /* or a publisher would wait for it as long as a frame is in hand */
     connection_end(s->connection);
@@ -218,15 +220,15 @@ static int connect_again(cuframes_subscriber *s, cf_connection **connection) {
   return CUFRAMES_OK;
 }
 
-int cf_subscriber_connection(cuframes_subscriber *s, cf_connection **connection) {
-  cf_connection *current = cf_subscriber_current(s);
+/* With a current one, or one that is taken over; `wait` for another thread that does so. */
+static int connection_get(cuframes_subscriber *s, cf_connection *current, bool wait, cf_connection **connection) {
   int result = CUFRAMES_OK;
   if (!current && !s->reconnect)
     return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher of \"%s\" is gone", s->name);
   if (!current) {
-    if (pthread_mutex_trylock(&s->connect_lock) != 0) /* the other thread is at it, and announces what comes of it */
-      return cf_fail(CUFRAMES_ERR_TIMEOUT, "another thread connects just now");
-    current = cf_subscriber_current(s); /* it may have been faster */
+    if ((wait ? pthread_mutex_lock(&s->connect_lock) : pthread_mutex_trylock(&s->connect_lock)) != 0)
+      return cf_fail(CUFRAMES_ERR_TIMEOUT, "another thread connects just now"); /* and announces what comes of it */
+    current = cf_subscriber_current(s);                                         /* it may have been faster */
     if (!current)
       result = connect_again(s, &current);
     pthread_mutex_unlock(&s->connect_lock);
@@ -236,23 +238,48 @@ int cf_subscriber_connection(cuframes_subscriber *s, cf_connection **connection)
   return result;
 }
 
-void cf_subscriber_retire(cuframes_subscriber *s, cf_connection *connection) {
+int cf_subscriber_connection(cuframes_subscriber *s, cf_connection **connection) {
+  return connection_get(s, cf_subscriber_current(s), true, connection);
+}
+
+int cf_subscriber_connection_for_frames(cuframes_subscriber *s, cf_connection **connection) {
+  pthread_mutex_lock(&s->lock);
+  cf_connection *current = s->left_over ? s->left_over : s->connection;
+  if (current)
+    cf_connection_hold(current);
+  pthread_mutex_unlock(&s->lock);
+  return connection_get(s, current, false, connection);
+}
+
+void cf_subscriber_retire(cuframes_subscriber *s, cf_connection *connection, enum cf_frames frames) {
+  cf_connection *over = NULL;
   pthread_mutex_lock(&s->lock);
   bool ours = s->connection == connection;
   if (ours) {
+    over = connection;
     s->connection = NULL;
+    if (frames == CF_FRAMES_LEFT && s->hello.mode != CUFRAMES_MODE_PACKETS) {
+      over = s->left_over; /* nobody takes frames: then those of the last but one are not wanted */
+      s->left_over = connection;
+    }
     if (s->reconnect)
       cf_rejoin_begin(s);
+  } else if (frames == CF_FRAMES_TAKEN && s->left_over == connection) {
+    over = connection;
+    s->left_over = NULL;
   }
   pthread_mutex_unlock(&s->lock);
-  if (!ours)
-    return;
-  (void)cf_connection_lose(connection);
-  cf_watcher_ring(); /* our other thread may sleep on it, and streams may wait for its pictures */
-  cf_counter_add(&s->lost_before, cf_counter_get(&connection->lost));
-  connection_end(connection);
-  cf_log(&s->logger, CUFRAMES_LOG_WARNING, "%s: the publisher is gone%s", s->name,
-         s->reconnect ? "; waiting for it to come back" : "");
+  if (ours) {
+    (void)cf_connection_lose(connection);
+    cf_watcher_ring(); /* our other thread may sleep on it, and streams may wait for its pictures */
+  }
+  if (over) {
+    cf_counter_add(&s->lost_before, cf_counter_get(&over->lost));
+    connection_end(over);
+  }
+  if (ours)
+    cf_log(&s->logger, CUFRAMES_LOG_WARNING, "%s: the publisher is gone%s", s->name,
+           s->reconnect ? "; waiting for it to come back" : "");
 }
 
 /* ---- frames ---- */
@@ -318,6 +345,8 @@ typedef struct turns {
 static int sleep_for_more(cuframes_subscriber *s, cf_connection *connection, bool busy, turns *t, int64_t deadline) {
   if (cf_flag_swap(&s->interrupted, 0))
     return cf_fail(CUFRAMES_ERR_INTERRUPTED, "cuframes_subscriber_interrupt() was called");
+  if (cf_callback_stops(s))
+    return CUFRAMES_ERR_INTERRUPTED;
   if (cf_now() >= deadline) {
     cf_notifier_arm(s, connection);
     return CUFRAMES_ERR_TIMEOUT;
@@ -325,6 +354,8 @@ static int sleep_for_more(cuframes_subscriber *s, cf_connection *connection, boo
   if (busy) { /* with work that wakes nobody when it is done */
     t->busy_since = t->busy_since ? t->busy_since : cf_now();
     cf_wait_turn(t->busy_since, deadline);
+  } else if (connection && connection->is_unmapped) {
+    return CUFRAMES_OK; /* it waits for the answer */
   } else if (!connection) {
     cf_sleep_for_connection(s, deadline);
   } else if (!t->spun) {
@@ -340,14 +371,14 @@ int cf_subscriber_next(cuframes_subscriber *s, cf_take_how *how, cuframes_frame 
   turns t = { .spun = s->spin_ns == 0 };
   for (;;) {
     cf_connection *connection = NULL;
-    int result = cf_subscriber_connection(s, &connection);
+    int result = cf_subscriber_connection_for_frames(s, &connection);
     if (result == CUFRAMES_OK && (result = take_now(s, connection, how, frame)) == CUFRAMES_OK)
       return CUFRAMES_OK;
     bool busy = result == CUFRAMES_ERR_BUSY;
     if (busy)
       result = cf_fail(CUFRAMES_ERR_TIMEOUT, "the GPU has not completed the next frame in the time given");
     if (result == CUFRAMES_ERR_PUBLISHER_GONE && s->reconnect && connection) {
-      cf_subscriber_retire(s, connection);
+      cf_subscriber_retire(s, connection, CF_FRAMES_TAKEN);
       cf_connection_drop(connection);
       connection = NULL;
       result = cf_fail(CUFRAMES_ERR_TIMEOUT, "the publisher of \"%s\" is gone, and has not come back", s->name);

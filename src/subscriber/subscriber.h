@@ -34,6 +34,9 @@ typedef struct cf_notifier {
   int64_t began;             /* to wait */
 } cf_notifier;
 
+/* The callback thread is to end: after this callback, or its sleep is to end, too. */
+enum cf_stop { CF_STOP_LATER = 1, CF_STOP_NOW };
+
 typedef struct cf_callback {
   pthread_t thread;
   bool running; /* joinable; of the caller's threads */
@@ -90,6 +93,7 @@ struct cuframes_subscriber {
   uint64_t serial;              /* of the newest connection; under connect_lock */
   pthread_mutex_t lock;         /* what follows */
   cf_connection *connection;    /* NULL while there is none; one reference */
+  cf_connection *left_over;     /* the one before, which may still have frames; NULL: none. One reference */
   cf_rejoin rejoin;
   cf_connection *watched; /* the watcher's list */
 
@@ -117,8 +121,11 @@ cf_connection *cf_subscriber_current(cuframes_subscriber *subscriber);
 /* The connection to use, with a reference for the caller; takes over what the watcher joined again. Never waits for a
  * publisher. TIMEOUT: there is none at present; otherwise the error is for the user. */
 int cf_subscriber_connection(cuframes_subscriber *subscriber, cf_connection **connection);
-/* That connection is over. Never waits. */
-void cf_subscriber_retire(cuframes_subscriber *subscriber, cf_connection *connection);
+/* The same for the thread that takes frames: first the one that was left with some. */
+int cf_subscriber_connection_for_frames(cuframes_subscriber *subscriber, cf_connection **connection);
+/* That connection is over. Its frames were taken, or are left for the thread that takes frames. Never waits. */
+enum cf_frames { CF_FRAMES_LEFT, CF_FRAMES_TAKEN };
+void cf_subscriber_retire(cuframes_subscriber *subscriber, cf_connection *connection, enum cf_frames frames);
 /* next() for the callback thread too. */
 int cf_subscriber_next(cuframes_subscriber *subscriber, cf_take_how *how, cuframes_frame **frame);
 
@@ -171,6 +178,9 @@ void cf_notifier_stop(cuframes_subscriber *subscriber);
 void cf_notifiers_forget(void);
 
 void cf_callback_stop(cuframes_subscriber *subscriber);
+static inline bool cf_callback_stops(const cuframes_subscriber *subscriber) {
+  return cf_flag_get(&subscriber->callback.stop) == CF_STOP_NOW;
+}
 
 void cf_packet_side_free(cuframes_subscriber *subscriber);
 

@@ -6,6 +6,7 @@
  * no sleeper is left that may have missed it. It also joins again for those who want that (rejoin.c). Nothing that it
  * does waits: a publisher that is slow to die, or to answer, holds up nobody else's.
  */
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 
@@ -17,7 +18,8 @@
 #include "wire/message.h"
 
 #define WAKE_AGAIN_NS CF_MS
-#define POLLED 64 /* descriptors at first; there is room for more when they come */
+#define LOOK_AGAIN_NS (10 * CF_MS) /* where it cannot sleep on all of them */
+#define POLLED 64                  /* descriptors at first; there is room for more when they come */
 
 /* What it sleeps on in one turn. */
 typedef struct turn {
@@ -68,7 +70,7 @@ static bool turn_says(const turn *t, int place) {
 
 /* Everything that sleeps on the connection's words and should not is woken. */
 static void sleepers_wake(const cuframes_subscriber *s, cf_connection *c, turn *t) {
-  if (cf_flag_get(&c->sleepers) == 0 || !cf_must_not_sleep(s, c))
+  if (cf_flag_get(&c->sleepers) == 0 || !(cf_must_not_sleep(s, c) || cf_callback_stops(s)))
     return;
   (void)cf_futex_wake(&c->reader.control->wake, INT32_MAX);
   if (cf_flag_get(&c->packets_mapped))
@@ -134,6 +136,18 @@ static void each(void (*act)(cuframes_subscriber *s, turn *t), turn *t) {
   pthread_mutex_unlock(&watcher.lock);
 }
 
+/* poll() takes no more descriptors than the process may have open, which may have become fewer: then one by one. */
+static void turn_sleep(turn *t) {
+  if (poll(t->fds, t->count, cf_deadline_poll_ms(t->deadline)) >= 0 || errno != EINVAL)
+    return; /* after another error we look at everything once more */
+  int ready = 0;
+  for (size_t i = 0; i < t->count; i++)
+    ready += poll(&t->fds[i], 1, 0);
+  int64_t soon = cf_now() + LOOK_AGAIN_NS;
+  if (ready == 0)
+    (void)poll(NULL, 0, cf_deadline_poll_ms(soon < t->deadline ? soon : t->deadline));
+}
+
 static void *watcher_run(void *unused) {
   struct pollfd bell = { .fd = watcher.doorbell, .events = POLLIN };
   turn *t = &watcher.turn;
@@ -145,7 +159,7 @@ static void *watcher_run(void *unused) {
     t->deadline = CF_NEVER;
     (void)turn_add(t, bell);
     each(subscriber_prepare, t);
-    (void)poll(t->fds, t->count, cf_deadline_poll_ms(t->deadline)); /* on an error we look at everything once more */
+    turn_sleep(t);
     cf_doorbell_drain(watcher.doorbell);
     each(subscriber_look, t);
   }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "support/child.h"
+#include "support/packets.h"
 #include "support/stream.h"
 
 /* What the callback has seen, and what it is to do. */
@@ -213,6 +214,43 @@ static void not_for_packets_only(void **state) {
   cuframes_publisher_destroy(publisher);
 }
 
+static void *take_packets(void *subscriber) {
+  cuframes_packet *packet = NULL;
+  int result;
+  while ((result = cuframes_subscriber_next_packet(subscriber, CUFRAMES_WAIT_FOREVER, &packet)) == CUFRAMES_OK)
+    cuframes_packet_release(packet);
+  return (void *)(intptr_t)result;
+}
+
+static void release(void *user, cuframes_frame *frame, int error) {
+  (void)user, (void)error;
+  cuframes_frame_release(frame);
+}
+
+/* stop() is for the callback thread alone: the other one is not interrupted, and takes no interruption away. */
+static void stop_leaves_the_thread_that_takes_packets_alone(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = packet_publisher("s", 0, 0);
+  cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+  pthread_t packets;
+  void *result;
+  CHECK_OK(cuframes_subscriber_enable_packets(subscriber, 0));
+  CHECK(pthread_create(&packets, NULL, take_packets, subscriber) == 0);
+  for (int i = 0; i < 300; i++) {
+    CHECK_OK(cuframes_subscriber_start(subscriber, release, NULL));
+    if (i % 2)
+      pause_ms(1);
+    CHECK_OK(cuframes_subscriber_stop(subscriber));
+  }
+  CHECK_OK(packet_publish(publisher, 0, 1, 10, CUFRAMES_PACKET_KEY)); /* it still takes them */
+  WAIT_FOR(subscriber_stats(subscriber).packets == 1);
+  cuframes_subscriber_interrupt(subscriber);
+  CHECK(pthread_join(packets, &result) == 0);
+  assert_int_equal((intptr_t)result, CUFRAMES_ERR_INTERRUPTED);
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     FIXTURE(frames_come_until_stop),
@@ -222,6 +260,7 @@ int main(void) {
     FIXTURE(the_end_of_the_stream_is_one_call),
     FIXTURE(with_reconnect_the_calls_go_on),
     FIXTURE(not_for_packets_only),
+    FIXTURE(stop_leaves_the_thread_that_takes_packets_alone),
   };
   return FIXTURE_RUN("callback", tests);
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "support/child.h"
+#include "support/packets.h"
 #include "support/waiter.h"
 
 /* What a publisher's death may take until a subscriber knows of it. */
@@ -99,6 +100,31 @@ static void the_last_frames_are_delivered_before_the_end(void **state) {
   cuframes_streams *streams = NULL;
   CHECK_OK(cuframes_stream_list(NULL, patience(), &streams));
   cuframes_streams_free(streams);
+}
+
+/* The thread that takes packets is the first to see the end, and goes over to the next publisher. */
+static void packets_leave_the_last_frames_to_others(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = packet_publisher("s", 0, 0);
+  cuframes_subscriber_options options = subscriber_options(CUFRAMES_MODE_ORDERED);
+  cuframes_packet *none = NULL;
+  options.reconnect = 1;
+  options.depth = 8;
+  cuframes_subscriber *ordered = subscriber_join("s", &options);
+  CHECK_OK(cuframes_subscriber_enable_packets(ordered, 0));
+  pictures_publish(publisher, 1, 5);
+  cuframes_publisher_destroy(publisher);
+  CHECK_RESULT(cuframes_subscriber_next_packet(ordered, 0, &none), CUFRAMES_ERR_TIMEOUT);
+  publisher = packet_publisher("s", 0, 0);
+  pictures_publish(publisher, 11, 1);
+  for (uint64_t number = 1; number <= 5; number++)
+    assert_int_equal(frame_look(ordered), number);
+  cuframes_frame *frame = frame_take(ordered);
+  assert_int_equal(picture_number(frame), 11);
+  assert_true(cuframes_frame_flags(frame) & CUFRAMES_FRAME_DISCONTINUITY);
+  cuframes_frame_release(frame);
+  cuframes_subscriber_destroy(ordered);
+  cuframes_publisher_destroy(publisher);
 }
 
 static void hands_full_at_the_end_is_the_end(void **state) {
@@ -342,15 +368,11 @@ static void publishers_may_die_at_any_instant(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    FIXTURE(a_killed_publisher_is_noticed_at_once),
-    FIXTURE(the_last_frames_are_delivered_before_the_end),
-    FIXTURE(hands_full_at_the_end_is_the_end),
-    FIXTURE(with_reconnect_it_goes_on_in_a_new_epoch),
-    FIXTURE(every_return_is_an_epoch),
-    FIXTURE(waiting_for_a_return_can_be_interrupted),
-    FIXTURE(create_waits_for_a_publisher_to_come),
-    FIXTURE(a_killed_subscribers_slots_come_back),
-    FIXTURE(subscribers_may_die_at_any_instant),
+    FIXTURE(a_killed_publisher_is_noticed_at_once),    FIXTURE(the_last_frames_are_delivered_before_the_end),
+    FIXTURE(packets_leave_the_last_frames_to_others),  FIXTURE(hands_full_at_the_end_is_the_end),
+    FIXTURE(with_reconnect_it_goes_on_in_a_new_epoch), FIXTURE(every_return_is_an_epoch),
+    FIXTURE(waiting_for_a_return_can_be_interrupted),  FIXTURE(create_waits_for_a_publisher_to_come),
+    FIXTURE(a_killed_subscribers_slots_come_back),     FIXTURE(subscribers_may_die_at_any_instant),
     FIXTURE(publishers_may_die_at_any_instant),
   };
   return FIXTURE_RUN("death", tests);

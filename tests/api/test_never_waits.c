@@ -188,12 +188,39 @@ static void a_forked_process_has_its_own(void **state) {
   cuframes_publisher_destroy(publisher);
 }
 
+static void destroy_inherited(int test, void *user) {
+  cuframes_subscriber_destroy(user);
+  say(test, 0);
+}
+
+/* What a child of fork() inherits has no threads there. */
+static void an_inherited_subscriber_can_be_destroyed(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  for (int descriptor = 0; descriptor < 2; descriptor++) {
+    cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+    cuframes_frame *none = NULL;
+    int fd;
+    if (descriptor) {
+      CHECK_OK(cuframes_subscriber_fd(subscriber, &fd));
+      CHECK_RESULT(cuframes_subscriber_next(subscriber, 0, &none), CUFRAMES_ERR_TIMEOUT);
+      pause_ms(5);
+    }
+    child *forked = child_start(destroy_inherited, subscriber);
+    (void)hear(forked->fd);
+    child_finish(forked);
+    cuframes_subscriber_destroy(subscriber);
+  }
+  cuframes_publisher_destroy(publisher);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     FIXTURE(for_memory_that_does_not_come),
     FIXTURE(for_one_that_does_not_let_us_in),
     FIXTURE(one_thread_sees_to_all),
     FIXTURE(a_forked_process_has_its_own),
+    FIXTURE(an_inherited_subscriber_can_be_destroyed),
   };
   return FIXTURE_RUN("never_waits", tests);
 }
