@@ -307,6 +307,8 @@ static bool request_begin(cf_connection *c, int64_t deadline) {
 /* Asks; on success the lock is held, and the answer decoded. */
 static int ask_and_decode(cf_connection *c, const cf_question *q, void *answer, int *fd) {
   size_t length = 0;
+  if (fd)
+    *fd = -1;
   if (!request_begin(c, q->deadline))
     return cf_fail(CUFRAMES_ERR_TIMEOUT, "another thread asks the publisher just now");
   int result = ask(c, q, &length, fd);

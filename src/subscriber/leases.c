@@ -384,7 +384,7 @@ static int frame_lease(cf_connection *c, cf_take_how *how, bool gone, cf_frame *
   if (!view) {
     result = cf_view_hold(c, taken.segment, turn_deadline(how), &view);
     result = unmapped_note(c, k, &taken, result);
-    if (c->is_unmapped) /* it stays leased, and the next call goes on here */
+    if (may_map_later(result)) /* it stays leased, and the next call goes on here */
       return result;
   }
   if (result == CUFRAMES_OK)

@@ -47,13 +47,14 @@ static int turn_add(turn *t, struct pollfd wanted) {
   if (wanted.fd < 0)
     return -1;
   if (t->count == t->room) {
-    struct pollfd *larger = realloc(t->fds, 2 * t->room * sizeof *larger);
+    size_t room = t->room ? 2 * t->room : POLLED;
+    struct pollfd *larger = realloc(t->fds, room * sizeof *larger);
     if (!larger) {
       t->deadline = cf_now() + CF_MS; /* there may be memory soon; until then it is looked at, too */
       return -1;
     }
     t->fds = larger;
-    t->room *= 2;
+    t->room = room;
   }
   t->fds[t->count] = wanted;
   return (int)t->count++;
@@ -238,7 +239,7 @@ void cf_watcher_remove(cuframes_subscriber *s) {
   cuframes_subscriber **link = &watcher.first;
   while (*link && *link != s)
     link = &(*link)->next_watched;
-  bool ours = *link == s;
+  bool ours = *link != NULL;
   if (ours)
     *link = s->next_watched;
   bool last = ours && !watcher.first;
