@@ -33,7 +33,7 @@ static uint64_t take_word(input *in) {
 typedef struct ring_reader {
   cf_packet_reader reader;
   uint64_t last, lost; /* last packet delivered, what was reported as lost since */
-  bool anywhere;       /* began at the oldest packet */
+  bool anywhere;       /* begins, and goes on after a gap, at the oldest packet */
 } ring_reader;
 
 static void check(bool holds) {
@@ -70,7 +70,7 @@ static void read_packet(ring_reader *p, uint8_t *buffer, size_t capacity, bool h
   if (got != CF_PACKET_OK)
     return;
   check(p->last ? meta.seq == p->last + p->lost + 1 : true);
-  check((p->last ? p->lost == 0 : p->anywhere) ||
+  check(p->anywhere || (p->last && p->lost == 0) ||
         meta.flags == 1); /* begins, and goes on after a gap, at a start packet */
   for (size_t i = 0; i < meta.size; i++)
     check(buffer[i] == content(meta.seq, i));

@@ -129,7 +129,8 @@ CUFRAMES_API int cuframes_subscriber_enable_packets(cuframes_subscriber *subscri
 
 /** The next packet, copied out of the ring. The caller owns *packet and releases it.
  *  PACKET_OVERRUN once after packets were lost (their count is in the statistics); the next call goes on at a
- *  keyframe, and a DISCONTINUITY flag that a lost packet had is lost with it: after an overrun times may jump.
+ *  keyframe or, with PACKETS_FROM_OLDEST, at the oldest packet in the ring, and a DISCONTINUITY flag that a lost packet
+ *  had is lost with it: after an overrun times may jump.
  *  Errors: TIMEOUT, INTERRUPTED, NO_PACKET_RING, PUBLISHER_GONE, NO_MEMORY.
  *  Thread-safety: one thread at a time, beside the one that takes frames. Blocks: up to timeout_ns. */
 CUFRAMES_API int cuframes_subscriber_next_packet(cuframes_subscriber *subscriber, int64_t timeout_ns,

@@ -264,12 +264,24 @@ bool cf_packet_reader_rewind(cf_packet_reader *reader) {
   /* The tail is loaded without an order: it may be newer than the head that we see. */
   reader->next = tail <= head ? tail : head + 1;
   reader->counted = reader->next - 1;
+  reader->from_oldest = true;
   return true;
+}
+
+/* Packet reader->next is gone, and every packet is a place to start: what is still whole is still of use. */
+static enum cf_packet_read overrun_to_oldest(cf_packet_reader *reader, uint64_t *lost) {
+  uint64_t gone = reader->next, counted = reader->counted;
+  if (!cf_packet_reader_rewind(reader) || reader->next <= gone) /* a tail never goes back */
+    return CF_PACKET_BROKEN;
+  *lost = reader->counted - counted;
+  return CF_PACKET_OVERRUN;
 }
 
 /* Packet reader->next is gone. */
 static enum cf_packet_read overrun(cf_packet_reader *reader, uint64_t *lost) {
   uint64_t start, end;
+  if (reader->from_oldest)
+    return overrun_to_oldest(reader, lost);
   reader->searched = reader->next;
   switch (find_start(reader, &start, &end)) {
     case CF_PACKET_OK:

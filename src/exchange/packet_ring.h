@@ -102,6 +102,7 @@ typedef struct cf_packet_reader {
   uint64_t searched; /* no start packet up to here is wanted */
   uint64_t counted;  /* up to here each packet was delivered, reported as lost or older than the reader; 0 until
                                  the first start packet */
+  bool from_oldest;  /* it needs no start packet: after an overrun it goes on at the oldest packet that is whole */
 } cf_packet_reader;
 
 /* Checks a region of `bytes` bytes (mapped, sealed by the caller's knowledge) and starts at the last start packet
@@ -110,7 +111,7 @@ typedef struct cf_packet_reader {
 bool cf_packet_reader_init(cf_packet_reader *reader, const void *memory, uint64_t bytes, bool from_next);
 
 /* Before the first read: starts at the oldest packet that is whole or, if none is, at the next one to come, whether it
- * is a start packet or not. False if the region's numbers are not sound. */
+ * is a start packet or not; after an overrun likewise. False if the region's numbers are not sound. */
 bool cf_packet_reader_rewind(cf_packet_reader *reader);
 
 /* Whether something was written after what this reader has seen. */
@@ -122,7 +123,8 @@ uint32_t cf_packet_reader_params(const cf_packet_reader *reader);
 enum cf_packet_read {
   CF_PACKET_NONE,    /* nothing new */
   CF_PACKET_OK,      /* *meta and the bytes are whole */
-  CF_PACKET_OVERRUN, /* packets were lost: *lost of them; the reader now stands at a start packet (or waits for one) */
+  CF_PACKET_OVERRUN, /* packets were lost: *lost of them; the reader now stands at a start packet (or waits for one), or
+                        at the oldest one after cf_packet_reader_rewind() */
   CF_PACKET_SMALL,   /* the buffer is smaller than meta->size: nothing consumed, call again */
   CF_PACKET_BROKEN   /* the writer breaks the protocol */
 };

@@ -162,6 +162,40 @@ static void a_late_join_finds_what_is_still_in_the_ring(void **state) {
   cuframes_publisher_destroy(detector);
 }
 
+/* Who did not ask for a while finds what the ring still has, whether video lies beside it or not: annotations need no
+ * keyframe to begin at. */
+static void after_an_overrun_what_is_in_the_ring_is_found(void **state) {
+  (void)state;
+  for (int video = 0; video < 2; video++) {
+    cuframes_packet_ring_options ring = { .struct_size = sizeof ring, .slots = 16 };
+    cuframes_publisher *detector = detector_new("detector", &ring);
+    cuframes_codec_params params = { .struct_size = sizeof params,
+                                     .media_type = CUFRAMES_MEDIA_VIDEO,
+                                     .codec = "h264" };
+    cuframes_packet_info key = {
+      .struct_size = sizeof key, .track = 1, .data = "key", .size = 3, .flags = CUFRAMES_PACKET_KEY
+    };
+    cuframes_packet *packet = NULL;
+    CHECK_OK(cuframes_publisher_set_codec_params(detector, 1, &params));
+    cuframes_join *join = join_new(0, 0, 0);
+    if (video)
+      CHECK_OK(cuframes_publisher_publish_packet(detector, &key));
+    for (uint64_t seq = 1; seq <= 60; seq++) {
+      cuframes_frame_id id = id_of("a", 1, seq);
+      say_of(detector, &id);
+      if (seq != 40 && seq != 60)
+        continue;
+      for (uint64_t there = seq - 15; there <= seq; there++) {
+        cuframes_frame_id of = id_of("a", 1, there);
+        CHECK_OK(cuframes_join_find(join, &of, 0, &packet));
+        is_said_of(packet, &of);
+      }
+    }
+    cuframes_join_destroy(join);
+    cuframes_publisher_destroy(detector);
+  }
+}
+
 static void types_are_told_apart(void **state) {
   (void)state;
   cuframes_publisher *detector = detector_new("detector", NULL);
@@ -328,6 +362,7 @@ int main(void) {
     FIXTURE(other_streams_and_instances_are_not_taken_for_it),
     FIXTURE(only_the_newest_are_kept),
     FIXTURE(a_late_join_finds_what_is_still_in_the_ring),
+    FIXTURE(after_an_overrun_what_is_in_the_ring_is_found),
     FIXTURE(types_are_told_apart),
     FIXTURE(who_waits_is_woken),
     FIXTURE(a_detector_may_go_and_come_back),

@@ -224,12 +224,36 @@ static void test_rewind(void **state) {
   for (int i = 0; i < 6; i++)
     ring_write(&r, 8, i == 2);
   expect_overrun(&r, &oldest, 6);
+  for (uint64_t seq = 9; seq <= 12; seq++)
+    expect_packet(&r, &oldest, seq, 8, 0);
   r.writer.region->tail = 0;
   assert_false(cf_packet_reader_rewind(&oldest));
   r.writer.region->tail = UINT64_MAX; /* a liar's: what it says lies after the head, so at the next one */
   assert_true(cf_packet_reader_rewind(&oldest));
   assert_true(oldest.next == r.writer.head + 1);
   ring_close(&r);
+}
+
+/* A reader of data needs no start packet: what is whole after an overrun is read, wherever the last start packet is. */
+static void test_overrun_from_oldest(void **state) {
+  (void)state;
+  for (int start = 0; start <= 20; start++) { /* 0: none at all, as in a stream without video */
+    ring r;
+    ring_open(&r, 4, 1024, 1024, 1);
+    cf_packet_reader reader = ring_reader(&r, false);
+    assert_true(cf_packet_reader_rewind(&reader));
+    for (int seq = 1; seq <= 10; seq++)
+      ring_write(&r, 8, seq == start);
+    for (uint64_t lost = 6, first = 7; first <= 17; lost = 6, first += 10) {
+      expect_overrun(&r, &reader, lost);
+      for (uint64_t seq = first; seq < first + 4; seq++)
+        expect_packet(&r, &reader, seq, 8, 0);
+      expect_none(&r, &reader);
+      for (uint64_t seq = first + 4; seq < first + 14; seq++)
+        ring_write(&r, 8, seq == (uint64_t)start);
+    }
+    ring_close(&r);
+  }
 }
 
 static void test_overrun(void **state) {
@@ -373,15 +397,11 @@ static void test_broken(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_numbers),
-    cmocka_unit_test(test_basics),
-    cmocka_unit_test(test_wrap_everywhere),
-    cmocka_unit_test(test_tail),
-    cmocka_unit_test(test_rewind),
-    cmocka_unit_test(test_overrun),
-    cmocka_unit_test(test_start_before_head),
-    cmocka_unit_test(test_large_seq),
-    cmocka_unit_test(test_broken),
+    cmocka_unit_test(test_numbers),         cmocka_unit_test(test_basics),
+    cmocka_unit_test(test_wrap_everywhere), cmocka_unit_test(test_tail),
+    cmocka_unit_test(test_rewind),          cmocka_unit_test(test_overrun_from_oldest),
+    cmocka_unit_test(test_overrun),         cmocka_unit_test(test_start_before_head),
+    cmocka_unit_test(test_large_seq),       cmocka_unit_test(test_broken),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
