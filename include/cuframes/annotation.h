@@ -80,9 +80,10 @@ CUFRAMES_API void cuframes_join_destroy(cuframes_join *join);
 
 /** What was said of exactly this frame, the first of it that is kept. The caller gets a reference of the packet and
  *  releases it.
- *  Errors: TIMEOUT (nothing yet), STALE (a later frame of that instance was annotated, or another instance of the
- *  stream after it: it will not come, or is not kept any more), PUBLISHER_GONE (not with reconnect; what is kept is
- *  still found), PROTOCOL (once for each packet that is not sound), NO_MEMORY, INVALID.
+ *  Errors: TIMEOUT (nothing yet), STALE (a later frame of that instance was annotated, or frames of that instance and
+ *  then of another one of the stream: it will not come, or is not kept any more; an instance that was never annotated,
+ *  or before `keep` + 16 other ones, may still be), PUBLISHER_GONE (not with reconnect; what is kept is still found),
+ *  PROTOCOL (once for each packet that is not sound), NO_MEMORY, INVALID.
  *  Thread-safety: one thread at a time for a join. Blocks: timeout_ns at most. */
 CUFRAMES_API int cuframes_join_find(cuframes_join *join, const cuframes_frame_id *of, int64_t timeout_ns,
                                     cuframes_packet **packet);

@@ -2,7 +2,8 @@
  * for packets alone.
  *
  * What came is kept in a ring, in the order in which it came. A detector annotates frames in their order: once
- * something later was said, an earlier frame is no more waited for.
+ * something later was said, an earlier frame is no more waited for. How far each instance of a stream was annotated is
+ * kept beside the ring, for what has left it was passed by, too.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 
 #define KEEP 64u
 #define KEEP_MOST 4096u
+#define REMEMBER 16u /* instances more than annotations are kept: for those that left the ring */
 /* So many packets are read before the caller's question is looked at: one who publishes without end keeps nobody. */
 #define READ_MOST 1024
 
@@ -23,19 +25,54 @@ typedef struct kept {
   cuframes_frame_id of;
 } kept;
 
+/* An instance of a stream, and how far it was annotated. */
+typedef struct source {
+  uint64_t instance, seq; /* the highest that was annotated */
+  uint64_t turn;          /* of the last that came; 0: the place is free */
+  char stream[CUFRAMES_NAME_MAX + 1];
+} source;
+
 struct cuframes_join {
   cuframes_subscriber *subscriber;
   uint32_t type;               /* 0: all */
   uint32_t keep, first, count; /* of the ring */
   kept *ring;                  /* keep of them, the oldest at `first` */
+  source *sources;             /* keep + REMEMBER, those annotated last: so each that the ring knows is among them */
+  uint64_t turn;               /* annotations that were kept so far */
 };
 
 static kept *kept_at(const cuframes_join *join, uint32_t age) {
   return &join->ring[(join->first + age) % join->keep];
 }
 
+/* NULL: none of that instance came, or so many others did since that it was forgotten. */
+static source *source_of(const cuframes_join *join, const cuframes_frame_id *of) {
+  for (uint32_t i = 0; i < join->keep + REMEMBER; i++) {
+    source *s = &join->sources[i];
+    if (s->turn != 0 && s->instance == of->instance && strcmp(s->stream, of->stream) == 0)
+      return s;
+  }
+  return NULL;
+}
+
+static void source_note(cuframes_join *join, const cuframes_frame_id *of) {
+  source *s = source_of(join, of);
+  if (!s) { /* in place of the one that was silent for longest */
+    s = join->sources;
+    for (uint32_t i = 1; i < join->keep + REMEMBER; i++)
+      if (join->sources[i].turn < s->turn)
+        s = &join->sources[i];
+    *s = (source){ .instance = of->instance };
+    memcpy(s->stream, of->stream, sizeof s->stream);
+  }
+  s->turn = ++join->turn;
+  if (s->seq < of->seq)
+    s->seq = of->seq;
+}
+
 /* Takes the caller's reference. */
 static void keep_packet(cuframes_join *join, cuframes_packet *packet, const cuframes_frame_id *of) {
+  source_note(join, of);
   if (join->count == join->keep) {
     cuframes_packet_release(kept_at(join, 0)->packet);
     join->first = (join->first + 1) % join->keep;
@@ -91,22 +128,32 @@ static bool same_instance(const cuframes_frame_id *a, const cuframes_frame_id *b
   return a->instance == b->instance && strcmp(a->stream, b->stream) == 0;
 }
 
+/* Whether a later frame of the instance was annotated, this one was and is kept no more, or the stream goes on as
+ * another instance. Of an instance that was never annotated nobody knows whether it is older or newer than another. */
+static bool is_passed(const cuframes_join *join, const cuframes_frame_id *of) {
+  const source *own = source_of(join, of);
+  if (!own || own->seq >= of->seq)
+    return own != NULL;
+  for (uint32_t i = 0; i < join->keep + REMEMBER; i++) {
+    const source *s = &join->sources[i];
+    if (s->turn > own->turn && strcmp(s->stream, of->stream) == 0)
+      return true;
+  }
+  return false;
+}
+
 /* OK: *found; STALE: it was passed by; TIMEOUT: neither. */
 static int look_for(const cuframes_join *join, const cuframes_frame_id *of, cuframes_packet **found) {
-  bool begun = false, passed = false;
   for (uint32_t age = 0; age < join->count; age++) {
     const kept *k = kept_at(join, age);
-    bool same = same_instance(&k->of, of);
-    if (same && k->of.seq == of->seq) {
+    if (same_instance(&k->of, of) && k->of.seq == of->seq) {
       *found = k->packet;
       return CUFRAMES_OK;
     }
-    passed = passed || (same ? k->of.seq > of->seq : begun && strcmp(k->of.stream, of->stream) == 0);
-    begun = begun || same;
   }
-  if (passed)
-    return cf_fail(CUFRAMES_ERR_STALE, "later frames of \"%s\" than %llu were annotated: its annotation will not come",
-                   of->stream, (unsigned long long)of->seq);
+  if (is_passed(join, of))
+    return cf_fail(CUFRAMES_ERR_STALE, "frame %llu of \"%s\" was passed by: its annotation will not come, or is gone",
+                   (unsigned long long)of->seq, of->stream);
   return cf_fail(CUFRAMES_ERR_TIMEOUT, "frame %llu of \"%s\" was not annotated in the time given",
                  (unsigned long long)of->seq, of->stream);
 }
@@ -214,8 +261,9 @@ int cuframes_join_create(const char *name, const cuframes_join_options *options,
   j->type = o.type;
   j->keep = o.keep ? o.keep : KEEP;
   j->ring = calloc(j->keep, sizeof *j->ring);
-  result =
-      j->ring ? cuframes_subscriber_create(name, &s, &j->subscriber) : cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  j->sources = calloc(j->keep + REMEMBER, sizeof *j->sources);
+  result = j->ring && j->sources ? cuframes_subscriber_create(name, &s, &j->subscriber)
+                                 : cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   if (result == CUFRAMES_OK)
     result = ring_wait(j, deadline);
   if (result != CUFRAMES_OK) {
@@ -232,6 +280,7 @@ void cuframes_join_destroy(cuframes_join *join) {
   for (uint32_t age = 0; age < join->count; age++)
     cuframes_packet_release(kept_at(join, age)->packet);
   cuframes_subscriber_destroy(join->subscriber);
+  free(join->sources);
   free(join->ring);
   free(join);
 }

@@ -144,6 +144,55 @@ static void only_the_newest_are_kept(void **state) {
   cuframes_publisher_destroy(detector);
 }
 
+/* What has left the ring was passed by all the same, and so is all of an instance that another one followed. */
+static void what_is_kept_no_more_was_passed_by(void **state) {
+  (void)state;
+  cuframes_publisher *detector = detector_new("detector", NULL);
+  cuframes_join *join = join_new(2, 0, 0);
+  cuframes_packet *packet = NULL;
+  cuframes_frame_id a5 = id_of("a", 1, 5), a4 = id_of("a", 1, 4), a6 = id_of("a", 1, 6), anew = id_of("a", 2, 1),
+                    unknown = id_of("a", 3, 1);
+  say_of(detector, &a5);
+  for (uint64_t seq = 1; seq <= 9; seq++) { /* another camera's push it out */
+    cuframes_frame_id other = id_of("b", 7, seq);
+    say_of(detector, &other);
+    CHECK_RESULT(cuframes_join_find(join, &a6, 0, &packet), CUFRAMES_ERR_TIMEOUT);
+  }
+  CHECK_RESULT(cuframes_join_find(join, &a5, patience(), &packet), CUFRAMES_ERR_STALE);
+  CHECK_RESULT(cuframes_join_find(join, &a4, patience(), &packet), CUFRAMES_ERR_STALE);
+  say_of(detector, &anew);
+  CHECK_RESULT(cuframes_join_find(join, &a6, patience(), &packet), CUFRAMES_ERR_STALE);
+  CHECK_RESULT(cuframes_join_find(join, &unknown, 0, &packet), CUFRAMES_ERR_TIMEOUT);
+  say_of(detector, &a6); /* two cameras of one name in turns: what was said last goes on */
+  CHECK_OK(cuframes_join_find(join, &a6, 0, &packet));
+  is_said_of(packet, &a6);
+  cuframes_frame_id a7 = id_of("a", 1, 7);
+  CHECK_RESULT(cuframes_join_find(join, &a7, 0, &packet), CUFRAMES_ERR_TIMEOUT);
+  cuframes_join_destroy(join);
+  cuframes_publisher_destroy(detector);
+}
+
+/* A detector of more cameras than a join keeps annotations: each frame that is asked for in time is found. */
+static void many_cameras_of_one_detector(void **state) {
+  (void)state;
+  cuframes_publisher *detector = detector_new("detector", NULL);
+  cuframes_join *join = join_new(8, 0, 0);
+  cuframes_packet *packet = NULL;
+  for (uint64_t seq = 1; seq <= 3; seq++) {
+    for (uint64_t camera = 1; camera <= 40; camera++) {
+      cuframes_frame_id id = id_of("a", camera, seq);
+      id.stream[1] = (char)(camera <= 20 ? '@' + camera : 'a' + camera - 20);
+      say_of(detector, &id);
+      CHECK_OK(cuframes_join_find(join, &id, 0, &packet));
+      is_said_of(packet, &id);
+      id.seq++;
+      CHECK_RESULT(cuframes_join_find(join, &id, 0, &packet), CUFRAMES_ERR_TIMEOUT);
+    }
+  }
+  cuframes_join_destroy(join);
+  cuframes_publisher_destroy(detector);
+}
+
 static void a_late_join_finds_what_is_still_in_the_ring(void **state) {
   (void)state;
   cuframes_packet_ring_options ring = { .struct_size = sizeof ring, .slots = 16 };
@@ -361,6 +410,8 @@ int main(void) {
     FIXTURE(what_was_said_of_a_frame_is_found),
     FIXTURE(other_streams_and_instances_are_not_taken_for_it),
     FIXTURE(only_the_newest_are_kept),
+    FIXTURE(what_is_kept_no_more_was_passed_by),
+    FIXTURE(many_cameras_of_one_detector),
     FIXTURE(a_late_join_finds_what_is_still_in_the_ring),
     FIXTURE(after_an_overrun_what_is_in_the_ring_is_found),
     FIXTURE(types_are_told_apart),
