@@ -83,7 +83,8 @@ CUFRAMES_API void cuframes_join_destroy(cuframes_join *join);
  *  Errors: TIMEOUT (nothing yet), STALE (a later frame of that instance was annotated, or frames of that instance and
  *  then of another one of the stream: it will not come, or is not kept any more; an instance that was never annotated,
  *  or before `keep` + 16 other ones, may still be), PUBLISHER_GONE (not with reconnect; what is kept is still found),
- *  PROTOCOL (once for each packet that is not sound), NO_MEMORY, INVALID.
+ *  PROTOCOL (once for each packet that is not sound; beside an answer, which is found or STALE, the next call of find()
+ *  or latest() says it first), NO_MEMORY, INVALID.
  *  Thread-safety: one thread at a time for a join. Blocks: timeout_ns at most. */
 CUFRAMES_API int cuframes_join_find(cuframes_join *join, const cuframes_frame_id *of, int64_t timeout_ns,
                                     cuframes_packet **packet);

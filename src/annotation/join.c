@@ -32,6 +32,12 @@ typedef struct source {
   char stream[CUFRAMES_NAME_MAX + 1];
 } source;
 
+/* How reading ended, kept while something else is looked for. */
+typedef struct reading {
+  int result; /* OK: there is more; TIMEOUT: that was all */
+  char detail[256];
+} reading;
+
 struct cuframes_join {
   cuframes_subscriber *subscriber;
   uint32_t type;               /* 0: all */
@@ -39,6 +45,7 @@ struct cuframes_join {
   kept *ring;                  /* keep of them, the oldest at `first` */
   source *sources;             /* keep + REMEMBER, those annotated last: so each that the ring knows is among them */
   uint64_t turn;               /* annotations that were kept so far */
+  reading unsaid;              /* an error that came beside an answer: what the next call says; OK: none */
 };
 
 static kept *kept_at(const cuframes_join *join, uint32_t age) {
@@ -103,12 +110,6 @@ static int read_one(cuframes_join *join, int64_t timeout_ns) {
   return result;
 }
 
-/* How reading ended, kept while something else is looked for. */
-typedef struct reading {
-  int result; /* OK: there is more; TIMEOUT: that was all */
-  char detail[256];
-} reading;
-
 /* Reads what is there. */
 static reading read_all(cuframes_join *join) {
   reading r = { .result = CUFRAMES_OK };
@@ -120,6 +121,18 @@ static reading read_all(cuframes_join *join) {
 
 static bool has_failed(const reading *r) {
   return r->result != CUFRAMES_OK && r->result != CUFRAMES_ERR_TIMEOUT;
+}
+
+/* What is said once must not be lost when there is an answer, too: the next call says it. What lasts is found again. */
+static void keep_error(cuframes_join *join, const reading *r) {
+  if (r->result == CUFRAMES_ERR_PROTOCOL)
+    join->unsaid = *r;
+}
+
+static int say_error(cuframes_join *join) {
+  reading r = join->unsaid;
+  join->unsaid.result = CUFRAMES_OK;
+  return r.result == CUFRAMES_OK ? CUFRAMES_OK : cf_fail(r.result, "%s", r.detail);
 }
 
 /* ---- asking ---- */
@@ -185,18 +198,20 @@ int cuframes_join_find(cuframes_join *join, const cuframes_frame_id *of, int64_t
   cuframes_frame_id id;
   cuframes_packet *found = NULL;
   int result = id_check(join, of, packet, &id);
+  if (result == CUFRAMES_OK)
+    result = say_error(join);
   if (result != CUFRAMES_OK)
     return result;
   int64_t deadline = cf_deadline(timeout_ns);
   for (;;) {
     reading r = read_all(join);
     result = look_for(join, &id, &found);
-    if (result == CUFRAMES_OK) {
-      *packet = cuframes_packet_ref(found);
-      return CUFRAMES_OK;
-    }
-    if (result == CUFRAMES_ERR_STALE)
+    if (result == CUFRAMES_OK || result == CUFRAMES_ERR_STALE) {
+      keep_error(join, &r);
+      if (result == CUFRAMES_OK)
+        *packet = cuframes_packet_ref(found);
       return result;
+    }
     if (has_failed(&r))
       return cf_fail(r.result, "%s", r.detail);
     int64_t left = deadline == CF_NEVER ? CUFRAMES_WAIT_FOREVER : deadline - cf_now();
@@ -213,16 +228,18 @@ int cuframes_join_latest(cuframes_join *join, const cuframes_frame_id *of, cufra
   cuframes_frame_id id;
   cuframes_packet *found = NULL;
   int result = id_check(join, of, packet, &id);
+  if (result == CUFRAMES_OK)
+    result = say_error(join);
   if (result != CUFRAMES_OK)
     return result;
   reading r = read_all(join);
-  if (r.result == CUFRAMES_ERR_PROTOCOL)
-    return r.result;
   result = look_before(join, &id, &found);
-  if (result == CUFRAMES_OK)
+  if (result == CUFRAMES_OK) {
+    keep_error(join, &r);
     *packet = cuframes_packet_ref(found);
-  else if (has_failed(&r))
+  } else if (has_failed(&r)) {
     result = cf_fail(r.result, "%s", r.detail);
+  }
   return result;
 }
 

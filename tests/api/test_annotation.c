@@ -360,6 +360,23 @@ static void packets_that_lie_are_refused(void **state) {
   CHECK_OK(cuframes_publisher_publish_packet(detector, &lie));
   CHECK_OK(cuframes_join_find(join, &next, 0, &packet));
   is_said_of(packet, &next);
+  CHECK_RESULT(cuframes_join_find(join, &next, 0, &packet),
+               CUFRAMES_ERR_PROTOCOL); /* once, and later than the answer */
+  detail_names("too short");
+  CHECK_OK(cuframes_publisher_publish_packet(detector, &lie));
+  CHECK_OK(cuframes_publisher_publish_packet(detector, &lie));
+  for (int i = 0; i < 2; i++) {
+    CHECK_OK(cuframes_join_latest(join, &next, &packet));
+    is_said_of(packet, &next);
+    CHECK_RESULT(cuframes_join_latest(join, &next, &packet), CUFRAMES_ERR_PROTOCOL);
+  }
+  cuframes_frame_id between = id_of("a", 1, 3), last = id_of("a", 1, 4);
+  say_of(detector, &last);
+  CHECK_OK(cuframes_publisher_publish_packet(detector, &lie));
+  CHECK_RESULT(cuframes_join_find(join, &between, 0, &packet), CUFRAMES_ERR_STALE);
+  CHECK_RESULT(cuframes_join_find(join, &last, 0, &packet), CUFRAMES_ERR_PROTOCOL);
+  CHECK_OK(cuframes_join_find(join, &last, 0, &packet));
+  is_said_of(packet, &last);
   cuframes_subscriber_destroy(reader);
   cuframes_join_destroy(join);
   cuframes_publisher_destroy(detector);
