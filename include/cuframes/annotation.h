@@ -84,16 +84,21 @@ CUFRAMES_API void cuframes_join_destroy(cuframes_join *join);
  *  then of another one of the stream: it will not come, or is not kept any more; an instance that was never annotated,
  *  or before `keep` + 16 other ones, may still be), PUBLISHER_GONE (not with reconnect; what is kept is still found),
  *  PROTOCOL (once for each packet that is not sound; beside an answer, which is found or STALE, the next call of find()
- *  or latest() says it first), NO_MEMORY, INVALID.
+ *  or latest() says it first), INTERRUPTED, NO_MEMORY, INVALID.
  *  Thread-safety: one thread at a time for a join. Blocks: timeout_ns at most. */
 CUFRAMES_API int cuframes_join_find(cuframes_join *join, const cuframes_frame_id *of, int64_t timeout_ns,
                                     cuframes_packet **packet);
 
 /** The newest annotation whose frame is this one or an earlier one of the same instance: what to show of a detector
  *  that does not keep pace. The caller gets a reference of the packet and releases it.
- *  Errors: TIMEOUT (there is none), and those of cuframes_join_find() but STALE.
+ *  Errors: TIMEOUT (there is none), and those of cuframes_join_find() but STALE and INTERRUPTED.
  *  Thread-safety: one thread at a time for a join. Blocks: never. */
 CUFRAMES_API int cuframes_join_latest(cuframes_join *join, const cuframes_frame_id *of, cuframes_packet **packet);
+
+/** Ends cuframes_join_find() of this join in another thread, or the next one, with INTERRUPTED; one that has an answer
+ *  gives it, and leaves INTERRUPTED to the next. NULL is fine.
+ *  Thread-safety: any thread, and signal handlers. Blocks: never. */
+CUFRAMES_API void cuframes_join_interrupt(cuframes_join *join);
 
 #ifdef __cplusplus
 }

@@ -54,7 +54,7 @@ enum cuframes_error {
   CUFRAMES_ERR_DIRECTORY = -7,         /**< the runtime directory cannot be used */
   CUFRAMES_ERR_PERMISSION = -8,        /**< the file system or the publisher's allow list says no */
   CUFRAMES_ERR_TIMEOUT = -9,           /**< the time given ran out (at once, for a timeout of 0) */
-  CUFRAMES_ERR_INTERRUPTED = -10,      /**< cuframes_subscriber_interrupt() ended the wait */
+  CUFRAMES_ERR_INTERRUPTED = -10,      /**< cuframes_subscriber_interrupt() or cuframes_join_interrupt() ended it */
   CUFRAMES_ERR_PUBLISHER_GONE = -11,   /**< the publisher ended or died */
   CUFRAMES_ERR_EVICTED = -12,          /**< this ordered subscriber was too slow and lost its place */
   CUFRAMES_ERR_STALE = -13,            /**< what was asked for has gone meanwhile */

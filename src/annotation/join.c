@@ -125,14 +125,21 @@ static bool has_failed(const reading *r) {
 
 /* What is said once must not be lost when there is an answer, too: the next call says it. What lasts is found again. */
 static void keep_error(cuframes_join *join, const reading *r) {
-  if (r->result == CUFRAMES_ERR_PROTOCOL)
+  if (r->result == CUFRAMES_ERR_PROTOCOL || r->result == CUFRAMES_ERR_INTERRUPTED)
     join->unsaid = *r;
 }
 
-static int say_error(cuframes_join *join) {
+static int say_error(cuframes_join *join, bool waits) {
   reading r = join->unsaid;
+  if (r.result == CUFRAMES_ERR_INTERRUPTED && !waits) /* it is meant for who waits */
+    return CUFRAMES_OK;
   join->unsaid.result = CUFRAMES_OK;
   return r.result == CUFRAMES_OK ? CUFRAMES_OK : cf_fail(r.result, "%s", r.detail);
+}
+
+void cuframes_join_interrupt(cuframes_join *join) {
+  if (join)
+    cuframes_subscriber_interrupt(join->subscriber);
 }
 
 /* ---- asking ---- */
@@ -199,7 +206,7 @@ int cuframes_join_find(cuframes_join *join, const cuframes_frame_id *of, int64_t
   cuframes_packet *found = NULL;
   int result = id_check(join, of, packet, &id);
   if (result == CUFRAMES_OK)
-    result = say_error(join);
+    result = say_error(join, true);
   if (result != CUFRAMES_OK)
     return result;
   int64_t deadline = cf_deadline(timeout_ns);
@@ -229,17 +236,17 @@ int cuframes_join_latest(cuframes_join *join, const cuframes_frame_id *of, cufra
   cuframes_packet *found = NULL;
   int result = id_check(join, of, packet, &id);
   if (result == CUFRAMES_OK)
-    result = say_error(join);
+    result = say_error(join, false);
   if (result != CUFRAMES_OK)
     return result;
   reading r = read_all(join);
   result = look_before(join, &id, &found);
-  if (result == CUFRAMES_OK) {
+  if (result == CUFRAMES_OK || r.result == CUFRAMES_ERR_INTERRUPTED)
     keep_error(join, &r);
-    *packet = cuframes_packet_ref(found);
-  } else if (has_failed(&r)) {
+  else if (has_failed(&r))
     result = cf_fail(r.result, "%s", r.detail);
-  }
+  if (result == CUFRAMES_OK)
+    *packet = cuframes_packet_ref(found);
   return result;
 }
 

@@ -296,6 +296,43 @@ static void who_waits_is_woken(void **state) {
   cuframes_publisher_destroy(detector);
 }
 
+static void *wait_forever(void *argument) {
+  cuframes_frame_id never = id_of("a", 1, 8);
+  cuframes_packet *packet = NULL;
+  CHECK_RESULT(cuframes_join_find(argument, &never, CUFRAMES_WAIT_FOREVER, &packet), CUFRAMES_ERR_INTERRUPTED);
+  return NULL;
+}
+
+static void who_waits_can_be_interrupted(void **state) {
+  (void)state;
+  cuframes_publisher *detector = detector_new("detector", NULL);
+  cuframes_join *join = join_new(0, 0, 0);
+  cuframes_frame_id id = id_of("a", 1, 7), never = id_of("a", 1, 8);
+  cuframes_packet *packet = NULL;
+  pthread_t thread;
+  cuframes_join_interrupt(NULL);
+  for (int early = 0; early < 2; early++) { /* before it sleeps, and probably while it does */
+    assert_int_equal(pthread_create(&thread, NULL, wait_forever, join), 0);
+    if (!early)
+      pause_ms(20);
+    cuframes_join_interrupt(join);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    CHECK_RESULT(cuframes_join_find(join, &never, 0, &packet), CUFRAMES_ERR_TIMEOUT); /* it was one */
+  }
+  say_of(detector, &id);
+  cuframes_join_interrupt(join);
+  CHECK_OK(cuframes_join_latest(join, &id, &packet)); /* does not wait, and leaves it */
+  is_said_of(packet, &id);
+  CHECK_RESULT(cuframes_join_find(join, &never, patience(), &packet), CUFRAMES_ERR_INTERRUPTED);
+  cuframes_join_interrupt(join);
+  CHECK_OK(cuframes_join_find(join, &id, patience(), &packet)); /* so does one that has its answer */
+  is_said_of(packet, &id);
+  CHECK_RESULT(cuframes_join_find(join, &never, patience(), &packet), CUFRAMES_ERR_INTERRUPTED);
+  CHECK_RESULT(cuframes_join_find(join, &never, 0, &packet), CUFRAMES_ERR_TIMEOUT);
+  cuframes_join_destroy(join);
+  cuframes_publisher_destroy(detector);
+}
+
 static void a_detector_may_go_and_come_back(void **state) {
   (void)state;
   cuframes_frame_id first = id_of("a", 1, 1), second = id_of("a", 1, 2), third = id_of("a", 1, 3);
@@ -433,6 +470,7 @@ int main(void) {
     FIXTURE(after_an_overrun_what_is_in_the_ring_is_found),
     FIXTURE(types_are_told_apart),
     FIXTURE(who_waits_is_woken),
+    FIXTURE(who_waits_can_be_interrupted),
     FIXTURE(a_detector_may_go_and_come_back),
     FIXTURE(packets_that_lie_are_refused),
     FIXTURE(what_cannot_be_is_refused),
