@@ -40,8 +40,9 @@ typedef struct cuframes_detection {
 /** Publishes what is to be said of the frame `of` (cuframes_frame_identify()) as a packet of the track, with the pts of
  *  the frame. A track that nobody described is described as one of annotations. Frames belong in their order: when a
  *  later one was annotated, nobody waits for an earlier one any more; one may be annotated several times in a row.
- *  Errors: INVALID (publisher, id, a type that this header does not know, detections that are none: a size that is no
- *  multiple, a label without end, a number that is not finite), NO_PACKET_RING, PACKET_OVERSIZED, NO_MEMORY.
+ *  Errors: INVALID (publisher, id, a track that is described as something else, a type that this header does not know,
+ *  detections that are none: a size that is no multiple, a label without end, a number that is not finite),
+ *  NO_PACKET_RING, PACKET_OVERSIZED, NO_MEMORY.
  *  Thread-safety: any thread; packet calls take turns. Blocks: never. */
 CUFRAMES_API int cuframes_publisher_publish_annotation(cuframes_publisher *publisher, uint32_t track,
                                                        const cuframes_frame_id *of, uint32_t type, const void *data,

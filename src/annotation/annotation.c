@@ -4,6 +4,7 @@
 
 #include "annotation/payload.h"
 #include "api/options.h"
+#include "api/packet.h"
 #include "os/error.h"
 
 /* A packet that nobody described a track for: then it is one of annotations. */
@@ -13,11 +14,11 @@ static int packet_publish(cuframes_publisher *publisher, const cuframes_packet_i
                                                 .codec = CUFRAMES_ANNOTATION_CODEC,
                                                 .profile = UINT32_MAX,
                                                 .level = UINT32_MAX };
-  int result = cuframes_publisher_publish_packet(publisher, packet);
+  int result = cf_publish_packet_of(publisher, packet, CUFRAMES_ANNOTATION_CODEC);
   if (result != CUFRAMES_ERR_NO_CODEC_PARAMS)
     return result;
   result = cuframes_publisher_set_codec_params(publisher, packet->track, &params);
-  return result == CUFRAMES_OK ? cuframes_publisher_publish_packet(publisher, packet) : result;
+  return result == CUFRAMES_OK ? cf_publish_packet_of(publisher, packet, CUFRAMES_ANNOTATION_CODEC) : result;
 }
 
 int cuframes_publisher_publish_annotation(cuframes_publisher *publisher, uint32_t track, const cuframes_frame_id *of,

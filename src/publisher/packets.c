@@ -4,6 +4,7 @@
 
 #include "api/format.h"
 #include "api/options.h"
+#include "api/packet.h"
 #include "os/error.h"
 #include "os/memory.h"
 #include "os/thread.h"
@@ -203,6 +204,18 @@ static int packet_check(const cuframes_publisher *p, const cuframes_packet_info 
 }
 
 int cuframes_publisher_publish_packet(cuframes_publisher *p, const cuframes_packet_info *info) {
+  return cf_publish_packet_of(p, info, NULL);
+}
+
+/* Whether the packet may be one of that codec. */
+static int codec_check(const cf_packets *packets, uint32_t track, const char *codec) {
+  const char *described = packets->tracks[track].params.codec;
+  if (codec && strcmp(described, codec) != 0)
+    return cf_fail(CUFRAMES_ERR_INVALID, "track %u is %s, not %s", track, described, codec);
+  return CUFRAMES_OK;
+}
+
+int cf_publish_packet_of(cuframes_publisher *p, const cuframes_packet_info *info, const char *codec) {
   cuframes_packet_info packet;
   if (!p || !info)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_publish_packet: publisher and packet must be given");
@@ -212,6 +225,8 @@ int cuframes_publisher_publish_packet(cuframes_publisher *p, const cuframes_pack
   cf_packets *packets = &p->packets;
   pthread_mutex_lock(&packets->lock);
   result = packet_check(p, &packet);
+  if (result == CUFRAMES_OK)
+    result = codec_check(packets, packet.track, codec);
   if (result == CUFRAMES_OK) {
     uint32_t bit = 1u << packet.track;
     uint32_t flags = packet.flags & (CUFRAMES_PACKET_KEY | CUFRAMES_PACKET_DISCONTINUITY | CUFRAMES_PACKET_CORRUPT);

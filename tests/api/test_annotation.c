@@ -447,6 +447,11 @@ static void what_cannot_be_is_refused(void **state) {
   CHECK_RESULT(cuframes_publisher_publish_annotation(detector, 0, &id, 2, &box, sizeof box), CUFRAMES_ERR_INVALID);
   CHECK_RESULT(cuframes_publisher_publish_annotation(detector, CUFRAMES_TRACKS_MAX, &id, 1, &box, sizeof box),
                CUFRAMES_ERR_INVALID);
+  cuframes_codec_params video = { .struct_size = sizeof video, .media_type = CUFRAMES_MEDIA_VIDEO, .codec = "h264" };
+  CHECK_OK(cuframes_publisher_set_codec_params(detector, 3, &video));
+  CHECK_RESULT(cuframes_publisher_publish_annotation(detector, 3, &id, 1, &box, sizeof box), CUFRAMES_ERR_INVALID);
+  detail_names("track 3 is h264, not cuframes-annotation");
+  assert_int_equal(publisher_stats(detector).packets, 0);
   CHECK_OK(cuframes_publisher_publish_annotation(detector, 0, &id, 1, NULL, 0)); /* it looked, and found nothing */
   CHECK_OK(cuframes_join_create("detector", NULL, &none));
   CHECK_RESULT(cuframes_join_find(none, NULL, 0, &packet), CUFRAMES_ERR_INVALID);
