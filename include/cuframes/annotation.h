@@ -34,14 +34,15 @@ typedef struct cuframes_detection {
   uint32_t class_id;   /**< what it is, as the detector counts */
   uint32_t object_id;  /**< the same object in other frames; 0: not followed */
   uint32_t reserved;   /**< 0 */
-  char label[CUFRAMES_DETECTION_LABEL_MAX + 1]; /**< what it is, in a word; terminated */
+  char label[CUFRAMES_DETECTION_LABEL_MAX + 1]; /**< what it is, in a word of UTF-8; terminated */
 } cuframes_detection;
 
 /** Publishes what is to be said of the frame `of` (cuframes_frame_identify()) as a packet of the track, with the pts of
  *  the frame. A track that nobody described is described as one of annotations. Frames belong in their order: when a
  *  later one was annotated, nobody waits for an earlier one any more; one may be annotated several times in a row.
  *  Errors: INVALID (publisher, id, a track that is described as something else, a type that this header does not know,
- *  detections that are none: a size that is no multiple, a label without end, a number that is not finite),
+ *  detections that are none: a size that is no multiple, a label without end or with a control character, a number that
+ *  is not finite, a confidence that is not within 0 to 1, a reserved field that is not 0),
  *  NO_PACKET_RING, PACKET_OVERSIZED, NO_MEMORY.
  *  Thread-safety: any thread; packet calls take turns. Blocks: never. */
 CUFRAMES_API int cuframes_publisher_publish_annotation(cuframes_publisher *publisher, uint32_t track,
@@ -50,7 +51,8 @@ CUFRAMES_API int cuframes_publisher_publish_annotation(cuframes_publisher *publi
 
 /** What a packet of such a track says: which frame it is about (of->struct_size is set by the caller), the type, and
  *  `size` bytes at `data`, which live as long as the packet. `of`, type, data and size may be NULL. Everything that a
- *  hostile publisher could have written was checked: detections are whole, their labels end, their numbers are finite.
+ *  hostile publisher could have written was checked: detections are whole, their labels end and have no control
+ *  characters, their numbers are finite, the confidence within 0 to 1.
  *  Errors: INVALID (no packet, struct_size), PROTOCOL (it is no annotation, or not a sound one).
  *  Thread-safety: any thread that holds a reference of the packet. Blocks: never. */
 CUFRAMES_API int cuframes_packet_annotation(const cuframes_packet *packet, cuframes_frame_id *of, uint32_t *type,

@@ -30,6 +30,8 @@ int cuframes_publisher_publish_annotation(cuframes_publisher *publisher, uint32_
   int result = cf_options_copy(&id, sizeof id, of, "cuframes_frame_id");
   if (result != CUFRAMES_OK)
     return result;
+  if (id.reserved != 0)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_frame_id.reserved is %u: it must be 0", id.reserved);
   cf_annotation_head head = { .magic = CF_ANNOTATION_MAGIC,
                               .version = CF_ANNOTATION_VERSION,
                               .instance = id.instance,

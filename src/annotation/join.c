@@ -197,6 +197,8 @@ static int id_check(const cuframes_join *join, const cuframes_frame_id *of, cufr
   if (!join || !of || !packet)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_join: join, frame and packet must be given");
   int result = cf_options_copy(id, sizeof *id, of, "cuframes_frame_id");
+  if (result == CUFRAMES_OK && id->reserved != 0)
+    result = cf_fail(CUFRAMES_ERR_INVALID, "cuframes_frame_id.reserved is %u: it must be 0", id->reserved);
   id->stream[CUFRAMES_NAME_MAX] = '\0';
   return result;
 }

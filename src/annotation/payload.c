@@ -23,6 +23,14 @@ static bool is_finite(float value) {
   return value - value == 0;
 }
 
+/* Labels are shown on terminals: no control characters, neither those of ASCII nor U+0080 to U+009F in UTF-8. */
+static bool is_text(const char *label) {
+  for (const uint8_t *at = (const uint8_t *)label; *at; at++)
+    if (*at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0))
+      return false;
+  return true;
+}
+
 static const char *detections_check(const void *data, size_t size) {
   cuframes_detection d;
   if (size % sizeof d != 0)
@@ -33,6 +41,12 @@ static const char *detections_check(const void *data, size_t size) {
       return "the label of a detection has no end";
     if (!is_finite(d.x) || !is_finite(d.y) || !is_finite(d.width) || !is_finite(d.height) || !is_finite(d.confidence))
       return "a number of a detection is not finite";
+    if (d.confidence < 0 || d.confidence > 1)
+      return "the confidence of a detection is not within 0 to 1";
+    if (d.reserved != 0)
+      return "a reserved field of a detection is not 0";
+    if (!is_text(d.label))
+      return "the label of a detection has a control character";
   }
   return NULL;
 }
@@ -40,6 +54,8 @@ static const char *detections_check(const void *data, size_t size) {
 const char *cf_annotation_check(const cf_annotation_head *head, const void *data, size_t size) {
   if (!is_stream_name(head->stream))
     return "it names no stream";
+  if (head->instance == 0)
+    return "it names no instance";
   if (head->seq == 0)
     return "it names no frame";
   if (head->type == CUFRAMES_ANNOTATION_DETECTIONS)

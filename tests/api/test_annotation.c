@@ -447,6 +447,20 @@ static void what_cannot_be_is_refused(void **state) {
   CHECK_RESULT(cuframes_publisher_publish_annotation(detector, 0, &id, 2, &box, sizeof box), CUFRAMES_ERR_INVALID);
   CHECK_RESULT(cuframes_publisher_publish_annotation(detector, CUFRAMES_TRACKS_MAX, &id, 1, &box, sizeof box),
                CUFRAMES_ERR_INVALID);
+  cuframes_frame_id unclear = id, nobodys = id;
+  unclear.reserved = 1;
+  nobodys.instance = 0;
+  CHECK_RESULT(cuframes_publisher_publish_annotation(detector, 0, &unclear, 1, NULL, 0), CUFRAMES_ERR_INVALID);
+  detail_names("reserved");
+  CHECK_RESULT(cuframes_publisher_publish_annotation(detector, 0, &nobodys, 1, NULL, 0), CUFRAMES_ERR_INVALID);
+  detail_names("instance");
+  box.confidence = 1.5F;
+  CHECK_RESULT(cuframes_publisher_publish_annotation(detector, 0, &id, 1, &box, sizeof box), CUFRAMES_ERR_INVALID);
+  detail_names("confidence");
+  box = (cuframes_detection){ .label = "\033c" };
+  CHECK_RESULT(cuframes_publisher_publish_annotation(detector, 0, &id, 1, &box, sizeof box), CUFRAMES_ERR_INVALID);
+  detail_names("control character");
+  box = (cuframes_detection){ 0 };
   cuframes_codec_params video = { .struct_size = sizeof video, .media_type = CUFRAMES_MEDIA_VIDEO, .codec = "h264" };
   CHECK_OK(cuframes_publisher_set_codec_params(detector, 3, &video));
   CHECK_RESULT(cuframes_publisher_publish_annotation(detector, 3, &id, 1, &box, sizeof box), CUFRAMES_ERR_INVALID);
@@ -456,6 +470,7 @@ static void what_cannot_be_is_refused(void **state) {
   CHECK_OK(cuframes_join_create("detector", NULL, &none));
   CHECK_RESULT(cuframes_join_find(none, NULL, 0, &packet), CUFRAMES_ERR_INVALID);
   CHECK_RESULT(cuframes_join_find(NULL, &id, 0, &packet), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_join_find(none, &unclear, 0, &packet), CUFRAMES_ERR_INVALID);
   CHECK_RESULT(cuframes_join_latest(none, &id, NULL), CUFRAMES_ERR_INVALID);
   CHECK_OK(cuframes_join_find(none, &id, 0, &packet));
   cuframes_packet_release(packet);

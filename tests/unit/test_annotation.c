@@ -34,6 +34,10 @@ static void a_sound_one_is_taken_apart(void **state) {
   assert_null(cf_annotation_parse(&p, sizeof p, &head, &data));
   assert_memory_equal(&head, &p.head, sizeof head);
   assert_ptr_equal(data, p.detections);
+  p.detections[0].confidence = 1;
+  memcpy(p.detections[0].label, " ~\xc2\xa0\xc3\x9f\xe2\x82\xac\xc2",
+         10); /* the first after a control character, and others */
+  assert_null(cf_annotation_parse(&p, sizeof p, &head, &data));
   p.head.length = 0; /* nothing was found */
   assert_null(cf_annotation_parse(&p, sizeof p.head, &head, &data));
   p.head.type = CUFRAMES_ANNOTATION_APPLICATION;
@@ -73,6 +77,20 @@ LIE(y_is_infinite, p->detections[1].y = INFINITY)
 LIE(width_is_infinite, p->detections[1].width = -INFINITY)
 LIE(height_is_no_number, p->detections[1].height = NAN)
 LIE(confidence_is_no_number, p->detections[1].confidence = NAN)
+LIE(no_instance, p->head.instance = 0)
+LIE(confidence_is_more_than_all, p->detections[1].confidence = 1.0001F)
+LIE(confidence_is_less_than_none, p->detections[0].confidence = -0.0001F)
+LIE(reserved_is_not_0, p->detections[1].reserved = 1)
+LIE(label_with_escape, memcpy(p->detections[0].label, "a\033[2J", 6))
+LIE(label_with_line_end, memcpy(p->detections[1].label, "a\nb", 4))
+LIE(label_with_delete, memcpy(p->detections[0].label, "\x7f", 2))
+LIE(label_with_unit_separator, memcpy(p->detections[0].label, "\x1f", 2))
+LIE(label_with_first_of_c1, memcpy(p->detections[0].label, "a\xc2\x80", 4))
+LIE(label_with_csi_of_c1, memcpy(p->detections[0].label,
+                                 "a\xc2\x9b"
+                                 "2J",
+                                 6))
+LIE(label_with_last_of_c1, memcpy(p->detections[0].label, "\xc2\x9f", 3))
 
 static void each_lie_is_seen(void **state) {
   (void)state;
@@ -106,6 +124,17 @@ static void each_lie_is_seen(void **state) {
     ENTRY(width_is_infinite),
     ENTRY(height_is_no_number),
     ENTRY(confidence_is_no_number),
+    ENTRY(no_instance),
+    ENTRY(confidence_is_more_than_all),
+    ENTRY(confidence_is_less_than_none),
+    ENTRY(reserved_is_not_0),
+    ENTRY(label_with_escape),
+    ENTRY(label_with_line_end),
+    ENTRY(label_with_delete),
+    ENTRY(label_with_unit_separator),
+    ENTRY(label_with_first_of_c1),
+    ENTRY(label_with_csi_of_c1),
+    ENTRY(label_with_last_of_c1),
   };
   for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
     packet p = sound();
