@@ -271,5 +271,20 @@ def test_decoders_own_formats(s):
         pub.stop()
 
 
+def test_nearest_format(s):
+    """What we have no format for loses as little as can be: no gray with invented colour, no chroma thrown away."""
+    for theirs, ours in (("gray10le", "gray16"), ("gray12le", "gray16"), ("monow", "gray8"), ("yvyu422", "yuv422p"),
+                         ("yuv422p12le", "yuv422p10"), ("yuv444p10le", "yuv422p10"),
+                         ("yuv420p12le", "p010"), ("yuv440p", "nv12"), ("yuv411p", "nv12")):
+        path = film(s, name=theirs + ".nut", codec=("-c:v", "rawvideo"), pixels=theirs)
+        pub = s.publish(path, "cam", "--realtime", "--loop")
+        check(s.json("list", "--json")[0]["format"] == ours, "%s: %s", theirs, s.json("list", "--json"))
+        check(s.run("snapshot", "cam", "got.png").code == OK, "no snapshot")
+        if "gray" not in ours:
+            for mine, wanted in zip(quarters(read_png(s.path("got.png"))), QUARTERS):
+                check(near(mine, wanted, 8), "%s: %s", theirs, quarters(read_png(s.path("got.png"))))
+        pub.stop()
+
+
 if __name__ == "__main__":
     harness.main(globals())

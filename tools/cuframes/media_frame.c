@@ -19,8 +19,9 @@ uint32_t media_our_format(enum AVPixelFormat format) {
   return av_format_ours(format);
 }
 
-/* Our format for a decoder's: the same if there is one, else the nearest. NONE: cannot be converted. */
-static uint32_t nearest_format(enum AVPixelFormat format) {
+/* Our format for a decoder's: the same if there is one, else the one that loses least; on a GPU what its programs take.
+ * NONE: cannot be converted. */
+static uint32_t nearest_format(enum AVPixelFormat format, bool on_gpu) {
   if (av_format_ours(format) != CUFRAMES_PIXEL_NONE)
     return av_format_ours(format);
   const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
@@ -28,7 +29,14 @@ static uint32_t nearest_format(enum AVPixelFormat format) {
     return CUFRAMES_PIXEL_NONE;
   if (av_format_is_rgb(format) || (d->flags & AV_PIX_FMT_FLAG_ALPHA))
     return CUFRAMES_PIXEL_RGBA;
-  return d->comp[0].depth > 8 ? CUFRAMES_PIXEL_P010 : CUFRAMES_PIXEL_NV12;
+  const bool deep = d->comp[0].depth > 8, all_rows = d->log2_chroma_h == 0;
+  if (!on_gpu && d->nb_components == 1)
+    return deep ? CUFRAMES_PIXEL_GRAY16 : CUFRAMES_PIXEL_GRAY8;
+  if (!on_gpu && all_rows && d->log2_chroma_w == 0 && !deep)
+    return CUFRAMES_PIXEL_YUV444P;
+  if (!on_gpu && all_rows && d->log2_chroma_w <= 1) /* of deep 4:4:4 there is none */
+    return deep ? CUFRAMES_PIXEL_YUV422P10 : CUFRAMES_PIXEL_YUV422P;
+  return deep ? CUFRAMES_PIXEL_P010 : CUFRAMES_PIXEL_NV12;
 }
 
 /* What a picture looks like to FFmpeg, from a frame or the container; and, in our words, what it says of itself. */
@@ -113,7 +121,7 @@ static picture_kind picture_of_container(media *m) {
 static cuframes_format target_format(const media *m, const picture_kind *p) {
   cuframes_format format = { .width = (uint32_t)p->width, .height = (uint32_t)p->height };
   uint32_t wanted = m->job->options->pixel_format;
-  format.pixel_format = wanted ? wanted : nearest_format(p->format);
+  format.pixel_format = wanted ? wanted : nearest_format(p->format, m->job->gpu != NULL);
   enum AVPixelFormat from = av_format_plain(p->format), to = av_format_of(format.pixel_format);
   format.color.primaries = av_words_code_point(p->primaries);
   format.color.transfer = av_words_code_point(p->transfer);
