@@ -31,13 +31,13 @@ def film(s, *options, name="quarters.mp4", codec=("-c:v", "libx264", "-qp", "4")
     return path
 
 
-def turned(s, path, orientation):
-    """The same film with this orientation in the head of its track."""
+def turned(s, path, orientation, turn=None):
+    """The same film with this orientation, or this turn that is none, in the head of its track."""
     with open(path, "rb") as file:
         data = file.read()
     at = data.index(b"tkhd") + 4
     at += 52 if data[at] else 40
-    a, b, c, d = (value * 65536 for value in TURNS[orientation])
+    a, b, c, d = (int(value * 65536) for value in turn or TURNS[orientation])
     matrix = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     to = s.path("turned-%d.mp4" % orientation)
     with open(to, "wb") as file:
@@ -106,6 +106,18 @@ def test_all_eight_orientations(s):
               orientation, matrix_of(probe(s.path("a.mp4"))))
         same_picture(shown_by_ffmpeg(s.path("a.mp4")), wanted, "recording of orientation %d" % orientation)
         pub.stop()
+
+
+def test_a_turn_that_is_no_orientation(s):
+    """Said once on stderr, and left out: a stream can say the eight of EXIF alone."""
+    plain = film(s)
+    for number, turn in ((10, (0.7071, 0.7071, -0.7071, 0.7071)), (11, (0, 0, 0, 0)), (12, TURNS[6])):
+        pub = s.publish(turned(s, plain, number, turn), "cam", "--realtime", "--loop")
+        said = s.json("list", "--json")[0]
+        check(said["orientation"] == (6 if number == 12 else None), "%s: %s", turn, said)
+        check(s.run("snapshot", "cam", "a.png").code == OK, "no snapshot")
+        done = pub.stop()
+        check(done.err.count("none of the eight") == (0 if number == 12 else 1), "%s: %s", turn, done.err)
 
 
 def test_matroska_says_it_or_the_recorder_does(s):

@@ -81,6 +81,7 @@ typedef struct media {
   cuframes_format format; /* the publisher's at present */
   media_words words;      /* of the last picture */
   uint8_t orientation;    /* that the pictures have with them; 0: none */
+  bool turn_left_out;     /* it was said that an orientation is none of the eight */
   int keys_without;       /* keyframes since one had it */
   int progressive_run;    /* pictures without fields, in a film that has them */
   int64_t next_pts;       /* where a picture without a time goes (as published) */

@@ -46,6 +46,17 @@ typedef struct picture_kind {
   media_words words;
 } picture_kind;
 
+/* An orientation that is none of the eight cannot be said of a stream; who looks at it must hear of that once. */
+static uint8_t orientation_said(media *m, const void *matrix) {
+  const uint8_t orientation = av_words_orientation(matrix);
+  if (orientation == CUFRAMES_ORIENTATION_NOT_SAID && !m->turn_left_out) {
+    m->turn_left_out = true;
+    publish_job_warn(m->job, "%s: its orientation is none of the eight of EXIF: pictures are not turned",
+                     m->job->input);
+  }
+  return orientation;
+}
+
 static media_words words_of(media *m, AVFrame *frame, int chroma_location, uint8_t field_order, uint8_t orientation) {
   AVStream *stream = m->in->streams[m->video];
   AVRational aspect = av_guess_sample_aspect_ratio(m->in, stream, frame);
@@ -55,7 +66,7 @@ static media_words words_of(media *m, AVFrame *frame, int chroma_location, uint8
     words.sample_aspect_den = (uint32_t)aspect.den;
   }
   const int32_t *matrix = av_compat_matrix(stream);
-  words.orientation = orientation || matrix == NULL ? orientation : av_words_orientation(matrix);
+  words.orientation = orientation || matrix == NULL ? orientation : orientation_said(m, matrix);
   return words;
 }
 
@@ -64,7 +75,7 @@ static media_words words_of(media *m, AVFrame *frame, int chroma_location, uint8
 static uint8_t orientation_of(media *m, const AVFrame *f) {
   const AVFrameSideData *matrix = av_frame_get_side_data(f, AV_FRAME_DATA_DISPLAYMATRIX);
   if (matrix != NULL && matrix->size >= AV_COMPAT_MATRIX_BYTES) {
-    m->orientation = av_words_orientation((const int32_t *)(const void *)matrix->data);
+    m->orientation = orientation_said(m, matrix->data);
     m->keys_without = 0;
   } else if (av_compat_is_key(f) && ++m->keys_without > KEYS_WITHOUT) {
     m->keys_without = KEYS_WITHOUT;
