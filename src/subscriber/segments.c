@@ -63,6 +63,13 @@ static int view_import_events(cf_connection *c, cf_view *view, int64_t deadline)
   return CUFRAMES_OK;
 }
 
+/* An answer about another segment would be mapped as this one. */
+static int answer_check(uint32_t asked, uint32_t answered) {
+  if (answered != asked)
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher was asked for segment %u, and answers %u", asked, answered);
+  return CUFRAMES_OK;
+}
+
 /* Maps the side data of a segment's frames. Together with the segment: when the publisher dies nobody hands out
  * descriptors any more, and next() is the place to hear that it cannot be had. TIMEOUT: not yet. */
 static int view_map_side_data(cf_connection *c, cf_view *view, int64_t deadline) {
@@ -74,7 +81,9 @@ static int view_map_side_data(cf_connection *c, cf_view *view, int64_t deadline)
   int result = cf_connection_ask(c, &question, &side, &fd);
   if (result != CUFRAMES_OK)
     return result;
-  result = cf_memory_map(fd, side.bytes, CF_SEAL_PUBLIC, &view->side);
+  result = answer_check(view->segment, side.segment);
+  if (result == CUFRAMES_OK)
+    result = cf_memory_map(fd, side.bytes, CF_SEAL_PUBLIC, &view->side);
   cf_close(fd);
   if (result == CUFRAMES_OK)
     view->side_bytes = side.bytes;
@@ -101,6 +110,8 @@ static int view_map(cf_connection *c, uint32_t number, int64_t deadline, cf_view
   cf_view *view = calloc(1, sizeof *view);
   if (!view)
     result = cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  if (result == CUFRAMES_OK)
+    result = answer_check(number, segment.segment);
   if (result == CUFRAMES_OK)
     result = view_check(&segment, view);
   if (result == CUFRAMES_OK)

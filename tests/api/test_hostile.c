@@ -127,6 +127,7 @@ LIE(segment_empty, p->segment.bytes = 0)
 LIE(segment_huge, p->segment.bytes = UINT64_MAX)
 LIE(segment_without_memory, replace(&p->segment_fd, -1))
 LIE(segment_another_answer, p->segment_type = CF_MSG_CODEC)
+LIE(segment_of_another_number, p->segment.segment = 2)
 LIE(unknown_pixels, p->segment.format.pixel_format = 99)
 LIE(no_width, p->segment.format.width = 0)
 LIE(huge_height, p->segment.format.height = UINT32_MAX)
@@ -192,6 +193,7 @@ static void no_segment_or_frame_that_lies_is_believed(void **state) {
     ENTRY(segment_empty),
     ENTRY(segment_huge),
     ENTRY(segment_without_memory),
+    ENTRY(segment_of_another_number),
     ENTRY(unknown_pixels),
     ENTRY(unknown_range),
     ENTRY(unknown_chroma),
@@ -269,6 +271,7 @@ LIE(side_unsealed, say_side_data(p, 0, 64); replace(&p->side_fd, raw_memory(RAW_
 LIE(side_may_shrink, say_side_data(p, 0, 64);
     replace(&p->side_fd, raw_memory(RAW_SIDE_BYTES, PUBLIC_SEALS & ~F_SEAL_SHRINK)))
 LIE(side_may_be_written, say_side_data(p, 0, 64); replace(&p->side_fd, raw_memory(RAW_SIDE_BYTES, PAIR_SEALS)))
+LIE(side_of_another_segment, say_side_data(p, 0, 64); p->side.segment = 2)
 LIE(side_without_memory, say_side_data(p, 0, 64); replace(&p->side_fd, -1))
 
 static void no_side_data_that_lie_are_believed(void **state) {
@@ -294,6 +297,7 @@ static void no_side_data_that_lie_are_believed(void **state) {
     SIDE(side_may_shrink, CUFRAMES_ERR_PROTOCOL),
     SIDE(side_may_be_written, CUFRAMES_ERR_PROTOCOL),
     SIDE(side_without_memory, CUFRAMES_ERR_PROTOCOL),
+    SIDE(side_of_another_segment, CUFRAMES_ERR_PROTOCOL),
   };
   for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
     int descriptors = fixture_descriptors(), mappings = fixture_mappings();
