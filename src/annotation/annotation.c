@@ -32,6 +32,8 @@ int cuframes_publisher_publish_annotation(cuframes_publisher *publisher, uint32_
     return result;
   if (id.reserved != 0)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_frame_id.reserved is %u: it must be 0", id.reserved);
+  if (size > UINT32_MAX - sizeof(cf_annotation_head))
+    return cf_fail(CUFRAMES_ERR_PACKET_OVERSIZED, "an annotation of %zu bytes", size);
   cf_annotation_head head = { .magic = CF_ANNOTATION_MAGIC,
                               .version = CF_ANNOTATION_VERSION,
                               .instance = id.instance,
@@ -43,8 +45,6 @@ int cuframes_publisher_publish_annotation(cuframes_publisher *publisher, uint32_
   const char *wrong = cf_annotation_check(&head, data, size);
   if (wrong)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_publish_annotation: %s", wrong);
-  if (size > UINT32_MAX - sizeof head)
-    return cf_fail(CUFRAMES_ERR_PACKET_OVERSIZED, "an annotation of %zu bytes", size);
   uint8_t *bytes = malloc(sizeof head + size);
   if (!bytes)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
