@@ -148,7 +148,8 @@ CUFRAMES_API int cuframes_format_plane_size(const cuframes_format *format, int p
                                             uint32_t *rows);
 
 /** Checks a format and fills every zero pitch (row rounded up to pitch_align bytes, a power of two; 0 means 64; the
- *  bare row for a tensor) and the offsets (planes one behind the other) if all of them are zero.
+ *  bare row for a tensor) and the offsets (planes one behind the other) if all of them are zero; those of planes that
+ *  the format does not have become 0, so that equal formats compare equal.
  *  Gives the bytes one frame takes. CUFRAMES_ERR_FORMAT, with the detail, if the size is 0 or too
  *  large, a pitch is smaller than its row, planes overlap, a field has a value that it cannot have, or a reserved one
  *  is not 0.

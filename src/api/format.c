@@ -207,7 +207,9 @@ int cuframes_format_layout(cuframes_format *format, uint32_t pitch_align, uint64
   cuframes_format f = *format;
   int planes = cuframes_pixel_format_planes(f.pixel_format);
   uint64_t bytes[CUFRAMES_PLANES] = { 0 }, end = 0;
-  bool given = f.offset[0] || f.offset[1] || f.offset[2] || f.offset[3];
+  bool given = false;
+  for (int i = 0; i < planes; i++)
+    given = given || f.offset[i] != 0;
   for (int i = 0; i == 0 || i < planes; i++) {
     uint32_t row_bytes = 0, rows = 0;
     int result = cuframes_format_plane_size(&f, i, &row_bytes, &rows);
@@ -230,6 +232,10 @@ int cuframes_format_layout(cuframes_format *format, uint32_t pitch_align, uint64
   }
   if (planes_overlap(&f, bytes, planes))
     return cf_fail(CUFRAMES_ERR_FORMAT, "the planes overlap at these offsets and pitches");
+  for (int i = planes; i < CUFRAMES_PLANES; i++) { /* of planes that there are not: equal formats compare equal */
+    f.pitch[i] = 0;
+    f.offset[i] = 0;
+  }
   *format = f;
   if (frame_bytes)
     *frame_bytes = end;

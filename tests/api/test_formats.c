@@ -193,6 +193,25 @@ static void impossible_formats_are_refused_and_say_why(void **state) {
   cuframes_publisher_destroy(publisher);
 }
 
+/* What a caller left in the fields of planes that a format does not have is no difference between two formats. */
+static void planes_that_there_are_not_say_nothing(void **state) {
+  (void)state;
+  for (uint32_t kind = 1; cuframes_pixel_format_planes(kind) > 0; kind++) {
+    if (kind == CUFRAMES_PIXEL_TENSOR)
+      continue;
+    cuframes_format clean = { .pixel_format = kind, .width = 33, .height = 17 }, left = clean;
+    uint64_t bytes = 0, same = 1;
+    for (int i = cuframes_pixel_format_planes(kind); i < CUFRAMES_PLANES; i++) {
+      left.pitch[i] = 4711;
+      left.offset[i] = UINT64_MAX;
+    }
+    CHECK_OK(cuframes_format_layout(&clean, 0, &bytes));
+    CHECK_OK(cuframes_format_layout(&left, 0, &same));
+    assert_memory_equal(&left, &clean, sizeof clean);
+    assert_true(bytes == same);
+  }
+}
+
 static void a_frame_too_large_for_memory_is_no_memory(void **state) {
   (void)state;
   cuframes_publisher_options options = publisher_options();
@@ -252,6 +271,7 @@ int main(void) {
     FIXTURE(chroma_is_rounded_up),
     FIXTURE(given_pitches_and_offsets_are_kept),
     FIXTURE(impossible_formats_are_refused_and_say_why),
+    FIXTURE(planes_that_there_are_not_say_nothing),
     FIXTURE(a_frame_too_large_for_memory_is_no_memory),
     FIXTURE(the_format_changes_while_frames_are_open),
   };
