@@ -246,7 +246,8 @@ def test_tensors(s):
     check((said["width"], said["height"]) == (0, 0), "%s", said)
     for command in (("list",), ("info", "net"), ("top", "--count", "1")):
         check("2x3x5 float16" in s.run(*command).out, "%s does not show it", command)
-    check(s.run("snapshot", "net", "a.raw").code == OK, "no snapshot")
+    done = s.run("snapshot", "net", "a.raw")
+    check(done.code == OK and "a.raw: 2x3x5 float16" in done.err, "%s", done)
     with open(s.path("a.raw"), "rb") as file:
         check(file.read() == bytes(range(60)), "not the tensor")
     for args in (("a.png",), ("a.png", "--sheet", "2x2")):

@@ -133,8 +133,12 @@ static void report(snapshot *shot, const char *file, uint32_t width, uint32_t he
   if (shot->kind == IMAGE_RAW)
     kind = cuframes_pixel_format_name(cuframes_frame_pixel_format(frame));
   if (!shot->reader.json) {
+    char text[FORMAT_TEXT];
+    snprintf(text, sizeof text, "%ux%u %s", width, height, kind);
+    if (shot->kind == IMAGE_RAW) /* as list shows it: a tensor has neither width nor height */
+      format_text(text, sizeof text, cuframes_frame_format(frame));
     if (strcmp(file, "-") != 0)
-      cli_note("%s: %ux%u %s", file, width, height, kind);
+      cli_note("%s: %s", file, text);
     return;
   }
   json_t *object = json_object();
