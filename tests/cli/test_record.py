@@ -73,6 +73,17 @@ def test_containers(s):
         check_recording(s.path("a." + kind), 3)
 
 
+def test_codecs_without_parameter_sets(s):
+    """Nothing is looked for in their pictures that is not there, and so nobody complains of it."""
+    path = s.path("mjpeg.mkv")
+    subprocess.run([harness.need_program("ffmpeg"), "-nostdin", "-v", "error", "-f", "lavfi", "-i",
+                    "testsrc=s=96x64:r=10:d=2", "-c:v", "mjpeg", "-pix_fmt", "yuvj420p", path], check=True,
+                   timeout=harness.LIMIT)
+    s.publish(path, "film", "--realtime", "--loop")
+    done = s.run("record", "film", "a.mkv", "--duration", "0.5")
+    check(done.code == OK and "extract_extradata" not in done.err and "not supported" not in done.err, "%s", done)
+
+
 def test_across_the_loop(s):
     """A clip of 2 s, looped: the film goes on without a hole or a step back."""
     short = s.path("short.mp4")

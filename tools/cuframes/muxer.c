@@ -221,13 +221,21 @@ bool muxer_add(muxer *m, uint32_t index, const cuframes_codec_params *params, co
   return true;
 }
 
+/* Asked for another codec, a filter complains on stderr. */
+static bool filter_knows(const AVBitStreamFilter *filter, enum AVCodecID codec) {
+  for (const enum AVCodecID *id = filter->codec_ids; id && *id != AV_CODEC_ID_NONE; id++)
+    if (*id == codec)
+      return true;
+  return false;
+}
+
 /* Cameras often send their parameter sets in the pictures only; a container wants them in its head. */
 static void find_extradata(AVStream *stream, const cuframes_packet *packet) {
   const AVBitStreamFilter *filter = av_bsf_get_by_name("extract_extradata");
   AVBSFContext *context = NULL;
   AVPacket *copy = av_packet_alloc();
   size_t size = 0;
-  if (filter && copy && av_bsf_alloc(filter, &context) >= 0 &&
+  if (filter && filter_knows(filter, stream->codecpar->codec_id) && copy && av_bsf_alloc(filter, &context) >= 0 &&
       avcodec_parameters_copy(context->par_in, stream->codecpar) >= 0 && av_bsf_init(context) >= 0 &&
       av_new_packet(copy, (int)cuframes_packet_size(packet)) >= 0) {
     memcpy(copy->data, cuframes_packet_data(packet), cuframes_packet_size(packet));
