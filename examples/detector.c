@@ -49,7 +49,10 @@ static int look(const cuframes_frame *frame, cuframes_detection *found) {
 
 int main(int argc, char **argv) {
   cuframes_subscriber_options from = { .struct_size = sizeof from, .connect_timeout_ns = INT64_C(5000000000) };
-  cuframes_publisher_options to = { .struct_size = sizeof to, .description = "where it is brightest" };
+  cuframes_packet_ring_options ring = { .struct_size = sizeof ring }; /* there before anybody can join */
+  cuframes_publisher_options to = { .struct_size = sizeof to,
+                                    .description = "where it is brightest",
+                                    .packets = &ring };
   cuframes_subscriber *camera = NULL;
   cuframes_publisher *publisher = NULL;
   if (argc != 3) {
@@ -57,8 +60,6 @@ int main(int argc, char **argv) {
     return 2;
   }
   int result = cuframes_publisher_create(argv[2], &to, &publisher); /* no format: packets alone */
-  if (result == CUFRAMES_OK)
-    result = cuframes_publisher_enable_packets(publisher, NULL);
   if (result == CUFRAMES_OK)
     result = cuframes_subscriber_create(argv[1], &from, &camera);
   while (result == CUFRAMES_OK) {
