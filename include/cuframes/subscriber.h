@@ -136,7 +136,9 @@ CUFRAMES_API int cuframes_subscriber_enable_packets(cuframes_subscriber *subscri
 CUFRAMES_API int cuframes_subscriber_next_packet(cuframes_subscriber *subscriber, int64_t timeout_ns,
                                                  cuframes_packet **packet);
 
-/** The number of tracks that the publisher has described.
+/** The number of tracks that the publisher has described. Their numbers may have gaps (track 3 alone is a count of 1):
+ *  to see all, ask cuframes_subscriber_get_codec_params() for 0 to CUFRAMES_TRACKS_MAX - 1, where NO_CODEC_PARAMS is a
+ *  gap, until so many were found.
  *  Errors: NO_PACKET_RING, PUBLISHER_GONE, TIMEOUT (it has not come back), PROTOCOL, INVALID.
  *  Thread-safety: any thread. Blocks: up to 2 s for the publisher's answer. */
 CUFRAMES_API int cuframes_subscriber_track_count(cuframes_subscriber *subscriber, uint32_t *count);
