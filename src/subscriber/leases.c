@@ -319,7 +319,7 @@ static cf_frame *frame_describe(cf_connection *c, uint32_t k, const cf_taken *ta
 }
 
 /* What the publisher says of a frame lies within what is mapped. */
-static int taken_check(const cf_taken *taken, const cf_view *view) {
+static int taken_check(const cf_connection *c, const cf_taken *taken, const cf_view *view) {
   if (taken->offset > view->memory.bytes || view->memory.bytes - taken->offset < view->frame_bytes)
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's frame lies outside its segment");
   if (taken->side_bytes == 0)
@@ -327,6 +327,9 @@ static int taken_check(const cf_taken *taken, const cf_view *view) {
   if (!view->side || taken->side_offset % CF_SIDE_ALIGN != 0 || taken->side_offset > view->side_bytes ||
       view->side_bytes - taken->side_offset < taken->side_bytes)
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "the side data of the publisher's frame lie outside their memory");
+  if (taken->side_bytes > c->reader.side_data_max)
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's frame has %u bytes of side data, and its limit is %u",
+                   taken->side_bytes, c->reader.side_data_max);
   return CUFRAMES_OK;
 }
 
@@ -388,7 +391,7 @@ static int frame_lease(cf_connection *c, cf_take_how *how, bool gone, cf_frame *
       return result;
   }
   if (result == CUFRAMES_OK)
-    result = taken_check(&taken, view);
+    result = taken_check(c, &taken, view);
   if (result == CUFRAMES_OK)
     *frame = frame_describe(c, k, &taken, view);
   else

@@ -262,6 +262,7 @@ LIE(side_one_too_many, say_side_data(p, 8, RAW_SIDE_BYTES - 7))
 LIE(side_outside, say_side_data(p, RAW_SIDE_BYTES, 8))
 LIE(side_far_outside, say_side_data(p, UINT32_MAX - 7, 8))
 LIE(side_endless, say_side_data(p, 0, UINT32_MAX))
+LIE(side_over_its_limit, say_side_data(p, 0, 64); p->control->side_data_max = 56)
 LIE(side_misaligned, say_side_data(p, 4, 8))
 LIE(side_not_announced, say_side_data(p, 0, 64); p->control->side_data_max = 0)
 LIE(side_empty, say_side_data(p, 0, 64); p->side.bytes = 0)
@@ -285,6 +286,7 @@ static void no_side_data_that_lie_are_believed(void **state) {
     SIDE(side_whole, CUFRAMES_OK),
     SIDE(side_at_the_end, CUFRAMES_OK),
     SIDE(side_one_too_many, CUFRAMES_ERR_PROTOCOL),
+    SIDE(side_over_its_limit, CUFRAMES_ERR_PROTOCOL),
     SIDE(side_outside, CUFRAMES_ERR_PROTOCOL),
     SIDE(side_far_outside, CUFRAMES_ERR_PROTOCOL),
     SIDE(side_endless, CUFRAMES_ERR_PROTOCOL),
