@@ -36,7 +36,6 @@ typedef struct recording {
   muxer *muxer;
   json_t *streams;
   cuframes_codec_params params[CUFRAMES_TRACKS_MAX];
-  uint32_t tracks;
   bool described, existed;
   uint64_t lost, epochs;
   const char *ended;
@@ -109,10 +108,8 @@ static void note_orientation(const recording *r, uint32_t index) {
 
 /* Tells the muxer of every track; with the first packet they are all described. */
 static int describe(recording *r) {
-  int error = cuframes_subscriber_track_count(r->subscriber, &r->tracks);
-  if (r->tracks > CUFRAMES_TRACKS_MAX)
-    r->tracks = CUFRAMES_TRACKS_MAX;
-  for (uint32_t i = 0; !error && i < r->tracks; i++) {
+  int error = 0;
+  for (uint32_t i = 0; !error && i < CUFRAMES_TRACKS_MAX; i++) { /* their numbers may have gaps */
     const void *extradata = NULL;
     size_t size = 0;
     r->params[i].struct_size = sizeof(r->params[i]);
@@ -142,7 +139,7 @@ static int describe(recording *r) {
 /* The parameters are said to have changed: goes on, in one file, as long as the codec is the same. */
 static int note_new_params(recording *r, uint32_t index) {
   cuframes_codec_params now = { .struct_size = sizeof(now) };
-  if (index >= r->tracks || cuframes_subscriber_get_codec_params(r->subscriber, index, &now, NULL, NULL))
+  if (index >= CUFRAMES_TRACKS_MAX || cuframes_subscriber_get_codec_params(r->subscriber, index, &now, NULL, NULL))
     return CLI_OK; /* nothing to compare with */
   const cuframes_codec_params *before = &r->params[index];
   if (strcmp(now.codec, before->codec) != 0) {
