@@ -219,13 +219,15 @@ def test_fields_and_chroma(s):
         path = film(s, "-chroma_sample_location", "topleft", *flags, name=field + ".mp4", filters=",setfield=" + field)
         pub = s.publish(path, "cam", "--realtime", "--loop")
         s.until(lambda: s.json("list", "--json")[0]["field_order"] == words, "%s as %s" % (field, words))
-        check(s.json("list", "--json")[0]["chroma_location"] == "top-left", "%s", s.json("list", "--json"))
+        there = probe(path)["chroma_location"]  # FFmpeg 7 has its own mind about the one that was asked for
+        chroma = {"topleft": "top-left", "left": "left"}[there]
+        check(s.json("list", "--json")[0]["chroma_location"] == chroma, "%s", s.json("list", "--json"))
         lines = s.run("info", "cam").out.split("\n")
-        check("fields       " + words in lines and "chroma       top-left" in lines, "info says %s", lines)
+        check("fields       " + words in lines and "chroma       " + chroma in lines, "info says %s", lines)
         check(s.run("record", "cam", "a.mkv", "--duration", "0.3", "--overwrite").code == OK, "no recording")
         wanted = {"tff": ("tt", "tb"), "bff": ("bb", "bt"), "prog": ("progressive",)}[field]
         got = probe(s.path("a.mkv"))
-        check(got["field_order"] in wanted and got["chroma_location"] == "topleft", "%s is recorded as %s", field, got)
+        check(got["field_order"] in wanted and got["chroma_location"] == there, "%s is recorded as %s", field, got)
         pub.stop()
 
 
