@@ -60,15 +60,21 @@ static found find(uint64_t word) {
   return (found){ word, cf_ref_seq(word), cf_ref_slot(word) };
 }
 
-/* Announces the lease, then looks: true if the frame is there, and now stays. */
-static bool lease_announce(cf_frame_reader *reader, uint32_t k, const found *f) {
+/* What keeps the frame from being written over from now on, if it holds: what must be true of the frame is looked at
+ * after this. */
+static void lease_announce(cf_frame_reader *reader, uint32_t k, const found *f) {
   cf_seat *seat = reader->seat;
-  atomic_store_explicit(&seat->released[k], 0, memory_order_relaxed);
-  atomic_store_explicit(&seat->lease[k], f->word, memory_order_seq_cst); /* pairs with writer: slot_take */
-  if (atomic_load_explicit(&reader->slots[f->slot].seq, memory_order_seq_cst) == f->seq)
-    return true;
-  cf_reader_release(seat, k);
-  return false;
+  if (atomic_load_explicit(&seat->released[k], memory_order_relaxed) != 0) /* by the GPU, which does so no more */
+    atomic_store_explicit(&seat->released[k], 0, memory_order_relaxed);
+  atomic_store_explicit(&seat->lease[k], f->word, memory_order_seq_cst); /* pairs with writer: seat_lease */
+}
+
+/* The frame is where head or index says it is; an honest publisher never lets a leased one go. */
+static enum cf_take leased(const cf_frame_reader *reader, uint32_t k, const found *f) {
+  if (atomic_load_explicit(&reader->slots[f->slot].seq, memory_order_acquire) == f->seq)
+    return CF_TAKE_OK;
+  cf_reader_release(reader->seat, k);
+  return CF_TAKE_BROKEN;
 }
 
 static enum cf_take take_newest(cf_frame_reader *reader, uint32_t k, found *f) {
@@ -79,8 +85,13 @@ static enum cf_take take_newest(cf_frame_reader *reader, uint32_t k, found *f) {
       return ended ? CF_TAKE_ENDED : CF_TAKE_NONE;
     if (f->slot >= reader->capacity || f->seq == 0 || (reader->started && f->seq < reader->last))
       return CF_TAKE_BROKEN;
-    if (lease_announce(reader, k, f))
-      return CF_TAKE_OK;
+    __builtin_prefetch(&reader->slots[f->slot]); /* the publisher has just written it; both lines come at once */
+    lease_announce(reader, k, f);
+    /* Still the newest: then the writer sees the lease in every look after the next frame. Otherwise it may have looked
+     * already, and the lease holds nothing. */
+    if (newest(reader) == f->word)
+      return leased(reader, k, f);
+    cf_reader_release(reader->seat, k);
   }
   return CF_TAKE_BROKEN;
 }
@@ -134,11 +145,17 @@ static enum cf_take take_ordered(cf_frame_reader *reader, uint32_t k, found *f) 
   if (cf_ref_seq(newest(reader)) < want)
     return ended ? CF_TAKE_ENDED : CF_TAKE_NONE;
   *f = find(atomic_load_explicit(&reader->index[want & (reader->capacity - 1)], memory_order_acquire));
-  bool there = f->seq == want && f->slot < reader->capacity && lease_announce(reader, k, f);
-  if (!there) /* it waited for us, unless we were evicted */
-    return evicted(reader) ? CF_TAKE_EVICTED : CF_TAKE_BROKEN;
-  cursor_move(reader, want);
-  return CF_TAKE_OK;
+  if (f->seq != want || f->slot >= reader->capacity)
+    return evicted(reader) ? CF_TAKE_EVICTED : CF_TAKE_BROKEN; /* it waited for us, unless we were evicted */
+  lease_announce(reader, k, f);
+  if (evicted(reader)) { /* after the lease: pairs with writer: cf_writer_evict */
+    cf_reader_release(reader->seat, k);
+    return CF_TAKE_EVICTED;
+  }
+  enum cf_take take = leased(reader, k, f);
+  if (take == CF_TAKE_OK)
+    cursor_move(reader, want);
+  return take;
 }
 
 static void describe(const cf_frame_reader *reader, const found *f, cf_taken *taken) {
@@ -225,9 +242,7 @@ bool cf_seat_released(const cf_seat *seat, uint32_t k, uint64_t seq) {
 }
 
 void cf_reader_release(cf_seat *seat, uint32_t k) {
-  /* pairs with writer: seat_lease. Not only release: if a pass still sees this lease, what its reader takes next must
-   * be the newest frame of that pass, or one lease pins two slots in it; so head is loaded after this is seen. */
-  atomic_store_explicit(&seat->lease[k], 0, memory_order_seq_cst);
+  atomic_store_explicit(&seat->lease[k], 0, memory_order_release); /* pairs with writer: seat_lease */
 }
 
 bool cf_reader_news(const cf_frame_reader *reader, bool started, uint64_t last) {
@@ -236,8 +251,8 @@ bool cf_reader_news(const cf_frame_reader *reader, bool started, uint64_t last) 
 }
 
 uint32_t cf_reader_prepare_wait(const cf_frame_reader *reader) {
-  /* pairs with writer: cf_writer_sleepers. The word is read before the caller's last look at head, and the writer
-   * moves it after head: a frame that this look misses changes the word. */
+  /* pairs with writer: cf_writer_sleepers. The word is read before the caller's last look at head, and it is moved
+   * after head by who then sees the sleeper: a frame that this look misses changes the word. */
   atomic_fetch_add_explicit(&reader->seat->waiting, 1, memory_order_seq_cst);
   return atomic_load_explicit(&reader->control->wake, memory_order_seq_cst);
 }

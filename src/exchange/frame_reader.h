@@ -1,7 +1,8 @@
 /* exchange/frame_reader.h - the subscriber's side of the frame exchange.
  *
- * A reader announces a lease in its seat and then looks whether the slot still holds the frame; the publisher
- * announces that it takes a slot and then looks at the leases. So at least one of them sees the other.
+ * A reader announces a lease in its seat and then looks again. The newest frame: whether it still is the newest. One
+ * that waits for it: whether it was evicted. If so the lease holds: the publisher sees it in every look from the next
+ * frame, or from the eviction, on. So what a newest-mode reader pins was the newest frame while its lease stood.
  *
  * The control page comes from another process: every value is loaded once and checked.
  * Threads: take() and the wait functions from one thread at a time, except that cf_reader_news(), prepare_wait() and

@@ -4,16 +4,14 @@
 #include <string.h>
 
 /* Orders, once for the file:
- *   - slot.seq, lease[], head, wake, waiting, cursor and seats[] are seq_cst where two sides each write one word and
- *     then read the other's (Dekker): at least one of the two sees the other.
- *   - released[], ready, cursor: acquire/release, they hand over memory.
- *   - fields of a slot beside seq: relaxed; whoever may read them has seen seq or head first. */
+ *   - lease[], head, waiting, cursor, seat.state and seats[] are seq_cst where two sides each write one word and then
+ *     read the other's (Dekker): at least one of the two sees the other.
+ *   - slot.seq, released[], ready: acquire/release, they hand over memory.
+ *   - fields of a slot beside seq: relaxed; whoever may read them has seen head or index first. */
 
 enum { FRAME_THREAD = 0, PACKET_THREAD = 1 };
 
-#define PASSES 64
-
-/* Slots that some seat pinned when it was looked at. */
+/* What seats pinned when they were looked at. */
 typedef struct pins {
   uint64_t leased[CF_SLOTS_MAX / 64];
   uint64_t floor; /* frames above it wait for an ordered seat */
@@ -38,7 +36,8 @@ void cf_writer_init(cf_frame_writer *writer, void *control, uint32_t capacity, c
   writer->notes = notes;
   memset(notes, 0, capacity * sizeof *notes);
   writer->capacity = capacity;
-  writer->oldest = writer->newest = writer->head_slot = CF_NO_SLOT;
+  writer->free = writer->held = (cf_slot_list){ CF_NO_SLOT, CF_NO_SLOT, 0 };
+  writer->head_slot = CF_NO_SLOT;
   writer->seq = first_seq - 1;
 }
 
@@ -46,53 +45,45 @@ void cf_writer_set_side_data_max(cf_frame_writer *writer, uint32_t bytes) {
   writer->control->side_data_max = bytes;
 }
 
-/* ---- the list of slots in order of age ---- */
+/* ---- lists of slots ---- */
 
-static void list_unlink(cf_frame_writer *writer, uint32_t slot) {
-  cf_slot_note *note = &writer->notes[slot];
-  if (note->older == CF_NO_SLOT)
-    writer->oldest = note->newer;
-  else
-    writer->notes[note->older].newer = note->newer;
-  if (note->newer == CF_NO_SLOT)
-    writer->newest = note->older;
-  else
-    writer->notes[note->newer].older = note->older;
+static void list_remove(cf_frame_writer *writer, cf_slot_list *list, uint32_t slot) {
+  const cf_slot_note *note = &writer->notes[slot];
+  *(note->previous == CF_NO_SLOT ? &list->first : &writer->notes[note->previous].next) = note->next;
+  *(note->next == CF_NO_SLOT ? &list->last : &writer->notes[note->next].previous) = note->previous;
+  list->count--;
 }
 
-static void list_append(cf_frame_writer *writer, uint32_t slot) {
-  cf_slot_note *note = &writer->notes[slot];
-  note->older = writer->newest;
-  note->newer = CF_NO_SLOT;
-  if (writer->newest == CF_NO_SLOT)
-    writer->oldest = slot;
-  else
-    writer->notes[writer->newest].newer = slot;
-  writer->newest = slot;
+/* Between two that are neighbours in the list, or behind or before the one at its end. */
+static void list_insert(cf_frame_writer *writer, cf_slot_list *list, uint32_t slot, uint32_t previous, uint32_t next) {
+  writer->notes[slot].previous = previous;
+  writer->notes[slot].next = next;
+  *(previous == CF_NO_SLOT ? &list->first : &writer->notes[previous].next) = slot;
+  *(next == CF_NO_SLOT ? &list->last : &writer->notes[next].previous) = slot;
+  list->count++;
 }
 
-static void list_prepend(cf_frame_writer *writer, uint32_t slot) {
-  cf_slot_note *note = &writer->notes[slot];
-  note->older = CF_NO_SLOT;
-  note->newer = writer->oldest;
-  if (writer->oldest == CF_NO_SLOT)
-    writer->newest = slot;
-  else
-    writer->notes[writer->oldest].older = slot;
-  writer->oldest = slot;
+static void list_append(cf_frame_writer *writer, cf_slot_list *list, uint32_t slot) {
+  list_insert(writer, list, slot, list->last, CF_NO_SLOT);
+}
+
+static void list_prepend(cf_frame_writer *writer, cf_slot_list *list, uint32_t slot) {
+  list_insert(writer, list, slot, CF_NO_SLOT, list->first);
 }
 
 /* ---- looking at the seats ---- */
 
 /* Gives how many places there are to look at. */
 static uint32_t scan_begin(cf_frame_writer *writer, int thread) {
+  uint32_t odd = atomic_load_explicit(&writer->scanning[thread], memory_order_relaxed) + 1; /* this thread's own */
   /* pairs with cf_writer_quiescent: either it sees the odd number, or the loads of seats[] see the removal */
-  atomic_fetch_add_explicit(&writer->scanning[thread], 1, memory_order_seq_cst);
+  atomic_store_explicit(&writer->scanning[thread], odd, memory_order_seq_cst);
   return atomic_load_explicit(&writer->seat_top, memory_order_seq_cst);
 }
 
 static void scan_end(cf_frame_writer *writer, int thread) {
-  atomic_fetch_add_explicit(&writer->scanning[thread], 1, memory_order_release);
+  uint32_t odd = atomic_load_explicit(&writer->scanning[thread], memory_order_relaxed);
+  atomic_store_explicit(&writer->scanning[thread], odd + 1, memory_order_release);
 }
 
 static cf_writer_seat *seat_at(cf_frame_writer *writer, uint32_t i) {
@@ -142,11 +133,13 @@ static uint64_t seat_lease(const cf_writer_seat *seat, uint32_t *k) {
   return 0;
 }
 
-/* What all seats pin. The cursor is read before the leases, and a reader writes its lease before its cursor: a frame
+/* What all seats pin; scan_end() must follow, when nothing depends on it any more: until then no seat that was counted
+ * is gone, and so no slots that came with it retire. The cursor is read before the leases, and a reader writes its lease before its cursor: a frame
  * that is no longer waiting is seen leased. */
-static void pins_look(cf_frame_writer *writer, uint32_t top, pins *p) {
+static void pins_look(cf_frame_writer *writer, pins *p) {
   memset(p->leased, 0, (writer->capacity + 63) / 64 * sizeof p->leased[0]);
   p->floor = CF_CURSOR_NONE;
+  uint32_t top = scan_begin(writer, FRAME_THREAD);
   for (uint32_t i = 0; i < top; i++) {
     cf_writer_seat *seat = seat_at(writer, i);
     if (!seat)
@@ -161,32 +154,15 @@ static void pins_look(cf_frame_writer *writer, uint32_t top, pins *p) {
   }
 }
 
-static bool slot_leased(cf_frame_writer *writer, uint32_t slot) {
-  uint32_t top = atomic_load_explicit(&writer->seat_top, memory_order_seq_cst);
-  for (uint32_t i = 0; i < top; i++) {
-    cf_writer_seat *seat = seat_at(writer, i);
-    if (!seat)
-      continue;
-    uint32_t k = 0;
-    for (uint64_t word; (word = seat_lease(seat, &k)) != 0;)
-      if (cf_ref_slot(word) == slot)
-        return true;
-  }
-  return false;
-}
-
 /* ---- taking slots ---- */
 
-/* Makes an unpinned slot the writer's own: announce (seq 0), then look again. */
-static bool slot_take(cf_frame_writer *writer, uint32_t slot) {
-  _Atomic uint64_t *seq = &writer->slots[slot].seq;
-  atomic_store_explicit(seq, 0, memory_order_seq_cst); /* pairs with reader: lease_announce */
-  if (!slot_leased(writer, slot)) {
-    writer->notes[slot].seq = 0;
-    return true;
-  }
-  atomic_store_explicit(seq, writer->notes[slot].seq, memory_order_seq_cst); /* nothing was written into it */
-  return false;
+/* Whether somebody uses a held slot. If nobody does now, nobody will: who takes the newest frame looks for it again
+ * after its lease is announced, so a lease of an older frame holds only if it stood before that frame was followed by
+ * another, which was before this look; one that comes later is taken back by its reader. What waits in order is above
+ * the floor until it is leased, or until its seat was evicted, for which its reader looks after its lease, too. */
+static bool is_used(const cf_frame_writer *writer, const pins *pinned, uint32_t slot) {
+  const cf_slot_note *note = &writer->notes[slot];
+  return (pinned->leased[slot / 64] >> (slot % 64) & 1) || note->kept || note->seq > pinned->floor;
 }
 
 /* No slot of a retiring run is in the table any more. */
@@ -198,64 +174,81 @@ static void run_emptied(cf_frame_writer *writer, cf_slot_run *run) {
     ;
 }
 
-static bool take_unpinned(cf_frame_writer *writer, const pins *pinned, uint32_t slot) {
-  bool leased = pinned->leased[slot / 64] >> (slot % 64) & 1;
-  if (slot == writer->head_slot || leased || writer->notes[slot].kept || writer->notes[slot].seq > pinned->floor ||
-      !slot_take(writer, slot))
-    return false;
-  list_unlink(writer, slot);
-  return true;
-}
-
 /* A GPU has done what was put on its stream for that frame: fences, then ready, in this order. */
 static bool slot_ready(const cf_frame_writer *writer, uint32_t slot, uint64_t seq) {
   return atomic_load_explicit(&writer->slots[slot].ready, memory_order_acquire) >= seq; /* pairs with the GPU's write */
 }
 
-/* Takes out of the table what retires and is not written any more. */
-static void sweep(cf_frame_writer *writer, const pins *pinned) {
-  for (uint32_t slot = writer->oldest, newer; slot != CF_NO_SLOT; slot = newer) {
-    cf_slot_run *run = writer->notes[slot].run;
-    newer = writer->notes[slot].newer;
-    if (!cf_run_retiring(run) || !slot_ready(writer, slot, writer->notes[slot].last) ||
-        !take_unpinned(writer, pinned, slot))
+static bool retires(const cf_frame_writer *writer, uint32_t slot) {
+  return cf_run_retiring(writer->notes[slot].run);
+}
+
+/* Free slots of runs that retire are held, until the GPU has done with them, too. */
+static void hold_retiring(cf_frame_writer *writer) {
+  for (uint32_t slot = writer->free.first, next; slot != CF_NO_SLOT; slot = next) {
+    next = writer->notes[slot].next;
+    if (!retires(writer, slot))
       continue;
-    writer->notes[slot].run = NULL;
-    if (--run->live == 0)
-      run_emptied(writer, run);
+    list_remove(writer, &writer->free, slot);
+    list_append(writer, &writer->held, slot);
   }
 }
 
-/* One pass over the slots, oldest first; with `want` it gives a slot to write into. */
-static uint32_t pass(cf_frame_writer *writer, uint32_t top, bool want) {
+/* Takes a slot of a retiring run out of the table. */
+static void slot_leave(cf_frame_writer *writer, uint32_t slot) {
+  cf_slot_run *run = writer->notes[slot].run;
+  writer->notes[slot].run = NULL;
+  if (--run->live == 0)
+    run_emptied(writer, run);
+}
+
+/* Looks at every seat: what nobody uses becomes free, or leaves the table if it retires. */
+static void look(cf_frame_writer *writer) {
   pins pinned;
-  pins_look(writer, top, &pinned);
   bool retiring = atomic_load_explicit(&writer->retiring, memory_order_relaxed) > 0;
   if (retiring)
-    sweep(writer, &pinned); /* makes room in the table */
+    hold_retiring(writer);
+  pins_look(writer, &pinned);
+  for (uint32_t slot = writer->held.first, next; slot != CF_NO_SLOT; slot = next) {
+    next = writer->notes[slot].next;
+    bool goes = retiring && retires(writer, slot);
+    if (is_used(writer, &pinned, slot) || (goes && !slot_ready(writer, slot, writer->notes[slot].last)))
+      continue;
+    list_remove(writer, &writer->held, slot);
+    writer->notes[slot].seq = 0; /* no frame any more */
+    if (goes)
+      slot_leave(writer, slot);
+    else
+      list_append(writer, &writer->free, slot);
+  }
   /* after the look: whoever was seated by then has its slots on offer */
   if (atomic_load_explicit(&writer->offered, memory_order_seq_cst))
     cf_writer_adopt(writer);
-  for (uint32_t slot = writer->oldest; want && slot != CF_NO_SLOT; slot = writer->notes[slot].newer)
-    if (!(retiring && cf_run_retiring(writer->notes[slot].run)) && take_unpinned(writer, &pinned, slot))
-      return slot;
-  return CF_NO_SLOT;
+  scan_end(writer, FRAME_THREAD);
+}
+
+static bool must_look(const cf_frame_writer *writer) {
+  return writer->free.count <= writer->spare || atomic_load_explicit(&writer->retiring, memory_order_relaxed) > 0 ||
+         atomic_load_explicit(&writer->offered, memory_order_relaxed);
+}
+
+/* Makes a free slot the writer's own. */
+static void slot_take(cf_frame_writer *writer, uint32_t slot) {
+  list_remove(writer, &writer->free, slot);
+  atomic_store_explicit(&writer->slots[slot].seq, 0, memory_order_relaxed); /* nobody looks; it brings the line here */
 }
 
 uint32_t cf_writer_acquire(cf_frame_writer *writer) {
-  uint32_t slot = CF_NO_SLOT;
-  /* The first pass finds one. More are for a seat whose page breaks the rules: to keep us from a slot it would have to
-   * guess right every time. */
-  for (int i = 0; i < PASSES && slot == CF_NO_SLOT; i++) {
-    slot = pass(writer, scan_begin(writer, FRAME_THREAD), true);
-    scan_end(writer, FRAME_THREAD);
-  }
+  if (must_look(writer))
+    look(writer);
+  uint32_t slot = writer->free.first;
+  if (slot != CF_NO_SLOT)
+    slot_take(writer, slot);
   return slot;
 }
 
 void cf_writer_sweep(cf_frame_writer *writer) {
-  (void)pass(writer, scan_begin(writer, FRAME_THREAD), false);
-  scan_end(writer, FRAME_THREAD);
+  look(writer);
 }
 
 cf_slot_run *cf_writer_slot(const cf_frame_writer *writer, uint32_t slot, uint64_t *offset) {
@@ -268,7 +261,7 @@ void cf_writer_keep(cf_frame_writer *writer, uint32_t slot, bool kept) {
 }
 
 void cf_writer_cancel(cf_frame_writer *writer, uint32_t slot) {
-  list_prepend(writer, slot);
+  list_prepend(writer, &writer->free, slot);
 }
 
 /* Gives the flag that says whether there is something. */
@@ -293,13 +286,14 @@ uint64_t cf_writer_publish(cf_frame_writer *writer, uint32_t slot, const cf_fram
   atomic_store_explicit(&s->epoch, writer->epoch, memory_order_relaxed);
   if (ready)
     atomic_store_explicit(&s->ready, seq, memory_order_release);
-  atomic_store_explicit(&s->seq, seq, memory_order_seq_cst); /* pairs with reader: lease_announce */
+  atomic_store_explicit(&s->seq, seq, memory_order_release);
   atomic_store_explicit(&writer->index[seq & (writer->capacity - 1)], word, memory_order_release);
-  atomic_store_explicit(&writer->control->head, word, memory_order_seq_cst); /* pairs with cf_reader_prepare_wait */
-  atomic_fetch_add_explicit(&writer->control->wake, 1, memory_order_seq_cst);
+  /* pairs with reader: take_newest, cf_reader_prepare_wait */
+  atomic_store_explicit(&writer->control->head, word, memory_order_seq_cst);
   writer->notes[slot].seq = writer->notes[slot].last = seq;
+  if (writer->head_slot != CF_NO_SLOT)
+    list_append(writer, &writer->held, writer->head_slot);
   writer->head_slot = slot;
-  list_append(writer, slot);
   return seq;
 }
 
@@ -316,9 +310,9 @@ _Atomic uint64_t *cf_writer_ready_counter(const cf_frame_writer *writer, uint32_
 uint32_t cf_writer_enter_fences(cf_frame_writer *writer, uint32_t slot, cf_writer_seat *seats[CF_SEATS_MAX]) {
   uint32_t count = 0;
   uint64_t seq = writer->seq + 1;
-  uint32_t top = scan_begin(writer, FRAME_THREAD);
   if (atomic_load_explicit(&writer->fenced_seats, memory_order_relaxed) == 0)
     return 0; /* one that is just being seated gets fences from the next frame on */
+  uint32_t top = scan_begin(writer, FRAME_THREAD);
   for (uint32_t i = 0; i < top; i++) {
     cf_writer_seat *seat = seat_at(writer, i);
     if (!seat || seat->fencing == CF_FENCING_NONE)
@@ -335,7 +329,8 @@ uint32_t cf_writer_enter_fences(cf_frame_writer *writer, uint32_t slot, cf_write
 }
 
 void cf_writer_leave_fences(cf_frame_writer *writer) {
-  scan_end(writer, FRAME_THREAD);
+  if (atomic_load_explicit(&writer->scanning[FRAME_THREAD], memory_order_relaxed) % 2 != 0) /* there were seats */
+    scan_end(writer, FRAME_THREAD);
 }
 
 bool cf_writer_fences_done(const cf_frame_writer *writer, const cf_writer_seat *seat) {
@@ -367,7 +362,7 @@ void cf_writer_new_epoch(cf_frame_writer *writer) {
 
 void cf_writer_end(cf_frame_writer *writer) {
   atomic_store_explicit(&writer->control->state, CF_CONTROL_ENDED, memory_order_seq_cst);
-  atomic_fetch_add_explicit(&writer->control->wake, 1, memory_order_seq_cst);
+  cf_writer_move_wake(writer);
 }
 
 /* ---- ordered seats without room ---- */
@@ -416,12 +411,16 @@ static void seat_give_up(cf_writer_seat *seat) {
 }
 
 void cf_writer_evict(cf_writer_seat *seat) {
-  /* the reader must know before its frames go: pairs with reader: evicted */
+  /* the reader must know before its frames go: pairs with reader: take_ordered */
   atomic_store_explicit(&seat->page->state, CF_SEAT_EVICTED, memory_order_seq_cst);
   seat_give_up(seat);
 }
 
 /* ---- who sleeps ---- */
+
+void cf_writer_move_wake(cf_frame_writer *writer) {
+  atomic_fetch_add_explicit(&writer->control->wake, 1, memory_order_seq_cst); /* pairs with cf_reader_prepare_wait */
+}
 
 uint32_t cf_writer_sleepers(cf_frame_writer *writer) {
   uint32_t count = 0;
@@ -484,7 +483,7 @@ static void run_enter(cf_frame_writer *writer, cf_slot_run *run) {
     writer->notes[slot] = (cf_slot_note){ .run = run };
     atomic_store_explicit(&writer->slots[slot].segment, run->segment, memory_order_relaxed);
     atomic_store_explicit(&writer->slots[slot].offset, run->live * run->stride, memory_order_relaxed);
-    list_prepend(writer, slot);
+    list_prepend(writer, &writer->free, slot);
     run->live++;
   }
   atomic_store_explicit(&run->adopted, 1, memory_order_relaxed);
@@ -508,20 +507,28 @@ void cf_writer_adopt(cf_frame_writer *writer) {
 
 /* ---- slots of the caller's choice ---- */
 
+static bool is_in(const cf_frame_writer *writer, const cf_slot_list *list, uint32_t slot) {
+  uint32_t at = list->first;
+  while (at != slot && at != CF_NO_SLOT)
+    at = writer->notes[at].next;
+  return at == slot;
+}
+
 bool cf_writer_acquire_slot(cf_frame_writer *writer, uint32_t slot) {
-  pins pinned;
-  pins_look(writer, scan_begin(writer, FRAME_THREAD), &pinned);
-  bool taken = take_unpinned(writer, &pinned, slot);
-  scan_end(writer, FRAME_THREAD);
-  return taken;
+  if (is_in(writer, &writer->held, slot))
+    look(writer);
+  bool free = is_in(writer, &writer->free, slot);
+  if (free)
+    slot_take(writer, slot);
+  return free;
 }
 
 uint32_t cf_writer_adopt_taken(cf_frame_writer *writer, cf_slot_run *run) {
   if (!table_has_room(writer, run->count))
     return CF_NO_SLOT;
   run_enter(writer, run);
-  uint32_t slot = writer->oldest; /* where it went, and nobody knows it yet */
-  list_unlink(writer, slot);
+  uint32_t slot = writer->free.first; /* where it went, and nobody knows it yet */
+  slot_take(writer, slot);
   return slot;
 }
 

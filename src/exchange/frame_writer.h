@@ -1,10 +1,12 @@
 /* exchange/frame_writer.h - the publisher's side of the frame exchange.
  *
- * The publisher takes any slot that is not the newest frame's and that no seat pins; subscribers pin what they use.
- * Pool invariant: with slots >= 1 (the newest frame) + slots open at the same time + the cost of all seats, one pass
- * over the slots finds one. Nobody can make the publisher wait or write over what is pinned. A lease pins one slot in
- * a pass: its reader looks for a frame only after it gave the last one back, and then finds the newest frame, which
- * is no candidate, or one that waits for it and is pinned anyway. cf_seat_cost() counts what a seat can pin.
+ * A slot goes round: free, open (the publisher writes), the newest frame's, held (by whom a look at the seats shows),
+ * free. What a look finds unpinned stays so: a reader's lease holds only if its frame is the newest one after the lease
+ * was announced, or waited for that reader (exchange/frame_reader.h). So:
+ *   - with slots >= 1 (the newest frame) + slots open at the same time + the cost of all seats a look always frees one,
+ *     whatever stands in the seats: cf_seat_cost() counts what one look at a seat can find pinned;
+ *   - with fewer, n free slots last for n frames, since only acquire makes them fewer;
+ *   - it need not look for every frame.
  * models/README.md says which SPIN model is of which function, docs/protocol.md has the proof.
  *
  * Threads: "writer" functions come from one thread at a time. "service" functions come from one other thread at a
@@ -31,12 +33,18 @@ typedef struct cf_slot_run {
 
 /* What the publisher remembers of a slot; never shared. */
 typedef struct cf_slot_note {
-  uint64_t seq;          /* as in the table; 0: never written or open */
-  uint64_t last;         /* of the frame that was last published in it; 0: none */
-  bool kept;             /* the publisher itself still uses that frame */
-  cf_slot_run *run;      /* NULL: the table entry is free */
-  uint32_t older, newer; /* neighbours in order of age, CF_NO_SLOT at the ends */
+  uint64_t seq;            /* as in the table; 0: never written or open */
+  uint64_t last;           /* of the frame that was last published in it; 0: none */
+  bool kept;               /* the publisher itself still uses that frame */
+  cf_slot_run *run;        /* NULL: the table entry is free */
+  uint32_t previous, next; /* neighbours in its list, CF_NO_SLOT at the ends */
 } cf_slot_note;
+
+/* Slots, linked by their notes. */
+typedef struct cf_slot_list {
+  uint32_t first, last; /* CF_NO_SLOT: none */
+  uint32_t count;
+} cf_slot_list;
 
 /* How a seat's subscriber orders its GPU behind the publisher's. */
 enum cf_fencing {
@@ -63,9 +71,12 @@ typedef struct cf_frame_writer {
   cf_extra *extras;
   cf_slot_note *notes; /* capacity of them */
   uint32_t capacity;
-  uint32_t oldest, newest; /* ends of the list of idle slots */
-  uint64_t seq;            /* of the newest frame */
-  uint32_t head_slot;      /* its slot, CF_NO_SLOT before the first */
+  /* A slot is the newest frame's, open, or in one of these. */
+  cf_slot_list free;  /* nobody uses them; who has been here longest is first */
+  cf_slot_list held;  /* somebody may: older frames, until a look at the seats finds that nobody does */
+  uint32_t spare;     /* acquire looks when no more than so many are free */
+  uint64_t seq;       /* of the newest frame */
+  uint32_t head_slot; /* its slot, CF_NO_SLOT before the first */
   uint32_t epoch;
   bool adopted;                   /* runs, since somebody asked */
   _Atomic(cf_slot_run *) offered; /* runs from the service thread */
@@ -98,7 +109,7 @@ static inline uint32_t cf_seat_cost(uint32_t leases, uint32_t depth) {
 /* Before the page is shared: frames have room for so many bytes of side data. */
 void cf_writer_set_side_data_max(cf_frame_writer *writer, uint32_t bytes);
 
-/* writer: takes a slot to write into. CF_NO_SLOT only if the pool invariant does not hold. */
+/* writer: takes a free slot to write into. CF_NO_SLOT: there is none. */
 uint32_t cf_writer_acquire(cf_frame_writer *writer);
 
 /* writer: where a taken slot lies: its run, and bytes from the start of the segment. */
@@ -158,6 +169,8 @@ void cf_writer_forget(cf_frame_writer *writer, uint32_t slot);
 /* writer: adopts a run of one slot at once and takes it. CF_NO_SLOT: the table is full. */
 uint32_t cf_writer_adopt_taken(cf_frame_writer *writer, cf_slot_run *run);
 
+/* any thread: before sleepers are woken with the futex, or one that is about to sleep would sleep on. */
+void cf_writer_move_wake(cf_frame_writer *writer);
 /* writer: subscribers' threads that sleep, or are about to, on frames. */
 uint32_t cf_writer_sleepers(cf_frame_writer *writer);
 /* the thread of packets: the same on packets. */

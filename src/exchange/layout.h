@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define CF_CONTROL_MAGIC 0x4c4f52544e4f4346ull /* "FCONTROL" */
-#define CF_CONTROL_LAYOUT 2u
+#define CF_CONTROL_LAYOUT 3u
 #define CF_SLOTS_MAX 2048u /* entries of the slot table; a power of two */
 #define CF_SEATS_MAX 256u
 #define CF_LEASES_MAX 64u       /* of one seat */
@@ -40,8 +40,8 @@ static inline uint32_t cf_ref_slot(uint64_t word) {
 /* Memory for one frame and what is in it; one cache line.
  * The life of a slot, by the publisher alone:
  *   seq q -> 0   taken: nobody pins it, its bytes may now be written
- *   seq 0 -> q   put back unwritten (somebody pinned it just then), or published as the new frame
- * A reader that finds seq as it expects after it announced its lease may read all other fields and the bytes. */
+ *   seq 0 -> q   published as the new frame
+ * A reader whose lease holds (exchange/frame_reader.h) may read all other fields and the bytes. */
 typedef struct cf_slot {
   _Atomic uint64_t seq;      /* publisher; 0: being written or never written */
   _Atomic uint64_t ready;    /* publisher or its GPU: the seq whose pixels are complete */
@@ -77,41 +77,46 @@ typedef struct cf_control {
   uint64_t extras_offset;
   uint32_t side_data_max; /* bytes that a frame has room for; 0: there is no side data */
   uint8_t pad0[12];
-  /* moves with every frame */
+  /* moves with every frame; who spins for one reads this line all the time */
   _Atomic uint64_t head;          /* word of the newest frame */
-  _Atomic uint32_t wake;          /* futex word: moves with every frame and with every change of state */
   _Atomic uint32_t state;         /* enum cf_control_state */
   _Atomic uint32_t segment_floor; /* segments below this number are gone: unmap them */
   _Atomic uint32_t segment_top;   /* the newest segment: map them before frames come in them */
-  uint8_t pad1[40];
+  uint8_t pad1[44];
+  /* moves only when somebody sleeps */
+  _Atomic uint32_t wake; /* futex word: moves before sleepers are woken */
+  uint8_t pad2[60];
 } cf_control;
 
 #define CF_SEAT_COUNTERS 64u /* of a seat, for what is still to be counted: buckets of latency */
 
 enum cf_seat_state { CF_SEAT_ACTIVE = 1, CF_SEAT_EVICTED = 2 };
 
-/* What one subscriber and the publisher share. */
+/* What one subscriber and the publisher share. The publisher looks at leases when it takes a slot and at sleepers when it
+ * has published: each in a line of its own, since the subscriber takes its lease while the publisher looks who sleeps. */
 typedef struct cf_seat {
-  /* subscriber */
-  _Atomic uint64_t cursor;         /* ordered: seq of the last frame taken; CF_CURSOR_NONE */
-  _Atomic uint32_t waiting;        /* its threads that sleep on control.wake, or are about to */
-  _Atomic uint32_t packet_waiting; /* the same for the packet region's wake */
-  _Atomic uint32_t room;           /* futex word: moves with cursor */
+  /* subscriber, with each frame */
+  _Atomic uint64_t cursor; /* ordered: seq of the last frame taken; CF_CURSOR_NONE */
+  _Atomic uint32_t room;   /* futex word: moves with cursor */
   uint32_t reserved;
   _Atomic uint64_t lease[CF_LEASES_MAX]; /* words of the frames in hand; 0: none */
-  uint8_t pad0[40];
+  uint8_t pad0[48];
+  /* subscriber, when it sleeps */
+  _Atomic uint32_t waiting;        /* its threads that sleep on control.wake, or are about to */
+  _Atomic uint32_t packet_waiting; /* the same for the packet region's wake */
+  uint8_t pad1[56];
   /* subscriber's GPU */
   _Atomic uint64_t released[CF_LEASES_MAX]; /* seq: lease[k] of that seq counts as free */
   /* subscriber, for people who look */
   _Atomic uint64_t last_seq; /* of the newest frame taken */
   _Atomic uint64_t delivered, skipped;
-  uint8_t pad1[40];
+  uint8_t pad2[40];
   _Atomic uint64_t counters[CF_SEAT_COUNTERS]; /* 0 */
   /* publisher */
   _Atomic uint32_t state;           /* enum cf_seat_state */
   _Atomic uint32_t publisher_waits; /* nonzero: ring `room` after moving the cursor */
   _Atomic uint64_t fenced_from;     /* frames from this seq on come with a fence (or event) of this seat; 0: none yet */
-  uint8_t pad2[48];
+  uint8_t pad3[48];
 } cf_seat;
 
 /* Behind the seat of a subscriber in sync mode timeline: a fence for each slot of the table, the seq whose picture is
@@ -132,14 +137,16 @@ static_assert(offsetof(cf_slot, offset) == 16 && offsetof(cf_slot, segment) == 2
               "docs/protocol.md, slot");
 static_assert(sizeof(cf_extra) == 16 && offsetof(cf_extra, side_offset) == 8 && offsetof(cf_extra, side_bytes) == 12,
               "docs/protocol.md, extra");
-static_assert(sizeof(cf_control) == 128 && offsetof(cf_control, extras_offset) == 40 &&
+static_assert(sizeof(cf_control) == 192 && offsetof(cf_control, extras_offset) == 40 &&
                   offsetof(cf_control, side_data_max) == 48 && offsetof(cf_control, head) == 64 &&
-                  offsetof(cf_control, wake) == 72 && offsetof(cf_control, state) == 76 &&
-                  offsetof(cf_control, segment_floor) == 80 && offsetof(cf_control, segment_top) == 84,
+                  offsetof(cf_control, state) == 72 && offsetof(cf_control, segment_floor) == 76 &&
+                  offsetof(cf_control, segment_top) == 80 && offsetof(cf_control, wake) == 128,
               "docs/protocol.md, control page");
-static_assert(sizeof(cf_seat) == 1728 && offsetof(cf_seat, lease) == 24 && offsetof(cf_seat, released) == 576 &&
-                  offsetof(cf_seat, last_seq) == 1088 && offsetof(cf_seat, counters) == 1152 &&
-                  offsetof(cf_seat, state) == 1664 && offsetof(cf_seat, fenced_from) == 1672,
+static_assert(sizeof(cf_seat) == 1792 && offsetof(cf_seat, room) == 8 && offsetof(cf_seat, lease) == 16 &&
+                  offsetof(cf_seat, waiting) == 576 && offsetof(cf_seat, packet_waiting) == 580 &&
+                  offsetof(cf_seat, released) == 640 && offsetof(cf_seat, last_seq) == 1152 &&
+                  offsetof(cf_seat, counters) == 1216 && offsetof(cf_seat, state) == 1728 &&
+                  offsetof(cf_seat, fenced_from) == 1736,
               "docs/protocol.md, seat");
 static_assert(sizeof(_Atomic uint64_t) == 8 && sizeof(_Atomic uint32_t) == 4, "atomics are plain words");
 

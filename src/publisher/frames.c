@@ -276,6 +276,7 @@ static void seat_wait(cuframes_publisher *p, cf_writer_seat *full, int64_t deadl
     return;
   cf_writer_evict(full);
   cf_counter_add(&p->evictions, 1);
+  cf_writer_move_wake(&p->writer);
   (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
   cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: evicted subscriber \"%s\": %u frames waited for it for %" PRId64 " ms",
          p->name, label_of(full), full->depth, p->ordered_timeout_ns / CF_MS);
@@ -320,10 +321,12 @@ static void wake_sleepers(cuframes_publisher *p) {
       cf_flag_swap(&p->prewake, CF_PREWAKE_PUBLISHED) == CF_PREWAKE_ASKED)
     return; /* the service thread waits for that, or will see it: pairs with service.c: wait_for_frame */
   uint32_t sleepers = cf_writer_sleepers(&p->writer);
-  if (sleepers > CF_WAKE_DIRECT)
+  if (sleepers > CF_WAKE_DIRECT) {
     cf_doorbell_ring(p->service.doorbell);
-  else if (sleepers > 0)
+  } else if (sleepers > 0) {
+    cf_writer_move_wake(&p->writer);
     (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
+  }
 }
 
 /* On a GPU: the stream completes the picture, or it is complete, and nothing older may be written for its slot. */

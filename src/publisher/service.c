@@ -201,6 +201,7 @@ static void wait_for_frame(cuframes_publisher *p) {
 }
 
 static void ring_all(cuframes_publisher *p) {
+  cf_writer_move_wake(&p->writer);
   (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
   pthread_mutex_lock(&p->packets.describe);
   if (p->packets.enabled)

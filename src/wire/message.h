@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 #define CF_WIRE_MAGIC 0x52465543u /* "CUFR" */
-#define CF_WIRE_VERSION_MIN 2u
-#define CF_WIRE_VERSION_MAX 2u
+#define CF_WIRE_VERSION_MIN 3u
+#define CF_WIRE_VERSION_MAX 3u
 /* Largest message; a SOCK_SEQPACKET message must also fit the socket's buffer. */
 #define CF_WIRE_MESSAGE_MAX (128u * 1024u)
 /* Most descriptors beside one message. */

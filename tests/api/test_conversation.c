@@ -71,7 +71,7 @@ static void a_sound_conversation_is_answered(void **state) {
   pictures_publish(publisher, 1, 1);
   hello.leases = 3;
   raw_join(&raw, "s", &hello);
-  assert_int_equal(raw.welcome.version, 2);
+  assert_int_equal(raw.welcome.version, 3);
   assert_int_equal(raw.welcome.leases, 3);
   assert_int_equal(raw.welcome.depth, 4);
   assert_string_equal(raw.welcome.device, "host");

@@ -158,7 +158,7 @@ static void descriptors_that_nobody_asked_for_are_closed(void **state) {
 static bool answer_as_version_1(fake *f, int fd, uint32_t type) {
   cf_msg_refused refused = {
     .code = CUFRAMES_ERR_VERSION,
-    .text = "subscriber speaks protocol versions 2 to 2, this publisher 1 to 1: use a newer cuframes for the publisher"
+    .text = "subscriber speaks protocol versions 3 to 3, this publisher 1 to 1: use a newer cuframes for the publisher"
   };
   cf_msg_welcome welcome = f->raw->welcome;
   welcome.version = 1;
@@ -177,8 +177,8 @@ static void a_publisher_of_an_older_version_is_named_with_ours(void **state) {
     f->code = code;
     fake_start(f);
     assert_int_equal(ask_join(), CUFRAMES_ERR_VERSION);
-    detail_names(code == 0 ? "versions 2 to 2" : "version 1");
-    detail_names(code == 0 ? "publisher 1 to 1" : "2 to 2");
+    detail_names(code == 0 ? "versions 3 to 3" : "version 1");
+    detail_names(code == 0 ? "publisher 1 to 1" : "3 to 3");
     detail_names("use a newer cuframes for the publisher");
     fake_end(f);
   }

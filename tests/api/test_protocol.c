@@ -89,7 +89,7 @@ static void other_versions_are_refused_in_words(void **state) {
     uint32_t min, max;
     const char *who; /* should be newer */
   } versions[] = {
-    { 3, 9, "publisher" }, { UINT32_MAX, UINT32_MAX, "publisher" }, { 0, 0, "subscriber" }, { 1, 1, "subscriber" }
+    { 4, 9, "publisher" }, { UINT32_MAX, UINT32_MAX, "publisher" }, { 0, 0, "subscriber" }, { 2, 2, "subscriber" }
   };
   char both[64];
   cuframes_publisher *publisher = publisher_new("s");
@@ -103,7 +103,7 @@ static void other_versions_are_refused_in_words(void **state) {
     assert_int_equal(refused.code, CUFRAMES_ERR_VERSION);
     assert_non_null(strstr(refused.text, "use a newer cuframes for the"));
     assert_non_null(strstr(refused.text, versions[i].who));
-    snprintf(both, sizeof both, "versions %u to %u, this publisher 2 to 2", versions[i].min, versions[i].max);
+    snprintf(both, sizeof both, "versions %u to %u, this publisher 3 to 3", versions[i].min, versions[i].max);
     assert_non_null(strstr(refused.text, both));
     close(fd);
   }

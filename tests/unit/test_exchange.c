@@ -88,7 +88,7 @@ static void slots_lie_one_behind_the_other(void **state) {
 static void a_published_slot_says_what_is_in_it(void **state) {
   (void)state;
   rig *r = rig_open(3);
-  uint32_t slot = cf_writer_acquire(&r->writer), wake = r->control->wake;
+  uint32_t slot = cf_writer_acquire(&r->writer);
   assert_int_equal(r->writer.slots[slot].seq, 0);
   cf_writer_new_epoch(&r->writer);
   cf_frame_meta meta = { .flags = 3, .pts = -4, .duration = 40, .timestamp = 1000 };
@@ -98,7 +98,6 @@ static void a_published_slot_says_what_is_in_it(void **state) {
   assert_true(s->timestamp == 1000 && s->epoch == 1);
   assert_int_equal(r->control->head, cf_ref(1, slot));
   assert_int_equal(r->writer.index[1], cf_ref(1, slot));
-  assert_int_equal(r->control->wake, wake + 1);
   slot = publish_next(r);
   assert_int_equal(r->writer.slots[slot].ready, 2);
   rig_close(r);

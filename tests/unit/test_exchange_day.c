@@ -114,12 +114,13 @@ static void publish(world *w) {
     cf_writer_evict(full);
     w->evicted++;
   }
-  uint32_t wake = atomic_load(&w->writer.control->wake);
   uint32_t slot = cf_writer_acquire(&w->writer);
   assert_true(slot != CF_NO_SLOT);
   w->written[slot] = 0;
   uint64_t seq = w->writer.seq + 1;
   assert_true(cf_writer_publish(&w->writer, slot, &(cf_frame_meta){ .pts = (int64_t)seq }, true) == seq);
+  uint32_t wake = atomic_load(&w->writer.control->wake);
+  cf_writer_move_wake(&w->writer);
   assert_true(atomic_load(&w->writer.control->wake) == wake + 1);
   w->written[slot] = seq;
 }

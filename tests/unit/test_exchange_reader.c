@@ -131,6 +131,8 @@ static void who_waits_is_seen_and_the_word_moves(void **state) {
   assert_int_equal(cf_writer_sleepers(&r->writer), 1);
   assert_int_equal(word, r->control->wake);
   (void)publish(r);
+  assert_true(cf_reader_news(&r->reader, false, 0));
+  cf_writer_move_wake(&r->writer);
   assert_true(word != r->control->wake);
   (void)cf_reader_prepare_wait(&r->reader); /* a second thread */
   cf_reader_end_wait(&r->reader);

@@ -199,8 +199,10 @@ static void *writer_run(void *unused) {
     make_room();
     (void)cf_writer_publish(&test.writer, slot, &(cf_frame_meta){ .pts = 0 }, true);
     test.published++;
-    if (cf_writer_sleepers(&test.writer) > 0)
+    if (cf_writer_sleepers(&test.writer) > 0) {
+      cf_writer_move_wake(&test.writer);
       (void)cf_futex_wake(&test.writer.control->wake, INT32_MAX);
+    }
   }
   cf_writer_end(&test.writer);
   (void)cf_futex_wake(&test.writer.control->wake, INT32_MAX);

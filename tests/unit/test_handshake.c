@@ -167,14 +167,14 @@ static void versions_must_overlap(void **unused) {
     uint32_t low, high;
     const char *words; /* NULL: accepted */
   } cases[] = {
-    { 2, 2, NULL },
-    { 0, 2, NULL },
+    { 3, 3, NULL },
+    { 0, 3, NULL },
     { 0, UINT32_MAX, NULL },
-    { 2, 7, NULL },
-    { 5, 6, "subscriber speaks protocol versions 5 to 6, this publisher 2 to 2|newer cuframes for the publisher" },
-    { 1, 1, "subscriber speaks protocol versions 1 to 1, this publisher 2 to 2|newer cuframes for the subscriber" },
+    { 3, 7, NULL },
+    { 5, 6, "subscriber speaks protocol versions 5 to 6, this publisher 3 to 3|newer cuframes for the publisher" },
+    { 1, 1, "subscriber speaks protocol versions 1 to 1, this publisher 3 to 3|newer cuframes for the subscriber" },
     { 0, 0, "versions 0 to 0|newer cuframes for the subscriber" },
-    { 3, 2, "versions 3 to 2|newer cuframes for the subscriber" },
+    { 4, 3, "versions 4 to 3" },
     { 1, 0, "versions 1 to 0" },
     { UINT32_MAX, UINT32_MAX, "versions 4294967295 to 4294967295" },
   };

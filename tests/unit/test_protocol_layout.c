@@ -31,8 +31,9 @@ static const field control[] = {
   FIELD(cf_control, magic),         FIELD(cf_control, layout),        FIELD(cf_control, capacity),
   FIELD(cf_control, instance),      FIELD(cf_control, index_offset),  FIELD(cf_control, slots_offset),
   FIELD(cf_control, extras_offset), FIELD(cf_control, side_data_max), FIELD(cf_control, pad0),
-  FIELD(cf_control, head),          FIELD(cf_control, wake),          FIELD(cf_control, state),
-  FIELD(cf_control, segment_floor), FIELD(cf_control, segment_top),   FIELD(cf_control, pad1),
+  FIELD(cf_control, head),          FIELD(cf_control, state),         FIELD(cf_control, segment_floor),
+  FIELD(cf_control, segment_top),   FIELD(cf_control, pad1),          FIELD(cf_control, wake),
+  FIELD(cf_control, pad2),
 };
 
 static const field slot[] = {
@@ -77,12 +78,15 @@ static const field calibration[] = {
 };
 
 static const field seat[] = {
-  FIELD(cf_seat, cursor),       FIELD(cf_seat, waiting),      FIELD(cf_seat, packet_waiting),
-  FIELD(cf_seat, room),         FIELD(cf_seat, reserved),     ARRAY(cf_seat, lease, 64),
-  FIELD(cf_seat, pad0),         ARRAY(cf_seat, released, 64), FIELD(cf_seat, last_seq),
-  FIELD(cf_seat, delivered),    FIELD(cf_seat, skipped),      FIELD(cf_seat, pad1),
-  ARRAY(cf_seat, counters, 64), FIELD(cf_seat, state),        FIELD(cf_seat, publisher_waits),
-  FIELD(cf_seat, fenced_from),  FIELD(cf_seat, pad2),
+  FIELD(cf_seat, cursor),         FIELD(cf_seat, room),
+  FIELD(cf_seat, reserved),       ARRAY(cf_seat, lease, 64),
+  FIELD(cf_seat, pad0),           FIELD(cf_seat, waiting),
+  FIELD(cf_seat, packet_waiting), FIELD(cf_seat, pad1),
+  ARRAY(cf_seat, released, 64),   FIELD(cf_seat, last_seq),
+  FIELD(cf_seat, delivered),      FIELD(cf_seat, skipped),
+  FIELD(cf_seat, pad2),           ARRAY(cf_seat, counters, 64),
+  FIELD(cf_seat, state),          FIELD(cf_seat, publisher_waits),
+  FIELD(cf_seat, fenced_from),    FIELD(cf_seat, pad3),
 };
 
 static const field region[] = {
@@ -208,7 +212,7 @@ static void numbers_are_as_documented(void **state) {
   (void)state;
   assert_true(CF_CONTROL_MAGIC == 0x4c4f52544e4f4346 && memcmp(&(uint64_t){ CF_CONTROL_MAGIC }, "FCONTROL", 8) == 0);
   assert_true(CF_PACKET_MAGIC == 0x5452504655434b50 && memcmp(&(uint64_t){ CF_PACKET_MAGIC }, "PKCUFPRT", 8) == 0);
-  assert_true(CF_CONTROL_LAYOUT == 2 && CF_PACKET_LAYOUT == 1);
+  assert_true(CF_CONTROL_LAYOUT == 3 && CF_PACKET_LAYOUT == 1);
   assert_true(CF_SLOTS_MAX == 2048 && CF_LEASES_MAX == 64 && CF_PACKET_SLOTS_MAX == 65536);
   assert_true(CF_PACKET_DATA_MAX == UINT64_C(1) << 32 && CF_SEQ_MAX == (UINT64_C(1) << 48) - 1);
   assert_true(CF_SIDE_DATA_MAX == 65536 && CF_SLOT_HAS_EXTRA == UINT32_C(1) << 31);

@@ -20,12 +20,12 @@
 #endif
 
 static const char hello_hex[] = "43554652 0100 0000 73000000 00000000" /* CUFR, HELLO, 115 bytes */
-                                "0100 0000 04000000 02000000 0200 0000 04000000 02000000 0400 0000 04000000 01000000"
+                                "0100 0000 04000000 03000000 0200 0000 04000000 03000000 0400 0000 04000000 01000000"
                                 "0500 0000 04000000 01000000 0600 0000 04000000 03000000 0700 0000 04000000 08000000"
                                 "0800 0000 04000000 01000000 0900 0000 07000000 67726162626572";
 static const char welcome_hex[] =
     "43554652 0200 0000 7c000000 00000000" /* CUFR, WELCOME, 124 bytes */
-    "0100 0000 04000000 02000000 0300 0000 04000000 01000000 0400 0000 04000000 03000000"
+    "0100 0000 04000000 03000000 0300 0000 04000000 01000000 0400 0000 04000000 03000000"
     "0500 0000 04000000 08000000 0600 0000 08000000 0030000000000000 0700 0000 08000000 0010000000000000"
     "0800 0000 04000000 686f7374 0900 0000 08000000 efcdab8967452301";
 static const char segment_hex[] =
@@ -36,8 +36,8 @@ static const char segment_hex[] =
     "0800 0000 20000000 0000000000000000 00a41f0000000000 0000000000000000 0000000000000000"
     "0d00 0000 04000000 01000000 0e00 0000 04000000 02000000 1000 0000 08000000 04000000 03000000";
 
-static const cf_msg_hello hello = { 2, 2, 0, CF_ROLE_SUBSCRIBER, 1, 3, 8, CUFRAMES_SYNC_COMPLETE, "grabber", 0 };
-static const cf_msg_welcome welcome = { 2, 0, CUFRAMES_SYNC_COMPLETE, 3, 8, 12288, 4096, "host", 0x0123456789abcdef };
+static const cf_msg_hello hello = { 3, 3, 0, CF_ROLE_SUBSCRIBER, 1, 3, 8, CUFRAMES_SYNC_COMPLETE, "grabber", 0 };
+static const cf_msg_welcome welcome = { 3, 0, CUFRAMES_SYNC_COMPLETE, 3, 8, 12288, 4096, "host", 0x0123456789abcdef };
 static const cf_msg_segment segment = {
   .segment = 2,
   .bytes = 31104000,
@@ -186,8 +186,8 @@ static void constants_are_as_documented(void **unused) {
   assert_int_equal(CF_WIRE_MAGIC, 0x52465543);
   assert_int_equal(CF_WIRE_MESSAGE_MAX, 131072);
   assert_int_equal(CF_GROUP_TAG(CF_GROUP_SEAT), 257);
-  assert_int_equal(CF_WIRE_VERSION_MIN, 2);
-  assert_int_equal(CF_WIRE_VERSION_MAX, 2);
+  assert_int_equal(CF_WIRE_VERSION_MIN, 3);
+  assert_int_equal(CF_WIRE_VERSION_MAX, 3);
   for (uint32_t type = CF_MSG_HELLO; type <= CF_SCHEMA_GROUP(CF_GROUP_TRACK); type++) {
     const cf_schema_field *field, *before = NULL;
     for (size_t i = 0; (field = cf_message_schema(type, i)) != NULL; i++, before = field)
