@@ -47,7 +47,7 @@ cuframes_frame *cf_handle_open(cf_handles *handles, cf_frame *frame) {
     handle->index = index;
     handle->body = frame;
     frame->handle = handle;
-    cf_flag_set(&handle->references, 1);
+    cf_flag_hand_over(&handle->references, 1);
     return handle;
   }
   return NULL;

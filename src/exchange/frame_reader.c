@@ -96,15 +96,15 @@ static enum cf_take take_newest(cf_frame_reader *reader, uint32_t k, found *f) {
   return CF_TAKE_BROKEN;
 }
 
-static bool publisher_waits(const cf_frame_reader *reader) {
-  /* pairs with writer: cf_writer_seat_full */
-  return atomic_load_explicit(&reader->seat->publisher_waits, memory_order_seq_cst) != 0;
-}
-
-static void cursor_move(cf_frame_reader *reader, uint64_t seq) {
+/* Moves it, and `room` if the publisher sleeps on that. True: it does, and must be woken. */
+static bool cursor_move(const cf_frame_reader *reader, uint64_t seq) {
   /* after the lease: pairs with writer: pins_look, which reads them the other way round */
   atomic_store_explicit(&reader->seat->cursor, seq, memory_order_seq_cst);
+  /* after the cursor: pairs with writer: cf_writer_seat_full */
+  if (atomic_load_explicit(&reader->seat->publisher_waits, memory_order_seq_cst) == 0)
+    return false;
   atomic_fetch_add_explicit(&reader->seat->room, 1, memory_order_seq_cst);
+  return true;
 }
 
 bool cf_reader_begin(cf_frame_reader *reader, bool *must_wake) {
@@ -117,29 +117,21 @@ bool cf_reader_begin(cf_frame_reader *reader, bool *must_wake) {
       return false;
     reader->last = word ? cf_ref_seq(word) - 1 : 0;
     reader->started = true;
-    cursor_move(reader, reader->last);
+    *must_wake = cursor_move(reader, reader->last) || *must_wake;
     /* The newest frame is not taken while it is the newest. If it still is, the publisher sees our cursor before it
      * next looks for a slot, and so does every frame after it: pairs with writer: seat_cursor. If it is not, the
      * publisher may have seen a cursor that has no room. */
-    if (newest(reader) == word) {
-      *must_wake = publisher_waits(reader);
+    if (newest(reader) == word)
       return true;
-    }
   }
   return false;
 }
 
 bool cf_reader_leave(const cf_frame_reader *reader) {
-  if (!reader->ordered)
-    return false;
-  /* pairs with writer: seat_cursor */
-  atomic_store_explicit(&reader->seat->cursor, CF_CURSOR_NONE, memory_order_seq_cst);
-  atomic_fetch_add_explicit(&reader->seat->room, 1, memory_order_seq_cst);
-  /* pairs with writer: cf_writer_seat_full */
-  return atomic_load_explicit(&reader->seat->publisher_waits, memory_order_seq_cst) != 0;
+  return reader->ordered && cursor_move(reader, CF_CURSOR_NONE); /* pairs with writer: seat_cursor */
 }
 
-static enum cf_take take_ordered(cf_frame_reader *reader, uint32_t k, found *f) {
+static enum cf_take take_ordered(cf_frame_reader *reader, uint32_t k, found *f, bool *must_wake) {
   uint64_t want = reader->last + 1;
   bool ended = cf_reader_ended(reader); /* before the look, as in take_newest() */
   if (cf_ref_seq(newest(reader)) < want)
@@ -154,7 +146,7 @@ static enum cf_take take_ordered(cf_frame_reader *reader, uint32_t k, found *f) 
   }
   enum cf_take take = leased(reader, k, f);
   if (take == CF_TAKE_OK)
-    cursor_move(reader, want);
+    *must_wake = cursor_move(reader, want);
   return take;
 }
 
@@ -186,7 +178,7 @@ enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken
   if (evicted(reader))
     return CF_TAKE_EVICTED;
   found f;
-  enum cf_take take = reader->ordered ? take_ordered(reader, k, &f) : take_newest(reader, k, &f);
+  enum cf_take take = reader->ordered ? take_ordered(reader, k, &f, must_wake) : take_newest(reader, k, &f);
   if (take != CF_TAKE_OK)
     return take;
   describe(reader, &f, taken);
@@ -199,7 +191,6 @@ enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken
   atomic_store_explicit(&seat->last_seq, reader->last, memory_order_relaxed);
   atomic_store_explicit(&seat->delivered, reader->delivered, memory_order_relaxed);
   atomic_store_explicit(&seat->skipped, reader->skipped, memory_order_relaxed);
-  *must_wake = reader->ordered && publisher_waits(reader);
   return CF_TAKE_OK;
 }
 

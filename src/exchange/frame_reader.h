@@ -52,7 +52,7 @@ bool cf_reader_init(cf_frame_reader *reader, const void *control, uint64_t bytes
  * the publisher breaks the protocol. *must_wake: as in take. */
 bool cf_reader_begin(cf_frame_reader *reader, bool *must_wake);
 
-/* The last: an ordered reader gives up the frames that wait for it; leases stand. As *must_wake of take(). */
+/* The last: an ordered reader gives up the frames that wait for it; leases stand. True: as *must_wake of take(). */
 bool cf_reader_leave(const cf_frame_reader *reader);
 
 /* Takes the next frame on lease k. *must_wake: the publisher sleeps on seat.room and must be woken. */

@@ -75,6 +75,8 @@ static void list_prepend(cf_frame_writer *writer, cf_slot_list *list, uint32_t s
 
 /* Gives how many places there are to look at. */
 static uint32_t scan_begin(cf_frame_writer *writer, int thread) {
+  if (atomic_load_explicit(&writer->seat_top, memory_order_seq_cst) == 0)
+    return 0; /* nobody is there */
   uint32_t odd = atomic_load_explicit(&writer->scanning[thread], memory_order_relaxed) + 1; /* this thread's own */
   /* pairs with cf_writer_quiescent: either it sees the odd number, or the loads of seats[] see the removal */
   atomic_store_explicit(&writer->scanning[thread], odd, memory_order_seq_cst);
@@ -83,7 +85,8 @@ static uint32_t scan_begin(cf_frame_writer *writer, int thread) {
 
 static void scan_end(cf_frame_writer *writer, int thread) {
   uint32_t odd = atomic_load_explicit(&writer->scanning[thread], memory_order_relaxed);
-  atomic_store_explicit(&writer->scanning[thread], odd + 1, memory_order_release);
+  if (odd % 2 != 0) /* somebody was */
+    atomic_store_explicit(&writer->scanning[thread], odd + 1, memory_order_release);
 }
 
 static cf_writer_seat *seat_at(cf_frame_writer *writer, uint32_t i) {
@@ -329,8 +332,7 @@ uint32_t cf_writer_enter_fences(cf_frame_writer *writer, uint32_t slot, cf_write
 }
 
 void cf_writer_leave_fences(cf_frame_writer *writer) {
-  if (atomic_load_explicit(&writer->scanning[FRAME_THREAD], memory_order_relaxed) % 2 != 0) /* there were seats */
-    scan_end(writer, FRAME_THREAD);
+  scan_end(writer, FRAME_THREAD);
 }
 
 bool cf_writer_fences_done(const cf_frame_writer *writer, const cf_writer_seat *seat) {
@@ -368,8 +370,9 @@ void cf_writer_end(cf_frame_writer *writer) {
 /* ---- ordered seats without room ---- */
 
 bool cf_writer_seat_full(cf_frame_writer *writer, cf_writer_seat *seat, uint32_t *room) {
-  /* the word is read before the cursor, and a reader moves the cursor before the word: no wake is lost */
-  *room = atomic_load_explicit(&seat->page->room, memory_order_seq_cst); /* pairs with reader: take_ordered */
+  /* the word is read before we say that we wait, and moved by a reader that sees that; one that does not has moved its
+   * cursor before we look: no wake is lost */
+  *room = atomic_load_explicit(&seat->page->room, memory_order_seq_cst); /* pairs with reader: cursor_move */
   atomic_store_explicit(&seat->page->publisher_waits, 1, memory_order_seq_cst);
   if (seat_waits_in_order(seat)) {
     uint64_t cursor = seat_cursor(writer, seat);

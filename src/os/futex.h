@@ -40,6 +40,10 @@ typedef struct cf_flag {
 static inline void cf_flag_set(cf_flag *flag, uint32_t value) {
   atomic_store(&flag->value, value);
 }
+/* The same for what is handed over, where nothing that is read next depends on who has seen it. */
+static inline void cf_flag_hand_over(cf_flag *flag, uint32_t value) {
+  atomic_store_explicit(&flag->value, value, memory_order_release);
+}
 static inline uint32_t cf_flag_get(const cf_flag *flag) {
   return atomic_load(&flag->value);
 }
@@ -71,13 +75,18 @@ static inline uint32_t cf_flag_join(cf_flag *flag) {
   return before;
 }
 
-/* A number that one thread writes and others read for people to look at. */
+/* A number that others read for people to look at. */
 typedef struct cf_counter {
   _Atomic uint64_t value;
 } cf_counter;
 
 static inline void cf_counter_add(cf_counter *counter, uint64_t change) {
   atomic_fetch_add_explicit(&counter->value, change, memory_order_relaxed);
+}
+/* Adds one; of the one thread that does. */
+static inline void cf_counter_count(cf_counter *counter) {
+  atomic_store_explicit(&counter->value, atomic_load_explicit(&counter->value, memory_order_relaxed) + 1,
+                        memory_order_relaxed);
 }
 static inline void cf_counter_set(cf_counter *counter, uint64_t value) {
   atomic_store_explicit(&counter->value, value, memory_order_relaxed);

@@ -224,7 +224,7 @@ static int slot_acquire(cuframes_publisher *p, cf_frame *f) {
   f->base = (uint8_t *)segment->memory.address + offset;
   f->offset = offset;
   f->format = &segment->format;
-  cf_flag_set(&f->released, 0);
+  cf_flag_hand_over(&f->released, 0);
   cf_publisher_open_frame(p, f, slot);
   return CUFRAMES_OK;
 }
@@ -371,7 +371,7 @@ static int frame_publish(cuframes_publisher *p, cf_frame *f, const cf_completion
     meta.side_offset = (uint32_t)(f->side - (uint8_t *)((cf_segment *)f->segment)->side);
   f->seq = cf_writer_publish(&p->writer, f->slot, &meta, !p->completer.gpu || !completion->on_stream);
   wake_sleepers(p);
-  cf_counter_add(&p->published, 1);
+  cf_counter_count(&p->published);
   cf_counter_set(&p->newest_timestamp, (uint64_t)f->timestamp);
   measure_rate(p, f->timestamp);
   return CUFRAMES_OK;

@@ -62,7 +62,7 @@ static int leases_make(cf_connection *c, uint32_t leases) {
   if (!c->frames)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   c->leases = leases;
-  c->free_leases = leases == 64 ? UINT64_MAX : (UINT64_C(1) << leases) - 1;
+  c->free_leases = c->every_lease = leases == 64 ? UINT64_MAX : (UINT64_C(1) << leases) - 1;
   cf_uses_open(&c->uses, c->device, leases);
   return CUFRAMES_OK;
 }
@@ -167,7 +167,7 @@ int cf_connection_open(const cf_join *join, cf_joined *joined, int64_t deadline,
   c->handles = cf_handles_hold(join->handles);
   cf_waiter_init(&c->waiter);
   cf_uses_init(&c->uses);
-  cf_flag_set(&c->references, 1);
+  c->references = 1;
   pthread_mutex_init(&c->request_lock, NULL);
   pthread_mutex_init(&c->lock, NULL);
   c->message = malloc(CF_WIRE_MESSAGE_MAX);
@@ -190,11 +190,29 @@ void cf_connection_leave(cf_connection *c) {
     (void)cf_futex_wake(&c->seat->room, INT32_MAX);
 }
 
-void cf_connection_dispose(cf_connection *c) {
+void cf_connection_hold(cf_connection *c) {
+  pthread_mutex_lock(&c->lock);
+  c->references++;
+  pthread_mutex_unlock(&c->lock);
+}
+
+void cf_connection_unlock(cf_connection *c) {
+  bool last = c->references == 0 && c->free_leases == c->every_lease;
+  pthread_mutex_unlock(&c->lock);
+  if (!last)
+    return;
   if (c->waiter.gpu)
     cf_handles_run(c->handles, connection_free, c);
   else
     connection_free(c);
+}
+
+void cf_connection_drop(cf_connection *c) {
+  if (!c)
+    return;
+  pthread_mutex_lock(&c->lock);
+  c->references--;
+  cf_connection_unlock(c);
 }
 
 /* ---- requests ---- */

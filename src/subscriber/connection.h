@@ -2,7 +2,8 @@
  * segments that they lie in (segments.c).
  *
  * A subscriber has one at a time and takes a new one when it reconnects; frames in hand keep the one that they came
- * from. Reference-counted: the subscriber, its packet reader and each frame in hand hold one.
+ * from. Reference-counted: the subscriber, the thread that takes frames and its packet reader hold one. Frames in hand
+ * keep it as well.
  * Threads: any; the socket is a request and its answer, one at a time under a mutex.
  */
 #ifndef CF_SUBSCRIBER_CONNECTION_H
@@ -72,7 +73,6 @@ typedef struct cf_watched {
 } cf_watched;
 
 typedef struct cf_connection {
-  cf_flag references;
   cf_flag life;            /* enum cf_life */
   cf_flag sleepers;        /* threads that sleep on the publisher's words, or are about to */
   cf_flag releases;        /* moves when somebody waits for a frame to be given back: a word to sleep on */
@@ -103,9 +103,11 @@ typedef struct cf_connection {
   cf_taken unmapped;
 
   pthread_mutex_t lock; /* what follows */
+  uint32_t references;
   cf_logger logger;     /* silent once the subscriber was destroyed */
   uint32_t leases;      /* granted */
-  uint64_t free_leases; /* bit per lease */
+  uint64_t every_lease; /* bit per lease */
+  uint64_t free_leases; /* those that hold no frame */
   uint64_t returning;   /* bit per lease that streams give back */
   cf_view *views;
   cf_view *unfinished; /* mapped, but its events have not come; of the thread that takes frames */
@@ -133,17 +135,13 @@ typedef struct cf_join {
 /* Makes a connection of what joining brought, and takes that over in every case. Waits until the deadline at most for
  * the segments there are. On success the caller holds one reference. */
 int cf_connection_open(const cf_join *join, cf_joined *joined, int64_t deadline, cf_connection **connection);
-static inline void cf_connection_hold(cf_connection *connection) {
-  (void)cf_flag_add(&connection->references, 1);
-}
-/* The last reference is gone. */
-void cf_connection_dispose(cf_connection *connection);
-/* Gives a reference back; with the last one it leaves the stream. A GPU that may use its memory is waited for by a
- * thread of its own; or here, when there is no subscriber any more to wait for that. NULL is fine. */
-static inline void cf_connection_drop(cf_connection *connection) {
-  if (connection && cf_flag_add(&connection->references, -1) == 0)
-    cf_connection_dispose(connection);
-}
+void cf_connection_hold(cf_connection *connection);
+/* Gives a reference back; with the last one, and without a frame in hand, it leaves the stream. A GPU that may use its
+ * memory is waited for by a thread of its own; or here, when there is no subscriber any more to wait for that. NULL is
+ * fine. */
+void cf_connection_drop(cf_connection *connection);
+/* The same for a frame: gives the lock back under which its lease was given back. */
+void cf_connection_unlock(cf_connection *connection);
 
 static inline enum cf_life cf_connection_life(const cf_connection *connection) {
   return (enum cf_life)cf_flag_get(&connection->life);
@@ -184,10 +182,9 @@ static inline int64_t cf_take_deadline(cf_take_how *how) {
  * given), BUSY (only the GPU keeps it from us: the
  * picture is not complete, or a lease not yet given back), LEASE_LIMIT, PUBLISHER_GONE, EVICTED, PROTOCOL, or what
  * mapping its segment says. gone: the connection was, before the caller looks for its last frames. *pending: a frame
- * of this connection, taken and not complete yet; NULL: none. It has a reference of the connection, and on success
- * the caller's goes to the frame. One thread at a time. */
+ * of this connection, taken and not complete yet; NULL: none. One thread at a time. */
 int cf_connection_take(cf_connection *connection, cf_take_how *how, bool gone, cf_frame **pending, cf_frame **frame);
-/* Gives a frame back that nobody has a handle of, and its reference of the connection. */
+/* Gives a frame back that nobody has a handle of. */
 void cf_connection_put_back(cf_frame *frame);
 
 /* Segments; look_ahead() and hold() are of the thread that takes frames. */

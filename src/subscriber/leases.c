@@ -15,6 +15,14 @@
 
 /* ---- leases ---- */
 
+/* After the lease: pairs with wait_for_release, which looks at leases after it has said that it waits. */
+static void announce_release(cf_connection *c) {
+  if (!cf_flag_get(&c->release_awaited) || !cf_flag_swap(&c->release_awaited, 0))
+    return;
+  (void)cf_flag_add(&c->releases, 1);
+  (void)cf_futex_wake(&c->releases.value, INT32_MAX);
+}
+
 /* Gives a lease back on the CPU. With the lock held. */
 static void lease_return(cf_connection *c, cf_frame *frame) {
   frame->state = CF_FRAME_FREE;
@@ -23,10 +31,8 @@ static void lease_return(cf_connection *c, cf_frame *frame) {
   c->free_leases |= UINT64_C(1) << frame->lease;
 }
 
-/* Takes the leases back that streams have done with; all of them if there is no GPU any more. With the lock held; gives
- * their number. */
-static uint32_t leases_reclaim(cf_connection *c, bool all) {
-  uint32_t count = 0;
+/* Takes the leases back that streams have done with; all of them if there is no GPU any more. With the lock held. */
+static void leases_reclaim(cf_connection *c, bool all) {
   for (uint64_t left = c->returning; left != 0; left &= left - 1) {
     cf_frame *frame = &c->frames[__builtin_ctzll(left)];
     bool back = all || (cf_flag_get(&frame->uses) > 0 ? cf_uses_done(&c->uses, frame->lease, cf_flag_get(&frame->uses))
@@ -35,22 +41,7 @@ static uint32_t leases_reclaim(cf_connection *c, bool all) {
       continue;
     c->returning &= ~(UINT64_C(1) << frame->lease);
     lease_return(c, frame);
-    count++;
   }
-  return count;
-}
-
-static void references_drop(cf_connection *c, uint32_t count) {
-  while (count-- > 0)
-    cf_connection_drop(c);
-}
-
-/* After the lease: pairs with wait_for_release, which looks at leases after it has said that it waits. */
-static void announce_release(cf_connection *c) {
-  if (!cf_flag_get(&c->release_awaited) || !cf_flag_swap(&c->release_awaited, 0))
-    return;
-  (void)cf_flag_add(&c->releases, 1);
-  (void)cf_futex_wake(&c->releases.value, INT32_MAX);
 }
 
 /* ---- lost with the publisher ---- */
@@ -121,18 +112,19 @@ static void connection_drain(void *connection) {
         lose_and_abandon(c);
   pthread_mutex_lock(&c->lock);
   (void)cf_connection_move(c, CF_DRAINED);
-  if (c->is_unmapped) /* or the publisher would wait for a frame that nobody can give back */
+  if (c->is_unmapped) { /* or the publisher would wait for a frame that nobody can give back */
     cf_reader_release(c->seat, c->unmapped_lease);
-  bool wait = c->returning != 0;
-  pthread_mutex_unlock(&c->lock);
-  if (wait) {
+    c->free_leases |= UINT64_C(1) << c->unmapped_lease;
+    c->is_unmapped = false;
+  }
+  if (c->returning != 0) {
+    pthread_mutex_unlock(&c->lock);
     bool lost = cf_waiter_settle(&c->waiter); /* nothing of it runs any more, and nothing writes counters */
     pthread_mutex_lock(&c->lock);
-    uint32_t count = leases_reclaim(c, lost);
-    pthread_mutex_unlock(&c->lock);
-    references_drop(c, count);
+    leases_reclaim(c, lost);
   }
-  cf_connection_drop(c);
+  c->references--;
+  cf_connection_unlock(c);
 }
 
 void cf_connection_end(cf_connection *c) {
@@ -167,24 +159,21 @@ void cf_connection_put_back(cf_frame *frame) {
   cf_connection *c = frame->owner;
   pthread_mutex_lock(&c->lock);
   lease_return(c, frame);
-  pthread_mutex_unlock(&c->lock);
   announce_release(c);
-  cf_connection_drop(c);
+  cf_connection_unlock(c);
 }
 
 /* Streams still use it: it comes back when they have come so far. */
 static void return_later(cf_connection *c, cf_frame *frame) {
-  cf_connection_hold(c); /* the frame's reference goes with whoever sees that it is back */
   pthread_mutex_lock(&c->lock);
   frame->state = CF_FRAME_RETURNING;
   c->returning |= UINT64_C(1) << frame->lease;
-  bool drained = cf_connection_life(c) == CF_DRAINED;
-  pthread_mutex_unlock(&c->lock);
   announce_release(c);
+  bool drained = cf_connection_life(c) == CF_DRAINED;
+  c->references += drained;
+  pthread_mutex_unlock(&c->lock); /* it may be gone from here on */
   if (drained) /* nobody else will look for it */
     cf_connection_end(c);
-  else
-    cf_connection_drop(c);
 }
 
 static void lease_end(cf_frame *frame) {
@@ -262,39 +251,31 @@ static int hands_full(cf_connection *c, bool gone, bool returning) {
   return next == CF_TAKE_NONE ? take_error(next) : CUFRAMES_ERR_BUSY;
 }
 
-/* Step 2: a lease on the next frame, and its segment's view if that is mapped. gone: the connection was, before. */
-static int lease_next(cf_connection *c, bool gone, uint32_t *lease, cf_taken *taken, cf_view **view) {
-  bool must_wake = false;
-  pthread_mutex_lock(&c->lock); /* once: who spins for a frame feels each turn */
-  uint32_t reclaimed = c->returning ? leases_reclaim(c, false) : 0;
-  uint64_t free = c->free_leases;
-  bool returning = c->returning != 0;
-  uint32_t k = free ? (uint32_t)__builtin_ctzll(free) : 0;
-  enum cf_take take = free ? cf_reader_take(&c->reader, k, taken, &must_wake) : CF_TAKE_NONE;
-  if (take == CF_TAKE_OK) {
-    c->free_leases &= free - 1;
-    for (*view = c->views; *view && (*view)->segment != taken->segment;)
-      *view = (*view)->next;
-    if (*view)
-      (*view)->frames++;
-  }
-  pthread_mutex_unlock(&c->lock);
-  if (reclaimed > 0)
-    references_drop(c, reclaimed); /* never the last: the caller has one */
-  if (!free)
-    return hands_full(c, gone, returning);
-  if (take != CF_TAKE_OK)
-    return take_error(take);
-  if (must_wake)
-    (void)cf_futex_wake(&c->seat->room, INT32_MAX);
-  *lease = k;
+/* What the publisher says of a frame lies within what is mapped. */
+static int taken_check(const cf_connection *c, const cf_taken *taken, const cf_view *view) {
+  if (taken->offset > view->memory.bytes || view->memory.bytes - taken->offset < view->frame_bytes)
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's frame lies outside its segment");
+  if (taken->side_bytes == 0)
+    return CUFRAMES_OK;
+  if (!view->side || taken->side_offset % CF_SIDE_ALIGN != 0 || taken->side_offset > view->side_bytes ||
+      view->side_bytes - taken->side_offset < taken->side_bytes)
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the side data of the publisher's frame lie outside their memory");
+  if (taken->side_bytes > c->reader.side_data_max)
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's frame has %u bytes of side data, and its limit is %u",
+                   taken->side_bytes, c->reader.side_data_max);
   return CUFRAMES_OK;
 }
 
-/* Step 3: what is in hand now. */
-static cf_frame *frame_describe(cf_connection *c, uint32_t k, const cf_taken *taken, cf_view *view) {
+/* Step 3: what is in hand now. With the lock held, since the watcher looks at frames; the view counts it already. */
+static int frame_describe(cf_connection *c, uint32_t k, const cf_taken *taken, cf_view *view, cf_frame **described) {
   cf_frame *frame = &c->frames[k];
-  pthread_mutex_lock(&c->lock); /* the watcher looks at frames */
+  int result = taken_check(c, taken, view);
+  if (result != CUFRAMES_OK) { /* it was leased and cannot be used */
+    cf_reader_release(c->seat, k);
+    c->free_leases |= UINT64_C(1) << k;
+    view->frames--;
+    return result;
+  }
   *frame = (cf_frame){ .state = CF_FRAME_LEASED,
                        .ops = &lease_ops,
                        .owner = c,
@@ -314,33 +295,42 @@ static cf_frame *frame_describe(cf_connection *c, uint32_t k, const cf_taken *ta
                        .flags = taken->flags & (CUFRAMES_FRAME_KEY | CUFRAMES_FRAME_CORRUPT),
                        .side = taken->side_bytes > 0 ? (uint8_t *)view->side + taken->side_offset : NULL,
                        .side_bytes = taken->side_bytes };
-  pthread_mutex_unlock(&c->lock);
-  return frame;
-}
-
-/* What the publisher says of a frame lies within what is mapped. */
-static int taken_check(const cf_connection *c, const cf_taken *taken, const cf_view *view) {
-  if (taken->offset > view->memory.bytes || view->memory.bytes - taken->offset < view->frame_bytes)
-    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's frame lies outside its segment");
-  if (taken->side_bytes == 0)
-    return CUFRAMES_OK;
-  if (!view->side || taken->side_offset % CF_SIDE_ALIGN != 0 || taken->side_offset > view->side_bytes ||
-      view->side_bytes - taken->side_offset < taken->side_bytes)
-    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the side data of the publisher's frame lie outside their memory");
-  if (taken->side_bytes > c->reader.side_data_max)
-    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's frame has %u bytes of side data, and its limit is %u",
-                   taken->side_bytes, c->reader.side_data_max);
+  *described = frame;
   return CUFRAMES_OK;
 }
 
-/* A frame was leased that cannot be used. */
-static void lease_undo(cf_connection *c, uint32_t k, cf_view *view) {
-  cf_reader_release(c->seat, k);
-  pthread_mutex_lock(&c->lock);
-  c->free_leases |= UINT64_C(1) << k;
-  if (view)
-    view->frames--;
+/* Step 2: a lease on the next frame, and step 3 at once if its segment is mapped; else *frame is NULL. gone: the
+ * connection was, before. */
+static int lease_next(cf_connection *c, bool gone, uint32_t *lease, cf_taken *taken, cf_frame **frame) {
+  bool must_wake = false;
+  int result = CUFRAMES_OK;
+  pthread_mutex_lock(&c->lock); /* once: who spins for a frame feels each turn */
+  if (c->returning)
+    leases_reclaim(c, false);
+  uint64_t free = c->free_leases;
+  bool returning = c->returning != 0;
+  uint32_t k = free ? (uint32_t)__builtin_ctzll(free) : 0;
+  enum cf_take take = free ? cf_reader_take(&c->reader, k, taken, &must_wake) : CF_TAKE_NONE;
+  *frame = NULL;
+  if (take == CF_TAKE_OK) {
+    cf_view *view = c->views;
+    c->free_leases &= free - 1;
+    while (view && view->segment != taken->segment)
+      view = view->next;
+    if (view) {
+      view->frames++;
+      result = frame_describe(c, k, taken, view, frame);
+    }
+  }
   pthread_mutex_unlock(&c->lock);
+  if (!free)
+    return hands_full(c, gone, returning);
+  if (take != CF_TAKE_OK)
+    return take_error(take);
+  if (must_wake)
+    (void)cf_futex_wake(&c->seat->room, INT32_MAX);
+  *lease = k;
+  return result;
 }
 
 /* The publisher has not answered yet, or this process lacks something just now. */
@@ -366,36 +356,44 @@ static int64_t turn_deadline(cf_take_how *how) {
   return soon < deadline ? soon : deadline;
 }
 
+/* Steps 1 and 3 for a frame that was leased before its segment was mapped. */
+static int frame_map(cf_connection *c, cf_take_how *how, uint32_t k, const cf_taken *taken, cf_frame **frame) {
+  cf_view *view;
+  int result = cf_view_hold(c, taken->segment, turn_deadline(how), &view);
+  bool held = result == CUFRAMES_OK;
+  result = unmapped_note(c, k, taken, result);
+  if (may_map_later(result)) /* it stays leased, and the next call goes on here */
+    return result;
+  pthread_mutex_lock(&c->lock);
+  if (result == CUFRAMES_OK) {
+    result = frame_describe(c, k, taken, view, frame);
+  } else {
+    cf_reader_release(c->seat, k);
+    c->free_leases |= UINT64_C(1) << k;
+    if (held)
+      view->frames--;
+  }
+  pthread_mutex_unlock(&c->lock); /* the caller has a reference */
+  return result;
+}
+
 /* Steps 1 to 3: the next frame, complete or not. */
 static int frame_lease(cf_connection *c, cf_take_how *how, bool gone, cf_frame **frame) {
-  uint32_t k = c->unmapped_lease;
-  cf_view *view = NULL;
-  int result = CUFRAMES_OK;
   cf_taken taken; /* to clear all of it would cost 2 ns: what checks look at is enough */
   taken.offset = taken.segment = taken.slot = taken.side_bytes = 0;
+  uint32_t k = 0, floor, top;
+  int result = CUFRAMES_OK;
   if (c->is_unmapped) {
     taken = c->unmapped;
-  } else {
-    uint32_t floor, top = cf_reader_segments(&c->reader, &floor);
-    if (top != c->segments_known || floor != c->floor_known)
-      result = cf_views_look_ahead(c, turn_deadline(how));
-    if (result == CUFRAMES_OK)
-      result = lease_next(c, gone, &k, &taken, &view);
-    if (result != CUFRAMES_OK)
-      return result;
+    return frame_map(c, how, c->unmapped_lease, &taken, frame);
   }
-  if (!view) {
-    result = cf_view_hold(c, taken.segment, turn_deadline(how), &view);
-    result = unmapped_note(c, k, &taken, result);
-    if (may_map_later(result)) /* it stays leased, and the next call goes on here */
-      return result;
-  }
+  top = cf_reader_segments(&c->reader, &floor);
+  if (top != c->segments_known || floor != c->floor_known)
+    result = cf_views_look_ahead(c, turn_deadline(how));
   if (result == CUFRAMES_OK)
-    result = taken_check(c, &taken, view);
-  if (result == CUFRAMES_OK)
-    *frame = frame_describe(c, k, &taken, view);
-  else
-    lease_undo(c, k, view);
+    result = lease_next(c, gone, &k, &taken, frame);
+  if (result == CUFRAMES_OK && !*frame)
+    result = frame_map(c, how, k, &taken, frame);
   return result;
 }
 
@@ -447,17 +445,10 @@ int cf_connection_take(cf_connection *c, cf_take_how *how, bool gone, cf_frame *
   result = c->waiter.gpu ? frame_wait(c, f, how) : CUFRAMES_OK;
   if (result == CUFRAMES_OK && !cf_handle_open(c->handles, f))
     result = cf_fail(CUFRAMES_ERR_LEASE_LIMIT, "too many frames are in hand: release some");
-  if (result == CUFRAMES_OK && *pending)
-    cf_connection_drop(c); /* never the last: its own reference; the frame has the caller's now */
-  if (result == CUFRAMES_OK) {
-    *frame = f;
-    *pending = NULL;
-    return CUFRAMES_OK;
-  }
-  if (!*pending)
-    cf_connection_hold(c);
   *pending = result == CUFRAMES_ERR_BUSY ? f : NULL;
-  if (result != CUFRAMES_ERR_BUSY)
+  if (result == CUFRAMES_OK)
+    *frame = f;
+  else if (result != CUFRAMES_ERR_BUSY)
     cf_connection_put_back(f);
   return result;
 }

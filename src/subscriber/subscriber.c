@@ -162,6 +162,7 @@ void cuframes_subscriber_destroy(cuframes_subscriber *s) {
   cf_rejoin_stop(s);
   cf_packet_side_free(s);
   pending_give_up(s);
+  cf_connection_drop(s->taking);
   if (s->handles)
     cf_handles_close(s->handles); /* from here on a GPU is waited for by who must */
   if (s->left_over)
@@ -185,7 +186,7 @@ cf_connection *cf_subscriber_current(cuframes_subscriber *s) {
   pthread_mutex_lock(&s->lock);
   cf_connection *connection = s->connection;
   if (connection)
-    (void)cf_flag_add(&connection->references, 1);
+    cf_connection_hold(connection);
   pthread_mutex_unlock(&s->lock);
   return connection;
 }
@@ -205,6 +206,7 @@ static int connect_again(cuframes_subscriber *s, cf_connection **connection) {
   if (result == CUFRAMES_OK) {
     cf_connection_hold(fresh);
     s->connection = fresh;
+    (void)cf_flag_add(&s->changes, 1);
     cf_watcher_watch(s, fresh);
   } else {
     cf_rejoin_again(s, at_once);
@@ -243,12 +245,21 @@ int cf_subscriber_connection(cuframes_subscriber *s, cf_connection **connection)
 }
 
 int cf_subscriber_connection_for_frames(cuframes_subscriber *s, cf_connection **connection) {
+  if (s->taking && s->taking_since == cf_flag_get(&s->changes)) { /* as nearly always: no lock, no count */
+    *connection = s->taking;
+    return CUFRAMES_OK;
+  }
   pthread_mutex_lock(&s->lock);
   cf_connection *current = s->left_over ? s->left_over : s->connection;
   if (current)
     cf_connection_hold(current);
+  s->taking_since = cf_flag_get(&s->changes);
   pthread_mutex_unlock(&s->lock);
-  return connection_get(s, current, false, connection);
+  cf_connection_drop(s->taking);
+  s->taking = NULL;
+  int result = connection_get(s, current, false, &s->taking);
+  *connection = s->taking;
+  return result;
 }
 
 void cf_subscriber_retire(cuframes_subscriber *s, cf_connection *connection, enum cf_frames frames) {
@@ -268,6 +279,7 @@ void cf_subscriber_retire(cuframes_subscriber *s, cf_connection *connection, enu
     over = connection;
     s->left_over = NULL;
   }
+  (void)cf_flag_add(&s->changes, 1);
   pthread_mutex_unlock(&s->lock);
   if (ours) {
     (void)cf_connection_lose(connection);
@@ -302,11 +314,11 @@ static void frame_delivered(cuframes_subscriber *s, const cf_connection *connect
   }
   s->any_frame = true;
   s->last_epoch = frame->epoch;
-  cf_counter_add(&s->delivered, 1);
+  cf_counter_count(&s->delivered);
   cf_counter_set(&s->skipped, s->skipped_before + connection->reader.skipped);
 }
 
-/* Takes what is there now. TIMEOUT: nothing. On success the caller's reference of the connection is the frame's. */
+/* Takes what is there now. TIMEOUT: nothing. */
 static int take_now(cuframes_subscriber *s, cf_connection *connection, cf_take_how *how, cuframes_frame **frame) {
   cf_frame *taken;
   bool gone = cf_connection_gone(connection); /* before the look: the last frames are still taken */
@@ -324,15 +336,18 @@ static int take_now(cuframes_subscriber *s, cf_connection *connection, cf_take_h
   return result;
 }
 
+#define SPINS 64 /* between two looks at the clock, which takes as long as one of them */
+
 static void spin_for_frame(cuframes_subscriber *s, const cf_connection *connection, int64_t deadline) {
   int64_t end = cf_deadline(s->spin_ns);
   const cf_frame_reader *reader = &connection->reader;
   if (end > deadline)
     end = deadline;
-  while (cf_now() < end && !cf_reader_news(reader, reader->started, reader->last) && !cf_connection_gone(connection) &&
-         !cf_flag_get(&s->interrupted))
-    for (int i = 0; i < 64 && !cf_reader_news(reader, reader->started, reader->last); i++)
-      cf_spin_pause();
+  for (uint32_t i = 1; !cf_reader_news(reader, reader->started, reader->last); i++) {
+    if (i % SPINS == 0 && (cf_now() >= end || cf_connection_gone(connection) || cf_flag_get(&s->interrupted)))
+      return;
+    cf_spin_pause();
+  }
 }
 
 /* What one call of next() remembers between its turns. */
@@ -379,13 +394,11 @@ int cf_subscriber_next(cuframes_subscriber *s, cf_take_how *how, cuframes_frame 
       result = cf_fail(CUFRAMES_ERR_TIMEOUT, "the GPU has not completed the next frame in the time given");
     if (result == CUFRAMES_ERR_PUBLISHER_GONE && s->reconnect && connection) {
       cf_subscriber_retire(s, connection, CF_FRAMES_TAKEN);
-      cf_connection_drop(connection);
       connection = NULL;
       result = cf_fail(CUFRAMES_ERR_TIMEOUT, "the publisher of \"%s\" is gone, and has not come back", s->name);
     }
     if (result == CUFRAMES_ERR_TIMEOUT)
       result = sleep_for_more(s, connection, busy, &t, cf_take_deadline(how));
-    cf_connection_drop(connection);
     if (result != CUFRAMES_OK)
       return result;
   }

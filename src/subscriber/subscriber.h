@@ -95,6 +95,7 @@ struct cuframes_subscriber {
   cf_connection *connection;    /* NULL while there is none; one reference */
   cf_connection *left_over;     /* the one before, which may still have frames; NULL: none. One reference */
   cf_rejoin rejoin;
+  cf_flag changes;        /* moves with connection and left_over */
   cf_connection *watched; /* the watcher's list */
 
   cf_flag interrupted;
@@ -106,6 +107,8 @@ struct cuframes_subscriber {
   cf_packet_side packets;
 
   /* of the thread that takes frames */
+  cf_connection *taking; /* where they come from; one reference, NULL: none yet */
+  uint32_t taking_since; /* as `changes` was when that was right */
   uint64_t last_serial; /* of the connection that gave the last frame */
   cf_frame *pending;    /* taken, and not complete yet */
   bool any_frame;
@@ -121,7 +124,8 @@ cf_connection *cf_subscriber_current(cuframes_subscriber *subscriber);
 /* The connection to use, with a reference for the caller; takes over what the watcher joined again. Never waits for a
  * publisher. TIMEOUT: there is none at present; otherwise the error is for the user. */
 int cf_subscriber_connection(cuframes_subscriber *subscriber, cf_connection **connection);
-/* The same for the thread that takes frames: first the one that was left with some. */
+/* The same for the thread that takes frames: first the one that was left with some. The reference is s->taking's, good
+ * until the next call. */
 int cf_subscriber_connection_for_frames(cuframes_subscriber *subscriber, cf_connection **connection);
 /* That connection is over. Its frames were taken, or are left for the thread that takes frames. Never waits. */
 enum cf_frames { CF_FRAMES_LEFT, CF_FRAMES_TAKEN };
