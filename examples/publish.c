@@ -18,6 +18,8 @@ int main(int argc, char **argv) {
       memset(cuframes_frame_plane(frame, 0), i * 5, (size_t)cuframes_frame_pitch(frame, 0) * 360);
       cuframes_publish_info info = { .struct_size = sizeof info, .pts = i * INT64_C(40000000) };
       result = cuframes_publisher_publish(publisher, frame, &info);
+    } else if (result == CUFRAMES_ERR_DROPPED) { /* no slot for this one */
+      result = CUFRAMES_OK;
     }
     nanosleep(&(struct timespec){ .tv_nsec = 40000000 }, NULL);
   }

@@ -38,6 +38,13 @@ enum cuframes_memory {
   CUFRAMES_MEMORY_LEGACY = 1   /**< cuIpc handles: same PID namespace, and subscribers can write (docs/gpu.md) */
 };
 
+enum cuframes_reserve {
+  CUFRAMES_RESERVE_NEED = 0, /**< slots for the frames that are in use, and some more; others are made ahead of need. A
+                                  frame for which they come too late is dropped */
+  CUFRAMES_RESERVE_FULL = 1  /**< slots for all that subscribers may hold are there before each one is let in: no frame
+                                  is ever dropped for want of one */
+};
+
 typedef struct cuframes_packet_ring_options {
   uint32_t struct_size; /**< sizeof(cuframes_packet_ring_options) */
   uint32_t slots;       /**< packets kept at most, rounded up to a power of two; 0: 64 */
@@ -55,8 +62,9 @@ typedef struct cuframes_publisher_options {
                                    CUDA_VISIBLE_DEVICES counts), "cuda:GPU-UUID": GPU memory; planes are device
                                    pointers then. "auto": a GPU if there is one, else host */
   const char *description;    /**< shown by list and info: where the pictures come from */
-  uint32_t slots;             /**< frames to allocate at first, at least 1 + max_open; 0: 5 + max_open */
-  uint32_t max_slots;         /**< up to which the pool grows for subscribers; 0: 128, at most 1024 */
+  uint32_t slots;             /**< frames to allocate at first, and never fewer, at least 1 + max_open; 0: 6 or that */
+  uint32_t max_slots;         /**< up to which the pool grows; subscribers that could hold more are refused; 0: 1024,
+                                   the most */
   uint32_t max_open;          /**< frames open at the same time: acquired, or published with a reference kept; 0: 1, at
                                    most 128 */
   uint32_t max_subscribers;   /**< 0: 128, at most 256 */
@@ -79,6 +87,8 @@ typedef struct cuframes_publisher_options {
   const cuframes_packet_ring_options *packets;
   cuframes_log_fn log; /**< NULL: silent */
   void *log_user;
+  uint32_t reserve;  /**< enum cuframes_reserve */
+  uint32_t reserved; /**< 0 */
 } cuframes_publisher_options;
 
 /** Starts to publish under a name. Without a format it is a stream of packets alone; everything else may be zero, too.
@@ -97,9 +107,12 @@ CUFRAMES_API void cuframes_publisher_destroy(cuframes_publisher *publisher);
 /** Opens a slot to write the next frame into, in the current format.
  *  The caller gets one reference, which publish or cancel ends.
  *  Errors: INVALID, FORMAT when no format was set, LEASE_LIMIT when max_open frames are open already, or streams still
- *  use what was, NO_CAPACITY when every slot is pinned, which takes a subscriber that breaks the protocol, DEVICE.
- *  Thread-safety: any thread. Blocks: never on "host", nor while frames are published on one stream; if on several, up
- *  to 1 s until the GPU has completed what was published in the slot before. */
+ *  use what was, DROPPED when every slot is in use and the pool has not grown yet, or cannot: there is none for this
+ *  frame, and it is counted as dropped, NO_CAPACITY when all registered buffers are in use, DEVICE.
+ *  Thread-safety: any thread. Blocks: while every slot is in use and there are ordered subscribers, under
+ *  CUFRAMES_POLICY_WAIT, until the pool has grown, ordered_timeout_ns at most; else never on "host", nor while frames
+ *  are published on one stream; if on several, up to 1 s until the GPU has completed what was published in the slot
+ *  before. */
 CUFRAMES_API int cuframes_publisher_acquire(cuframes_publisher *publisher, cuframes_frame **frame);
 
 typedef struct cuframes_publish_info {

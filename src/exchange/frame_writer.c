@@ -38,6 +38,7 @@ void cf_writer_init(cf_frame_writer *writer, void *control, uint32_t capacity, c
   writer->capacity = capacity;
   writer->free = writer->held = (cf_slot_list){ CF_NO_SLOT, CF_NO_SLOT, 0 };
   writer->head_slot = CF_NO_SLOT;
+  writer->least = UINT32_MAX;
   writer->seq = first_seq - 1;
 }
 
@@ -76,7 +77,7 @@ static void list_prepend(cf_frame_writer *writer, cf_slot_list *list, uint32_t s
 /* Gives how many places there are to look at. */
 static uint32_t scan_begin(cf_frame_writer *writer, int thread) {
   if (atomic_load_explicit(&writer->seat_top, memory_order_seq_cst) == 0)
-    return 0; /* nobody is there */
+    return 0;                                                                               /* nobody is there */
   uint32_t odd = atomic_load_explicit(&writer->scanning[thread], memory_order_relaxed) + 1; /* this thread's own */
   /* pairs with cf_writer_quiescent: either it sees the odd number, or the loads of seats[] see the removal */
   atomic_store_explicit(&writer->scanning[thread], odd, memory_order_seq_cst);
@@ -137,8 +138,8 @@ static uint64_t seat_lease(const cf_writer_seat *seat, uint32_t *k) {
 }
 
 /* What all seats pin; scan_end() must follow, when nothing depends on it any more: until then no seat that was counted
- * is gone, and so no slots that came with it retire. The cursor is read before the leases, and a reader writes its lease before its cursor: a frame
- * that is no longer waiting is seen leased. */
+ * is gone, and so no slots that came with it retire. The cursor is read before the leases, and a reader writes its
+ * lease before its cursor: a frame that is no longer waiting is seen leased. */
 static void pins_look(cf_frame_writer *writer, pins *p) {
   memset(p->leased, 0, (writer->capacity + 63) / 64 * sizeof p->leased[0]);
   p->floor = CF_CURSOR_NONE;
@@ -228,6 +229,8 @@ static void look(cf_frame_writer *writer) {
   if (atomic_load_explicit(&writer->offered, memory_order_seq_cst))
     cf_writer_adopt(writer);
   scan_end(writer, FRAME_THREAD);
+  if (writer->free.count < writer->least)
+    writer->least = writer->free.count;
 }
 
 static bool must_look(const cf_frame_writer *writer) {
@@ -383,9 +386,13 @@ bool cf_writer_seat_full(cf_frame_writer *writer, cf_writer_seat *seat, uint32_t
   return false;
 }
 
+bool cf_writer_has_ordered(const cf_frame_writer *writer) {
+  return atomic_load_explicit(&writer->ordered_seats, memory_order_relaxed) > 0;
+}
+
 cf_writer_seat *cf_writer_enter_full(cf_frame_writer *writer) {
   cf_writer_seat *full = NULL;
-  if (atomic_load_explicit(&writer->ordered_seats, memory_order_relaxed) == 0)
+  if (!cf_writer_has_ordered(writer))
     return NULL; /* one that is just being seated may get a frame more: cf_seat_pinned_depth() */
   uint32_t top = scan_begin(writer, FRAME_THREAD);
   for (uint32_t i = 0; i < top && !full; i++) {

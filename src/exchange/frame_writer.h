@@ -75,6 +75,7 @@ typedef struct cf_frame_writer {
   cf_slot_list free;  /* nobody uses them; who has been here longest is first */
   cf_slot_list held;  /* somebody may: older frames, until a look at the seats finds that nobody does */
   uint32_t spare;     /* acquire looks when no more than so many are free */
+  uint32_t least;     /* free ones that looks found, since the owner set it to UINT32_MAX */
   uint64_t seq;       /* of the newest frame */
   uint32_t head_slot; /* its slot, CF_NO_SLOT before the first */
   uint32_t epoch;
@@ -121,6 +122,8 @@ void cf_writer_cancel(cf_frame_writer *writer, uint32_t slot);
 /* writer: the publisher keeps a published slot as it is, as one of those that are open; or does so no more. */
 void cf_writer_keep(cf_frame_writer *writer, uint32_t slot, bool kept);
 
+/* writer: there are ordered seats. */
+bool cf_writer_has_ordered(const cf_frame_writer *writer);
 /* writer: an ordered seat that has no room for one more frame; NULL if all have. A seat that is given stays valid
  * until cf_writer_leave(), which must follow; its removal waits for that. */
 cf_writer_seat *cf_writer_enter_full(cf_frame_writer *writer);

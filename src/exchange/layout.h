@@ -92,8 +92,9 @@ typedef struct cf_control {
 
 enum cf_seat_state { CF_SEAT_ACTIVE = 1, CF_SEAT_EVICTED = 2 };
 
-/* What one subscriber and the publisher share. The publisher looks at leases when it takes a slot and at sleepers when it
- * has published: each in a line of its own, since the subscriber takes its lease while the publisher looks who sleeps. */
+/* What one subscriber and the publisher share. The publisher looks at leases when it takes a slot and at sleepers
+ * when it has published: each in a line of its own, since the subscriber takes its lease while the publisher looks
+ * who sleeps. */
 typedef struct cf_seat {
   /* subscriber, with each frame */
   _Atomic uint64_t cursor; /* ordered: seq of the last frame taken; CF_CURSOR_NONE */

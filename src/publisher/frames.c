@@ -207,11 +207,29 @@ void cf_publisher_open_frame(cuframes_publisher *p, cf_frame *f, uint32_t slot) 
     announce_frame(p);
 }
 
+/* A free slot, and as many as are to be. Ordered subscribers are to get every frame: for them it is waited for. */
+static uint32_t slot_find(cuframes_publisher *p) {
+  uint32_t slot = cf_writer_acquire(&p->writer);
+  if (p->writer.free.count < CF_SPARE_SLOTS)
+    cf_growth_ask(p);
+  if (slot != CF_NO_SLOT || p->policy != CUFRAMES_POLICY_WAIT || !cf_writer_has_ordered(&p->writer))
+    return slot;
+  for (int64_t deadline = cf_deadline(p->ordered_timeout_ns); slot == CF_NO_SLOT && cf_growth_wait(p, deadline);) {
+    slot = cf_writer_acquire(&p->writer);
+    if (slot == CF_NO_SLOT)
+      cf_growth_ask(p);
+  }
+  return slot;
+}
+
 static int slot_acquire(cuframes_publisher *p, cf_frame *f) {
   uint64_t offset;
-  uint32_t slot = cf_writer_acquire(&p->writer);
-  if (slot == CF_NO_SLOT)
-    return cf_fail(CUFRAMES_ERR_NO_CAPACITY, "every slot is pinned; a subscriber breaks the protocol");
+  uint32_t slot = slot_find(p);
+  if (slot == CF_NO_SLOT) {
+    cf_counter_count(&p->dropped);
+    cf_flag_set(&p->growth.starved, 1);
+    return cf_fail(CUFRAMES_ERR_DROPPED, "the frame was dropped: every slot is in use, and new ones have not come yet");
+  }
   int result = cf_completer_wait_for_slot(&p->completer, slot);
   if (result == CUFRAMES_OK && !cf_handle_open(p->handles, f))
     result = cf_fail(CUFRAMES_ERR_LEASE_LIMIT, "too many references to frames are in hand: release some");
@@ -287,7 +305,7 @@ static int make_room(cuframes_publisher *p) {
   int64_t deadline = 0;
   for (cf_writer_seat *full; (full = cf_writer_enter_full(&p->writer)) != NULL; cf_writer_leave(&p->writer)) {
     if (p->policy == CUFRAMES_POLICY_DROP) {
-      cf_counter_add(&p->dropped, 1);
+      cf_counter_count(&p->dropped);
       cf_fail(CUFRAMES_ERR_DROPPED, "the frame was dropped: subscriber \"%s\" has %u frames waiting", label_of(full),
               full->depth);
       cf_writer_leave(&p->writer);
@@ -374,6 +392,8 @@ static int frame_publish(cuframes_publisher *p, cf_frame *f, const cf_completion
   cf_counter_count(&p->published);
   cf_counter_set(&p->newest_timestamp, (uint64_t)f->timestamp);
   measure_rate(p, f->timestamp);
+  if (f->timestamp >= p->growth.quiet_until)
+    cf_growth_end_quiet(p, f->timestamp);
   return CUFRAMES_OK;
 }
 

@@ -64,9 +64,9 @@ static void segment_free(cf_pool *pool, cf_segment *segment) {
   free(segment);
 }
 
-/* Allocates a segment, or takes the application's memory; it is in the list, but not yet with the writer. */
-static int segment_make(cf_pool *pool, const cuframes_format *format, uint64_t stride, uint32_t slots, void *external,
-                        cf_segment **made) {
+/* Allocates a segment, or takes the application's memory. Without the lock: it may take long. */
+static int segment_make(const cf_pool *pool, const cuframes_format *format, uint64_t stride, uint32_t slots,
+                        void *external, cf_segment **made) {
   const cf_device_ops *ops = pool->device->ops;
   cf_segment *segment = calloc(1, sizeof *segment);
   if (!segment)
@@ -76,28 +76,44 @@ static int segment_make(cf_pool *pool, const cuframes_format *format, uint64_t s
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "%u frames of %" PRIu64 " bytes are too many", slots, stride);
   }
   segment->run.count = slots;
+  segment->run.stride = stride;
+  segment->format = *format;
+  segment->external = external;
   int result = side_data_make(pool, segment);
   if (result == CUFRAMES_OK)
     result = external ? ops->segment_adopt(pool->device, external, stride, &segment->memory)
                       : ops->segment_create(pool->device, stride * slots, &segment->memory);
-  if (result == CUFRAMES_OK && pool->events && (result = events_make(pool, segment)) != CUFRAMES_OK)
-    ops->segment_destroy(pool->device, &segment->memory);
   if (result != CUFRAMES_OK) {
     side_data_free(segment);
     free(segment);
     return result;
   }
-  segment->external = external;
-  segment->format = *format;
+  *made = segment;
+  return CUFRAMES_OK;
+}
+
+/* One that nobody knows yet. */
+static void segment_discard(const cf_pool *pool, cf_segment *segment) {
+  pool->device->ops->segment_destroy(pool->device, &segment->memory);
+  side_data_free(segment);
+  free(segment);
+}
+
+/* With the lock held: it gets its number and its events, and is in the list, but not yet with the writer. On failure it
+ * is gone. */
+static int segment_enter(cf_pool *pool, cf_segment *segment) {
+  int result = pool->events ? events_make(pool, segment) : CUFRAMES_OK;
+  if (result != CUFRAMES_OK) {
+    segment_discard(pool, segment);
+    return result;
+  }
   segment->run.segment = pool->next_segment++;
-  segment->run.stride = stride;
   segment->next = pool->segments;
   pool->segments = segment;
   cf_counter_add(&pool->memory_bytes, segment->memory.bytes + segment->side_bytes);
   cf_counter_add(&pool->segment_count, 1);
-  cf_counter_add(&pool->slot_count, slots);
+  cf_counter_add(&pool->slot_count, segment->run.count);
   cf_writer_set_top(pool->writer, segment->run.segment);
-  *made = segment;
   return CUFRAMES_OK;
 }
 
@@ -121,13 +137,17 @@ int cf_pool_init(cf_pool *pool, cf_device *device, cf_frame_writer *writer, cons
   pool->side_data_max = plan->side_data_max;
   pool->next_segment = 1;
   pool->external = plan->external;
+  pool->full = plan->full;
   cf_writer_set_floor(writer, 1);
   cf_segment *first;
   bool none = cf_pool_format_is_none(&plan->format);
   int result = none ? CUFRAMES_OK : layout(pool, &plan->format, &pool->format, &pool->stride);
-  if (result == CUFRAMES_OK && !plan->external && !none)
-    result = segment_make(pool, &pool->format, pool->stride, plan->base_slots, NULL, &first);
   if (result != CUFRAMES_OK || plan->external || none)
+    return result;
+  result = segment_make(pool, &pool->format, pool->stride, plan->base_slots, NULL, &first);
+  if (result == CUFRAMES_OK)
+    result = segment_enter(pool, first);
+  if (result != CUFRAMES_OK)
     return result;
   first->base = true;
   pool->slots = plan->base_slots;
@@ -147,84 +167,121 @@ void cf_pool_free(cf_pool *pool) {
   pthread_mutex_destroy(&pool->lock);
 }
 
-static int grow(cf_pool *pool, uint64_t needed) {
-  if (pool->external)
-    return cf_fail(CUFRAMES_ERR_NO_CAPACITY,
-                   "no room for this subscriber: it would take %" PRIu64
-                   " buffers, and the publisher has registered %u",
-                   needed, pool->slots);
-  if (needed > pool->max_slots)
-    return cf_fail(CUFRAMES_ERR_NO_CAPACITY,
-                   "no room for this subscriber: it would take %" PRIu64
-                   " slots, and the publisher's limit is %u (--max-slots)",
-                   needed, pool->max_slots);
-  if (cf_pool_format_is_none(&pool->format))
-    return CUFRAMES_OK;                                      /* the slots come with the format */
-  uint64_t wanted = (uint64_t)pool->slots + pool->slots / 2; /* few segments for many joiners */
-  if (wanted < needed)
-    wanted = needed;
-  if (wanted > pool->max_slots)
-    wanted = pool->max_slots;
-  cf_segment *segment;
-  uint32_t more = (uint32_t)wanted - pool->slots;
-  int result = segment_make(pool, &pool->format, pool->stride, more, NULL, &segment);
-  if (result == CUFRAMES_OK) {
-    pool->slots += more;
-    cf_writer_offer(pool->writer, &segment->run);
-  }
-  return result;
-}
-
 int cf_pool_admit(cf_pool *pool, uint32_t cost) {
+  int result = CUFRAMES_OK;
   pthread_mutex_lock(&pool->lock);
   uint64_t needed = slots_needed(pool, (uint64_t)pool->cost + cost);
-  int result = needed > pool->slots ? grow(pool, needed) : CUFRAMES_OK;
-  if (result == CUFRAMES_OK)
+  if (pool->external && needed > pool->slots)
+    result =
+        cf_fail(CUFRAMES_ERR_NO_CAPACITY,
+                "no room for this subscriber: it would take %" PRIu64 " buffers, and the publisher has registered %u",
+                needed, pool->slots);
+  else if (needed > pool->max_slots)
+    result = cf_fail(CUFRAMES_ERR_NO_CAPACITY,
+                     "no room for this subscriber: it may take %" PRIu64
+                     " slots with the others, and the publisher's limit is %u (--max-slots)",
+                     needed, pool->max_slots);
+  else
     pool->cost += cost;
   pthread_mutex_unlock(&pool->lock);
   return result;
 }
 
-/* The largest segment that can go. Those that retire already count no more. What the writer has not adopted yet stays
- * for the next to join: only a writer that is at work hands retired memory back. */
-static cf_segment *superfluous(const cf_pool *pool) {
-  cf_segment *largest = NULL;
+/* With the lock held. */
+static uint32_t lacks(const cf_pool *pool) {
   uint64_t needed = slots_needed(pool, pool->cost);
-  for (cf_segment *s = pool->segments; s; s = s->next)
-    if (!s->base && !cf_run_retiring(&s->run) && cf_run_adopted(&s->run) && pool->slots - s->run.count >= needed &&
-        (!largest || s->run.count > largest->run.count))
-      largest = s;
-  return largest;
+  bool none = cf_pool_format_is_none(&pool->format); /* then slots come with the format */
+  return pool->full && !pool->external && !none && needed > pool->slots ? (uint32_t)needed - pool->slots : 0;
 }
 
-static void trim(cf_pool *pool) {
-  for (cf_segment *s; (s = superfluous(pool)) != NULL;) {
-    pool->slots -= s->run.count;
-    cf_writer_retire(pool->writer, &s->run);
+uint32_t cf_pool_lacks(cf_pool *pool) {
+  pthread_mutex_lock(&pool->lock);
+  uint32_t slots = lacks(pool);
+  pthread_mutex_unlock(&pool->lock);
+  return slots;
+}
+
+uint32_t cf_pool_room(const cf_pool *pool) {
+  uint64_t all = cf_counter_get(&pool->slot_count); /* of all formats, also those that retire */
+  return all < pool->max_slots ? pool->max_slots - (uint32_t)all : 0;
+}
+
+/* With the lock held: how many slots to make when so many are missing; few segments are better than many. 0: no more
+ * may be. */
+static uint32_t growth(const cf_pool *pool, uint32_t missing) {
+  uint32_t room = cf_pool_room(pool), more = lacks(pool);
+  if (more < missing)
+    more = missing;
+  if (missing > 0 && more < pool->slots / 4)
+    more = pool->slots / 4;
+  return more < room ? more : room;
+}
+
+int cf_pool_grow(cf_pool *pool, uint32_t missing) {
+  cf_segment *segment;
+  pthread_mutex_lock(&pool->lock);
+  cuframes_format format = pool->format;
+  uint64_t stride = pool->stride;
+  uint32_t formats = pool->formats, more = growth(pool, missing);
+  pthread_mutex_unlock(&pool->lock);
+  if (more == 0)
+    return cf_fail(CUFRAMES_ERR_NO_CAPACITY, "the pool has %u slots, as many as may be (--max-slots)", pool->max_slots);
+  int result = segment_make(pool, &format, stride, more, NULL, &segment);
+  if (result != CUFRAMES_OK)
+    return result;
+  pthread_mutex_lock(&pool->lock);
+  if (formats == pool->formats) {
+    result = segment_enter(pool, segment);
+    if (result == CUFRAMES_OK) {
+      pool->slots += more;
+      cf_writer_offer(pool->writer, &segment->run);
+    }
+  } else { /* meanwhile the format has changed: whoever still lacks slots says so again */
+    segment_discard(pool, segment);
   }
+  pthread_mutex_unlock(&pool->lock);
+  return result;
+}
+
+/* With the lock held: the largest segment of so many slots at most retires; gives how many it has, 0 if none can go.
+ * What the writer has not adopted yet stays: only a writer that is at work hands retired memory back. */
+static uint32_t segment_retire(cf_pool *pool, uint64_t slots) {
+  cf_segment *largest = NULL;
+  for (cf_segment *s = pool->segments; s; s = s->next)
+    if (!s->base && !cf_run_retiring(&s->run) && cf_run_adopted(&s->run) && s->run.count <= slots &&
+        (!largest || s->run.count > largest->run.count))
+      largest = s;
+  if (!largest)
+    return 0;
+  pool->slots -= largest->run.count;
+  cf_writer_retire(pool->writer, &largest->run);
+  return largest->run.count;
+}
+
+/* With the lock held: segments retire that go into so many slots, the largest first. */
+static void shrink(cf_pool *pool, uint64_t slots) {
+  for (uint32_t gone; slots > 0 && (gone = segment_retire(pool, slots)) > 0;)
+    slots -= gone;
+}
+
+/* With the lock held, after somebody left: what is there beyond the cost of all seats goes at once. */
+static void shrink_full(cf_pool *pool) {
+  uint64_t needed = slots_needed(pool, pool->cost);
+  if (pool->full && pool->slots > needed)
+    shrink(pool, pool->slots - needed);
+}
+
+void cf_pool_shrink(cf_pool *pool, uint32_t slots) {
+  pthread_mutex_lock(&pool->lock);
+  shrink(pool, slots);
+  pthread_mutex_unlock(&pool->lock);
 }
 
 void cf_pool_leave(cf_pool *pool, uint32_t cost) {
   pthread_mutex_lock(&pool->lock);
   pool->cost -= cost;
-  trim(pool);
+  shrink_full(pool);
   pthread_mutex_unlock(&pool->lock);
-}
-
-/* A base segment in a new format and, if subscribers need more, another one, which can go when they leave. On success
- * they are the first in the list. */
-static int fresh_make(cf_pool *pool, const cuframes_format *format, uint64_t stride, uint32_t slots, cf_segment **base,
-                      cf_segment **more) {
-  *more = NULL;
-  int result = segment_make(pool, format, stride, pool->base_slots, NULL, base);
-  if (result != CUFRAMES_OK || slots <= pool->base_slots)
-    return result;
-  result = segment_make(pool, format, stride, slots - pool->base_slots, NULL, more);
-  if (result != CUFRAMES_OK) {
-    pool->segments = (*base)->next;
-    segment_free(pool, *base);
-  }
-  return result;
 }
 
 static void segment_forget(cf_pool *pool, cf_segment *segment) {
@@ -243,36 +300,71 @@ static void externals_retire(cf_pool *pool) {
   pool->slots = 0;
 }
 
+/* With the lock held: all that is there retires, and what was made takes its place. On failure it is gone. */
+static int format_take_over(cf_pool *pool, const cuframes_format *format, uint64_t stride, cf_segment *base,
+                            cf_segment *more) {
+  int result = segment_enter(pool, base);
+  if (result != CUFRAMES_OK) {
+    if (more)
+      segment_discard(pool, more);
+    return result;
+  }
+  result = more ? segment_enter(pool, more) : CUFRAMES_OK;
+  if (result != CUFRAMES_OK) {
+    segment_forget(pool, base);
+    return result;
+  }
+  base->base = true;
+  cf_writer_adopt(pool->writer); /* what is still on offer retires too */
+  for (cf_segment *s = base->next; s; s = s->next)
+    cf_writer_retire(pool->writer, &s->run);
+  cf_writer_sweep(pool->writer); /* their places in the slot table are needed */
+  cf_writer_offer(pool->writer, &base->run);
+  if (more)
+    cf_writer_offer(pool->writer, &more->run);
+  pool->slots = base->run.count + (more ? more->run.count : 0);
+  cf_writer_adopt(pool->writer);
+  pool->format = *format;
+  pool->stride = stride;
+  pool->formats++;
+  return CUFRAMES_OK;
+}
+
+/* What a new format begins with: the base, and with `full` what subscribers need beyond it, or NULL. */
+static int fresh_make(const cf_pool *pool, const cuframes_format *format, uint64_t stride, uint64_t needed,
+                      cf_segment **base, cf_segment **more) {
+  *more = NULL;
+  int result = segment_make(pool, format, stride, pool->base_slots, NULL, base);
+  if (result != CUFRAMES_OK || needed <= pool->base_slots)
+    return result;
+  result = segment_make(pool, format, stride, (uint32_t)needed - pool->base_slots, NULL, more);
+  if (result != CUFRAMES_OK)
+    segment_discard(pool, *base);
+  return result;
+}
+
 int cf_pool_set_format(cf_pool *pool, const cuframes_format *wanted) {
   cuframes_format format;
   uint64_t stride;
-  pthread_mutex_lock(&pool->lock);
   int result = layout(pool, wanted, &format, &stride);
-  bool same = result == CUFRAMES_OK && memcmp(&format, &pool->format, sizeof format) == 0;
-  if (result == CUFRAMES_OK && !same && pool->external) {
+  if (result != CUFRAMES_OK || memcmp(&format, &pool->format, sizeof format) == 0) /* which only this thread changes */
+    return result;
+  pthread_mutex_lock(&pool->lock);
+  uint64_t needed = pool->full ? slots_needed(pool, pool->cost) : 0;
+  if (pool->external) {
     externals_retire(pool);
     pool->format = format;
     pool->stride = stride;
-  } else if (result == CUFRAMES_OK && !same) {
-    uint64_t needed = slots_needed(pool, pool->cost);
-    uint32_t slots = needed > pool->base_slots ? (uint32_t)needed : pool->base_slots;
-    cf_segment *base, *more;
-    result = fresh_make(pool, &format, stride, slots, &base, &more);
-    if (result == CUFRAMES_OK) {
-      base->base = true;
-      cf_writer_adopt(pool->writer); /* what is still on offer retires too */
-      for (cf_segment *s = base->next; s; s = s->next)
-        cf_writer_retire(pool->writer, &s->run);
-      cf_writer_sweep(pool->writer); /* their places in the slot table are needed */
-      cf_writer_offer(pool->writer, &base->run);
-      if (more)
-        cf_writer_offer(pool->writer, &more->run);
-      cf_writer_adopt(pool->writer);
-      pool->format = format;
-      pool->stride = stride;
-      pool->slots = slots;
-    }
   }
+  pthread_mutex_unlock(&pool->lock);
+  if (pool->external)
+    return CUFRAMES_OK;
+  cf_segment *base, *more;
+  result = fresh_make(pool, &format, stride, needed, &base, &more);
+  if (result != CUFRAMES_OK)
+    return result;
+  pthread_mutex_lock(&pool->lock);
+  result = format_take_over(pool, &format, stride, base, more);
   pthread_mutex_unlock(&pool->lock);
   return result;
 }
@@ -288,7 +380,7 @@ void cf_pool_reap(cf_pool *pool) {
     else
       segment_forget(pool, segment);
   }
-  trim(pool); /* whoever a segment was for may have left before it was adopted */
+  shrink_full(pool); /* whoever a segment was for may have left before it was adopted */
   uint32_t floor = pool->next_segment;
   for (cf_segment *s = pool->segments; s; s = s->next)
     if (s->run.segment < floor && !s->emptied)
@@ -389,6 +481,8 @@ static int buffer_register(cf_pool *pool, void *address, uint64_t bytes, cf_segm
   if (pool->slots >= pool->max_slots)
     return cf_fail(CUFRAMES_ERR_NO_CAPACITY, "%u buffers are registered, as many as may be (max_slots)", pool->slots);
   int result = segment_make(pool, &pool->format, pool->stride, 1, address, &segment);
+  if (result == CUFRAMES_OK)
+    result = segment_enter(pool, segment);
   if (result != CUFRAMES_OK)
     return result;
   segment->base = true;

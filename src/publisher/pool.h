@@ -1,5 +1,6 @@
-/* publisher/pool.h - a publisher's frame memory: segments of slots that grow for subscribers, shrink when they leave,
- * and are replaced when the format changes. Keeps the pool invariant of exchange/frame_writer.h.
+/* publisher/pool.h - a publisher's frame memory: segments of slots that grow while few are free, shrink when many have
+ * been for a while, and are replaced when the format changes. What subscribers may pin at worst is promised when they
+ * join, and made when it is needed (growth.c), or, with `full`, before they are seated.
  *
  * Threads: any; a mutex inside, never taken on the path of a frame.
  */
@@ -36,14 +37,17 @@ typedef struct cf_pool {
   pthread_mutex_t lock;
   cf_device *device;
   cf_frame_writer *writer;
-  cf_segment *segments;           /* all that are allocated, newest first */
-  cuframes_format format;         /* of new frames, every pitch and offset filled in */
-  uint64_t stride;                /* bytes of one slot */
-  uint32_t base_slots, max_slots; /* never fewer, never more of the current format */
+  cf_segment *segments;   /* all that are allocated, newest first */
+  cuframes_format format; /* of new frames, every pitch and offset filled in */
+  uint64_t stride;        /* bytes of one slot */
+  uint32_t base_slots;    /* never fewer */
+  uint32_t max_slots;     /* never more, in all formats together, but for the base of a new one */
   uint32_t max_open;
   uint32_t side_data_max; /* bytes that a frame has room for; 0: none */
   uint32_t slots;         /* of the current format, not retiring */
   uint32_t cost;          /* of all seats: cf_seat_cost() */
+  uint32_t formats;       /* so many there were */
+  bool full;              /* slots for the cost of all seats are there, needed or not */
   uint32_t next_segment;
   bool external; /* every segment is one buffer of the application */
   bool events;   /* segments get events */
@@ -60,21 +64,31 @@ typedef struct cf_pool_plan {
   cuframes_format format; /* as the caller wants it; none: set_format() makes the first segment */
   uint32_t base_slots, max_slots, max_open, side_data_max;
   bool external; /* the application brings the memory */
+  bool full;     /* as in cf_pool */
 } cf_pool_plan;
 
 /* Allocates the first segment, unless the application brings the memory. */
 int cf_pool_init(cf_pool *pool, cf_device *device, cf_frame_writer *writer, const cf_pool_plan *plan);
 void cf_pool_free(cf_pool *pool);
 
-/* Makes room for a seat of that cost, or NO_CAPACITY with the reason, or what the allocation says. */
+/* Promises room for a seat of that cost, or NO_CAPACITY with the reason. */
 int cf_pool_admit(cf_pool *pool, uint32_t cost);
-/* Gives the room back; segments that nobody needs retire. */
+/* Takes the promise back. */
 void cf_pool_leave(cf_pool *pool, uint32_t cost);
+/* Slots that must be there before who was promised some can be seated, and are not. */
+uint32_t cf_pool_lacks(cf_pool *pool);
+/* Makes so many slots more, or what cf_pool_lacks() says if that is more, and hands them to the writer. Waits for the
+ * allocation, without the lock. */
+int cf_pool_grow(cf_pool *pool, uint32_t slots);
+/* So many may be made. */
+uint32_t cf_pool_room(const cf_pool *pool);
+/* So many slots are not needed: segments of no more than that retire, the largest first. */
+void cf_pool_shrink(cf_pool *pool, uint32_t slots);
 
 /* On the writer's thread: new slots in the new format, the old ones retire. On failure the old format stays. */
 int cf_pool_set_format(cf_pool *pool, const cuframes_format *format);
 
-/* On the service thread, after the writer adopted or emptied segments: frees what is empty, retires what none needs. */
+/* On the service thread, after the writer adopted or emptied segments: frees what is empty. */
 void cf_pool_reap(cf_pool *pool);
 
 /* What others import a segment by, with a duplicate of its descriptor (the caller closes it; -1: none), and its format;

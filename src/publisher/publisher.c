@@ -19,8 +19,10 @@ static uint32_t value_or(uint32_t value, uint32_t standard) {
 
 static void defaults_fill(cuframes_publisher_options *o) {
   o->max_open = value_or(o->max_open, 1);
-  o->max_slots = value_or(o->max_slots, 128);
-  o->slots = value_or(o->slots, 5 + o->max_open < o->max_slots ? 5 + o->max_open : o->max_slots);
+  o->max_slots = value_or(o->max_slots, 1024);
+  uint32_t least = 1 + o->max_open,
+           common = 2 + CF_SPARE_SLOTS + 1; /* the newest, an open one, a held one, and spare */
+  o->slots = value_or(o->slots, least > common ? least : common < o->max_slots ? common : o->max_slots);
   o->max_subscribers = value_or(o->max_subscribers, 128);
   o->max_leases = value_or(o->max_leases, 16);
   o->max_depth = value_or(o->max_depth, 32);
@@ -64,6 +66,8 @@ static int options_check(cuframes_publisher_options *o) {
     return cf_fail(CUFRAMES_ERR_INVALID, "allow_uids and allow_gids are for access CUFRAMES_ACCESS_LISTED: set that");
   if (o->policy > CUFRAMES_POLICY_DROP)
     return cf_fail(CUFRAMES_ERR_INVALID, "policy is %u: expected CUFRAMES_POLICY_WAIT or _DROP", o->policy);
+  if (o->reserve > CUFRAMES_RESERVE_FULL)
+    return cf_fail(CUFRAMES_ERR_INVALID, "reserve is %u: expected CUFRAMES_RESERVE_NEED or _FULL", o->reserve);
   if (o->ordered_timeout_ns < 0)
     return cf_fail(CUFRAMES_ERR_INVALID, "ordered_timeout_ns is negative: expected 0 (1 s) or more");
   if ((o->allow_uid_count && !o->allow_uids) || (o->allow_gid_count && !o->allow_gids))
@@ -121,6 +125,7 @@ static int exchange_create(cuframes_publisher *p, const cuframes_publisher_optio
   if (result != CUFRAMES_OK)
     return result;
   cf_writer_init(&p->writer, p->control, capacity, p->notes, p->instance, 1);
+  p->writer.spare = o->external || o->reserve == CUFRAMES_RESERVE_FULL ? 0 : CF_SPARE_SLOTS;
   cf_writer_set_side_data_max(&p->writer, o->side_data_max);
   result = cf_completer_open(&p->completer, p->device, &p->writer, p->control, p->control_bytes);
   if (result != CUFRAMES_OK)
@@ -130,7 +135,8 @@ static int exchange_create(cuframes_publisher *p, const cuframes_publisher_optio
                         .max_slots = o->max_slots,
                         .max_open = o->max_open,
                         .side_data_max = o->side_data_max,
-                        .external = o->external != 0 };
+                        .external = o->external != 0,
+                        .full = o->reserve == CUFRAMES_RESERVE_FULL };
   return cf_pool_init(&p->pool, p->device, &p->writer, &plan);
 }
 

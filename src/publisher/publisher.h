@@ -1,6 +1,6 @@
 /* publisher/publisher.h - the parts of a publisher: its life (publisher.c), frames (frames.c, external.c), the memory
- * they lie in (pool.c), packets (packets.c), and the service thread that speaks with subscribers (service.c): who may
- * join and how it leaves (admission.c), what it may ask (requests.c).
+ * they lie in (pool.c) and when that grows (growth.c), packets (packets.c), and the service thread that speaks with
+ * subscribers (service.c): who may join and how it leaves (admission.c), what it may ask (requests.c).
  */
 #ifndef CF_PUBLISHER_PUBLISHER_H
 #define CF_PUBLISHER_PUBLISHER_H
@@ -42,6 +42,9 @@ typedef struct cf_peer {
   cf_credentials credentials;
   uint32_t mode, sync_mode, sync_asked, cost;
   char label[CF_LABEL_BYTES];
+  bool promised; /* a place, and slots for `cost` */
+  bool waits;    /* for slots (reserve full), to be seated with `welcome` */
+  cf_msg_welcome welcome;
   struct cf_peer *next;
 } cf_peer;
 
@@ -85,6 +88,27 @@ typedef struct cf_packets {
   cf_counter count, byte_count, memory_bytes;
 } cf_packets;
 
+/* So many slots are to be free when one was taken. */
+#define CF_SPARE_SLOTS 3u
+
+enum cf_growth_state { CF_GROWTH_IDLE, CF_GROWTH_RUNS, CF_GROWTH_ENDED };
+
+/* Making slots ahead of need. */
+typedef struct cf_growth {
+  cf_flag missing;     /* slots; 0: none, or they have come */
+  cf_flag surplus;     /* slots that nobody has needed for a while */
+  cf_flag starved;     /* a frame was dropped for want of a slot */
+  cf_flag turns;       /* moves when an attempt to make some has ended: a word to sleep on */
+  cf_flag state;       /* enum cf_growth_state; of the thread that makes them */
+  int64_t quiet_until; /* of the thread of frames: when to look for a surplus */
+  /* the service thread's, or while that runs the other one's */
+  pthread_t thread;
+  int result;
+  char detail[256];
+  int64_t again; /* not before; 0: at once */
+  bool said;     /* the log knows that there are no more */
+} cf_growth;
+
 /* How the picture of a frame that is published becomes complete. */
 typedef struct cf_completion {
   bool on_stream; /* when `stream` has come so far; else it is complete now */
@@ -112,6 +136,7 @@ struct cuframes_publisher {
   cf_flag looked_after; /* the service thread looks whether the GPU still works: a frame is not complete */
   cf_flag prewake;      /* enum cf_prewake */
   cf_pool pool;
+  cf_growth growth;
   cf_handles *handles;
   cf_frame *frames; /* max_open of them */
   uint32_t max_open;
@@ -152,13 +177,28 @@ int cf_publisher_acquire_registered(cuframes_publisher *publisher, cuframes_fram
 /* After the stream has ended: cancels open frames and settles all; those that are still referred to keep the memory. */
 void cf_publisher_end_frames(cuframes_publisher *publisher);
 
+/* Frames: few slots are free, ask for more. */
+void cf_growth_ask(cuframes_publisher *publisher);
+/* Frames: waits until there may be a slot. False: the deadline has passed. */
+bool cf_growth_wait(cuframes_publisher *publisher, int64_t deadline);
+/* Frames: looks what was not needed since the last time. */
+void cf_growth_end_quiet(cuframes_publisher *publisher, int64_t now);
+/* Service: goes on with it. True: an attempt has ended. */
+bool cf_growth_step(cuframes_publisher *publisher, int64_t now);
+/* Service: when to go on with it without being rung. */
+int64_t cf_growth_deadline(const cuframes_publisher *publisher);
+/* Waits for the allocation that is under way. */
+void cf_growth_stop(cuframes_publisher *publisher);
+
 /* Listens and starts the thread; stop ends it and closes every connection. */
 int cf_service_start(cuframes_publisher *publisher);
 void cf_service_stop(cuframes_publisher *publisher);
 
 /* The seat side of the service: admission, departure and answers. Service thread only. */
-/* Answers a HELLO. False: refused or failed, close the connection. */
+/* Answers a HELLO. False: refused or failed, close the connection. True and peer->waits: later, cf_peer_seat(). */
 bool cf_peer_admit(cuframes_publisher *publisher, cf_peer *peer, const uint8_t *message, size_t length);
+/* For one that waits: there are slots now, or there is an error and its detail this thread's last one. */
+bool cf_peer_seat(cuframes_publisher *publisher, cf_peer *peer, int result);
 /* Takes the seat away and frees what it cost. */
 void cf_peer_unseat(cuframes_publisher *publisher, cf_peer *peer);
 bool cf_peer_send_segment(cuframes_publisher *publisher, cf_peer *peer, const uint8_t *message, size_t length);

@@ -143,21 +143,43 @@ static void listener_accept(cuframes_publisher *p) {
 
 /* ---- messages ---- */
 
+static void peer_admitted(cuframes_publisher *p, cf_peer *peer) {
+  p->service.half_open--;
+  peer->state = cf_peer_admitted(peer->fenced.seat.page ? CF_ROLE_SUBSCRIBER : CF_ROLE_MONITOR, true);
+  peer->deadline = CF_NEVER;
+  /* its death is seen here even while a forked child keeps the socket open */
+  peer->pidfd = peer->fenced.seat.page ? cf_peer_pidfd(peer->fd, &peer->credentials) : -1;
+  if (peer->pidfd >= 0 && watch(&p->service, peer->pidfd, EPOLLIN, tag_of(peer, true)) != CUFRAMES_OK) {
+    cf_close(peer->pidfd);
+    peer->pidfd = -1;
+  }
+}
+
+/* An attempt to make slots has ended: those who waited for them are seated or refused. */
+static void waiting_seat(cuframes_publisher *p) {
+  int result = p->growth.result == CUFRAMES_OK ? CUFRAMES_OK : cf_fail(p->growth.result, "%s", p->growth.detail);
+  if (result == CUFRAMES_OK && cf_pool_lacks(&p->pool) > 0)
+    return; /* somebody joined meanwhile: another attempt is under way */
+  for (cf_peer *peer = p->service.peers, *older; peer; peer = older) {
+    older = peer->next;
+    if (!peer->waits)
+      continue;
+    if (cf_peer_seat(p, peer, result))
+      peer_admitted(p, peer);
+    else
+      peer_hang_up(p, peer);
+  }
+}
+
 static bool peer_act(cuframes_publisher *p, cf_peer *peer, const uint8_t *message, size_t length) {
   switch (cf_peer_action(peer->state, cf_message_type(message, length))) {
     case CF_DO_ADMIT: {
-      bool admitted = cf_peer_admit(p, peer, message, length);
-      if (!admitted)
+      if (!cf_peer_admit(p, peer, message, length))
         return false;
-      p->service.half_open--;
-      peer->state = cf_peer_admitted(peer->fenced.seat.page ? CF_ROLE_SUBSCRIBER : CF_ROLE_MONITOR, true);
-      peer->deadline = CF_NEVER;
-      /* its death is seen here even while a forked child keeps the socket open */
-      peer->pidfd = peer->fenced.seat.page ? cf_peer_pidfd(peer->fd, &peer->credentials) : -1;
-      if (peer->pidfd >= 0 && watch(&p->service, peer->pidfd, EPOLLIN, tag_of(peer, true)) != CUFRAMES_OK) {
-        cf_close(peer->pidfd);
-        peer->pidfd = -1;
-      }
+      if (!peer->waits)
+        peer_admitted(p, peer);
+      else
+        cf_doorbell_ring(p->service.doorbell); /* for cf_growth_step() */
       return true;
     }
     case CF_DO_SEND_SEGMENT: return cf_peer_send_segment(p, peer, message, length);
@@ -181,7 +203,7 @@ static void peer_readable(cuframes_publisher *p, cf_peer *peer) {
   cf_fds_close(&fds);
   if (result == CF_RECEIVE_NOTHING)
     return;
-  if (result != CUFRAMES_OK || strange || !peer_act(p, peer, p->service.message, length))
+  if (result != CUFRAMES_OK || strange || peer->waits || !peer_act(p, peer, p->service.message, length))
     peer_hang_up(p, peer);
   else if (peer->state == CF_PEER_WATCHING)
     peer->deadline = cf_now() + MONITOR_IDLE_NS;
@@ -226,6 +248,11 @@ static void device_look(cuframes_publisher *p, int64_t now) {
   cf_publisher_look_at_device(p);
 }
 
+static void grow(cuframes_publisher *p) {
+  if (cf_growth_step(p, cf_now()))
+    waiting_seat(p);
+}
+
 static int64_t deadlines_run(cuframes_publisher *p) {
   cf_service *service = &p->service;
   int64_t now = cf_now(), next = service->listen_again;
@@ -242,6 +269,10 @@ static int64_t deadlines_run(cuframes_publisher *p) {
   if (!cf_completer_free_deferred(&p->completer, false) && next > now + DEFERRED_AGAIN_NS)
     next = now + DEFERRED_AGAIN_NS;
   device_look(p, now);
+  if (cf_growth_deadline(p) <= now)
+    grow(p);
+  int64_t growth = cf_growth_deadline(p);
+  next = growth < next ? growth : next;
   return service->look_at < next ? service->look_at : next;
 }
 
@@ -283,6 +314,7 @@ static void event_handle(cuframes_publisher *p, const struct epoll_event *event)
     if (cf_flag_get(&p->failed))
       hang_up_all(p);
     cf_pool_reap(&p->pool);
+    grow(p);
   } else if (peer_known(service, peer)) { /* an earlier event of this round may have freed it */
     if (event->data.u64 & 1)
       peer_free(p, peer); /* its process is dead */
@@ -360,6 +392,7 @@ void cf_service_stop(cuframes_publisher *p) {
   pthread_mutex_unlock(&service->lock);
   cf_doorbell_ring(service->doorbell);
   (void)pthread_join(service->thread, NULL); /* it is joinable and ours */
+  cf_growth_stop(p);
   while (service->peers)
     peer_free(p, service->peers);
   departed_free(service);

@@ -103,8 +103,8 @@ typedef struct cf_connection {
   cf_taken unmapped;
 
   pthread_mutex_t lock; /* what follows */
-  uint32_t references;
   cf_logger logger;     /* silent once the subscriber was destroyed */
+  uint32_t references;
   uint32_t leases;      /* granted */
   uint64_t every_lease; /* bit per lease */
   uint64_t free_leases; /* those that hold no frame */

@@ -172,7 +172,7 @@ static void return_later(cf_connection *c, cf_frame *frame) {
   bool drained = cf_connection_life(c) == CF_DRAINED;
   c->references += drained;
   pthread_mutex_unlock(&c->lock); /* it may be gone from here on */
-  if (drained) /* nobody else will look for it */
+  if (drained)                    /* nobody else will look for it */
     cf_connection_end(c);
 }
 

@@ -109,8 +109,8 @@ struct cuframes_subscriber {
   /* of the thread that takes frames */
   cf_connection *taking; /* where they come from; one reference, NULL: none yet */
   uint32_t taking_since; /* as `changes` was when that was right */
-  uint64_t last_serial; /* of the connection that gave the last frame */
-  cf_frame *pending;    /* taken, and not complete yet */
+  uint64_t last_serial;  /* of the connection that gave the last frame */
+  cf_frame *pending;     /* taken, and not complete yet */
   bool any_frame;
   uint32_t last_epoch;
   uint32_t last_segment; /* of that connection */

@@ -5,14 +5,19 @@
 #include "support/child.h"
 #include "support/stream.h"
 
-static cuframes_publisher *open_stream(uint32_t slots, uint32_t max_slots) {
+static cuframes_publisher *open_stream_with(uint32_t slots, uint32_t max_slots, uint32_t reserve) {
   cuframes_publisher_options options = publisher_options();
   cuframes_publisher *publisher = NULL;
   options.slots = slots;
   options.max_slots = max_slots;
   options.max_leases = 64;
+  options.reserve = reserve;
   CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   return publisher;
+}
+
+static cuframes_publisher *open_stream(uint32_t slots, uint32_t max_slots) {
+  return open_stream_with(slots, max_slots, CUFRAMES_RESERVE_NEED);
 }
 
 static int join(uint32_t mode, uint32_t leases, uint32_t depth, cuframes_subscriber **subscriber) {
@@ -22,37 +27,131 @@ static int join(uint32_t mode, uint32_t leases, uint32_t depth, cuframes_subscri
   return subscriber_try("s", &options, subscriber);
 }
 
-static void the_pool_grows_for_leases_and_shrinks_after(void **state) {
-  (void)state;
-  cuframes_publisher *publisher = open_stream(2, 200);
-  cuframes_publisher_stats before = publisher_stats(publisher);
-  assert_int_equal(before.slots, 2);
-  cuframes_subscriber *subscribers[3];
-  cuframes_frame *held[3][60];
+enum { HOLDERS = 3, EACH_HOLDS = 60 };
+
+/* Frames that are held, each by one: all that can be pinned is. */
+static void hold_frames(cuframes_publisher *publisher, cuframes_subscriber **subscribers,
+                        cuframes_frame *held[HOLDERS][EACH_HOLDS]) {
   uint64_t number = 0;
-  for (int i = 0; i < 3; i++)
-    CHECK_OK(join(CUFRAMES_MODE_NEWEST, 60, 0, &subscribers[i]));
-  for (int k = 0; k < 60; k++) {
-    for (int i = 0; i < 3; i++) { /* each another frame: all that can be pinned is */
+  for (int k = 0; k < EACH_HOLDS; k++) {
+    for (int i = 0; i < HOLDERS; i++) {
       pictures_publish(publisher, ++number, 1);
       held[i][k] = frame_take(subscribers[i]);
     }
   }
-  cuframes_publisher_stats grown = publisher_stats(publisher);
-  CHECK_BETWEEN(grown.slots, 182, 200);
-  assert_true(grown.memory_bytes - before.memory_bytes >= 180 * 4096);
-  pictures_publish(publisher, ++number, 500); /* with every lease in hand there is still room to publish */
-  for (int k = 0; k < 60; k++) {
-    for (int i = 0; i < 3; i++) {
-      assert_int_equal(picture_number(held[i][k]), k * 3 + i + 1);
+}
+
+static void release_frames(cuframes_frame *held[HOLDERS][EACH_HOLDS]) {
+  for (int k = 0; k < EACH_HOLDS; k++) {
+    for (int i = 0; i < HOLDERS; i++) {
+      assert_int_equal(picture_number(held[i][k]), k * HOLDERS + i + 1);
       cuframes_frame_release(held[i][k]);
     }
   }
-  for (int i = 0; i < 3; i++)
+}
+
+static void the_pool_grows_for_what_is_held_and_shrinks_after(uint32_t reserve) {
+  enum { WORST = 2 + HOLDERS * EACH_HOLDS };
+  cuframes_publisher *publisher = open_stream_with(2, 200, reserve);
+  cuframes_publisher_stats before = publisher_stats(publisher);
+  assert_int_equal(before.slots, 2);
+  cuframes_subscriber *subscribers[HOLDERS];
+  cuframes_frame *held[HOLDERS][EACH_HOLDS];
+  for (int i = 0; i < HOLDERS; i++) {
+    CHECK_OK(join(CUFRAMES_MODE_NEWEST, EACH_HOLDS, 0, &subscribers[i]));
+    CHECK_BETWEEN(publisher_stats(publisher).slots, reserve ? 2 + (i + 1) * EACH_HOLDS : 2, reserve ? 200 : 2);
+  }
+  hold_frames(publisher, subscribers, held);
+  cuframes_publisher_stats grown = publisher_stats(publisher);
+  CHECK_BETWEEN(grown.slots, WORST, 200);
+  assert_true(grown.memory_bytes - before.memory_bytes >= (WORST - 2) * 4096);
+  pictures_publish(publisher, 1000, 500); /* with every lease in hand there is still room to publish */
+  if (reserve)
+    assert_int_equal(publisher_stats(publisher).dropped, 0);
+  release_frames(held);
+  for (int i = 0; i < HOLDERS; i++)
     cuframes_subscriber_destroy(subscribers[i]);
   WAIT_FOR(publisher_stats(publisher).subscribers == 0);
-  WAIT_FOR(picture_publish(publisher, ++number) == CUFRAMES_OK && publisher_stats(publisher).slots == before.slots);
-  assert_int_equal(publisher_stats(publisher).memory_bytes, before.memory_bytes);
+  WAIT_FOR(picture_publish(publisher, 1) == CUFRAMES_OK && publisher_stats(publisher).slots <= before.slots + 4);
+  CHECK_BETWEEN(publisher_stats(publisher).memory_bytes, before.memory_bytes, before.memory_bytes + 4 * 4096);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void slots_come_as_they_are_needed_and_go_again(void **state) {
+  (void)state;
+  the_pool_grows_for_what_is_held_and_shrinks_after(CUFRAMES_RESERVE_NEED);
+}
+
+static void with_reserve_full_they_are_there_before_one_joins(void **state) {
+  (void)state;
+  the_pool_grows_for_what_is_held_and_shrinks_after(CUFRAMES_RESERVE_FULL);
+}
+
+/* Sixteen that take what is newest and hold it until they have the next one: all of them the same two frames. */
+static void many_who_hold_the_same_frames_take_few_slots(void **state) {
+  (void)state;
+  enum { MANY = 16 };
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_subscriber *subscribers[MANY];
+  cuframes_frame *held[MANY] = { NULL };
+  for (int i = 0; i < MANY; i++)
+    subscribers[i] = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+  for (uint64_t number = 1; number <= 200; number++) {
+    pictures_publish(publisher, number, 1);
+    for (int i = 0; i < MANY; i++) {
+      cuframes_frame *frame = frame_take(subscribers[i]);
+      assert_int_equal(picture_number(frame), number);
+      cuframes_frame_release(held[i]);
+      held[i] = frame;
+    }
+  }
+  /* the newest, an open one, and one that is held at times; what is to be free beside; growth in steps of a quarter */
+  CHECK_BETWEEN(publisher_stats(publisher).slots, 6, 8);
+  for (int i = 0; i < MANY; i++) {
+    cuframes_frame_release(held[i]);
+    cuframes_subscriber_destroy(subscribers[i]);
+  }
+  cuframes_publisher_destroy(publisher);
+}
+
+static void sixteen_ordered_readers_with_sixteen_leases_get_in(void **state) {
+  (void)state;
+  enum { MANY = 16 };
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_subscriber *subscribers[MANY];
+  for (int i = 0; i < MANY; i++)
+    CHECK_OK(join(CUFRAMES_MODE_ORDERED, 16, 0, &subscribers[i]));
+  for (uint64_t number = 1; number <= 50; number++) {
+    CHECK_OK(picture_publish(publisher, number)); /* none is dropped: it waits for a slot, which is in no time */
+    for (int i = 0; i < MANY; i++)
+      assert_int_equal(frame_look(subscribers[i]), number);
+  }
+  CHECK_BETWEEN(publisher_stats(publisher).slots, 6, 16);
+  assert_int_equal(publisher_stats(publisher).dropped, 0);
+  for (int i = 0; i < MANY; i++)
+    cuframes_subscriber_destroy(subscribers[i]);
+  cuframes_publisher_destroy(publisher);
+}
+
+/* What one may hold at the most: leases, frames that wait, and all of different frames. */
+static void an_ordered_reader_gets_every_frame_while_the_pool_grows(void **state) {
+  (void)state;
+  enum { LEASES = 40 };
+  cuframes_publisher *publisher = open_stream(2, 200);
+  cuframes_subscriber *subscriber = NULL;
+  cuframes_frame *held[LEASES];
+  CHECK_OK(join(CUFRAMES_MODE_ORDERED, LEASES, 4, &subscriber));
+  for (uint64_t number = 1; number <= LEASES; number++) {
+    CHECK_OK(picture_publish(publisher, number)); /* at full speed */
+    held[number - 1] = frame_take(subscriber);
+    assert_int_equal(picture_number(held[number - 1]), number);
+  }
+  assert_int_equal(publisher_stats(publisher).dropped, 0);
+  for (int k = 0; k < LEASES; k++) {
+    assert_int_equal(picture_number(held[k]), k + 1);
+    cuframes_frame_release(held[k]);
+  }
+  cuframes_subscriber_destroy(subscriber);
   cuframes_publisher_destroy(publisher);
 }
 
@@ -111,7 +210,8 @@ static void options_out_of_range_are_refused(void **state) {
   BAD(max_slots, 1025)
   BAD(max_slots, 1)
   BAD(slots, 1)
-  BAD(slots, 129)
+  BAD(slots, 1025)
+  BAD(reserve, 2)
   BAD(max_subscribers, 257)
   BAD(max_leases, 65)
   BAD(max_depth, 257)
@@ -287,9 +387,8 @@ static void a_thousand_subscribers_leave_nothing_behind(void **state) {
       pictures_publish(publisher, 1, 2);
   }
   WAIT_FOR(publisher_stats(publisher).subscribers == 0);
-  WAIT_FOR(picture_publish(publisher, 1) == CUFRAMES_OK && publisher_stats(publisher).slots == before.slots);
+  WAIT_FOR(picture_publish(publisher, 1) == CUFRAMES_OK && publisher_stats(publisher).segments == 1);
   assert_int_equal(publisher_stats(publisher).memory_bytes, before.memory_bytes);
-  assert_int_equal(publisher_stats(publisher).segments, 1);
   WAIT_FOR(fixture_descriptors() == descriptors); /* the last connection closes a moment after its seat is gone */
   assert_int_equal(fixture_mappings(), mappings);
   cuframes_publisher_destroy(publisher);
@@ -311,7 +410,11 @@ static void the_memory_of_a_stream_is_its_frames_and_little_more(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    FIXTURE(the_pool_grows_for_leases_and_shrinks_after),
+    FIXTURE(slots_come_as_they_are_needed_and_go_again),
+    FIXTURE(with_reserve_full_they_are_there_before_one_joins),
+    FIXTURE(many_who_hold_the_same_frames_take_few_slots),
+    FIXTURE(sixteen_ordered_readers_with_sixteen_leases_get_in),
+    FIXTURE(an_ordered_reader_gets_every_frame_while_the_pool_grows),
     FIXTURE(who_does_not_fit_is_told_the_limit),
     FIXTURE(no_more_subscribers_than_allowed),
     FIXTURE(options_out_of_range_are_refused),

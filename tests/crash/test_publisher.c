@@ -28,6 +28,7 @@ static void victim(int test, void *fuse) {
   options.device = crash_device();
   options.side_data_max = 64;
   options.slots = 2; /* the first to join makes it grow */
+  options.reserve = CUFRAMES_RESERVE_FULL;
   wide.width = 128;
   crash_light(fuse);
   CHECK_OK(cuframes_publisher_create("s", &options, &publisher));

@@ -96,6 +96,7 @@ static void world_begin(world *st) {
   cuframes_codec_params video = video_params();
   options.device = crash_device();
   options.slots = 2 + 2 + (2 + 3); /* enough for the survivors, and no more */
+  options.reserve = CUFRAMES_RESERVE_FULL;
   options.ordered_timeout_ns = patience();
   CHECK_OK(cuframes_publisher_create("s", &options, &st->publisher));
   CHECK_OK(cuframes_publisher_enable_packets(st->publisher, &ring));

@@ -18,7 +18,8 @@ typedef struct several {
 static void begin(several *p, uint32_t slots) {
   driver_use(STANDIN, NULL);
   source_begin(&p->s,
-               &(source_options){ .name = "many", .format = program_format(CUFRAMES_PIXEL_NV12), .buffers = slots });
+               &(source_options){
+                   .name = "many", .format = program_format(CUFRAMES_PIXEL_NV12), .buffers = slots, .full = true });
   p->streams[0] = p->s.stream;
   for (int i = 1; i < STREAMS; i++)
     CHECK_OK(cu.cuStreamCreate(&p->streams[i], CU_STREAM_NON_BLOCKING));

@@ -118,7 +118,7 @@ static void run_peers(const peer *peers, size_t count, const char *variables) {
   checker_report report;
   setting set = { STANDIN,
                   variables,
-                  { .name = "there", .format = program_format(CUFRAMES_PIXEL_NV12), .buffers = 6 } };
+                  { .name = "there", .format = program_format(CUFRAMES_PIXEL_NV12), .buffers = 6, .full = true } };
   child *publisher = source_start(&set), *observer = child_start(run_observer, "there");
   hear(observer->fd);
   for (size_t i = 0; i < count; i++) {

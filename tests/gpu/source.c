@@ -114,6 +114,7 @@ void source_begin(source *s, const source_options *options) {
     .format = s->format,
     .device = device,
     .slots = external ? 0 : options->buffers,
+    .reserve = options->full ? CUFRAMES_RESERVE_FULL : CUFRAMES_RESERVE_NEED,
     .memory = options->memory == MEMORY_LEGACY ? CUFRAMES_MEMORY_LEGACY : CUFRAMES_MEMORY_DEFAULT,
     .external = external,
     .side_data_max = options->side_data ? 64 : 0,

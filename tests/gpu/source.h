@@ -20,6 +20,7 @@ typedef struct source_options {
   cuframes_format format;
   uint32_t buffers;  /* external: as many; else as many slots at first, 0: the default. A test may put buffers of its
                         own into `buffers` below, and `count` */
+  bool full;         /* slots for all who join are there before they are let in, and no others */
   int ordinal;       /* of the GPU */
   bool for_everyone; /* the socket is open to other users */
   bool side_data;    /* each frame says its number in its side data, too */

@@ -143,8 +143,11 @@ int picture_publish(cuframes_publisher *publisher, uint64_t number) {
 }
 
 void pictures_publish(cuframes_publisher *publisher, uint64_t first, uint64_t count) {
-  for (uint64_t number = first; number < first + count; number++)
-    CHECK_OK(picture_publish(publisher, number));
+  for (uint64_t number = first; number < first + count; number++) {
+    int result;
+    WAIT_FOR((result = picture_publish(publisher, number)) != CUFRAMES_ERR_DROPPED); /* faster than the pool grows */
+    CHECK_OK(result);
+  }
 }
 
 cuframes_frame *frame_take(cuframes_subscriber *subscriber) {

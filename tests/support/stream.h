@@ -31,7 +31,8 @@ uint64_t picture_number(const cuframes_frame *frame);
 
 /* Draws and publishes a picture; its pts is number * 1000. */
 int picture_publish(cuframes_publisher *publisher, uint64_t number);
-/* Pictures first, first + 1, ... `count` of them, all of which must go well. */
+/* Pictures first, first + 1, ... `count` of them, all of which must go well; those for which the pool has no slot yet
+ * are drawn again. */
 void pictures_publish(cuframes_publisher *publisher, uint64_t first, uint64_t count);
 
 /* Takes the next frame, which must come within the usual patience. */

@@ -277,8 +277,8 @@ static void service_run(void *unused) {
 
 /* ---- the publisher ---- */
 
-/* Publishing makes one slot pinned at most, the one of the frame that it follows; taking one and giving it back make one
- * free less and more. */
+/* Publishing makes one slot pinned at most, the one of the frame that it follows; taking one and giving it back make
+ * one free less and more. */
 static void spare_check(bool taken) {
   uint32_t spare = world.writer.free.count + taken;
   if (spare < world.spare)

@@ -157,6 +157,7 @@ int publish_job_open(publish_job *job, const cuframes_format *format) {
     .struct_size = sizeof options,
     .packets = o->no_packets || test_spec_is(o->input) ? NULL : &ring,
     .policy = o->policy ? CUFRAMES_POLICY_DROP : CUFRAMES_POLICY_WAIT,
+    .reserve = o->reserve ? CUFRAMES_RESERVE_FULL : CUFRAMES_RESERVE_NEED,
     .format = *format,
     .directory = job->run->request->directory,
     .device = publish_job_device(job),

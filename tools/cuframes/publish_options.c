@@ -23,6 +23,7 @@ enum option_number {
   OPTION_WAIT_FOR,
   OPTION_SIDE_DATA,
   OPTION_POLICY,
+  OPTION_RESERVE,
   OPTION_ORDERED_TIMEOUT,
   OPTION_GROUP,
   OPTION_MODE,
@@ -67,7 +68,10 @@ static const char help_text[] =
     "  --realtime              at the pace of the picture's times, not as fast as possible (live inputs and test:\n"
     "                          pace themselves)\n"
     "  --slots N               frames allocated at first (default 6)\n"
-    "  --max-slots N           up to which the pool grows for subscribers (default 128)\n"
+    "  --max-slots N           up to which the pool grows; subscribers that could hold more are refused\n"
+    "                          (default 1024)\n"
+    "  --reserve need|full     slots for the frames that are in use, and more ahead of need (default), or for all\n"
+    "                          that subscribers may hold, before each is let in\n"
     "  --side-data BYTES       room per frame for SEI user data, captions and HDR metadata (default 0, at most 65536)\n"
     "  --wait-for N            begin when so many subscribers have joined, so that they miss nothing\n"
     "  --policy wait|drop      when an ordered subscriber is full: wait for it and then evict it (default), or\n"
@@ -114,6 +118,7 @@ const struct option *publish_long_options(void) {
     { "wait-for", required_argument, NULL, OPTION_WAIT_FOR },
     { "side-data", required_argument, NULL, OPTION_SIDE_DATA },
     { "policy", required_argument, NULL, OPTION_POLICY },
+    { "reserve", required_argument, NULL, OPTION_RESERVE },
     { "ordered-timeout", required_argument, NULL, OPTION_ORDERED_TIMEOUT },
     { "group", required_argument, NULL, OPTION_GROUP },
     { "mode", required_argument, NULL, OPTION_MODE },
@@ -214,7 +219,7 @@ static const char *set_bytes(uint64_t *bytes, const char *value) {
 }
 
 static const char *const memories[] = { "default", "legacy", NULL }, *const policies[] = { "wait", "drop", NULL },
-                         *const transports[] = { "tcp", "udp", NULL };
+                         *const reserves[] = { "need", "full", NULL }, *const transports[] = { "tcp", "udp", NULL };
 
 /* One of two words, by its place. */
 static const char *set_choice(uint32_t *to, const char *value, const char *const *words, const char *sentence) {
@@ -230,6 +235,7 @@ const char *publish_options_meant(int number, const char *value) {
     case OPTION_DEVICE: return suggest_from(value, cli_device_words);
     case OPTION_MEMORY: return suggest_from(value, memories);
     case OPTION_POLICY: return suggest_from(value, policies);
+    case OPTION_RESERVE: return suggest_from(value, reserves);
     case OPTION_RTSP_TRANSPORT: return suggest_from(value, transports);
     case OPTION_FORMAT:
       for (uint32_t format = CUFRAMES_PIXEL_NONE + 1; picture_format_from_name(cuframes_pixel_format_name(format));
@@ -261,6 +267,7 @@ const char *publish_options_set(publish_options *o, int number, const char *valu
     case OPTION_WAIT_FOR:
       return cli_parse_unsigned(value, 1, 128, &o->wait_for) ? NULL : "wants a number from 1 to 128";
     case OPTION_POLICY: return set_choice(&o->policy, value, policies, "is neither wait nor drop");
+    case OPTION_RESERVE: return set_choice(&o->reserve, value, reserves, "is neither need nor full");
     case OPTION_ORDERED_TIMEOUT: return cli_parse_seconds(value, &o->ordered_timeout_ns) ? NULL : seconds;
     case OPTION_GROUP:
       if (!parse_group(value, &id))
