@@ -1,7 +1,7 @@
 # A thin front over CMake's presets; CMakeLists.txt builds, scripts/ do.
 .DEFAULT_GOAL := build
-.PHONY: build test quick test-load demo lint format asan tsan chaos bench fuzz coverage docs chroot-test install \
-  uninstall clean help
+.PHONY: build test quick test-load demo lint format asan tsan chaos bench bench-check bench-record fuzz \
+  coverage docs chroot-test install uninstall clean help
 
 PREFIX ?= /usr/local
 
@@ -52,6 +52,14 @@ bench: ## measure hand-off, wake-ups and packets; writes docs/benchmarks.md
 	@cmake --preset default -DCUFRAMES_BUILD_TESTS=ON > /dev/null
 	@cmake --build --preset default --target cuframes-bench
 	@bench/report
+
+bench-check: ## instructions and cache lines of a frame against bench/expected-costs.json; measures no time
+	@scripts/install-deps bench-check
+	@bench/costs || [ $$? -eq 77 ]
+
+bench-record: ## record what a frame costs now
+	@scripts/install-deps bench-check
+	@bench/costs --record
 
 fuzz: ## run each fuzz target for FUZZ_SECONDS (60), two at a time
 	@scripts/install-deps fuzz
