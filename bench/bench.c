@@ -12,7 +12,7 @@ static const struct {
   { "sleep", "a frame to a subscriber that sleeps, beside a futex ping", bench_sleep },
   { "spin", "a frame to a subscriber that spins, beside a cache-line ping", bench_spin },
   { "wake", "1 to 64 sleeping subscribers, beside the bare wake of as many", bench_wake },
-  { "poll", "1 to 64 subscribers that do not sleep, beside none at all", bench_poll },
+  { "poll", "1 to 256 subscribers that do not sleep, beside none at all", bench_poll },
   { "pictures", "1080p and 4K, beside the copy alone", bench_pictures },
   { "packets", "packets of 1, 20 and 200 kB, beside memcpy", bench_packets },
   { "calls", "a lease, a query, joining and leaving", bench_calls },

@@ -3,6 +3,7 @@
  *
  * The same processes receive both kinds in turn, so that noise hits both alike.
  */
+#include <math.h>
 #include <stdio.h>
 
 #include "bench.h"
@@ -212,6 +213,8 @@ void bench_wake(bool quick) {
 
 /* ---- many that do not sleep ---- */
 
+static const char poll_section[] = "Many subscribers that poll and never sleep in next: the publisher's call";
+
 static void poller_run(void *argument, unsigned index) {
   tally *arrived = argument;
   cpu_pin_reader(index);
@@ -250,7 +253,7 @@ static void poll_run(unsigned count, unsigned rounds) {
   cuframes_publisher_destroy(lone);
   cpu_unpin();
   crew_join(&readers);
-  report_row row = { .section = "Many subscribers that poll and never sleep in next: the publisher's call",
+  report_row row = { .section = poll_section,
                      .beside = "a stream without subscribers",
                      .figure = stopwatch_cpu(&send),
                      .bare = stopwatch_cpu(&lone_send) };
@@ -261,7 +264,63 @@ static void poll_run(unsigned count, unsigned rounds) {
   shared_free(arrived, sizeof *arrived);
 }
 
+/* ---- as many as a stream takes ---- */
+
+#define SEATS 256u
+#define SEAT_MOST 40.0 /* ns that a seat may cost the publisher per frame */
+
+/* All seats in one process: so many processes would only measure the scheduler. */
+static void seats_run(void *argument, unsigned index) {
+  static cuframes_subscriber *subscriber[SEATS];
+  tally *arrived = argument;
+  cpu_pin_reader(index);
+  for (unsigned i = 0; i < SEATS; i++)
+    subscriber[i] = stream_join("ping", (cuframes_subscriber_options){ 0 });
+  tally_add(arrived);
+  for (bool ended = false; !ended; sleep_until(now_ns() + PACE)) {
+    for (unsigned i = 0; i < SEATS && !ended; i++) {
+      cuframes_frame *frame;
+      int result = cuframes_subscriber_next(subscriber[i], 0, &frame);
+      ended = result == CUFRAMES_ERR_PUBLISHER_GONE;
+      if (result == CUFRAMES_OK)
+        cuframes_frame_release(frame);
+    }
+  }
+  for (unsigned i = 0; i < SEATS; i++)
+    cuframes_subscriber_destroy(subscriber[i]);
+}
+
+static void seats_report(unsigned rounds) {
+  crew reader;
+  stopwatch send;
+  tally *arrived = shared_new(sizeof *arrived);
+  stopwatch_init(&send, rounds);
+  crew_start(&reader, 1, seats_run, arrived);
+  cuframes_publisher *publisher =
+      stream_publish("ping", 64, 64, (cuframes_publisher_options){ .max_slots = 1024, .max_subscribers = SEATS });
+  cpu_pin_sender();
+  tally_wait(arrived, 1, false);
+  for (unsigned round = 0; round < rounds; round++) {
+    sleep_until(now_ns() + PACE);
+    frame_send(publisher, &send);
+  }
+  cuframes_publisher_destroy(publisher);
+  cpu_unpin();
+  crew_join(&reader);
+  figure whole = stopwatch_cpu(&send);
+  report_row row = { .section = poll_section,
+                     .beside = "the most it should be",
+                     .figure = { whole.median / SEATS, whole.p99 / SEATS },
+                     .bare = { SEAT_MOST, NAN },
+                     .goal = 1 };
+  (void)snprintf(row.what, sizeof row.what, "%u polling, CPU time of the thread, per seat", SEATS);
+  report_add(&row);
+  stopwatch_free(&send);
+  shared_free(arrived, sizeof *arrived);
+}
+
 void bench_poll(bool quick) {
   for (size_t i = 0; i < MANY; i++)
     poll_run(many[i], quick ? 30 : 400);
+  seats_report(quick ? 100 : 1000);
 }
