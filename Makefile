@@ -1,7 +1,7 @@
 # A thin front over CMake's presets; CMakeLists.txt builds, scripts/ do.
 .DEFAULT_GOAL := build
-.PHONY: build test quick test-load demo lint format asan tsan chaos bench bench-check bench-record fuzz \
-  coverage docs chroot-test install uninstall clean help
+.PHONY: build test quick test-load demo lint format asan tsan chaos bench bench-check bench-record \
+  bench-soak fuzz coverage docs chroot-test install uninstall clean help
 
 PREFIX ?= /usr/local
 
@@ -60,6 +60,12 @@ bench-check: ## instructions and cache lines of a frame against bench/expected-c
 bench-record: ## record what a frame costs now
 	@scripts/install-deps bench-check
 	@bench/costs --record
+
+bench-soak: ## publish at full speed for SOAK_SECONDS (600) with joins and leaves: memory and descriptors stay flat
+	@scripts/install-deps bench
+	@cmake --preset default -DCUFRAMES_BUILD_TESTS=ON > /dev/null
+	@cmake --build --preset default --target cuframes-bench-soak
+	@build/cuframes-bench-soak $(or $(SOAK_SECONDS),600)
 
 fuzz: ## run each fuzz target for FUZZ_SECONDS (60), two at a time
 	@scripts/install-deps fuzz
