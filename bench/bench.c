@@ -21,11 +21,12 @@ static const struct {
 #define BENCHMARKS (sizeof benchmarks / sizeof benchmarks[0])
 
 static void usage(FILE *out) {
-  fprintf(out, "usage: cuframes-bench [--quick] [--json | --markdown] [--only NAME]...\n"
+  fprintf(out, "usage: cuframes-bench [--quick] [--json | --markdown] [--save FILE] [--only NAME]...\n"
                "Measures this machine and prints medians, each beside the barest way to do the same, in one run.\n"
                "  --quick      about ten seconds, rough numbers\n"
                "  --json       for programs\n"
                "  --markdown   for docs/benchmarks.md (`make bench`)\n"
+               "  --save FILE  the same as JSON into FILE, beside what is printed\n"
                "  --only NAME  one of:\n");
   for (size_t i = 0; i < BENCHMARKS; i++)
     fprintf(out, "                 %-9s %s\n", benchmarks[i].name, benchmarks[i].about);
@@ -44,12 +45,17 @@ static bool select_one(const char *name, unsigned *selected) {
 
 int main(int argc, char **argv) {
   static const struct option options[] = {
-    { "quick", no_argument, NULL, 'q' },    { "json", no_argument, NULL, 'j' },
-    { "markdown", no_argument, NULL, 'm' }, { "only", required_argument, NULL, 'o' },
-    { "help", no_argument, NULL, 'h' },     { NULL, 0, NULL, 0 },
+    { "quick", no_argument, NULL, 'q' },
+    { "json", no_argument, NULL, 'j' },
+    { "markdown", no_argument, NULL, 'm' },
+    { "only", required_argument, NULL, 'o' },
+    { "save", required_argument, NULL, 's' },
+    { "help", no_argument, NULL, 'h' },
+    { NULL, 0, NULL, 0 },
   };
   bool quick = false, good = true;
   enum report_form form = REPORT_TEXT;
+  const char *save = NULL;
   unsigned selected = 0;
   for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
     switch (c) {
@@ -57,6 +63,7 @@ int main(int argc, char **argv) {
       case 'j': form = REPORT_JSON; break;
       case 'm': form = REPORT_MARKDOWN; break;
       case 'o': good &= select_one(optarg, &selected); break;
+      case 's': save = optarg; break;
       case 'h': usage(stdout); return 0;
       default: good = false;
     }
@@ -73,6 +80,8 @@ int main(int argc, char **argv) {
     bench_say("%s: %s", benchmarks[i].name, benchmarks[i].about);
     benchmarks[i].run(quick);
   }
-  report_print(form, quick);
+  report_print(stdout, form, quick);
+  if (save)
+    report_save(save, quick);
   return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -151,7 +152,9 @@ typedef struct report_row {
 void report_add(const report_row *row);
 
 enum report_form { REPORT_TEXT, REPORT_MARKDOWN, REPORT_JSON };
-void report_print(enum report_form form, bool quick);
+void report_print(FILE *out, enum report_form form, bool quick);
+/* As JSON into a file; dies if it cannot be written. */
+void report_save(const char *path, bool quick);
 /* Notes what the machine did before the run. */
 void report_begin(void);
 

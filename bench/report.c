@@ -1,4 +1,5 @@
 /* report.c - the results: a table for people, Markdown for docs/benchmarks.md, JSON for programs. */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,13 +116,17 @@ static void row_write(const report_row *row, cells line) {
     (void)snprintf(line[GOAL], CELL, "at most %g", row->goal);
 }
 
-static void line_print(const cells line, const int width[COLUMNS], bool markdown) {
+static void line_print(FILE *out, const cells line, const int width[COLUMNS], bool markdown) {
   for (int i = 0; i < COLUMNS; i++)
-    printf("%s%*s", markdown ? i > 0 ? " | " : "| " : i > 0 ? "  " : "", is_text(i) ? -width[i] : width[i], line[i]);
-  printf(markdown ? " |\n" : "\n");
+    fprintf(out, "%s%*s",
+            markdown ? i > 0 ? " | " : "| "
+            : i > 0  ? "  "
+                     : "",
+            is_text(i) ? -width[i] : width[i], line[i]);
+  fprintf(out, markdown ? " |\n" : "\n");
 }
 
-static void section_print(const char *section, bool markdown) {
+static void section_print(FILE *out, const char *section, bool markdown) {
   cells line;
   int width[COLUMNS];
   for (int i = 0; i < COLUMNS; i++)
@@ -131,68 +136,78 @@ static void section_print(const char *section, bool markdown) {
     for (int i = 0; i < COLUMNS && strcmp(rows[r].section, section) == 0; i++)
       width[i] = (int)strlen(line[i]) > width[i] ? (int)strlen(line[i]) : width[i];
   }
-  printf(markdown ? "\n### %s\n\n" : "\n%s\n", section);
-  line_print(heads, width, markdown);
+  fprintf(out, markdown ? "\n### %s\n\n" : "\n%s\n", section);
+  line_print(out, heads, width, markdown);
   for (int i = 0; i < COLUMNS && markdown; i++)
-    printf("|%s%s", is_text(i) ? "---" : "---:", i == COLUMNS - 1 ? "|\n" : "");
+    fprintf(out, "|%s%s", is_text(i) ? "---" : "---:", i == COLUMNS - 1 ? "|\n" : "");
   for (size_t r = 0; r < row_count; r++) {
     row_write(&rows[r], line);
     if (strcmp(rows[r].section, section) == 0)
-      line_print(line, width, markdown);
+      line_print(out, line, width, markdown);
   }
 }
 
-static void tables_print(bool quick, bool markdown) {
+static void tables_print(FILE *out, bool quick, bool markdown) {
   machine m = machine_look();
-  printf("%s, %ld cores%s; Linux %s; cuframes %s; %s; load average before the run %.1f%s.\n", m.cpu, m.cores,
-         m.is_virtual ? " of a virtual machine" : "", m.kernel, cuframes_version(), m.date, load_before,
-         quick ? "; a quick run, so rough numbers" : "");
+  fprintf(out, "%s, %ld cores%s; Linux %s; cuframes %s; %s; load average before the run %.1f%s.\n", m.cpu, m.cores,
+          m.is_virtual ? " of a virtual machine" : "", m.kernel, cuframes_version(), m.date, load_before,
+          quick ? "; a quick run, so rough numbers" : "");
   for (size_t r = 0; r < row_count; r++) {
     bool is_first = true;
     for (size_t before = 0; before < r; before++)
       is_first &= strcmp(rows[before].section, rows[r].section) != 0;
     if (is_first)
-      section_print(rows[r].section, markdown);
+      section_print(out, rows[r].section, markdown);
   }
 }
 
 /* ---- JSON ---- */
 
-static void number_print(const char *key, double value) {
+static void number_print(FILE *out, const char *key, double value) {
   if (isnan(value))
-    printf(", \"%s\": null", key);
+    fprintf(out, ", \"%s\": null", key);
   else
-    printf(", \"%s\": %.6g", key, value);
+    fprintf(out, ", \"%s\": %.6g", key, value);
 }
 
 /* No text here needs escaping. */
-static void json_print(bool quick) {
+static void json_print(FILE *out, bool quick) {
   static const char *const units[] = { [UNIT_TIME] = "ns", [UNIT_RATE] = "1/s", [UNIT_BYTES] = "bytes" };
   machine m = machine_look();
-  printf("{\"machine\": {\"cpu\": \"%s\", \"cores\": %ld, \"virtual\": %s, \"kernel\": \"%s\"", m.cpu, m.cores,
-         m.is_virtual ? "true" : "false", m.kernel);
-  number_print("load_before", load_before);
-  printf("},\n \"date\": \"%s\", \"version\": \"%s\", \"quick\": %s,\n \"rows\": [", m.date, cuframes_version(),
-         quick ? "true" : "false");
+  fprintf(out, "{\"machine\": {\"cpu\": \"%s\", \"cores\": %ld, \"virtual\": %s, \"kernel\": \"%s\"", m.cpu, m.cores,
+          m.is_virtual ? "true" : "false", m.kernel);
+  number_print(out, "load_before", load_before);
+  fprintf(out, "},\n \"date\": \"%s\", \"version\": \"%s\", \"quick\": %s,\n \"rows\": [", m.date, cuframes_version(),
+          quick ? "true" : "false");
   for (size_t r = 0; r < row_count; r++) {
     const report_row *row = &rows[r];
-    printf("%s\n  {\"section\": \"%s\", \"what\": \"%s\", \"unit\": \"%s\"", r > 0 ? "," : "", row->section, row->what,
-           units[row->unit]);
-    number_print("median", row->figure.median);
-    number_print("p99", row->figure.p99);
-    printf(", \"beside\": \"%s\"", row->beside);
-    number_print("bare_median", row->bare.median);
-    number_print("bare_p99", row->bare.p99);
-    number_print("ratio", ratio_of(row));
-    number_print("goal", row->goal > 0 ? row->goal : NAN);
-    printf("}");
+    fprintf(out, "%s\n  {\"section\": \"%s\", \"what\": \"%s\", \"unit\": \"%s\"", r > 0 ? "," : "", row->section,
+            row->what, units[row->unit]);
+    number_print(out, "median", row->figure.median);
+    number_print(out, "p99", row->figure.p99);
+    fprintf(out, ", \"beside\": \"%s\"", row->beside);
+    number_print(out, "bare_median", row->bare.median);
+    number_print(out, "bare_p99", row->bare.p99);
+    number_print(out, "ratio", ratio_of(row));
+    number_print(out, "goal", row->goal > 0 ? row->goal : NAN);
+    fprintf(out, "}");
   }
-  printf("\n ]}\n");
+  fprintf(out, "\n ]}\n");
 }
 
-void report_print(enum report_form form, bool quick) {
+void report_print(FILE *out, enum report_form form, bool quick) {
   if (form == REPORT_JSON)
-    json_print(quick);
+    json_print(out, quick);
   else
-    tables_print(quick, form == REPORT_MARKDOWN);
+    tables_print(out, quick, form == REPORT_MARKDOWN);
+}
+
+void report_save(const char *path, bool quick) {
+  FILE *file = fopen(path, "we");
+  if (!file)
+    bench_die("%s: %s", path, strerror(errno));
+  json_print(file, quick);
+  bool failed = fflush(file) != 0 || ferror(file);
+  if (fclose(file) != 0 || failed)
+    bench_die("%s: it could not be written", path);
 }

@@ -55,7 +55,7 @@ static void print(enum report_form form, bool quick) {
   device_describe(stdout, json);
   if (json)
     printf(",\n\"report\": ");
-  report_print(form, quick);
+  report_print(stdout, form, quick);
   if (json)
     printf("}\n");
 }
