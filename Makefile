@@ -1,6 +1,6 @@
 # A thin front over CMake's presets; CMakeLists.txt builds, scripts/ do.
 .DEFAULT_GOAL := build
-.PHONY: build test quick test-load demo lint format asan tsan chaos bench bench-check bench-record \
+.PHONY: build test quick test-load demo lint format asan tsan chaos bench bench-peers bench-check bench-record \
   bench-soak fuzz coverage docs chroot-test install uninstall clean help
 
 PREFIX ?= /usr/local
@@ -52,6 +52,12 @@ bench: ## measure hand-off, wake-ups and packets; writes docs/benchmarks.md
 	@cmake --preset default -DCUFRAMES_BUILD_TESTS=ON > /dev/null
 	@cmake --build --preset default --target cuframes-bench
 	@bench/report
+
+bench-peers: ## beside other ways to do the same, those that are installed; writes docs/benchmarks.md; ten minutes
+	@scripts/install-deps bench-peers
+	@cmake --preset default -DCUFRAMES_BUILD_TESTS=ON > /dev/null
+	@cmake --build --preset default --target cuframes-bench-peers cuframes subscribe libcuframes.so
+	@bench/peers/run
 
 bench-check: ## instructions and cache lines of a frame against bench/expected-costs.json; measures no time
 	@scripts/install-deps bench-check
