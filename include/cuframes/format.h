@@ -104,8 +104,12 @@ enum cuframes_orientation {
 
 /** One picture's geometry and what it says of itself, or a tensor. Width and height are what is visible; odd sizes are
  *  fine, chroma is rounded up. Pitch 0 and offset 0 (for every plane) mean: lay the planes out for me; a tensor's rows
- *  then follow each other without a gap. There is no padding in it, so that two formats may be compared with memcmp(),
- *  and it may be all zeros but for what is said. */
+ *  then follow each other without a gap. There is no padding in the struct, so that two formats may be compared with
+ *  memcmp(), and it may be all zeros but for what is said.
+ *  Some decoders and elements write into more than is visible: rows up to a multiple of 16, columns up to the pitch, a
+ *  few bytes more. Pitches and offsets make room for that beside and between the planes, an offset for the first plane
+ *  before it, and `padding` behind the last one. All of it is the publisher's: no other frame is there, subscribers map
+ *  it but are told of no padding (0). */
 typedef struct cuframes_format {
   uint32_t pixel_format;  /**< enum cuframes_pixel_format */
   uint32_t width, height; /**< pixels, 1..CUFRAMES_SIZE_MAX; 0 for a tensor */
@@ -118,7 +122,8 @@ typedef struct cuframes_format {
   uint32_t sample_aspect_den;
   cuframes_tensor tensor;           /**< for CUFRAMES_PIXEL_TENSOR, else all zeros */
   uint32_t pitch[CUFRAMES_PLANES];  /**< bytes from one row to the next, at least the row's bytes */
-  uint32_t reserved[7];             /**< 0 */
+  uint32_t padding;                 /**< bytes behind the last plane that are the frame's, too */
+  uint32_t reserved[6];             /**< 0 */
   uint64_t offset[CUFRAMES_PLANES]; /**< bytes from the start of the frame to the plane */
 } cuframes_format;
 

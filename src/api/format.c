@@ -238,7 +238,7 @@ int cuframes_format_layout(cuframes_format *format, uint32_t pitch_align, uint64
   }
   *format = f;
   if (frame_bytes)
-    *frame_bytes = end;
+    *frame_bytes = end + f.padding;
   return CUFRAMES_OK;
 }
 

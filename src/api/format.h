@@ -15,7 +15,7 @@ static_assert(sizeof(cuframes_format) == 128 && offsetof(cuframes_format, color)
                   offsetof(cuframes_format, chroma_location) == 16 && offsetof(cuframes_format, field_order) == 17 &&
                   offsetof(cuframes_format, orientation) == 18 && offsetof(cuframes_format, sample_aspect_num) == 20 &&
                   offsetof(cuframes_format, sample_aspect_den) == 24 && offsetof(cuframes_format, tensor) == 28 &&
-                  offsetof(cuframes_format, pitch) == 52 && offsetof(cuframes_format, reserved) == 68 &&
+                  offsetof(cuframes_format, pitch) == 52 && offsetof(cuframes_format, padding) == 68 &&
                   offsetof(cuframes_format, offset) == 96,
               "the public struct");
 static_assert(sizeof(cuframes_tensor) == 24 && offsetof(cuframes_tensor, size) == 8, "the public struct");

@@ -152,6 +152,47 @@ static void given_pitches_and_offsets_are_kept(void **state) {
   cuframes_publisher_destroy(publisher);
 }
 
+/* Where a decoder writes more than is visible, nobody else's picture is. */
+static void padding_is_the_publisher_s_alone(void **state) {
+  (void)state;
+  enum { OPEN = 4, PADDING = 12345 };
+  cuframes_publisher_options options = publisher_options();
+  options.format = (cuframes_format){ .pixel_format = CUFRAMES_PIXEL_GRAY8, .width = 33, .height = 7 };
+  uint64_t bare = 0, padded = 0;
+  CHECK_OK(cuframes_format_layout(&options.format, 0, &bare));
+  options.format.padding = PADDING;
+  CHECK_OK(cuframes_format_layout(&options.format, 0, &padded));
+  assert_int_equal(padded, bare + PADDING);
+  options.max_open = OPEN;
+  options.slots = 1 + OPEN;
+  cuframes_publisher *publisher = NULL;
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
+  cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_ORDERED);
+  cuframes_frame *open[OPEN];
+  for (int i = 0; i < OPEN; i++) {
+    CHECK_OK(cuframes_publisher_acquire(publisher, &open[i]));
+    assert_int_equal(cuframes_frame_format(open[i])->padding, PADDING);
+    memset(cuframes_frame_plane(open[i], 0), i + 1, bare);
+  }
+  for (int i = 0; i < OPEN; i++) /* the last slot of the memory has its padding, too */
+    memset((uint8_t *)cuframes_frame_plane(open[i], 0) + bare, 0xee, PADDING);
+  for (int i = 0; i < OPEN; i++) {
+    CHECK_OK(cuframes_publisher_publish(publisher, open[i], NULL));
+    cuframes_frame *frame = frame_take(subscriber);
+    const uint8_t *row = cuframes_frame_plane(frame, 0);
+    for (uint64_t x = 0; x < bare; x++)
+      assert_int_equal(row[x], i + 1);
+    assert_int_equal(cuframes_frame_format(frame)->padding, 0);
+    cuframes_frame_release(frame);
+  }
+  options.format.padding = 0; /* another layout: the format changes */
+  CHECK_OK(cuframes_publisher_set_format(publisher, &options.format));
+  pictures_publish(publisher, OPEN + 1, 1);
+  assert_int_equal(frame_look(subscriber), OPEN + 1);
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
 static void impossible_formats_are_refused_and_say_why(void **state) {
   (void)state;
   static const struct {
@@ -270,6 +311,7 @@ int main(void) {
     FIXTURE(every_format_in_odd_sizes),
     FIXTURE(chroma_is_rounded_up),
     FIXTURE(given_pitches_and_offsets_are_kept),
+    FIXTURE(padding_is_the_publisher_s_alone),
     FIXTURE(impossible_formats_are_refused_and_say_why),
     FIXTURE(planes_that_there_are_not_say_nothing),
     FIXTURE(a_frame_too_large_for_memory_is_no_memory),

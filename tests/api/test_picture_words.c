@@ -114,7 +114,7 @@ static void words_that_cannot_be_are_refused(void **state) {
   REFUSED(sample_aspect_den, 0, "64:0");
   REFUSED(sample_aspect_den, (uint32_t)INT32_MAX + 1, "64:2147483648");
   REFUSED(reserved8, 1, "reserved");
-  for (int i = 0; i < 7; i++)
+  for (int i = 0; i < 6; i++)
     REFUSED(reserved[i], 1, "reserved");
   REFUSED(tensor.element, CUFRAMES_ELEMENT_UINT8, "no tensor");
   REFUSED(tensor.dims, 1, "no tensor");
