@@ -71,6 +71,45 @@ def gray(folder):
     return encode(os.path.join(folder, "gray.mkv"), "-c:v", "ffv1", "-pix_fmt", "gray", "-an")
 
 
+def cropped(folder):
+    """H.264 with B-frames of a size that is no multiple of its blocks: 318x174 of 320x176."""
+    return encode(os.path.join(folder, "cropped.mp4"), "-c:v", "libx264", "-preset", "fast", "-bf", "3", "-pix_fmt",
+                  "yuv420p", "-an", size="318x174")
+
+
+def cropped_left(folder):
+    """H.264 whose picture begins in the middle of what is coded."""
+    return encode(os.path.join(folder, "cropped-left.mp4"), "-c:v", "libx264", "-preset", "fast", "-pix_fmt", "yuv420p",
+                  "-an", "-bsf:v", "h264_metadata=crop_left=32:crop_top=16")
+
+
+def fields(folder):
+    """Interlaced H.264."""
+    return encode(os.path.join(folder, "fields.mp4"), "-c:v", "libx264", "-preset", "fast", "-flags", "+ildct+ilme",
+                  "-x264-params", "tff=1", "-pix_fmt", "yuv420p", "-an")
+
+
+def fields_mpeg2(folder):
+    return encode(os.path.join(folder, "fields-mpeg2.mkv"), "-c:v", "mpeg2video", "-flags", "+ildct+ilme", "-top", "1",
+                  "-bf", "2", "-q:v", "4", "-pix_fmt", "yuv420p", "-an")
+
+
+def mpeg4(folder):
+    return encode(os.path.join(folder, "mpeg4.mkv"), "-c:v", "mpeg4", "-bf", "2", "-q:v", "4", "-an")
+
+
+def vp8(folder):
+    """With pictures that are never shown."""
+    return encode(os.path.join(folder, "vp8.mkv"), "-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8",
+                  "-auto-alt-ref", "1", "-lag-in-frames", "16", "-b:v", "400k", "-an")
+
+
+def vp9(folder):
+    """With pictures that are never shown, and some that are shown later."""
+    return encode(os.path.join(folder, "vp9.mkv"), "-c:v", "libvpx-vp9", "-deadline", "good", "-cpu-used", "8",
+                  "-auto-alt-ref", "1", "-lag-in-frames", "16", "-b:v", "400k", "-an")
+
+
 RESIZE_FRAMES = 144
 
 
@@ -163,7 +202,8 @@ def _write(folder, name, data):
     return path
 
 
-KINDS = {kind.__name__: kind for kind in (long, hevc8, hevc10, mjpeg, odd, yuv444, gray, resize, audio, video,
+KINDS = {kind.__name__: kind for kind in (long, hevc8, hevc10, mjpeg, odd, yuv444, gray, cropped, cropped_left,
+                                          fields, fields_mpeg2, mpeg4, vp8, vp9, resize, audio, video,
                                           truncated, headless, empty, noise, corrupt)}
 
 

@@ -43,6 +43,21 @@ static inline int64_t av_compat_duration(const AVFrame *frame) {
 }
 #endif
 
+/* From version 60 (FFmpeg 6) on, libavcodec calls get_buffer2 and the like from any of its threads. Before, it had to
+ * be allowed to; else the threads wait for each other. */
+#if LIBAVCODEC_VERSION_MAJOR < 60
+static inline void av_compat_callbacks_are_thread_safe(AVCodecContext *context) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+  context->thread_safe_callbacks = 1;
+#pragma GCC diagnostic pop
+}
+#else
+static inline void av_compat_callbacks_are_thread_safe(AVCodecContext *context) {
+  (void)context;
+}
+#endif
+
 /* The channel layout struct came with 5.1, but its old companion `channels` is what 5.0 programs filled. */
 #if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(59, 24, 100)
 static inline int av_compat_channels(const AVCodecParameters *parameters) {

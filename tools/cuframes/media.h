@@ -1,6 +1,6 @@
 /* media.h - one opened input and what becomes of its packets and pictures; shared by source_media.c (the course of
- * things), media_input.c (opening, reading, time-outs), media_decoder.c, media_packet.c, media_side.c and
- * media_frame.c. */
+ * things), media_input.c (opening, reading, time-outs), media_decoder.c, media_slots.c, media_packet.c, media_side.c
+ * and media_frame.c. */
 #ifndef CUFRAMES_CLI_MEDIA_H
 #define CUFRAMES_CLI_MEDIA_H
 
@@ -39,6 +39,29 @@ typedef struct media_nvdec {
   enum { MEDIA_SAID_NOTHING, MEDIA_SAID_NVDEC, MEDIA_SAID_SOFTWARE } said;
 } media_nvdec;
 
+#define MEDIA_SLOTS_MAX 64
+
+/* A slot that the decoder makes a picture in. */
+typedef struct media_slot {
+  struct media *owner;
+  cuframes_frame *frame; /* NULL: none; else with a reference of its own */
+  bool taken;            /* published or about to be: the open frame is not the decoder's any more */
+  uint64_t generation;   /* of the format that it has */
+} media_slot;
+
+/* Decoding into slots. */
+typedef struct media_slots {
+  pthread_mutex_t lock;   /* guards what follows */
+  uint32_t most;          /* slots that this decoder may have; 0: it makes its pictures elsewhere */
+  bool ready;             /* the publisher's slots are laid out for a decoder */
+  cuframes_format format; /* of them */
+  uint64_t generation;    /* counts its changes */
+  /* The last buffer that libavcodec made itself. */
+  int known_format, known_width, known_height;
+  int known_pitch[4];
+  media_slot slot[MEDIA_SLOTS_MAX];
+} media_slots;
+
 /* When pictures were taken, all in ns; CUFRAMES_NO_TIME: not known. */
 typedef struct media_clock {
   int64_t origin; /* since 1970 UTC, of pts 0 */
@@ -62,6 +85,8 @@ typedef struct media {
   /* media_decoder.c */
   AVCodecContext *decoder;
   media_nvdec nvdec;
+
+  media_slots slots; /* media_slots.c */
 
   /* media_packet.c; the number of a track is its place among the audio and video streams */
   media_track tracks[CUFRAMES_TRACKS_MAX];
@@ -118,6 +143,19 @@ int media_decode(media *m, const AVPacket *packet);
  * cannot, or we cannot take it. */
 bool media_wants_nvdec(const media *m);
 enum AVPixelFormat media_nvdec_format(enum AVPixelFormat software);
+
+/* media_slots.c */
+/* False: out of resources. */
+bool media_slots_init(media *m);
+void media_slots_free(media *m);
+/* For a decoder that is about to be opened: whether it shall make its pictures in slots. */
+void media_slots_decoder(media *m, const AVCodec *codec, AVCodecContext *decoder);
+/* Lays a format out as the decoder wants it for pictures of this format, or leaves it as it is. */
+void media_slots_layout(media *m, enum AVPixelFormat from, cuframes_format *format);
+/* The publisher has this format now; NULL: it is about to get another one. */
+void media_slots_change(media *m, const cuframes_format *format);
+/* The open frame that a picture was made in, which is the caller's now; NULL: the picture is to be copied. */
+cuframes_frame *media_slots_take(media *m, const AVFrame *frame);
 
 /* media_packet.c */
 /* Describes all audio and video streams that are there by now to the publisher, if it exists. */

@@ -161,6 +161,7 @@ static int open_with(media *m, const AVCodec *codec, AVBufferRef *device) {
     m->decoder->hw_device_ctx = device;
     m->decoder->get_format = choose_format;
   }
+  media_slots_decoder(m, codec, m->decoder);
   error = avcodec_open2(m->decoder, codec, NULL);
   return error < 0 ? media_explain(m, error, "cannot decode") : 0;
 }

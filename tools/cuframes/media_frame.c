@@ -1,4 +1,4 @@
-/* media_frame.c - decoded pictures into slots: the one copy, or the one conversion. */
+/* media_frame.c - decoded pictures into slots: the one copy, or the one conversion, unless they are in one already. */
 #include <string.h>
 
 #include <libavutil/hwcontext.h>
@@ -159,15 +159,27 @@ static bool same_format(const cuframes_format *a, const cuframes_format *b) {
   return memcmp(a, b, sizeof *a) == 0;
 }
 
-/* The publisher in this format, made or changed where needed. */
-static int use_format(media *m, const cuframes_format *format) {
-  int code = CLI_OK;
-  if (m->job->publisher == NULL)
-    code = publish_job_open(m->job, format);
-  else if (!same_format(format, &m->format))
-    code = publish_job_format(m->job, format);
-  if (code == CLI_OK)
-    m->format = *format;
+/* A format without a layout. */
+static cuframes_format bare(const cuframes_format *format) {
+  cuframes_format f = *format;
+  memset(f.pitch, 0, sizeof f.pitch);
+  memset(f.offset, 0, sizeof f.offset);
+  f.padding = 0;
+  return f;
+}
+
+/* The publisher in this format, made or changed where needed, laid out for what the decoder makes of `from`. */
+static int use_format(media *m, const cuframes_format *wanted, enum AVPixelFormat from) {
+  cuframes_format format = *wanted, now = bare(&m->format);
+  if (m->job->publisher != NULL && same_format(&format, &now))
+    return CLI_OK;
+  media_slots_layout(m, from, &format);
+  media_slots_change(m, NULL);
+  int code = m->job->publisher == NULL ? publish_job_open(m->job, &format) : publish_job_format(m->job, &format);
+  if (code == CLI_OK) {
+    m->format = format;
+    media_slots_change(m, &format);
+  }
   return code;
 }
 
@@ -181,7 +193,8 @@ int media_publish_early(media *m) {
   }
   cuframes_format format = target_format(m, &p);
   /* After a reconnect the publisher is there, and changes with the first picture that differs. */
-  return format.pixel_format == CUFRAMES_PIXEL_NONE || m->job->publisher != NULL ? CLI_OK : use_format(m, &format);
+  return format.pixel_format == CUFRAMES_PIXEL_NONE || m->job->publisher != NULL ? CLI_OK
+                                                                                 : use_format(m, &format, p.format);
 }
 
 /* Makes (or keeps) the converter from the picture to the format. */
@@ -300,11 +313,16 @@ static int64_t frame_times(media *m, int64_t *duration) {
 /* Copies and publishes, in the publisher's format. */
 static int publish_picture(media *m, const picture_kind *picture, const cuframes_format *format) {
   int64_t duration, pts = frame_times(m, &duration);
-  cuframes_frame *slot;
-  int code = publish_job_acquire(m->job, &slot);
-  if (code != CLI_OK)
+  cuframes_frame *slot = media_slots_take(m, m->frame);
+  int code = CLI_OK;
+  if (slot != NULL)
+    publish_job_count(m->job, &m->job->counts.in_place);
+  else if ((code = publish_job_acquire(m->job, &slot)) != CLI_OK)
     return code;
-  code = m->frame->format == AV_PIX_FMT_CUDA ? copy_on_gpu(m, format, slot) : draw_on_cpu(m, picture, format, slot);
+  else if (m->frame->format == AV_PIX_FMT_CUDA)
+    code = copy_on_gpu(m, format, slot);
+  else
+    code = draw_on_cpu(m, picture, format, slot);
   if (code != CLI_OK) {
     (void)cuframes_publisher_cancel(m->job->publisher, slot); /* it is open, so this cannot fail */
     return code;
@@ -343,7 +361,7 @@ int media_publish_frame(media *m) {
                             name ? name : "unknown");
   }
   m->words = picture.words;
-  int code = use_format(m, &format);
+  int code = use_format(m, &format, picture.format);
   if (code != CLI_OK)
     return code;
   /* A GPU's picture stays there if the publisher is on that GPU and takes what it is. */

@@ -86,7 +86,7 @@ static void abandon_hanging(watch *w) {
   for (size_t i = 0; i < w->count; i++) {
     publish_job *job = &w->jobs[i];
     pthread_mutex_lock(&job->lock);
-    bool hangs = !job->ended && job->in_library;
+    bool hangs = !job->ended && job->in_library && job->borrowers == 0;
     if (hangs) {
       if (job->publisher != NULL)
         (void)cuframes_publisher_get_stats(job->publisher, &job->stats);

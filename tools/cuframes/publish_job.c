@@ -17,6 +17,7 @@
 
 #define LATE_NS (PUBLISH_SECOND / 2)
 #define JUMP_NS (20 * PUBLISH_SECOND) /* a wait longer than this is a jump of the source's times */
+#define SLOTS_MOST 1024u              /* of a publisher */
 #define LIMITER_NS (5 * PUBLISH_SECOND)
 
 /* "rtsp://user:password@host/" is shown as "rtsp://user:***@host/". */
@@ -147,6 +148,12 @@ static int wait_for_subscribers(publish_job *job) {
                                                     : CLI_OK;
 }
 
+/* So many slots and those that a decoder works in; 0 stays the library's default. */
+static uint32_t with_decoder_slots(const publish_job *job, uint32_t slots) {
+  uint32_t all = slots + job->decoder_slots;
+  return slots == 0 ? 0 : all < SLOTS_MOST ? all : SLOTS_MOST;
+}
+
 int publish_job_open(publish_job *job, const cuframes_format *format) {
   const publish_options *o = job->options;
   cuframes_packet_ring_options ring = { .struct_size = sizeof ring,
@@ -163,8 +170,9 @@ int publish_job_open(publish_job *job, const cuframes_format *format) {
     .device = publish_job_device(job),
     .memory = o->memory ? CUFRAMES_MEMORY_LEGACY : CUFRAMES_MEMORY_DEFAULT,
     .description = job->input,
-    .slots = o->slots,
-    .max_slots = o->max_slots,
+    .slots = with_decoder_slots(job, o->slots),
+    .max_slots = with_decoder_slots(job, o->max_slots),
+    .max_open = 1 + job->decoder_slots,
     .side_data_max = o->side_data,
     .ordered_timeout_ns = o->ordered_timeout_ns,
     .socket_mode = o->socket_mode,
@@ -210,6 +218,42 @@ int publish_job_format(publish_job *job, const cuframes_format *format) {
 int publish_job_acquire(publish_job *job, cuframes_frame **frame) {
   int error = cuframes_publisher_acquire(job->publisher, frame);
   return error < 0 ? library_failed(job, error, "no slot for the picture") : CLI_OK;
+}
+
+/* Keeps the publisher where it is until it is given back. NULL: it is gone. The lock itself must not be held while the
+ * library waits for another call's end: the main thread wants it. */
+static cuframes_publisher *borrow(publish_job *job) {
+  pthread_mutex_lock(&job->lock);
+  cuframes_publisher *publisher = job->publisher;
+  job->borrowers += publisher != NULL;
+  pthread_mutex_unlock(&job->lock);
+  return publisher;
+}
+
+static void give_back(publish_job *job) {
+  pthread_mutex_lock(&job->lock);
+  job->borrowers--;
+  pthread_mutex_unlock(&job->lock);
+}
+
+cuframes_frame *publish_job_lend(publish_job *job) {
+  cuframes_publisher *publisher = borrow(job);
+  cuframes_frame *frame = NULL;
+  if (publisher == NULL)
+    return NULL;
+  if (cuframes_publisher_acquire(publisher, &frame) == CUFRAMES_OK)
+    (void)cuframes_frame_ref(frame); /* the same frame */
+  give_back(job);
+  return frame;
+}
+
+void publish_job_take_back(publish_job *job, cuframes_frame *frame, bool open) {
+  cuframes_publisher *publisher = open ? borrow(job) : NULL;
+  if (publisher != NULL) {                             /* else it cancelled the frame with its end */
+    (void)cuframes_publisher_cancel(publisher, frame); /* it is open, so this cannot fail */
+    give_back(job);
+  }
+  cuframes_frame_release(frame);
 }
 
 int publish_job_publish(publish_job *job, cuframes_frame *frame, const cuframes_publish_info *info) {
@@ -327,10 +371,11 @@ void publish_job_summary(publish_job *job) {
                            (json_int_t)s.frames, "seconds", cli_json_rounded(seconds, 3), "fps",
                            cli_json_rounded(fps, 3), "dropped", (json_int_t)s.dropped, "packets", (json_int_t)s.packets,
                            "packet_bytes", (json_int_t)s.packet_bytes, "evictions", (json_int_t)s.evictions);
-  json_t *counts = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i}", "decode_errors", (json_int_t)c.decode_errors,
-                             "read_errors", (json_int_t)c.read_errors, "corrupt", (json_int_t)c.corrupt, "oversized",
-                             (json_int_t)c.oversized, "reconnects", (json_int_t)c.reconnects, "loops",
-                             (json_int_t)c.loops, "late", (json_int_t)c.late, "exit_code", job->exit_code);
+  json_t *counts =
+      json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i}", "decode_errors", (json_int_t)c.decode_errors, "read_errors",
+                (json_int_t)c.read_errors, "corrupt", (json_int_t)c.corrupt, "oversized", (json_int_t)c.oversized,
+                "reconnects", (json_int_t)c.reconnects, "loops", (json_int_t)c.loops, "late", (json_int_t)c.late,
+                "in_place", (json_int_t)c.in_place, "exit_code", job->exit_code);
   json_object_update(more, counts);
   json_decref(counts);
   publish_job_event(job, "end", more);

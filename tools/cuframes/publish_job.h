@@ -1,8 +1,8 @@
 /* publish_job.h - one stream being published: its publisher, its counts, its pace, what it says.
  *
- * Threads  A job has one worker, which runs its source and makes all frame and packet calls. The main thread reads
- *          the counts and, when a worker hangs in a library call at the end, takes its publisher away; both under
- *          job->lock. */
+ * Threads  A job has one worker, which runs its source and makes all frame and packet calls, but for the slots that
+ *          threads of its decoder borrow. The main thread reads the counts and, when a worker hangs in a library call
+ *          at the end, takes its publisher away; all under job->lock. */
 #ifndef CUFRAMES_CLI_PUBLISH_JOB_H
 #define CUFRAMES_CLI_PUBLISH_JOB_H
 
@@ -35,7 +35,8 @@ typedef struct publish_counts {
   uint64_t corrupt;   /* pictures the decoder called damaged */
   uint64_t oversized; /* packets larger than the ring takes */
   uint64_t reconnects, loops;
-  uint64_t late; /* how often the pace was lost by more than half a second */
+  uint64_t in_place; /* pictures that were decoded into their slots */
+  uint64_t late;     /* how often the pace was lost by more than half a second */
 } publish_counts;
 
 /* Says at most one line per period, and how many it swallowed. */
@@ -52,7 +53,8 @@ typedef struct publish_job {
   /* The worker's: before the publisher is made, the GPU it may get; from then on the one that its slots are on. NULL:
    * none, or it is no use. */
   publish_gpu *gpu;
-  char gpu_why[256]; /* why none */
+  char gpu_why[256];      /* why none */
+  uint32_t decoder_slots; /* open frames that the decoder may have beside the worker's; before the publisher is made */
 
   pthread_mutex_t lock;           /* guards what follows */
   cuframes_publisher *publisher;  /* NULL before the first format is known, and after the end */
@@ -60,6 +62,7 @@ typedef struct publish_job {
   publish_counts counts;
   int64_t first_frame, last_frame; /* when published; 0: none yet */
   bool in_library;                 /* the worker is in a call of FFmpeg that might never end */
+  uint32_t borrowers;              /* threads of a decoder that are in a call of the publisher */
   bool abandoned;                  /* the main thread took the publisher away; the worker must only end */
   bool ended;
   int exit_code;
@@ -88,6 +91,11 @@ int publish_job_open(publish_job *job, const cuframes_format *format);
 int publish_job_format(publish_job *job, const cuframes_format *format);
 /* Opens a slot. Gives an exit code, after a message. */
 int publish_job_acquire(publish_job *job, cuframes_frame **frame);
+/* Opens a slot for a decoder, with a reference of its own, so that its memory stays whatever happens. NULL: there is
+ * none now. From any thread. */
+cuframes_frame *publish_job_lend(publish_job *job);
+/* Ends that reference, and what was never published if it is still `open`. From any thread. */
+void publish_job_take_back(publish_job *job, cuframes_frame *frame, bool open);
 /* Publishes it; a drop by policy is no failure. Gives an exit code, after a message. */
 int publish_job_publish(publish_job *job, cuframes_frame *frame, const cuframes_publish_info *info);
 

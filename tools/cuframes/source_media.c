@@ -234,11 +234,14 @@ int source_media_run(publish_job *job) {
   media_side_forget(&m);
   m.packet = av_packet_alloc();
   m.frame = av_frame_alloc();
+  if (!media_slots_init(&m))
+    return publish_job_fail(job, "out of memory");
   int code = m.packet && m.frame ? run(&m) : publish_job_fail(job, "out of memory");
   media_close(&m);
   av_packet_free(&m.packet);
   av_frame_free(&m.frame);
   media_packet_free(&m);
   media_frame_free(&m);
+  media_slots_free(&m);
   return code;
 }
