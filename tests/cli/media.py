@@ -94,6 +94,36 @@ def fields_mpeg2(folder):
                   "-bf", "2", "-q:v", "4", "-pix_fmt", "yuv420p", "-an")
 
 
+def camera(folder):
+    """As cameras send it: H.264 in the order in which it is shown, a keyframe each second, for 14 s."""
+    return encode(os.path.join(folder, "camera.mp4"), "-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "24",
+                  "-pix_fmt", "yuv420p", "-an", seconds=14)
+
+
+def reordered_ts(folder):
+    """Cropped H.264 with B-frames and in a transport stream, which has no index."""
+    return encode(os.path.join(folder, "reordered.ts"), "-c:v", "libx264", "-preset", "fast", "-bf", "3", "-pix_fmt",
+                  "yuv420p", "-an", size="318x174")
+
+
+def open_begin(folder):
+    """H.264 that begins in the middle: its first keyframe is none that all begins anew with, and B-frames behind it
+    want pictures from before it."""
+    whole = encode(os.path.join(folder, "open-whole.ts"), "-c:v", "libx264", "-preset", "fast", "-bf", "3", "-g", "20",
+                   "-x264-params", "open-gop=1:scenecut=0", "-pix_fmt", "yuv420p", "-an", seconds=4)
+    path = os.path.join(folder, "open-begin.ts")
+    ffmpeg("-ss", "1.5", "-i", whole, "-c", "copy", path)
+    os.unlink(whole)
+    return path
+
+
+def picture(folder):
+    """H.264 of one picture."""
+    path = os.path.join(folder, "picture.mp4")
+    ffmpeg("-ss", "6", "-i", harness.CLIP, "-vf", "scale=320:180", "-frames:v", "1", "-c:v", "libx264", "-an", path)
+    return path
+
+
 def mpeg4(folder):
     return encode(os.path.join(folder, "mpeg4.mkv"), "-c:v", "mpeg4", "-bf", "2", "-q:v", "4", "-an")
 
@@ -202,9 +232,9 @@ def _write(folder, name, data):
     return path
 
 
-KINDS = {kind.__name__: kind for kind in (long, hevc8, hevc10, mjpeg, odd, yuv444, gray, cropped, cropped_left,
-                                          fields, fields_mpeg2, mpeg4, vp8, vp9, resize, audio, video,
-                                          truncated, headless, empty, noise, corrupt)}
+KINDS = {kind.__name__: kind for kind in (long, hevc8, hevc10, mjpeg, odd, yuv444, gray, cropped, cropped_left, fields,
+                                          fields_mpeg2, camera, reordered_ts, open_begin, picture, mpeg4, vp8, vp9,
+                                          resize, audio, video, truncated, headless, empty, noise, corrupt)}
 
 
 def kept():

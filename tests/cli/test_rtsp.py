@@ -33,9 +33,10 @@ def check_whole(seen):
     check(not any(seen.get(key) for key in ("torn", "changed", "duplicates", "back_jumps")), "saw %s", seen)
 
 
-def test_camera_killed_and_restarted(s):
-    cam, url = camera(s, harness.CLIP)
-    pub = s.publish(url, "cam")
+def killed_and_restarted(s, film):
+    """The decoder stays, and nothing of before is seen again."""
+    cam, url = camera(s, film)
+    pub = s.publish(url, "cam", "--json")
     newest = s.start("verify", "cam", "--json", "--duration", "3600")
     ordered = s.start("verify", "cam", "--mode", "ordered", "--json", "--duration", "3600")
     observer = s.start_program(harness.need_built("tests", "observer"), "cam", "--ordered")
@@ -44,7 +45,7 @@ def test_camera_killed_and_restarted(s):
     for _ in range(2):
         cam.kill()
         said = len(pub.err)
-        cam, _ = camera(s, harness.CLIP, port=port_of(url))
+        cam, _ = camera(s, film, port=port_of(url))
         wait_frames(s, "cam", 40)
         check(len(pub.err) > said, "the publisher did not say that the camera was away")
     for process in (newest, ordered, observer):
@@ -54,8 +55,18 @@ def test_camera_killed_and_restarted(s):
         check(seen["frames"] > 100, "saw %s", seen)
         check(seen["epochs"] == 2, "expected two new epochs, saw %s", seen)
     check(harness.parse_json(observer.out)["gaps"] == 0, "frames were lost on the way: %s", observer.out)
-    pub.stop()
+    end = harness.parse_json(pub.stop().out.splitlines()[-1])
+    check(end["decoders"] == 1, "the camera was the same, but there were %s decoders", end["decoders"])
     cam.stop(signal.SIGTERM)
+
+
+def test_camera_killed_and_restarted(s):
+    killed_and_restarted(s, harness.CLIP)
+
+
+def test_camera_without_b_frames_killed_and_restarted(s):
+    """Nothing waits in its decoder, which goes on without being flushed."""
+    killed_and_restarted(s, media.make(s.root, "camera"))
 
 
 def test_camera_that_never_answers(s):

@@ -82,8 +82,11 @@ typedef struct media {
   int64_t call_deadline; /* of the present call; 0: none */
   char reason[512];      /* why the last call here failed, for a message */
 
-  /* media_decoder.c */
+  /* media_decoder.c; a decoder outlives its input, for the next one that is like it */
   AVCodecContext *decoder;
+  AVCodecParameters *decoder_for; /* what it was made for */
+  bool decoder_drained;           /* it was told that nothing comes any more */
+  bool decoder_break;             /* the next packet is not the one behind the last */
   media_nvdec nvdec;
 
   media_slots slots; /* media_slots.c */
@@ -120,10 +123,11 @@ typedef struct media {
 
 /* media_input.c. Results are 0 or an AVERROR, with m->reason set. */
 int media_open(media *m);
+/* Leaves the decoder, for the next input. */
 void media_close(media *m);
 /* Reads into m->packet. AVERROR_EOF at the end, AVERROR(EAGAIN): nothing yet. */
 int media_read(media *m);
-/* Goes back to the start, decoder included. */
+/* Goes back to the start. */
 int media_rewind(media *m);
 bool media_is_network(const char *input);
 /* Whether trying again cannot help: the address or the options are wrong, not the camera. */
@@ -135,10 +139,19 @@ bool media_ended_early(media *m);
 int media_explain(media *m, int error, const char *what);
 
 /* media_decoder.c */
-/* As media_input.c's. */
+/* The decoder for the opened input: the one that is there, if it will do. As media_input.c's. */
 int media_decoder_open(media *m);
-/* Sends a packet (NULL: drain) to the decoder and publishes what comes out. Gives an exit code, after a message. */
+void media_decoder_close(media *m);
+/* Gives the packet, and so the pictures that come of it, its times as published. */
+void media_decoder_times(media *m, AVPacket *packet);
+/* Sends a packet with such times to the decoder and publishes what comes out. Gives an exit code, after a message. */
 int media_decode(media *m, const AVPacket *packet);
+/* Publishes what is left in the decoder. Likewise. */
+int media_decoder_drain(media *m);
+/* Whether the decoder need not be drained before the first packet of the next round: it goes on with it. */
+bool media_decoder_goes_on(const media *m);
+/* Whether all pictures that can come out of the decoder did. */
+bool media_decoder_is_empty(const media *m);
 /* Whether the decoder will try NVDEC, and what that makes of a video that software decodes to this format; NONE: it
  * cannot, or we cannot take it. */
 bool media_wants_nvdec(const media *m);

@@ -3,7 +3,15 @@
  * FFmpeg asks for a pixel format when it knows what the video is like (and again when that changes): choose_format()
  * takes the GPU's, if it is offered. If the GPU then refuses, FFmpeg asks again without it. A decoder for NVDEC has no
  * frame threads, which would do nothing there but hold pictures back; so an input that NVDEC refuses from its beginning
- * gets another decoder. One that fails later gets it, too, and goes on at the next keyframe. */
+ * gets another decoder. One that fails later gets it, too, and goes on at the next keyframe.
+ *
+ * A decoder stays over the end of its input: for the next round of --loop, and for a camera that comes back as it was.
+ * On NVDEC a new one takes some 60 ms, one behind the other for all streams of the process. Between two inputs it is
+ * drained and then flushed, which in libavcodec is cheap for all codecs but H.264: there it throws away all that was
+ * made for the video, the GPU's decoder, too. But H.264 can do without. An IDR picture begins anew in mid-stream: what
+ * comes before it is given out first, and nothing behind it is predicted from that. So before such a picture an H.264
+ * decoder just goes on. The times of packets are those of the stream before they reach the decoder, so that pictures of
+ * two rounds can be in it together. */
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +24,8 @@
 #include "media.h"
 
 #define THREADS_MAX 8
+
+static const AVRational nanoseconds = { 1, 1000000000 };
 
 enum AVPixelFormat media_nvdec_format(enum AVPixelFormat software) {
   switch (software) {
@@ -153,7 +163,7 @@ static int open_with(media *m, const AVCodec *codec, AVBufferRef *device) {
   }
   long processors = sysconf(_SC_NPROCESSORS_ONLN) / (long)m->job->run->request->stream_count;
   m->decoder->opaque = m;
-  m->decoder->pkt_timebase = stream->time_base;
+  m->decoder->pkt_timebase = nanoseconds;
   m->decoder->thread_count = processors < 1 ? 1 : processors > THREADS_MAX ? THREADS_MAX : (int)processors;
   if (m->live || device != NULL)
     m->decoder->thread_type = FF_THREAD_SLICE; /* frame threads hold back a picture each */
@@ -166,18 +176,47 @@ static int open_with(media *m, const AVCodec *codec, AVBufferRef *device) {
   return error < 0 ? media_explain(m, error, "cannot decode") : 0;
 }
 
+/* Whether a decoder for one is as good for the other: all that avcodec_parameters_to_context() hands on. */
+static bool same_parameters(const AVCodecParameters *a, const AVCodecParameters *b) {
+  return a->codec_id == b->codec_id && a->codec_tag == b->codec_tag && a->profile == b->profile &&
+         a->level == b->level && a->format == b->format && a->width == b->width && a->height == b->height &&
+         a->field_order == b->field_order && a->color_range == b->color_range &&
+         a->color_primaries == b->color_primaries && a->color_trc == b->color_trc && a->color_space == b->color_space &&
+         a->chroma_location == b->chroma_location && a->video_delay == b->video_delay &&
+         a->bits_per_coded_sample == b->bits_per_coded_sample && a->bits_per_raw_sample == b->bits_per_raw_sample &&
+         av_cmp_q(a->sample_aspect_ratio, b->sample_aspect_ratio) == 0 && a->extradata_size == b->extradata_size &&
+         (a->extradata_size == 0 || memcmp(a->extradata, b->extradata, (size_t)a->extradata_size) == 0);
+}
+
+void media_decoder_close(media *m) {
+  avcodec_free_context(&m->decoder);
+  avcodec_parameters_free(&m->decoder_for);
+  m->decoder_drained = m->decoder_break = false;
+}
+
 int media_decoder_open(media *m) {
-  const AVStream *stream = m->in->streams[m->video];
+  const AVCodecParameters *wanted = m->in->streams[m->video]->codecpar;
   AVBufferRef *device = NULL;
-  const AVCodec *codec = choose_nvdec(m, stream->codecpar->codec_id, &device);
+  if (m->decoder != NULL && !m->job->options->fresh_decoder && !m->nvdec.failed &&
+      same_parameters(wanted, m->decoder_for)) {
+    m->decoder_break = true;
+    return 0;
+  }
+  media_decoder_close(m);
+  const AVCodec *codec = choose_nvdec(m, wanted->codec_id, &device);
   if (codec == NULL)
-    codec = avcodec_find_decoder(stream->codecpar->codec_id);
+    codec = avcodec_find_decoder(wanted->codec_id);
   if (codec == NULL) {
-    snprintf(m->reason, sizeof m->reason, "this FFmpeg has no decoder for %s",
-             avcodec_get_name(stream->codecpar->codec_id));
+    snprintf(m->reason, sizeof m->reason, "this FFmpeg has no decoder for %s", avcodec_get_name(wanted->codec_id));
     return AVERROR_DECODER_NOT_FOUND;
   }
   m->nvdec.refused = m->nvdec.failed = m->nvdec.has_pictures = false;
+  m->decoder_for = avcodec_parameters_alloc();
+  if (m->decoder_for == NULL || avcodec_parameters_copy(m->decoder_for, wanted) < 0) {
+    av_buffer_unref(&device);
+    return media_explain(m, AVERROR(ENOMEM), "cannot decode");
+  }
+  publish_job_count(m->job, &m->job->counts.decoders);
   return open_with(m, codec, device);
 }
 
@@ -224,6 +263,7 @@ static int receive_frames(media *m) {
 
 static int decode(media *m, const AVPacket *packet) {
   cli_avlog_mark(); /* what it says from here on is about this packet */
+  m->decoder_drained = packet == NULL;
   int error = avcodec_send_packet(m->decoder, packet);
   if (error == AVERROR(EAGAIN)) {
     int code = receive_frames(m);
@@ -245,16 +285,73 @@ static int give_up_nvdec(media *m, const AVPacket *packet) {
   m->nvdec.wait_for_key = m->nvdec.has_pictures && !key;
   m->nvdec.off = true;
   say_software(m);
-  avcodec_free_context(&m->decoder);
+  media_decoder_close(m);
   if (media_decoder_open(m) < 0)
     return publish_job_fail(m->job, "%s: %s", m->job->input, m->reason);
   return packet == NULL || m->nvdec.wait_for_key ? CLI_OK : decode(m, packet);
 }
 
+/* --- from one input, or round, to the next --- */
+
+bool media_decoder_goes_on(const media *m) {
+  return m->decoder->codec_id == AV_CODEC_ID_H264 && !m->job->options->fresh_decoder && !m->nvdec.failed;
+}
+
+bool media_decoder_is_empty(const media *m) {
+  return m->decoder->has_b_frames == 0 && !(m->decoder->active_thread_type & FF_THREAD_FRAME);
+}
+
+/* Whether an H.264 packet is an IDR picture: by its first slice, in either way that such packets are packed. */
+static bool is_idr(const AVCodecContext *decoder, const AVPacket *packet) {
+  const bool lengths = decoder->extradata_size > 6 && decoder->extradata[0] == 1;
+  const size_t size = (size_t)packet->size, prefix = lengths ? (decoder->extradata[4] & 3u) + 1u : 3;
+  for (size_t at = 0; at + prefix < size;) {
+    size_t length = 0;
+    for (size_t i = 0; i < prefix; i++)
+      length = length << 8 | packet->data[at + i];
+    const bool begins = lengths || length == 1; /* 00 00 01 */
+    const unsigned type = packet->data[at + prefix] & 31u;
+    if (begins && type >= 1 && type <= 5)
+      return type == 5;
+    at += lengths ? prefix + length : 1;
+  }
+  return false;
+}
+
+/* The first packet of another round or input is about to come. */
+static int begin_again(media *m, const AVPacket *packet) {
+  m->decoder_break = false;
+  int code = CLI_OK;
+  if (!m->decoder_drained && media_decoder_goes_on(m) && is_idr(m->decoder, packet))
+    return CLI_OK;
+  if (!m->decoder_drained)
+    code = decode(m, NULL);
+  avcodec_flush_buffers(m->decoder);
+  m->decoder_drained = false;
+  return code;
+}
+
+void media_decoder_times(media *m, AVPacket *packet) {
+  const AVRational base = m->in->streams[packet->stream_index]->time_base;
+  const int64_t pts = timeline_published(&m->timeline, timeline_source_ns(packet->pts, base));
+  const int64_t dts = timeline_published(&m->timeline, timeline_source_ns(packet->dts, base));
+  packet->pts = pts == CUFRAMES_NO_TIME ? AV_NOPTS_VALUE : pts;
+  packet->dts = dts == CUFRAMES_NO_TIME ? AV_NOPTS_VALUE : dts;
+  packet->duration = packet->duration > 0 ? timeline_source_ns(packet->duration, base) : 0;
+}
+
 int media_decode(media *m, const AVPacket *packet) {
-  if (m->nvdec.wait_for_key && packet != NULL && !(packet->flags & AV_PKT_FLAG_KEY))
+  if (m->nvdec.wait_for_key && !(packet->flags & AV_PKT_FLAG_KEY))
     return CLI_OK;
   m->nvdec.wait_for_key = false;
-  int code = decode(m, packet);
+  int code = m->decoder_break ? begin_again(m, packet) : CLI_OK;
+  if (code == CLI_OK && !m->nvdec.failed)
+    code = decode(m, packet);
   return code == CLI_OK && m->nvdec.failed ? give_up_nvdec(m, packet) : code;
+}
+
+int media_decoder_drain(media *m) {
+  m->nvdec.wait_for_key = false;
+  int code = m->decoder_drained ? CLI_OK : decode(m, NULL);
+  return code == CLI_OK && m->nvdec.failed ? give_up_nvdec(m, NULL) : code;
 }

@@ -298,13 +298,12 @@ static int download(media *m) {
   return CLI_OK;
 }
 
-/* The picture's time as published and its duration; a picture without a time follows the one before. */
+/* The picture's time and its duration, as published: its packet had them so. One without a time follows the one
+ * before. */
 static int64_t frame_times(media *m, int64_t *duration) {
-  AVRational base = m->decoder->pkt_timebase;
-  int64_t pts = timeline_published(&m->timeline, timeline_source_ns(m->frame->best_effort_timestamp, base));
-  int64_t length = av_compat_duration(m->frame) > 0 ? timeline_source_ns(av_compat_duration(m->frame), base) : 0;
+  int64_t pts = m->frame->best_effort_timestamp, length = av_compat_duration(m->frame);
   *duration = length > 0 ? length : m->frame_duration;
-  if (pts == CUFRAMES_NO_TIME)
+  if (pts == AV_NOPTS_VALUE)
     pts = m->next_pts;
   m->next_pts = pts + (*duration ? *duration : PUBLISH_SECOND / 25);
   return pts;

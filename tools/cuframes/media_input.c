@@ -104,6 +104,8 @@ static int open_format(media *m) {
   begin_call(m, PROBE_NS);
   error = avformat_find_stream_info(m->in, NULL);
   end_call(m);
+  if (error >= 0 && publish_job_stopping(m->job))
+    error = AVERROR_EXIT; /* it was interrupted, and what it found is not all */
   return error < 0 ? media_explain(m, error, "cannot find out what is in it") : 0;
 }
 
@@ -139,7 +141,6 @@ int media_open(media *m) {
 }
 
 void media_close(media *m) {
-  avcodec_free_context(&m->decoder);
   media_side_forget(m); /* the next times are of another clock */
   begin_call(m, 0);     /* RTSP says good-bye here */
   avformat_close_input(&m->in);
@@ -163,10 +164,8 @@ int media_rewind(media *m) {
   begin_call(m, 0);
   bool done = seekable && avformat_seek_file(m->in, -1, INT64_MIN, start, start, 0) >= 0;
   end_call(m);
-  if (done) {
-    avcodec_flush_buffers(m->decoder);
-    return 0;
-  }
+  if (done)
+    return media_decoder_open(m);
   media_close(m);
   return media_open(m);
 }

@@ -51,7 +51,7 @@ int64_t media_side_capture_time(const media *m, const AVFrame *frame) {
   int64_t pts = frame->pts != AV_NOPTS_VALUE ? frame->pts : frame->best_effort_timestamp;
   if (pts == AV_NOPTS_VALUE || m->clock.origin == CUFRAMES_NO_TIME)
     return CUFRAMES_NO_TIME;
-  return m->clock.origin + timeline_source_ns(pts, m->decoder->pkt_timebase);
+  return m->clock.origin + timeline_source(&m->timeline, pts);
 }
 
 /* --- side data --- */

@@ -19,6 +19,7 @@ enum option_number {
   OPTION_LOOP,
   OPTION_REALTIME,
   OPTION_DECODE_COPY,
+  OPTION_FRESH_DECODER,
   OPTION_SLOTS,
   OPTION_MAX_SLOTS,
   OPTION_WAIT_FOR,
@@ -70,6 +71,8 @@ static const char help_text[] =
     "                          pace themselves)\n"
     "  --decode-copy           decode into memory of the decoder's own and copy each picture into its slot, also where\n"
     "                          the decoder could write into slots: fewer slots, more work\n"
+    "  --fresh-decoder         a new decoder for each round of --loop and each connection, also where the one that is\n"
+    "                          there could go on\n"
     "  --slots N               frames allocated at first (default 6)\n"
     "  --max-slots N           up to which the pool grows; subscribers that could hold more are refused\n"
     "                          (default 1024)\n"
@@ -117,6 +120,7 @@ const struct option *publish_long_options(void) {
     { "loop", no_argument, NULL, OPTION_LOOP },
     { "realtime", no_argument, NULL, OPTION_REALTIME },
     { "decode-copy", no_argument, NULL, OPTION_DECODE_COPY },
+    { "fresh-decoder", no_argument, NULL, OPTION_FRESH_DECODER },
     { "slots", required_argument, NULL, OPTION_SLOTS },
     { "max-slots", required_argument, NULL, OPTION_MAX_SLOTS },
     { "wait-for", required_argument, NULL, OPTION_WAIT_FOR },
@@ -263,6 +267,7 @@ const char *publish_options_set(publish_options *o, int number, const char *valu
     case OPTION_LOOP: o->loop = true; return NULL;
     case OPTION_REALTIME: o->realtime = true; return NULL;
     case OPTION_DECODE_COPY: o->decode_copy = true; return NULL;
+    case OPTION_FRESH_DECODER: o->fresh_decoder = true; return NULL;
     case OPTION_SLOTS: return cli_parse_unsigned(value, 2, 1024, &o->slots) ? NULL : "wants a number from 2 to 1024";
     case OPTION_MAX_SLOTS:
       return cli_parse_unsigned(value, 2, 1024, &o->max_slots) ? NULL : "wants a number from 2 to 1024";

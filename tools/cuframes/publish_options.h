@@ -14,7 +14,7 @@
 typedef struct publish_options {
   char *input, *name, *device;
   uint32_t pixel_format; /* --format; CUFRAMES_PIXEL_NONE: the decoder's */
-  bool loop, realtime, no_packets, reconnect, no_reconnect, udp, decode_copy;
+  bool loop, realtime, no_packets, reconnect, no_reconnect, udp, decode_copy, fresh_decoder;
   uint32_t slots, max_slots, policy, reserve, memory, packet_slots, socket_mode;
   uint64_t packet_bytes;
   int64_t ordered_timeout_ns, timeout_ns;

@@ -42,6 +42,7 @@ static enum end take_packet(media *m, int *code) {
   media_publish_packet(m);
   if (m->packet->stream_index == m->video) {
     media_side_note(m);
+    media_decoder_times(m, m->packet);
     int result = media_decode(m, m->packet);
     end = result == CLI_OK ? END_INPUT : fatal(result, code);
   } else if (m->job->options->realtime && !m->live && m->pace.running) {
@@ -62,12 +63,18 @@ static bool may_read_on(media *m, int *errors_in_row) {
 }
 
 static enum end drain(media *m, int *code) {
-  int result = media_decode(m, NULL);
+  int result = media_decoder_drain(m);
   return result == CLI_OK ? END_INPUT : fatal(result, code);
 }
 
-/* Reads to the end of the input, once. */
-static enum end play(media *m, int *code) {
+/* Whether the decoder can wait for what follows the end of this input. Nothing must wait in it for a camera that may
+ * never come back. */
+static bool goes_on(const media *m, bool again) {
+  return media_decoder_goes_on(m) && (again || (wants_reconnect(m) && media_decoder_is_empty(m)));
+}
+
+/* Reads to the end of the input, once. again: another round follows. */
+static enum end play(media *m, bool again, int *code) {
   int errors_in_row = 0;
   while (!publish_job_stopping(m->job)) {
     int error = media_read(m);
@@ -79,9 +86,9 @@ static enum end play(media *m, int *code) {
     } else if (error == AVERROR(EAGAIN)) {
       (void)publish_job_wait(m->job, cuframes_now() + RETRY_READ); /* the loop asks whether to stop */
     } else if (error == AVERROR_EOF) {
-      return drain(m, code);
+      return goes_on(m, again) ? END_INPUT : drain(m, code);
     } else if (!may_read_on(m, &errors_in_row)) {
-      enum end end = publish_job_stopping(m->job) ? END_STOPPED : drain(m, code);
+      enum end end = publish_job_stopping(m->job) ? END_STOPPED : goes_on(m, false) ? END_INPUT : drain(m, code);
       return end == END_INPUT ? END_BROKEN : end;
     }
   }
@@ -93,9 +100,11 @@ static enum end play_all(media *m, int *code) {
   bool loop = m->job->options->loop && (!m->live || is_finite(m)), said = false;
   for (;;) {
     uint64_t frames_before = (uint64_t)m->job->last_frame;
-    enum end end = play(m, code);
+    enum end end = play(m, loop, code);
     if (end == END_INPUT && publish_job_stopping(m->job))
       return END_STOPPED;
+    if (end == END_INPUT && (uint64_t)m->job->last_frame == frames_before)
+      end = drain(m, code); /* a film so short that all of it is still in the decoder */
     if (end == END_INPUT && !m->live && !said && media_ended_early(m)) {
       if (!loop)
         return END_BROKEN;
@@ -109,6 +118,8 @@ static enum end play_all(media *m, int *code) {
       said = true;
     }
     if ((uint64_t)m->job->last_frame == frames_before) {
+      if (publish_job_stopping(m->job))
+        return END_STOPPED;
       snprintf(m->reason, sizeof m->reason, "no picture could be decoded");
       return END_BROKEN; /* looping over nothing would be a busy loop */
     }
@@ -238,6 +249,7 @@ int source_media_run(publish_job *job) {
     return publish_job_fail(job, "out of memory");
   int code = m.packet && m.frame ? run(&m) : publish_job_fail(job, "out of memory");
   media_close(&m);
+  media_decoder_close(&m);
   av_packet_free(&m.packet);
   av_frame_free(&m.frame);
   media_packet_free(&m);

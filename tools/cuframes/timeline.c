@@ -11,7 +11,8 @@ static void begin_pass(timeline *t) {
 }
 
 void timeline_init(timeline *t) {
-  t->offset = 0;
+  t->offset = t->offset_before = 0;
+  t->began = INT64_MIN;
   t->published = t->restart_at = CUFRAMES_NO_TIME;
   begin_pass(t);
 }
@@ -26,11 +27,17 @@ int64_t timeline_published(const timeline *t, int64_t source_ns) {
   return source_ns == CUFRAMES_NO_TIME ? CUFRAMES_NO_TIME : source_ns + t->offset;
 }
 
+int64_t timeline_source(const timeline *t, int64_t published_ns) {
+  return published_ns - (published_ns < t->began ? t->offset_before : t->offset);
+}
+
 void timeline_packet(timeline *t, uint32_t stream, int64_t pts, int64_t dts, int64_t duration) {
   int64_t decoded = dts != CUFRAMES_NO_TIME ? dts : pts, shown = pts != CUFRAMES_NO_TIME ? pts : dts;
   if (decoded == CUFRAMES_NO_TIME)
     return;
   if (t->restart_at != CUFRAMES_NO_TIME) {
+    t->offset_before = t->offset;
+    t->began = t->restart_at;
     t->offset = t->restart_at - decoded;
     t->restart_at = CUFRAMES_NO_TIME;
   }
@@ -54,6 +61,8 @@ void timeline_loop(timeline *t) {
     if (s->first_dts != CUFRAMES_NO_TIME && s->next_dts - s->first_dts > length)
       length = s->next_dts - s->first_dts;
   }
+  t->offset_before = t->offset;
+  t->began = t->start == CUFRAMES_NO_TIME ? INT64_MIN : t->start + t->offset + length;
   t->offset += length;
   begin_pass(t);
 }

@@ -15,10 +15,11 @@ typedef struct timeline_stream {
 } timeline_stream;
 
 typedef struct timeline {
-  int64_t offset;     /* added to source times */
-  int64_t start, end; /* earliest pts and latest end of this pass, source times; CUFRAMES_NO_TIME if none */
-  int64_t published;  /* latest end of any pass, as published */
-  int64_t restart_at; /* after a restart: where the first packet goes; else CUFRAMES_NO_TIME */
+  int64_t offset;               /* added to source times */
+  int64_t offset_before, began; /* the one of the pass before this one, and where this one begins, as published */
+  int64_t start, end;           /* earliest pts and latest end of this pass, source times; CUFRAMES_NO_TIME if none */
+  int64_t published;            /* latest end of any pass, as published */
+  int64_t restart_at;           /* after a restart: where the first packet goes; else CUFRAMES_NO_TIME */
   timeline_stream streams[CUFRAMES_TRACKS_MAX];
 } timeline;
 
@@ -32,6 +33,9 @@ void timeline_packet(timeline *timeline, uint32_t stream, int64_t pts, int64_t d
 
 /* A source time as published. */
 int64_t timeline_published(const timeline *timeline, int64_t source_ns);
+
+/* The source's time of one that was published, in this pass or the one before. */
+int64_t timeline_source(const timeline *timeline, int64_t published_ns);
 
 /* The source begins again: what follows joins on without a gap. */
 void timeline_loop(timeline *timeline);
