@@ -84,5 +84,23 @@ def test_reconnected(s):
     check(end["decoders"] == 2 and end["reconnects"] >= 2 and end["decode_errors"] == 0, "said %s", end)
 
 
+def test_the_bench_of_many_films(s):
+    """tests/gpu/films, for a machine with a GPU, in software here: that it measures, not what."""
+    told = s.path("films.json")
+    bench = s.start_program(os.path.join(harness.SOURCE_DIR, "tests", "gpu", "films"), "--device", "host", "--build",
+                            harness.BUILD_DIR, "--film", media.make(s.root, "cropped"), "--streams", "1,3",
+                            "--seconds", "0.3", "--budget", harness.LIMIT, "--json", told)
+    said = bench.expect(harness.OK)
+    with open(told, encoding="utf-8") as file:
+        seen = harness.parse_json(file.read())
+    check(set(seen["streams"]) == {"1", "3"} and seen["frames"] > 40, "it measured %s", seen)
+    for row in seen["streams"].values():
+        check(row["kept"]["decoders"] == 1 < row["anew"]["decoders"] and row["kept"]["loops"] >= 1, "%s", row)
+        check(row["steady"]["pictures"] > 0 and row["steady"]["threads"]["workers"], "%s", row)
+        check(row["steady"]["slots_bytes"] > 100000 and row["kept"]["in_place"] > 40, "%s", row)
+        check(row.get("bare", {"last": 1})["last"] > 0, "%s", row)
+    check(said.out.count("| 3 |") >= 3 and not [line for line in seen["problems"] if "FAILED" in line], "%s", said.out)
+
+
 if __name__ == "__main__":
     harness.main(globals())

@@ -260,10 +260,13 @@ int publish_job_publish(publish_job *job, cuframes_frame *frame, const cuframes_
   int error = cuframes_publisher_publish_on(job->publisher, frame, NULL, info); /* the stream of the copies */
   if (error < 0 && error != CUFRAMES_ERR_DROPPED)
     return library_failed(job, error, "cannot publish the picture");
+  const int64_t now = cuframes_now();
   pthread_mutex_lock(&job->lock);
-  job->last_frame = cuframes_now();
+  if (job->last_frame != 0 && now - job->last_frame > job->longest_gap)
+    job->longest_gap = now - job->last_frame;
+  job->last_frame = now;
   if (job->first_frame == 0)
-    job->first_frame = job->last_frame;
+    job->first_frame = now;
   pthread_mutex_unlock(&job->lock);
   return CLI_OK;
 }
@@ -378,6 +381,10 @@ void publish_job_summary(publish_job *job) {
                              "decoders", (json_int_t)c.decoders, "exit_code", job->exit_code);
   json_object_update(more, counts);
   json_decref(counts);
+  if (job->first_frame != 0) {
+    json_object_set_new(more, "first_after", cli_json_rounded((double)(job->first_frame - job->began) / 1e9, 3));
+    json_object_set_new(more, "longest_gap", cli_json_rounded((double)job->longest_gap / 1e9, 3));
+  }
   publish_job_event(job, "end", more);
 }
 
@@ -395,7 +402,11 @@ static int check_name(publish_job *job) {
 
 void *publish_job_thread(void *argument) {
   publish_job *job = argument;
+  char name[16];
+  snprintf(name, sizeof name, "%s", job->options->name);
+  (void)pthread_setname_np(pthread_self(), name); /* only for people who look */
   cli_avlog_thread(job->options->name);
+  job->began = cuframes_now();
   int code = check_name(job);
   if (code == CLI_OK) {
     job->gpu = publish_gpus_take(&job->run->gpus, publish_job_device(job), job->gpu_why, sizeof job->gpu_why);

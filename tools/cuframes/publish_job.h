@@ -61,7 +61,9 @@ typedef struct publish_job {
   cuframes_publisher *publisher;  /* NULL before the first format is known, and after the end */
   cuframes_publisher_stats stats; /* the last ones, once the publisher is gone */
   publish_counts counts;
+  int64_t began;                   /* when the worker did */
   int64_t first_frame, last_frame; /* when published; 0: none yet */
+  int64_t longest_gap;             /* between two pictures, ns */
   bool in_library;                 /* the worker is in a call of FFmpeg that might never end */
   uint32_t borrowers;              /* threads of a decoder that are in a call of the publisher */
   bool abandoned;                  /* the main thread took the publisher away; the worker must only end */
