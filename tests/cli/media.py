@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -140,6 +141,24 @@ def vp9(folder):
                   "-auto-alt-ref", "1", "-lag-in-frames", "16", "-b:v", "400k", "-an")
 
 
+def repeated(folder):
+    """VP9 in which pictures are shown again, by packets of one byte: the last one, and ever again the keyframe, the
+    seventh, which stays in its place among those to predict from (that of the alternate picture, which there is
+    not)."""
+    path, last, key = os.path.join(folder, "repeated.ivf"), b"\x88", b"\x8a"
+    encode(path, "-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-auto-alt-ref", "0",
+           "-lag-in-frames", "0", "-b:v", "400k", "-an", "-g", "999", "-force_key_frames", "expr:eq(n,6)")
+    with open(path, "rb") as file:
+        data, film, at, number = file.read(), b"", 32, 0
+    while at < len(data):  # a frame is its size, its time and that many bytes
+        size, time = struct.unpack_from("<IQ", data, at)
+        film += struct.pack("<IQ", size, 2 * time) + data[at + 12:at + 12 + size]
+        at, number = at + 12 + size, number + 1
+        if number % 5 == 0:
+            film += struct.pack("<IQ", 1, 2 * time + 1) + (last if number % 10 else key)
+    return _write(folder, "repeated.ivf", data[:32] + film)
+
+
 RESIZE_FRAMES = 144
 
 
@@ -234,7 +253,7 @@ def _write(folder, name, data):
 
 KINDS = {kind.__name__: kind for kind in (long, hevc8, hevc10, mjpeg, odd, yuv444, gray, cropped, cropped_left, fields,
                                           fields_mpeg2, camera, reordered_ts, open_begin, picture, mpeg4, vp8, vp9,
-                                          resize, audio, video, truncated, headless, empty, noise, corrupt)}
+                                          repeated, resize, audio, video, truncated, headless, empty, noise, corrupt)}
 
 
 def kept():

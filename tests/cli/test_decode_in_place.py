@@ -21,6 +21,7 @@ FILMS = {
     "odd": 0.9,
     "vp8": 0.7,         # with pictures that are never shown
     "vp9": 0.7,
+    "repeated": 0.7,    # pictures that are shown again, and then are copied
     "yuv444": 0.9,
     "resize": 0.5,
     "gray": 0,          # FFV1, not known to leave alone what it gave out
@@ -68,6 +69,15 @@ def test_the_same_pictures(s):
         compare(s, kind, film, part=part)
         seen.append(kind)
     check({"video", "odd", "mjpeg", "mpeg4", "gray"} <= set(seen), "only %s could be made", seen)
+
+
+def test_pictures_that_are_shown_again(s):
+    """One of them after dozens of others: no slot may be written again that the decoder still has."""
+    made, end = sums(s, media.make(s.root, "repeated"))
+    twice = sum(one == other for one, other in zip(made, made[1:]))
+    often = max(made.count(one) for one in made)
+    check(twice >= 4 and often >= 5, "%d came twice, one %d times", twice, often)
+    check(20 < end["in_place"] <= end["frames"] - twice, "%s", end)
 
 
 def test_as_ffmpeg_has_them(s):
