@@ -62,7 +62,7 @@ typedef struct cuframes_publisher_options {
                                    CUDA_VISIBLE_DEVICES counts), "cuda:GPU-UUID": GPU memory; planes are device
                                    pointers then. "auto": a GPU if there is one, else host */
   const char *description;    /**< shown by list and info: where the pictures come from */
-  uint32_t slots;             /**< frames to allocate at first, and never fewer, at least 1 + max_open; 0: 6 or that */
+  uint32_t slots;             /**< frames to allocate at first, and never fewer, at least 2; 0: 6 */
   uint32_t max_slots;         /**< up to which the pool grows; subscribers that could hold more are refused; 0: 1024,
                                    the most */
   uint32_t max_open;          /**< frames open at the same time: acquired, or published with a reference kept; 0: 1, at

@@ -20,9 +20,10 @@ static uint32_t value_or(uint32_t value, uint32_t standard) {
 static void defaults_fill(cuframes_publisher_options *o) {
   o->max_open = value_or(o->max_open, 1);
   o->max_slots = value_or(o->max_slots, 1024);
-  uint32_t least = 1 + o->max_open,
-           common = 2 + CF_SPARE_SLOTS + 1; /* the newest, an open one, a held one, and spare */
-  o->slots = value_or(o->slots, least > common ? least : common < o->max_slots ? common : o->max_slots);
+  uint32_t common = 3 + CF_SPARE_SLOTS; /* the newest, an open one, a held one, and spare */
+  o->slots = value_or(o->slots, common < o->max_slots ? common : o->max_slots);
+  if (o->reserve == CUFRAMES_RESERVE_FULL && o->slots < 1 + o->max_open)
+    o->slots = 1 + o->max_open;
   o->max_subscribers = value_or(o->max_subscribers, 128);
   o->max_leases = value_or(o->max_leases, 16);
   o->max_depth = value_or(o->max_depth, 32);
@@ -39,7 +40,7 @@ static int ranges_check(const cuframes_publisher_options *o) {
   } ranges[] = {
     { "max_open", o->max_open, 1, 128 }, /* before those whose range it is part of */
     { "max_slots", o->max_slots, 1 + o->max_open, 1024 },
-    { "slots", o->slots, 1 + o->max_open, o->max_slots },
+    { "slots", o->slots, 2, o->max_slots },
     { "max_subscribers", o->max_subscribers, 1, CF_SEATS_MAX },
     { "max_leases", o->max_leases, 1, CF_LEASES_MAX },
     { "max_depth", o->max_depth, 1, CF_DEPTH_MAX },

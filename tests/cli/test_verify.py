@@ -116,7 +116,7 @@ def test_bad_streams(s):
 def spoil(pid):
     """Changes bytes of every slot behind the back of a publisher, in its own memory."""
     with open("/proc/%d/maps" % pid) as maps:
-        areas = [line.split() for line in maps if "memfd:" in line and " rw-s " in line]
+        areas = [line.split() for line in maps if "memfd:cuframes-segment" in line and " rw-s " in line]
     start, end = max((tuple(int(part, 16) for part in area[0].split("-")) for area in areas), key=lambda a: a[1] - a[0])
     try:
         with open("/proc/%d/mem" % pid, "r+b", buffering=0) as memory:

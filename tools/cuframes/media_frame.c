@@ -316,7 +316,7 @@ static int publish_picture(media *m, const picture_kind *picture, const cuframes
   int code = CLI_OK;
   if (slot != NULL)
     publish_job_count(m->job, &m->job->counts.in_place);
-  else if ((code = publish_job_acquire(m->job, &slot)) != CLI_OK)
+  else if ((code = publish_job_acquire(m->job, &slot)) != CLI_OK || slot == NULL)
     return code;
   else if (m->frame->format == AV_PIX_FMT_CUDA)
     code = copy_on_gpu(m, format, slot);

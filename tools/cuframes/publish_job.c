@@ -148,7 +148,7 @@ static int wait_for_subscribers(publish_job *job) {
                                                     : CLI_OK;
 }
 
-/* So many slots and those that a decoder works in; 0 stays the library's default. */
+/* So many slots at most and those that a decoder works in; 0 stays the library's default. */
 static uint32_t with_decoder_slots(const publish_job *job, uint32_t slots) {
   uint32_t all = slots + job->decoder_slots;
   return slots == 0 ? 0 : all < SLOTS_MOST ? all : SLOTS_MOST;
@@ -170,7 +170,7 @@ int publish_job_open(publish_job *job, const cuframes_format *format) {
     .device = publish_job_device(job),
     .memory = o->memory ? CUFRAMES_MEMORY_LEGACY : CUFRAMES_MEMORY_DEFAULT,
     .description = job->input,
-    .slots = with_decoder_slots(job, o->slots),
+    .slots = o->slots,
     .max_slots = with_decoder_slots(job, o->max_slots),
     .max_open = 1 + job->decoder_slots,
     .side_data_max = o->side_data,
@@ -217,7 +217,11 @@ int publish_job_format(publish_job *job, const cuframes_format *format) {
 
 int publish_job_acquire(publish_job *job, cuframes_frame **frame) {
   int error = cuframes_publisher_acquire(job->publisher, frame);
-  return error < 0 ? library_failed(job, error, "no slot for the picture") : CLI_OK;
+  if (error == CUFRAMES_ERR_DROPPED) /* counted there */
+    *frame = NULL;
+  else if (error < 0)
+    return library_failed(job, error, "no slot for the picture");
+  return CLI_OK;
 }
 
 /* Keeps the publisher where it is until it is given back. NULL: it is gone. The lock itself must not be held while the

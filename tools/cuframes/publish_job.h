@@ -92,7 +92,7 @@ void publish_job_library(publish_job *job, bool enter);
 int publish_job_open(publish_job *job, const cuframes_format *format);
 /* A new format from the next frame on. Gives an exit code, after a message. */
 int publish_job_format(publish_job *job, const cuframes_format *format);
-/* Opens a slot. Gives an exit code, after a message. */
+/* Opens a slot; *frame is NULL if there is none, and the picture is dropped. Gives an exit code, after a message. */
 int publish_job_acquire(publish_job *job, cuframes_frame **frame);
 /* Opens a slot for a decoder, with a reference of its own, so that its memory stays whatever happens. NULL: there is
  * none now. From any thread. */

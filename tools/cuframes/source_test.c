@@ -52,7 +52,7 @@ static int draw(publish_job *job, host_canvas *canvas, cuframes_frame *frame, ui
 static int publish_picture(publish_job *job, host_canvas *canvas, uint64_t number, int64_t pts, int64_t duration) {
   cuframes_frame *frame;
   int code = publish_job_acquire(job, &frame);
-  if (code != CLI_OK)
+  if (code != CLI_OK || frame == NULL)
     return code;
   code = draw(job, canvas, frame, number);
   if (code != CLI_OK) {
