@@ -41,8 +41,8 @@ typedef struct cuframes_detection {
  *  the frame. A track that nobody described is described as one of annotations. Frames belong in their order: when a
  *  later one was annotated, nobody waits for an earlier one any more; one may be annotated several times in a row.
  *  Errors: INVALID (publisher, id, a track that is described as something else, a type that this header does not know,
- *  detections that are none: a size that is no multiple, a label without end or with a control character, a number that
- *  is not finite, a confidence that is not within 0 to 1, a reserved field that is not 0),
+ *  detections that are none: a size that is no multiple, a label without end, that is not UTF-8 or has a control
+ *  character, a number that is not finite, a confidence that is not within 0 to 1, a reserved field that is not 0),
  *  NO_PACKET_RING, PACKET_OVERSIZED, NO_MEMORY.
  *  Thread-safety: any thread; packet calls take turns. Blocks: never. */
 CUFRAMES_API int cuframes_publisher_publish_annotation(cuframes_publisher *publisher, uint32_t track,

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "api/text.h"
+
 static bool is_alnum(char c) {
   return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
@@ -23,14 +25,6 @@ static bool is_finite(float value) {
   return value - value == 0;
 }
 
-/* Labels are shown on terminals: no control characters, neither those of ASCII nor U+0080 to U+009F in UTF-8. */
-static bool is_text(const char *label) {
-  for (const uint8_t *at = (const uint8_t *)label; *at; at++)
-    if (*at < 0x20 || *at == 0x7f || (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0))
-      return false;
-  return true;
-}
-
 static const char *detections_check(const void *data, size_t size) {
   cuframes_detection d;
   if (size % sizeof d != 0)
@@ -45,8 +39,8 @@ static const char *detections_check(const void *data, size_t size) {
       return "the confidence of a detection is not within 0 to 1";
     if (d.reserved != 0)
       return "a reserved field of a detection is not 0";
-    if (!is_text(d.label))
-      return "the label of a detection has a control character";
+    if (!cf_text_is_shown((const uint8_t *)d.label, strlen(d.label)))
+      return "the label of a detection is not UTF-8, or has a control character";
   }
   return NULL;
 }

@@ -9,6 +9,7 @@
 
 #include "wire/message.h"
 #include "wire/schema.h"
+#include "wire/text.h"
 
 #define HEADER_BYTES 16u
 #define TLV_BYTES 8u
@@ -290,10 +291,6 @@ static void store_number(uint8_t *to, uint64_t value, size_t width) {
     memcpy(to, &narrow, sizeof narrow);
 }
 
-static bool is_printable(uint8_t byte) {
-  return byte >= 0x20 && byte != 0x7f;
-}
-
 /* ---- structs to bytes ---- */
 
 typedef struct writer {
@@ -332,8 +329,11 @@ static bool write_text(writer *w, const cf_schema_field *field, const uint8_t *f
   if (length == 0)
     return true;
   uint8_t *to = open_tlv(w, field->tag, length);
-  for (size_t i = 0; to && i < length; i++)
-    to[i] = is_printable(from[i]) ? from[i] : '?';
+  for (size_t i = 0; to && i < length;) {
+    size_t good = cf_text_character(from + i, length - i);
+    for (size_t end = i + (good ? good : 1); i < end; i++)
+      to[i] = good ? from[i] : '?';
+  }
   return to;
 }
 
@@ -442,10 +442,7 @@ uint32_t cf_message_type(const uint8_t *message, size_t length) {
 }
 
 static bool is_text(const tlv *item, uint32_t max) {
-  for (uint32_t i = 0; i < item->length && item->length <= max; i++)
-    if (!is_printable(item->value[i]))
-      return false;
-  return item->length <= max;
+  return item->length <= max && cf_text_is_shown(item->value, item->length);
 }
 
 static bool check_fields(const schema *s, const uint8_t *chain, size_t length);

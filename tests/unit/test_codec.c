@@ -62,10 +62,16 @@ static uint64_t number(void) {
 
 static void text(char *to, size_t size) {
   size_t length = below(4) == 0 ? size - 1 : below((uint32_t)size);
-  for (size_t i = 0; i < length; i++)
-    do {
-      to[i] = (char)below(256);
-    } while ((unsigned char)to[i] < 0x20 || to[i] == 0x7f);
+  static const char *const wide[] = { "\xc2\xa0", "\xdf\xbf", "\xe0\xa0\x80", "\xe2\x82\xac", "\xf4\x8f\xbf\xbf" };
+  for (size_t i = 0; i < length;) {
+    const char *character = wide[below(5)];
+    if (below(4) == 0 && i + strlen(character) <= length) {
+      memcpy(to + i, character, strlen(character));
+      i += strlen(character);
+    } else {
+      to[i++] = (char)(0x20 + below(0x7f - 0x20));
+    }
+  }
 }
 
 /* By hand, field by field: a field that is missing in the codec's tables must be missed here. */
@@ -455,8 +461,39 @@ static void values_must_have_their_length(void **unused) {
   assert_false(field_is_good(CF_MSG_CODEC, 17, zeros, CUFRAMES_EXTRADATA_MAX + 1));
   for (int byte = 0; byte < 256; byte++) {
     char name[3] = { 'a', (char)byte, 'b' };
-    assert_true(field_is_good(CF_MSG_HELLO, 9, name, 3) == (byte >= 0x20 && byte != 0x7f));
+    assert_true(field_is_good(CF_MSG_HELLO, 9, name, 3) == (byte >= 0x20 && byte < 0x7f));
   }
+  static const struct {
+    const char *text;
+    bool good;
+  } texts[] = {
+    { "\xc2\xa0", true },
+    { "\xc2\x9b", false },
+    { "\xc2\x80", false },
+    { "\x9b", false },
+    { "\xd8\x9c", false },
+    { "\xe2\x80\x8d", true },
+    { "\xe2\x80\x8e", false },
+    { "\xe2\x80\xa8", false },
+    { "\xe2\x80\xae", false },
+    { "\xe2\x80\xaf", true },
+    { "\xe2\x81\xa6", false },
+    { "\xe2\x81\xa9", false },
+    { "\xe2\x81\xaa", true },
+    { "\xc1\xbf", false },
+    { "\xe0\x9f\xbf", false },
+    { "\xed\x9f\xbf", true },
+    { "\xed\xa0\x80", false },
+    { "\xf0\x8f\xbf\xbf", false },
+    { "\xf0\x9f\x98\x80", true },
+    { "\xf4\x90\x80\x80", false },
+    { "\xe2\x82", false },
+    { "\xc2", false },
+    { "\xff", false },
+  };
+  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+    if (field_is_good(CF_MSG_HELLO, 9, texts[i].text, strlen(texts[i].text)) != texts[i].good)
+      fail_msg("text %d is %s", (int)i, texts[i].good ? "refused" : "taken");
   begin(CF_MSG_HELLO);
   add(9, "label", 5);
   memset(raw + HEADER + 4, 0xff, 4); /* a length that would wrap around */
