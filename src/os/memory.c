@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -60,10 +61,24 @@ static int memory_ask(uint64_t bytes, const char *name) {
                  name, available >> 20);
 }
 
+/* Beyond the limit of files, which counts for memory, too, the kernel sends SIGXFSZ, and a program ends that does not
+ * expect it: it is no error for us to see. */
+static int limit_check(uint64_t bytes, const char *name) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || bytes <= limit.rlim_cur)
+    return CUFRAMES_OK;
+  return cf_fail(CUFRAMES_ERR_NO_MEMORY,
+                 "cannot allocate %" PRIu64 " bytes of shared memory for %s: the limit of file sizes is %" PRIu64
+                 " bytes; raise it (ulimit -f)",
+                 bytes, name, (uint64_t)limit.rlim_cur);
+}
+
 int cf_memory_create(const char *name, uint64_t bytes, enum cf_seal seal, int *fd, void **address) {
   if (bytes == 0 || bytes > INT64_MAX)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "cannot allocate %" PRIu64 " bytes of shared memory for %s", bytes, name);
   int result = memory_ask(bytes, name);
+  if (result == CUFRAMES_OK)
+    result = limit_check(bytes, name);
   if (result != CUFRAMES_OK)
     return result;
   int memory = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -96,16 +111,17 @@ failed:
 
 int cf_memory_map(int fd, uint64_t bytes, enum cf_seal seal, void **address) {
   struct stat status;
-  if (fstat(fd, &status) != 0)
-    return cf_fail_errno("fstat of a peer's memory");
-  if (bytes == 0 || status.st_size < 0 || (uint64_t)status.st_size < bytes)
-    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the peer promised %" PRIu64 " bytes of shared memory and sent %" PRId64,
-                   bytes, (int64_t)status.st_size);
+  /* before fstat(), which a file system of the peer's making could keep waiting; what has seals is memory */
   int wanted = seals_of(seal), seals = fcntl(fd, F_GET_SEALS);
   if (seals < 0 || (seals & wanted) != wanted)
     return cf_fail(CUFRAMES_ERR_PROTOCOL,
                    "the peer's shared memory is not sealed as it must be (seals 0x%x, expected 0x%x)",
                    seals < 0 ? 0u : (unsigned)seals, (unsigned)wanted);
+  if (fstat(fd, &status) != 0)
+    return cf_fail_errno("fstat of a peer's memory");
+  if (bytes == 0 || status.st_size < 0 || (uint64_t)status.st_size < bytes)
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the peer promised %" PRIu64 " bytes of shared memory and sent %" PRId64,
+                   bytes, (int64_t)status.st_size);
   int protection = seal == CF_SEAL_PUBLIC ? PROT_READ : PROT_READ | PROT_WRITE;
   void *mapped = mmap(NULL, bytes, protection, MAP_SHARED, fd, 0);
   if (mapped == MAP_FAILED)

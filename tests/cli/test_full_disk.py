@@ -50,5 +50,14 @@ def test_snapshot(s):
     check(s.run("snapshot", "cam", "good.png").code == OK, "the stream goes on")
 
 
+def test_limit_of_file_sizes(s):
+    s.publish(harness.CLIP, "film", "--realtime", "--loop")
+    path = s.path("film.mkv")
+    result = s.start("record", "film", path, "--duration", "30", limit=("--fsize=65536",)).expect(FAILED)
+    check(path in result.err and "File too large" in result.err, "%r", result)
+    result = s.start("publish", "test:640x480@25", "--name", "cam", limit=("--fsize=65536",)).expect(FAILED)
+    check("ulimit -f" in result.err, "%r", result)
+
+
 if __name__ == "__main__":
     harness.main(globals())

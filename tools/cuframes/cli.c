@@ -248,6 +248,7 @@ void cli_output_begin(void) {
     }
   }
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error, too */
 }
 
 bool cli_output_flush(void) {
