@@ -73,7 +73,8 @@ typedef struct cuframes_publisher_options {
   int64_t ordered_timeout_ns; /**< for CUFRAMES_POLICY_WAIT; 0: 1 s */
   uint32_t socket_mode;       /**< permission bits of the socket; 0: 0660 */
   int64_t socket_gid;         /**< 0: leave the group as it is; a group id: give the socket to it */
-  const uint32_t *allow_uids; /**< for CUFRAMES_ACCESS_LISTED, which must be set with them: user ids; copied */
+  const uint32_t *allow_uids; /**< for CUFRAMES_ACCESS_LISTED, which must be set with them: user ids; copied; at most
+                                   65536, as groups */
   size_t allow_uid_count;
   const uint32_t *allow_gids;
   size_t allow_gid_count;

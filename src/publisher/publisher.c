@@ -1,6 +1,7 @@
 /* publisher/publisher.c - a publisher's life: options, creation, end, statistics. */
 #include "publisher/publisher.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -12,6 +13,9 @@
 #include "os/memory.h"
 
 /* ---- options ---- */
+
+/* Entries of an allow list. */
+#define ALLOWED_MOST 65536
 
 static uint32_t value_or(uint32_t value, uint32_t standard) {
   return value != 0 ? value : standard;
@@ -65,6 +69,12 @@ static int options_check(cuframes_publisher_options *o) {
     return cf_fail(CUFRAMES_ERR_INVALID, "access is %u: expected CUFRAMES_ACCESS_DIRECTORY or _LISTED", o->access);
   if (o->access == CUFRAMES_ACCESS_DIRECTORY && o->allow_uid_count + o->allow_gid_count > 0)
     return cf_fail(CUFRAMES_ERR_INVALID, "allow_uids and allow_gids are for access CUFRAMES_ACCESS_LISTED: set that");
+  if (o->socket_gid < 0 || o->socket_gid >= UINT32_MAX)
+    return cf_fail(CUFRAMES_ERR_INVALID, "socket_gid is %" PRId64 ": expected 0 (leave it) or a group id",
+                   o->socket_gid);
+  if (o->allow_uid_count > ALLOWED_MOST || o->allow_gid_count > ALLOWED_MOST)
+    return cf_fail(CUFRAMES_ERR_INVALID, "an allow list has %zu entries: expected %d at most",
+                   o->allow_uid_count > ALLOWED_MOST ? o->allow_uid_count : o->allow_gid_count, ALLOWED_MOST);
   if (o->policy > CUFRAMES_POLICY_DROP)
     return cf_fail(CUFRAMES_ERR_INVALID, "policy is %u: expected CUFRAMES_POLICY_WAIT or _DROP", o->policy);
   if (o->reserve > CUFRAMES_RESERVE_FULL)

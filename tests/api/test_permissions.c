@@ -54,6 +54,18 @@ static void the_socket_has_the_group_that_was_asked_for(void **state) {
   cuframes_publisher_destroy(publisher);
 }
 
+static void only_a_group_can_be_given(void **state) {
+  (void)state;
+  static const int64_t wrong[] = { -1, -5, UINT32_MAX, INT64_C(1) << 40, INT64_MAX, INT64_MIN };
+  cuframes_publisher_options options = publisher_options();
+  cuframes_publisher *none = NULL;
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    options.socket_gid = wrong[i];
+    CHECK_RESULT(cuframes_publisher_create("s", &options, &none), CUFRAMES_ERR_INVALID);
+    detail_names("socket_gid");
+  }
+}
+
 typedef struct user {
   uid_t uid;
   gid_t gid;
@@ -129,6 +141,13 @@ static void an_empty_allow_list_lets_only_ourselves_in(void **state) {
   options.access = CUFRAMES_ACCESS_DIRECTORY;
   CHECK_RESULT(cuframes_publisher_create("s", &options, &publisher), CUFRAMES_ERR_INVALID);
   detail_names("LISTED");
+  options.access = CUFRAMES_ACCESS_LISTED;
+  static const size_t counts[] = { 65537, SIZE_MAX / 4 + 2, SIZE_MAX }; /* the second is one entry times its size */
+  for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+    options.allow_gid_count = counts[i];
+    CHECK_RESULT(cuframes_publisher_create("s", &options, &publisher), CUFRAMES_ERR_INVALID);
+    detail_names("65536");
+  }
   options.access = 2;
   CHECK_RESULT(cuframes_publisher_create("s", &options, &publisher), CUFRAMES_ERR_INVALID);
   detail_names("access");
@@ -272,6 +291,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     FIXTURE(the_socket_has_the_mode_that_was_asked_for),
     FIXTURE(the_socket_has_the_group_that_was_asked_for),
+    FIXTURE(only_a_group_can_be_given),
     FIXTURE(the_allow_list_says_who_gets_in),
     FIXTURE(an_empty_allow_list_lets_only_ourselves_in),
     FIXTURE(the_file_system_says_who_gets_in),

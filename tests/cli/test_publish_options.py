@@ -138,6 +138,20 @@ def test_sockets_for_some_users(s):
         check(result.code == code, "user %s gets %s", user, result)
 
 
+def test_an_empty_list_is_a_list(s):
+    harness.need_user(54321)
+    os.chmod(s.dir, 0o755)
+    path = config(s, """{"streams": [
+        {"input": "test:64x48@50", "name": "cam", "mode": "0666", "allow-uid": []}]}""")
+    s.start("publish", "--config", path)
+    s.wait_stream("cam")
+    check(s.run("verify", "cam", "--frames", "1", "--json", user=54321).code == FAILED, "anybody may join")
+    check(s.run("verify", "cam", "--frames", "1", "--json").code == OK, "the publisher's user may not")
+    path = config(s, '{"streams": [{"input": "test:64x48@50", "name": "a", "allow-pid": []}]}')
+    result = s.run("publish", "--config", path)
+    check(result.code == USAGE and "allow-pid" in result.err, "%r", result)
+
+
 def test_waits_for_subscribers(s):
     """It begins when they are there, and not before; the signal ends the wait as well."""
     publisher = s.start("publish", "test:64x48@100", "--name", "cam", "--wait-for", "2")

@@ -74,6 +74,9 @@ static const char *set_keys(publish_request *request, publish_options *stream, c
     return set_key(request, stream, key, value);
   size_t index;
   const json_t *item;
+  if (find_option(key) == NULL)
+    return "is no option";
+  stream->is_listed = true; /* an empty list lets nobody in */
   json_array_foreach(value, index, item) {
     const char *wrong = set_key(request, stream, key, item);
     if (wrong != NULL)

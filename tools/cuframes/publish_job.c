@@ -177,7 +177,7 @@ int publish_job_open(publish_job *job, const cuframes_format *format) {
     .ordered_timeout_ns = o->ordered_timeout_ns,
     .socket_mode = o->socket_mode,
     .socket_gid = o->gid,
-    .access = o->allow_uid_count + o->allow_gid_count > 0 ? CUFRAMES_ACCESS_LISTED : CUFRAMES_ACCESS_DIRECTORY,
+    .access = o->is_listed ? CUFRAMES_ACCESS_LISTED : CUFRAMES_ACCESS_DIRECTORY,
     .allow_uids = o->allow_uids,
     .allow_uid_count = o->allow_uid_count,
     .allow_gids = o->allow_gids,

@@ -286,8 +286,8 @@ const char *publish_options_set(publish_options *o, int number, const char *valu
       o->gid = id;
       return id ? NULL : "may not be group 0: leave the option out to keep the publisher's own group";
     case OPTION_MODE: return set_mode(&o->socket_mode, value);
-    case OPTION_ALLOW_UID: return add_id(o->allow_uids, &o->allow_uid_count, value, parse_user);
-    case OPTION_ALLOW_GID: return add_id(o->allow_gids, &o->allow_gid_count, value, parse_group);
+    case OPTION_ALLOW_UID: o->is_listed = true; return add_id(o->allow_uids, &o->allow_uid_count, value, parse_user);
+    case OPTION_ALLOW_GID: o->is_listed = true; return add_id(o->allow_gids, &o->allow_gid_count, value, parse_group);
     case OPTION_NO_PACKETS: o->no_packets = true; return NULL;
     case OPTION_PACKET_SLOTS:
       return cli_parse_unsigned(value, 2, 1 << 20, &o->packet_slots) ? NULL : "wants a number from 2 to 1048576";

@@ -21,6 +21,7 @@ typedef struct publish_options {
   int64_t gid;
   uint32_t allow_uids[PUBLISH_ALLOW_MAX], allow_gids[PUBLISH_ALLOW_MAX];
   uint32_t allow_uid_count, allow_gid_count;
+  bool is_listed;     /* an allow list was given; with nobody on it, too */
   uint32_t wait_for;  /* subscribers, before the first frame */
   uint32_t side_data; /* bytes per frame */
 } publish_options;
