@@ -20,8 +20,8 @@ static int sync_open(cuframes_publisher *p, cf_peer *peer, void *page) {
 static void sync_begin(cuframes_publisher *p, cf_peer *peer, void *page, cf_msg_welcome *welcome) {
   if (sync_open(p, peer, page) == CUFRAMES_OK)
     return;
-  cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: subscriber \"%s\" falls back to sync mode complete: %s", p->name,
-         peer->label, cf_last_detail());
+  cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_WARNING,
+                 "%s: subscriber \"%s\" falls back to sync mode complete: %s", p->name, peer->label, cf_last_detail());
   peer->fenced.seat.fencing = CF_FENCING_NONE;
   welcome->sync_mode = peer->sync_mode = CUFRAMES_SYNC_COMPLETE;
 }
@@ -97,7 +97,7 @@ void cf_peer_unseat(cuframes_publisher *p, cf_peer *peer) {
   peer->seat_fd = -1;
   cf_counter_add(&p->seat_bytes, -peer->fenced.bytes);
   promise_end(p, peer);
-  cf_log(&p->logger, CUFRAMES_LOG_INFO, "%s: subscriber \"%s\" left", p->name, peer->label);
+  cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_INFO, "%s: subscriber \"%s\" left", p->name, peer->label);
 }
 
 static bool welcome_send(cuframes_publisher *p, cf_peer *peer) {
@@ -119,11 +119,12 @@ bool cf_peer_seat(cuframes_publisher *p, cf_peer *peer, int result) {
   if (result != CUFRAMES_OK && cf_flag_get(&p->failed))
     result = cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher's GPU failed, and the stream has ended");
   if (result != CUFRAMES_OK) {
-    cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: refused \"%s\": %s", p->name, peer->label, cf_last_detail());
+    cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_WARNING, "%s: refused \"%s\": %s", p->name, peer->label,
+                   cf_last_detail());
     return cf_peer_refuse(p, peer, result);
   }
-  cf_log(&p->logger, CUFRAMES_LOG_INFO, "%s: subscriber \"%s\" joined (pid %d, user %u)", p->name, peer->label,
-         peer->credentials.pid, peer->credentials.uid);
+  cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_INFO, "%s: subscriber \"%s\" joined (pid %d, user %u)",
+                 p->name, peer->label, peer->credentials.pid, peer->credentials.uid);
   return welcome_send(p, peer);
 }
 
@@ -138,7 +139,8 @@ bool cf_peer_admit(cuframes_publisher *p, cf_peer *peer, const uint8_t *message,
     return cf_peer_refuse(p, peer, CUFRAMES_ERR_PROTOCOL);
   }
   if (cf_negotiate(&hello, &offer, &peer->welcome, &refused) != CUFRAMES_OK) {
-    cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: refused \"%s\": %s", p->name, hello.label, refused.text);
+    cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_WARNING, "%s: refused \"%s\": %s", p->name, hello.label,
+                   refused.text);
     (void)cf_peer_answer(p, peer, CF_MSG_REFUSED, &refused, NULL, 0); /* the connection ends either way */
     return false;
   }

@@ -296,8 +296,9 @@ static void seat_wait(cuframes_publisher *p, cf_writer_seat *full, int64_t deadl
   cf_counter_add(&p->evictions, 1);
   cf_writer_move_wake(&p->writer);
   (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
-  cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: evicted subscriber \"%s\": %u frames waited for it for %" PRId64 " ms",
-         p->name, label_of(full), full->depth, p->ordered_timeout_ns / CF_MS);
+  cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_WARNING,
+                 "%s: evicted subscriber \"%s\": %u frames waited for it for %" PRId64 " ms", p->name, label_of(full),
+                 full->depth, p->ordered_timeout_ns / CF_MS);
 }
 
 /* Waits until every ordered subscriber has room, or evicts it, or says DROPPED. */

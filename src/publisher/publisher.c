@@ -206,6 +206,7 @@ int cuframes_publisher_create(const char *name, const cuframes_publisher_options
   if (o.description)
     strncpy(p->description, o.description, sizeof p->description - 1);
   p->logger = (cf_logger){ o.log, o.log_user };
+  cf_log_limit_init(&p->log_limit, p->name);
   p->claim.lock = p->claim.directory = p->control_fd = -1;
   p->policy = o.policy;
   p->ordered_timeout_ns = o.ordered_timeout_ns;
@@ -257,6 +258,7 @@ void cf_publisher_drop(cuframes_publisher *p) {
   cf_device_close(p->device);
   cf_handles_drop(p->handles);
   pthread_mutex_destroy(&p->frame_lock);
+  pthread_mutex_destroy(&p->log_limit.lock);
   free(p->frames);
   free(p->notes);
   free(p->allow_uids);

@@ -119,6 +119,7 @@ struct cuframes_publisher {
   char name[CUFRAMES_NAME_MAX + 1];
   char description[CF_TEXT_BYTES];
   cf_logger logger;
+  cf_log_limit log_limit; /* of what others can make it say */
   cf_claim claim;
   cf_device *device;
   uint64_t instance;

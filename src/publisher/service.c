@@ -116,8 +116,9 @@ static void peer_new(cuframes_publisher *p, int fd) {
   service->half_open++;
   bool welcome = cf_credentials_of(fd, &peer->credentials) == CUFRAMES_OK;
   if (welcome && !cf_publisher_allows(p, &peer->credentials)) {
-    cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: refused user %u, group %u: not on the allow list", p->name,
-           peer->credentials.uid, peer->credentials.gid);
+    cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_WARNING,
+                   "%s: refused user %u, group %u: not on the allow list", p->name, peer->credentials.uid,
+                   peer->credentials.gid);
     cf_fail(CUFRAMES_ERR_PERMISSION, "the publisher's allow list has neither user %u nor group %u",
             peer->credentials.uid, peer->credentials.gid);
     welcome = cf_peer_refuse(p, peer, CUFRAMES_ERR_PERMISSION);
@@ -135,8 +136,9 @@ static void listener_accept(cuframes_publisher *p) {
   }
   if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
     return; /* the peer went away again */
-  cf_log(&p->logger, CUFRAMES_LOG_ERROR, "%s: cannot accept a subscriber: %s; raise the descriptor limit (ulimit -n)",
-         p->name, strerror(errno));
+  cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_ERROR,
+                 "%s: cannot accept a subscriber: %s; raise the descriptor limit (ulimit -n)", p->name,
+                 strerror(errno));
   unwatch(service, service->listener); /* or it would be ready all the time */
   service->listen_again = cf_now() + ACCEPT_AGAIN_NS;
 }
@@ -190,8 +192,9 @@ static bool peer_act(cuframes_publisher *p, cf_peer *peer, const uint8_t *messag
     case CF_DO_SEND_SIDE_DATA: return cf_peer_send_side_data(p, peer, message, length);
     case CF_DO_CLOSE: break;
   }
-  cf_log(&p->logger, CUFRAMES_LOG_WARNING, "%s: closed a connection of pid %d, user %u: it broke the protocol", p->name,
-         peer->credentials.pid, peer->credentials.uid);
+  cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_WARNING,
+                 "%s: closed a connection of pid %d, user %u: it broke the protocol", p->name, peer->credentials.pid,
+                 peer->credentials.uid);
   return false;
 }
 
@@ -273,6 +276,8 @@ static int64_t deadlines_run(cuframes_publisher *p) {
     grow(p);
   int64_t growth = cf_growth_deadline(p);
   next = growth < next ? growth : next;
+  int64_t say = cf_log_say_left_out(&p->logger, &p->log_limit, now);
+  next = say < next ? say : next;
   return service->look_at < next ? service->look_at : next;
 }
 

@@ -48,7 +48,8 @@ static bool fall_back(cuframes_subscriber *s, int error) {
   if ((error != CUFRAMES_ERR_UNSUPPORTED && error != CUFRAMES_ERR_DEVICE) ||
       !(s->hello.sync_modes & TIMELINE_OR_EVENTS))
     return false;
-  cf_log(&s->logger, CUFRAMES_LOG_WARNING, "%s: falling back to a lesser sync mode: %s", s->name, cf_last_detail());
+  cf_log_limited(&s->logger, &s->log_limit, CUFRAMES_LOG_WARNING, "%s: falling back to a lesser sync mode: %s", s->name,
+                 cf_last_detail());
   bool events = (s->hello.sync_modes & TIMELINE_OR_EVENTS) == TIMELINE_OR_EVENTS;
   pthread_mutex_lock(&s->lock); /* the watcher sends it */
   s->hello.sync_asked |= s->hello.sync_modes;
@@ -127,6 +128,7 @@ int cuframes_subscriber_create(const char *name, const cuframes_subscriber_optio
   s->logger = (cf_logger){ o.log, o.log_user };
   s->notifier.fd = -1;
   pthread_mutex_init(&s->connect_lock, NULL);
+  cf_log_limit_init(&s->log_limit, s->name);
   pthread_mutex_init(&s->lock, NULL);
   pthread_mutex_init(&s->packets.lock, NULL);
   result = subscriber_fill(s, &o);
@@ -172,6 +174,7 @@ void cuframes_subscriber_destroy(cuframes_subscriber *s) {
     connection_end(s->connection);
   }
   pthread_mutex_destroy(&s->connect_lock);
+  pthread_mutex_destroy(&s->log_limit.lock);
   pthread_mutex_destroy(&s->lock);
   cf_handles_drop(s->handles);
   pthread_mutex_destroy(&s->packets.lock);
@@ -217,7 +220,7 @@ static int connect_again(cuframes_subscriber *s, cf_connection **connection) {
   if (result != CUFRAMES_OK)
     return at_once || cf_rejoin_may_help(result) ? CUFRAMES_ERR_TIMEOUT : result;
   cf_counter_add(&s->reconnects, 1);
-  cf_log(&s->logger, CUFRAMES_LOG_INFO, "%s: the publisher is back", s->name);
+  cf_log_limited(&s->logger, &s->log_limit, CUFRAMES_LOG_INFO, "%s: the publisher is back", s->name);
   *connection = fresh;
   return CUFRAMES_OK;
 }
@@ -290,8 +293,8 @@ void cf_subscriber_retire(cuframes_subscriber *s, cf_connection *connection, enu
     connection_end(over);
   }
   if (ours)
-    cf_log(&s->logger, CUFRAMES_LOG_WARNING, "%s: the publisher is gone%s", s->name,
-           s->reconnect ? "; waiting for it to come back" : "");
+    cf_log_limited(&s->logger, &s->log_limit, CUFRAMES_LOG_WARNING, "%s: the publisher is gone%s", s->name,
+                   s->reconnect ? "; waiting for it to come back" : "");
 }
 
 /* ---- frames ---- */

@@ -87,7 +87,8 @@ struct cuframes_subscriber {
   bool reconnect;
   int64_t spin_ns;
   cf_logger logger;
-  cf_handles *handles; /* of frames */
+  cf_log_limit log_limit; /* of what a publisher can make it say */
+  cf_handles *handles;    /* of frames */
 
   pthread_mutex_t connect_lock; /* one thread makes a connection at a time */
   uint64_t serial;              /* of the newest connection; under connect_lock */
