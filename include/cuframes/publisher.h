@@ -67,7 +67,8 @@ typedef struct cuframes_publisher_options {
                                    the most */
   uint32_t max_open;          /**< frames open at the same time: acquired, or published with a reference kept; 0: 1, at
                                    most 128 */
-  uint32_t max_subscribers;   /**< 0: 128, at most 256 */
+  uint32_t max_subscribers;   /**< 0: 128, at most 256. Another user than the publisher's own and root gets about four
+                                   fifths of them at most, so that something is left for the next; see SECURITY.md */
   uint32_t max_leases;        /**< frames one subscriber may hold at once; 0: 16, at most 64 */
   uint32_t max_depth;         /**< longest queue of one ordered subscriber; 0: 32, at most 256 */
   int64_t ordered_timeout_ns; /**< for CUFRAMES_POLICY_WAIT; 0: 1 s */

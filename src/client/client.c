@@ -5,6 +5,7 @@
 
 #include "link/channel.h"
 #include "link/directory.h"
+#include "link/discard.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/memory.h"
@@ -37,6 +38,7 @@ static int answer_check(uint32_t type, const uint8_t *message, size_t length, co
   return CUFRAMES_OK;
 }
 
+/* With that many descriptors they are the caller's; otherwise they are whatever the publisher chose. */
 static int answer_receive(int fd, int64_t deadline, uint32_t type, uint8_t *message, size_t *length, int *fds,
                           int wanted) {
   cf_fds got;
@@ -45,7 +47,7 @@ static int answer_receive(int fd, int64_t deadline, uint32_t type, uint8_t *mess
     return result;
   result = answer_check(type, message, *length, &got, wanted);
   if (result != CUFRAMES_OK) {
-    cf_fds_close(&got);
+    cf_fds_discard(&got, fd);
     return result;
   }
   if (wanted == AT_MOST_ONE)
@@ -57,13 +59,37 @@ static int answer_receive(int fd, int64_t deadline, uint32_t type, uint8_t *mess
 
 int cf_client_hello(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline,
                     uint8_t *message, int *fd) {
-  char path[CF_PATH_MAX];
-  int result = cf_socket_path(directory, name, path);
+  cf_place place;
+  int result = cf_place_find(directory, name, &place);
   if (result != CUFRAMES_OK)
     return result;
-  result = cf_connect(path, name, deadline, fd);
+  result = cf_client_hello_at(&place, name, hello, deadline, message, fd);
+  cf_close(place.directory);
+  return result;
+}
+
+/* Who publishes that way that he cannot be left any more is not joined again: each time would cost a descriptor. */
+static int publisher_check(int fd, const char *name) {
+  cf_credentials publisher;
+  int result = cf_credentials_of(fd, &publisher);
+  if (result != CUFRAMES_OK || !cf_discard_is_burdened_by(publisher.uid))
+    return result;
+  return cf_fail(CUFRAMES_ERR_PROTOCOL, "what user %u, who publishes \"%s\", sent cannot be closed: end that publisher",
+                 publisher.uid, name);
+}
+
+int cf_client_hello_at(const cf_place *place, const char *name, const cf_msg_hello *hello, int64_t deadline,
+                       uint8_t *message, int *fd) {
+  int connected;
+  int result = cf_connect(place->directory, place->path, name, deadline, &connected);
   if (result != CUFRAMES_OK)
     return result;
+  result = publisher_check(connected, name);
+  if (result != CUFRAMES_OK) {
+    (void)cf_hang_up(connected); /* or it stays open */
+    return result;
+  }
+  *fd = connected;
   size_t length = cf_message_encode(CF_MSG_HELLO, hello, message, CF_WIRE_MESSAGE_MAX);
   /* a refusal may come before our HELLO was read: then sending fails, and the answer says why */
   (void)cf_send(*fd, message, length, NULL, 0);
@@ -87,8 +113,7 @@ int cf_client_welcome(int fd, const char *name, const cf_msg_hello *hello, int64
                      j.welcome.version, hello->version_min, hello->version_max,
                      j.welcome.version < hello->version_min ? "the publisher" : "this program");
   if (result != CUFRAMES_OK) {
-    j.fd = -1; /* it stays the caller's */
-    cf_joined_close(&j);
+    cf_joined_discard_fds(&j, fd); /* fd stays the caller's */
     return result;
   }
   *joined = j;
@@ -103,14 +128,20 @@ int cf_client_join(const char *directory, const char *name, const cf_msg_hello *
     return result;
   result = cf_client_welcome(fd, name, hello, deadline, message, wanted_fds, joined);
   if (result != CUFRAMES_OK)
-    cf_close(fd);
+    (void)cf_hang_up(fd); /* or it stays open */
   return result;
 }
 
+void cf_joined_discard_fds(cf_joined *joined, int connection) {
+  for (int i = 0; i < 2; i++) {
+    cf_discard(joined->fds[i], connection);
+    joined->fds[i] = -1;
+  }
+}
+
 void cf_joined_close(cf_joined *joined) {
-  for (int i = 0; i < 2; i++)
-    cf_close(joined->fds[i]);
-  cf_close(joined->fd);
+  cf_joined_discard_fds(joined, joined->fd);
+  (void)cf_hang_up(joined->fd); /* or it stays open */
   *joined = (cf_joined){ .fd = -1, .fds = { -1, -1 } };
 }
 

@@ -211,7 +211,8 @@ static int entry_make(const stream_list *l, const char *name, cuframes_stream_en
   return CUFRAMES_OK;
 }
 
-static int list_one(void *user, const char *name) {
+static int list_one(void *user, const cf_place *place, const char *name) {
+  (void)place;
   stream_list *l = user;
   cuframes_stream_entry *entry;
   int result = entry_make(l, name, &entry);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@
 
 #include <cuframes/common.h>
 
+#include "link/discard.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/memory.h"
@@ -23,47 +25,101 @@
 #define SO_PEERPIDFD 77
 #endif
 
-#define BACKLOG 128
-/* More than a message may carry, so that surplus ones are seen and closed rather than cut off. */
-#define FDS_LOOKED_FOR 8
+#ifndef SO_PASSRIGHTS /* since Linux 6.16 */
+#define SO_PASSRIGHTS 83
+#endif
+#define SYS_FCHMODAT2 452 /* on every machine; since Linux 6.6 */
 
-static int address_of(const char *path, struct sockaddr_un *address) {
+#define BACKLOG 128
+
+static const char *file_of(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? slash + 1 : path;
+}
+
+/* The address of a path that is in that directory. By way of the descriptor it is short, and is of the very directory
+ * that was looked at; where there is no /proc it goes by the path. */
+static int address_of(int directory, const char *path, struct sockaddr_un *address) {
   memset(address, 0, sizeof *address);
   address->sun_family = AF_UNIX;
-  if (strlen(path) >= sizeof address->sun_path)
-    return cf_fail(CUFRAMES_ERR_DIRECTORY, "the socket path %s is too long", path);
-  strcpy(address->sun_path, path);
+  if (directory >= 0 && access("/proc/self/fd", X_OK) == 0)
+    (void)snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%.80s", directory, file_of(path));
+  else if (strlen(path) < sizeof address->sun_path)
+    strcpy(address->sun_path, path);
+  else
+    return cf_fail(CUFRAMES_ERR_DIRECTORY,
+                   "the socket path %s is too long without /proc: %zu bytes, and sockets allow %zu; use a shorter "
+                   "directory",
+                   path, strlen(path), sizeof address->sun_path - 1);
   return CUFRAMES_OK;
 }
 
-static int socket_listen(int fd, const char *path, const struct sockaddr_un *address, mode_t mode, int64_t gid) {
-  if (bind(fd, (const struct sockaddr *)address, sizeof *address) != 0)
-    return cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot create the socket %s: %s", path, strerror(errno));
-  if (gid > 0 && chown(path, (uid_t)-1, (gid_t)gid) != 0)
+/* The file that bind() made, and nothing that a link leads to, gets its group and its mode. */
+static int socket_permit(int file, const char *path, mode_t mode, int64_t gid) {
+  struct stat status;
+  char self[32];
+  if (fstat(file, &status) != 0)
+    return cf_fail_errno("fstat of %s", path);
+  if (!S_ISSOCK(status.st_mode) || status.st_uid != geteuid())
+    return cf_fail(CUFRAMES_ERR_DIRECTORY, "somebody has put something else in the place of the socket %s", path);
+  if (gid > 0 && fchownat(file, "", (uid_t)-1, (gid_t)gid, AT_EMPTY_PATH) != 0)
     return cf_fail(CUFRAMES_ERR_PERMISSION, "cannot give the socket %s to group %lld: %s", path, (long long)gid,
                    strerror(errno));
-  if (chmod(path, mode) != 0)
+  (void)snprintf(self, sizeof self, "/proc/self/fd/%d", file); /* fchmod() does not take such a descriptor */
+  if (chmod(self, mode) != 0 && (errno != ENOENT || syscall(SYS_FCHMODAT2, file, "", mode, AT_EMPTY_PATH) != 0))
     return cf_fail_errno("chmod of %s", path);
-  if (listen(fd, BACKLOG) != 0)
-    return cf_fail_errno("listen on %s", path);
   return CUFRAMES_OK;
 }
 
-int cf_listen(const char *path, mode_t mode, int64_t gid, int *listener) {
+static int socket_listen(int fd, int directory, const char *path, mode_t mode, int64_t gid) {
   struct sockaddr_un address;
-  int result = address_of(path, &address);
+  int result = address_of(directory, path, &address), no = 0;
   if (result != CUFRAMES_OK)
     return result;
+  (void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof no); /* an older kernel does not know it: discard.h */
+  if (bind(fd, (const struct sockaddr *)&address, sizeof address) != 0)
+    return cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot create the socket %s: %s", path, strerror(errno));
+  int file = openat(directory < 0 ? AT_FDCWD : directory, directory < 0 ? path : file_of(path),
+                    O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (file < 0)
+    return cf_fail_errno("opening the socket %s", path);
+  result = socket_permit(file, path, mode, gid);
+  cf_close(file);
+  if (result == CUFRAMES_OK && listen(fd, BACKLOG) != 0)
+    result = cf_fail_errno("listen on %s", path);
+  return result;
+}
+
+int cf_listen(int directory, const char *path, mode_t mode, int64_t gid, int *listener) {
   int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0)
     return cf_fail_errno("socket");
-  result = socket_listen(fd, path, &address, mode, gid);
+  int result = socket_listen(fd, directory, path, mode, gid);
   if (result != CUFRAMES_OK) {
     cf_close(fd);
     return result;
   }
   *listener = fd;
   return CUFRAMES_OK;
+}
+
+/* Closing a socket that listens closes all that waits to be accepted, and what came over it. */
+void cf_listen_end(int listener) {
+  if (listener < 0)
+    return;
+  (void)shutdown(listener, SHUT_RDWR); /* cannot fail; nobody can connect any more */
+  for (;;) {
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+      (void)cf_hang_up(fd); /* or it stays open */
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      cf_discard(listener, -1);
+      return;
+    } else if (errno != EINTR && errno != ECONNABORTED) {
+      cf_close(listener); /* none is left */
+      return;
+    }
+  }
 }
 
 static int connect_error(const char *path, const char *name) {
@@ -81,7 +137,11 @@ static int connect_error(const char *path, const char *name) {
   }
 }
 
-static int socket_connect(int fd, const struct sockaddr_un *address, const char *name, int64_t deadline) {
+static int socket_connect(int fd, int directory, const char *path, const char *name, int64_t deadline) {
+  struct sockaddr_un address;
+  int result = address_of(directory, path, &address);
+  if (result != CUFRAMES_OK)
+    return result;
   int64_t left = deadline - cf_now();
   if (left < CF_MS)
     left = CF_MS; /* zero would mean for ever */
@@ -90,26 +150,22 @@ static int socket_connect(int fd, const struct sockaddr_un *address, const char 
     return cf_fail_errno("SO_SNDTIMEO");
   int connected;
   do
-    connected = connect(fd, (const struct sockaddr *)address, sizeof *address);
+    connected = connect(fd, (const struct sockaddr *)&address, sizeof address);
   while (connected != 0 && errno == EINTR && cf_now() < deadline); /* the program's signals */
   if (connected != 0)
-    return connect_error(address->sun_path, name);
+    return connect_error(path, name);
   if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
     return cf_fail_errno("O_NONBLOCK");
   return CUFRAMES_OK;
 }
 
-int cf_connect(const char *path, const char *name, int64_t deadline, int *fd) {
-  struct sockaddr_un address;
-  int result = address_of(path, &address);
-  if (result != CUFRAMES_OK)
-    return result;
+int cf_connect(int directory, const char *path, const char *name, int64_t deadline, int *fd) {
   /* a full queue is then said at once; the least time limit of connect() is a sleep of some milliseconds */
   int at_once = deadline == CF_AT_ONCE ? SOCK_NONBLOCK : 0;
   int s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | at_once, 0);
   if (s < 0)
     return cf_fail_errno("socket");
-  result = socket_connect(s, &address, name, deadline);
+  int result = socket_connect(s, directory, path, name, deadline);
   if (result != CUFRAMES_OK) {
     cf_close(s);
     return result;
@@ -143,57 +199,67 @@ int cf_send(int fd, const void *message, size_t length, const int *fds, int fd_c
     return CUFRAMES_OK;
   if (errno == EAGAIN || errno == EWOULDBLOCK)
     return cf_fail(CUFRAMES_ERR_TIMEOUT, "the peer does not read its messages");
+  if (errno == ETOOMANYREFS) /* of this user, in whatever process */
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "too many descriptors that this user sent have not been received yet: raise "
+                                           "its limit (ulimit -n), or end who does not receive them");
   return cf_fail_errno("sendmsg");
 }
 
-static void fds_take(struct msghdr *header, cf_fds *fds, int *surplus) {
+/* The descriptors that came beside a message; there was room for no more than these. */
+static void fds_take(struct msghdr *header, cf_fds *fds) {
   for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
     if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
       continue;
-    size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; i++) {
-      int fd;
-      memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-      if (fds->count < 2) {
-        fds->fd[fds->count++] = fd;
-      } else {
-        cf_close(fd);
-        ++*surplus;
-      }
-    }
+    fds->count = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    memcpy(fds->fd, CMSG_DATA(c), (size_t)fds->count * sizeof(int));
   }
 }
 
+/* What is wrong with a message that was looked at and not taken yet. */
+static int message_check(const struct msghdr *header, ssize_t got, int came, int room) {
+  bool more = header->msg_flags & MSG_CTRUNC; /* there are descriptors that were not installed */
+  if (got == 0 && came == 0 && !more)
+    return CF_RECEIVE_CLOSED; /* no message is empty */
+  if (got == 0 || (header->msg_flags & MSG_TRUNC) || (more && came == room))
+    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the peer sent a message that is too large or carries too many descriptors");
+  if (more)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "no file descriptor is free: raise the limit (ulimit -n)");
+  return CUFRAMES_OK;
+}
+
+/* A message is looked at first, which gives us descriptors of our own for the files beside it, and taken only if it is
+ * as it should be: so no file is closed here for the last time (discard.h). */
 int cf_receive(int fd, void *buffer, size_t capacity, size_t *length, cf_fds *fds) {
   union {
     struct cmsghdr align;
-    char bytes[CMSG_SPACE(FDS_LOOKED_FOR * sizeof(int))];
+    char bytes[CMSG_LEN(sizeof fds->fd)]; /* and not a byte more: who sends more is to be seen */
   } control;
   struct iovec data = { .iov_base = buffer, .iov_len = capacity };
-  struct msghdr header = {
-    .msg_iov = &data, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes
-  };
-  fds->count = 0;
+  struct msghdr header = { .msg_iov = &data, .msg_iovlen = 1 };
+  cf_fds taken = { .count = 0 };
+  if (fds) {
+    header.msg_control = control.bytes;
+    header.msg_controllen = CMSG_LEN(sizeof fds->fd);
+    fds->count = 0;
+  }
   ssize_t got;
   /* A peer that closes before it has read all we sent resets the connection; the kernel says so once, ahead of what
    * it still sent us, such as a refusal. */
   do
-    got = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    got = recvmsg(fd, &header, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   while (got < 0 && (errno == EINTR || errno == ECONNRESET));
-  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-    return CF_RECEIVE_NOTHING;
-  if (got <= 0)
-    return CF_RECEIVE_CLOSED; /* end of file, or reset: the peer is gone either way; no message is empty */
-  int surplus = 0;
-  fds_take(&header, fds, &surplus);
-  if ((header.msg_flags & MSG_TRUNC) || surplus > 0) {
-    cf_fds_close(fds);
-    return cf_fail(CUFRAMES_ERR_PROTOCOL, "the peer sent a message that is too large or carries too many descriptors");
+  if (got < 0)
+    return errno == EAGAIN || errno == EWOULDBLOCK ? CF_RECEIVE_NOTHING : CF_RECEIVE_CLOSED;
+  if (fds)
+    fds_take(&header, &taken);
+  int result = message_check(&header, got, taken.count, fds ? 2 : 0);
+  if (result != CUFRAMES_OK) {
+    cf_fds_discard(&taken, fd);
+    return result;
   }
-  if (header.msg_flags & MSG_CTRUNC) { /* the kernel found no free descriptor */
-    cf_fds_close(fds);
-    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "no file descriptor is free: raise the limit (ulimit -n)");
-  }
+  (void)recv(fd, NULL, 0, MSG_DONTWAIT); /* takes it: it is there, and nobody else reads */
+  if (fds)
+    *fds = taken;
   *length = (size_t)got;
   return CUFRAMES_OK;
 }
@@ -214,10 +280,14 @@ int cf_receive_by(int fd, int64_t deadline, void *buffer, size_t capacity, size_
   }
 }
 
-void cf_fds_close(cf_fds *fds) {
+void cf_fds_discard(cf_fds *fds, int connection) {
   for (int i = 0; i < fds->count; i++)
-    cf_close(fds->fd[i]);
+    cf_discard(fds->fd[i], connection);
   fds->count = 0;
+}
+
+void cf_fds_close(cf_fds *fds) {
+  cf_fds_discard(fds, -1);
 }
 
 int cf_credentials_of(int fd, cf_credentials *credentials) {

@@ -13,25 +13,38 @@ typedef struct cf_fds {
 } cf_fds;
 
 /* Listens at path (which must be free) with these permission bits and, if gid > 0, that group. Non-blocking.
- * Nobody can connect before mode and group are right. */
-int cf_listen(const char *path, mode_t mode, int64_t gid, int *listener);
+ * directory: a descriptor of the directory that the file is in, so that nobody can lead us elsewhere, and the path may
+ * be longer than an address; -1: go by the path. Nobody can connect before mode and group are right, nor send
+ * descriptors if the kernel can refuse them (SO_PASSRIGHTS, Linux 6.16).
+ * Errors: DIRECTORY, PERMISSION, SYSTEM. */
+int cf_listen(int directory, const char *path, mode_t mode, int64_t gid, int *listener);
 
-/* Connects; waits for room in the publisher's queue until the deadline. Non-blocking afterwards.
+/* No more connections; those that wait are hung up on. Never waits. -1 is fine. */
+void cf_listen_end(int listener);
+
+/* Connects to path, in that directory as above; waits for room in the publisher's queue until the deadline.
+ * Non-blocking afterwards.
  * Errors: NO_SUCH_STREAM, PERMISSION, TIMEOUT, SYSTEM. */
-int cf_connect(const char *path, const char *name, int64_t deadline, int *fd);
+int cf_connect(int directory, const char *path, const char *name, int64_t deadline, int *fd);
 
 enum { CF_RECEIVE_NOTHING = 1, CF_RECEIVE_CLOSED = 2 };
 
-/* Sends one message; never blocks, never raises SIGPIPE. Errors: TIMEOUT (the peer does not read), SYSTEM. */
+/* Sends one message; never blocks, never raises SIGPIPE. Errors: TIMEOUT (the peer does not read),
+ * NO_MEMORY (too many descriptors are on their way), SYSTEM. */
 int cf_send(int fd, const void *message, size_t length, const int *fds, int fd_count);
 
-/* Receives one message without waiting. CUFRAMES_OK, CF_RECEIVE_NOTHING, CF_RECEIVE_CLOSED, or PROTOCOL (cut off,
- * more than two descriptors), NO_MEMORY (no descriptor free). fds is set in every case. */
+/* Receives one message without waiting. fds: where descriptors that come with it go, at most two; NULL: none may
+ * come. CUFRAMES_OK, CF_RECEIVE_NOTHING, CF_RECEIVE_CLOSED, or PROTOCOL (cut off, empty, more descriptors), NO_MEMORY
+ * (no descriptor is free: the message waits). fds is set in every case. Closes no file of the peer's for the last time:
+ * discard.h says why; what is wrong stays in the queue for cf_hang_up(). */
 int cf_receive(int fd, void *buffer, size_t capacity, size_t *length, cf_fds *fds);
 
 /* The same, waiting until the deadline: CUFRAMES_OK, TIMEOUT, PUBLISHER_GONE (closed), PROTOCOL. */
 int cf_receive_by(int fd, int64_t deadline, void *buffer, size_t capacity, size_t *length, cf_fds *fds);
 
+/* Closes them as what the peer of that connection chose. */
+void cf_fds_discard(cf_fds *fds, int connection);
+/* The same when the connection is not known any more. */
 void cf_fds_close(cf_fds *fds);
 
 /* Who is at the other end, by the kernel's word. */

@@ -19,6 +19,7 @@
 #include "os/memory.h"
 
 #define SYSTEM_DIRECTORY "/run/cuframes"
+#define LINKS_MOST 8
 /* Who sweeps up after the dead holds their locks for a moment: look again, so many times, a millisecond apart. */
 #define LOCK_TRIES 20
 
@@ -44,14 +45,16 @@ static bool fits(int length) {
   return length >= 0 && length < CF_PATH_MAX;
 }
 
-int cf_directory_resolve(const char *option, char path[CF_PATH_MAX]) {
+/* Where the directory is, and whether somebody chose it, or nobody and it is the default. */
+static int directory_find(const char *option, char path[CF_PATH_MAX], bool *chosen) {
   const char *environment = getenv("CUFRAMES_DIR"), *session = getenv("XDG_RUNTIME_DIR");
   int length;
+  *chosen = true;
   if (option && option[0])
     length = snprintf(path, CF_PATH_MAX, "%s", option);
   else if (environment && environment[0])
     length = snprintf(path, CF_PATH_MAX, "%s", environment);
-  else if (access(SYSTEM_DIRECTORY, W_OK | X_OK) == 0)
+  else if (*chosen = false, access(SYSTEM_DIRECTORY, W_OK | X_OK) == 0)
     length = snprintf(path, CF_PATH_MAX, SYSTEM_DIRECTORY);
   else if (session && session[0])
     length = snprintf(path, CF_PATH_MAX, "%s/cuframes", session);
@@ -62,77 +65,181 @@ int cf_directory_resolve(const char *option, char path[CF_PATH_MAX]) {
   return CUFRAMES_OK;
 }
 
-/* A directory that somebody else owns could be emptied and refilled under us; so could one that anybody may write to
- * and that is not sticky. */
-static int directory_trusted(int fd, const char *path) {
-  struct stat status;
-  if (fstat(fd, &status) != 0)
-    return cf_fail_errno("fstat of %s", path);
-  if (status.st_uid != geteuid() && status.st_uid != 0)
+int cf_directory_resolve(const char *option, char path[CF_PATH_MAX]) {
+  bool chosen;
+  return directory_find(option, path, &chosen);
+}
+
+/* ---- whose it is ---- */
+
+static bool is_trusted(const struct stat *status) {
+  return status->st_uid == geteuid() || status->st_uid == 0;
+}
+
+/* A directory that somebody else owns could be emptied and refilled under us; so could one that others may write to and
+ * that is not sticky. */
+static int directory_trusted(const struct stat *status, const char *path) {
+  if (!is_trusted(status))
     return cf_fail(
         CUFRAMES_ERR_DIRECTORY,
         "the runtime directory %s belongs to user %u, not to us (%u) or root: choose another with CUFRAMES_DIR", path,
-        (unsigned)status.st_uid, (unsigned)geteuid());
-  if ((status.st_mode & S_IWOTH) && !(status.st_mode & S_ISVTX))
+        (unsigned)status->st_uid, (unsigned)geteuid());
+  if ((status->st_mode & S_IWOTH) && !(status->st_mode & S_ISVTX))
     return cf_fail(CUFRAMES_ERR_DIRECTORY,
                    "anybody may write to the runtime directory %s: take that away with chmod o-w", path);
+  if ((status->st_mode & S_IWGRP) && !(status->st_mode & S_ISVTX))
+    return cf_fail(CUFRAMES_ERR_DIRECTORY,
+                   "group %u may write to the runtime directory %s, and so remove what is not its own: make it sticky "
+                   "with chmod 3770, or take that away with chmod g-w",
+                   (unsigned)status->st_gid, path);
   return CUFRAMES_OK;
 }
 
 /* Nor may a stranger's link stand in its place, as it may in /tmp: the lock would be taken here, the socket made
  * there. */
-static int link_trusted(const char *path) {
-  char name[CF_PATH_MAX];
-  struct stat status;
-  snprintf(name, sizeof name, "%s", path);
-  for (size_t length = strlen(name); length > 1 && name[length - 1] == '/'; length--)
-    name[length - 1] = '\0'; /* or the link would be followed */
-  if (lstat(name, &status) == 0 && S_ISLNK(status.st_mode) && status.st_uid != geteuid() && status.st_uid != 0)
-    return cf_fail(CUFRAMES_ERR_DIRECTORY,
-                   "the runtime directory %s is a link of user %u, not of us (%u) or root: choose another with "
-                   "CUFRAMES_DIR",
-                   path, (unsigned)status.st_uid, (unsigned)geteuid());
+static int link_trusted(const struct stat *status, const char *path) {
+  if (is_trusted(status))
+    return CUFRAMES_OK;
+  return cf_fail(CUFRAMES_ERR_DIRECTORY,
+                 "the runtime directory %s is a link of user %u, not of us (%u) or root: choose another with "
+                 "CUFRAMES_DIR",
+                 path, (unsigned)status->st_uid, (unsigned)geteuid());
+}
+
+static int open_failed(const char *path) {
+  if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+    return cf_fail_errno("opening the runtime directory %s", path);
+  return cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot open the runtime directory %s: %s", path, strerror(errno));
+}
+
+/* Opens what a path names in a directory (which is closed), a link as a link. The path is cut to the name that is
+ * opened; *parent is the directory that it is in. */
+static int step_open(int *parent, char path[CF_PATH_MAX]) {
+  for (size_t length = strlen(path); length > 1 && path[length - 1] == '/'; length--)
+    path[length - 1] = '\0'; /* or a link would be followed */
+  char *slash = strrchr(path, '/');
+  if (slash && slash[1] != '\0') {
+    char file[CF_PATH_MAX];
+    snprintf(file, sizeof file, "%s", slash + 1);
+    slash[slash == path] = '\0'; /* the root keeps its name */
+    int above = openat(*parent, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (*parent != AT_FDCWD)
+      cf_close(*parent);
+    *parent = above;
+    if (above < 0)
+      return -1;
+    memcpy(path, file, sizeof file);
+  }
+  return openat(*parent, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* Where a link leads, if it may. */
+static int link_follow(int fd, const struct stat *status, const char *path, char rest[CF_PATH_MAX]) {
+  int result = link_trusted(status, path);
+  if (result != CUFRAMES_OK)
+    return result;
+  ssize_t length = readlinkat(fd, "", rest, CF_PATH_MAX);
+  if (length < 0)
+    return open_failed(path);
+  if (length >= CF_PATH_MAX)
+    return cf_fail(CUFRAMES_ERR_DIRECTORY, "the runtime directory %s is a link to a path of more than %d bytes", path,
+                   CF_PATH_MAX - 1);
+  rest[length] = '\0';
   return CUFRAMES_OK;
 }
 
-/* Makes it if it is not there. */
-static int directory_open(const char *path, int *directory) {
-  int result = link_trusted(path);
+/* What is opened to be looked at gives a descriptor to work with. */
+static int directory_take(int fd, const struct stat *status, const char *path, int flags, int *directory) {
+  int result = directory_trusted(status, path);
   if (result != CUFRAMES_OK)
     return result;
+  *directory = openat(fd, ".", flags | O_DIRECTORY | O_CLOEXEC);
+  return *directory < 0 ? open_failed(path) : CUFRAMES_OK;
+}
+
+/* Opens a directory and looks at what was opened, so that nobody can put something else there in between; likewise each
+ * link at its place. *directory is -1 on failure. */
+static int open_trusted(const char *path, int flags, int *directory) {
+  char rest[CF_PATH_MAX];
+  int parent = AT_FDCWD, result = CUFRAMES_OK;
+  *directory = -1;
+  snprintf(rest, sizeof rest, "%s", path);
+  for (int links = 0; result == CUFRAMES_OK && *directory < 0 && links < LINKS_MOST; links++) {
+    struct stat status;
+    int fd = step_open(&parent, rest);
+    if (fd < 0)
+      result = open_failed(path);
+    else if (fstat(fd, &status) != 0)
+      result = cf_fail_errno("fstat of %s", path);
+    else if (S_ISLNK(status.st_mode))
+      result = link_follow(fd, &status, path, rest);
+    else
+      result = directory_take(fd, &status, path, flags, directory);
+    cf_close(fd);
+  }
+  if (parent != AT_FDCWD)
+    cf_close(parent);
+  if (result == CUFRAMES_OK && *directory < 0)
+    return cf_fail(CUFRAMES_ERR_DIRECTORY, "the runtime directory %s is a link that leads round and round", path);
+  return result;
+}
+
+/* A publisher's: it is made if it is not there. */
+static int directory_open(const char *path, int *directory) {
   if (mkdir(path, 0700) != 0 && errno != EEXIST)
     return cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot create the runtime directory %s: %s", path, strerror(errno));
-  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0)
-    return cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot open the runtime directory %s: %s", path, strerror(errno));
-  result = directory_trusted(fd, path);
-  if (result != CUFRAMES_OK) {
-    cf_close(fd);
+  return open_trusted(path, O_RDONLY, directory);
+}
+
+/* A reader's. One that somebody chose is taken as it is: whoever owns it publishes there. Where nobody did, nobody but
+ * us or root may be who publishes. *directory is -1 with OK if there is none. */
+static int directory_read(const char *option, int flags, char path[CF_PATH_MAX], int *directory) {
+  bool chosen;
+  *directory = -1;
+  int result = directory_find(option, path, &chosen);
+  if (result != CUFRAMES_OK)
     return result;
+  bool connects = flags & O_PATH;
+  int fd = open(path, flags | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 && (errno == ENOENT || (connects && errno == ENOTDIR)))
+    return CUFRAMES_OK;
+  if (fd < 0 && connects && errno == EACCES)
+    return cf_fail(CUFRAMES_ERR_PERMISSION, "no permission to enter the runtime directory %s", path);
+  if (fd < 0)
+    return open_failed(path);
+  if (chosen) {
+    *directory = fd;
+    return CUFRAMES_OK;
   }
-  *directory = fd;
-  return CUFRAMES_OK;
+  cf_close(fd);
+  return open_trusted(path, flags, directory);
 }
 
 static int socket_path(const char *directory, const char *name, char path[CF_PATH_MAX]) {
-  const size_t most = sizeof((struct sockaddr_un *)0)->sun_path - 1;
-  int length = snprintf(path, CF_PATH_MAX, "%s/%s.sock", directory, name);
-  if (!fits(length) || (size_t)length > most)
-    return cf_fail(CUFRAMES_ERR_DIRECTORY,
-                   "the socket path %.64s.../%s.sock has %d bytes, and sockets allow %zu: use a shorter directory",
-                   directory, name, length, most);
+  if (!fits(snprintf(path, CF_PATH_MAX, "%s/%s.sock", directory, name)))
+    return cf_fail(CUFRAMES_ERR_DIRECTORY, "the socket path %.64s.../%s.sock is longer than %d bytes", directory, name,
+                   CF_PATH_MAX - 1);
   return CUFRAMES_OK;
 }
 
-int cf_socket_path(const char *option, const char *name, char path[CF_PATH_MAX]) {
+int cf_place_find(const char *option, const char *name, cf_place *place) {
   char directory[CF_PATH_MAX];
+  cf_place found;
   int result = cf_name_check(name);
   if (result != CUFRAMES_OK)
     return result;
-  result = cf_directory_resolve(option, directory);
+  result = directory_read(option, O_PATH, directory, &found.directory);
   if (result != CUFRAMES_OK)
     return result;
-  return socket_path(directory, name, path);
+  result = socket_path(directory, name, found.path);
+  if (result == CUFRAMES_OK && found.directory < 0)
+    result = cf_fail(CUFRAMES_ERR_NO_SUCH_STREAM, "no stream \"%s\": there is no directory %s", name, directory);
+  if (result != CUFRAMES_OK) {
+    cf_close(found.directory);
+    return result;
+  }
+  *place = found;
+  return CUFRAMES_OK;
 }
 
 /* Whether the descriptor is still the file of that name: its last owner may have removed it before we got the lock. */
@@ -268,26 +375,31 @@ static void sweep_lock(int directory, const char *name) {
     (void)alive(directory, name);
 }
 
-int cf_directory_visit(const char *option, int (*visit)(void *user, const char *name), void *user) {
+int cf_directory_visit(const char *option, int (*visit)(void *user, const cf_place *place, const char *name),
+                       void *user) {
   char path[CF_PATH_MAX], name[64];
-  int result = cf_directory_resolve(option, path);
-  if (result != CUFRAMES_OK)
+  cf_place place;
+  int result = directory_read(option, O_RDONLY, path, &place.directory);
+  if (result != CUFRAMES_OK || place.directory < 0)
     return result;
   struct dirent **files;
-  int count = scandir(path, &files, NULL, alphasort);
-  if (count < 0)
-    return errno == ENOENT
-               ? CUFRAMES_OK
-               : cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot read the runtime directory %s: %s", path, strerror(errno));
-  int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int count = scandirat(place.directory, ".", &files, NULL, alphasort);
+  if (count < 0) {
+    result = cf_fail(CUFRAMES_ERR_DIRECTORY, "cannot read the runtime directory %s: %s", path, strerror(errno));
+    cf_close(place.directory);
+    return result;
+  }
   for (int i = 0; i < count; i++) {
-    if (result == CUFRAMES_OK && name_of(files[i]->d_name, ".sock", name) && alive(directory, name))
-      result = visit(user, name);
+    if (result == CUFRAMES_OK && name_of(files[i]->d_name, ".sock", name) && alive(place.directory, name)) {
+      result = socket_path(path, name, place.path);
+      if (result == CUFRAMES_OK)
+        result = visit(user, &place, name);
+    }
     if (name_of(files[i]->d_name, ".lock", name))
-      sweep_lock(directory, name);
+      sweep_lock(place.directory, name);
     free(files[i]);
   }
   free(files);
-  cf_close(directory);
+  cf_close(place.directory);
   return result;
 }

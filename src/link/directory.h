@@ -28,11 +28,21 @@ int cf_claim_take(const char *option, const char *name, cf_claim *claim);
 /* Removes the socket and the lock file and gives the name free. */
 void cf_claim_drop(cf_claim *claim);
 
-/* The socket path of a name, for one who connects. */
-int cf_socket_path(const char *option, const char *name, char path[CF_PATH_MAX]);
+/* Where a name's socket is, for one who connects. */
+typedef struct cf_place {
+  int directory; /* descriptor */
+  char path[CF_PATH_MAX];
+} cf_place;
 
-/* Calls visit for each name that has a socket, in order of name. Removes what dead publishers of this user left.
- * A directory that is not there holds no names. Errors: DIRECTORY, NO_MEMORY, and what visit returns. */
-int cf_directory_visit(const char *option, int (*visit)(void *user, const char *name), void *user);
+/* Opens the directory of a name; place->directory is the caller's to close. A default directory (nobody named one) must
+ * be ours or root's, as a publisher's must.
+ * Errors: NAME, DIRECTORY, NO_SUCH_STREAM (there is no directory). */
+int cf_place_find(const char *option, const char *name, cf_place *place);
+
+/* Calls visit for each name that has a socket, in order of name; the place's directory is good for that call. Removes
+ * what dead publishers of this user left. A directory that is not there holds no names. Errors: DIRECTORY, NO_MEMORY,
+ * and what visit returns. */
+int cf_directory_visit(const char *option, int (*visit)(void *user, const cf_place *place, const char *name),
+                       void *user);
 
 #endif

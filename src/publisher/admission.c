@@ -64,8 +64,11 @@ static int seat_promise(cuframes_publisher *p, cf_peer *peer) {
   if (cf_counter_get(&p->service.subscribers) >= p->max_subscribers)
     return cf_fail(CUFRAMES_ERR_NO_CAPACITY, "the stream has %u subscribers already, its limit (max_subscribers)",
                    p->max_subscribers);
+  int result = cf_connections_check_seat(p, &peer->credentials);
+  if (result != CUFRAMES_OK)
+    return result;
   uint32_t cost = cf_seat_cost(peer->welcome.leases, peer->welcome.depth);
-  int result = cf_pool_admit(&p->pool, cost);
+  result = cf_pool_admit(&p->pool, cost);
   if (result != CUFRAMES_OK)
     return result;
   peer->cost = cost;
@@ -148,6 +151,11 @@ bool cf_peer_admit(cuframes_publisher *p, cf_peer *peer, const uint8_t *message,
   peer->mode = hello.mode;
   peer->sync_mode = peer->welcome.sync_mode;
   peer->sync_asked = hello.sync_asked ? hello.sync_asked : hello.sync_modes;
+  if (hello.role == CF_ROLE_MONITOR && cf_connections_check_monitor(p, peer) != CUFRAMES_OK) {
+    cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_WARNING, "%s: refused a monitor: %s", p->name,
+                   cf_last_detail());
+    return cf_peer_refuse(p, peer, CUFRAMES_ERR_NO_CAPACITY);
+  }
   if (hello.role != CF_ROLE_SUBSCRIBER)
     return welcome_send(p, peer);
   int result = seat_promise(p, peer);

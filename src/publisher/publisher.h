@@ -39,6 +39,8 @@ typedef struct cf_peer {
   enum cf_peer_state state;
   int64_t deadline; /* of the handshake, of an idle monitor, or of the grace after a hang-up */
   bool reads_packets;
+  bool was_given; /* descriptors, and is not known to have taken them */
+  bool paused;    /* nothing is read from it until it has taken its answer */
   cf_credentials credentials;
   uint32_t mode, sync_mode, sync_asked, cost;
   char label[CF_LABEL_BYTES];
@@ -54,6 +56,8 @@ typedef struct cf_service {
   int epoll, doorbell, listener;
   int64_t listen_again; /* CF_NEVER, or when to accept again after descriptors ran out */
   bool stop;            /* under `lock` */
+  int64_t resume_at;    /* CF_NEVER, or when to look again whether those may be answered that had to wait for others */
+  bool ending;          /* no connection is kept any longer, whatever it has not received */
   pthread_mutex_t lock;
   cf_peer *peers;    /* newest first */
   cf_peer *departed; /* closed; their memory stays until no event of this round can name them */
@@ -213,6 +217,21 @@ bool cf_peer_answer(cuframes_publisher *publisher, cf_peer *peer, uint32_t type,
                     int fd_count);
 /* REFUSED with the code and the detail of this thread's last failure. Always false. */
 bool cf_peer_refuse(cuframes_publisher *publisher, cf_peer *peer, int code);
+
+/* How many connections there may be, of whom, and how much of what they were sent may be unread: connections.c. */
+/* Whether a connection that was just accepted may stay: OK, or NO_CAPACITY. `hungry`: one that has said nothing yet, is
+ * of the same user and would make room; NULL without. */
+int cf_connections_check(const cuframes_publisher *publisher, const cf_peer *fresh, cf_peer **hungry);
+/* Whether one more may be a monitor: OK, or NO_CAPACITY. */
+int cf_connections_check_monitor(const cuframes_publisher *publisher, const cf_peer *peer);
+/* Of those that have said nothing yet the oldest one of the user who has most of them; NULL: there is none. */
+cf_peer *cf_connections_oldest_half_open(const cf_service *service);
+/* Whether one more seat may be that user's: OK, or NO_CAPACITY. */
+int cf_connections_check_seat(const cuframes_publisher *publisher, const cf_credentials *who);
+/* Whether a peer may be sent descriptors, or too many others of its user have not received theirs yet. */
+bool cf_connections_may_be_given(const cf_service *service, const cf_peer *peer);
+/* Whether it has not yet received all that it was sent. */
+bool cf_peer_is_behind(cf_peer *peer);
 
 /* Whether the allow list lets these credentials in. */
 bool cf_publisher_allows(const cuframes_publisher *publisher, const cf_credentials *credentials);

@@ -13,7 +13,14 @@
 bool cf_peer_answer(cuframes_publisher *p, cf_peer *peer, uint32_t type, const void *fields, const int *fds,
                     int fd_count) {
   size_t length = cf_message_encode(type, fields, p->service.message, CF_WIRE_MESSAGE_MAX);
-  return length > 0 && cf_send(peer->fd, p->service.message, length, fds, fd_count) == CUFRAMES_OK;
+  int result = length > 0 ? cf_send(peer->fd, p->service.message, length, fds, fd_count) : CUFRAMES_ERR_PROTOCOL;
+  peer->was_given = peer->was_given || (result == CUFRAMES_OK && fd_count > 0);
+  if (result == CUFRAMES_ERR_NO_MEMORY) { /* it can be told, and may ask again */
+    cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_ERROR, "%s: cannot answer pid %d, user %u: %s", p->name,
+                   peer->credentials.pid, peer->credentials.uid, cf_last_detail());
+    (void)cf_peer_refuse(p, peer, result);
+  }
+  return result == CUFRAMES_OK || (result == CUFRAMES_ERR_NO_MEMORY && type != CF_MSG_WELCOME);
 }
 
 bool cf_peer_refuse(cuframes_publisher *p, cf_peer *peer, int code) {

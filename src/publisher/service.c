@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "link/discard.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/memory.h"
@@ -22,6 +23,8 @@
 #define GRACE_WITH_PIDFD_NS (2 * CF_SECOND)
 #define GRACE_NS (250 * CF_MS)
 #define ACCEPT_AGAIN_NS (100 * CF_MS)
+#define CLOSE_AGAIN_NS (100 * CF_MS)
+#define RESUME_NS (5 * CF_MS)
 #define DEFERRED_AGAIN_NS (20 * CF_MS)
 #define LOOK_NS (200 * CF_MS)
 
@@ -41,23 +44,53 @@ static void unwatch(cf_service *service, int fd) {
 
 /* ---- peers ---- */
 
+/* Watches for the moment when a peer has received what it was sent: an edge for each message. */
+static void watch_for_reading(cf_service *service, cf_peer *peer) {
+  struct epoll_event event = { .events = EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.u64 = tag_of(peer, false) };
+  if (epoll_ctl(service->epoll, EPOLL_CTL_MOD, peer->fd, &event) != 0 &&
+      epoll_ctl(service->epoll, EPOLL_CTL_ADD, peer->fd, &event) != 0)
+    peer->deadline = cf_now() + CLOSE_AGAIN_NS; /* only adding can fail, and only what is closed is added here */
+}
+
+/* Nothing is read from it any more. True: its socket is closed. Descriptors that it was sent and has not received count
+ * for our user until it receives them, or ends: so long it is kept, and counts for its user. */
+static bool peer_close(cf_service *service, cf_peer *peer) {
+  peer->state = CF_PEER_CLOSED;
+  peer->deadline = CF_NEVER;
+  if (peer->fd < 0)
+    return true;
+  if (peer->was_given && !service->ending) {
+    (void)shutdown(peer->fd, SHUT_RDWR); /* a peer that has gone already has done it */
+    watch_for_reading(service, peer);
+    if (cf_peer_is_behind(peer))
+      return false;
+  }
+  unwatch(service, peer->fd);
+  if (!cf_hang_up(peer->fd) && !service->ending) { /* when it stops, it stays open: rather that than to wait */
+    peer->deadline = cf_now() + CLOSE_AGAIN_NS;
+    return false;
+  }
+  peer->fd = -1;
+  return true;
+}
+
 static void peer_free(cuframes_publisher *p, cf_peer *peer) {
   cf_service *service = &p->service;
   cf_peer_unseat(p, peer);
   if (peer->state == CF_PEER_CONNECTED)
     service->half_open--;
+  if (peer->pidfd >= 0)
+    unwatch(service, peer->pidfd);
+  cf_close(peer->pidfd);
+  peer->pidfd = -1;
+  if (!peer_close(service, peer))
+    return;
   for (cf_peer **link = &service->peers; *link; link = &(*link)->next) {
     if (*link == peer) {
       *link = peer->next;
       break;
     }
   }
-  if (peer->fd >= 0)
-    unwatch(service, peer->fd);
-  if (peer->pidfd >= 0)
-    unwatch(service, peer->pidfd);
-  cf_close(peer->fd);
-  cf_close(peer->pidfd);
   peer->next = service->departed;
   service->departed = peer;
 }
@@ -84,26 +117,48 @@ static void peer_hang_up(cuframes_publisher *p, cf_peer *peer) {
     return;
   }
   unwatch(&p->service, peer->fd);
-  cf_close(peer->fd);
-  peer->fd = -1;
+  (void)shutdown(peer->fd, SHUT_RDWR); /* a peer that has gone already has done it */
+  peer->state = CF_PEER_CLOSED;
   peer->deadline = cf_now() + (peer->pidfd >= 0 ? GRACE_WITH_PIDFD_NS : GRACE_NS);
 }
 
-static void half_open_make_room(cuframes_publisher *p) {
-  cf_peer *oldest = NULL;
-  for (cf_peer *peer = p->service.peers; peer; peer = peer->next)
-    if (peer->state == CF_PEER_CONNECTED)
-      oldest = peer;
-  if (p->service.half_open >= HALF_OPEN_MAX && oldest)
-    peer_free(p, oldest);
+/* Whether a connection that was just accepted may stay. If not, it was told why. */
+static bool peer_may_stay(cuframes_publisher *p, cf_peer *peer) {
+  cf_peer *hungry = NULL;
+  int code;
+  if (cf_credentials_of(peer->fd, &peer->credentials) != CUFRAMES_OK)
+    return false;
+  uint32_t uid = peer->credentials.uid;
+  if (!cf_publisher_allows(p, &peer->credentials)) {
+    cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_WARNING,
+                   "%s: refused user %u, group %u: not on the allow list", p->name, uid, peer->credentials.gid);
+    code = cf_fail(CUFRAMES_ERR_PERMISSION, "the publisher's allow list has neither user %u nor group %u", uid,
+                   peer->credentials.gid);
+    return cf_peer_refuse(p, peer, code);
+  }
+  if (cf_discard_is_burdened_by(uid))
+    code = cf_fail(CUFRAMES_ERR_NO_CAPACITY, "what user %u sent keeps the publisher from closing it: end who sent it",
+                   uid);
+  else
+    code = cf_connections_check(p, peer, &hungry);
+  if (code == CUFRAMES_OK)
+    return true;
+  if (hungry) {
+    peer_free(p, hungry);
+    return true;
+  }
+  cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_WARNING, "%s: refused user %u: %s", p->name, uid,
+                 cf_last_detail());
+  return cf_peer_refuse(p, peer, code);
 }
 
 static void peer_new(cuframes_publisher *p, int fd) {
   cf_service *service = &p->service;
-  half_open_make_room(p);
+  if (service->half_open >= HALF_OPEN_MAX)
+    peer_free(p, cf_connections_oldest_half_open(service));
   cf_peer *peer = calloc(1, sizeof *peer);
   if (!peer) {
-    cf_close(fd);
+    (void)cf_hang_up(fd); /* or it stays open */
     return;
   }
   *peer = (cf_peer){ .fd = fd,
@@ -114,21 +169,23 @@ static void peer_new(cuframes_publisher *p, int fd) {
                      .next = service->peers };
   service->peers = peer;
   service->half_open++;
-  bool welcome = cf_credentials_of(fd, &peer->credentials) == CUFRAMES_OK;
-  if (welcome && !cf_publisher_allows(p, &peer->credentials)) {
-    cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_WARNING,
-                   "%s: refused user %u, group %u: not on the allow list", p->name, peer->credentials.uid,
-                   peer->credentials.gid);
-    cf_fail(CUFRAMES_ERR_PERMISSION, "the publisher's allow list has neither user %u nor group %u",
-            peer->credentials.uid, peer->credentials.gid);
-    welcome = cf_peer_refuse(p, peer, CUFRAMES_ERR_PERMISSION);
-  }
-  if (!welcome || watch(service, fd, EPOLLIN | EPOLLRDHUP, tag_of(peer, false)) != CUFRAMES_OK)
+  if (!peer_may_stay(p, peer) || watch(service, fd, EPOLLIN | EPOLLRDHUP, tag_of(peer, false)) != CUFRAMES_OK)
     peer_free(p, peer);
+}
+
+static void accept_later(cf_service *service) {
+  unwatch(service, service->listener); /* or it would be ready all the time */
+  service->listen_again = cf_now() + ACCEPT_AGAIN_NS;
 }
 
 static void listener_accept(cuframes_publisher *p) {
   cf_service *service = &p->service;
+  if (cf_discard_is_full()) {
+    cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_ERROR,
+                   "%s: nobody can join: too many connections cannot be closed for what came over them", p->name);
+    accept_later(service);
+    return;
+  }
   int fd = accept4(service->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd >= 0) {
     peer_new(p, fd);
@@ -139,8 +196,7 @@ static void listener_accept(cuframes_publisher *p) {
   cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_ERROR,
                  "%s: cannot accept a subscriber: %s; raise the descriptor limit (ulimit -n)", p->name,
                  strerror(errno));
-  unwatch(service, service->listener); /* or it would be ready all the time */
-  service->listen_again = cf_now() + ACCEPT_AGAIN_NS;
+  accept_later(service);
 }
 
 /* ---- messages ---- */
@@ -173,6 +229,12 @@ static void waiting_seat(cuframes_publisher *p) {
   }
 }
 
+static void broke_protocol(cuframes_publisher *p, const cf_peer *peer) {
+  cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_WARNING,
+                 "%s: closed a connection of pid %d, user %u: it broke the protocol", p->name, peer->credentials.pid,
+                 peer->credentials.uid);
+}
+
 static bool peer_act(cuframes_publisher *p, cf_peer *peer, const uint8_t *message, size_t length) {
   switch (cf_peer_action(peer->state, cf_message_type(message, length))) {
     case CF_DO_ADMIT: {
@@ -192,24 +254,59 @@ static bool peer_act(cuframes_publisher *p, cf_peer *peer, const uint8_t *messag
     case CF_DO_SEND_SIDE_DATA: return cf_peer_send_side_data(p, peer, message, length);
     case CF_DO_CLOSE: break;
   }
-  cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_WARNING,
-                 "%s: closed a connection of pid %d, user %u: it broke the protocol", p->name, peer->credentials.pid,
-                 peer->credentials.uid);
+  broke_protocol(p, peer);
   return false;
 }
 
+/* The next request is read when the answer to the one before was received: so there is one at most that waits in the
+ * peer's queue, whatever it asks for. And what may be answered with descriptors is read when not too many of its user's
+ * connections have some waiting. */
+static bool peer_pause(cuframes_publisher *p, cf_peer *peer) {
+  struct epoll_event ends = { .events = EPOLLRDHUP, .data.u64 = tag_of(peer, false) };
+  if (cf_peer_is_behind(peer)) { /* what it receives meanwhile is seen at once: that there is room is an event, too */
+    watch_for_reading(&p->service, peer);
+  } else if (peer->state != CF_PEER_WATCHING && !cf_connections_may_be_given(&p->service, peer)) {
+    (void)epoll_ctl(p->service.epoll, EPOLL_CTL_MOD, peer->fd, &ends); /* it was added */
+    p->service.resume_at = cf_now() + RESUME_NS;
+  } else {
+    return false;
+  }
+  peer->paused = true;
+  return true;
+}
+
+static void peer_resume(cuframes_publisher *p, cf_peer *peer) {
+  struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP, .data.u64 = tag_of(peer, false) };
+  if (cf_peer_is_behind(peer))
+    return;
+  peer->paused = false;
+  (void)epoll_ctl(p->service.epoll, EPOLL_CTL_MOD, peer->fd, &event); /* it was added */
+}
+
 static void peer_readable(cuframes_publisher *p, cf_peer *peer) {
-  cf_fds fds;
   size_t length;
-  int result = cf_receive(peer->fd, p->service.message, CF_WIRE_MESSAGE_MAX, &length, &fds);
-  bool strange = fds.count > 0; /* a subscriber has no descriptor to send */
-  cf_fds_close(&fds);
+  if (peer_pause(p, peer))
+    return;
+  int result = cf_receive(peer->fd, p->service.message, CF_WIRE_MESSAGE_MAX, &length, NULL);
   if (result == CF_RECEIVE_NOTHING)
     return;
-  if (result != CUFRAMES_OK || strange || peer->waits || !peer_act(p, peer, p->service.message, length))
+  if (result == CUFRAMES_ERR_PROTOCOL)
+    broke_protocol(p, peer);
+  if (result != CUFRAMES_OK || peer->waits || !peer_act(p, peer, p->service.message, length))
     peer_hang_up(p, peer);
   else if (peer->state == CF_PEER_WATCHING)
     peer->deadline = cf_now() + MONITOR_IDLE_NS;
+}
+
+static void peer_event(cuframes_publisher *p, cf_peer *peer, uint32_t events) {
+  if (peer->state == CF_PEER_CLOSED)
+    peer_free(p, peer); /* it may have received the rest */
+  else if (peer->paused && !(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
+    peer_resume(p, peer);
+  else if (!peer->paused && (events & EPOLLIN))
+    peer_readable(p, peer);
+  else
+    peer_hang_up(p, peer);
 }
 
 /* ---- the thread ---- */
@@ -256,6 +353,13 @@ static void grow(cuframes_publisher *p) {
     waiting_seat(p);
 }
 
+static void resume_all(cuframes_publisher *p) {
+  p->service.resume_at = CF_NEVER;
+  for (cf_peer *peer = p->service.peers; peer; peer = peer->next)
+    if (peer->paused && peer->state != CF_PEER_CLOSED)
+      peer_resume(p, peer);
+}
+
 static int64_t deadlines_run(cuframes_publisher *p) {
   cf_service *service = &p->service;
   int64_t now = cf_now(), next = service->listen_again;
@@ -271,6 +375,9 @@ static int64_t deadlines_run(cuframes_publisher *p) {
   }
   if (!cf_completer_free_deferred(&p->completer, false) && next > now + DEFERRED_AGAIN_NS)
     next = now + DEFERRED_AGAIN_NS;
+  if (service->resume_at <= now)
+    resume_all(p);
+  next = service->resume_at < next ? service->resume_at : next;
   device_look(p, now);
   if (cf_growth_deadline(p) <= now)
     grow(p);
@@ -287,8 +394,9 @@ static void hang_up_all(cuframes_publisher *p) {
   if (service->listener >= 0 && service->listen_again == CF_NEVER)
     unwatch(service, service->listener);
   service->listen_again = CF_NEVER;
-  cf_close(service->listener);
+  cf_listen_end(service->listener);
   service->listener = -1;
+  service->ending = true;
   while (service->peers)
     peer_free(p, service->peers);
 }
@@ -323,10 +431,8 @@ static void event_handle(cuframes_publisher *p, const struct epoll_event *event)
   } else if (peer_known(service, peer)) { /* an earlier event of this round may have freed it */
     if (event->data.u64 & 1)
       peer_free(p, peer); /* its process is dead */
-    else if (event->events & EPOLLIN)
-      peer_readable(p, peer);
     else
-      peer_hang_up(p, peer);
+      peer_event(p, peer, event->events);
   }
 }
 
@@ -355,7 +461,7 @@ static int service_open(cuframes_publisher *p) {
   int result = cf_doorbell_create(&service->doorbell);
   if (result != CUFRAMES_OK)
     return result;
-  result = cf_listen(p->claim.socket_path, p->socket_mode, p->socket_gid, &service->listener);
+  result = cf_listen(p->claim.directory, p->claim.socket_path, p->socket_mode, p->socket_gid, &service->listener);
   if (result != CUFRAMES_OK)
     return result;
   result = watch(service, service->listener, EPOLLIN, 0);
@@ -368,7 +474,7 @@ static int service_open(cuframes_publisher *p) {
 }
 
 static void service_close(cf_service *service) {
-  cf_close(service->listener);
+  cf_listen_end(service->listener);
   cf_close(service->doorbell);
   cf_close(service->epoll);
   free(service->message);
@@ -379,7 +485,7 @@ static void service_close(cf_service *service) {
 int cf_service_start(cuframes_publisher *p) {
   cf_service *service = &p->service;
   pthread_mutex_init(&service->lock, NULL);
-  service->listen_again = service->look_at = CF_NEVER;
+  service->listen_again = service->look_at = service->resume_at = CF_NEVER;
   service->epoll = service->doorbell = service->listener = -1;
   int result = service_open(p);
   service->running = result == CUFRAMES_OK;
@@ -398,6 +504,7 @@ void cf_service_stop(cuframes_publisher *p) {
   cf_doorbell_ring(service->doorbell);
   (void)pthread_join(service->thread, NULL); /* it is joinable and ours */
   cf_growth_stop(p);
+  service->ending = true;
   while (service->peers)
     peer_free(p, service->peers);
   departed_free(service);

@@ -9,6 +9,7 @@
 
 #include "client/client.h"
 #include "link/channel.h"
+#include "link/discard.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/memory.h"
@@ -121,7 +122,7 @@ bool cf_connection_move(cf_connection *c, enum cf_life to) {
 
 static void asked_clear(cf_asked *asked) {
   if (asked->answered) {
-    cf_close(asked->fd);
+    cf_discard(asked->fd, -1); /* nobody has looked at it */
     free(asked->bytes);
   }
   *asked = (cf_asked){ .fd = -1 };
@@ -145,7 +146,7 @@ static void connection_free(void *connection) {
   cf_memory_unmap(c->seat, c->seat_bytes);
   cf_memory_unmap(c->control, c->control_bytes);
   cf_device_close(c->device);
-  cf_close(c->fd); /* last: the publisher may now use our slots */
+  (void)cf_hang_up(c->fd); /* last: the publisher may now use our slots; or it stays open, and has ended */
   pthread_mutex_destroy(&c->request_lock);
   pthread_mutex_destroy(&c->lock);
   free(c->frames);
@@ -161,7 +162,6 @@ int cf_connection_open(const cf_join *join, cf_joined *joined, int64_t deadline,
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   }
   c->fd = joined->fd;
-  joined->fd = -1;
   c->logger = join->logger;
   strncpy(c->name, join->name, sizeof c->name - 1);
   c->handles = cf_handles_hold(join->handles);
@@ -174,7 +174,8 @@ int cf_connection_open(const cf_join *join, cf_joined *joined, int64_t deadline,
   c->mode_packets = join->hello->mode == CUFRAMES_MODE_PACKETS;
   int result = c->message ? connection_map(c, &joined->welcome, join, joined->fds)
                           : cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
-  cf_joined_close(joined);
+  cf_joined_discard_fds(joined, c->fd);
+  joined->fd = -1;
   if (result != CUFRAMES_OK) {
     connection_free(c);
     return result;
@@ -253,6 +254,8 @@ static int answer_receive(cf_connection *c, int64_t deadline) {
                                 c->message, &length, answer_has_fd(next->answer_type) ? &fd : NULL);
   if (result == CUFRAMES_ERR_TIMEOUT && cf_now() < next->deadline)
     return cf_fail(result, "the publisher has not answered yet"); /* it may still come */
+  if (result == CUFRAMES_ERR_NO_MEMORY && length == 0)
+    return result; /* it has come, and waits until there is a descriptor free for it */
   if (result == CUFRAMES_ERR_TIMEOUT || result == CUFRAMES_ERR_PUBLISHER_GONE) {
     (void)cf_connection_move(c, CF_GONE); /* a late answer would be taken for the next one's */
     result = cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher does not answer");
@@ -332,7 +335,7 @@ static int ask_and_decode(cf_connection *c, const cf_question *q, void *answer, 
   int result = ask(c, q, &length, fd);
   if (result == CUFRAMES_OK && !cf_message_decode(q->answer_type, c->message, length, answer)) {
     if (fd)
-      cf_close(*fd);
+      cf_discard(*fd, c->fd);
     result = cf_fail(CUFRAMES_ERR_PROTOCOL, "malformed answer %u from the publisher", q->answer_type);
   }
   if (result != CUFRAMES_OK)
@@ -408,7 +411,7 @@ int cf_connection_map_packets(cf_connection *c, enum cuframes_packet_start start
   if (result != CUFRAMES_OK)
     return result;
   result = cf_memory_map(fd, packets.bytes, CF_SEAL_PUBLIC, &c->region);
-  cf_close(fd);
+  cf_discard(fd, c->fd);
   if (result != CUFRAMES_OK)
     return result;
   c->region_bytes = packets.bytes;

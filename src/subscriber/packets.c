@@ -4,6 +4,7 @@
 
 #include "api/format.h"
 #include "api/options.h"
+#include "link/discard.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/memory.h"
@@ -297,10 +298,11 @@ int cuframes_subscriber_track_count(cuframes_subscriber *s, uint32_t *count) {
   if (result != CUFRAMES_OK)
     return result;
   result = cf_connection_ask(connection, &question, &packets, &fd);
+  if (result == CUFRAMES_OK)
+    cf_discard(fd, connection->fd);
   cf_connection_drop(connection);
   if (result != CUFRAMES_OK)
     return result;
-  cf_close(fd);
   *count = packets.track_count;
   return CUFRAMES_OK;
 }

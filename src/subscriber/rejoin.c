@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "link/discard.h"
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/memory.h"
@@ -88,7 +89,7 @@ static void hear_welcome(cuframes_subscriber *s, uint8_t *message) {
   if (result == CUFRAMES_ERR_TIMEOUT && cf_now() < r->at)
     return;
   if (result != CUFRAMES_OK) {
-    cf_close(fd);
+    (void)cf_hang_up(fd); /* or it stays open */
     fail(s, result);
     return;
   }

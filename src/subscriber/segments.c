@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/format.h"
+#include "link/discard.h"
 #include "os/error.h"
 #include "os/memory.h"
 #include "subscriber/connection.h"
@@ -84,7 +85,7 @@ static int view_map_side_data(cf_connection *c, cf_view *view, int64_t deadline)
   result = answer_check(view->segment, side.segment);
   if (result == CUFRAMES_OK)
     result = cf_memory_map(fd, side.bytes, CF_SEAL_PUBLIC, &view->side);
-  cf_close(fd);
+  cf_discard(fd, c->fd);
   if (result == CUFRAMES_OK)
     view->side_bytes = side.bytes;
   return result;
@@ -116,7 +117,10 @@ static int view_map(cf_connection *c, uint32_t number, int64_t deadline, cf_view
     result = view_check(&segment, view);
   if (result == CUFRAMES_OK)
     result = view_import(c, &segment, fd, view);
-  cf_close(fd);
+  if (result == CUFRAMES_OK) /* the device knows what it is */
+    cf_close(fd);
+  else
+    cf_discard(fd, c->fd);
   if (result != CUFRAMES_OK) {
     free(view);
     return result;

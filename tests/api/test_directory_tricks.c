@@ -138,8 +138,9 @@ static void what_is_no_socket_is_no_stream(void **state) {
 static void a_queue_that_stays_full_is_waited_for_in_time(void **state) {
   (void)state;
   int listener = -1, fds[200], count = 0;
-  CHECK_OK(cf_listen(fixture_path("s.sock"), 0600, 0, &listener));
-  while (count < 200 && cf_connect(fixture_path("s.sock"), "s", cuframes_now() + 2 * MS, &fds[count]) == CUFRAMES_OK)
+  CHECK_OK(cf_listen(-1, fixture_path("s.sock"), 0600, 0, &listener));
+  while (count < 200 &&
+         cf_connect(-1, fixture_path("s.sock"), "s", cuframes_now() + 2 * MS, &fds[count]) == CUFRAMES_OK)
     count++;
   CHECK_BETWEEN(count, 100, 199);
   int64_t start = cuframes_now();

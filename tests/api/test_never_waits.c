@@ -112,7 +112,7 @@ static void for_one_that_does_not_let_us_in(void **state) {
   packet_now(subscriber, CUFRAMES_OK);
   child_kill(process);
   CHECK(unlink(fixture_path("s.sock")) == 0);
-  CHECK_OK(cf_listen(fixture_path("s.sock"), 0600, -1, &listener));
+  CHECK_OK(cf_listen(-1, fixture_path("s.sock"), 0600, -1, &listener));
   struct pollfd knock = { .fd = listener, .events = POLLIN };
   WAIT_FOR(look_now(subscriber) == 0 && poll(&knock, 1, 0) == 1);
   for (int64_t end = cuframes_now() + 2500 * MS; cuframes_now() < end;

@@ -180,8 +180,9 @@ static void a_full_queue_holds_up_nobody(void **state) {
   for (int i = 0; i < MANY; i++)
     waiting[i] = subscriber_join("s", &options);
   cuframes_publisher_destroy(first);
-  CHECK_OK(cf_listen(fixture_path("s.sock"), 0600, -1, &listener));
-  while (count < 200 && cf_connect(fixture_path("s.sock"), "s", cuframes_now() + 2 * MS, &filler[count]) == CUFRAMES_OK)
+  CHECK_OK(cf_listen(-1, fixture_path("s.sock"), 0600, -1, &listener));
+  while (count < 200 &&
+         cf_connect(-1, fixture_path("s.sock"), "s", cuframes_now() + 2 * MS, &filler[count]) == CUFRAMES_OK)
     count++;
   for (int i = 0; i < MANY; i++)
     assert_false(takes_frame(waiting[i]));

@@ -106,18 +106,29 @@ def test_directory_of_another(s):
         harness.skip("%s is here already, or /run/cuframes comes before it" % path)
     os.mkdir(path, 0o777)
     s.at_end(os.rmdir, path)
-    os.chmod(path, 0o777)
+    os.chmod(path, 0o755)
     harness.give(path, NOBODY)
     env = {"CUFRAMES_DIR": "", "XDG_RUNTIME_DIR": ""}
     check_clear(s.run("publish", "test:64x64@25", "--name", "cam", env=env, user=SOMEBODY), FAILED, path)
     check(os.listdir(path) == [], "something was made in it")
+    # Nor is what he publishes there what we were looking for.
+    fake = s.start("publish", "test:64x64@25", "--name", "cam", "--mode", "0666", "--dir", path, user=NOBODY)
+    s.until(lambda: os.path.exists(os.path.join(path, "cam.sock")), "he publishes")
+    for command in (("verify", "cam", "--frames", "1"), ("info", "cam"), ("list",), ("top", "--count", "1")):
+        check_clear(s.run(*command, env=env, user=SOMEBODY), FAILED, path)
+    fake.stop()
 
 
-def test_socket_path_too_long(s):
+def test_long_directory(s):
+    """Longer than the address of a socket may be: 108 bytes."""
     path = s.path("d" * 120)
-    os.mkdir(path, 0o700)
-    check_clear(s.run("publish", "test:64x64@25", "--name", "cam", "--dir", path), FAILED, "use a shorter directory")
+    pub = s.start("publish", "test:64x64@25", "--name", "cam", "--dir", path)
+    s.until(lambda: s.run("info", "cam", "--dir", path).code == OK, "it is there")
+    check(s.run("verify", "cam", "--dir", path, "--frames", "2").code == OK, "verify")
+    check([stream["name"] for stream in s.json("list", "--json", "--dir", path)] == ["cam"], "list")
+    pub.stop()
     check(os.listdir(path) == [], "something was left in it")
+    os.rmdir(path)
 
 
 def test_files_that_are_no_film(s):

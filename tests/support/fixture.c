@@ -257,6 +257,9 @@ static int remove_entry(const char *path, const struct stat *status, int kind, s
 int fixture_end(void **state) {
   (void)state;
   int left = child_end_all();
+  /* closing what others sent is done by threads, which nobody waits for */
+  for (int64_t end = cuframes_now() + patience(); threads_called("cuframes-close") > 0 && cuframes_now() < end;)
+    pause_ms(1);
   (void)directory_visit("/proc/self/fd", complain_open, &left);
   (void)directory_visit(directory, complain_file, &left);
   if (fixture_mappings() != mappings_before) {

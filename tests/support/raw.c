@@ -15,7 +15,7 @@
 
 int raw_connect(const char *name) {
   int fd = -1;
-  CHECK_OK(cf_connect(fixture_path("%s.sock", name), name, cuframes_now() + patience(), &fd));
+  CHECK_OK(cf_connect(-1, fixture_path("%s.sock", name), name, cuframes_now() + patience(), &fd));
   return fd;
 }
 
@@ -148,7 +148,7 @@ raw_publisher *raw_publisher_new(const char *name) {
   p->welcome_fd_count = 2;
   p->welcome_type = CF_MSG_WELCOME;
   p->segment_type = CF_MSG_SEGMENT;
-  CHECK_OK(cf_listen(fixture_path("%s.sock", name), 0600, 0, &p->listener));
+  CHECK_OK(cf_listen(-1, fixture_path("%s.sock", name), 0600, 0, &p->listener));
   return p;
 }
 

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "link/channel.h"
+#include "link/discard.h"
+#include "support/attack.h"
 #include "support/failing_calls.h"
 #include "support/fixture.h"
 
@@ -24,11 +26,23 @@ FAILING(int, connect, (int fd, const struct sockaddr *to, socklen_t length), (fd
 FAILING(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags))
 FAILING(int, poll, (struct pollfd * fds, nfds_t count, int ms), (fds, count, ms))
 
-int __real_chown(const char *path, uid_t uid, gid_t gid);
-int __wrap_chown(const char *path, uid_t uid, gid_t gid);
-int __wrap_chown(const char *path, uid_t uid, gid_t gid) {
+int __real_fchownat(int directory, const char *path, uid_t uid, gid_t gid, int flags);
+int __wrap_fchownat(int directory, const char *path, uid_t uid, gid_t gid, int flags);
+int __wrap_fchownat(int directory, const char *path, uid_t uid, gid_t gid, int flags) {
   (void)gid; /* only root could give it to any */
-  return call_fails("chown", CALL_OTHER, 0) ? -1 : __real_chown(path, uid, getegid());
+  return call_fails("fchownat", CALL_OTHER, 0) ? -1 : __real_fchownat(directory, path, uid, getegid(), flags);
+}
+
+/* What happens to the socket's file between bind() and the look at it. */
+static void (*bound)(void);
+
+int __real_openat(int directory, const char *path, int flags, ...);
+int __wrap_openat(int directory, const char *path, int flags, ...);
+int __wrap_openat(int directory, const char *path, int flags, ...) {
+  if (bound)
+    bound();
+  bound = NULL;
+  return call_fails("openat", CALL_OTHER, 0) ? -1 : __real_openat(directory, path, flags, 0);
 }
 
 int __real_fcntl(int fd, int what, ...);
@@ -55,18 +69,7 @@ int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *lengt
   return pidfd_given < 0 ? -1 : 0;
 }
 
-static bool other_level; /* what comes beside a message is of another protocol */
-
-ssize_t __real_recvmsg(int fd, struct msghdr *message, int flags);
-ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags);
-ssize_t __wrap_recvmsg(int fd, struct msghdr *message, int flags) {
-  if (call_fails("recvmsg", CALL_OTHER, 0))
-    return -1;
-  ssize_t got = __real_recvmsg(fd, message, flags);
-  if (other_level && got > 0)
-    CMSG_FIRSTHDR(message)->cmsg_level = SOL_SOCKET + 1;
-  return got;
-}
+FAILING(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags))
 
 /* ---- listening ---- */
 
@@ -79,9 +82,9 @@ static const char *long_path(void) {
 static void a_path_must_fit(void **state) {
   (void)state;
   int fd = 4711;
-  CHECK_RESULT(cf_listen(long_path(), 0600, 0, &fd), CUFRAMES_ERR_DIRECTORY);
+  CHECK_RESULT(cf_listen(-1, long_path(), 0600, 0, &fd), CUFRAMES_ERR_DIRECTORY);
   detail_names("too long");
-  CHECK_RESULT(cf_connect(long_path(), "s", 0, &fd), CUFRAMES_ERR_DIRECTORY);
+  CHECK_RESULT(cf_connect(-1, long_path(), "s", 0, &fd), CUFRAMES_ERR_DIRECTORY);
   detail_names("too long");
   assert_int_equal(fd, 4711);
 }
@@ -91,7 +94,8 @@ static void listening_fails_at_any_step(void **state) {
   static const struct {
     const char *name;
     int error, result;
-  } steps[] = { { "chown", EPERM, CUFRAMES_ERR_PERMISSION },
+  } steps[] = { { "openat", EACCES, CUFRAMES_ERR_SYSTEM },
+                { "fchownat", EPERM, CUFRAMES_ERR_PERMISSION },
                 { "chmod", EIO, CUFRAMES_ERR_SYSTEM },
                 { "listen", EIO, CUFRAMES_ERR_SYSTEM } };
   const char *path = fixture_path("s.sock");
@@ -99,7 +103,7 @@ static void listening_fails_at_any_step(void **state) {
   for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
     int before = fixture_descriptors();
     failing_next(steps[i].name, steps[i].error, 1);
-    CHECK_RESULT(cf_listen(path, 0600, 12345, &listener), steps[i].result);
+    CHECK_RESULT(cf_listen(-1, path, 0600, 12345, &listener), steps[i].result);
     assert_true(failing_end());
     detail_names(path);
     detail_names(strerror(steps[i].error));
@@ -108,14 +112,43 @@ static void listening_fails_at_any_step(void **state) {
     assert_int_equal(unlink(path), 0);
   }
   assert_int_equal(mkdir(path, 0700), 0); /* something is there */
-  CHECK_RESULT(cf_listen(path, 0600, 0, &listener), CUFRAMES_ERR_DIRECTORY);
+  CHECK_RESULT(cf_listen(-1, path, 0600, 0, &listener), CUFRAMES_ERR_DIRECTORY);
   assert_int_equal(rmdir(path), 0);
-  CHECK_OK(cf_listen(path, 0640, 12345, &listener));
+  CHECK_OK(cf_listen(-1, path, 0640, 12345, &listener));
   struct stat status;
   assert_int_equal(stat(path, &status), 0);
   assert_int_equal(status.st_mode & 0777, 0640);
   close(listener);
   assert_int_equal(unlink(path), 0);
+}
+
+static void put_a_link_there(void) {
+  assert_int_equal(unlink(fixture_path("s.sock")), 0);
+  assert_int_equal(symlink("secret", fixture_path("s.sock")), 0);
+}
+
+static void put_a_file_there(void) {
+  assert_int_equal(unlink(fixture_path("s.sock")), 0);
+  assert_int_equal(link(fixture_path("secret"), fixture_path("s.sock")), 0);
+}
+
+/* A member of the directory's group was quick: no file but the socket gets another mode, wherever a link leads. */
+static void no_other_file_gets_the_sockets_mode(void **state) {
+  (void)state;
+  static void (*const ways[])(void) = { put_a_link_there, put_a_file_there };
+  int secret = open(fixture_path("secret"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600), listener = 4711;
+  assert_true(secret >= 0 && fchmod(secret, 0600) == 0);
+  for (size_t i = 0; i < 2; i++) {
+    struct stat status;
+    bound = ways[i];
+    CHECK_RESULT(cf_listen(-1, fixture_path("s.sock"), 0666, 12345, &listener), CUFRAMES_ERR_DIRECTORY);
+    detail_names("something else");
+    assert_int_equal(fstat(secret, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    assert_int_equal(unlink(fixture_path("s.sock")), 0);
+  }
+  close(secret);
+  assert_int_equal(unlink(fixture_path("secret")), 0);
 }
 
 /* ---- connecting ---- */
@@ -133,7 +166,7 @@ static void every_way_not_to_connect_has_its_code(void **state) {
   int fd = 4711, before = fixture_descriptors();
   for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
     failing_next("connect", ways[i].error, 1);
-    CHECK_RESULT(cf_connect(fixture_path("s.sock"), "s", cuframes_now() + SECOND, &fd), ways[i].result);
+    CHECK_RESULT(cf_connect(-1, fixture_path("s.sock"), "s", cuframes_now() + SECOND, &fd), ways[i].result);
     assert_true(failing_end());
     detail_names("s");
   }
@@ -145,24 +178,25 @@ static void connecting_outlasts_signals_until_the_deadline(void **state) {
   (void)state;
   const char *path = fixture_path("s.sock");
   int listener, fd = -1;
-  CHECK_OK(cf_listen(path, 0600, 0, &listener));
+  CHECK_OK(cf_listen(-1, path, 0600, 0, &listener));
   failing_next("connect", EINTR, 3);
-  CHECK_OK(cf_connect(path, "s", cuframes_now() + patience(), &fd));
+  CHECK_OK(cf_connect(-1, path, "s", cuframes_now() + patience(), &fd));
   assert_true(failing_end());
   assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
   close(fd);
   fd = 4711;
   failing_next("connect", EINTR, 1);
-  CHECK_RESULT(cf_connect(path, "s", cuframes_now(), &fd),
+  CHECK_RESULT(cf_connect(-1, path, "s", cuframes_now(), &fd),
                CUFRAMES_ERR_SYSTEM); /* there is no more time to try again */
   assert_true(failing_end());
   detail_names(strerror(EINTR));
   failing_next("setsockopt", ENOPROTOOPT, 1);
-  CHECK_RESULT(cf_connect(path, "s", cuframes_now() + SECOND, &fd), CUFRAMES_ERR_SYSTEM); /* it could wait for ever */
+  CHECK_RESULT(cf_connect(-1, path, "s", cuframes_now() + SECOND, &fd),
+               CUFRAMES_ERR_SYSTEM); /* it could wait for ever */
   assert_true(failing_end());
   detail_names("SO_SNDTIMEO");
   failing_next("fcntl", EIO, 1);
-  CHECK_RESULT(cf_connect(path, "s", cuframes_now() + SECOND, &fd), CUFRAMES_ERR_SYSTEM);
+  CHECK_RESULT(cf_connect(-1, path, "s", cuframes_now() + SECOND, &fd), CUFRAMES_ERR_SYSTEM);
   assert_true(failing_end());
   detail_names("O_NONBLOCK");
   assert_int_equal(fd, 4711);
@@ -224,22 +258,55 @@ static void messages_that_fail_say_why(void **state) {
   pair_close(ends);
 }
 
-static void only_descriptors_are_taken_from_beside_a_message(void **state) {
+/* Nobody's last descriptor of a file is closed by looking at a message: what is wrong stays where it is. */
+static void what_carries_too_much_is_not_taken(void **state) {
   (void)state;
-  int ends[2], yes = 1;
-  char text[8];
-  size_t length;
-  cf_fds fds;
-  pair_open(ends);
-  assert_int_equal(setsockopt(ends[1], SOL_SOCKET, SO_PASSCRED, &yes, sizeof yes), 0); /* credentials come */
-  for (int i = 0; i < 2; i++) {
-    other_level = i == 1;
-    CHECK_OK(cf_send(ends[0], "hello", 6, NULL, 0));
-    CHECK_OK(cf_receive(ends[1], text, sizeof text, &length, &fds));
-    assert_int_equal(fds.count, 0);
+  static const struct {
+    size_t length;
+    int count;
+  } messages[] = { { 6, 3 }, { 6, 8 }, { 6, 253 }, { 0, 1 }, { 0, 8 }, { 0, 253 }, { 20, 1 } };
+  for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
+    for (int takes = 0; takes < 2; takes++) {
+      int ends[2], before = fixture_descriptors();
+      char text[8], long_text[20] = "hello";
+      size_t length = 4711;
+      cf_fds fds;
+      pair_open(ends);
+      CHECK(send_with(ends[0], long_text, messages[i].length, STDERR_FILENO, messages[i].count));
+      for (int k = 0; k < 2; k++) { /* it is still there */
+        CHECK_RESULT(cf_receive(ends[1], text, sizeof text, &length, takes ? &fds : NULL), CUFRAMES_ERR_PROTOCOL);
+        assert_true(length == 4711 && (!takes || fds.count == 0));
+      }
+      close(ends[0]);
+      assert_true(cf_hang_up(ends[1]));
+      WAIT_FOR(fixture_descriptors() == before);
+    }
   }
-  other_level = false;
-  pair_close(ends);
+}
+
+static void up_to_two_descriptors_are_taken(void **state) {
+  (void)state;
+  for (int count = 0; count <= 2; count++) {
+    int ends[2], before = fixture_descriptors();
+    char text[8] = "";
+    size_t length;
+    cf_fds fds, none;
+    pair_open(ends);
+    CHECK(count ? send_with(ends[0], "hello", 6, STDERR_FILENO, count) : send(ends[0], "hello", 6, 0) == 6);
+    CHECK_OK(cf_receive(ends[1], text, sizeof text, &length, &fds));
+    assert_true(fds.count == count && length == 6);
+    assert_string_equal(text, "hello");
+    assert_int_equal(fixture_descriptors(), before + 2 + count);
+    CHECK_RESULT(cf_receive(ends[1], text, sizeof text, &length, &none), CF_RECEIVE_NOTHING);
+    for (int i = 0; i < count; i++)
+      assert_true(fcntl(fds.fd[i], F_GETFD) & FD_CLOEXEC);
+    CHECK(send_with(ends[0], "again", 6, STDERR_FILENO, 1));
+    CHECK_RESULT(cf_receive(ends[1], text, sizeof text, &length, NULL), CUFRAMES_ERR_PROTOCOL); /* none was asked for */
+    cf_fds_close(&fds);
+    assert_true(cf_hang_up(ends[1]));
+    close(ends[0]);
+    WAIT_FOR(fixture_descriptors() == before);
+  }
 }
 
 static void waiting_for_a_message_outlasts_signals_and_nothing_else(void **state) {
@@ -302,11 +369,13 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     FIXTURE(a_path_must_fit),
     FIXTURE(listening_fails_at_any_step),
+    FIXTURE(no_other_file_gets_the_sockets_mode),
     FIXTURE(every_way_not_to_connect_has_its_code),
     FIXTURE(connecting_outlasts_signals_until_the_deadline),
     FIXTURE(messages_outlast_signals),
     FIXTURE(messages_that_fail_say_why),
-    FIXTURE(only_descriptors_are_taken_from_beside_a_message),
+    FIXTURE(what_carries_too_much_is_not_taken),
+    FIXTURE(up_to_two_descriptors_are_taken),
     FIXTURE(waiting_for_a_message_outlasts_signals_and_nothing_else),
     FIXTURE(a_peer_without_credentials_is_nobody),
     FIXTURE(a_peers_death_is_watched_in_either_way),
