@@ -1,4 +1,4 @@
-/* client/monitor.c - looking at streams without taking part. */
+/* client/monitor.c - looking at one stream without taking part, in steps that wait only if they are told to. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,9 +7,11 @@
 
 #include "api/format.h"
 #include "client/client.h"
+#include "client/query.h"
 #include "exchange/layout.h"
 #include "link/channel.h"
 #include "link/directory.h"
+#include "link/discard.h"
 #include "os/clock.h"
 #include "os/container.h"
 #include "os/error.h"
@@ -88,6 +90,14 @@ static int subscribers_read(stream_report *r, const uint8_t *message, size_t len
   return CUFRAMES_OK;
 }
 
+/* How long ago that was, by the word of a publisher: it may be any number. */
+static int64_t age_of(int64_t timestamp) {
+  int64_t now = cf_now();
+  if (timestamp >= now)
+    return 0;
+  return timestamp < 0 && now > INT64_MAX + timestamp ? INT64_MAX : now - timestamp;
+}
+
 /* A pixel format that is unknown here is shown as that: a newer publisher may have more. */
 static int stream_describe(const cf_msg_info *m, const cf_credentials *publisher, cuframes_stream_info *info) {
   *info = (cuframes_stream_info){ .pid = publisher->pid,
@@ -95,7 +105,7 @@ static int stream_describe(const cf_msg_info *m, const cf_credentials *publisher
                                   .frames = m->frames,
                                   .dropped = m->dropped,
                                   .evictions = m->evictions,
-                                  .age_ns = m->timestamp ? cf_now() - m->timestamp : CUFRAMES_NO_TIME,
+                                  .age_ns = m->timestamp ? age_of(m->timestamp) : CUFRAMES_NO_TIME,
                                   .slots = m->slots,
                                   .max_slots = m->max_slots,
                                   .slots_pinned = m->slots_pinned,
@@ -114,51 +124,88 @@ static int stream_describe(const cf_msg_info *m, const cf_credentials *publisher
              : cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's INFO answer has an impossible format");
 }
 
-static int query(const char *directory, const char *name, int64_t deadline, uint8_t *message, stream_report *r) {
-  cf_msg_hello hello = { .version_min = CF_WIRE_VERSION_MIN,
-                         .version_max = CF_WIRE_VERSION_MAX,
-                         .role = CF_ROLE_MONITOR };
-  cf_joined joined;
-  cf_msg_get_info get = { 0 };
+/* ---- asking, in steps ---- */
+
+int cf_query_begin(cf_query *q, const cf_place *place, const char *name, int64_t deadline, uint8_t *message) {
+  *q = (cf_query){ .fd = -1 };
+  strncpy(q->name, name, sizeof q->name - 1);
+  q->hello =
+      (cf_msg_hello){ .version_min = CF_WIRE_VERSION_MIN, .version_max = CF_WIRE_VERSION_MAX, .role = CF_ROLE_MONITOR };
+  return cf_client_hello_at(place, name, &q->hello, deadline, message, &q->fd);
+}
+
+/* The answer in the message as the caller's struct. */
+static int report_make(const cf_query *q, const uint8_t *message, size_t length, cuframes_stream_info **info) {
   cf_msg_info answer;
   cf_credentials publisher = { 0 };
-  size_t length = 0;
-  int result = cf_client_join(directory, name, &hello, deadline, message, 0, &joined);
-  if (result != CUFRAMES_OK)
-    return result;
-  (void)cf_credentials_of(joined.fd, &publisher); /* without them the pid is 0: not visible */
-  result = cf_client_request(joined.fd, CF_MSG_GET_INFO, &get, message);
-  if (result == CUFRAMES_OK)
-    result = cf_client_answer(joined.fd, CF_MSG_INFO, deadline, message, &length, NULL);
-  cf_joined_close(&joined);
-  if (result == CUFRAMES_ERR_PUBLISHER_GONE)
-    return cf_fail(CUFRAMES_ERR_NO_SUCH_STREAM, "no stream \"%s\": its publisher ended just now", name);
-  if (result != CUFRAMES_OK)
-    return result;
+  (void)cf_credentials_of(q->fd, &publisher); /* without them the pid is 0: not visible */
   if (!cf_message_decode(CF_MSG_INFO, message, length, &answer))
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's INFO answer is malformed");
-  result = stream_describe(&answer, &publisher, &r->info);
+  stream_report *r = calloc(1, sizeof *r);
+  if (!r)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  int result = stream_describe(&answer, &publisher, &r->info);
+  if (result == CUFRAMES_OK) {
+    tracks_read(r, message, length);
+    result = subscribers_read(r, message, length);
+  }
+  if (result != CUFRAMES_OK) {
+    cuframes_stream_info_free(&r->info);
+    return result;
+  }
+  *info = &r->info;
+  return CUFRAMES_OK;
+}
+
+static int welcome_hear(cf_query *q, int64_t deadline, uint8_t *message) {
+  cf_joined joined;
+  cf_msg_get_info get = { 0 };
+  int result = cf_client_welcome(q->fd, q->name, &q->hello, deadline, message, 0, &joined);
   if (result != CUFRAMES_OK)
     return result;
-  tracks_read(r, message, length);
-  return subscribers_read(r, message, length);
+  q->is_welcome = true;
+  return cf_client_request(q->fd, CF_MSG_GET_INFO, &get, message);
+}
+
+int cf_query_step(cf_query *q, int64_t deadline, uint8_t *message, cuframes_stream_info **info) {
+  size_t length = 0;
+  int result = q->is_welcome ? CUFRAMES_OK : welcome_hear(q, deadline, message);
+  if (result == CUFRAMES_OK)
+    result = cf_client_answer(q->fd, CF_MSG_INFO, deadline, message, &length, NULL);
+  if (result == CUFRAMES_ERR_PUBLISHER_GONE)
+    return cf_fail(CUFRAMES_ERR_NO_SUCH_STREAM, "no stream \"%s\": its publisher ended just now", q->name);
+  return result == CUFRAMES_OK ? report_make(q, message, length, info) : result;
+}
+
+void cf_query_end(cf_query *q) {
+  (void)cf_hang_up(q->fd); /* or it stays open */
+  q->fd = -1;
+}
+
+static int query(const char *directory, const char *name, int64_t deadline, uint8_t *message,
+                 cuframes_stream_info **info) {
+  cf_place place;
+  cf_query q;
+  int result = cf_place_find(directory, name, &place);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_query_begin(&q, &place, name, deadline, message);
+  cf_close(place.directory);
+  if (result == CUFRAMES_OK)
+    result = cf_query_step(&q, deadline, message, info);
+  cf_query_end(&q);
+  return result;
 }
 
 int cuframes_stream_query(const char *directory, const char *name, int64_t timeout_ns, cuframes_stream_info **info) {
   if (!info)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_stream_query: info must be given");
   uint8_t *message = malloc(CF_WIRE_MESSAGE_MAX);
-  stream_report *r = calloc(1, sizeof *r);
-  int result = message && r ? query(directory, name, cf_deadline(timeout_ns), message, r)
-                            : cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  if (!message)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  int result = query(directory, name, cf_deadline(timeout_ns), message, info);
   free(message);
-  if (result != CUFRAMES_OK) {
-    if (r)
-      cuframes_stream_info_free(&r->info);
-    return result;
-  }
-  *info = &r->info;
-  return CUFRAMES_OK;
+  return result;
 }
 
 void cuframes_stream_info_free(cuframes_stream_info *info) {
@@ -168,92 +215,6 @@ void cuframes_stream_info_free(cuframes_stream_info *info) {
   free(r->subscribers);
   free(r->subscriber_list);
   free(r);
-}
-
-/* ---- all streams ---- */
-
-/* What one list allocates; the public struct points into it. */
-typedef struct stream_list {
-  cuframes_streams streams; /* the caller's pointer */
-  cuframes_stream_entry **entries;
-  const char *directory;
-  int64_t timeout_ns;
-} stream_list;
-
-static void entry_free(cuframes_stream_entry *entry) {
-  if (!entry)
-    return;
-  cuframes_stream_info_free((cuframes_stream_info *)entry->info); /* const only for the caller */
-  free((char *)entry->detail);
-  free(entry);
-}
-
-/* Asks one stream. *made is NULL if it ended while we looked. */
-static int entry_make(const stream_list *l, const char *name, cuframes_stream_entry **made) {
-  cuframes_stream_info *info = NULL;
-  *made = NULL;
-  int error = cuframes_stream_query(l->directory, name, l->timeout_ns, &info);
-  if (error == CUFRAMES_ERR_NO_SUCH_STREAM)
-    return CUFRAMES_OK;
-  char *detail = error == CUFRAMES_OK ? NULL : strdup(cf_last_detail());
-  cuframes_stream_entry *entry = calloc(1, sizeof *entry);
-  if (!entry || (error != CUFRAMES_OK && !detail)) {
-    cuframes_stream_info_free(info);
-    free(detail);
-    free(entry);
-    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
-  }
-  strncpy(entry->name, name, CUFRAMES_NAME_MAX);
-  entry->error = error;
-  entry->detail = detail;
-  entry->info = info;
-  *made = entry;
-  return CUFRAMES_OK;
-}
-
-static int list_one(void *user, const cf_place *place, const char *name) {
-  (void)place;
-  stream_list *l = user;
-  cuframes_stream_entry *entry;
-  int result = entry_make(l, name, &entry);
-  if (result != CUFRAMES_OK || !entry)
-    return result;
-  cuframes_stream_entry **more = realloc(l->entries, (l->streams.count + 1) * sizeof *more);
-  if (!more) {
-    entry_free(entry);
-    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
-  }
-  more[l->streams.count++] = entry;
-  l->entries = more;
-  l->streams.entries = (const cuframes_stream_entry *const *)more;
-  return CUFRAMES_OK;
-}
-
-int cuframes_stream_list(const char *directory, int64_t timeout_ns, cuframes_streams **streams) {
-  if (!streams)
-    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_stream_list: streams must be given");
-  stream_list *l = calloc(1, sizeof *l);
-  if (!l)
-    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
-  l->directory = directory;
-  l->timeout_ns = timeout_ns;
-  int result = cf_directory_visit(directory, list_one, l);
-  if (result != CUFRAMES_OK) {
-    cuframes_streams_free(&l->streams);
-    return result;
-  }
-  *streams = &l->streams;
-  return CUFRAMES_OK;
-}
-
-void cuframes_streams_free(cuframes_streams *streams) {
-  if (!streams)
-    return;
-  stream_list *l = CF_CONTAINER_OF(streams, stream_list, streams);
-  for (size_t i = 0; i < l->streams.count; i++)
-    entry_free(l->entries[i]);
-  free(l->entries);
-  free(l);
 }
 
 int cuframes_directory_find(char *path, size_t size) {

@@ -119,11 +119,7 @@ static void what_is_no_socket_is_no_stream(void **state) {
   assert_true(result == CUFRAMES_ERR_NO_SUCH_STREAM || result == CUFRAMES_ERR_SYSTEM);
   assert_int_equal(mkfifo(fixture_path("s.lock"), 0600), 0); /* nobody ever opens its other end */
   CHECK_OK(cuframes_stream_list(NULL, patience(), &streams));
-  assert_int_equal(streams->count,
-                   1); /* the loop says what is wrong with it; what has a lock that nobody holds was swept */
-  assert_string_equal(streams->entries[0]->name, "loop");
-  assert_true(streams->entries[0]->error != CUFRAMES_OK && streams->entries[0]->detail[0]);
-  assert_null(streams->entries[0]->info);
+  assert_int_equal(streams->count, 0); /* what has a lock that nobody holds was swept, and the loop leads nowhere */
   cuframes_streams_free(streams);
   assert_int_equal(unlink(fixture_path("loop.sock")), 0);
   assert_int_equal(fixture_files(), 0);
