@@ -111,10 +111,10 @@ CUFRAMES_API void cuframes_publisher_destroy(cuframes_publisher *publisher);
  *  Errors: INVALID, FORMAT when no format was set, LEASE_LIMIT when max_open frames are open already, or streams still
  *  use what was, DROPPED when every slot is in use and the pool has not grown yet, or cannot: there is none for this
  *  frame, and it is counted as dropped, NO_CAPACITY when all registered buffers are in use, DEVICE.
- *  Thread-safety: any thread. Blocks: while every slot is in use and there are ordered subscribers, under
- *  CUFRAMES_POLICY_WAIT, until the pool has grown, ordered_timeout_ns at most; else never on "host", nor while frames
- *  are published on one stream; if on several, up to 1 s until the GPU has completed what was published in the slot
- *  before. */
+ *  Thread-safety: any thread. Blocks: while every slot is in use until the pool has grown, ordered_timeout_ns at
+ *  most, if the publisher holds frames itself (open, or published with a reference kept), or there are ordered
+ *  subscribers under CUFRAMES_POLICY_WAIT; else never on "host", nor while frames are published on one stream; if on
+ *  several, up to 1 s until the GPU has completed what was published in the slot before. */
 CUFRAMES_API int cuframes_publisher_acquire(cuframes_publisher *publisher, cuframes_frame **frame);
 
 typedef struct cuframes_publish_info {

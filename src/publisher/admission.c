@@ -61,9 +61,6 @@ static int seat_make(cuframes_publisher *p, cf_peer *peer) {
 
 /* Promises the peer a place and what it may pin. */
 static int seat_promise(cuframes_publisher *p, cf_peer *peer) {
-  if (cf_counter_get(&p->service.subscribers) >= p->max_subscribers)
-    return cf_fail(CUFRAMES_ERR_NO_CAPACITY, "the stream has %u subscribers already, its limit (max_subscribers)",
-                   p->max_subscribers);
   int result = cf_connections_check_seat(p, &peer->credentials);
   if (result != CUFRAMES_OK)
     return result;

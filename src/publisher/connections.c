@@ -110,7 +110,7 @@ int cf_connections_check_seat(const cuframes_publisher *p, const cf_credentials 
   if (is_ours(who->uid))
     return CUFRAMES_OK;
   for (const cf_peer *peer = p->service.peers; peer; peer = peer->next)
-    mine += peer->fenced.seat.page && peer->credentials.uid == who->uid;
+    mine += peer->promised && peer->credentials.uid == who->uid;
   if (mine == 0 || mine < SHARE * (p->max_subscribers - taken - 1))
     return CUFRAMES_OK;
   return cf_fail(CUFRAMES_ERR_NO_CAPACITY,

@@ -207,12 +207,26 @@ void cf_publisher_open_frame(cuframes_publisher *p, cf_frame *f, uint32_t slot) 
     announce_frame(p);
 }
 
-/* A free slot, and as many as are to be. Ordered subscribers are to get every frame: for them it is waited for. */
+/* Whether the publisher itself has frames, open or kept. */
+static bool holds_frames(const cuframes_publisher *p) {
+  for (uint32_t i = 0; i < p->max_open; i++)
+    if (p->frames[i].state != CF_FRAME_FREE)
+      return true;
+  return false;
+}
+
+/* Slots are waited for where the publisher holds some itself, and for ordered subscribers, which are to get every
+ * frame. */
+static bool must_wait(const cuframes_publisher *p) {
+  return holds_frames(p) || (p->policy == CUFRAMES_POLICY_WAIT && cf_writer_has_ordered(&p->writer));
+}
+
+/* A free slot; more are asked for when few are left. */
 static uint32_t slot_find(cuframes_publisher *p) {
   uint32_t slot = cf_writer_acquire(&p->writer);
   if (p->writer.free.count < CF_SPARE_SLOTS)
     cf_growth_ask(p);
-  if (slot != CF_NO_SLOT || p->policy != CUFRAMES_POLICY_WAIT || !cf_writer_has_ordered(&p->writer))
+  if (slot != CF_NO_SLOT || !must_wait(p))
     return slot;
   for (int64_t deadline = cf_deadline(p->ordered_timeout_ns); slot == CF_NO_SLOT && cf_growth_wait(p, deadline);) {
     slot = cf_writer_acquire(&p->writer);

@@ -62,7 +62,10 @@ static void publish_small(int test, void *unused) {
   detail_names("ulimit -f");
   limit_set(RLIMIT_FSIZE, RLIM_INFINITY);
   CHECK_OK(live());
-  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_publisher_options options = publisher_options();
+  cuframes_publisher *publisher = NULL;
+  options.reserve = CUFRAMES_RESERVE_FULL;
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   pictures_publish(publisher, 1, 1);
   limit_set(RLIMIT_FSIZE, 16 << 10);
   say(test, 0);

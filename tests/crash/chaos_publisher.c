@@ -20,19 +20,21 @@ static void publish(chaos_worker *me, cuframes_publisher *publisher) {
     CHECK_OK(cuframes_publisher_discontinuity(publisher));
   if (crash_below(&me->random, 32) == 0) {
     cuframes_frame *frame = NULL;
-    CHECK_OK(cuframes_publisher_acquire(publisher, &frame));
+    int result = cuframes_publisher_acquire(publisher, &frame);
+    CHECK(result == CUFRAMES_OK || result == CUFRAMES_ERR_DROPPED);
     CHECK_OK(cuframes_publisher_cancel(publisher, frame));
   }
-  CHECK_OK(picture_publish(publisher, atomic_fetch_add(&world->all.number, 1) + 1));
+  pictures_publish(publisher, atomic_fetch_add(&world->all.number, 1) + 1, 1);
   uint64_t number = atomic_fetch_add(&world->packet, 1) + 1;
   CHECK_OK(packet_publish(publisher, 0, number, 50 + number % 1000, number % 8 ? 0 : CUFRAMES_PACKET_KEY));
   atomic_fetch_add(&me->progress, 1);
 }
 
-/* Whether all that subscribers cost is back; a publisher at work hands memory back. */
-static bool as_at_first(chaos_worker *me, cuframes_publisher *publisher) {
+/* Whether all that subscribers cost is back; a publisher at work hands memory back, at once what it had reserved. */
+static bool as_at_first(chaos_worker *me, cuframes_publisher *publisher, uint32_t reserve) {
   cuframes_publisher_stats stats = publisher_stats(publisher);
-  if (stats.subscribers == 0 && stats.slots == SLOTS && stats.segments == 1)
+  bool back = reserve == CUFRAMES_RESERVE_NEED || (stats.slots == SLOTS && stats.segments == 1);
+  if (stats.subscribers == 0 && back)
     return true;
   publish(me, publisher);
   return false;
@@ -49,6 +51,7 @@ void chaos_publisher(int test, void *user) {
   crash_hesitate(CHAOS_HESITATE);
   crash_light(&me->fuse);
   options.slots = SLOTS;
+  options.reserve = crash_below(&me->random, 2) ? CUFRAMES_RESERVE_FULL : CUFRAMES_RESERVE_NEED;
   options.format = some_format(&me->random);
   options.device = me->world->device;
   options.ordered_timeout_ns = patience(); /* evictions are for the slow, not for the dead */
@@ -60,7 +63,7 @@ void chaos_publisher(int test, void *user) {
       publish(me, publisher);
     pause_ms(1); /* a camera's pace, as it were */
   }
-  WAIT_FOR(as_at_first(me, publisher));
+  WAIT_FOR(as_at_first(me, publisher, options.reserve));
   cuframes_publisher_destroy(publisher);
   CHECK(fixture_descriptors() == descriptors && fixture_mappings() == mappings);
 }

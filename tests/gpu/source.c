@@ -141,6 +141,13 @@ static bool take_a_certain_one(source *s, cuframes_frame **frame) {
   return result == CUFRAMES_OK;
 }
 
+/* Faster than a pool can grow: then again. */
+static int acquire(source *s, cuframes_frame **frame) {
+  int result;
+  WAIT_FOR((result = cuframes_publisher_acquire(s->publisher, frame)) != CUFRAMES_ERR_DROPPED);
+  return result;
+}
+
 void source_publish(source *s) {
   cuframes_publish_info info = { .struct_size = sizeof info };
   cuframes_frame *frame = NULL;
@@ -149,7 +156,7 @@ void source_publish(source *s) {
   if (s->fresh < s->count)
     frame = s->registered[s->fresh++];
   else if (!take_a_certain_one(s, &frame))
-    CHECK_OK(cuframes_publisher_acquire(s->publisher, &frame));
+    CHECK_OK(acquire(s, &frame));
   fill(s, frame_address(frame), frame_words(frame));
   if (s->side_data) /* the CPU's, and there before the picture is */
     CHECK_OK(cuframes_frame_add_side_data(frame, SIDE_NUMBER, &s->number, sizeof s->number));

@@ -23,7 +23,8 @@ static void publish(source *s, const worker *me, uint64_t *random) {
   }
   if (s->memory == MEMORY_VMM && worker_random(random, 32) == 0) {
     cuframes_frame *frame = NULL;
-    CHECK_OK(cuframes_publisher_acquire(s->publisher, &frame));
+    int result = cuframes_publisher_acquire(s->publisher, &frame);
+    CHECK(result == CUFRAMES_OK || result == CUFRAMES_ERR_DROPPED);
     CHECK_OK(cuframes_publisher_cancel(s->publisher, frame));
   }
   if (worker_random(random, 8) == 0) /* its stream falls behind */
@@ -33,10 +34,10 @@ static void publish(source *s, const worker *me, uint64_t *random) {
   atomic_fetch_add(me->progress, 1);
 }
 
-/* Whether all that subscribers cost is back; a publisher at work hands memory back. */
-static bool as_at_first(source *s, const worker *me, uint64_t *random) {
+/* Whether all that subscribers cost is back; a publisher at work hands memory back, at once what it had reserved. */
+static bool as_at_first(source *s, const worker *me, uint64_t *random, bool full) {
   cuframes_publisher_stats stats = source_stats(s);
-  if (stats.subscribers == 0 && (s->memory >= EXTERNAL_VMM || (stats.slots == SLOTS && stats.segments == 1)))
+  if (stats.subscribers == 0 && (!full || (stats.slots == SLOTS && stats.segments == 1)))
     return true;
   publish(s, me, random);
   return false;
@@ -47,10 +48,12 @@ void worker_publish(const worker *me) {
   static source s;
   uint64_t random = me->random;
   bool external = facts.legacy && worker_random(&random, 3) == 0;
+  bool full = !external && worker_random(&random, 2) == 0;
   source_begin(&s, &(source_options){ .name = WORKER_STREAM,
                                       .memory = external ? EXTERNAL_ALLOC : MEMORY_VMM,
                                       .format = some_format(&random),
-                                      .buffers = external ? BUFFERS : SLOTS });
+                                      .buffers = external ? BUFFERS : SLOTS,
+                                      .full = full });
   while (!atomic_load(me->stop)) {
     for (uint32_t burst = 1 + worker_random(&random, 4); burst > 0; burst--)
       publish(&s, me, &random);
@@ -58,6 +61,6 @@ void worker_publish(const worker *me) {
       CHECK_OK(cu.cuStreamSynchronize(s.stream));
     pause_ms(2); /* a camera's pace, as it were */
   }
-  WAIT_FOR(as_at_first(&s, me, &random));
+  WAIT_FOR(as_at_first(&s, me, &random, full));
   source_end(&s);
 }
