@@ -88,10 +88,14 @@ static enum cf_take take_newest(cf_frame_reader *reader, uint32_t k, found *f) {
     __builtin_prefetch(&reader->slots[f->slot]); /* the publisher has just written it; both lines come at once */
     lease_announce(reader, k, f);
     /* Still the newest: then the writer sees the lease in every look after the next frame. Otherwise it may have looked
-     * already, and the lease holds nothing. */
-    if (newest(reader) == f->word)
+     * already, and the lease holds nothing; nor if the publisher has hung up meanwhile and looks at the seat no more.
+     * */
+    bool holds = newest(reader) == f->word, gone = evicted(reader); /* pairs with writer: cf_writer_evict */
+    if (holds && !gone)
       return leased(reader, k, f);
     cf_reader_release(reader->seat, k);
+    if (gone)
+      return CF_TAKE_EVICTED;
   }
   return CF_TAKE_BROKEN;
 }

@@ -262,10 +262,6 @@ cf_slot_run *cf_writer_slot(const cf_frame_writer *writer, uint32_t slot, uint64
   return writer->notes[slot].run;
 }
 
-void cf_writer_keep(cf_frame_writer *writer, uint32_t slot, bool kept) {
-  writer->notes[slot].kept = kept;
-}
-
 void cf_writer_cancel(cf_frame_writer *writer, uint32_t slot) {
   list_prepend(writer, &writer->free, slot);
 }
@@ -493,7 +489,7 @@ static void run_enter(cf_frame_writer *writer, cf_slot_run *run) {
     writer->notes[slot] = (cf_slot_note){ .run = run };
     atomic_store_explicit(&writer->slots[slot].segment, run->segment, memory_order_relaxed);
     atomic_store_explicit(&writer->slots[slot].offset, run->live * run->stride, memory_order_relaxed);
-    list_prepend(writer, &writer->free, slot);
+    list_append(writer, &writer->free, slot); /* last: who is behind may not have mapped them yet */
     run->live++;
   }
   atomic_store_explicit(&run->adopted, 1, memory_order_relaxed);
@@ -524,6 +520,14 @@ static bool is_in(const cf_frame_writer *writer, const cf_slot_list *list, uint3
   return at == slot;
 }
 
+void cf_writer_keep(cf_frame_writer *writer, uint32_t slot, bool kept) {
+  writer->notes[slot].kept = kept;
+  if (!kept || !is_in(writer, &writer->free, slot))
+    return;
+  list_remove(writer, &writer->free, slot); /* a look had freed it */
+  list_append(writer, &writer->held, slot);
+}
+
 bool cf_writer_acquire_slot(cf_frame_writer *writer, uint32_t slot) {
   if (is_in(writer, &writer->held, slot))
     look(writer);
@@ -537,7 +541,7 @@ uint32_t cf_writer_adopt_taken(cf_frame_writer *writer, cf_slot_run *run) {
   if (!table_has_room(writer, run->count))
     return CF_NO_SLOT;
   run_enter(writer, run);
-  uint32_t slot = writer->free.first; /* where it went, and nobody knows it yet */
+  uint32_t slot = writer->free.last; /* where it went, and nobody knows it yet */
   slot_take(writer, slot);
   return slot;
 }

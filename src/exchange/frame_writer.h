@@ -119,7 +119,8 @@ cf_slot_run *cf_writer_slot(const cf_frame_writer *writer, uint32_t slot, uint64
 /* writer: gives a taken slot back unpublished. */
 void cf_writer_cancel(cf_frame_writer *writer, uint32_t slot);
 
-/* writer: the publisher keeps a published slot as it is, as one of those that are open; or does so no more. */
+/* writer: the publisher keeps a published slot that was not taken again as it is, as one of those that are open; or
+ * does so no more. */
 void cf_writer_keep(cf_frame_writer *writer, uint32_t slot, bool kept);
 
 /* writer: there are ordered seats. */

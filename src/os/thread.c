@@ -2,9 +2,11 @@
 #include "os/thread.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cuframes/common.h>
@@ -23,6 +25,38 @@ int cf_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), v
   }
   (void)pthread_setname_np(*thread, name); /* only for people who look */
   return CUFRAMES_OK;
+}
+
+#define SLICE_NS 100000u
+
+void cf_thread_prefer_soon(void) {
+  struct { /* struct sched_attr, which the C library may lack: its first version */
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+  } attributes = { .size = sizeof attributes };
+  if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0 || attributes.policy != SCHED_OTHER)
+    return;
+  attributes.size = sizeof attributes;
+  attributes.runtime = SLICE_NS;
+  (void)syscall(SYS_sched_setattr, 0, &attributes, 0); /* an older kernel does not mind */
+}
+
+uint32_t cf_thread_processor(void) {
+  int processor = sched_getcpu();
+  return processor < 0 ? UINT32_MAX : (uint32_t)processor;
+}
+
+void cf_thread_keep_off(uint32_t processor, cf_processors *all) {
+  if (!all->known)
+    all->known = syscall(SYS_sched_getaffinity, 0, sizeof all->bits, all->bits) > 0;
+  if (!all->known || processor / 64 >= sizeof all->bits / sizeof all->bits[0])
+    return;
+  cf_processors others = *all;
+  others.bits[processor / 64] &= ~(UINT64_C(1) << processor % 64);
+  (void)syscall(SYS_sched_setaffinity, 0, sizeof others.bits, others.bits); /* fails if there is no other */
 }
 
 int cf_doorbell_create(int *fd) {

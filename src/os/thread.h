@@ -4,9 +4,24 @@
 #define CF_OS_THREAD_H
 
 #include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 /* Starts a joinable thread. name: at most 15 bytes. */
 int cf_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *argument);
+
+/* The calling thread is to run soon after it was woken, for a short time: it asks for a short slice, which gets it no
+ * more of the processor. Only with the ordinary policy, from Linux 6.12 on; else nothing happens. */
+void cf_thread_prefer_soon(void);
+
+/* The processor that the calling thread runs on. */
+uint32_t cf_thread_processor(void);
+/* The calling thread runs on any but that one of those in *all; *all: filled in by the first call, which is zeroed. */
+typedef struct cf_processors {
+  bool known;
+  uint64_t bits[16];
+} cf_processors;
+void cf_thread_keep_off(uint32_t processor, cf_processors *all);
 
 /* An eventfd (non-blocking, close-on-exec) as a doorbell. */
 int cf_doorbell_create(int *fd);

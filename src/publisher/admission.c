@@ -54,6 +54,8 @@ static int seat_make(cuframes_publisher *p, cf_peer *peer) {
     return result;
   }
   cf_counter_add(&p->seat_bytes, peer->fenced.bytes);
+  if (cf_counter_get(&p->service.subscribers) > CF_WAKE_DIRECT)
+    cf_waker_start(p);
   (void)cf_flag_add(&p->service.joined, 1);
   (void)cf_futex_wake(&p->service.joined.value, INT32_MAX);
   return CUFRAMES_OK;
@@ -64,11 +66,9 @@ static int seat_promise(cuframes_publisher *p, cf_peer *peer) {
   int result = cf_connections_check_seat(p, &peer->credentials);
   if (result != CUFRAMES_OK)
     return result;
-  uint32_t cost = cf_seat_cost(peer->welcome.leases, peer->welcome.depth);
-  result = cf_pool_admit(&p->pool, cost);
+  result = cf_pool_admit(&p->pool, peer->welcome.leases, peer->welcome.depth);
   if (result != CUFRAMES_OK)
     return result;
-  peer->cost = cost;
   peer->promised = true;
   cf_counter_add(&p->service.subscribers, 1);
   return CUFRAMES_OK;
@@ -79,7 +79,7 @@ static void promise_end(cuframes_publisher *p, cf_peer *peer) {
     return;
   peer->promised = false;
   cf_counter_add(&p->service.subscribers, (uint64_t)-1);
-  cf_pool_leave(&p->pool, peer->cost);
+  cf_pool_leave(&p->pool, peer->welcome.leases, peer->welcome.depth);
 }
 
 void cf_peer_unseat(cuframes_publisher *p, cf_peer *peer) {

@@ -166,14 +166,6 @@ void cf_publisher_end_frames(cuframes_publisher *p) {
 
 /* ---- acquire ---- */
 
-/* If there will be many to wake, lets the service thread get up already. */
-static void announce_frame(cuframes_publisher *p) {
-  if (cf_writer_sleepers(&p->writer) <= CF_WAKE_DIRECT)
-    return;
-  cf_flag_set(&p->prewake, CF_PREWAKE_ASKED);
-  cf_doorbell_ring(p->service.doorbell);
-}
-
 static cf_frame *frame_free(cuframes_publisher *p) {
   for (uint32_t i = 0; i < p->max_open; i++) {
     cf_frame *f = &p->frames[i];
@@ -204,7 +196,7 @@ void cf_publisher_open_frame(cuframes_publisher *p, cf_frame *f, uint32_t slot) 
   if (f->side_room > 0)
     f->side = side_data_of(p, f);
   if (p->completer.gpu)
-    announce_frame(p);
+    cf_waker_announce(p);
 }
 
 /* Whether the publisher itself has frames, open or kept. */
@@ -350,12 +342,11 @@ static void measure_rate(cuframes_publisher *p, int64_t now) {
 }
 
 static void wake_sleepers(cuframes_publisher *p) {
-  if (p->completer.gpu && cf_flag_get(&p->prewake) == CF_PREWAKE_ASKED &&
-      cf_flag_swap(&p->prewake, CF_PREWAKE_PUBLISHED) == CF_PREWAKE_ASKED)
-    return; /* the service thread waits for that, or will see it: pairs with service.c: wait_for_frame */
+  if (p->completer.gpu && cf_waker_waits(p))
+    return;
   uint32_t sleepers = cf_writer_sleepers(&p->writer);
-  if (sleepers > CF_WAKE_DIRECT) {
-    cf_doorbell_ring(p->service.doorbell);
+  if (sleepers > CF_WAKE_DIRECT && cf_flag_get(&p->waker.running)) {
+    cf_waker_ring(p);
   } else if (sleepers > 0) {
     cf_writer_move_wake(&p->writer);
     (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);

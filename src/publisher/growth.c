@@ -27,7 +27,7 @@ void cf_growth_ask(cuframes_publisher *p) {
 }
 
 void cf_growth_end_quiet(cuframes_publisher *p, int64_t now) {
-  uint32_t least = p->writer.least, kept = CF_SPARE_SLOTS + 1; /* one is taken after a look */
+  uint32_t least = p->writer.least, kept = CF_SPARE_SLOTS + 1 + cf_flag_get(&p->pool.depth); /* one is taken then */
   p->growth.quiet_until = now + QUIET_NS;
   p->writer.least = UINT32_MAX;
   if (p->pool.full || least == UINT32_MAX || least <= kept || cf_counter_get(&p->pool.segment_count) < 2)
@@ -37,12 +37,13 @@ void cf_growth_end_quiet(cuframes_publisher *p, int64_t now) {
 }
 
 bool cf_growth_wait(cuframes_publisher *p, int64_t deadline) {
+  int64_t now = cf_now(), soon = now + CF_MS; /* slots may come free meanwhile, which rings nobody */
   uint32_t turns = cf_flag_get(&p->growth.turns);
-  if (cf_flag_get(&p->growth.missing) == 0) /* it came after the last look for a slot */
-    return true;
-  int64_t soon = cf_now() + CF_MS; /* slots may come free meanwhile, which rings nobody */
-  (void)cf_futex_wait(&p->growth.turns.value, turns, soon < deadline ? soon : deadline);
-  return cf_now() < deadline;
+  if (now >= deadline)
+    return false;
+  if (cf_flag_get(&p->growth.missing) > 0 || p->pool.full) /* else it came after the last look for a slot */
+    (void)cf_futex_wait(&p->growth.turns.value, turns, soon < deadline ? soon : deadline);
+  return true;
 }
 
 /* ---- the service thread, and the one that allocates ---- */
@@ -120,10 +121,14 @@ bool cf_growth_step(cuframes_publisher *p, int64_t now) {
     g->again = 0;
     cf_flag_set(&g->missing, 0);
   }
-  if (cf_flag_get(&g->state) == CF_GROWTH_IDLE && g->again == 0 &&
-      (cf_flag_get(&g->missing) > 0 || cf_pool_lacks(&p->pool) > 0))
-    ended = !attempt_begin(p) || ended;
   return ended;
+}
+
+bool cf_growth_begin(cuframes_publisher *p) {
+  const cf_growth *g = &p->growth;
+  bool due = cf_flag_get(&g->state) == CF_GROWTH_IDLE && g->again == 0 &&
+             (cf_flag_get(&g->missing) > 0 || cf_pool_lacks(&p->pool) > 0);
+  return !due || attempt_begin(p);
 }
 
 int64_t cf_growth_deadline(const cuframes_publisher *p) {

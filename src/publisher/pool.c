@@ -167,8 +167,18 @@ void cf_pool_free(cf_pool *pool) {
   pthread_mutex_destroy(&pool->lock);
 }
 
-int cf_pool_admit(cf_pool *pool, uint32_t cost) {
+/* With the lock held. */
+static void depth_change(cf_pool *pool, uint32_t depth, int change) {
+  pool->depths[depth] = (uint16_t)(pool->depths[depth] + change);
+  uint32_t most = CF_DEPTH_MAX;
+  while (most > 0 && pool->depths[most] == 0)
+    most--;
+  cf_flag_set(&pool->depth, most);
+}
+
+int cf_pool_admit(cf_pool *pool, uint32_t leases, uint32_t depth) {
   int result = CUFRAMES_OK;
+  uint32_t cost = cf_seat_cost(leases, depth);
   pthread_mutex_lock(&pool->lock);
   uint64_t needed = slots_needed(pool, (uint64_t)pool->cost + cost);
   if (pool->external && needed > pool->slots)
@@ -181,17 +191,25 @@ int cf_pool_admit(cf_pool *pool, uint32_t cost) {
                      "no room for this subscriber: it may take %" PRIu64
                      " slots with the others, and the publisher's limit is %u (--max-slots)",
                      needed, pool->max_slots);
-  else
+  if (result == CUFRAMES_OK) {
     pool->cost += cost;
+    depth_change(pool, depth, 1);
+  }
   pthread_mutex_unlock(&pool->lock);
   return result;
 }
 
+/* With the lock held: slots that are to be there, whoever needs how many. */
+static uint64_t slots_promised(const cf_pool *pool) {
+  uint64_t first = (uint64_t)pool->base_slots + cf_flag_get(&pool->depth);
+  return pool->full ? slots_needed(pool, pool->cost) : first < pool->max_slots ? first : pool->max_slots;
+}
+
 /* With the lock held. */
 static uint32_t lacks(const cf_pool *pool) {
-  uint64_t needed = slots_needed(pool, pool->cost);
+  uint64_t promised = slots_promised(pool);
   bool none = cf_pool_format_is_none(&pool->format); /* then slots come with the format */
-  return pool->full && !pool->external && !none && needed > pool->slots ? (uint32_t)needed - pool->slots : 0;
+  return !pool->external && !none && promised > pool->slots ? (uint32_t)promised - pool->slots : 0;
 }
 
 uint32_t cf_pool_lacks(cf_pool *pool) {
@@ -277,9 +295,10 @@ void cf_pool_shrink(cf_pool *pool, uint32_t slots) {
   pthread_mutex_unlock(&pool->lock);
 }
 
-void cf_pool_leave(cf_pool *pool, uint32_t cost) {
+void cf_pool_leave(cf_pool *pool, uint32_t leases, uint32_t depth) {
   pthread_mutex_lock(&pool->lock);
-  pool->cost -= cost;
+  pool->cost -= cf_seat_cost(leases, depth);
+  depth_change(pool, depth, -1);
   shrink_full(pool);
   pthread_mutex_unlock(&pool->lock);
 }
@@ -330,17 +349,26 @@ static int format_take_over(cf_pool *pool, const cuframes_format *format, uint64
   return CUFRAMES_OK;
 }
 
-/* What a new format begins with: the base, and with `full` what subscribers need beyond it, or NULL. */
-static int fresh_make(const cf_pool *pool, const cuframes_format *format, uint64_t stride, uint64_t needed,
+/* What a new format begins with: the base, and what is promised to subscribers beyond it, or NULL. */
+static int fresh_make(const cf_pool *pool, const cuframes_format *format, uint64_t stride, uint64_t promised,
                       cf_segment **base, cf_segment **more) {
   *more = NULL;
   int result = segment_make(pool, format, stride, pool->base_slots, NULL, base);
-  if (result != CUFRAMES_OK || needed <= pool->base_slots)
+  if (result != CUFRAMES_OK || promised <= pool->base_slots)
     return result;
-  result = segment_make(pool, format, stride, (uint32_t)needed - pool->base_slots, NULL, more);
+  result = segment_make(pool, format, stride, (uint32_t)promised - pool->base_slots, NULL, more);
   if (result != CUFRAMES_OK)
     segment_discard(pool, *base);
   return result;
+}
+
+/* With the application's memory there is nothing to make. */
+static void external_take_over(cf_pool *pool, const cuframes_format *format, uint64_t stride) {
+  pthread_mutex_lock(&pool->lock);
+  externals_retire(pool);
+  pool->format = *format;
+  pool->stride = stride;
+  pthread_mutex_unlock(&pool->lock);
 }
 
 int cf_pool_set_format(cf_pool *pool, const cuframes_format *wanted) {
@@ -349,24 +377,31 @@ int cf_pool_set_format(cf_pool *pool, const cuframes_format *wanted) {
   int result = layout(pool, wanted, &format, &stride);
   if (result != CUFRAMES_OK || memcmp(&format, &pool->format, sizeof format) == 0) /* which only this thread changes */
     return result;
-  pthread_mutex_lock(&pool->lock);
-  uint64_t needed = pool->full ? slots_needed(pool, pool->cost) : 0;
   if (pool->external) {
-    externals_retire(pool);
-    pool->format = format;
-    pool->stride = stride;
-  }
-  pthread_mutex_unlock(&pool->lock);
-  if (pool->external)
+    external_take_over(pool, &format, stride);
     return CUFRAMES_OK;
-  cf_segment *base, *more;
-  result = fresh_make(pool, &format, stride, needed, &base, &more);
-  if (result != CUFRAMES_OK)
-    return result;
+  }
   pthread_mutex_lock(&pool->lock);
-  result = format_take_over(pool, &format, stride, base, more);
+  uint64_t promised = slots_promised(pool);
   pthread_mutex_unlock(&pool->lock);
-  return result;
+  for (;;) {
+    cf_segment *base, *more;
+    result = fresh_make(pool, &format, stride, promised, &base, &more);
+    if (result != CUFRAMES_OK)
+      return result;
+    pthread_mutex_lock(&pool->lock);
+    uint64_t made = base->run.count + (more ? more->run.count : 0);
+    promised = slots_promised(pool);
+    bool enough = made >= promised;
+    if (enough)
+      result = format_take_over(pool, &format, stride, base, more);
+    pthread_mutex_unlock(&pool->lock);
+    if (enough)
+      return result;
+    segment_discard(pool, base); /* somebody joined meanwhile */
+    if (more)
+      segment_discard(pool, more);
+  }
 }
 
 void cf_pool_reap(cf_pool *pool) {

@@ -43,11 +43,13 @@ typedef struct cf_pool {
   uint32_t base_slots;    /* never fewer */
   uint32_t max_slots;     /* never more, in all formats together, but for the base of a new one */
   uint32_t max_open;
-  uint32_t side_data_max; /* bytes that a frame has room for; 0: none */
-  uint32_t slots;         /* of the current format, not retiring */
-  uint32_t cost;          /* of all seats: cf_seat_cost() */
-  uint32_t formats;       /* so many there were */
-  bool full;              /* slots for the cost of all seats are there, needed or not */
+  uint32_t side_data_max;            /* bytes that a frame has room for; 0: none */
+  uint32_t slots;                    /* of the current format, not retiring */
+  uint32_t cost;                     /* of all seats: cf_seat_cost() */
+  uint16_t depths[CF_DEPTH_MAX + 1]; /* ordered seats of each depth */
+  cf_flag depth;                     /* the largest: of so many frames all may have to wait */
+  uint32_t formats;                  /* so many there were */
+  bool full;                         /* slots for the cost of all seats are there, needed or not */
   uint32_t next_segment;
   bool external; /* every segment is one buffer of the application */
   bool events;   /* segments get events */
@@ -71,11 +73,13 @@ typedef struct cf_pool_plan {
 int cf_pool_init(cf_pool *pool, cf_device *device, cf_frame_writer *writer, const cf_pool_plan *plan);
 void cf_pool_free(cf_pool *pool);
 
-/* Promises room for a seat of that cost, or NO_CAPACITY with the reason. */
-int cf_pool_admit(cf_pool *pool, uint32_t cost);
+/* Promises room for a seat with that many leases and that depth, or NO_CAPACITY with the reason. */
+int cf_pool_admit(cf_pool *pool, uint32_t leases, uint32_t depth);
 /* Takes the promise back. */
-void cf_pool_leave(cf_pool *pool, uint32_t cost);
-/* Slots that must be there before who was promised some can be seated, and are not. */
+void cf_pool_leave(cf_pool *pool, uint32_t leases, uint32_t depth);
+/* Slots that must be there before who was promised some can be seated, and are not: with `full` all of them; else the
+ * first ones and those in which frames wait for ordered subscribers, who map them when they join: a publisher that dies
+ * hands out no memory any more. */
 uint32_t cf_pool_lacks(cf_pool *pool);
 /* Makes so many slots more, or what cf_pool_lacks() says if that is more, and hands them to the writer. Waits for the
  * allocation, without the lock. */

@@ -1,6 +1,7 @@
 /* publisher/publisher.h - the parts of a publisher: its life (publisher.c), frames (frames.c, external.c), the memory
- * they lie in (pool.c) and when that grows (growth.c), packets (packets.c), and the service thread that speaks with
- * subscribers (service.c): who may join and how it leaves (admission.c), what it may ask (requests.c).
+ * they lie in (pool.c) and when that grows (growth.c), packets (packets.c), who wakes subscribers (waker.c), and the
+ * service thread that speaks with them (service.c): who may join and how it leaves (admission.c), what it may ask
+ * (requests.c).
  */
 #ifndef CF_PUBLISHER_PUBLISHER_H
 #define CF_PUBLISHER_PUBLISHER_H
@@ -20,17 +21,29 @@
 #include "publisher/pool.h"
 #include "wire/handshake.h"
 
-/* Up to so many sleepers are woken by the publisher itself; more by the service thread, which keeps the publisher's
- * cost flat (docs/benchmarks.md). */
+/* Up to so many sleepers are woken by the publisher itself; more by a thread for that, which keeps the publisher's cost
+ * flat (docs/benchmarks.md). */
 #define CF_WAKE_DIRECT 4
 
-/* Waking a sleeping service thread takes as long as waking a subscriber. So where it has to wake many, it is woken
- * when a frame is begun, which on a GPU is some ten microseconds before it is published, and waits for that awake. */
+/* Waking a sleeping waker takes as long as waking a subscriber. So where it had many to wake, it is woken when a
+ * frame is begun, which on a GPU is some ten microseconds before it is published, and waits for that awake. */
 enum cf_prewake {
   CF_PREWAKE_NONE,
-  CF_PREWAKE_ASKED,    /* a frame is being made: the service thread was rung and waits */
+  CF_PREWAKE_ASKED,    /* a frame is being made: the waker was rung and waits */
   CF_PREWAKE_PUBLISHED /* it is there: wake all */
 };
+
+/* The thread that wakes where there are many to wake. */
+typedef struct cf_waker {
+  pthread_t thread;
+  cf_flag running;
+  cf_flag stop;
+  cf_flag rung;      /* moves when somebody is to be woken: the word that it sleeps on */
+  cf_flag asleep;    /* or it is about to be */
+  cf_flag prewake;   /* enum cf_prewake */
+  cf_flag woken;     /* so many were, the last time */
+  cf_flag processor; /* of the thread that rang last */
+} cf_waker;
 
 /* One connection, of the service thread alone but for the seat's shared parts. */
 typedef struct cf_peer {
@@ -42,7 +55,7 @@ typedef struct cf_peer {
   bool was_given; /* descriptors, and is not known to have taken them */
   bool paused;    /* nothing is read from it until it has taken its answer */
   cf_credentials credentials;
-  uint32_t mode, sync_mode, sync_asked, cost;
+  uint32_t mode, sync_mode, sync_asked;
   char label[CF_LABEL_BYTES];
   bool promised; /* a place, and slots for `cost` */
   bool waits;    /* for slots (reserve full), to be seated with `welcome` */
@@ -139,7 +152,6 @@ struct cuframes_publisher {
   cf_completer completer;
   cf_flag failed;       /* the device is lost, and the stream ends */
   cf_flag looked_after; /* the service thread looks whether the GPU still works: a frame is not complete */
-  cf_flag prewake;      /* enum cf_prewake */
   cf_pool pool;
   cf_growth growth;
   cf_handles *handles;
@@ -160,6 +172,7 @@ struct cuframes_publisher {
   int64_t socket_gid;
 
   cf_packets packets;
+  cf_waker waker;
   cf_service service;
 };
 
@@ -182,14 +195,28 @@ int cf_publisher_acquire_registered(cuframes_publisher *publisher, cuframes_fram
 /* After the stream has ended: cancels open frames and settles all; those that are still referred to keep the memory. */
 void cf_publisher_end_frames(cuframes_publisher *publisher);
 
+/* There are so many subscribers that it may be needed. Service. */
+void cf_waker_start(cuframes_publisher *publisher);
+void cf_waker_stop(cuframes_publisher *publisher);
+/* A frame was begun: if there were many to wake, the waker is to be awake when it is published. */
+void cf_waker_announce(cuframes_publisher *publisher);
+/* It is there. True: the waker waits for it, and wakes all. */
+bool cf_waker_waits(cuframes_publisher *publisher);
+/* Wakes all who sleep, if it runs. */
+void cf_waker_ring(cuframes_publisher *publisher);
+/* Any thread: wakes all who sleep. */
+void cf_publisher_wake_all(cuframes_publisher *publisher);
+
 /* Frames: few slots are free, ask for more. */
 void cf_growth_ask(cuframes_publisher *publisher);
 /* Frames: waits until there may be a slot. False: the deadline has passed. */
 bool cf_growth_wait(cuframes_publisher *publisher, int64_t deadline);
 /* Frames: looks what was not needed since the last time. */
 void cf_growth_end_quiet(cuframes_publisher *publisher, int64_t now);
-/* Service: goes on with it. True: an attempt has ended. */
+/* Service: goes on with it. True: an attempt has ended, whose result stands until the next one begins. */
 bool cf_growth_step(cuframes_publisher *publisher, int64_t now);
+/* Service: begins one, if it is due. False: it has ended at once. */
+bool cf_growth_begin(cuframes_publisher *publisher);
 /* Service: when to go on with it without being rung. */
 int64_t cf_growth_deadline(const cuframes_publisher *publisher);
 /* Waits for the allocation that is under way. */

@@ -1,5 +1,4 @@
-/* publisher/service.c - a publisher's service thread: accepts, answers, notices deaths, and wakes when there are many
- * to wake.
+/* publisher/service.c - a publisher's service thread: accepts, answers, and notices deaths.
  *
  * It sleeps in epoll_wait() without time-out unless a deadline runs: an idle stream costs nothing.
  */
@@ -311,26 +310,6 @@ static void peer_event(cuframes_publisher *p, cf_peer *peer, uint32_t events) {
 
 /* ---- the thread ---- */
 
-/* Longer than it takes to put the work of a frame on a stream. */
-#define FRAME_NS (200 * CF_MS / 1000)
-
-/* A frame was begun: it is published in a moment, and then there are many to wake. */
-static void wait_for_frame(cuframes_publisher *p) {
-  int64_t end = cf_now() + FRAME_NS;
-  while (cf_flag_get(&p->prewake) == CF_PREWAKE_ASKED && cf_now() < end)
-    cf_spin_pause();
-  (void)cf_flag_swap(&p->prewake, CF_PREWAKE_NONE); /* from here on the publisher rings */
-}
-
-static void ring_all(cuframes_publisher *p) {
-  cf_writer_move_wake(&p->writer);
-  (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
-  pthread_mutex_lock(&p->packets.describe);
-  if (p->packets.enabled)
-    (void)cf_futex_wake(&p->packets.writer.region->wake, INT32_MAX);
-  pthread_mutex_unlock(&p->packets.describe);
-}
-
 /* A publisher that makes no call does not notice that its GPU failed, and its subscribers would wait for the last
  * frame. */
 static void device_look(cuframes_publisher *p, int64_t now) {
@@ -350,6 +329,8 @@ static void device_look(cuframes_publisher *p, int64_t now) {
 
 static void grow(cuframes_publisher *p) {
   if (cf_growth_step(p, cf_now()))
+    waiting_seat(p);
+  if (!cf_growth_begin(p))
     waiting_seat(p);
 }
 
@@ -422,8 +403,6 @@ static void event_handle(cuframes_publisher *p, const struct epoll_event *event)
     listener_accept(p);
   } else if (event->data.u64 == 1) {
     cf_doorbell_drain(service->doorbell);
-    wait_for_frame(p);
-    ring_all(p);
     if (cf_flag_get(&p->failed))
       hang_up_all(p);
     cf_pool_reap(&p->pool);
@@ -503,6 +482,7 @@ void cf_service_stop(cuframes_publisher *p) {
   pthread_mutex_unlock(&service->lock);
   cf_doorbell_ring(service->doorbell);
   (void)pthread_join(service->thread, NULL); /* it is joinable and ours */
+  cf_waker_stop(p);
   cf_growth_stop(p);
   service->ending = true;
   while (service->peers)

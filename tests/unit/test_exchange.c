@@ -126,6 +126,21 @@ static void the_oldest_slot_is_taken_and_never_the_newest_frames(void **state) {
 
 /* ---- leases ---- */
 
+static void a_slot_that_is_kept_late_is_not_given_out(void **state) {
+  (void)state;
+  rig *r = rig_open(4);
+  uint32_t kept = publish_next(r);
+  (void)publish_next(r);
+  cf_writer_sweep(&r->writer); /* it is free now */
+  cf_writer_keep(&r->writer, kept, true);
+  for (int i = 0; i < 2; i++)
+    assert_true(cf_writer_acquire(&r->writer) != kept);
+  assert_int_equal(cf_writer_acquire(&r->writer), CF_NO_SLOT);
+  cf_writer_keep(&r->writer, kept, false);
+  assert_int_equal(cf_writer_acquire(&r->writer), kept);
+  rig_close(r);
+}
+
 static void one_slot_is_enough_for_one_frame(void **state) {
   (void)state;
   rig *r = rig_open(1);
@@ -566,6 +581,7 @@ int main(void) {
     cmocka_unit_test(slots_lie_one_behind_the_other),
     cmocka_unit_test(a_published_slot_says_what_is_in_it),
     cmocka_unit_test(the_oldest_slot_is_taken_and_never_the_newest_frames),
+    cmocka_unit_test(a_slot_that_is_kept_late_is_not_given_out),
     cmocka_unit_test(one_slot_is_enough_for_one_frame),
     cmocka_unit_test(a_lease_pins_until_it_is_given_back),
     cmocka_unit_test(only_granted_leases_count),
