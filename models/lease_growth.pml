@@ -1,20 +1,28 @@
-/* lease_growth.pml - a publisher whose pool grows for a subscriber and shrinks when that one leaves or dies: the
- * service thread's side (cf_pool_admit, cf_peer_unseat, cf_pool_leave, cf_pool_reap) of src/exchange/frame_writer.c.
+/* lease_growth.pml - a publisher whose pool grows and shrinks, by need or (FULL) with the cost of its subscribers
+ * (src/exchange/frame_writer.c, src/publisher/growth.c, pool.c, admission.c).
  *
- * The subscriber gets its WELCOME after a segment with one slot more was offered and it was seated; it takes the newest
- * frames with one lease, and it may be killed at every step or leave. With GPU its frames are released by its GPU some
- * time later, which it may not live to see; with PUBLISHER_DIES the publisher may be killed at every step instead. A
- * second subscriber is there all the time and may hold a frame in either segment.
- * Proves: one pass always finds a slot, though slots are exactly as many as the pool invariant asks for; nobody's frame
- * is written over and nobody's memory goes while it is used; the publisher does not look at a seat that is gone; after
- * the publisher's death what is in hand stays whole and the newest frame can still be taken.
- * Must fail: BASE one less; OFFER_LATE (WELCOME before the slots are on offer), SEAT_LATE (WELCOME before it is
- * seated), EARLY_RECLAIM (with GPU: the seat goes with its process, and its GPU still reads), NOT_QUIESCENT (the seat's
- * memory goes while a scan may look at it), RETIRE_FIRST (its slots go before its seat), SWEEP_BLIND (a slot is taken
- * out of the table without a second look).
+ * There are BASE slots; one more comes and goes. By need it is offered at any time, and retires at any time after it
+ * was adopted, whoever is there; BASE is less than the cost of all, and a frame for which there is no slot is dropped.
+ * With FULL it is offered before the subscriber's WELCOME, and retires when that one's seat is gone.
+ * The subscriber takes the newest frames with one lease, may leave, and may be killed at every step. With GPU its
+ * frames are released by its GPU some time later, which it may not live to see. With PUBLISHER_DIES the publisher may
+ * be killed at every step instead. With FULL (or RESIDENT) somebody else is there all the time and may hold a frame in
+ * any slot.
+ * Proves: nobody's frame is written over and nobody's memory goes while it is used; the publisher does not look at a
+ * seat that is gone; after the publisher's death what is in hand stays whole and the newest frame can still be taken;
+ * with FULL, there always is a slot.
+ * Must fail: SWEEP_BLIND (a retiring slot leaves the table though it is leased), RETIRE_NEWEST (so does the newest
+ * frame's), FREE_RETIRING (memory goes when its slots retire), NOT_QUIESCENT (the seat's memory goes while a look may
+ * read it), with GPU: EARLY_RECLAIM (the seat goes with its process, and its GPU still reads); with FULL: BASE one
+ * less, OFFER_LATE (WELCOME before the slots are on offer), SEAT_LATE (WELCOME before it is seated), RETIRE_FIRST (its
+ * slots go before its seat), SHORT_SCAN (a look counts as over before it has freed slots; with MAXSEQ 5).
  */
 #ifndef BASE
+#ifdef FULL
 #define BASE 3 /* the newest frame + one open + the lease of who stays */
+#else
+#define BASE 2
+#endif
 #endif
 #define NSLOT (BASE + 1)
 #ifndef MAXSEQ
@@ -24,132 +32,141 @@
 #define WORD(q, s) ((q) * 8 + (s))
 #define SEQ(w) ((w) / 8)
 #define SLOT(w) ((w) % 8)
+#define BIT(s) (1 << (s))
 
-byte seq[NSLOT] = 1, data[NSLOT] = 1;
+byte data[NSLOT] = 1; /* slot.seq and the frame: 0 while it is written */
 byte head = WORD(1, 0), scan; /* frame 1 is out, in slot 0 */
 byte lease[2]; /* of who stays, of the subscriber */
 byte released, gpu;
-byte in_hand[2]; /* slot + 1; for the assertions only */
-bool seated, page_gone, welcome, killed, left;
+#ifdef FULL
+bool seated, welcome;
+#else
+bool seated = true, welcome = true;
+#endif
+bool page_gone, killed, left;
 bool offered, adopted, retire, emptied, memory_gone;
 bool publisher_killed, done;
 
-/* The subscriber's lease as seat_lease() gives it. */
-inline look_at_subscriber() {
-  w = 0;
-  if
-  :: seated ->
-    atomic { assert(!page_gone); w = lease[1] };
-#ifdef GPU
-    atomic { assert(!page_gone); w = (released == SEQ(w) -> 0 : w) }
-#endif
-  :: else
-  fi
-}
+#define WHOLE(w) (data[SLOT(w)] == SEQ(w) && (SLOT(w) != BASE || !memory_gone))
 
-/* slot_leased: the second look */
-inline look_again() {
-  leased = (lease[0] != 0 && SLOT(lease[0]) == s);
-  look_at_subscriber();
-  leased = leased || (w != 0 && SLOT(w) == s)
+/* What the subscriber has leased, into pins. */
+inline look_at_subscriber() {
+  if
+  :: atomic { seated -> there = true }
+  :: !seated
+  fi;
+  if
+  :: atomic { there -> assert(!page_gone); there = false; w = lease[1] };
+#ifdef GPU
+    atomic { assert(!page_gone); pins = pins | (w == 0 || released == SEQ(w) -> 0 : BIT(SLOT(w))); w = 0 }
+#else
+    atomic { pins = pins | (w == 0 -> 0 : BIT(SLOT(w))); w = 0 }
+#endif
+  :: !there
+  fi
 }
 
 inline adopt() {
   if
-  :: offered ->
-    offered = false;
-    if
-    :: retire -> emptied = true
-    :: else -> live = true; adopted = true
-    fi
-  :: else
+  :: atomic { offered -> offered = false; adopted = true; free = free | BIT(BASE) }
+  :: !offered
   fi
 }
 
+inline look() {
+  if /* hold_retiring */
+  :: atomic { retire && free & BIT(BASE) -> free = free & ~BIT(BASE); held = held | BIT(BASE) }
+  :: else
+  fi;
+  scan = (scan + 1) % 4; /* scan_begin */
+  look_at_subscriber();
+  d_step { pins = pins | (lease[0] != 0 -> BIT(SLOT(lease[0])) : 0) };
+#ifdef SHORT_SCAN
+  scan = (scan + 1) % 4;
+#endif
+  atomic {
+#ifdef RETIRE_NEWEST
+    held = held | (retire && SLOT(head) == BASE -> BIT(BASE) : 0);
+#endif
+#ifdef SWEEP_BLIND
+    pins = (retire -> pins & ~BIT(BASE) : pins);
+#endif
+    if
+    :: retire && held & BIT(BASE) && !(pins & BIT(BASE)) -> held = held & ~BIT(BASE); emptied = true /* slot_leave */
+    :: else
+    fi;
+    free = free | (held & ~pins);
+    held = held & pins;
+    pins = 0
+  };
+  adopt();
+#ifndef SHORT_SCAN
+  scan = (scan + 1) % 4 /* scan_end */
+#endif
+}
+
 active proctype publisher() {
-  byte q = 2, s, old, w, pins;
-  bool found, leased, live;
+  byte q = 2, s, w, pins, free = BIT(BASE) - 2, held;
+  byte used = 1; /* of the first BASE, the first ones: the others are alike */
+  bool there, spares; /* it looks only when it must */
   {
+    if
+    :: spares = true
+    :: true
+    fi;
     do
     :: q <= MAXSEQ ->
-      scan++; /* scan_begin */
-      pins = (lease[0] != 0 -> 1 << SLOT(lease[0]) : 0); /* pins_look */
-      look_at_subscriber();
-      pins = pins | (w != 0 -> 1 << SLOT(w) : 0);
-      if /* sweep */
-      :: live && retire && !(head != 0 && SLOT(head) == BASE) && (pins >> BASE) % 2 == 0 ->
-        s = BASE;
-        atomic { old = seq[s]; seq[s] = 0 };
-#ifdef SWEEP_BLIND
-        leased = false;
+      if
+      :: spares && free != 0 && !retire && !offered
+      :: else -> look()
+      fi;
+#ifdef FULL
+      assert(free != 0);
 #else
-        look_again();
-#endif
-        if
-        :: leased -> seq[s] = old
-        :: else -> live = false; emptied = true
-        fi
+      if
+      :: free == 0 -> goto dropped
       :: else
       fi;
-      adopt();
-      atomic { s = NSLOT; found = false }; /* new slots come first */
-      do
-      :: s > 0 && !found ->
-        s--;
+#endif
+      atomic {
         if
-        :: (head != 0 && s == SLOT(head)) || (pins >> s) % 2 == 1 || (s == BASE && (!live || retire)) -> skip
-        :: else ->
-          atomic { old = seq[s]; seq[s] = 0 }; /* slot_take */
-          look_again();
-          if
-          :: leased -> seq[s] = old
-          :: else -> found = true
-          fi
-        fi
-      :: else -> break
-      od;
-      scan++; /* scan_end */
-      assert(found);
-      assert(in_hand[0] != s + 1 && in_hand[1] != s + 1 && (gpu == 0 || SLOT(gpu) != s));
-      assert(s != BASE || !memory_gone);
-      data[s] = q;
-      seq[s] = q;
-      head = WORD(q, s);
-      q++
+        :: free & BIT(0) -> s = 0
+        :: free & BIT(1) && used > 0 -> s = 1
+        :: BASE > 2 && free & BIT(2) && used > 1 -> s = 2
+        :: free & BIT(BASE) -> s = BASE
+        fi;
+        used = (s == used -> s + 1 : used);
+        free = free & ~BIT(s);
+        assert(s != BASE || !memory_gone);
+        data[s] = 0
+      };
+      atomic { held = held | BIT(SLOT(head)); data[s] = q; head = WORD(q, s); q++; s = 0 };
+dropped:
+      skip
     :: else -> break
     od
   } unless { publisher_killed };
   done = true
 }
 
-/* Looks, after the lease was announced; a frame that is there is used and must be whole at the end of that: what is
- * written over or gone once stays so. */
-inline take(me) {
-  if
-  :: atomic { seq[SLOT(w)] == SEQ(w) -> assert(SEQ(w) > last); last = SEQ(w); in_hand[me] = SLOT(w) + 1 }
-  :: seq[SLOT(w)] != SEQ(w)
-  fi
-}
-
-inline check(me) { /* at the end of its use */
-  assert(data[SLOT(w)] == SEQ(w) && (SLOT(w) != BASE || !memory_gone))
-}
-
+/* A frame that is there is used, and must be whole at the end of that: what is written over or gone once stays so. */
+#if defined(FULL) || defined(RESIDENT)
 active proctype resident() {
   byte w, last;
   do
   :: SEQ(head) != last ->
     w = head;
     lease[0] = w;
-    take(0);
     if
-    :: atomic { in_hand[0] != 0 -> check(0); in_hand[0] = 0 }
-    :: else
+    :: atomic { head == w -> assert(SEQ(w) > last && WHOLE(w)); last = SEQ(w) };
+      assert(WHOLE(w))
+    :: head != w
     fi;
     atomic { lease[0] = 0; w = 0 }
   :: done && SEQ(head) == last -> break
   od
 }
+#endif
 
 active proctype subscriber() {
   byte w, last;
@@ -168,41 +185,36 @@ active proctype subscriber() {
       released = 0;
 #endif
       lease[1] = w;
-      take(1);
       if
+      :: atomic { head == w -> assert(SEQ(w) > last && WHOLE(w)); last = SEQ(w) };
 #ifdef GPU
-      :: atomic { in_hand[1] != 0 -> check(1); gpu = w; in_hand[1] = 0; w = 0 }
+        atomic { gpu = w; w = 0 }
 #else
-      :: atomic { in_hand[1] != 0 -> check(1); in_hand[1] = 0 }; atomic { lease[1] = 0; w = 0 }
+        assert(WHOLE(w));
+        atomic { lease[1] = 0; w = 0 }
 #endif
-      :: atomic { in_hand[1] == 0 -> lease[1] = 0; w = 0 }
+      :: atomic { head != w -> lease[1] = 0; w = 0 }
       fi
     :: done && SEQ(head) == last -> break
     :: atomic { last > 0 && gpu == 0 -> lease[1] = 0 }; break /* leaves */
     od
   } unless { killed };
-  atomic { in_hand[1] = 0; left = true }
+  atomic { left = true; w = 0; last = 0 }
 }
 
 #ifdef GPU
 active proctype graphics() { /* of the subscriber; it stops with its process, some time after */
 end:
   do
-  :: atomic {
-      gpu != 0 ->
-      assert(data[SLOT(gpu)] == SEQ(gpu) && (SLOT(gpu) != BASE || !memory_gone));
-      released = SEQ(gpu);
-      gpu = 0
-    }
+  :: atomic { gpu != 0 -> assert(WHOLE(gpu)); released = SEQ(gpu); gpu = 0 }
   od
 }
-
 #endif
 
 active proctype killer() {
   if
 #ifdef PUBLISHER_DIES
-  :: publisher_killed = true /* and its service thread */
+  :: publisher_killed = true /* and its other threads */
 #else
   :: killed = true
 #endif
@@ -213,8 +225,9 @@ active proctype killer() {
 active proctype service() { /* dies with its publisher */
   byte ticket;
   {
+#ifdef FULL
 #ifndef OFFER_LATE
-    offered = true; /* cf_pool_admit */
+    offered = true; /* cf_pool_grow */
 #endif
 #ifndef SEAT_LATE
     seated = true; /* cf_writer_add_seat */
@@ -225,6 +238,7 @@ active proctype service() { /* dies with its publisher */
 #endif
 #ifdef SEAT_LATE
     seated = true;
+#endif
 #endif
 #ifdef EARLY_RECLAIM
     left;
@@ -237,17 +251,33 @@ active proctype service() { /* dies with its publisher */
     :: else
     fi;
 #endif
-    seated = false; /* cf_peer_unseat */
-    ticket = scan;
+    atomic { seated = false; ticket = scan }; /* cf_peer_unseat */
 #ifndef NOT_QUIESCENT
     ticket % 2 == 0 || scan != ticket; /* cf_writer_quiescent */
 #endif
-    page_gone = true;
+    atomic { page_gone = true; ticket = 0 };
+#ifdef FULL
 end_adopted:
-    adopted -> retire = true; /* trim */
+    adopted -> retire = true; /* cf_pool_leave, cf_pool_reap */
 end_emptied:
     emptied; /* cf_pool_reap */
-    assert(in_hand[0] != BASE + 1);
+    memory_gone = true
+#endif
+  } unless { publisher_killed }
+}
+
+#ifndef FULL
+active proctype growth() { /* cf_pool_grow, cf_pool_shrink, cf_pool_reap; dies with its publisher */
+  {
+    offered = true;
+end_adopted:
+    adopted -> retire = true;
+#ifdef FREE_RETIRING
+    memory_gone = true;
+#endif
+end_emptied:
+    emptied;
     memory_gone = true
   } unless { publisher_killed }
 }
+#endif

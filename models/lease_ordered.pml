@@ -1,12 +1,19 @@
 /* lease_ordered.pml - a publisher with two subscribers (src/exchange/frame_writer.c, frame_reader.c): one newest, and
- * one ordered with DEPTH that joins while frames are published, and may be evicted when it is full. A lease each.
+ * one ordered with DEPTH that joins while frames are published, and may be evicted when it is full, or by the service
+ * thread at any time, though it lives. A lease each.
  *
- * Every access to shared memory is one step. Proves what lease.pml does, and that the ordered one gets every frame from
- * joining on until it is evicted, and knows when it is.
- * With DEATHS there is no newest one, and the ordered one or the publisher may be killed at every step: then the other
- * goes on, and the ordered one gets what is out.
- * Must fail: NSLOT one less; CURSOR_FIRST, where the ordered one moves its cursor before it stores its lease; NO_LOOK,
- * where it goes on taking frames after it was evicted (with MAXSEQ 6).
+ * Every access to shared memory is one step. The publisher takes the first free slot (lease.pml: any), and looks at the
+ * seats for each frame or only when no slot is free. Where the ordered one has no room the publisher waits, evicts it,
+ * or drops the frame and gives its slot back (cf_writer_cancel).
+ * Proves what lease.pml does, and that the ordered one gets every frame from joining on until it is evicted, and knows
+ * when it is.
+ * Holds as well: with HOSTILE, where loads from the ordered one's seat give any words, for everybody else. With DEATHS
+ * there is no newest one, and the ordered one or the publisher may be killed at every step: then the other goes on, and
+ * the ordered one gets what is out.
+ * Must fail: NSLOT one less; CURSOR_FIRST, where the ordered one moves its cursor before it stores its lease;
+ * FLOOR_LATE, where the publisher loads the leases before the cursor; NO_SECOND_STATE, where the ordered one does not
+ * look whether it was evicted after it announced its lease; STATE_LATE, where its cursor counts no more before it can
+ * know that it is evicted; JOIN_BLIND, where it does not look at head again when it has joined.
  */
 #ifndef DEPTH
 #define DEPTH 2
@@ -34,80 +41,138 @@
 #define WORD(q, s) ((q) * 8 + (s))
 #define SEQ(w) ((w) / 8)
 #define SLOT(w) ((w) % 8)
+#define BIT(s) (1 << (s))
+#define FULL (!given_up && seen != NONE && q - 1 - seen >= DEPTH)
 
-byte seq[NSLOT], data[NSLOT];
-byte head, index[8];
+byte data[NSLOT];           /* slot.seq and the frame: 0 while it is written */
+byte head;
 byte lease0;                /* of the newest one */
 byte lease1, cursor = NONE; /* of the ordered one */
-bool evicted, done;
+bool evicted;               /* its seat's state */
+bool given_up;              /* its cursor counts no more */
+bool done, removed;
 bool killed, dead, publisher_killed; /* the ordered one, for whom the service then gives its seat up; the publisher */
-byte in_hand[2]; /* slot + 1; for the assertions only */
+
+/* seat_cursor: it grows and does not pass the newest frame, whatever the seat says */
+inline believe() {
+#ifdef HOSTILE
+  if
+  :: seen == NONE -> seen = 0
+  :: seen != NONE && seen + 1 < q -> seen++
+  :: seen == NONE && q > 1 -> seen = q - 1
+  :: true
+  fi
+#else
+  if
+  :: cursor != NONE && cursor < q && (seen == NONE || cursor > seen) -> seen = cursor
+  :: else
+  fi
+#endif
+}
+
+inline look_at_cursor() {
+  atomic {
+    believe();
+    floor = (given_up || seen == NONE -> NONE : seen);
+    if
+    :: floor != NONE && q - 1 > PINNED_DEPTH && floor < q - 1 - PINNED_DEPTH -> floor = q - 1 - PINNED_DEPTH
+    :: else
+    fi
+  }
+}
+
+inline look_at_lease() {
+#ifdef HOSTILE
+  atomic {
+    if
+    :: true
+    :: pins = pins | BIT(0)
+    :: pins = pins | BIT(1)
+    :: pins = pins | BIT(2)
+    :: pins = pins | BIT(3)
+    :: NSLOT > 4 -> pins = pins | BIT(4)
+    fi
+  }
+#else
+  d_step { pins = pins | (lease1 != 0 && !removed -> BIT(SLOT(lease1)) : 0) }
+#endif
+}
+
+inline look() {
+  d_step { pins = (lease0 != 0 -> BIT(SLOT(lease0)) : 0) };
+#ifdef FLOOR_LATE
+  look_at_lease();
+  look_at_cursor();
+#else
+  look_at_cursor();
+  look_at_lease();
+#endif
+  d_step {
+    s = 0;
+    do
+    :: s < NSLOT ->
+      if
+      :: held & BIT(s) && !(pins & BIT(s)) && !(floor != NONE && data[s] > floor) ->
+        held = held & ~BIT(s);
+        free = free | BIT(s)
+      :: else
+      fi;
+      s++
+    :: else -> break
+    od;
+    s = 0;
+    pins = 0;
+    floor = 0
+  }
+}
 
 active proctype publisher() {
-  byte q = 1, s, c, floor, pins, note[NSLOT];
+  byte q = 1, s, floor, pins, free = BIT(NSLOT) - 1, held;
+  bool spares; /* it looks only when no slot is free */
   byte seen = NONE; /* the cursor, as far as it is believed */
-  bool found, leased;
   {
+    if
+    :: spares = true
+    :: true
+    fi;
     do
     :: q <= MAXSEQ ->
-      /* first look: the cursor before the leases */
-      c = cursor;
+      if
+      :: !spares || free == 0 -> look()
+      :: else
+      fi;
+      assert(free != 0);
       atomic {
-        if
-        :: c != NONE && c < q && (seen == NONE || c > seen) -> seen = c
-        :: else
-        fi;
-        floor = (evicted || seen == NONE -> NONE : seen);
-        if
-        :: floor != NONE && q - 1 > PINNED_DEPTH && floor < q - 1 - PINNED_DEPTH -> floor = q - 1 - PINNED_DEPTH
-        :: else
-        fi
+        do
+        :: free & BIT(s) -> break
+        :: else -> s++
+        od;
+        free = free & ~BIT(s);
+        data[s] = 0
       };
-      pins = (lease0 != 0 -> 1 << SLOT(lease0) : 0);
-      atomic {
-        pins = pins | (lease1 != 0 -> 1 << SLOT(lease1) : 0);
-        s = 0;
-        found = false
-      };
+      atomic { believe() }; /* cf_writer_enter_full */
       do
-      :: s < NSLOT && !found ->
+      :: FULL -> /* an ordered seat without room */
         if
-        :: (head != 0 && s == SLOT(head)) || (pins >> s) % 2 == 1 || (floor != NONE && note[s] > floor) -> s++
-        :: else ->
-          seq[s] = 0;
-          leased = (lease0 != 0 && SLOT(lease0) == s); /* second look */
-          leased = leased || (lease1 != 0 && SLOT(lease1) == s);
-          if
-          :: leased -> seq[s] = note[s]; s++
-          :: else -> found = true
-          fi
+#ifdef HOSTILE
+        :: atomic { believe() }
+#else
+        :: atomic { cursor != NONE && cursor > seen -> seen = cursor } /* it was waited for */
+#endif
+        :: atomic { free = free | BIT(s); s = 0 }; goto dropped
+        :: atomic { evicted = true; given_up = true } /* cf_writer_evict */
         fi
       :: else -> break
       od;
-      assert(found);
-      assert(in_hand[0] != s + 1 && in_hand[1] != s + 1);
-      data[s] = NONE;
-      data[s] = q;
-      /* an ordered seat without room: wait, or evict it */
-      c = cursor;
       atomic {
-        if
-        :: c != NONE && c < q && (seen == NONE || c > seen) -> seen = c
-        :: else
-        fi
+        data[s] = q;
+        held = held | (head != 0 -> BIT(SLOT(head)) : 0);
+        head = WORD(q, s);
+        q++;
+        s = 0
       };
-      if
-      :: !evicted && seen != NONE && q - 1 - seen >= DEPTH ->
-        if
-        :: cursor > seen && cursor != NONE -> seen = cursor
-        :: evicted = true
-        fi
-      :: else
-      fi;
-      seq[s] = q;
-      index[q % 8] = WORD(q, s);
-      head = WORD(q, s);
-      atomic { note[s] = q; q++ }
+dropped:
+      skip
     :: else -> break
     od
   } DIES(publisher_killed);
@@ -122,63 +187,83 @@ active proctype newest() {
     w = head;
     lease0 = w;
     if
-    :: seq[SLOT(w)] == SEQ(w) ->
-      in_hand[0] = SLOT(w) + 1;
+    :: head == w ->
       assert(SEQ(w) > last);
       last = SEQ(w);
-      assert(data[SLOT(w)] == last);
-      in_hand[0] = 0
+      assert(data[SLOT(w)] == last) /* at the end of its use */
     :: else
     fi;
-    lease0 = 0
+    atomic { lease0 = 0; w = 0 }
   :: done && SEQ(head) == last -> break
   od
 }
 #endif
 
+#ifndef HOSTILE
 active proctype ordered() {
   byte w, last;
   {
     do /* joins */
-    :: w = head;
-      last = (w == 0 -> 0 : SEQ(w) - 1);
+    :: atomic { w = head; last = (w == 0 -> 0 : SEQ(w) - 1) };
       cursor = last;
+#ifdef JOIN_BLIND
+      break
+#else
       if
       :: head == w -> break
       :: else
       fi
+#endif
     od;
     do
-#ifdef NO_LOOK
-    :: SEQ(head) > last ->
-#else
     :: evicted -> break /* looks every time, after the lease was given back */
     :: !evicted && SEQ(head) > last ->
-#endif
-      w = index[(last + 1) % 8];
-      if
-      :: SEQ(w) != last + 1 -> assert(evicted); break
-      :: else
-      fi;
+      atomic { /* the index says where it is; if that is no longer so, nothing there is ours */
+        w = 0;
+        do
+        :: w == NSLOT -> assert(evicted); goto over
+        :: w < NSLOT && data[w] == last + 1 -> w = WORD(last + 1, w); break
+        :: else -> w++
+        od
+      };
 #ifdef CURSOR_FIRST
       cursor = last + 1;
 #endif
       lease1 = w;
+#ifndef NO_SECOND_STATE
       if
-      :: seq[SLOT(w)] != last + 1 -> lease1 = 0; assert(evicted); break
+      :: evicted -> lease1 = 0; break
       :: else
       fi;
-      in_hand[1] = SLOT(w) + 1;
-      last++;
-      cursor = last;
-      assert(data[SLOT(w)] == last);
-      in_hand[1] = 0;
-      lease1 = 0
-    :: done && SEQ(head) == last -> assert(last == MAXSEQ || publisher_killed); break
-    od
+#endif
+      assert(data[SLOT(w)] == last + 1); /* else the publisher would be broken */
+      atomic { last++; cursor = last };
+      assert(data[SLOT(w)] == last); /* at the end of its use */
+      atomic { lease1 = 0; w = 0 }
+    :: done && SEQ(head) == last -> assert(last == MAXSEQ || publisher_killed || evicted); break
+    od;
+over:
+    skip
   } DIES(killed);
-  atomic { in_hand[1] = 0; dead = killed }
+  atomic { dead = killed; w = 0 }
 }
+
+active proctype service() { /* peer_hang_up, cf_peer_unseat */
+  if
+#ifdef DEATHS
+  :: dead; evicted = true; given_up = true; removed = true
+  :: done
+#else
+#ifdef STATE_LATE
+  :: given_up = true; evicted = true
+#else
+  :: evicted = true; given_up = true
+#endif
+  :: true
+#endif
+  fi
+}
+#endif
 
 #ifdef DEATHS
 active proctype killer() {
@@ -186,12 +271,5 @@ active proctype killer() {
   :: killed = true
   :: publisher_killed = true
   fi
-}
-
-active proctype service() { /* peer_hang_up, cf_peer_unseat */
-end:
-  dead && !done;
-  evicted = true;
-  lease1 = 0
 }
 #endif
