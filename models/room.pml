@@ -1,11 +1,12 @@
 /* room.pml - a publisher that waits for an ordered subscriber is woken as soon as there is room: make_room() and
  * cf_writer_seat_full() against cf_reader_take(), cf_reader_leave() and seat_give_up().
  *
- * The publisher's sleep has no time-out here. The subscriber takes every frame, or leaves, or is killed at any step;
- * then the service gives its seat up. Proves: the publisher does not sleep for ever, and no frame is put in a full
- * seat.
- * Must fail: WORD_LATE (the publisher loads the word after the cursor), RING_EARLY (the subscriber looks whether
- * somebody waits before it moves its cursor), SILENT (a seat is given up and the word does not move).
+ * The subscriber moves the word only if the publisher waits. The publisher's sleep has no time-out here. The subscriber
+ * takes every frame, or leaves, or is killed at any step; then the service gives its seat up. Proves: the publisher
+ * does not sleep for ever, and no frame is put in a full seat.
+ * Must fail: WORD_LATE (the publisher loads the word after the cursor), WAITS_LATE (it says that it waits after it
+ * looked at the cursor), RING_EARLY (the subscriber looks whether somebody waits before it moves its cursor), SILENT (a
+ * seat is given up and the word does not move).
  */
 #ifndef FRAMES
 #define FRAMES 4
@@ -28,12 +29,17 @@ active proctype publisher() {
 #ifndef WORD_LATE
       r = room;
 #endif
+#ifndef WAITS_LATE
       publisher_waits = true;
+#endif
       is_full = !evicted;
       c = cursor;
       is_full = (is_full && c != NONE && q - 1 - c >= DEPTH);
 #ifdef WORD_LATE
       r = room;
+#endif
+#ifdef WAITS_LATE
+      publisher_waits = true;
 #endif
       if
       :: is_full ->
@@ -57,12 +63,11 @@ inline move(value) {
   ring = publisher_waits;
 #endif
   cursor = value; /* cursor_move */
-  room++;
 #ifndef RING_EARLY
   ring = publisher_waits;
 #endif
   if
-  :: ring -> asleep = false
+  :: ring -> room++; asleep = false
   :: else
   fi
 }

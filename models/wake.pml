@@ -1,14 +1,17 @@
-/* wake.pml - no wake-up for a frame is lost: cf_writer_publish(), cf_writer_sleepers() and the service's doorbell
- * against cf_reader_prepare_wait() and cf_sleep_for_frame(); nor one for death, interruption and the end:
- * sleepers_wake().
+/* wake.pml - no wake-up for a frame is lost: cf_writer_publish(), cf_writer_sleepers(), cf_writer_move_wake() and the
+ * service thread, which is rung where there are many to wake, against cf_reader_prepare_wait() and
+ * cf_sleep_for_frame(); nor one for death, interruption and the end: sleepers_wake().
  *
+ * The word moves only when a sleeper was found, by who then wakes. With PREWAKE the service thread may be rung when a
+ * frame is begun, and waits for it awake, for some time; nobody is killed or interrupted then.
  * READERS readers with a watcher each. The publisher may be killed at every step, also between head and the wake-up;
  * then only the watchers wake. One reader may be interrupted at any time. Nobody's sleep has a time-out. Proves: nobody
  * sleeps while there is something for it to see; PUBLISHER_GONE comes after the last frame; all come to their end.
  * Must fail: WORD_FIRST (the futex word moves before head), COUNT_FIRST (the publisher counts sleepers before it moves
- * head), WORD_LATE (the reader loads the word after its look at head), FLAGS_EARLY (it reads its process's flags before
- * it counts itself for the watcher), WATCHER_ONCE (the watcher wakes once), GONE_LATE (a reader looks whether the
- * publisher is gone after it looked for a frame).
+ * head), WORD_STANDS (who wakes does not move the word), WORD_LATE (the reader loads the word after its look at head),
+ * COUNTED_LATE (it counts itself after that), FLAGS_EARLY (it reads its process's flags before it counts itself for the
+ * watcher), WATCHER_ONCE (the watcher wakes once), GONE_LATE (a reader looks whether the publisher is gone after it
+ * looked for a frame); with PREWAKE: RING_FIRST (the service thread wakes before it says that it waits no more).
  */
 #ifndef FRAMES
 #define FRAMES 2
@@ -20,6 +23,7 @@
 byte head, word;
 byte last[READERS];
 bool ended, killed, hung_up, rung;
+byte prewake; /* enum cf_prewake: none, asked, published */
 bool waiting[READERS];                    /* seat.waiting */
 bool sleepers[READERS], gone[READERS];    /* of the connection */
 bool interrupted[READERS], rung_for[READERS];
@@ -37,31 +41,65 @@ inline count_sleepers() { /* cf_writer_sleepers */
   sleeps = sleeps || waiting[READERS - 1]
 }
 
+inline move_wake() { /* cf_writer_move_wake */
+#ifndef WORD_STANDS
+  word++
+#else
+  skip
+#endif
+}
+
 active proctype publisher() {
-  byte q = 1;
+  byte q = 1, asked;
   bool sleeps;
   {
     do
     :: q <= FRAMES ->
+#ifdef PREWAKE
+      if /* announce_frame */
+      :: prewake = 1; rung = true
+      :: true
+      fi;
+#endif
 #ifdef COUNT_FIRST
       count_sleepers();
 #endif
 #ifdef WORD_FIRST
-      word++;
+      count_sleepers();
+      if
+      :: sleeps -> word++
+      :: else
+      fi;
+#endif
       head = q;
-#else
-      head = q;
-      word++;
+#ifdef PREWAKE
+      if
+      :: prewake == 1 ->
+        atomic { asked = prewake; prewake = 2 };
+        if
+        :: atomic { asked == 1 -> asked = 0; q++ }; goto published
+        :: atomic { asked != 1 -> asked = 0 }
+        fi
+      :: else
+      fi;
 #endif
 #ifndef COUNT_FIRST
       count_sleepers();
 #endif
       if
+#ifdef WORD_FIRST
       :: sleeps -> futex_wake()
+#else
+      :: sleeps -> move_wake(); futex_wake()
       :: sleeps -> rung = true /* they are many: the service thread does it */
+#endif
       :: !sleeps
       fi;
-      q++
+      atomic { q++; sleeps = false };
+#ifdef PREWAKE
+published:
+      skip
+#endif
     :: else -> break
     od;
     if /* it may stay for ever without a frame */
@@ -69,21 +107,41 @@ active proctype publisher() {
     :: true -> timeout; assert(last[0] == FRAMES && last[READERS - 1] == FRAMES)
     fi;
     ended = true;
-    word++;
+    move_wake();
     futex_wake()
   } unless { killed }
 }
 
-active proctype service() { /* ring_all; it dies with its publisher */
-  do
-  :: atomic { rung && !killed -> rung = false }; futex_wake()
-  :: killed || ended -> break
-  od
+active proctype service() { /* it dies with its publisher */
+  {
+    do
+    :: rung ->
+      rung = false;
+#ifdef RING_FIRST
+      move_wake();
+      futex_wake();
+      prewake = 0
+#else
+#ifdef PREWAKE
+      if /* wait_for_frame: for some time */
+      :: prewake != 1
+      :: true
+      fi;
+      prewake = 0;
+#endif
+      move_wake(); /* ring_all */
+      futex_wake()
+#endif
+    :: ended && !rung -> break
+    od
+  } unless { killed }
 }
 
 active proctype killer() {
   if
+#ifndef PREWAKE
   :: killed = true
+#endif
   :: skip; ended
   fi;
   hung_up = true
@@ -91,7 +149,9 @@ active proctype killer() {
 
 active proctype interrupter() {
   if
+#ifndef PREWAKE
   :: interrupted[0] = true; rung_for[0] = true
+#endif
   :: true
   fi
 }
@@ -120,12 +180,17 @@ active [READERS] proctype reader() {
       look = gone[me] || interrupted[me];
 #endif
       sleepers[me] = true;
+#ifndef COUNTED_LATE
       waiting[me] = true; /* cf_reader_prepare_wait */
+#endif
 #ifndef WORD_LATE
       w = word;
 #endif
       h = head; /* cf_reader_news */
       over = ended;
+#ifdef COUNTED_LATE
+      waiting[me] = true;
+#endif
 #ifdef WORD_LATE
       w = word;
 #endif
