@@ -33,6 +33,7 @@ byte released;        /* of the first */
 byte gpu;             /* word of the frame that its GPU reads */
 bool dead, reclaimed; /* so is it */
 bool done;
+bool evicted, removed; /* the second, though it lives */
 
 #ifdef HOSTILE
 inline look_at_first() {
@@ -59,7 +60,7 @@ inline look_at_first() {
 inline look() {
   look_at_first();
   d_step { /* the second one's lease, and what follows from all */
-    pins = pins | (lease[1] != 0 -> BIT(SLOT(lease[1])) : 0);
+    pins = pins | (lease[1] != 0 && !removed -> BIT(SLOT(lease[1])) : 0);
     free = free | (held & ~pins);
     held = held & pins;
     pins = 0
@@ -113,7 +114,7 @@ active proctype publisher() {
 #ifdef FREE_HEAD
     look_at_first();
     d_step {
-      pins = pins | (lease[1] != 0 -> BIT(SLOT(lease[1])) : 0);
+      pins = pins | (lease[1] != 0 && !removed -> BIT(SLOT(lease[1])) : 0);
       free = free | (BIT(SLOT(head)) & ~pins);
       pins = 0
     };
@@ -182,7 +183,8 @@ active proctype second() {
   byte w, last;
   bool holds;
   do
-  :: SEQ(head) != last ->
+  :: evicted -> break
+  :: !evicted && SEQ(head) != last ->
     w = head;
 #ifdef RELAXED_LEASE
     buffer ! w;
@@ -193,6 +195,9 @@ active proctype second() {
     holds = (data[SLOT(w)] == SEQ(w));
 #else
     holds = (head == w);
+#ifndef STATE_EARLY
+    holds = holds && !evicted;
+#endif
 #endif
     if
     :: holds ->
@@ -205,3 +210,12 @@ active proctype second() {
   :: done && SEQ(head) == last -> break
   od
 }
+
+#ifdef HANG_UP
+active proctype hang_up() { /* peer_hang_up */
+end:
+  evicted = true;
+  lease[1] == 0; /* cf_seat_held, or it gives its lease back within the grace */
+  removed = true
+}
+#endif

@@ -8,7 +8,9 @@
 static void play(uint32_t sync, bool ordered, uint64_t frames) {
   sync_need(sync);
   show_result result = { 0 };
-  show s = { .source = { .format = program_format(CUFRAMES_PIXEL_NV12) }, .frames = frames, .count = ordered ? 2 : 5 };
+  show s = { .source = { .format = program_format(CUFRAMES_PIXEL_NV12), .full = true },
+             .frames = frames,
+             .count = ordered ? 2 : 5 };
   for (int i = 0; i < s.count; i++)
     s.checkers[i] = (checker_options){ .mode = ordered ? CUFRAMES_MODE_ORDERED : CUFRAMES_MODE_NEWEST,
                                        .sync = sync,
