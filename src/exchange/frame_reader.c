@@ -142,7 +142,7 @@ static enum cf_take take_ordered(cf_frame_reader *reader, uint32_t k, found *f, 
     return ended ? CF_TAKE_ENDED : CF_TAKE_NONE;
   *f = find(atomic_load_explicit(&reader->index[want & (reader->capacity - 1)], memory_order_acquire));
   if (f->seq != want || f->slot >= reader->capacity)
-    return evicted(reader) ? CF_TAKE_EVICTED : CF_TAKE_BROKEN; /* it waited for us, unless we were evicted */
+    return CF_TAKE_BROKEN; /* it waited for us, unless we were evicted */
   lease_announce(reader, k, f);
   if (evicted(reader)) { /* after the lease: pairs with writer: cf_writer_evict */
     cf_reader_release(reader->seat, k);
@@ -179,12 +179,10 @@ static void describe(const cf_frame_reader *reader, const found *f, cf_taken *ta
 
 enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken, bool *must_wake) {
   *must_wake = false;
-  if (evicted(reader))
-    return CF_TAKE_EVICTED;
   found f;
   enum cf_take take = reader->ordered ? take_ordered(reader, k, &f, must_wake) : take_newest(reader, k, &f);
   if (take != CF_TAKE_OK)
-    return take;
+    return evicted(reader) ? CF_TAKE_EVICTED : take;
   describe(reader, &f, taken);
   if (reader->started)
     reader->skipped += taken->seq - reader->last - 1;

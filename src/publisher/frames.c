@@ -327,18 +327,16 @@ static int make_room(cuframes_publisher *p) {
   return CUFRAMES_OK;
 }
 
-static void measure_rate(cuframes_publisher *p, int64_t now) {
-  if (p->rate_start == 0) {
-    p->rate_start = now;
-    return;
-  }
-  p->rate_frames++;
-  int64_t span = now - p->rate_start;
-  if (span < CF_SECOND)
-    return;
-  cf_counter_set(&p->rate_micro, (uint64_t)((double)p->rate_frames * 1e15 / (double)span));
-  p->rate_start = now;
-  p->rate_frames = 0;
+/* What is looked at once a second. */
+static void second_end(cuframes_publisher *p, int64_t now) {
+  uint64_t frames = cf_counter_get(&p->published);
+  if (p->second_start != 0)
+    cf_counter_set(&p->rate_micro,
+                   (uint64_t)((double)(frames - p->second_frames) * 1e15 / (double)(now - p->second_start)));
+  p->second_start = now;
+  p->second_frames = frames;
+  if (now >= p->growth.quiet_until)
+    cf_growth_end_quiet(p, now);
 }
 
 static void wake_sleepers(cuframes_publisher *p) {
@@ -374,7 +372,7 @@ static int frame_publish(cuframes_publisher *p, cf_frame *f, const cf_completion
   int result = cf_options_copy(&i, sizeof i, info, "cuframes_publish_info");
   if (result == CUFRAMES_OK && cf_flag_get(&p->failed))
     result = device_failed(p);
-  if (result == CUFRAMES_OK)
+  if (result == CUFRAMES_OK && cf_writer_has_ordered(&p->writer))
     result = make_room(p);
   if (result == CUFRAMES_OK && p->completer.gpu)
     result = picture_complete(p, f, completion);
@@ -397,9 +395,8 @@ static int frame_publish(cuframes_publisher *p, cf_frame *f, const cf_completion
   wake_sleepers(p);
   cf_counter_count(&p->published);
   cf_counter_set(&p->newest_timestamp, (uint64_t)f->timestamp);
-  measure_rate(p, f->timestamp);
-  if (f->timestamp >= p->growth.quiet_until)
-    cf_growth_end_quiet(p, f->timestamp);
+  if (f->timestamp - p->second_start >= CF_SECOND)
+    second_end(p, f->timestamp);
   return CUFRAMES_OK;
 }
 

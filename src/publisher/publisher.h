@@ -160,8 +160,8 @@ struct cuframes_publisher {
   cf_uses uses;       /* streams that use frames of ours */
   cf_flag references; /* the application's until it is destroyed, then each frame's that is still referred to */
   cf_flag destroyed;
-  int64_t rate_start; /* measuring frames per second */
-  uint32_t rate_frames;
+  int64_t second_start; /* 0 before the first frame */
+  uint64_t second_frames;
   cf_counter published, dropped, evictions, waits, rate_micro, newest_timestamp, seat_bytes;
 
   uint32_t max_subscribers, max_leases, max_depth;
