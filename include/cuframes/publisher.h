@@ -71,7 +71,7 @@ typedef struct cuframes_publisher_options {
                                    fifths of them at most, so that something is left for the next; see SECURITY.md */
   uint32_t max_leases;        /**< frames one subscriber may hold at once; 0: 16, at most 64 */
   uint32_t max_depth;         /**< longest queue of one ordered subscriber; 0: 32, at most 256 */
-  int64_t ordered_timeout_ns; /**< for CUFRAMES_POLICY_WAIT; 0: 1 s */
+  int64_t ordered_timeout_ns; /**< for CUFRAMES_POLICY_WAIT; 0: 1 s. Begins anew when this process was stopped */
   uint32_t socket_mode;       /**< permission bits of the socket; 0: 0660 */
   int64_t socket_gid;         /**< 0: leave the group as it is; a group id: give the socket to it */
   const uint32_t *allow_uids; /**< for CUFRAMES_ACCESS_LISTED, which must be set with them: user ids; copied; at most

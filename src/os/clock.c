@@ -19,6 +19,37 @@ int64_t cf_deadline(int64_t timeout_ns) {
   return timeout_ns > CF_NEVER - now ? CF_NEVER : now + timeout_ns;
 }
 
+/* How long a slice is, and how much later than asked one is awake only if one did not run: more than a busy machine
+ * lets a thread wait. */
+#define SLICE_NS (100 * CF_MS)
+#define LATE_NS (250 * CF_MS)
+
+cf_limit cf_limit_begin(int64_t length) {
+  return (cf_limit){ .length = length, .end = cf_deadline(length), .slice_end = CF_NEVER };
+}
+
+int64_t cf_limit_slice(cf_limit *limit) {
+  int64_t soon = cf_now() + SLICE_NS;
+  limit->slice_end = soon < limit->end ? soon : limit->end;
+  return limit->slice_end;
+}
+
+bool cf_limit_over(cf_limit *limit) {
+  int64_t now = cf_now();
+  if (limit->slice_end != CF_NEVER && now - limit->slice_end > LATE_NS)
+    limit->end = cf_deadline(limit->length);
+  return now >= limit->end;
+}
+
+bool cf_deadline_over(int64_t *deadline, int64_t now) {
+  if (now < *deadline)
+    return false;
+  if (now - *deadline <= LATE_NS)
+    return true;
+  *deadline = now + CF_LATE_GRACE;
+  return false;
+}
+
 /* A copy of a picture takes some ten microseconds, a sleep some sixty more than was asked for. */
 #define SPIN_NS (50 * INT64_C(1000))
 #define SLEEP_PART 8

@@ -2,6 +2,7 @@
 #ifndef CF_OS_CLOCK_H
 #define CF_OS_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define CF_MS INT64_C(1000000)
@@ -15,6 +16,25 @@ int64_t cf_now(void);
 
 /* The absolute deadline for a relative timeout of the public API (negative: never). */
 int64_t cf_deadline(int64_t timeout_ns);
+
+/* A time limit for others that counts only while we run. A process that was stopped (SIGSTOP, a debugger, a paused
+ * container) does not know whether they would have been in time, since they may have been stopped with it: then the
+ * limit begins anew. It is waited for in slices, and one that took far longer than asked says that we did not run.
+ * While the machine sleeps no time passes: CLOCK_MONOTONIC stands still. */
+typedef struct cf_limit {
+  int64_t length, end, slice_end;
+} cf_limit;
+
+cf_limit cf_limit_begin(int64_t length);
+/* Until when to wait next, */
+int64_t cf_limit_slice(cf_limit *limit);
+/* and whether that was it. */
+bool cf_limit_over(cf_limit *limit);
+
+/* The same for a deadline that nobody waits for in slices: it is over if that is seen in time. Seen far too late it is
+ * moved to CF_LATE_GRACE from now. */
+#define CF_LATE_GRACE CF_SECOND
+bool cf_deadline_over(int64_t *deadline, int64_t now);
 
 /* One turn of waiting for something that wakes nobody, such as a word that a GPU writes: spins in the first
  * microseconds after `began`, then sleeps a part of the time that has passed since, and never long past the

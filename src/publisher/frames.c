@@ -220,7 +220,8 @@ static uint32_t slot_find(cuframes_publisher *p) {
     cf_growth_ask(p);
   if (slot != CF_NO_SLOT || !must_wait(p))
     return slot;
-  for (int64_t deadline = cf_deadline(p->ordered_timeout_ns); slot == CF_NO_SLOT && cf_growth_wait(p, deadline);) {
+  for (cf_limit limit = cf_limit_begin(p->ordered_timeout_ns); slot == CF_NO_SLOT && !cf_limit_over(&limit);) {
+    cf_growth_wait(p, cf_limit_slice(&limit));
     slot = cf_writer_acquire(&p->writer);
     if (slot == CF_NO_SLOT)
       cf_growth_ask(p);
@@ -290,13 +291,14 @@ static const char *label_of(const cf_writer_seat *seat) {
 }
 
 /* Waits for room in one seat, or evicts it. */
-static void seat_wait(cuframes_publisher *p, cf_writer_seat *full, int64_t deadline) {
+static void seat_wait(cuframes_publisher *p, cf_writer_seat *full, cf_limit *limit) {
   uint32_t room;
-  bool in_time = true;
-  while (cf_writer_seat_full(&p->writer, full, &room) && in_time)
-    /* the clock, too: a seat whose word never stands still is no reason to wait for ever */
-    in_time = cf_futex_wait(&full->page->room, room, deadline) && cf_now() < deadline;
-  if (in_time || !cf_writer_seat_full(&p->writer, full, &room))
+  bool over = false;
+  while (cf_writer_seat_full(&p->writer, full, &room) && !over) {
+    (void)cf_futex_wait(&full->page->room, room, cf_limit_slice(limit));
+    over = cf_limit_over(limit); /* a seat whose word never stands still is no reason to wait for ever */
+  }
+  if (!over || !cf_writer_seat_full(&p->writer, full, &room))
     return;
   cf_writer_evict(full);
   cf_counter_add(&p->evictions, 1);
@@ -309,7 +311,7 @@ static void seat_wait(cuframes_publisher *p, cf_writer_seat *full, int64_t deadl
 
 /* Waits until every ordered subscriber has room, or evicts it, or says DROPPED. */
 static int make_room(cuframes_publisher *p) {
-  int64_t deadline = 0;
+  cf_limit limit = { 0 };
   for (cf_writer_seat *full; (full = cf_writer_enter_full(&p->writer)) != NULL; cf_writer_leave(&p->writer)) {
     if (p->policy == CUFRAMES_POLICY_DROP) {
       cf_counter_count(&p->dropped);
@@ -318,11 +320,11 @@ static int make_room(cuframes_publisher *p) {
       cf_writer_leave(&p->writer);
       return CUFRAMES_ERR_DROPPED;
     }
-    if (deadline == 0) {
-      deadline = cf_deadline(p->ordered_timeout_ns);
+    if (limit.end == 0) {
+      limit = cf_limit_begin(p->ordered_timeout_ns);
       cf_counter_add(&p->waits, 1);
     }
-    seat_wait(p, full, deadline);
+    seat_wait(p, full, &limit);
   }
   return CUFRAMES_OK;
 }

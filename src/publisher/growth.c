@@ -36,14 +36,11 @@ void cf_growth_end_quiet(cuframes_publisher *p, int64_t now) {
   cf_doorbell_ring(p->service.doorbell);
 }
 
-bool cf_growth_wait(cuframes_publisher *p, int64_t deadline) {
-  int64_t now = cf_now(), soon = now + CF_MS; /* slots may come free meanwhile, which rings nobody */
+void cf_growth_wait(cuframes_publisher *p, int64_t deadline) {
   uint32_t turns = cf_flag_get(&p->growth.turns);
-  if (now >= deadline)
-    return false;
+  int64_t soon = cf_now() + CF_MS; /* slots may come free meanwhile, which rings nobody */
   if (cf_flag_get(&p->growth.missing) > 0 || p->pool.full) /* else it came after the last look for a slot */
     (void)cf_futex_wait(&p->growth.turns.value, turns, soon < deadline ? soon : deadline);
-  return true;
 }
 
 /* ---- the service thread, and the one that allocates ---- */

@@ -209,8 +209,8 @@ void cf_publisher_wake_all(cuframes_publisher *publisher);
 
 /* Frames: few slots are free, ask for more. */
 void cf_growth_ask(cuframes_publisher *publisher);
-/* Frames: waits until there may be a slot. False: the deadline has passed. */
-bool cf_growth_wait(cuframes_publisher *publisher, int64_t deadline);
+/* Frames: waits until there may be a slot, until the deadline at most. */
+void cf_growth_wait(cuframes_publisher *publisher, int64_t deadline);
 /* Frames: looks what was not needed since the last time. */
 void cf_growth_end_quiet(cuframes_publisher *publisher, int64_t now);
 /* Service: goes on with it. True: an attempt has ended, whose result stands until the next one begins. */

@@ -349,7 +349,7 @@ static int64_t deadlines_run(cuframes_publisher *p) {
         watch(service, service->listener, EPOLLIN, 0) == CUFRAMES_OK ? CF_NEVER : now + ACCEPT_AGAIN_NS;
   for (cf_peer *peer = service->peers, *older; peer; peer = older) {
     older = peer->next;
-    if (peer->deadline <= now)
+    if (cf_deadline_over(&peer->deadline, now))
       peer_free(p, peer);
     else if (peer->deadline < next)
       next = peer->deadline;

@@ -244,6 +244,13 @@ static void answer_park(cf_connection *c, cf_asked *asked, int result, size_t le
   snprintf(asked->detail, sizeof asked->detail, "%s", cf_last_detail());
 }
 
+/* Nobody answers any more. One who was stopped meanwhile, perhaps with the publisher, gives it a moment more, once: who
+ * only looks from time to time is late each time. */
+static bool asked_too_long_ago(cf_asked *asked) {
+  bool moved = asked->deadline > asked->due;
+  return moved ? cf_now() >= asked->deadline : cf_deadline_over(&asked->deadline, cf_now());
+}
+
 /* Receives the next answer that is due, whoever asked, until the deadline; it is parked. TIMEOUT: none has come. */
 static int answer_receive(cf_connection *c, int64_t deadline) {
   cf_asked *frames = &c->asked[CF_ASKER_FRAMES], *packets = &c->asked[CF_ASKER_PACKETS];
@@ -252,7 +259,7 @@ static int answer_receive(cf_connection *c, int64_t deadline) {
   int fd = -1;
   int result = cf_client_answer(c->fd, next->answer_type, deadline < next->deadline ? deadline : next->deadline,
                                 c->message, &length, answer_has_fd(next->answer_type) ? &fd : NULL);
-  if (result == CUFRAMES_ERR_TIMEOUT && cf_now() < next->deadline)
+  if (result == CUFRAMES_ERR_TIMEOUT && !asked_too_long_ago(next))
     return cf_fail(result, "the publisher has not answered yet"); /* it may still come */
   if (result == CUFRAMES_ERR_NO_MEMORY && length == 0)
     return result; /* it has come, and waits until there is a descriptor free for it */
@@ -286,8 +293,9 @@ static int question_send(cf_connection *c, const cf_question *q, cf_asked *asked
     (void)cf_connection_move(c, CF_GONE);
     return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher does not answer");
   }
+  int64_t due = cf_now() + CF_HANDSHAKE_NS;
   *asked = (cf_asked){
-    .type = q->type, .answer_type = q->answer_type, .of = q->of, .deadline = cf_now() + CF_HANDSHAKE_NS, .fd = -1
+    .type = q->type, .answer_type = q->answer_type, .of = q->of, .deadline = due, .due = due, .fd = -1
   };
   c->packets_first = asker_of(q->type) == CF_ASKER_FRAMES && is_open(&c->asked[CF_ASKER_PACKETS]);
   return CUFRAMES_OK;

@@ -56,9 +56,9 @@ enum cf_asker { CF_ASKER_FRAMES, CF_ASKER_PACKETS, CF_ASKERS };
 typedef struct cf_asked {
   uint32_t type; /* 0: none */
   uint32_t answer_type;
-  uint32_t of;      /* which segment or track */
-  int64_t deadline; /* for the answer */
-  bool answered;    /* while another asker waited for his own: */
+  uint32_t of;           /* which segment or track */
+  int64_t due, deadline; /* for the answer: at first, and now */
+  bool answered;         /* while another asker waited for his own: */
   int result, fd;
   uint8_t *bytes; /* the message, if it is no refusal */
   size_t length;

@@ -67,12 +67,24 @@ static int connection_make(cuframes_subscriber *s, cf_joined *joined, int64_t de
   return result;
 }
 
+/* Joins; once more if we were stopped in the middle of it, perhaps with the publisher. */
+static int join(cuframes_subscriber *s, int64_t *deadline, uint8_t *message, cf_joined *joined) {
+  int result = CUFRAMES_ERR_TIMEOUT;
+  for (int tries = 0; tries < 2 && result == CUFRAMES_ERR_TIMEOUT; tries++) {
+    int64_t due = *deadline = cf_now() + CF_HANDSHAKE_NS;
+    result = cf_client_join(s->directory, s->name, &s->hello, *deadline, message, 2, joined);
+    if (cf_deadline_over(&due, cf_now()) || due == *deadline)
+      break;
+  }
+  return result;
+}
+
 static int connect_once(cuframes_subscriber *s, uint8_t *message) {
   int result;
   do {
     cf_joined joined;
-    int64_t deadline = cf_now() + CF_HANDSHAKE_NS;
-    result = cf_client_join(s->directory, s->name, &s->hello, deadline, message, 2, &joined);
+    int64_t deadline;
+    result = join(s, &deadline, message, &joined);
     if (result == CUFRAMES_OK)
       result = connection_make(s, &joined, deadline, &s->connection);
   } while (result != CUFRAMES_OK && fall_back(s, result));
