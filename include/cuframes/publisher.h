@@ -3,6 +3,7 @@
  * Threads  Frame calls (acquire, publish, cancel, set_format, discontinuity and those of registered frames) may come
  *          from any thread; they take turns. Packet calls likewise, beside the frame calls. destroy() must be the last
  *          call. A service thread of the library answers subscribers; it never runs your code but the log callback.
+ *          Threads of the library inherit nice and affinity of the thread that starts them, but no real-time policy.
  * Blocking Nothing here waits for a subscriber, except cuframes_publisher_publish() for an ordered one under
  *          CUFRAMES_POLICY_WAIT. "Blocks:" below says how long a call waits itself; for its turn it waits as long as
  *          the calls do that run.

@@ -13,11 +13,52 @@
 
 #include "os/error.h"
 
+/* The process's default, which may be a GiB (ulimit -s) that mlockall() would lock; a log callback or a GPU's driver
+ * may need as much as a program's own threads have. */
+#define STACK_MOST ((size_t)8 << 20)
+
+/* Signals that come of what a thread does itself: blocked they would end the process without its crash handler. */
+static void leave_own_faults(sigset_t *set) {
+  static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
+  for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+    sigdelset(set, own[i]);
+}
+
+static int attributes_make(pthread_attr_t *attributes) {
+  size_t stack;
+  int error = pthread_attr_init(attributes);
+  if (error != 0)
+    return error;
+  if (pthread_attr_getstacksize(attributes, &stack) == 0 && stack > STACK_MOST)
+    (void)pthread_attr_setstacksize(attributes, STACK_MOST); /* a valid size; else it keeps the default */
+  /* valid values, and an attribute of ours: neither can fail */
+  (void)pthread_attr_setinheritsched(attributes, PTHREAD_EXPLICIT_SCHED);
+  (void)pthread_attr_setschedpolicy(attributes, SCHED_OTHER);
+  (void)pthread_attr_setschedparam(attributes, &(struct sched_param){ .sched_priority = 0 });
+  return 0;
+}
+
+/* Who is not allowed the ordinary policy gets a thread that inherits. */
+static int create(pthread_t *thread, void *(*run)(void *), void *argument) {
+  pthread_attr_t attributes;
+  int error = attributes_make(&attributes);
+  if (error != 0)
+    return error;
+  error = pthread_create(thread, &attributes, run, argument);
+  if (error == EPERM) {
+    (void)pthread_attr_setinheritsched(&attributes, PTHREAD_INHERIT_SCHED);
+    error = pthread_create(thread, &attributes, run, argument);
+  }
+  (void)pthread_attr_destroy(&attributes); /* cannot fail */
+  return error;
+}
+
 int cf_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *argument) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits it */
-  int error = pthread_create(thread, NULL, run, argument);
+  sigset_t blocked, before;
+  sigfillset(&blocked);
+  leave_own_faults(&blocked);
+  pthread_sigmask(SIG_SETMASK, &blocked, &before); /* the new thread inherits it */
+  int error = create(thread, run, argument);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (error != 0) {
     errno = error;

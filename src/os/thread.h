@@ -1,5 +1,11 @@
-/* os/thread.h - threads of the library: named, with every signal blocked, so that the program's handlers run
- * elsewhere. */
+/* os/thread.h - threads of the library, and what they have of the thread that starts them:
+ *   policy     none: SCHED_OTHER. A thread that talks with peers must not go before an ordinary one of the program
+ *   nice       inherited, as are affinity, control group, capabilities and name spaces
+ *   stack      the process's default, 8 MiB at most
+ *   signals    none reach it, so that the program's handlers run elsewhere, but those of its own faults (SIGSEGV,
+ *              SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS), which a program's crash handler is to see
+ * No thread of the library spins for another one without going to sleep soon (cf_wait_turn): with a real-time policy it
+ * would keep that one from running. */
 #ifndef CF_OS_THREAD_H
 #define CF_OS_THREAD_H
 

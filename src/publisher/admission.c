@@ -1,5 +1,4 @@
 /* publisher/admission.c - who may join, the seat that it gets, and its end. */
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -89,8 +88,9 @@ void cf_peer_unseat(cuframes_publisher *p, cf_peer *peer) {
   }
   uint64_t ticket = cf_writer_remove_seat(&p->writer, &peer->fenced.seat);
   (void)cf_futex_wake(&peer->fenced.seat.page->room, INT32_MAX);
-  while (!cf_writer_quiescent(&p->writer, &peer->fenced.seat, ticket)) /* the writer looks for a microsecond at most */
-    (void)sched_yield();                                               /* cannot fail */
+  /* the writer looks for a microsecond at most, if it runs: a thread of a higher priority must let it */
+  for (int64_t began = cf_now(); !cf_writer_quiescent(&p->writer, &peer->fenced.seat, ticket);)
+    cf_wait_turn(began, CF_NEVER);
   cf_completer_seat_close(&p->completer, &peer->fenced);
   cf_close(peer->seat_fd);
   peer->fenced.seat.page = NULL;

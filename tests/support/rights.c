@@ -152,6 +152,16 @@ void need_container(int spaces) {
 
 /* ---- threads ---- */
 
+static bool be_first(int unused, refusal *why) {
+  const struct sched_param first = { .sched_priority = 10 };
+  (void)unused;
+  return sched_setscheduler(0, SCHED_FIFO, &first) == 0 || refused(why, "take the policy SCHED_FIFO");
+}
+
+void need_realtime(void) {
+  try_apart(be_first, 0, "real-time priorities");
+}
+
 static void *rest(void *unused) {
   for (;;)
     (void)pause();
