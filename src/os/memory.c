@@ -13,7 +13,10 @@
 
 #include <cuframes/common.h>
 
+#include "os/clock.h"
 #include "os/error.h"
+#include "os/futex.h"
+#include "os/memory_limit.h"
 
 #define PAGE UINT64_C(4096)
 
@@ -34,31 +37,57 @@ void cf_close(int fd) {
   errno = error;
 }
 
-/* Below this it is not worth asking. */
-#define ASK_FROM (UINT64_C(64) << 20)
-
 /* A line of /proc/meminfo in bytes, 0 if it is not there. */
 static uint64_t meminfo(const char *text, const char *line) {
   const char *found = strstr(text, line);
   return found ? strtoull(found + strlen(line), NULL, 10) * 1024 : 0;
 }
 
-/* Whether the machine can give so much. It does not refuse by itself: reserving takes page by page until the kernel
- * kills somebody for memory, seldom us. */
+/* Rounded so that what was asked for is not said to be there. */
+static uint64_t mib(uint64_t bytes, bool up) {
+  return (bytes + (up ? (UINT64_C(1) << 20) - 1 : 0)) >> 20;
+}
+
+/* Looking takes some 200 us, and each join asks for a page or two: so little is taken off what was left at the last
+ * look, for a while. */
+#define LITTLE (UINT64_C(1) << 20)
+#define LOOK_LASTS CF_SECOND
+static cf_counter looked_at, left;
+
+static bool is_little(uint64_t bytes) {
+  uint64_t then = cf_counter_get(&looked_at), now = (uint64_t)cf_now();
+  if (bytes >= LITTLE || then == 0 || now - then > (uint64_t)LOOK_LASTS || cf_counter_get(&left) < LITTLE)
+    return false;
+  cf_counter_add(&left, -bytes);
+  return true;
+}
+
+/* Whether machine and control group can give so much. They do not refuse by themselves: reserving takes page by page
+ * until the kernel kills somebody for memory; for a machine's that is seldom us, for a group's it is. */
 static int memory_ask(uint64_t bytes, const char *name) {
   char text[4096];
-  if (bytes < ASK_FROM)
+  if (is_little(bytes))
     return CUFRAMES_OK;
   int file = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
   ssize_t length = file >= 0 ? read(file, text, sizeof text - 1) : -1;
   cf_close(file);
   text[length > 0 ? length : 0] = '\0';
   uint64_t available = meminfo(text, "MemAvailable:") + meminfo(text, "SwapFree:");
-  if (available == 0 || bytes <= available) /* 0: nobody tells us */
-    return CUFRAMES_OK;
-  return cf_fail(CUFRAMES_ERR_NO_MEMORY,
-                 "cannot allocate %" PRIu64 " MiB of shared memory for %s: %" PRIu64 " MiB are available", bytes >> 20,
-                 name, available >> 20);
+  if (available == 0) /* nobody tells us */
+    available = UINT64_MAX;
+  if (bytes > available)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY,
+                   "cannot allocate %" PRIu64 " MiB of shared memory for %s: %" PRIu64 " MiB are available",
+                   mib(bytes, true), name, mib(available, false));
+  cf_memory_room room = cf_memory_limit("");
+  if (bytes > room.bytes)
+    return cf_fail(CUFRAMES_ERR_NO_MEMORY,
+                   "cannot allocate %" PRIu64 " MiB of shared memory for %s: %" PRIu64 " MiB are left of the %" PRIu64
+                   " MiB that the control group may have: raise its memory limit",
+                   mib(bytes, true), name, mib(room.bytes, false), mib(room.limit, false));
+  cf_counter_set(&left, (available < room.bytes ? available : room.bytes) - bytes);
+  cf_counter_set(&looked_at, (uint64_t)cf_now());
+  return CUFRAMES_OK;
 }
 
 /* Beyond the limit of files, which counts for memory, too, the kernel sends SIGXFSZ, and a program ends that does not
