@@ -59,9 +59,10 @@ typedef struct cuframes_subscriber_options {
 CUFRAMES_API int cuframes_subscriber_create(const char *name, const cuframes_subscriber_options *options,
                                             cuframes_subscriber **subscriber);
 
-/** Leaves the stream; stops the callback thread. Frames in hand stay good until they are released.
- *  Thread-safety: the last call on the subscriber, not from a callback. Blocks: until a callback that runs has
- *  returned; on a GPU the last of destroy() and the releases of frames in hand waits for the work of the context that
+/** Leaves the stream; stops the callback thread. Frames in hand stay good until they are released. From within its own
+ *  callback it only says so: the callback thread leaves when the callback has returned.
+ *  Thread-safety: the last call on the subscriber. Blocks: until a callback that runs has returned, not from within it;
+ *  on a GPU the last of destroy() and the releases of frames in hand waits for the work of the context that
  *  may still use them. */
 CUFRAMES_API void cuframes_subscriber_destroy(cuframes_subscriber *subscriber);
 
@@ -88,7 +89,8 @@ CUFRAMES_API int cuframes_subscriber_next_on(cuframes_subscriber *subscriber, in
  *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API int cuframes_subscriber_device(cuframes_subscriber *subscriber, char *device, size_t size, uint32_t *sync);
 
-/** Ends a wait of this subscriber in another thread, now or the next one, with INTERRUPTED.
+/** Ends a wait of this subscriber in another thread, now or the next one, with INTERRUPTED: one of the thread that
+ *  takes frames, and one of the thread that takes packets. The callback thread goes on.
  *  Thread-safety: any thread, and signal handlers. Blocks: never. */
 CUFRAMES_API void cuframes_subscriber_interrupt(cuframes_subscriber *subscriber);
 

@@ -25,6 +25,8 @@ static void wait_for_release(cuframes_subscriber *s) {
 static void *callback_run(void *argument) {
   cuframes_subscriber *s = argument;
   cf_callback *callback = &s->callback;
+  pthread_mutex_lock(&s->lock); /* start() has done with the subscriber, which the callee may destroy */
+  pthread_mutex_unlock(&s->lock);
   calling = s;
   while (!cf_flag_get(&callback->stop)) {
     cuframes_frame *frame;
@@ -38,7 +40,20 @@ static void *callback_run(void *argument) {
       break;
     }
   }
+  calling = NULL;
+  if (callback->destroyed) {
+    (void)pthread_detach(pthread_self()); /* nobody joins it any more */
+    cf_subscriber_free(s);
+  }
   return NULL;
+}
+
+bool cf_callback_destroys(cuframes_subscriber *s) {
+  if (calling != s)
+    return false;
+  s->callback.destroyed = true;
+  cf_flag_set(&s->callback.stop, CF_STOP_LATER);
+  return true;
 }
 
 int cuframes_subscriber_start(cuframes_subscriber *s, cuframes_frame_fn call, void *user) {
@@ -51,10 +66,10 @@ int cuframes_subscriber_start(cuframes_subscriber *s, cuframes_frame_fn call, vo
   s->callback.call = call;
   s->callback.user = user;
   cf_flag_set(&s->callback.stop, 0);
-  s->callback.running = true; /* before the thread can ask */
+  pthread_mutex_lock(&s->lock); /* the thread waits for it before it calls */
   int result = cf_thread_start(&s->callback.thread, "cuframes-call", callback_run, s);
-  if (result != CUFRAMES_OK)
-    s->callback.running = false;
+  s->callback.running = result == CUFRAMES_OK;
+  pthread_mutex_unlock(&s->lock);
   return result;
 }
 

@@ -294,9 +294,8 @@ static int question_send(cf_connection *c, const cf_question *q, cf_asked *asked
     return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher does not answer");
   }
   int64_t due = cf_now() + CF_HANDSHAKE_NS;
-  *asked = (cf_asked){
-    .type = q->type, .answer_type = q->answer_type, .of = q->of, .deadline = due, .due = due, .fd = -1
-  };
+  *asked =
+      (cf_asked){ .type = q->type, .answer_type = q->answer_type, .of = q->of, .deadline = due, .due = due, .fd = -1 };
   c->packets_first = asker_of(q->type) == CF_ASKER_FRAMES && is_open(&c->asked[CF_ASKER_PACKETS]);
   return CUFRAMES_OK;
 }

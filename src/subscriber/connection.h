@@ -52,6 +52,10 @@ typedef struct cf_view {
 /* The thread that takes frames asks for their memory, others for packets: each has one question at a time. */
 enum cf_asker { CF_ASKER_FRAMES, CF_ASKER_PACKETS, CF_ASKERS };
 
+/* Threads that sleep on the publisher's words: who waits for frames, and the notifier for it; and who waits for
+ * packets. Each is woken and interrupted by itself. */
+enum cf_sleeper { CF_SLEEPER_FRAMES, CF_SLEEPER_PACKETS, CF_SLEEPERS };
+
 /* A question whose answer was not taken yet. */
 typedef struct cf_asked {
   uint32_t type; /* 0: none */
@@ -73,10 +77,10 @@ typedef struct cf_watched {
 } cf_watched;
 
 typedef struct cf_connection {
-  cf_flag life;            /* enum cf_life */
-  cf_flag sleepers;        /* threads that sleep on the publisher's words, or are about to */
-  cf_flag releases;        /* moves when somebody waits for a frame to be given back: a word to sleep on */
-  cf_flag release_awaited; /* somebody sleeps on it, or is about to */
+  cf_flag life;                  /* enum cf_life */
+  cf_flag sleepers[CF_SLEEPERS]; /* threads that sleep on the publisher's words, or are about to */
+  cf_flag releases;              /* moves when somebody waits for a frame to be given back: a word to sleep on */
+  cf_flag release_awaited;       /* somebody sleeps on it, or is about to */
   int fd;
   pthread_mutex_t request_lock; /* socket, message buffer and what was asked */
   uint8_t *message;

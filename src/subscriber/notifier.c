@@ -44,9 +44,10 @@ static bool is_news(cuframes_subscriber *s) {
     pthread_mutex_lock(&s->lock);
     bool ready = s->connection || cf_rejoin_is_ready(&s->rejoin);
     pthread_mutex_unlock(&s->lock);
-    return ready || cf_flag_get(&s->interrupted);
+    return ready || cf_is_interrupted(s, CF_SLEEPER_FRAMES);
   }
-  if (c->serial != n->serial || cf_must_not_sleep(s, c)) /* another one than next() looked at, for example */
+  if (c->serial != n->serial ||
+      cf_must_not_sleep(s, c, CF_SLEEPER_FRAMES)) /* another one than next() looked at, for example */
     return true;
   if (n->unmapped)
     return cf_connection_answer_due(c);
@@ -63,14 +64,14 @@ static void wait_begin(cuframes_subscriber *s) {
   n->connection = cf_subscriber_current(s);
   if (!n->connection)
     return;
-  (void)cf_flag_add(&n->connection->sleepers, 1);
+  (void)cf_flag_add(&n->connection->sleepers[CF_SLEEPER_FRAMES], 1);
   (void)cf_reader_prepare_wait(&n->connection->reader);
 }
 
 static void wait_end(cf_notifier *n) {
   if (n->state == CF_NOTIFIER_WAITS && n->connection) {
     cf_reader_end_wait(&n->connection->reader);
-    (void)cf_flag_add(&n->connection->sleepers, -1);
+    (void)cf_flag_add(&n->connection->sleepers[CF_SLEEPER_FRAMES], -1);
     cf_connection_drop(n->connection);
   }
   n->state = CF_NOTIFIER_IDLE;

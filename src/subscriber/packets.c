@@ -229,7 +229,7 @@ static void packet_sleep(cuframes_subscriber *s, bool gone, int64_t deadline) {
     if (fresh)
       (void)cf_futex_wait(&s->joins.value, cf_flag_get(&s->joins), soon < deadline ? soon : deadline);
     else
-      cf_sleep_for_connection(s, deadline);
+      cf_sleep_for_connection(s, CF_SLEEPER_PACKETS, deadline);
     cf_connection_drop(fresh);
     return;
   }
@@ -266,7 +266,7 @@ int cuframes_subscriber_next_packet(cuframes_subscriber *s, int64_t timeout_ns, 
     result = packet_now(s, p, deadline, &gone);
     if (result != CUFRAMES_ERR_TIMEOUT)
       break;
-    if (cf_flag_swap(&s->interrupted, 0)) {
+    if (cf_take_interruption(s, CF_SLEEPER_PACKETS)) {
       result = cf_fail(CUFRAMES_ERR_INTERRUPTED, "cuframes_subscriber_interrupt() was called");
       break;
     }

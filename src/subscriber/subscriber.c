@@ -168,9 +168,13 @@ static void connection_end(cf_connection *connection) {
 }
 
 void cuframes_subscriber_destroy(cuframes_subscriber *s) {
-  if (!s)
+  if (!s || cf_callback_destroys(s))
     return;
   cf_callback_stop(s);
+  cf_subscriber_free(s);
+}
+
+void cf_subscriber_free(cuframes_subscriber *s) {
   cf_notifier_stop(s);
   cf_watcher_remove(s);
   cf_rejoin_stop(s);
@@ -359,7 +363,8 @@ static void spin_for_frame(cuframes_subscriber *s, const cf_connection *connecti
   if (end > deadline)
     end = deadline;
   for (uint32_t i = 1; !cf_reader_news(reader, reader->started, reader->last); i++) {
-    if (i % SPINS == 0 && (cf_now() >= end || cf_connection_gone(connection) || cf_flag_get(&s->interrupted)))
+    if (i % SPINS == 0 &&
+        (cf_now() >= end || cf_connection_gone(connection) || cf_is_interrupted(s, CF_SLEEPER_FRAMES)))
       return;
     cf_spin_pause();
   }
@@ -373,7 +378,7 @@ typedef struct turns {
 
 /* There was no frame: sleeps until there may be one. An error ends the call. */
 static int sleep_for_more(cuframes_subscriber *s, cf_connection *connection, bool busy, turns *t, int64_t deadline) {
-  if (cf_flag_swap(&s->interrupted, 0))
+  if (cf_take_interruption(s, CF_SLEEPER_FRAMES))
     return cf_fail(CUFRAMES_ERR_INTERRUPTED, "cuframes_subscriber_interrupt() was called");
   if (cf_callback_stops(s))
     return CUFRAMES_ERR_INTERRUPTED;
@@ -387,7 +392,7 @@ static int sleep_for_more(cuframes_subscriber *s, cf_connection *connection, boo
   } else if (connection && connection->is_unmapped) {
     return CUFRAMES_OK; /* it waits for the answer */
   } else if (!connection) {
-    cf_sleep_for_connection(s, deadline);
+    cf_sleep_for_connection(s, CF_SLEEPER_FRAMES, deadline);
   } else if (!t->spun) {
     t->spun = true;
     spin_for_frame(s, connection, deadline);

@@ -43,6 +43,7 @@ typedef struct cf_callback {
   cuframes_frame_fn call;
   void *user;
   cf_flag stop;
+  bool destroyed; /* by the callee: the thread frees the subscriber when that returns. Its own */
 } cf_callback;
 
 typedef struct cf_packet_pool cf_packet_pool;
@@ -99,7 +100,8 @@ struct cuframes_subscriber {
   cf_flag changes;        /* moves with connection and left_over */
   cf_connection *watched; /* the watcher's list */
 
-  cf_flag interrupted;
+  cf_flag interruptions;                   /* so many have been */
+  cf_flag interruptions_seen[CF_SLEEPERS]; /* and of so many each waiter knows: its own to write */
   cf_flag joins; /* moves when there may be a connection, and at an interruption: a word to sleep on */
   struct cuframes_subscriber *next_watched; /* of this process */
 
@@ -167,14 +169,17 @@ void cf_joins_announce(cuframes_subscriber *subscriber);
 
 /* ---- sleeping ---- */
 
-/* Something has happened that no publisher wakes for. */
-bool cf_must_not_sleep(const cuframes_subscriber *subscriber, const cf_connection *connection);
+/* Whether a waiter was interrupted since it last took that; take() does. */
+bool cf_is_interrupted(const cuframes_subscriber *subscriber, enum cf_sleeper who);
+bool cf_take_interruption(cuframes_subscriber *subscriber, enum cf_sleeper who);
+/* Something has happened that no publisher wakes for. connection NULL: there is none. */
+bool cf_must_not_sleep(const cuframes_subscriber *subscriber, const cf_connection *connection, enum cf_sleeper who);
 /* Sleep until there may be something new: a frame after `last` / a packet, the end, an interruption, the deadline. */
 void cf_sleep_for_frame(cuframes_subscriber *subscriber, cf_connection *connection, bool started, uint64_t last,
                         int64_t deadline);
 void cf_sleep_for_packet(cuframes_subscriber *subscriber, cf_connection *connection, uint32_t wake, int64_t deadline);
 /* Sleep while there is no connection, until there may be one. */
-void cf_sleep_for_connection(cuframes_subscriber *subscriber, int64_t deadline);
+void cf_sleep_for_connection(cuframes_subscriber *subscriber, enum cf_sleeper who, int64_t deadline);
 
 /* next() had nothing: make the descriptor readable when that changes. connection NULL: there is none. */
 void cf_notifier_arm(cuframes_subscriber *subscriber, const cf_connection *connection);
@@ -183,6 +188,10 @@ void cf_notifier_stop(cuframes_subscriber *subscriber);
 void cf_notifiers_forget(void);
 
 void cf_callback_stop(cuframes_subscriber *subscriber);
+/* For destroy(). True: this is the callback thread, and frees the subscriber after this callback. */
+bool cf_callback_destroys(cuframes_subscriber *subscriber);
+/* What destroy() does when no callback runs any more. */
+void cf_subscriber_free(cuframes_subscriber *subscriber);
 static inline bool cf_callback_stops(const cuframes_subscriber *subscriber) {
   return cf_flag_get(&subscriber->callback.stop) == CF_STOP_NOW;
 }

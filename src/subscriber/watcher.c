@@ -69,14 +69,19 @@ static bool turn_says(const turn *t, int place) {
   return place >= 0 && t->fds[place].revents != 0;
 }
 
-/* Everything that sleeps on the connection's words and should not is woken. */
-static void sleepers_wake(const cuframes_subscriber *s, cf_connection *c, turn *t) {
-  if (cf_flag_get(&c->sleepers) == 0 || !(cf_must_not_sleep(s, c) || cf_callback_stops(s)))
+/* Everything that sleeps on a word of the connection's and should not is woken. */
+static void sleepers_wake(const cuframes_subscriber *s, cf_connection *c, enum cf_sleeper who, turn *t) {
+  if (cf_flag_get(&c->sleepers[who]) == 0 || !cf_must_not_sleep(s, c, who))
     return;
-  (void)cf_futex_wake(&c->reader.control->wake, INT32_MAX);
-  if (cf_flag_get(&c->packets_mapped))
+  if (who == CF_SLEEPER_FRAMES)
+    (void)cf_futex_wake(&c->reader.control->wake, INT32_MAX);
+  else /* it sleeps: the region is there */
     (void)cf_futex_wake(&c->packet_reader.region->wake, INT32_MAX);
   turn_by(t, cf_now() + WAKE_AGAIN_NS); /* one may have been between its look and its sleep */
+}
+
+static bool has_sleepers(const cf_connection *c) {
+  return cf_flag_get(&c->sleepers[CF_SLEEPER_FRAMES]) > 0 || cf_flag_get(&c->sleepers[CF_SLEEPER_PACKETS]) > 0;
 }
 
 /* From the end of a connection, whoever saw it, to streams that go on. */
@@ -92,7 +97,7 @@ static void connection_die(cf_connection *c, turn *t) {
 
 /* The connection is over, and nobody will sleep on it. */
 static bool is_done(const cuframes_subscriber *s, const cf_connection *c) {
-  return c != s->connection && cf_connection_life(c) >= CF_ABANDONED && cf_flag_get(&c->sleepers) == 0;
+  return c != s->connection && cf_connection_life(c) >= CF_ABANDONED && !has_sleepers(c);
 }
 
 /* After the sleep: what happened. With the locks held. */
@@ -110,7 +115,8 @@ static void subscriber_prepare(cuframes_subscriber *s, turn *t) {
     cf_watched *w = &c->watched;
     w->end = w->death = -1;
     connection_die(c, t);
-    sleepers_wake(s, c, t);
+    sleepers_wake(s, c, CF_SLEEPER_FRAMES, t);
+    sleepers_wake(s, c, CF_SLEEPER_PACKETS, t);
     if (is_done(s, c)) {
       *link = w->next;
       cf_connection_drop(c);

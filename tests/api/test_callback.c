@@ -1,11 +1,17 @@
 /* test_callback.c - frames by callback: start, stop, stop from within, full hands, the end of the stream. */
+#include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "os/futex.h"
 #include "support/child.h"
 #include "support/packets.h"
 #include "support/stream.h"
+#include "support/waiter.h"
 
 /* What the callback has seen, and what it is to do. */
 typedef struct callee {
@@ -251,6 +257,187 @@ static void stop_leaves_the_thread_that_takes_packets_alone(void **state) {
   cuframes_publisher_destroy(publisher);
 }
 
+/* ---- destroyed by its own callback ---- */
+
+typedef struct doomed {
+  pthread_mutex_t lock;
+  cuframes_subscriber *subscriber;
+  bool at_the_end, stop_first, keep;
+  int calls, error;
+  cuframes_frame *kept;
+} doomed;
+
+static void destroy_within(void *user, cuframes_frame *frame, int error) {
+  doomed *d = user;
+  pthread_mutex_lock(&d->lock);
+  d->error = error;
+  cuframes_subscriber *subscriber = !d->at_the_end || !frame ? d->subscriber : NULL;
+  bool stop_first = d->stop_first, keep = d->keep;
+  if (keep && frame)
+    d->kept = frame;
+  pthread_mutex_unlock(&d->lock);
+  if (stop_first && subscriber)
+    CHECK_OK(cuframes_subscriber_stop(subscriber));
+  cuframes_subscriber_destroy(subscriber);
+  if (frame && subscriber)
+    CHECK(picture_number(frame) == 1); /* it stays good */
+  if (!keep)
+    cuframes_frame_release(frame);
+  pthread_mutex_lock(&d->lock); /* the last of it: the test may begin another round */
+  d->calls++;
+  pthread_mutex_unlock(&d->lock);
+}
+
+static bool was_called(doomed *d, int calls) {
+  pthread_mutex_lock(&d->lock);
+  bool called = d->calls == calls;
+  pthread_mutex_unlock(&d->lock);
+  return called;
+}
+
+static void a_callback_may_destroy_its_subscriber(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  for (int round = 0; round < 60; round++) {
+    static doomed d;
+    d = (doomed){ .stop_first = round % 2, .keep = round % 3 == 0 };
+    pthread_mutex_init(&d.lock, NULL);
+    d.subscriber = join(CUFRAMES_MODE_ORDERED, round % 4 == 0);
+    pictures_publish(publisher, 1, 1); /* the first call may come before start() returns */
+    CHECK_OK(cuframes_subscriber_start(d.subscriber, destroy_within, &d));
+    WAIT_FOR(was_called(&d, 1));
+    WAIT_FOR(threads_called("cuframes-call") == 0 && threads_called("cuframes-watch") == 0);
+    WAIT_FOR(publisher_stats(publisher).subscribers == (d.keep ? 1 : 0));
+    if (d.keep) {
+      assert_int_equal(picture_number(d.kept), 1);
+      cuframes_frame_release(d.kept);
+      WAIT_FOR(publisher_stats(publisher).subscribers == 0);
+    }
+    assert_true(was_called(&d, 1));
+  }
+  cuframes_publisher_destroy(publisher);
+}
+
+static void also_when_it_hears_of_the_end(void **state) {
+  (void)state;
+  for (int round = 0; round < 10; round++) {
+    static doomed d;
+    cuframes_publisher *publisher = publisher_new("s");
+    d = (doomed){ .at_the_end = true, .stop_first = round % 2 };
+    pthread_mutex_init(&d.lock, NULL);
+    d.subscriber = join(CUFRAMES_MODE_NEWEST, false);
+    CHECK_OK(cuframes_subscriber_start(d.subscriber, destroy_within, &d));
+    pictures_publish(publisher, 1, 1);
+    WAIT_FOR(was_called(&d, 1));
+    cuframes_publisher_destroy(publisher);
+    WAIT_FOR(was_called(&d, 2));
+    WAIT_FOR(threads_called("cuframes-call") == 0 && threads_called("cuframes-watch") == 0);
+    assert_int_equal(d.error, CUFRAMES_ERR_PUBLISHER_GONE);
+  }
+}
+
+/* ---- interruptions, beside it ---- */
+
+/* The callback thread is no waiter of the caller's, and takes nobody's interruption away. */
+static void an_interruption_reaches_who_waits_for_packets(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = packet_publisher("s", 0, 0);
+  cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+  CHECK_OK(cuframes_subscriber_enable_packets(subscriber, 0));
+  CHECK_OK(cuframes_subscriber_start(subscriber, release, NULL));
+  for (int i = 0; i < 100; i++) {
+    waiter packets;
+    waiter_start_packet(&packets, subscriber, 2 * SECOND);
+    cuframes_subscriber_interrupt(subscriber);
+    assert_int_equal(waiter_end(&packets), CUFRAMES_ERR_INTERRUPTED);
+  }
+  CHECK_OK(cuframes_subscriber_stop(subscriber));
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void an_interruption_reaches_both_who_wait(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = packet_publisher("s", 0, 0);
+  cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+  cuframes_frame *none = NULL;
+  CHECK_OK(cuframes_subscriber_enable_packets(subscriber, 0));
+  for (int i = 0; i < 50; i++) {
+    waiter frames, packets;
+    waiter_start(&frames, subscriber, 2 * SECOND);
+    waiter_start_packet(&packets, subscriber, 2 * SECOND);
+    cuframes_subscriber_interrupt(subscriber);
+    assert_int_equal(waiter_end(&frames), CUFRAMES_ERR_INTERRUPTED);
+    assert_int_equal(waiter_end(&packets), CUFRAMES_ERR_INTERRUPTED);
+  }
+  /* one that nobody takes costs no processor time */
+  waiter frames;
+  cuframes_subscriber_interrupt(subscriber);
+  CHECK_RESULT(cuframes_subscriber_next(subscriber, 0, &none), CUFRAMES_ERR_INTERRUPTED);
+  waiter_start(&frames, subscriber, 300 * MS);
+  int64_t used = cpu_time();
+  assert_int_equal(waiter_end(&frames), CUFRAMES_ERR_TIMEOUT);
+  SOON(cpu_time() - used, 20);
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
+/* Keeps both processors busy, and the watcher gets what they leave. */
+static void *hog(void *stop) {
+  while (!cf_flag_get(stop))
+    cf_spin_pause();
+  return NULL;
+}
+
+static void starve_watcher(void) {
+  DIR *tasks = opendir("/proc/self/task");
+  const struct sched_param none = { 0 };
+  CHECK(tasks != NULL);
+  for (const struct dirent *entry; (entry = readdir(tasks)) != NULL;) {
+    char path[300], name[32] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
+    FILE *file = fopen(path, "re");
+    if (file && fgets(name, sizeof name, file) && strncmp(name, "cuframes-watch", 14) == 0)
+      CHECK(sched_setscheduler((pid_t)strtol(entry->d_name, NULL, 10), SCHED_IDLE, &none) == 0);
+    if (file)
+      fclose(file);
+  }
+  closedir(tasks);
+}
+
+static void an_interruption_after_a_reconnect_is_not_lost(void **state) {
+  (void)state;
+  enum { HOGS = 4 };
+  pthread_t hogs[HOGS];
+  cf_flag stop = { 0 };
+  cuframes_publisher *publisher = packet_publisher("s", 0, 0);
+  cuframes_subscriber *subscriber = join(CUFRAMES_MODE_NEWEST, true);
+  CHECK_OK(cuframes_subscriber_enable_packets(subscriber, 0));
+  starve_watcher();
+  for (int i = 0; i < HOGS; i++)
+    CHECK(pthread_create(&hogs[i], NULL, hog, &stop) == 0);
+  for (int i = 0; i < 30; i++) {
+    waiter waiting;
+    cuframes_publisher_destroy(publisher);
+    publisher = packet_publisher("s", 0, 0);
+    if (i % 2)
+      waiter_start(&waiting, subscriber, patience() / 4);
+    else
+      waiter_start_packet(&waiting, subscriber, patience() / 4);
+    cuframes_subscriber_interrupt(subscriber);
+    assert_int_equal(waiter_end(&waiting), CUFRAMES_ERR_INTERRUPTED);
+    cuframes_frame *none = NULL; /* what the other waiter was told */
+    cuframes_packet *no_packet = NULL;
+    (void)cuframes_subscriber_next(subscriber, 0, &none);
+    (void)cuframes_subscriber_next_packet(subscriber, 0, &no_packet);
+  }
+  cf_flag_set(&stop, 1);
+  for (int i = 0; i < HOGS; i++)
+    CHECK(pthread_join(hogs[i], NULL) == 0);
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     FIXTURE(frames_come_until_stop),
@@ -261,6 +448,11 @@ int main(void) {
     FIXTURE(with_reconnect_the_calls_go_on),
     FIXTURE(not_for_packets_only),
     FIXTURE(stop_leaves_the_thread_that_takes_packets_alone),
+    FIXTURE(a_callback_may_destroy_its_subscriber),
+    FIXTURE(also_when_it_hears_of_the_end),
+    FIXTURE(an_interruption_reaches_who_waits_for_packets),
+    FIXTURE(an_interruption_reaches_both_who_wait),
+    FIXTURE(an_interruption_after_a_reconnect_is_not_lost),
   };
   return FIXTURE_RUN("callback", tests);
 }
