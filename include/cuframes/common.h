@@ -9,6 +9,11 @@
  *   Timestamps     absolute, nanoseconds of CLOCK_MONOTONIC. pts, dts and durations are nanoseconds too,
  *                  on the clock of the source.
  *   Destroy        functions take NULL and cannot fail.
+ *   fork()         publishers, subscribers, joins and frames are good only in the process that made them. In a child
+ *                  calls on them give INVALID, planes are NULL, and destroy and release free the child's memory and
+ *                  change nothing for the parent; packets are copies, and good in both. So create after fork() or
+ *                  daemon(), not before. The library's descriptors are closed in a child of fork(); in one that was
+ *                  made by a system call of its own they stay open until it ends, and with them a publisher's name.
  *   CUDA           no CUDA type stands in these headers: a `void *stream` is a CUstream (or cudaStream_t), NULL the
  *                  legacy default stream; a device pointer is a `void *`. The library uses the CUDA context that is
  *                  current on the calling thread when a publisher or subscriber is created, if that belongs to the

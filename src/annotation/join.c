@@ -13,6 +13,7 @@
 #include "api/options.h"
 #include "os/clock.h"
 #include "os/error.h"
+#include "os/process.h"
 
 #define KEEP 64u
 #define KEEP_MOST 4096u
@@ -39,6 +40,7 @@ typedef struct reading {
 } reading;
 
 struct cuframes_join {
+  uint32_t maker; /* os/process.h */
   cuframes_subscriber *subscriber;
   uint32_t type;               /* 0: all */
   uint32_t keep, first, count; /* of the ring */
@@ -196,7 +198,9 @@ static int id_check(const cuframes_join *join, const cuframes_frame_id *of, cufr
                     cuframes_frame_id *id) {
   if (!join || !of || !packet)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_join: join, frame and packet must be given");
-  int result = cf_options_copy(id, sizeof *id, of, "cuframes_frame_id");
+  int result = cf_process_check(join->maker, "join");
+  if (result == CUFRAMES_OK)
+    result = cf_options_copy(id, sizeof *id, of, "cuframes_frame_id");
   if (result == CUFRAMES_OK && id->reserved != 0)
     result = cf_fail(CUFRAMES_ERR_INVALID, "cuframes_frame_id.reserved is %u: it must be 0", id->reserved);
   id->stream[CUFRAMES_NAME_MAX] = '\0';
@@ -284,6 +288,7 @@ int cuframes_join_create(const char *name, const cuframes_join_options *options,
   cuframes_join *j = calloc(1, sizeof *j);
   if (!j)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  j->maker = cf_process_here();
   j->type = o.type;
   j->keep = o.keep ? o.keep : KEEP;
   j->ring = calloc(j->keep, sizeof *j->ring);

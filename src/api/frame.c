@@ -10,7 +10,8 @@
 #include "os/thread.h"
 
 static bool has_plane(const cuframes_frame *frame, int plane) {
-  return frame && plane >= 0 && plane < cuframes_pixel_format_planes(frame->body->format->pixel_format);
+  return frame && cf_handle_is_ours(frame) && plane >= 0 &&
+         plane < cuframes_pixel_format_planes(frame->body->format->pixel_format);
 }
 
 void *cuframes_frame_plane(const cuframes_frame *frame, int plane) {
@@ -69,6 +70,10 @@ const char *cuframes_frame_device(const cuframes_frame *frame) {
   return frame ? frame->body->device->name : NULL;
 }
 
+static int ours(const cuframes_frame *frame) {
+  return cf_process_check(frame->maker, "frame");
+}
+
 int cuframes_frame_identify(const cuframes_frame *frame, cuframes_frame_id *id) {
   if (!frame || frame->body->seq == 0)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_frame_identify: the frame was not published yet, or none is given");
@@ -80,12 +85,16 @@ int cuframes_frame_identify(const cuframes_frame *frame, cuframes_frame_id *id) 
 int cuframes_frame_wait(const cuframes_frame *frame, int64_t timeout_ns) {
   if (!frame || frame->body->state != CF_FRAME_LEASED)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_frame_wait: not a frame that a subscriber holds");
+  if (!cf_handle_is_ours(frame))
+    return ours(frame);
   return frame->body->ops->wait(frame->body, cf_deadline(timeout_ns));
 }
 
 /* The plane's rows on the device, and what a copy between it and host memory of that pitch must move. */
 static int plane_rows(const cuframes_frame *frame, int plane, const void *host, size_t *host_pitch, cf_rows *rows,
                       uint32_t *row_bytes, uint32_t *count) {
+  if (frame && !cf_handle_is_ours(frame))
+    return ours(frame);
   if (!has_plane(frame, plane) || !host)
     return cf_fail(CUFRAMES_ERR_INVALID, "copying plane %d: no such plane, or no memory given", plane);
   int result = cuframes_format_plane_size(frame->body->format, plane, row_bytes, count);
@@ -142,12 +151,16 @@ int cuframes_frame_copy_from_device(cuframes_frame *frame, int plane, const void
 /* ---- references ---- */
 
 cuframes_frame *cuframes_frame_ref(cuframes_frame *frame) {
-  return frame && cf_flag_join(&frame->references) != 0 ? frame : NULL;
+  return frame && cf_handle_is_ours(frame) && cf_flag_join(&frame->references) != 0 ? frame : NULL;
 }
 
 void cuframes_frame_release(cuframes_frame *frame) {
-  if (frame && cf_handle_end(frame))
+  if (!frame || !cf_handle_end(frame))
+    return;
+  if (cf_handle_is_ours(frame))
     frame->body->ops->end(frame->body);
+  else
+    frame->body->ops->forget(frame->body);
 }
 
 typedef struct stream_use {
@@ -190,7 +203,7 @@ static void use_by_thread(cuframes_frame *frame, void *stream) {
 }
 
 void cuframes_frame_used_on(cuframes_frame *frame, void *stream) {
-  if (!frame || cf_flag_get(&frame->references) == 0 || !frame->body->device->has_streams)
+  if (!frame || !cf_handle_is_ours(frame) || cf_flag_get(&frame->references) == 0 || !frame->body->device->has_streams)
     return;
   if (frame->body->ops->used_on(frame->body, stream) != CUFRAMES_OK)
     use_by_thread(frame, stream);
@@ -199,7 +212,7 @@ void cuframes_frame_used_on(cuframes_frame *frame, void *stream) {
 /* The lease ends with this reference and behind this stream alone: then the stream gives it back itself. */
 static bool end_on(cuframes_frame *frame, void *stream) {
   /* references first: who holds the only one alone can add uses */
-  if (cf_flag_get(&frame->references) != 1)
+  if (cf_flag_get(&frame->references) != 1 || !cf_handle_is_ours(frame))
     return false;
   cf_frame *f = frame->body;
   return f->device->has_streams && f->ops->end_on && cf_flag_get(&f->uses) == 0 &&

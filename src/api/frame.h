@@ -12,6 +12,7 @@
 
 #include "device/device.h"
 #include "os/futex.h"
+#include "os/process.h"
 
 typedef struct cf_frame cf_frame;
 
@@ -19,6 +20,7 @@ struct cuframes_frame {
   cf_flag references; /* 0: ended */
   uint32_t index;     /* in its set */
   cf_frame *body;
+  uint32_t maker; /* os/process.h */
 };
 
 /* What the owner of a frame, a publisher or a subscriber's connection, does for it. Any thread. */
@@ -32,6 +34,8 @@ typedef struct cf_frame_ops {
   int (*end_on)(cf_frame *frame, void *stream);
   /* Names the frame's stream and the instance of that. */
   void (*identify)(const cf_frame *frame, cuframes_frame_id *id);
+  /* In a process that was forked from its maker's: the last reference there has ended. */
+  void (*forget)(cf_frame *frame);
   /* A stream cannot be followed: says so to the owner's log. */
   void (*complain)(cf_frame *frame);
 } cf_frame_ops;
@@ -74,7 +78,7 @@ struct cf_frame {
 /* The handles of one publisher or subscriber; counted, since frames outlive it. */
 typedef struct cf_handles cf_handles;
 
-/* NULL: out of memory. */
+/* Of this process. NULL: out of memory. */
 cf_handles *cf_handles_create(void);
 cf_handles *cf_handles_hold(cf_handles *handles);
 void cf_handles_drop(cf_handles *handles);
@@ -96,6 +100,14 @@ void cf_handles_run(cf_handles *handles, void (*run)(void *argument), void *argu
 /* The owner goes: waits for the helpers, and nothing is left to one any more. */
 void cf_handles_close(cf_handles *handles);
 
+/* Whether the frame is this process's, and not that of the one that this was forked from. */
+static inline bool cf_handle_is_ours(const cuframes_frame *handle) {
+  return cf_process_is(handle->maker);
+}
+/* Whether it is referred to, here. */
+static inline bool cf_handle_is_held(const cuframes_frame *handle) {
+  return handle && cf_flag_get(&handle->references) > 0;
+}
 /* Takes the end of the last reference back, and counts it as one too often. */
 void cf_handle_ended_too_often(cuframes_frame *handle);
 /* The set of a handle. */

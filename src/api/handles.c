@@ -13,6 +13,7 @@
 
 struct cf_handles {
   cf_flag references;
+  uint32_t maker;
   uint32_t next;
   cf_counter ended_twice;
   cf_flag helpers;
@@ -22,8 +23,10 @@ struct cf_handles {
 
 cf_handles *cf_handles_create(void) {
   cf_handles *handles = calloc(1, sizeof *handles);
-  if (handles)
-    cf_flag_set(&handles->references, 1);
+  if (!handles)
+    return NULL;
+  handles->maker = cf_process_here();
+  cf_flag_set(&handles->references, 1);
   return handles;
 }
 
@@ -45,6 +48,7 @@ cuframes_frame *cf_handle_open(cf_handles *handles, cf_frame *frame) {
     if (cf_flag_get(&handle->references) != 0)
       continue; /* still in hand */
     handle->index = index;
+    handle->maker = handles->maker;
     handle->body = frame;
     frame->handle = handle;
     cf_flag_hand_over(&handle->references, 1);

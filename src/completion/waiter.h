@@ -18,7 +18,7 @@ typedef struct cf_waiter {
   uint64_t seat_bytes;
   bool gpu;
   uint32_t sync_mode; /* granted */
-  int pidfd;          /* of the publisher, where streams wait for it; -1: none */
+  int pidfd;          /* of the publisher; -1: none */
   uint64_t *noted;    /* timeline: of each slot, the newest frame that a stream was to wait for */
   pthread_mutex_t lock;
   cf_device_counters counters; /* the seat, once a stream writes or waits there. Under `lock` */

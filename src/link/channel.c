@@ -20,6 +20,7 @@
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/memory.h"
+#include "os/process.h"
 
 #ifndef SO_PEERPIDFD /* since Linux 6.5 */
 #define SO_PEERPIDFD 77
@@ -99,7 +100,7 @@ int cf_listen(int directory, const char *path, mode_t mode, int64_t gid, int *li
     cf_close(fd);
     return result;
   }
-  *listener = fd;
+  *listener = cf_private(fd);
   return CUFRAMES_OK;
 }
 
@@ -170,7 +171,7 @@ int cf_connect(int directory, const char *path, const char *name, int64_t deadli
     cf_close(s);
     return result;
   }
-  *fd = s;
+  *fd = cf_private(s);
   return CUFRAMES_OK;
 }
 
@@ -303,7 +304,7 @@ int cf_peer_pidfd(int fd, const cf_credentials *credentials) {
   int pidfd;
   socklen_t length = sizeof pidfd;
   if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &length) == 0)
-    return pidfd;
+    return cf_private(pidfd);
   /* older kernels: by number, while the connection shows that the process was there a moment ago */
-  return credentials->pid > 0 ? (int)syscall(SYS_pidfd_open, credentials->pid, 0) : -1;
+  return credentials->pid > 0 ? cf_private((int)syscall(SYS_pidfd_open, credentials->pid, 0)) : -1;
 }

@@ -17,6 +17,7 @@
 
 #include "os/error.h"
 #include "os/memory.h"
+#include "os/process.h"
 
 #define SYSTEM_DIRECTORY "/run/cuframes"
 #define LINKS_MOST 8
@@ -322,6 +323,8 @@ int cf_claim_take(const char *option, const char *name, cf_claim *claim) {
   }
   snprintf(taken.name, sizeof taken.name, "%s", name);
   *claim = taken;
+  (void)cf_private(taken.lock); /* or a forked child would hold the name of a dead publisher */
+  (void)cf_private(taken.directory);
   return CUFRAMES_OK;
 }
 

@@ -17,6 +17,7 @@
 #include "os/error.h"
 #include "os/futex.h"
 #include "os/memory_limit.h"
+#include "os/process.h"
 
 #define PAGE UINT64_C(4096)
 
@@ -32,7 +33,7 @@ uint64_t cf_page_round(uint64_t bytes) {
 
 void cf_close(int fd) {
   int error = errno;
-  if (fd >= 0)
+  if (fd >= 0 && !cf_private_close(fd))
     (void)close(fd); /* nothing was written through it that could be lost */
   errno = error;
 }

@@ -12,6 +12,7 @@
 #include <cuframes/common.h>
 
 #include "os/error.h"
+#include "os/process.h"
 
 /* The process's default, which may be a GiB (ulimit -s) that mlockall() would lock; a log callback or a GPU's driver
  * may need as much as a program's own threads have. */
@@ -104,7 +105,7 @@ int cf_doorbell_create(int *fd) {
   int bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (bell < 0)
     return cf_fail_errno("eventfd");
-  *fd = bell;
+  *fd = cf_private(bell);
   return CUFRAMES_OK;
 }
 

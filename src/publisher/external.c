@@ -9,6 +9,8 @@ int cuframes_publisher_register_external(cuframes_publisher *p, void *address, u
   if (!p || !address || !frame)
     return cf_fail(CUFRAMES_ERR_INVALID,
                    "cuframes_publisher_register_external: publisher, address and frame must be given");
+  if (cf_publisher_check(p) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   if (!p->pool.external)
     return cf_fail(CUFRAMES_ERR_INVALID, "this publisher has memory of its own: create it with options.external");
   pthread_mutex_lock(&p->frame_lock);
@@ -78,6 +80,8 @@ static int reopen(cuframes_publisher *p, const cuframes_frame *frame) {
 int cuframes_publisher_reopen(cuframes_publisher *p, cuframes_frame *frame) {
   if (!p || !frame)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_reopen: publisher and frame must be given");
+  if (cf_publisher_check(p) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   pthread_mutex_lock(&p->frame_lock);
   int result = reopen(p, frame);
   pthread_mutex_unlock(&p->frame_lock);
@@ -120,6 +124,8 @@ static int unregister(cuframes_publisher *p, cuframes_frame *frame) {
 int cuframes_publisher_unregister_external(cuframes_publisher *p, cuframes_frame *frame) {
   if (!p || !frame)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_unregister_external: publisher and frame must be given");
+  if (cf_publisher_check(p) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   pthread_mutex_lock(&p->frame_lock);
   int result = unregister(p, frame);
   pthread_mutex_unlock(&p->frame_lock);

@@ -116,7 +116,11 @@ static void frame_identify(const cf_frame *frame, cuframes_frame_id *id) {
 }
 
 const cf_frame_ops cf_publisher_frame_ops = {
-  .used_on = frame_used_on, .end = frame_end, .identify = frame_identify, .complain = frame_complain
+  .used_on = frame_used_on,
+  .end = frame_end,
+  .identify = frame_identify,
+  .forget = cf_publisher_forget_frame,
+  .complain = frame_complain,
 };
 
 /* The caller's reference to an open frame ends, or the one of the registration. */
@@ -274,6 +278,8 @@ static int frame_acquire(cuframes_publisher *p, cuframes_frame **frame) {
 int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
   if (!p || !frame)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_acquire: publisher and frame must be given");
+  if (cf_publisher_check(p) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   if (cf_flag_get(&p->failed))
     return device_failed(p);
   pthread_mutex_lock(&p->frame_lock);
@@ -431,6 +437,8 @@ static int publish(cuframes_publisher *p, cuframes_frame *frame, const cf_comple
                    const cuframes_publish_info *info) {
   if (!p || !frame)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_publish: publisher and frame must be given");
+  if (cf_publisher_check(p) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   pthread_mutex_lock(&p->frame_lock);
   cf_frame *f = open_frame(p, frame);
   int result = f ? frame_publish(p, f, completion, info) : not_open();
@@ -454,6 +462,8 @@ int cuframes_publisher_cancel(cuframes_publisher *p, cuframes_frame *frame) {
     return CUFRAMES_OK;
   if (!p)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_cancel: no publisher given");
+  if (cf_publisher_check(p) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   pthread_mutex_lock(&p->frame_lock);
   cf_frame *f = open_frame(p, frame);
   if (f)
@@ -467,6 +477,8 @@ int cuframes_publisher_cancel(cuframes_publisher *p, cuframes_frame *frame) {
 int cuframes_publisher_set_format(cuframes_publisher *p, const cuframes_format *format) {
   if (!p || !format)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_set_format: publisher and format must be given");
+  if (cf_publisher_check(p) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   pthread_mutex_lock(&p->frame_lock);
   cf_publisher_settle_frames(p);
   int result = cf_pool_set_format(&p->pool, format);
@@ -479,6 +491,8 @@ int cuframes_publisher_set_format(cuframes_publisher *p, const cuframes_format *
 int cuframes_publisher_discontinuity(cuframes_publisher *p) {
   if (!p)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_discontinuity: no publisher given");
+  if (cf_publisher_check(p) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   pthread_mutex_lock(&p->frame_lock);
   cf_writer_new_epoch(&p->writer);
   pthread_mutex_unlock(&p->frame_lock);

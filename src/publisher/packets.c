@@ -75,7 +75,9 @@ int cuframes_publisher_enable_packets(cuframes_publisher *p, const cuframes_pack
   cuframes_packet_ring_options o;
   if (!p)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_enable_packets: no publisher given");
-  int result = ring_options(options, &o);
+  int result = cf_publisher_check(p);
+  if (result == CUFRAMES_OK)
+    result = ring_options(options, &o);
   if (result != CUFRAMES_OK)
     return result;
   pthread_mutex_lock(&p->packets.lock);
@@ -120,6 +122,8 @@ int cuframes_publisher_set_codec_params(cuframes_publisher *p, uint32_t track, c
   cuframes_codec_params params;
   if (!p || !given)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_set_codec_params: publisher and params must be given");
+  if (cf_publisher_check(p) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   if (track >= CUFRAMES_TRACKS_MAX)
     return bad_track(track);
   int result = cf_options_copy(&params, sizeof params, given, "cuframes_codec_params");
@@ -147,6 +151,8 @@ int cuframes_publisher_set_codec_extradata(cuframes_publisher *p, uint32_t track
   if (!p || (!extradata && size > 0))
     return cf_fail(CUFRAMES_ERR_INVALID,
                    "cuframes_publisher_set_codec_extradata: publisher and extradata must be given");
+  if (cf_publisher_check(p) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   if (track >= CUFRAMES_TRACKS_MAX)
     return bad_track(track);
   if (size > CUFRAMES_EXTRADATA_MAX)
@@ -219,6 +225,8 @@ int cf_publish_packet_of(cuframes_publisher *p, const cuframes_packet_info *info
   cuframes_packet_info packet;
   if (!p || !info)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_publish_packet: publisher and packet must be given");
+  if (cf_publisher_check(p) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   int result = cf_options_copy(&packet, sizeof packet, info, "cuframes_packet_info");
   if (result != CUFRAMES_OK)
     return result;

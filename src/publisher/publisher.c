@@ -202,6 +202,7 @@ int cuframes_publisher_create(const char *name, const cuframes_publisher_options
   cuframes_publisher *p = calloc(1, sizeof *p);
   if (!p)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+  p->maker = cf_process_here();
   strncpy(p->name, name, sizeof p->name - 1);
   if (o.description)
     strncpy(p->description, o.description, sizeof p->description - 1);
@@ -269,6 +270,10 @@ void cf_publisher_drop(cuframes_publisher *p) {
 void cuframes_publisher_destroy(cuframes_publisher *p) {
   if (!p)
     return;
+  if (!cf_process_is(p->maker)) {
+    cf_publisher_forget(p);
+    return;
+  }
   cf_completer_quiesce(&p->completer); /* the last frames become complete */
   if (p->service.running)
     cf_publisher_end_stream(p);
@@ -292,6 +297,9 @@ int cuframes_publisher_wait_subscribers(cuframes_publisher *p, uint32_t count, i
   int64_t deadline = cf_deadline(timeout_ns);
   if (!p)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_wait_subscribers: no publisher given");
+  int result = cf_publisher_check(p);
+  if (result != CUFRAMES_OK)
+    return result;
   for (;;) {
     uint32_t joined = cf_flag_get(&p->service.joined); /* before the look */
     pthread_mutex_lock(&p->frame_lock);
@@ -311,6 +319,9 @@ int cuframes_publisher_wait_subscribers(cuframes_publisher *p, uint32_t count, i
 int cuframes_publisher_get_stats(cuframes_publisher *p, cuframes_publisher_stats *stats) {
   if (!p)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_get_stats: no publisher given");
+  int result = cf_publisher_check(p);
+  if (result != CUFRAMES_OK)
+    return result;
   cuframes_publisher_stats s = {
     .subscribers = (uint32_t)cf_counter_get(&p->service.subscribers),
     .slots = (uint32_t)cf_counter_get(&p->pool.slot_count),

@@ -1,7 +1,7 @@
 /* publisher/publisher.h - the parts of a publisher: its life (publisher.c), frames (frames.c, external.c), the memory
  * they lie in (pool.c) and when that grows (growth.c), packets (packets.c), who wakes subscribers (waker.c), and the
  * service thread that speaks with them (service.c): who may join and how it leaves (admission.c), what it may ask
- * (requests.c).
+ * (requests.c); and what a forked process does with it (forked.c).
  */
 #ifndef CF_PUBLISHER_PUBLISHER_H
 #define CF_PUBLISHER_PUBLISHER_H
@@ -133,6 +133,7 @@ typedef struct cf_completion {
 } cf_completion;
 
 struct cuframes_publisher {
+  uint32_t maker; /* os/process.h */
   char name[CUFRAMES_NAME_MAX + 1];
   char description[CF_TEXT_BYTES];
   cf_logger logger;
@@ -160,6 +161,7 @@ struct cuframes_publisher {
   cf_uses uses;       /* streams that use frames of ours */
   cf_flag references; /* the application's until it is destroyed, then each frame's that is still referred to */
   cf_flag destroyed;
+  bool forgotten;     /* in a process that was forked from the maker's: `references` are those of frames there */
   int64_t second_start; /* 0 before the first frame */
   uint64_t second_frames;
   cf_counter published, dropped, evictions, waits, rate_micro, newest_timestamp, seat_bytes;
@@ -183,6 +185,14 @@ void cf_publisher_look_at_device(cuframes_publisher *publisher);
 /* Any thread: keeps the publisher's memory, or no more; the last one frees it. */
 void cf_publisher_hold(cuframes_publisher *publisher);
 void cf_publisher_drop(cuframes_publisher *publisher);
+
+/* destroy() in a process that was forked from the maker's (forked.c), and the end of a frame there. */
+void cf_publisher_forget(cuframes_publisher *publisher);
+void cf_publisher_forget_frame(cf_frame *frame);
+/* Whether a call is made by the maker's process. */
+static inline int cf_publisher_check(const cuframes_publisher *publisher) {
+  return cf_process_is(publisher->maker) ? 0 : cf_process_check(publisher->maker, "publisher");
+}
 
 extern const cf_frame_ops cf_publisher_frame_ops;
 

@@ -13,6 +13,7 @@
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/memory.h"
+#include "os/process.h"
 #include "os/thread.h"
 #include "publisher/publisher.h"
 
@@ -187,7 +188,7 @@ static void listener_accept(cuframes_publisher *p) {
   }
   int fd = accept4(service->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd >= 0) {
-    peer_new(p, fd);
+    peer_new(p, cf_private(fd));
     return;
   }
   if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
@@ -437,6 +438,7 @@ static int service_open(cuframes_publisher *p) {
   service->epoll = epoll_create1(EPOLL_CLOEXEC);
   if (service->epoll < 0)
     return cf_fail_errno("epoll_create1");
+  (void)cf_private(service->epoll);
   int result = cf_doorbell_create(&service->doorbell);
   if (result != CUFRAMES_OK)
     return result;

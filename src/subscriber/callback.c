@@ -59,6 +59,8 @@ bool cf_callback_destroys(cuframes_subscriber *s) {
 int cuframes_subscriber_start(cuframes_subscriber *s, cuframes_frame_fn call, void *user) {
   if (!s || !call)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_start: subscriber and callback must be given");
+  if (cf_subscriber_check(s) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   if (s->hello.mode == CUFRAMES_MODE_PACKETS)
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this subscriber joined for packets only");
   if (s->callback.running)
@@ -91,6 +93,8 @@ void cf_callback_stop(cuframes_subscriber *s) {
 int cuframes_subscriber_stop(cuframes_subscriber *s) {
   if (!s)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_stop: no subscriber given");
+  if (cf_subscriber_check(s) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   cf_callback_stop(s);
   return CUFRAMES_OK;
 }

@@ -75,9 +75,9 @@ static int seat_begin(cf_connection *c, const cf_msg_welcome *welcome, bool orde
   if (!cf_reader_init(&c->reader, c->control, c->control_bytes, c->seat, ordered) ||
       !cf_reader_begin(&c->reader, &must_wake))
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "invalid control page from the publisher");
-  bool fenced = welcome->sync_mode == CUFRAMES_SYNC_TIMELINE && cf_credentials_of(c->fd, &publisher) == CUFRAMES_OK;
+  bool known = cf_credentials_of(c->fd, &publisher) == CUFRAMES_OK;
   int result = cf_waiter_open(&c->waiter, c->device, &c->reader, c->seat_bytes, welcome->sync_mode,
-                              fenced ? cf_peer_pidfd(c->fd, &publisher) : -1);
+                              known ? cf_peer_pidfd(c->fd, &publisher) : -1);
   if (result != CUFRAMES_OK)
     return result;
   if (must_wake)

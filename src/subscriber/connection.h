@@ -98,6 +98,7 @@ typedef struct cf_connection {
   char device_name[64]; /* of the stream */
   char name[CUFRAMES_NAME_MAX + 1];
   uint64_t instance; /* of the publisher */
+  cf_flag forgotten; /* in a process that was forked from the maker's: one more than frames in hand there. 0: not so */
   uint64_t serial;   /* tells the subscriber's connections apart: 1, 2, 3, ... */
   /* of the thread that takes frames */
   uint32_t segments_known; /* the newest one looked at */
@@ -188,6 +189,11 @@ static inline int64_t cf_take_deadline(cf_take_how *how) {
  * mapping its segment says. gone: the connection was, before the caller looks for its last frames. *pending: a frame
  * of this connection, taken and not complete yet; NULL: none. One thread at a time. */
 int cf_connection_take(cf_connection *connection, cf_take_how *how, bool gone, cf_frame **pending, cf_frame **frame);
+/* In a process that was forked from the maker's: frees what this process has of it, but for what frames in hand need;
+ * forked.c says how. Any number of times. */
+void cf_connection_forget(cf_connection *connection);
+/* The same for a frame. */
+void cf_connection_forget_frame(cf_frame *frame);
 /* Gives a frame back that nobody has a handle of. */
 void cf_connection_put_back(cf_frame *frame);
 

@@ -219,6 +219,7 @@ static const cf_frame_ops lease_ops = { .wait = lease_wait,
                                         .end = lease_end,
                                         .end_on = lease_end_on,
                                         .identify = lease_identify,
+                                        .forget = cf_connection_forget_frame,
                                         .complain = lease_complain };
 
 /* ---- taking ---- */

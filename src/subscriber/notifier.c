@@ -21,7 +21,6 @@
 /* One thread and the subscribers whose descriptors it serves. */
 struct cf_notifier_group {
   cf_notifier_group *next;
-  uint32_t forks; /* when it was made */
   pthread_t thread;
   pthread_mutex_t lock; /* what follows, and the notifiers of its members */
   cf_flag changed;      /* moves when something of that does; the thread sleeps on it, too, if it can */
@@ -31,7 +30,6 @@ struct cf_notifier_group {
 };
 
 static pthread_mutex_t groups_lock = PTHREAD_MUTEX_INITIALIZER; /* of the list; taken before a group's */
-static uint32_t forks; /* on the way to this process: groups of before have no thread here, and their locks no owner */
 static cf_notifier_group *groups;
 
 /* ---- one subscriber's turn ---- */
@@ -139,7 +137,6 @@ static int group_find(cf_notifier_group **found) {
   cf_notifier_group *g = calloc(1, sizeof *g);
   if (!g)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
-  g->forks = forks;
   pthread_mutex_init(&g->lock, NULL);
   int result = cf_thread_start(&g->thread, "cuframes-notify", group_run, g);
   if (result != CUFRAMES_OK) {
@@ -172,8 +169,7 @@ static void group_end(cf_notifier_group *g) {
 
 void cf_notifiers_forget(void) {
   pthread_mutex_init(&groups_lock, NULL);
-  groups = NULL;
-  forks++;
+  groups = NULL; /* their threads are not here, and their locks have no owner */
 }
 
 static int notifier_join(cuframes_subscriber *s) {
@@ -192,7 +188,7 @@ static int notifier_join(cuframes_subscriber *s) {
 
 void cf_notifier_arm(cuframes_subscriber *s, const cf_connection *connection) {
   cf_notifier *n = &s->notifier;
-  if (!n->group || n->group->forks != forks)
+  if (!n->group)
     return;
   pthread_mutex_lock(&n->group->lock);
   if (n->state == CF_NOTIFIER_IDLE) {
@@ -220,7 +216,7 @@ static bool waits(cf_notifier *n) {
 void cf_notifier_stop(cuframes_subscriber *s) {
   cf_notifier *n = &s->notifier;
   cf_notifier_group *g = n->group;
-  if (g && g->forks == forks) {
+  if (g) {
     cuframes_subscriber_interrupt(s);
     for (int64_t began = cf_now(); cf_futex_most() == 1 && waits(n);) /* a thread that sleeps on its word alone */
       cf_wait_turn(began, CF_NEVER);
@@ -243,6 +239,8 @@ void cf_notifier_stop(cuframes_subscriber *s) {
 int cuframes_subscriber_fd(cuframes_subscriber *s, int *fd) {
   if (!s || !fd)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_fd: subscriber and fd must be given");
+  if (cf_subscriber_check(s) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   if (s->hello.mode == CUFRAMES_MODE_PACKETS)
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this subscriber joined for packets only");
   if (s->callback.running)

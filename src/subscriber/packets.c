@@ -15,6 +15,7 @@
 /* Packets to use again, of one subscriber; counted, since those that are out outlive it. */
 struct cf_packet_pool {
   cf_flag references; /* the subscriber's, and each packet's that is out */
+  uint32_t maker;     /* os/process.h */
   pthread_mutex_t lock;
   struct cuframes_packet *idle;
 };
@@ -76,6 +77,7 @@ static cf_packet_pool *pool_create(void) {
   if (!pool)
     return NULL;
   cf_flag_set(&pool->references, 1);
+  pool->maker = cf_process_here();
   pthread_mutex_init(&pool->lock, NULL);
   return pool;
 }
@@ -105,6 +107,11 @@ void cuframes_packet_release(cuframes_packet *packet) {
   if (!packet || cf_flag_take(&packet->out) != 1)
     return;
   cf_packet_pool *pool = packet->pool;
+  if (!cf_process_is(pool->maker)) { /* who had the lock when this process was forked may not be here */
+    packet_free(packet);
+    pool_drop(pool);
+    return;
+  }
   pthread_mutex_lock(&pool->lock);
   packet->next = pool->idle;
   pool->idle = packet;
@@ -125,6 +132,8 @@ int cuframes_subscriber_enable_packets(cuframes_subscriber *s, uint32_t start) {
   if (!s || start > CUFRAMES_PACKETS_FROM_OLDEST)
     return cf_fail(CUFRAMES_ERR_INVALID,
                    "cuframes_subscriber_enable_packets: subscriber must be given, start is %u (0 to 2)", start);
+  if (cf_subscriber_check(s) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   cf_packet_side *side = &s->packets;
   if (side->enabled)
     return CUFRAMES_OK;
@@ -254,6 +263,8 @@ static void packet_flag(cf_packet_side *side, cf_packet_meta *meta) {
 int cuframes_subscriber_next_packet(cuframes_subscriber *s, int64_t timeout_ns, cuframes_packet **packet) {
   if (!s || !packet)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_next_packet: subscriber and packet must be given");
+  if (cf_subscriber_check(s) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   cf_packet_side *side = &s->packets;
   if (!side->enabled)
     return cf_fail(CUFRAMES_ERR_NO_PACKET_RING, "call cuframes_subscriber_enable_packets() first");
@@ -290,6 +301,8 @@ int cuframes_subscriber_next_packet(cuframes_subscriber *s, int64_t timeout_ns, 
 int cuframes_subscriber_track_count(cuframes_subscriber *s, uint32_t *count) {
   if (!s || !count)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_track_count: subscriber and count must be given");
+  if (cf_subscriber_check(s) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   cf_connection *connection;
   cf_msg_packets packets;
   cf_question question = { CF_MSG_GET_PACKETS, CF_MSG_PACKETS, 0, CF_NEVER };
@@ -340,6 +353,8 @@ int cuframes_subscriber_get_codec_params(cuframes_subscriber *s, uint32_t track,
   if (!s || (extradata && !extradata_size))
     return cf_fail(CUFRAMES_ERR_INVALID,
                    "cuframes_subscriber_get_codec_params: subscriber must be given, extradata with its size");
+  if (cf_subscriber_check(s) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   cf_connection *connection;
   cuframes_codec_params now;
   cf_msg_codec codec;

@@ -53,7 +53,7 @@ void cf_sleep_for_connection(cuframes_subscriber *s, enum cf_sleeper who, int64_
 }
 
 void cuframes_subscriber_interrupt(cuframes_subscriber *s) {
-  if (!s)
+  if (!s || !cf_process_is(s->maker))
     return;
   (void)cf_flag_add(&s->interruptions, 1);
   cf_joins_announce(s);

@@ -135,6 +135,7 @@ int cuframes_subscriber_create(const char *name, const cuframes_subscriber_optio
   if (!s)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   strncpy(s->name, name, sizeof s->name - 1);
+  s->maker = cf_process_here();
   s->reconnect = o.reconnect != 0;
   s->spin_ns = o.spin_ns;
   s->logger = (cf_logger){ o.log, o.log_user };
@@ -168,6 +169,10 @@ static void connection_end(cf_connection *connection) {
 }
 
 void cuframes_subscriber_destroy(cuframes_subscriber *s) {
+  if (s && !cf_process_is(s->maker)) {
+    cf_subscriber_forget(s);
+    return;
+  }
   if (!s || cf_callback_destroys(s))
     return;
   cf_callback_stop(s);
@@ -427,6 +432,8 @@ int cf_subscriber_next(cuframes_subscriber *s, cf_take_how *how, cuframes_frame 
 static int next(cuframes_subscriber *s, int64_t timeout_ns, bool on_stream, void *stream, cuframes_frame **frame) {
   if (!s || !frame)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_next: subscriber and frame must be given");
+  if (cf_subscriber_check(s) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   if (s->hello.mode == CUFRAMES_MODE_PACKETS)
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this subscriber joined for packets only");
   if (s->callback.running)
@@ -445,6 +452,8 @@ int cuframes_subscriber_next_on(cuframes_subscriber *s, int64_t timeout_ns, void
 int cuframes_subscriber_device(cuframes_subscriber *s, char *device, size_t size, uint32_t *sync) {
   if (!s)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_device: no subscriber given");
+  if (cf_subscriber_check(s) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   cf_connection *connection = cf_subscriber_current(s);
   if (!connection)
     return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher of \"%s\" is gone", s->name);
@@ -464,6 +473,8 @@ int cuframes_subscriber_device(cuframes_subscriber *s, char *device, size_t size
 int cuframes_subscriber_get_stats(cuframes_subscriber *s, cuframes_subscriber_stats *stats) {
   if (!s)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_get_stats: no subscriber given");
+  if (cf_subscriber_check(s) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
   cuframes_subscriber_stats given = {
     .frames = cf_counter_get(&s->delivered),
     .skipped = cf_counter_get(&s->skipped),

@@ -1,6 +1,7 @@
 /* subscriber/subscriber.h - the parts of a subscriber: its life and next() (subscriber.c), joining again (rejoin.c),
  * sleeping (sleep.c) and being woken by death or interruption (watcher.c), the descriptor to poll (notifier.c), the
- * callback thread (callback.c), packets (packets.c), and its tie to a publisher (connection.h).
+ * callback thread (callback.c), packets (packets.c), its tie to a publisher (connection.h), and what a forked process
+ * does with it (forked.c).
  */
 #ifndef CF_SUBSCRIBER_SUBSCRIBER_H
 #define CF_SUBSCRIBER_SUBSCRIBER_H
@@ -81,6 +82,7 @@ typedef struct cf_rejoin {
 } cf_rejoin;
 
 struct cuframes_subscriber {
+  uint32_t maker; /* os/process.h */
   char name[CUFRAMES_NAME_MAX + 1];
   char *directory; /* as given, or NULL */
   char *device;    /* as given, or NULL */
@@ -184,8 +186,14 @@ void cf_sleep_for_connection(cuframes_subscriber *subscriber, enum cf_sleeper wh
 /* next() had nothing: make the descriptor readable when that changes. connection NULL: there is none. */
 void cf_notifier_arm(cuframes_subscriber *subscriber, const cf_connection *connection);
 void cf_notifier_stop(cuframes_subscriber *subscriber);
-/* In a child of fork(): the threads are not there. */
+/* In a process that was forked: the threads are not there. */
 void cf_notifiers_forget(void);
+/* destroy() in a process that was forked from the maker's (forked.c). */
+void cf_subscriber_forget(cuframes_subscriber *subscriber);
+/* Whether a call is made by the maker's process. */
+static inline int cf_subscriber_check(const cuframes_subscriber *subscriber) {
+  return cf_process_is(subscriber->maker) ? 0 : cf_process_check(subscriber->maker, "subscriber");
+}
 
 void cf_callback_stop(cuframes_subscriber *subscriber);
 /* For destroy(). True: this is the callback thread, and frees the subscriber after this callback. */

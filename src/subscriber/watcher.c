@@ -103,7 +103,8 @@ static bool is_done(const cuframes_subscriber *s, const cf_connection *c) {
 /* After the sleep: what happened. With the locks held. */
 static void subscriber_look(cuframes_subscriber *s, turn *t) {
   for (cf_connection *c = s->watched; c; c = c->watched.next) {
-    if (turn_says(t, c->watched.end))
+    /* the process, too: a child that it left may hold the socket open */
+    if (turn_says(t, c->watched.end) || turn_says(t, c->watched.death))
       (void)cf_connection_move(c, CF_GONE);
     connection_die(c, t);
   }
@@ -124,10 +125,10 @@ static void subscriber_prepare(cuframes_subscriber *s, turn *t) {
     }
     if (cf_connection_life(c) == CF_LIVE)
       w->end = turn_add(t, (struct pollfd){ .fd = c->fd, .events = POLLRDHUP });
-    if (cf_connection_life(c) == CF_GONE) {
+    if (cf_connection_life(c) <= CF_GONE)
       w->death = turn_add(t, (struct pollfd){ .fd = c->waiter.pidfd, .events = POLLIN });
+    if (cf_connection_life(c) == CF_GONE)
       turn_by(t, w->dying_until);
-    }
     link = &w->next;
   }
   (void)turn_add(t, cf_rejoin_step(s, watcher.message, &t->deadline)); /* its next step looks itself */
@@ -175,7 +176,7 @@ static void *watcher_run(void *unused) {
 
 /* ---- its life ---- */
 
-/* A child of fork() has the memory and not the thread: it begins anew, and has no subscribers. */
+/* A forked process has the memory and not the thread: it begins anew, and has no subscribers. */
 static void forget_after_fork(void) {
   pthread_mutex_init(&watcher.life, NULL);
   pthread_mutex_init(&watcher.lock, NULL);
@@ -186,14 +187,9 @@ static void forget_after_fork(void) {
   watcher.turn = (turn){ 0 };
 }
 
-static void see_forks(void) {
-  (void)pthread_atfork(NULL, NULL, forget_after_fork); /* without it only a child of fork() would notice */
-}
-
 /* With `life` held. */
 static int thread_start(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  (void)pthread_once(&once, see_forks);
+  cf_process_hook(forget_after_fork);
   watcher.message = malloc(CF_WIRE_MESSAGE_MAX);
   watcher.turn = (turn){ .fds = calloc(POLLED, sizeof(struct pollfd)), .room = POLLED };
   if (!watcher.message || !watcher.turn.fds)

@@ -54,6 +54,7 @@ static bool is_blocked(uint64_t set, int sig) {
 }
 
 static void is_ordinary(pid_t thread, const char *name) {
+  WAIT_FOR(!is_blocked(blocked_signals(thread), SIGSEGV)); /* a thread that begins has all blocked for a moment */
   uint64_t blocked = blocked_signals(thread);
   if (sched_getscheduler(thread) != SCHED_OTHER)
     fprintf(stderr, "policy %d of thread %s", sched_getscheduler(thread), name);
