@@ -2,6 +2,7 @@
 #include "api/frame.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "api/options.h"
@@ -124,6 +125,16 @@ int cuframes_frame_copy_to_host(const cuframes_frame *frame, int plane, void *ds
                                                 count);
 }
 
+/* Passes on what came of writing into a frame. */
+static int written(cuframes_frame *frame, int result) {
+  char detail[512];
+  if (result != CUFRAMES_ERR_DEVICE || !frame->body->ops->look)
+    return result;
+  snprintf(detail, sizeof detail, "%s", cf_last_detail());
+  frame->body->ops->look(frame->body);
+  return cf_fail(result, "%s", detail);
+}
+
 int cuframes_frame_copy_from_host(cuframes_frame *frame, int plane, const void *src, size_t src_pitch) {
   cf_rows rows;
   uint32_t row_bytes, count;
@@ -132,8 +143,9 @@ int cuframes_frame_copy_from_host(cuframes_frame *frame, int plane, const void *
     return result;
   if (frame->body->state != CF_FRAME_OPEN)
     return not_open();
-  return frame->body->device->ops->copy_from_host(frame->body->device, rows, (cf_rows){ (void *)src, src_pitch },
-                                                  row_bytes, count);
+  result = frame->body->device->ops->copy_from_host(frame->body->device, rows, (cf_rows){ (void *)src, src_pitch },
+                                                    row_bytes, count);
+  return written(frame, result);
 }
 
 int cuframes_frame_copy_from_device(cuframes_frame *frame, int plane, const void *src, size_t src_pitch, void *stream) {
@@ -144,8 +156,9 @@ int cuframes_frame_copy_from_device(cuframes_frame *frame, int plane, const void
     return result;
   if (frame->body->state != CF_FRAME_OPEN)
     return not_open();
-  return frame->body->device->ops->copy_on(frame->body->device, stream, rows, (cf_rows){ (void *)src, src_pitch },
-                                           row_bytes, count);
+  result = frame->body->device->ops->copy_on(frame->body->device, stream, rows, (cf_rows){ (void *)src, src_pitch },
+                                             row_bytes, count);
+  return written(frame, result);
 }
 
 /* ---- references ---- */

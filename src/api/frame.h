@@ -36,6 +36,8 @@ typedef struct cf_frame_ops {
   void (*identify)(const cf_frame *frame, cuframes_frame_id *id);
   /* In a process that was forked from its maker's: the last reference there has ended. */
   void (*forget)(cf_frame *frame);
+  /* A call of the device failed: whether that works at all. NULL: the owner does not look. */
+  void (*look)(cf_frame *frame);
   /* A stream cannot be followed: says so to the owner's log. */
   void (*complain)(cf_frame *frame);
 } cf_frame_ops;

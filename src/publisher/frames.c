@@ -102,6 +102,10 @@ static void frame_end(cf_frame *frame) {
   cf_publisher_drop(p);
 }
 
+static void frame_look(cf_frame *frame) {
+  cf_publisher_look_at_device(frame->owner);
+}
+
 static void frame_complain(cf_frame *frame) {
   cuframes_publisher *p = frame->owner;
   if (!cf_flag_get(&p->destroyed))
@@ -120,6 +124,7 @@ const cf_frame_ops cf_publisher_frame_ops = {
   .end = frame_end,
   .identify = frame_identify,
   .forget = cf_publisher_forget_frame,
+  .look = frame_look,
   .complain = frame_complain,
 };
 
@@ -482,6 +487,8 @@ int cuframes_publisher_set_format(cuframes_publisher *p, const cuframes_format *
   pthread_mutex_lock(&p->frame_lock);
   cf_publisher_settle_frames(p);
   int result = cf_pool_set_format(&p->pool, format);
+  if (result == CUFRAMES_ERR_DEVICE)
+    cf_publisher_look_at_device(p);
   if (cf_writer_has_changed(&p->writer))
     cf_doorbell_ring(p->service.doorbell); /* for cf_pool_reap() */
   pthread_mutex_unlock(&p->frame_lock);

@@ -43,6 +43,12 @@ void driver_fail(const char *name, unsigned nth, int error) {
   CHECK(fail_call(name, nth, error) == 0);
 }
 
+void driver_lose(unsigned nth, int error) {
+  void (*lose)(unsigned, int);
+  find((void *)&lose, "standin_lose");
+  lose(nth, error);
+}
+
 unsigned long driver_calls(const char *name) {
   unsigned long (*calls)(const char *);
   find((void *)&calls, "standin_calls");

@@ -18,6 +18,7 @@ void driver_use(const char *name, const char *variables);
 
 /* Of the one in use: as the functions of standin.h. */
 void driver_fail(const char *name, unsigned nth, int error);
+void driver_lose(unsigned nth, int error);
 unsigned long driver_calls(const char *name);
 /* Nothing is alive; for who began no gpu. */
 void driver_nothing_left(void);

@@ -274,16 +274,30 @@ static int cuda_open(const cf_device_request *request, cf_device **device) {
   return CUFRAMES_OK;
 }
 
+/* Whether the driver has an answer about a stream of ours. What went wrong before, on any stream, it says here, too. */
+static bool has_answer(cf_cuda *cuda) {
+  bool pushed;
+  if (cf_cuda_enter(cuda, &pushed) != CUFRAMES_OK)
+    return false;
+  cu_result said = cuda->driver.cuStreamQuery(cuda->stream);
+  bool answered = said == CUDA_SUCCESS || said == CUDA_ERROR_NOT_READY;
+  if (!answered)
+    (void)cf_cuda_result(cuda, said, "checking the GPU");
+  cf_cuda_leave(cuda, pushed);
+  return answered;
+}
+
+/* A context that is lost says so by its error. A card that fell off the bus, or a driver that was replaced, gives
+ * whatever error to whatever is asked, again and again. */
+#define ASKED_MOST 3
+
 static bool cuda_is_lost(cf_device *device) {
   cf_cuda *cuda = cf_cuda_of(device);
-  bool pushed;
-  if (!cf_flag_get(&cuda->lost) && cf_cuda_enter(cuda, &pushed) == CUFRAMES_OK) {
-    cu_result said = cuda->driver.cuStreamQuery(cuda->stream); /* with whatever went wrong before, on any stream */
-    if (said != CUDA_ERROR_NOT_READY)
-      (void)cf_cuda_result(cuda, said, "checking the GPU");
-    cf_cuda_leave(cuda, pushed);
-  }
-  return cf_flag_get(&cuda->lost) != 0;
+  for (int tries = 0; tries < ASKED_MOST && !cf_flag_get(&cuda->lost); tries++)
+    if (has_answer(cuda))
+      return false;
+  cf_flag_set(&cuda->lost, 1);
+  return true;
 }
 
 const cf_device_ops cf_cuda_device = {

@@ -40,6 +40,8 @@ static bool forked;      /* set where there is one thread only */
 static unsigned long calls[SI_FUNCTIONS + 1];
 static rule rules[RULES];
 static unsigned rule_count, failed;
+static unsigned long lost_at; /* of all calls; 0: never */
+static cu_result lost_error;
 static const char *last_failed = "";
 static _Thread_local bool in_callback;
 
@@ -89,6 +91,13 @@ int standin_fail(const char *name, unsigned nth, int error) {
   return result;
 }
 
+void standin_lose(unsigned nth, int error) {
+  pthread_mutex_lock(&si_lock);
+  lost_at = calls[ANY] + nth;
+  lost_error = error;
+  pthread_mutex_unlock(&si_lock);
+}
+
 unsigned standin_failed(const char **name) {
   pthread_mutex_lock(&si_lock);
   unsigned count = failed;
@@ -113,6 +122,11 @@ static cu_result injected(enum si_function function) {
   bool any = function != SI_cuGetProcAddress && function != SI_cuGetErrorName && function != SI_cuGetErrorString;
   calls[function]++;
   calls[ANY] += any;
+  if (any && lost_at > 0 && calls[ANY] >= lost_at) {
+    failed++;
+    last_failed = functions[function].symbol;
+    return lost_error;
+  }
   for (unsigned i = 0; i < rule_count; i++) {
     bool meant = rules[i].function == ANY ? any : rules[i].function == (int)function;
     if (meant && rules[i].at == calls[rules[i].function]) {
@@ -159,7 +173,8 @@ cu_result si_enter_release(enum si_function function, enum si_needs needs, si_co
   cu_result result = may(needs, *context);
   if (result == CUDA_SUCCESS) {
     *say = wanted;
-    if (is_sticky(wanted) && *context)
+    bool lost = lost_at > 0 && calls[ANY] >= lost_at;
+    if ((is_sticky(wanted) || lost) && *context && wanted != CUDA_SUCCESS)
       (*context)->sick = wanted;
   }
   pthread_mutex_unlock(&si_lock);

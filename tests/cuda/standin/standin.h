@@ -57,6 +57,9 @@ extern "C" {
  * cuGetProcAddress, cuGetErrorName and cuGetErrorString. NULL: forget all that was asked for.
  * Gives 0, or -1 for a name that is none. Thread-safe, as everything here. */
 STANDIN_API int standin_fail(const char *name, unsigned nth, int error);
+/* The card is gone: the nth call from now on gives the error, and so does every one after it but the three above;
+ * streams do nothing more. Until the process ends. */
+STANDIN_API void standin_lose(unsigned nth, int error);
 /* How many calls were failed so, and the name of the last ("" before the first). */
 STANDIN_API unsigned standin_failed(const char **name);
 /* Calls so far: of one function, or of all that "*" means. */
