@@ -71,8 +71,9 @@ const char *cuframes_frame_device(const cuframes_frame *frame) {
   return frame ? frame->body->device->name : NULL;
 }
 
-static int ours(const cuframes_frame *frame) {
-  return cf_process_check(frame->maker, "frame");
+static int not_ours(const cuframes_frame *frame) {
+  (void)cf_process_check(frame->maker, "frame"); /* for its sentence */
+  return CUFRAMES_ERR_INVALID;
 }
 
 int cuframes_frame_identify(const cuframes_frame *frame, cuframes_frame_id *id) {
@@ -87,7 +88,7 @@ int cuframes_frame_wait(const cuframes_frame *frame, int64_t timeout_ns) {
   if (!frame || frame->body->state != CF_FRAME_LEASED)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_frame_wait: not a frame that a subscriber holds");
   if (!cf_handle_is_ours(frame))
-    return ours(frame);
+    return not_ours(frame);
   return frame->body->ops->wait(frame->body, cf_deadline(timeout_ns));
 }
 
@@ -95,7 +96,7 @@ int cuframes_frame_wait(const cuframes_frame *frame, int64_t timeout_ns) {
 static int plane_rows(const cuframes_frame *frame, int plane, const void *host, size_t *host_pitch, cf_rows *rows,
                       uint32_t *row_bytes, uint32_t *count) {
   if (frame && !cf_handle_is_ours(frame))
-    return ours(frame);
+    return not_ours(frame);
   if (!has_plane(frame, plane) || !host)
     return cf_fail(CUFRAMES_ERR_INVALID, "copying plane %d: no such plane, or no memory given", plane);
   int result = cuframes_format_plane_size(frame->body->format, plane, row_bytes, count);

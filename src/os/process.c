@@ -47,7 +47,7 @@ static void child_begins(void) {
   }
   highest = -1;
   atomic_store_explicit(&without_page, 0, memory_order_relaxed);
-  pthread_mutex_init(&lock, NULL); /* its owner is another thread */
+  pthread_mutex_unlock(&lock); /* of this thread, in fork_begins() */
 }
 
 /* With the lock held. What fails here leaves less certain ways: without the page only the C library's fork() is seen,
