@@ -47,7 +47,7 @@ void cf_publisher_forget(cuframes_publisher *p) {
   for (uint32_t i = 0; i < p->max_open; i++)
     if (p->frames[i].state != CF_FRAME_FREE && cf_handle_is_held(p->frames[i].handle))
       (void)cf_flag_add(&p->references, 1);
-  p->forgotten = true;
+  cf_flag_set(&p->destroyed, 1);
   peers_free(p->service.peers);
   peers_free(p->service.departed);
   free(p->service.message);
@@ -63,6 +63,6 @@ void cf_publisher_forget(cuframes_publisher *p) {
 
 void cf_publisher_forget_frame(cf_frame *frame) {
   cuframes_publisher *p = frame->owner;
-  if (p->forgotten)
+  if (cf_flag_get(&p->destroyed)) /* and its frames alone keep it */
     drop(p);
 }

@@ -133,7 +133,6 @@ typedef struct cf_completion {
 } cf_completion;
 
 struct cuframes_publisher {
-  uint32_t maker; /* os/process.h */
   char name[CUFRAMES_NAME_MAX + 1];
   char description[CF_TEXT_BYTES];
   cf_logger logger;
@@ -144,6 +143,7 @@ struct cuframes_publisher {
 
   pthread_mutex_t frame_lock; /* of frame calls */
   uint32_t policy;
+  uint32_t maker; /* os/process.h */
   int64_t ordered_timeout_ns;
   cf_frame_writer writer;
   cf_slot_note *notes;
@@ -161,7 +161,6 @@ struct cuframes_publisher {
   cf_uses uses;       /* streams that use frames of ours */
   cf_flag references; /* the application's until it is destroyed, then each frame's that is still referred to */
   cf_flag destroyed;
-  bool forgotten;     /* in a process that was forked from the maker's: `references` are those of frames there */
   int64_t second_start; /* 0 before the first frame */
   uint64_t second_frames;
   cf_counter published, dropped, evictions, waits, rate_micro, newest_timestamp, seat_bytes;
