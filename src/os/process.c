@@ -1,8 +1,10 @@
 /* os/process.c - which process this is, and what its children must not keep. */
 #include "os/process.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -115,9 +117,15 @@ bool cf_private_close(int fd) {
   /* without the lock: who closes it is who has it, and knows what was noted */
   if (fd >= DESCRIPTORS || atomic_load_explicit(&inodes[fd], memory_order_relaxed) == 0)
     return false;
+  /* A socket's close may wait for what its peer put into it (link/discard.h), and who forks must not wait for that. A
+   * child that is forked just then keeps a socket that tells the peer nothing any more. */
+  bool is_socket = shutdown(fd, SHUT_RDWR) == 0 || errno != ENOTSOCK;
   pthread_mutex_lock(&lock);
   atomic_store_explicit(&inodes[fd], 0, memory_order_relaxed);
-  (void)close(fd); /* nothing was written through it that could be lost */
+  if (!is_socket)
+    (void)close(fd); /* nothing was written through it that could be lost */
   pthread_mutex_unlock(&lock);
+  if (is_socket)
+    (void)close(fd);
   return true;
 }
