@@ -38,7 +38,7 @@ void cf_growth_end_quiet(cuframes_publisher *p, int64_t now) {
 
 void cf_growth_wait(cuframes_publisher *p, int64_t deadline) {
   uint32_t turns = cf_flag_get(&p->growth.turns);
-  int64_t soon = cf_now() + CF_MS; /* slots may come free meanwhile, which rings nobody */
+  int64_t soon = cf_now() + CF_MS;                         /* slots may come free meanwhile, which rings nobody */
   if (cf_flag_get(&p->growth.missing) > 0 || p->pool.full) /* else it came after the last look for a slot */
     (void)cf_futex_wait(&p->growth.turns.value, turns, soon < deadline ? soon : deadline);
 }

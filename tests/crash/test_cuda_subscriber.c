@@ -168,7 +168,7 @@ static bool as_before(world *st, const resources *before) {
 }
 
 static void processes_begin(world *st) {
-  source_begin(&st->s, &(source_options){ .name = "s", .format = small_format(), .buffers = 2 + 2 + 4 });
+  source_begin(&st->s, &(source_options){ .name = "s", .format = small_format(), .buffers = 2 + 2 + 4, .full = true });
   st->survivor[COMPLETE] = (gpu_survivor){ .mode = CUFRAMES_MODE_ORDERED, .sync = CUFRAMES_SYNC_COMPLETE };
   st->survivor[TIMELINE] =
       (gpu_survivor){ .mode = CUFRAMES_MODE_NEWEST, .sync = CUFRAMES_SYNC_TIMELINE, .release_on = true };
