@@ -114,8 +114,10 @@ int cf_private(int fd) {
 }
 
 bool cf_private_close(int fd) {
-  /* without the lock: who closes it is who has it, and knows what was noted */
-  if (fd >= DESCRIPTORS || atomic_load_explicit(&inodes[fd], memory_order_relaxed) == 0)
+  /* without the lock: who closes it is who has it, and knows what was noted. A note may be of another that had the
+   * number before. */
+  uint64_t noted = fd < DESCRIPTORS ? atomic_load_explicit(&inodes[fd], memory_order_relaxed) : 0;
+  if (noted == 0 || noted != inode_of(fd))
     return false;
   /* A socket's close may wait for what its peer put into it (link/discard.h), and who forks must not wait for that. A
    * child that is forked just then keeps a socket that tells the peer nothing any more. */
