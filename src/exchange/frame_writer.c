@@ -522,7 +522,7 @@ static bool is_in(const cf_frame_writer *writer, const cf_slot_list *list, uint3
 
 void cf_writer_keep(cf_frame_writer *writer, uint32_t slot, bool kept) {
   writer->notes[slot].kept = kept;
-  if (!kept || !is_in(writer, &writer->free, slot))
+  if (!kept || writer->notes[slot].seq != 0)
     return;
   list_remove(writer, &writer->free, slot); /* a look had freed it */
   list_append(writer, &writer->held, slot);

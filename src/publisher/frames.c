@@ -216,10 +216,11 @@ static bool holds_frames(const cuframes_publisher *p) {
   return false;
 }
 
-/* Slots are waited for where the publisher holds some itself, and for ordered subscribers, which are to get every
- * frame. */
+/* Slots are waited for where the publisher holds some itself, as long as more may come, and for ordered subscribers,
+ * which are to get every frame. */
 static bool must_wait(const cuframes_publisher *p) {
-  return holds_frames(p) || (p->policy == CUFRAMES_POLICY_WAIT && cf_writer_has_ordered(&p->writer));
+  bool ordered = p->policy == CUFRAMES_POLICY_WAIT && cf_writer_has_ordered(&p->writer);
+  return ordered || (!cf_flag_get(&p->growth.failed) && holds_frames(p));
 }
 
 /* A free slot; more are asked for when few are left. */
@@ -227,9 +228,10 @@ static uint32_t slot_find(cuframes_publisher *p) {
   uint32_t slot = cf_writer_acquire(&p->writer);
   if (p->writer.free.count < CF_SPARE_SLOTS)
     cf_growth_ask(p);
-  if (slot != CF_NO_SLOT || !must_wait(p))
+  if (slot != CF_NO_SLOT) /* as nearly always: no look at the clock */
     return slot;
-  for (cf_limit limit = cf_limit_begin(p->ordered_timeout_ns); slot == CF_NO_SLOT && !cf_limit_over(&limit);) {
+  cf_limit limit = cf_limit_begin(p->ordered_timeout_ns);
+  while (slot == CF_NO_SLOT && must_wait(p) && !cf_limit_over(&limit)) {
     cf_growth_wait(p, cf_limit_slice(&limit));
     slot = cf_writer_acquire(&p->writer);
     if (slot == CF_NO_SLOT)
@@ -313,8 +315,7 @@ static void seat_wait(cuframes_publisher *p, cf_writer_seat *full, cf_limit *lim
     return;
   cf_writer_evict(full);
   cf_counter_add(&p->evictions, 1);
-  cf_writer_move_wake(&p->writer);
-  (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
+  (void)cf_publisher_wake(p);
   cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_WARNING,
                  "%s: evicted subscriber \"%s\": %u frames waited for it for %" PRId64 " ms", p->name, label_of(full),
                  full->depth, p->ordered_timeout_ns / CF_MS);
@@ -356,12 +357,10 @@ static void wake_sleepers(cuframes_publisher *p) {
   if (p->completer.gpu && cf_waker_waits(p))
     return;
   uint32_t sleepers = cf_writer_sleepers(&p->writer);
-  if (sleepers > CF_WAKE_DIRECT && cf_flag_get(&p->waker.running)) {
+  if (sleepers > CF_WAKE_DIRECT && cf_flag_get(&p->waker.running))
     cf_waker_ring(p);
-  } else if (sleepers > 0) {
-    cf_writer_move_wake(&p->writer);
-    (void)cf_futex_wake(&p->writer.control->wake, INT32_MAX);
-  }
+  else if (sleepers > 0)
+    (void)cf_publisher_wake(p);
 }
 
 /* On a GPU: the stream completes the picture, or it is complete, and nothing older may be written for its slot. */

@@ -72,8 +72,10 @@ static void attempt_end(cuframes_publisher *p) {
   if (g->result == CUFRAMES_OK) {
     cf_flag_set(&g->missing, 0);
     cf_flag_set(&g->starved, 0);
+    cf_flag_set(&g->failed, 0);
     g->said = false;
   } else {
+    cf_flag_set(&g->failed, 1);
     g->again = cf_now() + AGAIN_NS; /* until then nobody asks, since `missing` stands */
     say_failure(p);
   }

@@ -39,6 +39,7 @@ typedef struct cf_waker {
   cf_flag running;
   cf_flag stop;
   cf_flag rung;      /* moves when somebody is to be woken: the word that it sleeps on */
+  cf_flag due;       /* somebody is to be woken, whether or not a frame is begun */
   cf_flag asleep;    /* or it is about to be */
   cf_flag prewake;   /* enum cf_prewake */
   cf_flag woken;     /* so many were, the last time */
@@ -114,6 +115,7 @@ enum cf_growth_state { CF_GROWTH_IDLE, CF_GROWTH_RUNS, CF_GROWTH_ENDED };
 typedef struct cf_growth {
   cf_flag missing;     /* slots; 0: none, or they have come */
   cf_flag surplus;     /* slots that nobody has needed for a while */
+  cf_flag failed;      /* the last attempt */
   cf_flag starved;     /* a frame was dropped for want of a slot */
   cf_flag turns;       /* moves when an attempt to make some has ended: a word to sleep on */
   cf_flag state;       /* enum cf_growth_state; of the thread that makes them */
@@ -213,8 +215,8 @@ void cf_waker_announce(cuframes_publisher *publisher);
 bool cf_waker_waits(cuframes_publisher *publisher);
 /* Wakes all who sleep, if it runs. */
 void cf_waker_ring(cuframes_publisher *publisher);
-/* Any thread: wakes all who sleep. */
-void cf_publisher_wake_all(cuframes_publisher *publisher);
+/* Any thread: wakes all who sleep for a frame, here; gives how many. */
+uint32_t cf_publisher_wake(cuframes_publisher *publisher);
 
 /* Frames: few slots are free, ask for more. */
 void cf_growth_ask(cuframes_publisher *publisher);

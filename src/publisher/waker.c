@@ -10,11 +10,18 @@
 
 /* ---- frames and packets ---- */
 
+static void rouse(cuframes_publisher *p) {
+  cf_flag_hand_over(&p->waker.processor, cf_thread_processor());
+  (void)cf_flag_add(&p->waker.rung, 1); /* before the look: pairs with waker_run */
+  if (cf_flag_get(&p->waker.asleep))
+    (void)cf_futex_wake(&p->waker.rung.value, 1);
+}
+
 void cf_waker_announce(cuframes_publisher *p) {
   if (cf_flag_get(&p->waker.woken) <= CF_WAKE_DIRECT)
     return;
   cf_flag_set(&p->waker.prewake, CF_PREWAKE_ASKED);
-  cf_waker_ring(p);
+  rouse(p);
 }
 
 bool cf_waker_waits(cuframes_publisher *p) {
@@ -23,28 +30,30 @@ bool cf_waker_waits(cuframes_publisher *p) {
 }
 
 void cf_waker_ring(cuframes_publisher *p) {
-  cf_flag_hand_over(&p->waker.processor, cf_thread_processor());
-  (void)cf_flag_add(&p->waker.rung, 1); /* before the look: pairs with waker_run */
-  if (cf_flag_get(&p->waker.asleep))
-    (void)cf_futex_wake(&p->waker.rung.value, 1);
+  cf_flag_set(&p->waker.due, 1); /* before it is roused */
+  rouse(p);
+}
+
+uint32_t cf_publisher_wake(cuframes_publisher *p) {
+  cf_writer_move_wake(&p->writer);
+  int woken = cf_futex_wake(&p->writer.control->wake, INT32_MAX);
+  return woken > 0 ? (uint32_t)woken : 0;
 }
 
 /* ---- the thread ---- */
 
-/* A frame was begun: it is published in a moment. */
-static void wait_for_frame(cf_waker *waker) {
+/* If a frame was begun it is published in a moment. False: it was not, and from here on the publisher rings. */
+static bool wait_for_frame(cf_waker *waker) {
   if (cf_flag_get(&waker->prewake) == CF_PREWAKE_NONE)
-    return;
+    return false;
   int64_t end = cf_now() + FRAME_NS;
   while (cf_flag_get(&waker->prewake) == CF_PREWAKE_ASKED && cf_now() < end)
     cf_spin_pause();
-  (void)cf_flag_swap(&waker->prewake, CF_PREWAKE_NONE); /* from here on the publisher rings */
+  return cf_flag_swap(&waker->prewake, CF_PREWAKE_NONE) == CF_PREWAKE_PUBLISHED;
 }
 
-void cf_publisher_wake_all(cuframes_publisher *p) {
-  cf_writer_move_wake(&p->writer);
-  int woken = cf_futex_wake(&p->writer.control->wake, INT32_MAX);
-  cf_flag_set(&p->waker.woken, woken > 0 ? (uint32_t)woken : 0);
+static void wake_all(cuframes_publisher *p) {
+  cf_flag_set(&p->waker.woken, cf_publisher_wake(p));
   pthread_mutex_lock(&p->packets.describe);
   if (p->packets.enabled)
     (void)cf_futex_wake(&p->packets.writer.region->wake, INT32_MAX);
@@ -67,8 +76,10 @@ static void *waker_run(void *argument) {
     seen = rung;
     if (cf_flag_get(&waker->processor) == cf_thread_processor()) /* or it would hold up who rang */
       cf_thread_keep_off(cf_thread_processor(), &all);
-    wait_for_frame(waker);
-    cf_publisher_wake_all(p);
+    if (cf_flag_swap(&waker->due, 0))
+      wake_all(p);
+    if (wait_for_frame(waker)) /* also after that: it was roused for both, perhaps */
+      wake_all(p);
   }
   return NULL;
 }
