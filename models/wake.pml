@@ -1,9 +1,9 @@
 /* wake.pml - no wake-up for a frame is lost: cf_writer_publish(), cf_writer_sleepers(), cf_writer_move_wake() and the
- * service thread, which is rung where there are many to wake, against cf_reader_prepare_wait() and
+ * waker (publisher/waker.c), which is rung where there are many to wake, against cf_reader_prepare_wait() and
  * cf_sleep_for_frame(); nor one for death, interruption and the end: sleepers_wake().
  *
- * The word moves only when a sleeper was found, by who then wakes. With PREWAKE the service thread may be rung when a
- * frame is begun, and waits for it awake, for some time; nobody is killed or interrupted then.
+ * The word moves only when a sleeper was found, by who then wakes. With PREWAKE the waker may be roused when a
+ * frame is begun, and waits for it awake, for some time, and wakes if it came; nobody is killed or interrupted then.
  * READERS readers with a watcher each. The publisher may be killed at every step, also between head and the wake-up;
  * then only the watchers wake. One reader may be interrupted at any time. Nobody's sleep has a time-out. Proves: nobody
  * sleeps while there is something for it to see; PUBLISHER_GONE comes after the last frame; all come to their end.
@@ -11,7 +11,8 @@
  * head), WORD_STANDS (who wakes does not move the word), WORD_LATE (the reader loads the word after its look at head),
  * COUNTED_LATE (it counts itself after that), FLAGS_EARLY (it reads its process's flags before it counts itself for the
  * watcher), WATCHER_ONCE (the watcher wakes once), GONE_LATE (a reader looks whether the publisher is gone after it
- * looked for a frame); with PREWAKE: RING_FIRST (the service thread wakes before it says that it waits no more).
+ * looked for a frame); with PREWAKE: RING_FIRST (the waker wakes before it says that it waits no more), DUE_LATE (it is
+ * roused before it is told that somebody is to be woken), DUE_ONLY (what is due keeps it from a frame that was begun).
  */
 #ifndef FRAMES
 #define FRAMES 2
@@ -22,7 +23,7 @@
 
 byte head, word;
 byte last[READERS];
-bool ended, killed, hung_up, rung;
+bool ended, killed, hung_up, rung, due;
 byte prewake; /* enum cf_prewake: none, asked, published */
 bool waiting[READERS];                    /* seat.waiting */
 bool sleepers[READERS], gone[READERS];    /* of the connection */
@@ -56,7 +57,7 @@ active proctype publisher() {
     do
     :: q <= FRAMES ->
 #ifdef PREWAKE
-      if /* announce_frame */
+      if /* cf_waker_announce */
       :: prewake = 1; rung = true
       :: true
       fi;
@@ -91,7 +92,11 @@ active proctype publisher() {
       :: sleeps -> futex_wake()
 #else
       :: sleeps -> move_wake(); futex_wake()
-      :: sleeps -> rung = true /* they are many: the service thread does it */
+#ifndef DUE_LATE
+      :: sleeps -> due = true; rung = true /* they are many: the waker does it */
+#else
+      :: sleeps -> rung = true; due = true
+#endif
 #endif
       :: !sleeps
       fi;
@@ -112,26 +117,48 @@ published:
   } unless { killed }
 }
 
-active proctype service() { /* it dies with its publisher */
+active proctype waker() { /* it dies with its publisher */
+  bool is_due;
+  byte begun;
   {
     do
     :: rung ->
       rung = false;
-#ifdef RING_FIRST
-      move_wake();
-      futex_wake();
-      prewake = 0
-#else
-#ifdef PREWAKE
-      if /* wait_for_frame: for some time */
-      :: prewake != 1
-      :: true
+      atomic { is_due = due; due = false };
+      if
+      :: is_due -> move_wake(); futex_wake()
+      :: else
       fi;
-      prewake = 0;
+#ifdef PREWAKE
+      if
+#ifdef DUE_ONLY
+      :: !is_due && prewake != 0 ->
+#else
+      :: prewake != 0 ->
 #endif
-      move_wake(); /* ring_all */
-      futex_wake()
+        if /* wait_for_frame: for some time */
+        :: prewake != 1
+        :: true
+        fi;
+#ifdef RING_FIRST
+        begun = prewake;
+        if
+        :: begun == 2 -> move_wake(); futex_wake()
+        :: else
+        fi;
+        prewake = 0;
+#else
+        atomic { begun = prewake; prewake = 0 };
+        if
+        :: begun == 2 -> move_wake(); futex_wake()
+        :: else
+        fi;
 #endif
+        begun = 0
+      :: else
+      fi;
+#endif
+      is_due = false
     :: ended && !rung -> break
     od
   } unless { killed }
