@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
-#include "publish_job.h"
-#include "publish_options.h"
-#include "test_spec.h"
+#include "common/cli.h"
+#include "pattern/test_spec.h"
+#include "publish/publish_job.h"
+#include "publish/publish_options.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 json_t *__wrap_json_load_file(const char *path, size_t flags, json_error_t *error);

@@ -225,8 +225,8 @@ def test_the_ptx_is_the_source(s):
     made = s.path("pattern.ptx")
     subprocess.run([os.path.join(harness.SOURCE_DIR, "scripts", "pattern-ptx"), made], check=True,
                    timeout=harness.LIMIT)
-    with open(made) as new, open(os.path.join(harness.SOURCE_DIR, "tools/cuframes/kernel/pattern.ptx")) as old:
-        check(new.read() == old.read(), "tools/cuframes/kernel/pattern.ptx is old: run scripts/pattern-ptx")
+    with open(made) as new, open(os.path.join(harness.SOURCE_DIR, "tools/cuframes/pattern/pattern.ptx")) as old:
+        check(new.read() == old.read(), "tools/cuframes/pattern/pattern.ptx is old: run scripts/pattern-ptx")
 
 
 if __name__ == "__main__":

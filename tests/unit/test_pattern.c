@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "../../tools/cuframes/pattern.c"
-#include "../../tools/cuframes/pattern_sample.h"
+#include "../../tools/cuframes/pattern/pattern.c"
+#include "../../tools/cuframes/pattern/pattern_sample.h"
 
 #include <stdlib.h>
 

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli.h"
-#include "suggest.h"
+#include "common/cli.h"
+#include "common/suggest.h"
 
 typedef struct cli_command {
   const char *name;

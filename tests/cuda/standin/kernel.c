@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../../tools/cuframes/pattern_sample.h"
+#include "../../../tools/cuframes/pattern/pattern_sample.h"
 #include "internal.h"
 
 #define PARAMETERS PATTERN_KERNEL_PARAMETERS /* most of any kernel */

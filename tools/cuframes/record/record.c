@@ -7,11 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli_avlog.h"
-#include "json.h"
+#include "common/cli_avlog.h"
+#include "common/json.h"
+#include "common/reader.h"
+#include "common/suggest.h"
 #include "muxer.h"
-#include "reader.h"
-#include "suggest.h"
 
 static const char help[] =
     "usage: cuframes record NAME FILE [OPTIONS]\n"

@@ -18,9 +18,9 @@
 #include <libavutil/hwcontext.h>
 #include <libavutil/pixdesc.h>
 
-#include "cli.h"
-#include "cli_avlog.h"
-#include "json.h"
+#include "common/cli.h"
+#include "common/cli_avlog.h"
+#include "common/json.h"
 #include "media.h"
 
 #define THREADS_MAX 8

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli.h"
+#include "common/cli.h"
+#include "common/suggest.h"
 #include "publish_options.h"
-#include "suggest.h"
 
 static const struct option *find_option(const char *name) {
   for (const struct option *option = publish_long_options(); option->name != NULL; option++)

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "json.h"
-#include "reader.h"
+#include "common/json.h"
+#include "common/reader.h"
 
 static const char help[] =
     "usage: cuframes info NAME [OPTIONS]\n"

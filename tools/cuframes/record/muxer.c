@@ -17,8 +17,8 @@
 #include <libavcodec/bsf.h>
 #include <libavformat/avformat.h>
 
-#include "av_compat.h"
-#include "av_format.h"
+#include "common/av_compat.h"
+#include "common/av_format.h"
 
 #define NO_TIME CUFRAMES_NO_TIME
 #define SECOND INT64_C(1000000000)

@@ -5,7 +5,7 @@
 
 #include <cuframes/format.h>
 
-#include "cli.h"
+#include "common/cli.h"
 
 #define SECOND_NS INT64_C(1000000000)
 #define PREFIX "test:"

@@ -25,8 +25,8 @@
 #include <libavutil/imgutils.h>
 #include <libavutil/pixdesc.h>
 
-#include "av_compat.h"
-#include "av_format.h"
+#include "common/av_compat.h"
+#include "common/av_format.h"
 #include "media.h"
 
 #define TAIL 64 /* bytes behind each plane: what libavcodec allocates there itself are 16; keeps offsets aligned */

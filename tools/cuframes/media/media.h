@@ -9,8 +9,8 @@
 #include <libswscale/swscale.h>
 
 #include "canvas.h"
-#include "cli_avlog.h"
-#include "publish_job.h"
+#include "common/cli_avlog.h"
+#include "publish/publish_job.h"
 #include "timeline.h"
 
 /* A track as it was last described to the publisher, so that only changes are said. */

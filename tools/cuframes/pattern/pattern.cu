@@ -3,7 +3,7 @@
  * The program carries it as pattern.ptx, which every driver compiles for its GPU, so building needs no CUDA. After a
  * change here or in pattern_sample.h `scripts/pattern-ptx` makes that file again, with clang 14's NVPTX back end. */
 #define PATTERN_FUNCTION static inline __attribute__((device))
-#include "../pattern_sample.h"
+#include "pattern_sample.h"
 
 extern "C" __attribute__((global)) void cuframes_pattern(uint64_t plane0, uint64_t plane1, uint64_t plane2,
                                                          uint64_t pitch0, uint64_t pitch_others, uint64_t size,

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "av_compat.h"
-#include "av_format.h"
+#include "common/av_compat.h"
+#include "common/av_format.h"
 #include "media.h"
 
 static bool is_published(const AVStream *stream) {

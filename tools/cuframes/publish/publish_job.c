@@ -8,12 +8,12 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
-#include "cli.h"
-#include "cli_avlog.h"
-#include "json.h"
-#include "source_media.h"
+#include "common/cli.h"
+#include "common/cli_avlog.h"
+#include "common/json.h"
+#include "media/source_media.h"
+#include "pattern/test_spec.h"
 #include "source_test.h"
-#include "test_spec.h"
 
 #define LATE_NS (PUBLISH_SECOND / 2)
 #define JUMP_NS (20 * PUBLISH_SECOND) /* a wait longer than this is a jump of the source's times */

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli_avlog.h"
+#include "common/cli_avlog.h"
 #include "media.h"
 
 #define PROBE_NS (5 * PUBLISH_SECOND) /* how long FFmpeg may look at a live input, beyond the time-out */

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "canvas.h"
-#include "cli.h"
-#include "pattern.h"
-#include "pattern_sample.h"
+#include "common/cli.h"
+#include "media/canvas.h"
+#include "pattern/pattern.h"
+#include "pattern/pattern_sample.h"
+#include "pattern/test_spec.h"
 #include "publish_job.h"
-#include "test_spec.h"
 
 #define COLOR_LIMITED 1
 #define COLOR_FULL 2

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "cli.h"
-#include "cli_avlog.h"
-#include "json.h"
+#include "common/cli.h"
+#include "common/cli_avlog.h"
+#include "common/json.h"
 #include "media.h"
 
 #define BACKOFF_FIRST (PUBLISH_SECOND / 2)

@@ -5,9 +5,9 @@
 #include <libavutil/imgutils.h>
 #include <libavutil/pixdesc.h>
 
-#include "av_compat.h"
-#include "av_format.h"
-#include "cli.h"
+#include "common/av_compat.h"
+#include "common/av_format.h"
+#include "common/cli.h"
 #include "media.h"
 
 /* So many progressive pictures behind each other, and a film that had fields has them no more. */

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli_avlog.h"
-#include "json.h"
+#include "common/cli_avlog.h"
+#include "common/json.h"
 #include "sheet.h"
 
 static const char help[] =

@@ -14,7 +14,7 @@
 #include <libavcodec/avcodec.h>
 #include <libswscale/swscale.h>
 
-#include "av_format.h"
+#include "common/av_format.h"
 
 bool image_create(rgb_image *image, uint32_t width, uint32_t height) {
   /* Rows of whole 64 bytes and some room behind: swscale's vector code writes in large steps. */

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "reader.h"
+#include "common/reader.h"
 
 struct SwsContext;
 

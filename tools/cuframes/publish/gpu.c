@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "pattern_sample.h"
+#include "pattern/pattern_sample.h"
 
 #define DRIVER "libcuda.so.1"
 #define KIND "cuda"

@@ -2,7 +2,7 @@
  * first 16 buckets hold the values 0..15 themselves. */
 #include "latency.h"
 
-#include "json.h"
+#include "common/json.h"
 
 static unsigned bucket_of(uint64_t value) {
   if (value < 16)

@@ -8,7 +8,7 @@
 
 #include <libavutil/hwcontext.h>
 
-#include "cli_avlog.h"
+#include "common/cli_avlog.h"
 
 bool publish_gpus_init(publish_gpus *gpus) {
   gpus->count = 0;

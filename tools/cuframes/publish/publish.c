@@ -9,8 +9,8 @@
 
 #include <libavformat/avformat.h>
 
-#include "cli.h"
-#include "cli_avlog.h"
+#include "common/cli.h"
+#include "common/cli_avlog.h"
 #include "publish_job.h"
 
 #define STATUS_NS (PUBLISH_SECOND / 2)

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "json.h"
+#include "common/json.h"
+#include "common/reader.h"
 #include "latency.h"
-#include "pattern.h"
-#include "reader.h"
+#include "pattern/pattern.h"
 
 static const char help[] =
     "usage: cuframes verify NAME [OPTIONS]\n"

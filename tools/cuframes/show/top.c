@@ -7,8 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "json.h"
-#include "reader.h"
+#include "common/json.h"
+#include "common/reader.h"
 
 static const char help[] =
     "usage: cuframes top [NAME...] [OPTIONS]\n"

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "json.h"
-#include "reader.h"
+#include "common/json.h"
+#include "common/reader.h"
 
 static const char help[] =
     "usage: cuframes list [OPTIONS]\n"

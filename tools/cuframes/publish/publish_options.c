@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli.h"
-#include "suggest.h"
-#include "test_spec.h"
+#include "common/cli.h"
+#include "common/suggest.h"
+#include "pattern/test_spec.h"
 
 enum option_number {
   OPTION_NAME = 256,
