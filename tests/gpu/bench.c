@@ -19,6 +19,7 @@ static const struct {
   { "gpu-cost", "the publisher's extra GPU time per frame, 1 to 32 subscribers", bench_gpu_cost },
   { "cpu-cost", "the publisher's extra CPU time per frame, 1 to 32 subscribers", bench_cpu_cost },
   { "rate", "frames per second end to end, beside the copies alone", bench_rate },
+  { "cameras", "64 streams to 8 processes, and further streams opened beside them", bench_cameras },
   { "growth", "joining, growing, importing", bench_growth },
   { "torch", "the hand-off beside torch.multiprocessing's, if python3 has torch", bench_torch },
 };
@@ -28,7 +29,7 @@ static void usage(FILE *out) {
   fprintf(out,
           "usage: cuframes-gpu-bench [--quick] [--json | --markdown] [--only NAME]...\n"
           "Measures this machine's first GPU and prints medians, each beside the barest way to do the same, in one\n"
-          "run. Takes about a minute, 34 processes and half a GiB of GPU memory for each. Exit status 77: no CUDA.\n"
+          "run. Takes about 80 seconds, 34 processes and half a GiB of GPU memory for each. Exit status 77: no CUDA.\n"
           "  --quick      less than ten seconds, rough numbers, 10 processes\n"
           "  --json       for programs\n"
           "  --markdown   for docs/benchmarks.md\n"

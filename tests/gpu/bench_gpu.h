@@ -105,6 +105,7 @@ void bench_timeline(bool quick);
 void bench_gpu_cost(bool quick);
 void bench_cpu_cost(bool quick);
 void bench_rate(bool quick);
+void bench_cameras(bool quick);
 void bench_growth(bool quick);
 /* Before the fork: what descriptors go through. */
 void growth_line(void);
