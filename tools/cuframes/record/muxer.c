@@ -1,9 +1,5 @@
 /* muxer.c - packets into a file.
  *
- * Times. The stream's nanoseconds are shifted by one offset for all tracks, so that they stay together.
- * The offset puts the first video picture at 0; when times jump back, or far ahead at an epoch, it is chosen anew so
- * that the next packet follows the last one.
- *
  * Sudden ends. MP4 is written in fragments of about a second, Matroska in clusters of a second, and TS needs nothing:
  * a file cut off anywhere, by a full disk or a kill, plays up to there.
  */
@@ -19,25 +15,17 @@
 
 #include "common/av_compat.h"
 #include "common/av_format.h"
+#include "muxer_times.h"
 
 #define NO_TIME CUFRAMES_NO_TIME
 #define SECOND INT64_C(1000000000)
-/* A jump ahead at an epoch up to this is an outage, and stays in the file; more is another clock. */
-#define OUTAGE_NS (10 * SECOND)
-/* A step back up to this is the streams' own disorder (one starts before the other). */
-#define DISORDER_NS (SECOND / 2)
-/* Decoding times that are made up start so many pictures before the presentation time: as deep as B-frames go. */
-#define REORDER 4
 /* A stream that is so far behind the leading one has stopped: the limit does not wait for it. */
 #define LAGGARD_NS SECOND
 
 typedef struct track {
-  AVStream *stream; /* NULL: not in the file */
+  AVStream *stream;             /* NULL: not in the file */
+  cuframes_codec_params params; /* as last described; media_type 0: not yet */
   bool video, needs_key;
-  int64_t interval;     /* ns from packet to packet, for missing times */
-  int64_t last_dts;     /* ns of the source, for missing times */
-  int64_t first, next;  /* ns in the file: decoding time of the first packet, end of the last one */
-  int64_t shown;        /* ns in the file: the latest presentation time with its duration */
   int64_t last_written; /* in the stream's time base, as the container wants it: rising */
   AVRational time_base; /* what is asked of the container */
   bool done;
@@ -47,10 +35,10 @@ typedef struct muxer {
   AVFormatContext *output;
   char *path;
   bool to_stdout, opened, failed, have_video;
-  bool new_epoch; /* no packet of it was written yet */
-  int64_t limit, offset;
+  int64_t limit;
   uint32_t lead;           /* index of the stream that others are measured by */
   uint64_t packets, bytes; /* bytes: of the finished file */
+  muxer_times times;
   track tracks[CUFRAMES_TRACKS_MAX];
   char problem[512];
 } muxer;
@@ -67,15 +55,15 @@ static bool note_error(muxer *m, int error) {
   return false;
 }
 
-muxer *muxer_create(const char *path, const char *container, int64_t limit_ns) {
+muxer *muxer_create(const char *path, const muxer_options *options) {
   muxer *m = calloc(1, sizeof(*m));
   if (!m)
     return NULL;
   const size_t room = strlen(path) + sizeof("file:");
   m->to_stdout = !strcmp(path, "-");
-  m->limit = limit_ns;
+  m->limit = options->limit_ns;
   m->path = malloc(room);
-  if (!m->path || avformat_alloc_output_context2(&m->output, NULL, container, NULL) < 0) {
+  if (!m->path || avformat_alloc_output_context2(&m->output, NULL, options->container, NULL) < 0) {
     free(m->path);
     free(m);
     return NULL;
@@ -85,8 +73,8 @@ muxer *muxer_create(const char *path, const char *container, int64_t limit_ns) {
   m->output->max_interleave_delta = SECOND / 1000; /* microseconds: what one silent stream may hold back */
   m->output->flags |= AVFMT_FLAG_FLUSH_PACKETS;
   for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++)
-    m->tracks[i] =
-        (track){ .last_dts = NO_TIME, .first = NO_TIME, .next = NO_TIME, .shown = NO_TIME, .last_written = INT64_MIN };
+    m->tracks[i].last_written = INT64_MIN;
+  muxer_times_init(&m->times);
   return m;
 }
 
@@ -95,7 +83,7 @@ const char *muxer_problem(const muxer *m) {
 }
 
 int64_t muxer_position(const muxer *m) {
-  const track *t = &m->tracks[m->lead];
+  const track_times *t = &m->times.track[m->lead];
   const int64_t length = t->next == NO_TIME ? 0 : t->next - t->first;
   return m->limit && length > m->limit ? m->limit : length;
 }
@@ -171,15 +159,19 @@ static void fill_audio(AVStream *stream, const cuframes_codec_params *params) {
   to->block_align = to->bits_per_coded_sample * (int)params->channels / 8;
 }
 
-static int64_t usual_interval(const cuframes_codec_params *params) {
-  if (params->media_type == CUFRAMES_MEDIA_VIDEO && params->frame_rate_num && params->frame_rate_den)
-    return av_rescale(SECOND, params->frame_rate_den, params->frame_rate_num);
-  if (params->sample_rate)
-    return av_rescale(SECOND, params->frame_size ? params->frame_size : 1024, params->sample_rate);
-  return SECOND / 25;
+/* What a container can hold of the track is in its head, and so as it was when the file began. */
+static bool describe_anew(muxer *m, uint32_t index, const cuframes_codec_params *params) {
+  track *t = &m->tracks[index];
+  if (!t->stream) {
+    snprintf(m->problem, sizeof(m->problem), "stream %u came when the file had begun", index);
+    return false;
+  }
+  t->params = *params;
+  return true;
 }
 
-bool muxer_add(muxer *m, uint32_t index, const cuframes_codec_params *params, const void *extradata, size_t size) {
+static bool add_stream(muxer *m, uint32_t index, const cuframes_codec_params *params, const void *extradata,
+                       size_t size) {
   const enum AVCodecID id = codec_id(params->codec);
   track *t = &m->tracks[index];
   t->video = params->media_type == CUFRAMES_MEDIA_VIDEO;
@@ -209,7 +201,8 @@ bool muxer_add(muxer *m, uint32_t index, const cuframes_codec_params *params, co
   if (params->time_base_num && params->time_base_den >= 1000 && params->time_base_den <= 10000000)
     t->time_base = av_make_q((int)params->time_base_num, (int)params->time_base_den);
   stream->time_base = t->time_base;
-  t->interval = usual_interval(params);
+  muxer_times_track(&m->times, index, params);
+  t->params = *params;
   t->needs_key = t->video;
   t->stream = stream;
   if (t->video && !m->have_video) {
@@ -219,6 +212,22 @@ bool muxer_add(muxer *m, uint32_t index, const cuframes_codec_params *params, co
     m->lead = index;
   }
   return true;
+}
+
+bool muxer_describe(muxer *m, uint32_t index, const cuframes_codec_params *params, const void *extradata, size_t size) {
+  if (m->opened || m->tracks[index].stream)
+    return describe_anew(m, index, params);
+  return add_stream(m, index, params, extradata, size);
+}
+
+bool muxer_takes(muxer *m, const cuframes_packet *packet) {
+  const uint32_t index = cuframes_packet_track(packet);
+  const track *t = index < CUFRAMES_TRACKS_MAX ? &m->tracks[index] : NULL;
+  if (!t || !t->stream || t->stream->codecpar->codec_id == codec_id(t->params.codec))
+    return true;
+  snprintf(m->problem, sizeof(m->problem), "stream %u is %s from here on, was %s", index, t->params.codec,
+           avcodec_get_name(t->stream->codecpar->codec_id));
+  return false;
 }
 
 /* Asked for another codec, a filter complains on stderr. */
@@ -271,53 +280,6 @@ static bool open_file(muxer *m, const cuframes_packet *first) {
   return m->opened;
 }
 
-/* The packet's times in the source's ns, missing ones made up. */
-static void source_times(track *t, const cuframes_packet *packet, int64_t *pts, int64_t *dts) {
-  *pts = cuframes_packet_pts(packet);
-  *dts = cuframes_packet_dts(packet);
-  if (*pts == NO_TIME && *dts == NO_TIME)
-    *dts = t->last_dts == NO_TIME ? 0 : t->last_dts + t->interval;
-  if (*pts == NO_TIME)
-    *pts = *dts;
-  if (*dts == NO_TIME) {
-    /* One step per packet, behind the presentation times by as much as pictures may be out of order. */
-    const int64_t behind = t->video ? REORDER * t->interval : 0;
-    *dts = t->last_dts == NO_TIME ? *pts - behind : t->last_dts + t->interval;
-    if (*dts < *pts - 4 * behind - t->interval)
-      *dts = *pts - behind;
-    if (*dts > *pts)
-      *dts = *pts;
-  }
-  t->last_dts = *dts;
-}
-
-/* Chooses the offset so that the packet follows everything in the file, by decoding and by presentation time: a cut
- * may have left pictures out that come before the last one shown. */
-static void join_end(muxer *m, int64_t pts, int64_t dts) {
-  int64_t offset = INT64_MIN;
-  for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
-    const track *t = &m->tracks[i];
-    if (t->next != NO_TIME && t->next - dts > offset)
-      offset = t->next - dts;
-    if (t->next != NO_TIME && t->shown - pts > offset)
-      offset = t->shown - pts;
-  }
-  if (offset != INT64_MIN)
-    m->offset = offset;
-}
-
-/* At an epoch any step back is a new clock; in between, only one that is larger than the streams' own disorder. */
-static void join_times(muxer *m, const track *t, int64_t pts, int64_t dts) {
-  if (t->next != NO_TIME) {
-    const int64_t step = dts + m->offset - t->next;
-    if (step < (m->new_epoch ? -t->interval / 2 : -DISORDER_NS) || (m->new_epoch && step > OUTAGE_NS))
-      join_end(m, pts, dts);
-  } else if (m->new_epoch) {
-    join_end(m, pts, dts); /* a stream that comes late, and with a new clock perhaps */
-  }
-  m->new_epoch = false;
-}
-
 static bool write_packet(muxer *m, track *t, const cuframes_packet *packet, int64_t pts, int64_t dts,
                          int64_t duration) {
   const AVRational nanoseconds = { 1, 1000000000 };
@@ -345,47 +307,37 @@ static bool write_packet(muxer *m, track *t, const cuframes_packet *packet, int6
   return note_error(m, error);
 }
 
-static void start_epoch(muxer *m) {
-  m->new_epoch = true;
-  muxer_resync(m);
-  for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++)
-    m->tracks[i].last_dts = NO_TIME;
-}
-
 bool muxer_write(muxer *m, const cuframes_packet *packet) {
   const uint32_t index = cuframes_packet_track(packet), flags = cuframes_packet_flags(packet);
   track *t = index < CUFRAMES_TRACKS_MAX ? &m->tracks[index] : NULL;
   int64_t pts, dts;
   if (m->failed)
     return false;
-  if (m->opened && flags & CUFRAMES_PACKET_DISCONTINUITY)
-    start_epoch(m);
+  if (m->opened && flags & CUFRAMES_PACKET_DISCONTINUITY) {
+    muxer_resync(m);
+    muxer_times_epoch(&m->times);
+  }
   if (!t || !t->stream)
     return true;
   if (t->needs_key && !(flags & CUFRAMES_PACKET_KEY))
     return true;
   if (!m->opened && m->have_video && index != m->lead)
     return true;
-  source_times(t, packet, &pts, &dts);
+  muxer_times_source(&m->times, packet, &pts, &dts);
   if (!m->opened) {
-    m->offset = -pts;
+    muxer_times_begin(&m->times, pts);
     if (!open_file(m, packet))
       return false;
   } else {
-    join_times(m, t, pts, dts);
+    muxer_times_join(&m->times, index, pts, dts);
   }
   t->needs_key = false;
-  pts += m->offset;
-  dts += m->offset;
+  pts += m->times.offset;
+  dts += m->times.offset;
   if (!t->video && m->have_video && pts < 0)
     return true;
-  if (t->first == NO_TIME)
-    t->first = t->video ? dts : 0;
-  const int64_t duration = cuframes_packet_duration(packet) > 0 ? cuframes_packet_duration(packet) : t->interval;
-  t->next = dts + duration;
-  if (pts + duration > t->shown)
-    t->shown = pts + duration;
-  t->done = m->limit && dts - t->first >= m->limit;
+  const int64_t duration = muxer_times_note(&m->times, packet, pts, dts);
+  t->done = m->limit && dts - m->times.track[index].first >= m->limit;
   return t->done || write_packet(m, t, packet, pts, dts, duration);
 }
 
@@ -401,7 +353,8 @@ bool muxer_done(const muxer *m) {
   bool all = lead->done;
   for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
     const track *t = &m->tracks[i];
-    bool moves = t->stream && t->next != NO_TIME && t->next + LAGGARD_NS > lead->next;
+    const int64_t next = m->times.track[i].next;
+    bool moves = t->stream && next != NO_TIME && next + LAGGARD_NS > m->times.track[m->lead].next;
     all = all && (t->done || !moves);
   }
   return all;

@@ -1,4 +1,12 @@
-/* muxer.h - packets of a stream into a file (libavformat): streams, times, containers that survive a sudden end. */
+/* muxer.h - packets of a stream into a file (libavformat): tracks, times, containers that survive a sudden end.
+ *
+ *   m = muxer_create(path, &options);
+ *   muxer_describe(m, ...) for each track
+ *   per packet: with NEW_PARAMS muxer_describe(m, ...) of its track; then
+ *               muxer_takes(m, packet) ? muxer_write(m, packet)
+ *                                      : muxer_finish(m), another muxer, all tracks described anew, the packet into it
+ *   muxer_finish(m); muxer_free(m);
+ */
 #ifndef CUFRAMES_MUXER_H
 #define CUFRAMES_MUXER_H
 
@@ -9,9 +17,14 @@
 
 typedef struct muxer muxer;
 
-/* Prepares a file; nothing is created before the first packet is written. container: "mp4", "matroska" or "mpegts".
- * path "-" is stdout. limit_ns: how much of the stream to write, 0: all of it. NULL without memory. */
-muxer *muxer_create(const char *path, const char *container, int64_t limit_ns);
+typedef struct muxer_options {
+  const char *container; /* "mp4", "matroska" or "mpegts" */
+  int64_t limit_ns;      /* how much of the stream to write, 0: all of it */
+} muxer_options;
+
+/* Prepares a file; nothing is created before the first packet is written. path "-" is stdout. The options are copied,
+ * the container's name is not. NULL without memory. */
+muxer *muxer_create(const char *path, const muxer_options *options);
 
 /* Ends the file, unless it failed: then it stays as it is. False if it failed now or before. */
 bool muxer_finish(muxer *m);
@@ -19,9 +32,14 @@ bool muxer_finish(muxer *m);
 /* NULL is fine. */
 void muxer_free(muxer *m);
 
-/* Adds the track that packets name by `index`, before the first packet. False, with muxer_problem(), if it
- * stays out: no video or audio, or a codec that the container cannot hold. */
-bool muxer_add(muxer *m, uint32_t index, const cuframes_codec_params *params, const void *extradata, size_t size);
+/* Says what the track `index` is: before the first packet, and again when a packet brings NEW_PARAMS. False, with
+ * muxer_problem(), if it stays out of this file: no video or audio, a codec that the container cannot hold, or a track
+ * that comes when the file has begun. */
+bool muxer_describe(muxer *m, uint32_t index, const cuframes_codec_params *params, const void *extradata, size_t size);
+
+/* Whether this file can go on with the packet. Else muxer_problem() says why, as the beginning of a sentence ("stream 0
+ * is 640x360 from here on"), and the packet belongs into a new file. Asked before muxer_write(), for each packet. */
+bool muxer_takes(muxer *m, const cuframes_packet *packet);
 
 /* Whether the container says how a picture is to be turned, if its parameters do. */
 bool muxer_holds_orientation(const muxer *m);

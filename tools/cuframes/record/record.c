@@ -120,7 +120,7 @@ static int describe(recording *r) {
     }
     if (error)
       break;
-    if (muxer_add(r->muxer, i, &r->params[i], extradata, size)) {
+    if (muxer_describe(r->muxer, i, &r->params[i], extradata, size)) {
       list_stream(r, &r->params[i]);
       note_orientation(r, i);
     } else if (r->params[i].media_type != CUFRAMES_MEDIA_DATA) {
@@ -136,26 +136,25 @@ static int describe(recording *r) {
   return CLI_FAILED;
 }
 
-/* The parameters are said to have changed: goes on, in one file, as long as the codec is the same. */
-static int note_new_params(recording *r, uint32_t index) {
+/* What a track is from here on; the muxer judges whether the file can go on with it. */
+static void note_new_params(recording *r, uint32_t index) {
   cuframes_codec_params now = { .struct_size = sizeof(now) };
-  if (index >= CUFRAMES_TRACKS_MAX || cuframes_subscriber_get_codec_params(r->subscriber, index, &now, NULL, NULL))
-    return CLI_OK; /* nothing to compare with */
-  const cuframes_codec_params *before = &r->params[index];
-  if (strcmp(now.codec, before->codec) != 0) {
-    cli_error("%s: stream %u was %s and is %s now: that does not go into one file", r->reader.name, index,
-              before->codec, now.codec);
-    r->ended = "parameters";
-    return CLI_FAILED;
-  }
-  if (now.width != before->width || now.height != before->height)
+  const void *extradata = NULL;
+  size_t size = 0;
+  if (index >= CUFRAMES_TRACKS_MAX ||
+      cuframes_subscriber_get_codec_params(r->subscriber, index, &now, &extradata, &size))
+    return; /* nothing to compare with */
+  const cuframes_codec_params before = r->params[index];
+  (void)muxer_describe(r->muxer, index, &now, extradata, size);
+  r->params[index] = now;
+  if (strcmp(now.codec, before.codec) != 0)
+    return;
+  if (now.width != before.width || now.height != before.height)
     cli_note("%s: stream %u is %ux%u from here on, was %ux%u", r->reader.name, index, now.width, now.height,
-             before->width, before->height);
-  else if (now.sample_rate != before->sample_rate || now.channels != before->channels)
+             before.width, before.height);
+  else if (now.sample_rate != before.sample_rate || now.channels != before.channels)
     cli_note("%s: stream %u has %u Hz and %u channels from here on", r->reader.name, index, now.sample_rate,
              now.channels);
-  r->params[index] = now;
-  return CLI_OK;
 }
 
 static int write_packet(recording *r, const cuframes_packet *packet) {
@@ -164,9 +163,14 @@ static int write_packet(recording *r, const cuframes_packet *packet) {
   if (!r->described)
     code = describe(r);
   else if (flags & CUFRAMES_PACKET_NEW_PARAMS)
-    code = note_new_params(r, cuframes_packet_track(packet));
+    note_new_params(r, cuframes_packet_track(packet));
   if (code)
     return code;
+  if (!muxer_takes(r->muxer, packet)) {
+    cli_error("%s: %s: that does not go into one file", r->reader.name, muxer_problem(r->muxer));
+    r->ended = "parameters";
+    return CLI_FAILED;
+  }
   if (flags & CUFRAMES_PACKET_DISCONTINUITY && muxer_packets(r->muxer)) {
     r->epochs++;
     cli_note("%s: the source started anew", r->reader.name);
@@ -311,7 +315,7 @@ int cmd_record(int argc, char **argv) {
   if (code)
     return code;
   r.streams = json_array();
-  r.muxer = muxer_create(r.output, r.container, r.duration_ns);
+  r.muxer = muxer_create(r.output, &(muxer_options){ .container = r.container, .limit_ns = r.duration_ns });
   code = r.muxer ? enable_packets(&r) : reader_no_memory();
   if (!code)
     code = run(&r);

@@ -1,0 +1,44 @@
+/* muxer_times.h - the stream's times as the file's: missing ones made up, one clock for all tracks, jumps closed. */
+#ifndef CUFRAMES_MUXER_TIMES_H
+#define CUFRAMES_MUXER_TIMES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cuframes/packet.h>
+
+typedef struct track_times {
+  bool video;
+  int64_t interval;    /* ns from packet to packet, for missing times */
+  int64_t last_dts;    /* ns of the source, for missing times */
+  int64_t first, next; /* ns in the file: decoding time of the first packet, end of the last one */
+  int64_t shown;       /* ns in the file: the latest presentation time with its duration */
+} track_times;
+
+typedef struct muxer_times {
+  int64_t offset; /* from the source's ns to the file's */
+  bool new_epoch; /* no packet of it was timed yet */
+  track_times track[CUFRAMES_TRACKS_MAX];
+} muxer_times;
+
+void muxer_times_init(muxer_times *times);
+
+/* Says what track `index` is, before its first packet. */
+void muxer_times_track(muxer_times *times, uint32_t index, const cuframes_codec_params *params);
+
+/* The packet's times in the source's ns, missing ones made up. Each packet once, in turn. */
+void muxer_times_source(muxer_times *times, const cuframes_packet *packet, int64_t *pts, int64_t *dts);
+
+/* The source's time that is 0 in the file. */
+void muxer_times_begin(muxer_times *times, int64_t pts);
+
+/* Before a packet with these source times: chooses the offset anew if they jump. */
+void muxer_times_join(muxer_times *times, uint32_t index, int64_t pts, int64_t dts);
+
+/* The source has started anew, and with another clock perhaps. */
+void muxer_times_epoch(muxer_times *times);
+
+/* Takes note of a packet at these times of the file. Gives its duration. */
+int64_t muxer_times_note(muxer_times *times, const cuframes_packet *packet, int64_t pts, int64_t dts);
+
+#endif
