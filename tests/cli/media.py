@@ -101,6 +101,36 @@ def camera(folder):
                   "-pix_fmt", "yuv420p", "-an", seconds=14)
 
 
+def elementary(folder):
+    """What the scripted camera (camera.py) sends: 50 small pictures of H.264, each with its number in it, two
+    keyframes."""
+    return _elementary(folder, "elementary.h264", "libx264", "-bf", "0", "-x264-params", "scenecut=0:log-level=error")
+
+
+def elementary_large(folder):
+    """The same camera after its reboot: another size, so other parameter sets."""
+    return _elementary(folder, "elementary-large.h264", "libx264", "-bf", "0", "-x264-params",
+                       "scenecut=0:log-level=error", size="320x180")
+
+
+def elementary_hevc(folder):
+    return _elementary(folder, "elementary.h265", "libx265", "-bf", "0", "-x265-params", "scenecut=0:log-level=error")
+
+
+def _elementary(folder, name, encoder, *options, size="160x120"):
+    path = os.path.join(folder, name)
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=%s:r=25:d=2" % size, "-c:v", encoder, "-preset", "veryfast", "-g", "25",
+           "-pix_fmt", "yuv420p", *options, path)
+    return path
+
+
+def tone(folder):
+    """AAC with ADTS headers."""
+    path = os.path.join(folder, "tone.aac")
+    ffmpeg("-f", "lavfi", "-i", "sine=440:r=16000:d=4", "-c:a", "aac", "-b:a", "24k", path)
+    return path
+
+
 def reordered_ts(folder):
     """Cropped H.264 with B-frames and in a transport stream, which has no index."""
     return encode(os.path.join(folder, "reordered.ts"), "-c:v", "libx264", "-preset", "fast", "-bf", "3", "-pix_fmt",
@@ -252,7 +282,8 @@ def _write(folder, name, data):
 
 
 KINDS = {kind.__name__: kind for kind in (long, hevc8, hevc10, mjpeg, odd, yuv444, gray, cropped, cropped_left, fields,
-                                          fields_mpeg2, camera, reordered_ts, open_begin, picture, mpeg4, vp8, vp9,
+                                          fields_mpeg2, camera, elementary, elementary_large, elementary_hevc,
+                                          tone, reordered_ts, open_begin, picture, mpeg4, vp8, vp9,
                                           repeated, resize, audio, video, truncated, headless, empty, noise, corrupt)}
 
 
