@@ -115,7 +115,8 @@ def test_half_of_them_misbehave(s):
         trouble(cam, s)
     goals = [len(cam.pictures) + AFTER for cam in cameras[:GOOD]]
     for number, (process, goal) in enumerate(zip(watching, goals)):
-        s.until(lambda: numbers(number, seen(process)[-1:] or [0])[0] >= goal, "picture %d of camera %d" % (goal, number))
+        s.until(lambda: numbers(number, seen(process)[-1:] or [0])[0] >= goal,
+                "picture %d of camera %d" % (goal, number))
         process.send(signal.SIGINT)
     pub.stop(code=None)
     ends = end_of(pub)
