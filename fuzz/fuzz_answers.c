@@ -74,10 +74,16 @@ static void hear_info(int fd) {
   check_text(info->device, sizeof info->device);
   check_text(info->description, sizeof info->description);
   check_text(info->memory, sizeof info->memory);
+  check_text(info->source->reason, sizeof info->source->reason);
+  sent_require(info->source->since >= 0 && info->source->next_attempt >= 0);
   for (size_t i = 0; i < info->subscriber_count; i++)
     check_text(info->subscribers[i]->label, sizeof info->subscribers[i]->label);
-  for (size_t i = 0; i < info->track_count; i++)
-    check_text(info->tracks[i]->codec, sizeof info->tracks[i]->codec);
+  for (size_t i = 0; i < info->track_count; i++) {
+    const cuframes_track_info *track = info->tracks[i];
+    check_text(track->codec, sizeof track->codec);
+    sent_require(track->age_ns == CUFRAMES_NO_TIME || track->age_ns >= 0);
+    sent_require(track->keyframe_interval_ns >= 0 && track->keyframe_longest_ns >= 0);
+  }
   cuframes_stream_info_free(info);
 }
 

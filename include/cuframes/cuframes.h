@@ -11,6 +11,7 @@
 #include <cuframes/packet.h>
 #include <cuframes/publisher.h>
 #include <cuframes/side_data.h>
+#include <cuframes/source.h>
 #include <cuframes/subscriber.h>
 
 #endif

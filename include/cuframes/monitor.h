@@ -4,6 +4,7 @@
 
 #include <cuframes/format.h>
 #include <cuframes/packet.h>
+#include <cuframes/source.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -29,6 +30,13 @@ typedef struct cuframes_subscriber_info {
 typedef struct cuframes_track_info {
   uint32_t media_type; /**< enum cuframes_media_type */
   char codec[CUFRAMES_CODEC_NAME_MAX + 1];
+  uint64_t packets;             /**< published */
+  int64_t age_ns;               /**< since the newest packet; CUFRAMES_NO_TIME before the first one */
+  uint64_t bit_rate;            /**< bits per second, measured over about the last four; 0: none, or not yet known */
+  int64_t keyframe_interval_ns; /**< video: between the last two keyframes, by their times; 0: not known */
+  uint32_t keyframe_interval_frames; /**< video: packets from the one to the other */
+  uint32_t keyframe_longest_frames;
+  int64_t keyframe_longest_ns; /**< the longest of the last 16 intervals; likewise the frames */
 } cuframes_track_info;
 
 typedef struct cuframes_stream_info {
@@ -50,6 +58,7 @@ typedef struct cuframes_stream_info {
   const cuframes_track_info *const *tracks;
   size_t subscriber_count;
   const cuframes_subscriber_info *const *subscribers;
+  const cuframes_source_info *source; /**< never NULL; UNKNOWN if the publisher has not said */
 } cuframes_stream_info;
 
 /** Asks one publisher. *info is the caller's, free it with cuframes_stream_info_free().

@@ -1,9 +1,10 @@
 /* cuframes/publisher.h - the one process that writes a stream.
  *
  * Threads  Frame calls (acquire, publish, cancel, set_format, discontinuity and those of registered frames) may come
- *          from any thread; they take turns. Packet calls likewise, beside the frame calls. destroy() must be the last
- *          call. A service thread of the library answers subscribers; it never runs your code but the log callback.
- *          Threads of the library inherit nice and affinity of the thread that starts them, but no real-time policy.
+ *          from any thread; they take turns. Packet calls likewise, beside the frame calls, and set_source() beside
+ *          both. destroy() must be the last call. A service thread of the library answers subscribers; it never runs
+ *          your code but the log callback. Threads of the library inherit nice and affinity of the thread that starts
+ *          them, but no real-time policy.
  * Blocking Nothing here waits for a subscriber, except cuframes_publisher_publish() for an ordered one under
  *          CUFRAMES_POLICY_WAIT. "Blocks:" below says how long a call waits itself; for its turn it waits as long as
  *          the calls do that run.
@@ -13,6 +14,7 @@
 
 #include <cuframes/frame.h>
 #include <cuframes/packet.h>
+#include <cuframes/source.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -194,6 +196,15 @@ CUFRAMES_API int cuframes_publisher_set_format(cuframes_publisher *publisher, co
 /** The source (re)started: the next frame and packet carry the DISCONTINUITY flag for every subscriber.
  *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API int cuframes_publisher_discontinuity(cuframes_publisher *publisher);
+
+/** Says what the source is doing, to monitors and to subscribers that ask; it wakes nobody. `since` may be 0: now, or
+ *  as it was if the state stays the same (only the reason or the next attempt is another); else it is a moment that
+ *  has passed, such as that of the last picture. What may not be shown of the reason (control characters, bytes that
+ *  are no UTF-8) is shown as '?'.
+ *  Errors: INVALID (struct_size, a state that there is not, a `since` to come, a negative time, reserved fields that
+ *  are not 0).
+ *  Thread-safety: any thread. Blocks: never. */
+CUFRAMES_API int cuframes_publisher_set_source(cuframes_publisher *publisher, const cuframes_source_info *source);
 
 /** Adds the packet ring to a publisher that was made without. Once (BUSY the second time). options may be NULL. Who
  *  joined before may have been told that there is none: the option `packets` has no such moment.

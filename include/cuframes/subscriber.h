@@ -1,7 +1,7 @@
 /* cuframes/subscriber.h - a process that uses the frames and packets of a stream.
  *
  * Threads  One thread at a time takes frames (next, or the callback thread), one takes packets; frames and
- *          packets may be released from any thread. interrupt() and get_stats() may come from any thread.
+ *          packets may be released from any thread. interrupt(), get_source() and get_stats() may come from any thread.
  *          destroy() must be the last call on the subscriber; frames in hand stay good after it and are
  *          released as usual.
  */
@@ -10,6 +10,7 @@
 
 #include <cuframes/frame.h>
 #include <cuframes/packet.h>
+#include <cuframes/source.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -88,6 +89,13 @@ CUFRAMES_API int cuframes_subscriber_next_on(cuframes_subscriber *subscriber, in
  *  Errors: PUBLISHER_GONE (no connection at present), INVALID (too few bytes).
  *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API int cuframes_subscriber_device(cuframes_subscriber *subscriber, char *device, size_t size, uint32_t *sync);
+
+/** What the source of the stream is doing, by the word of its publisher: why next() gives nothing, for example. It is
+ *  read from shared memory and asks nobody, so that it has no reason and no next attempt: cuframes_stream_query() has
+ *  those. source->struct_size must be set, and so much of it is filled. `since` is exact to 8 ns.
+ *  Errors: PUBLISHER_GONE (no publisher at present), INVALID (struct_size).
+ *  Thread-safety: any thread. Blocks: never. */
+CUFRAMES_API int cuframes_subscriber_get_source(cuframes_subscriber *subscriber, cuframes_source_info *source);
 
 /** Ends a wait of this subscriber in another thread, now or the next one, with INTERRUPTED: one of the thread that
  *  takes frames, and one of the thread that takes packets. The callback thread goes on.

@@ -20,6 +20,7 @@
 /* What one query allocates; the public struct points into it. */
 typedef struct stream_report {
   cuframes_stream_info info; /* the caller's pointer */
+  cuframes_source_info source;
   cuframes_track_info tracks[CUFRAMES_TRACKS_MAX];
   const cuframes_track_info *track_list[CUFRAMES_TRACKS_MAX];
   struct subscriber_report {
@@ -29,17 +30,48 @@ typedef struct stream_report {
   const cuframes_subscriber_info **subscriber_list;
 } stream_report;
 
+/* How long ago that was, by the word of a publisher: it may be any number; 0: it has not been. */
+static int64_t age_of(int64_t timestamp) {
+  int64_t now = cf_now();
+  if (timestamp == 0)
+    return CUFRAMES_NO_TIME;
+  if (timestamp >= now)
+    return 0;
+  return timestamp < 0 && now > INT64_MAX + timestamp ? INT64_MAX : now - timestamp;
+}
+
+static int64_t length_of(uint64_t ns) {
+  return ns < INT64_MAX ? (int64_t)ns : INT64_MAX;
+}
+
 static void tracks_read(stream_report *r, const uint8_t *message, size_t length) {
   cf_info_track e;
   size_t cursor = 0, count = 0;
   while (count < CUFRAMES_TRACKS_MAX && cf_message_next_group(CF_GROUP_TRACK, message, length, &cursor, &e)) {
-    r->tracks[count].media_type = e.media_type;
+    r->tracks[count] = (cuframes_track_info){ .media_type = e.media_type,
+                                              .packets = e.packets,
+                                              .age_ns = age_of(e.timestamp),
+                                              .bit_rate = e.bit_rate,
+                                              .keyframe_interval_ns = length_of(e.keyframe_interval),
+                                              .keyframe_interval_frames = e.keyframe_frames,
+                                              .keyframe_longest_ns = length_of(e.keyframe_longest),
+                                              .keyframe_longest_frames = e.keyframe_longest_frames };
     memcpy(r->tracks[count].codec, e.codec, sizeof r->tracks[count].codec);
     r->track_list[count] = &r->tracks[count];
     count++;
   }
   r->info.tracks = r->track_list;
   r->info.track_count = count;
+}
+
+/* Times before the machine's start are none. */
+static void source_read(stream_report *r, const cf_msg_info *m) {
+  r->source = (cuframes_source_info){ .struct_size = sizeof r->source,
+                                      .state = m->source_state,
+                                      .since = m->source_since > 0 ? m->source_since : 0,
+                                      .next_attempt = m->source_attempt > 0 ? m->source_attempt : 0 };
+  memcpy(r->source.reason, m->source_reason, sizeof r->source.reason);
+  r->info.source = &r->source;
 }
 
 static const char *sync_name(uint32_t mode) {
@@ -90,14 +122,6 @@ static int subscribers_read(stream_report *r, const uint8_t *message, size_t len
   return CUFRAMES_OK;
 }
 
-/* How long ago that was, by the word of a publisher: it may be any number. */
-static int64_t age_of(int64_t timestamp) {
-  int64_t now = cf_now();
-  if (timestamp >= now)
-    return 0;
-  return timestamp < 0 && now > INT64_MAX + timestamp ? INT64_MAX : now - timestamp;
-}
-
 /* A pixel format that is unknown here is shown as that: a newer publisher may have more. */
 static int stream_describe(const cf_msg_info *m, const cf_credentials *publisher, cuframes_stream_info *info) {
   *info = (cuframes_stream_info){ .pid = publisher->pid,
@@ -105,7 +129,7 @@ static int stream_describe(const cf_msg_info *m, const cf_credentials *publisher
                                   .frames = m->frames,
                                   .dropped = m->dropped,
                                   .evictions = m->evictions,
-                                  .age_ns = m->timestamp ? age_of(m->timestamp) : CUFRAMES_NO_TIME,
+                                  .age_ns = age_of(m->timestamp),
                                   .slots = m->slots,
                                   .max_slots = m->max_slots,
                                   .slots_pinned = m->slots_pinned,
@@ -146,6 +170,7 @@ static int report_make(const cf_query *q, const uint8_t *message, size_t length,
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   int result = stream_describe(&answer, &publisher, &r->info);
   if (result == CUFRAMES_OK) {
+    source_read(r, &answer);
     tracks_read(r, message, length);
     result = subscribers_read(r, message, length);
   }

@@ -271,3 +271,7 @@ uint32_t cf_reader_segments(const cf_frame_reader *reader, uint32_t *floor) {
   *floor = atomic_load_explicit(&reader->control->segment_floor, memory_order_acquire);
   return atomic_load_explicit(&reader->control->segment_top, memory_order_acquire);
 }
+
+uint64_t cf_reader_source(const cf_frame_reader *reader) {
+  return atomic_load_explicit(&reader->control->source, memory_order_relaxed); /* all of it is in this word */
+}

@@ -94,5 +94,7 @@ bool cf_reader_ended(const cf_frame_reader *reader);
 bool cf_reader_over(const cf_frame_reader *reader);
 /* The newest segment; segments below *floor are gone. */
 uint32_t cf_reader_segments(const cf_frame_reader *reader, uint32_t *floor);
+/* What the publisher says of its source: a cf_source_word(). */
+uint64_t cf_reader_source(const cf_frame_reader *reader);
 
 #endif

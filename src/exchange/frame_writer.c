@@ -581,6 +581,10 @@ void cf_writer_set_top(cf_frame_writer *writer, uint32_t segment) {
   atomic_store_explicit(&writer->control->segment_top, segment, memory_order_release);
 }
 
+void cf_writer_set_source(cf_frame_writer *writer, uint64_t word) {
+  atomic_store_explicit(&writer->control->source, word, memory_order_relaxed); /* nothing else hangs on it */
+}
+
 cf_slot_run *cf_writer_collect(cf_frame_writer *writer) {
   return atomic_exchange_explicit(&writer->emptied, NULL, memory_order_acquire); /* pairs with run_emptied */
 }

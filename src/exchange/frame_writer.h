@@ -204,6 +204,8 @@ void cf_writer_sweep(cf_frame_writer *writer);
 void cf_writer_set_floor(cf_frame_writer *writer, uint32_t segment);
 /* any thread, one at a time, before the run is offered: tells subscribers of a new segment. */
 void cf_writer_set_top(cf_frame_writer *writer, uint32_t segment);
+/* any thread, one at a time: tells subscribers what the source is doing, by cf_source_word(). */
+void cf_writer_set_source(cf_frame_writer *writer, uint64_t word);
 /* writer: the source (re)started; later frames belong to a new epoch. */
 void cf_writer_new_epoch(cf_frame_writer *writer);
 /* service: runs that are out of use, as a list by `next`; the caller owns them again. */

@@ -82,11 +82,26 @@ typedef struct cf_control {
   _Atomic uint32_t state;         /* enum cf_control_state */
   _Atomic uint32_t segment_floor; /* segments below this number are gone: unmap them */
   _Atomic uint32_t segment_top;   /* the newest segment: map them before frames come in them */
-  uint8_t pad1[44];
+  uint8_t pad1[4];
+  _Atomic uint64_t source; /* what the source is doing: cf_source_word() */
+  uint8_t pad2[32];
   /* moves only when somebody sleeps */
   _Atomic uint32_t wake; /* futex word: moves before sleepers are woken */
-  uint8_t pad2[60];
+  uint8_t pad3[60];
 } cf_control;
+
+/* "State of the source and since when in one word", so that nobody sees one of them without the other: the ns are
+ * rounded down to a multiple of 8, and the state, 0 to 7, stands in the room that this leaves. 0: not said. */
+static inline uint64_t cf_source_word(uint32_t state, int64_t since) {
+  return ((uint64_t)since & ~UINT64_C(7)) | (state & 7);
+}
+static inline uint32_t cf_source_word_state(uint64_t word) {
+  return (uint32_t)(word & 7);
+}
+/* A time before the machine's start is none. */
+static inline int64_t cf_source_word_since(uint64_t word) {
+  return word >> 63 ? 0 : (int64_t)(word & ~UINT64_C(7));
+}
 
 #define CF_SEAT_COUNTERS 64u /* of a seat, for what is still to be counted: buckets of latency */
 
@@ -141,7 +156,8 @@ static_assert(sizeof(cf_extra) == 16 && offsetof(cf_extra, side_offset) == 8 && 
 static_assert(sizeof(cf_control) == 192 && offsetof(cf_control, extras_offset) == 40 &&
                   offsetof(cf_control, side_data_max) == 48 && offsetof(cf_control, head) == 64 &&
                   offsetof(cf_control, state) == 72 && offsetof(cf_control, segment_floor) == 76 &&
-                  offsetof(cf_control, segment_top) == 80 && offsetof(cf_control, wake) == 128,
+                  offsetof(cf_control, segment_top) == 80 && offsetof(cf_control, source) == 88 &&
+                  offsetof(cf_control, wake) == 128,
               "docs/protocol.md, control page");
 static_assert(sizeof(cf_seat) == 1792 && offsetof(cf_seat, room) == 8 && offsetof(cf_seat, lease) == 16 &&
                   offsetof(cf_seat, waiting) == 576 && offsetof(cf_seat, packet_waiting) == 580 &&

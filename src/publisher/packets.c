@@ -5,6 +5,7 @@
 #include "api/format.h"
 #include "api/options.h"
 #include "api/packet.h"
+#include "os/clock.h"
 #include "os/error.h"
 #include "os/memory.h"
 #include "os/thread.h"
@@ -213,6 +214,18 @@ int cuframes_publisher_publish_packet(cuframes_publisher *p, const cuframes_pack
   return cf_publish_packet_of(p, info, NULL);
 }
 
+static void packet_rate(cuframes_publisher *p, const cf_packet_meta *meta) {
+  bool is_video = p->packets.tracks[meta->track].params.media_type == CUFRAMES_MEDIA_VIDEO;
+  cf_rated_packet packet = { .size = meta->size,
+                             .now = cf_now(),
+                             .time = meta->dts != CUFRAMES_NO_TIME ? meta->dts : meta->pts,
+                             .is_video_key = is_video && (meta->flags & CUFRAMES_PACKET_KEY) };
+  if (meta->flags & CUFRAMES_PACKET_DISCONTINUITY) /* of all tracks, whichever comes first */
+    for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++)
+      cf_rate_restart(&p->rates[i]);
+  cf_rate_count(&p->rates[meta->track], &packet);
+}
+
 /* Whether the packet may be one of that codec. */
 static int codec_check(const cf_packets *packets, uint32_t track, const char *codec) {
   const char *described = packets->tracks[track].params.codec;
@@ -257,6 +270,7 @@ int cf_publish_packet_of(cuframes_publisher *p, const cuframes_packet_info *info
       (void)cf_futex_wake(&packets->writer.region->wake, INT32_MAX);
     cf_counter_add(&packets->count, 1);
     cf_counter_add(&packets->byte_count, packet.size);
+    packet_rate(p, &meta);
   }
   pthread_mutex_unlock(&packets->lock);
   return result;

@@ -221,6 +221,7 @@ int cuframes_publisher_create(const char *name, const cuframes_publisher_options
   p->socket_mode = (mode_t)o.socket_mode;
   p->socket_gid = o.socket_gid;
   pthread_mutex_init(&p->frame_lock, NULL);
+  pthread_mutex_init(&p->source.lock, NULL);
   cf_uses_init(&p->uses);
   cf_flag_set(&p->references, 1);
   cf_packets_init(&p->packets);
@@ -259,6 +260,7 @@ void cf_publisher_drop(cuframes_publisher *p) {
   cf_device_close(p->device);
   cf_handles_drop(p->handles);
   pthread_mutex_destroy(&p->frame_lock);
+  pthread_mutex_destroy(&p->source.lock);
   pthread_mutex_destroy(&p->log_limit.lock);
   free(p->frames);
   free(p->notes);

@@ -1,7 +1,8 @@
 /* publisher/publisher.h - the parts of a publisher: its life (publisher.c), frames (frames.c, external.c), the memory
  * they lie in (pool.c) and when that grows (growth.c), packets (packets.c), who wakes subscribers (waker.c), and the
  * service thread that speaks with them (service.c): who may join and how it leaves (admission.c), what it may ask
- * (requests.c); and what a forked process does with it (forked.c).
+ * (requests.c); what the application says of its source (source.c), and what packets amount to (rates.c); and what a
+ * forked process does with it (forked.c).
  */
 #ifndef CF_PUBLISHER_PUBLISHER_H
 #define CF_PUBLISHER_PUBLISHER_H
@@ -19,6 +20,7 @@
 #include "link/channel.h"
 #include "link/directory.h"
 #include "publisher/pool.h"
+#include "publisher/rates.h"
 #include "wire/handshake.h"
 
 /* Up to so many sleepers are woken by the publisher itself; more by a thread for that, which keeps the publisher's cost
@@ -134,6 +136,14 @@ typedef struct cf_completion {
   void *stream;
 } cf_completion;
 
+/* What the application says of its source. */
+typedef struct cf_source {
+  pthread_mutex_t lock; /* held for a moment only */
+  int64_t since, attempt;
+  uint32_t state;
+  char reason[CF_TEXT_BYTES];
+} cf_source;
+
 struct cuframes_publisher {
   char name[CUFRAMES_NAME_MAX + 1];
   char description[CF_TEXT_BYTES];
@@ -177,6 +187,8 @@ struct cuframes_publisher {
   cf_packets packets;
   cf_waker waker;
   cf_service service;
+  cf_source source;
+  cf_track_rate rates[CUFRAMES_TRACKS_MAX]; /* by the packets' lock */
 };
 
 /* No more frames or packets; wakes everybody. */
@@ -273,6 +285,9 @@ bool cf_peer_is_behind(cf_peer *peer);
 
 /* Whether the allow list lets these credentials in. */
 bool cf_publisher_allows(const cuframes_publisher *publisher, const cf_credentials *credentials);
+
+/* The fields of INFO about the source. */
+void cf_source_describe(cuframes_publisher *publisher, cf_msg_info *info);
 
 /* Bytes of everything that is shared for this stream. */
 uint64_t cf_publisher_memory(const cuframes_publisher *publisher);

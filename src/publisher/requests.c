@@ -199,6 +199,20 @@ static void info_fill(cuframes_publisher *p, cf_msg_info *info) {
   memcpy(info->description, p->description, sizeof info->description);
   snprintf(info->memory, sizeof info->memory, "%s", p->pool.external ? "external" : p->device->memory);
   cf_format_to_wire(&format, &info->format);
+  cf_source_describe(p, info);
+}
+
+static cf_info_track describe_track(const cf_track *track, const cf_track_rate *rate, int64_t now) {
+  cf_info_track e = { .media_type = track->params.media_type,
+                      .packets = cf_counter_get(&rate->packets),
+                      .timestamp = (int64_t)cf_counter_get(&rate->newest),
+                      .bit_rate = cf_rate_bits(rate, now),
+                      .keyframe_interval = cf_counter_get(&rate->last_ns),
+                      .keyframe_frames = (uint32_t)cf_counter_get(&rate->last_frames),
+                      .keyframe_longest = cf_counter_get(&rate->longest_ns),
+                      .keyframe_longest_frames = (uint32_t)cf_counter_get(&rate->longest_frames) };
+  memcpy(e.codec, track->params.codec, sizeof e.codec);
+  return e;
 }
 
 static uint32_t count_pinned(const cf_service *service) {
@@ -219,6 +233,7 @@ bool cf_peer_send_info(cuframes_publisher *p, cf_peer *peer) {
   cf_msg_info info;
   cf_packets *packets = &p->packets;
   uint8_t *message = p->service.message;
+  const int64_t now = cf_now();
   info_fill(p, &info);
   info.slots_pinned = count_pinned(&p->service);
   pthread_mutex_lock(&packets->describe);
@@ -229,8 +244,7 @@ bool cf_peer_send_info(cuframes_publisher *p, cf_peer *peer) {
   for (uint32_t i = 0; i < CUFRAMES_TRACKS_MAX && fits; i++) {
     if (!packets->tracks[i].set)
       continue;
-    cf_info_track e = { .media_type = packets->tracks[i].params.media_type };
-    memcpy(e.codec, packets->tracks[i].params.codec, sizeof e.codec);
+    cf_info_track e = describe_track(&packets->tracks[i], &p->rates[i], now);
     fits = cf_message_append(CF_GROUP_TRACK, &e, message, &length, CF_WIRE_MESSAGE_MAX);
   }
   pthread_mutex_unlock(&packets->describe);

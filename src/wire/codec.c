@@ -181,6 +181,10 @@ static const cf_schema_field info_fields[] = {
   FORMAT_U32(29, cf_msg_info, sample_aspect),
   FORMAT_U32(30, cf_msg_info, element),
   FORMAT_LIST(31, cf_msg_info, size, dims),
+  U32(32, cf_msg_info, source_state),
+  I64(33, cf_msg_info, source_since),
+  I64(34, cf_msg_info, source_attempt),
+  TEXT(35, cf_msg_info, source_reason),
   GROUP(CF_GROUP_SEAT, "seat"),
   GROUP(CF_GROUP_TRACK, "tracks"),
 };
@@ -206,6 +210,13 @@ static const cf_schema_field seat_fields[] = {
 static const cf_schema_field track_fields[] = {
   U32(1, cf_info_track, media_type),
   TEXT(2, cf_info_track, codec),
+  U64(3, cf_info_track, packets),
+  I64(4, cf_info_track, timestamp),
+  U64(5, cf_info_track, bit_rate),
+  U64(6, cf_info_track, keyframe_interval),
+  U32(7, cf_info_track, keyframe_frames),
+  U64(8, cf_info_track, keyframe_longest),
+  U32(9, cf_info_track, keyframe_longest_frames),
 };
 
 /* clang-format on */

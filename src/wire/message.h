@@ -176,6 +176,10 @@ typedef struct cf_msg_info {
   uint32_t packet_slots;
   uint64_t packet_data_bytes;
   char memory[CF_MEMORY_BYTES]; /* how frames are shared, for people */
+  uint32_t source_state;        /* enum cuframes_source_state */
+  int64_t source_since;         /* CLOCK_MONOTONIC ns */
+  int64_t source_attempt;       /* CLOCK_MONOTONIC ns; 0: none is planned */
+  char source_reason[CF_TEXT_BYTES];
 } cf_msg_info;
 
 /* INFO carries these as repeated groups after its own fields. */
@@ -194,6 +198,13 @@ typedef struct cf_info_seat {
 typedef struct cf_info_track {
   uint32_t media_type;
   char codec[CF_CODEC_BYTES];
+  uint64_t packets;
+  int64_t timestamp; /* of the newest packet, CLOCK_MONOTONIC ns; 0: none yet */
+  uint64_t bit_rate; /* measured */
+  uint64_t keyframe_interval;
+  uint32_t keyframe_frames;
+  uint64_t keyframe_longest;
+  uint32_t keyframe_longest_frames;
 } cf_info_track;
 
 enum cf_info_group { CF_GROUP_SEAT = 1, CF_GROUP_TRACK = 2 };

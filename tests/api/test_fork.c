@@ -191,6 +191,7 @@ static void publisher_is_refused(everything *e) {
   cuframes_packet_info packet = { .struct_size = sizeof packet, .data = "x", .size = 1 };
   cuframes_publisher_stats stats = { .struct_size = sizeof stats };
   cuframes_frame_id id = { .struct_size = sizeof id };
+  cuframes_source_info source = { .struct_size = sizeof source };
   REFUSED(cuframes_publisher_acquire(p, &frame));
   REFUSED(cuframes_publisher_publish(p, e->open, NULL));
   REFUSED(cuframes_publisher_publish_on(p, e->open, NULL, NULL));
@@ -201,6 +202,7 @@ static void publisher_is_refused(everything *e) {
   REFUSED(cuframes_publisher_wait_subscribers(p, 0, 0));
   REFUSED(cuframes_publisher_set_format(p, &format));
   REFUSED(cuframes_publisher_discontinuity(p));
+  REFUSED(cuframes_publisher_set_source(p, &source));
   REFUSED(cuframes_publisher_enable_packets(p, NULL));
   REFUSED(cuframes_publisher_set_codec_params(p, 0, &params));
   REFUSED(cuframes_publisher_set_codec_extradata(p, 0, "x", 1));
@@ -214,6 +216,7 @@ static void subscriber_is_refused(everything *e) {
   cuframes_frame *frame = NULL;
   cuframes_packet *packet = NULL;
   cuframes_subscriber_stats stats = { .struct_size = sizeof stats };
+  cuframes_source_info source = { .struct_size = sizeof source };
   cuframes_frame_id id = { .struct_size = sizeof id };
   uint32_t number;
   int fd;
@@ -227,6 +230,7 @@ static void subscriber_is_refused(everything *e) {
   REFUSED(cuframes_subscriber_next_packet(s, CUFRAMES_WAIT_FOREVER, &packet));
   REFUSED(cuframes_subscriber_track_count(s, &number));
   REFUSED(cuframes_subscriber_get_codec_params(s, 0, NULL, NULL, NULL));
+  REFUSED(cuframes_subscriber_get_source(s, &source));
   REFUSED(cuframes_subscriber_get_stats(s, &stats));
   REFUSED(cuframes_join_find(e->join, &id, 0, &packet));
   REFUSED(cuframes_join_latest(e->join, &id, &packet));

@@ -130,6 +130,7 @@ static void fill_info(cf_msg_info *m) {
   T(name), T(device), T(description), N(pid), fill_format(&m->format);
   N(frame_rate_micro), N(frames), N(dropped), N(evictions), N(timestamp), N(slots), N(max_slots), N(slots_pinned);
   N(segments), N(memory_bytes), N(packets), N(packet_bytes), N(packet_slots), N(packet_data_bytes), T(memory);
+  N(source_state), N(source_since), N(source_attempt), T(source_reason);
 }
 
 static void fill_seat(cf_info_seat *m) {
@@ -169,6 +170,13 @@ static void fill(uint32_t type, any_message *to) {
     case CF_SCHEMA_GROUP(CF_GROUP_TRACK):
       to->track.media_type = (uint32_t)number();
       text(to->track.codec, sizeof to->track.codec);
+      to->track.packets = number();
+      to->track.timestamp = (int64_t)number();
+      to->track.bit_rate = number();
+      to->track.keyframe_interval = number();
+      to->track.keyframe_frames = (uint32_t)number();
+      to->track.keyframe_longest = number();
+      to->track.keyframe_longest_frames = (uint32_t)number();
       break;
     default: break; /* the others have no fields */
   }

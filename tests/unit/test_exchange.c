@@ -572,6 +572,9 @@ static void the_end_and_segment_numbers_are_told(void **state) {
   cf_writer_end(&r->writer);
   assert_true(r->control->segment_floor == 4 && r->control->segment_top == 9);
   assert_true(r->control->state == CF_CONTROL_ENDED && r->control->wake != wake);
+  assert_true(r->control->source == 0);
+  cf_writer_set_source(&r->writer, cf_source_word(5, 1007));
+  assert_int_equal(r->control->source, 1005);
   rig_close(r);
 }
 

@@ -32,8 +32,8 @@ static const field control[] = {
   FIELD(cf_control, instance),      FIELD(cf_control, index_offset),  FIELD(cf_control, slots_offset),
   FIELD(cf_control, extras_offset), FIELD(cf_control, side_data_max), FIELD(cf_control, pad0),
   FIELD(cf_control, head),          FIELD(cf_control, state),         FIELD(cf_control, segment_floor),
-  FIELD(cf_control, segment_top),   FIELD(cf_control, pad1),          FIELD(cf_control, wake),
-  FIELD(cf_control, pad2),
+  FIELD(cf_control, segment_top),   FIELD(cf_control, pad1),          FIELD(cf_control, source),
+  FIELD(cf_control, pad2),          FIELD(cf_control, wake),          FIELD(cf_control, pad3),
 };
 
 static const field slot[] = {
