@@ -53,7 +53,7 @@ BUILD_DIR = os.environ.get("CUFRAMES_BUILD_DIR", os.path.join(SOURCE_DIR, "build
 CLIP = os.path.join(SOURCE_DIR, "tests", "data", "sintel-trailer-14s.mp4")
 
 # Exit codes of the program.
-OK, FAILED, USAGE, NO_STREAM, TIMEOUT = 0, 1, 2, 3, 4
+OK, FAILED, USAGE, NO_STREAM, TIMEOUT, NOT_LIVE = range(6)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_CHILD_SUBREAPER = 36

@@ -5,11 +5,13 @@ import json
 import os
 import pty
 import signal
+import time
 
 import harness
-from harness import NO_STREAM, OK, TIMEOUT, USAGE, check, pace
+from harness import NOT_LIVE, NO_STREAM, OK, TIMEOUT, USAGE, check, pace
 
-LIST_KEYS = {"name", "width", "height", "format", "fps", "device", "subscribers", "frames", "packets"}
+LIST_KEYS = {"name", "width", "height", "format", "fps", "device", "subscribers", "frames", "packets", "state",
+             "state_since", "state_reason", "next_attempt", "last_picture"}
 INFO_KEYS = LIST_KEYS | {"slots", "max_slots", "slots_pinned", "segments", "memory_bytes", "dropped", "evictions",
                          "sync_modes", "tracks", "subscriber_list"}
 SEAT_KEYS = {"label", "pid", "uid", "mode", "sync", "leases", "leases_held", "held_slots", "depth", "lag", "skipped",
@@ -74,6 +76,53 @@ def test_info_of_packets(s):
           "%s", info)
     text = s.run("info", "film").out
     check("h264" in text and "aac" in text, "info says %s", text)
+
+
+def test_what_packets_amount_to(s):
+    s.publish(harness.CLIP, "film", "--realtime", "--loop")
+
+    def measured():
+        video, audio = s.json("info", "film", "--json")["tracks"]
+        return (video, audio) if video["bit_rate"] and video["keyframe_longest"] else None
+    video, audio = s.until(measured, "a bit rate, and two keyframes")
+    check(video["packets"] > 0 and video["age_ms"] >= 0 and audio["packets"] > 0, "%s %s", video, audio)
+    check(1 <= video["keyframe_frames"] <= video["keyframe_longest_frames"] <= 250, "%s", video)
+    check(0 < video["keyframe_interval"] <= video["keyframe_longest"] < 11, "%s", video)
+    check(audio["keyframe_interval"] is None and audio["keyframe_longest_frames"] is None, "%s", audio)
+    text = s.run("info", "film").out
+    check(" kbit/s, keyframe after " in text, "info says %s", text)
+
+
+def test_the_time_of_the_last_picture(s):
+    before = time.time()
+    pub = s.publish("test:64x48@25", "cam")
+    info = s.json("info", "cam", "--json")
+    check(before - 1 < info["last_picture"] < time.time() + 1, "%s, it is %s", info["last_picture"], time.time())
+    pub.stop()
+
+
+def test_check(s):
+    check(s.run("list", "--check").code == NO_STREAM, "list --check without streams")
+    check(s.run("info", "cam", "--check").code == NO_STREAM, "info --check without the stream")
+    pub = s.publish("test:64x48@25", "cam")
+    asked = ("info", "cam", "--check", "--max-age", harness.LIMIT)
+    s.until(lambda: s.run(*asked).out == "live\n", "a picture")
+    check(s.run(*asked).code == OK and s.run("list", "--check", "--max-age", harness.LIMIT).code == OK, "not live")
+    check(s.json(*asked, "--json")["name"] == "cam", "info --check --json")
+    tight = s.run("info", "cam", "--check", "--max-age", "0.000000001")
+    check(tight.code == NOT_LIVE and tight.out.startswith("not live: the newest picture is "), "%s", tight)
+    tight = s.run("info", "cam", "--check", "--max-age", "0.000000001", "--json")
+    check(tight.code == NOT_LIVE and json.loads(tight.out)["frames"] > 0, "%s", tight)
+    tight = s.run("list", "--check", "--max-age", "0.000000001")
+    check(tight.code == NOT_LIVE and "cam" in tight.out, "%s", tight)
+    for command in (("info", "cam"), ("list",)):
+        result = s.run(*command, "--max-age", "5")
+        check(result.code == USAGE and "--check" in result.err, "%s", result)
+    pub.send(signal.SIGSTOP)
+    check(s.run("info", "cam", "--check").code == TIMEOUT, "a stopped publisher")
+    check(s.run("list", "--check").code == NOT_LIVE, "a stopped publisher in list")
+    pub.send(signal.SIGCONT)
+    pub.stop()
 
 
 def test_wait_and_codes(s):

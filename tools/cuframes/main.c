@@ -36,7 +36,7 @@ static void print_help(FILE *to) {
         "Example, in two terminals:\n"
         "  cuframes publish test:1280x720@30 --name test\n"
         "  cuframes snapshot test now.png\n\n"
-        "Exit codes: 0 done, 1 failed, 2 usage, 3 no such stream, 4 timeout.\n",
+        "Exit codes: 0 done, 1 failed, 2 usage, 3 no such stream, 4 timeout, 5 not live (--check).\n",
         to);
 }
 

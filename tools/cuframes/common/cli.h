@@ -10,7 +10,7 @@
 
 #include <cuframes/cuframes.h>
 
-enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_NO_STREAM = 3, CLI_TIMEOUT = 4 };
+enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_NO_STREAM = 3, CLI_TIMEOUT = 4, CLI_NOT_LIVE = 5 };
 
 /* Each command: argv[0] is its name. Gives an enum cli_exit. */
 int cmd_publish(int argc, char **argv);

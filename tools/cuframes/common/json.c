@@ -7,6 +7,7 @@
 
 #include "cli.h"
 #include "reader.h"
+#include "stream_state.h"
 
 json_t *cli_json_text(const char *text) {
   json_t *value = json_string(text);
@@ -147,6 +148,34 @@ static json_t *color_json(const cuframes_color *color) {
   return object;
 }
 
+static json_t *age_json(int64_t age_ns) {
+  return age_ns == CUFRAMES_NO_TIME ? json_null() : cli_json_rounded((double)age_ns / 1e6, 1);
+}
+
+/* Of what is measured, 0 is not known. */
+static json_t *count_json(uint64_t value) {
+  return value ? json_integer((json_int_t)value) : json_null();
+}
+
+static json_t *interval_json(int64_t ns) {
+  return ns ? cli_json_rounded((double)ns / 1e9, 3) : json_null();
+}
+
+/* A moment of CLOCK_MONOTONIC in seconds since 1970; 0: none. */
+static json_t *moment_json(int64_t moment) {
+  return moment ? cli_json_rounded(moment_seconds(moment), 3) : json_null();
+}
+
+static void add_state(json_t *object, const cuframes_stream_info *info) {
+  const cuframes_source_info *source = info->source;
+  json_object_set_new(object, "state", json_string(state_name(source)));
+  json_object_set_new(object, "state_since", moment_json(source->since));
+  json_object_set_new(object, "state_reason", *source->reason ? cli_json_text(source->reason) : json_null());
+  json_object_set_new(object, "next_attempt", moment_json(source->next_attempt));
+  json_object_set_new(object, "last_picture",
+                      info->age_ns == CUFRAMES_NO_TIME ? json_null() : moment_json(cuframes_now() - info->age_ns));
+}
+
 static json_t *track_json(const cuframes_stream_info *info) {
   static const char *const types[] = { "unknown", "video", "audio", "data" };
   json_t *array = json_array();
@@ -155,6 +184,13 @@ static json_t *track_json(const cuframes_stream_info *info) {
     json_t *object = json_object();
     json_object_set_new(object, "type", json_string(types[stream->media_type <= 3 ? stream->media_type : 0]));
     json_object_set_new(object, "codec", cli_json_text(stream->codec));
+    set_count(object, "packets", stream->packets);
+    json_object_set_new(object, "age_ms", age_json(stream->age_ns));
+    json_object_set_new(object, "bit_rate", count_json(stream->bit_rate));
+    json_object_set_new(object, "keyframe_interval", interval_json(stream->keyframe_interval_ns));
+    json_object_set_new(object, "keyframe_frames", count_json(stream->keyframe_interval_frames));
+    json_object_set_new(object, "keyframe_longest", interval_json(stream->keyframe_longest_ns));
+    json_object_set_new(object, "keyframe_longest_frames", count_json(stream->keyframe_longest_frames));
     json_array_append_new(array, object);
   }
   return array;
@@ -220,8 +256,8 @@ json_t *cli_json_stream(const cuframes_stream_info *info, bool full) {
   set_count(object, "packets", info->packets);
   json_object_set_new(object, "pid", json_integer(info->pid));
   json_object_set_new(object, "description", cli_json_text(info->description));
-  json_object_set_new(object, "age_ms",
-                      info->age_ns == CUFRAMES_NO_TIME ? json_null() : cli_json_rounded((double)info->age_ns / 1e6, 1));
+  json_object_set_new(object, "age_ms", age_json(info->age_ns));
+  add_state(object, info);
   if (full)
     add_details(object, info);
   return object;

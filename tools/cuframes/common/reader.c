@@ -76,8 +76,14 @@ int reader_option(reader_config *options, int option, char **argv, int argc) {
     case READER_MODE: return take_mode(options);
     case READER_DEVICE: return take_device(options);
     case READER_SYNC: return take_sync(options);
+    case READER_CHECK: options->check = true; return CLI_OK;
+    case READER_MAX_AGE: return cli_take_seconds("max-age", optarg, &options->max_age_ns);
     default: return cli_bad_option(option, argv);
   }
+}
+
+int reader_check_options(const reader_config *options) {
+  return options->max_age_ns && !options->check ? cli_usage("--max-age belongs to --check") : CLI_OK;
 }
 
 int reader_take_name(reader_config *options, int argc, char **argv, const char **file) {

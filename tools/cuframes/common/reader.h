@@ -18,6 +18,8 @@ typedef struct reader_config {
   const char *device;
   uint32_t mode, leases, depth, sync;
   bool reconnect, json;
+  bool check;         /* whether it is live is the exit code */
+  int64_t max_age_ns; /* with it; 0: not said */
 } reader_config;
 
 /* Values that getopt_long gives for the options below; a command's own ones start at READER_OWN. */
@@ -34,6 +36,8 @@ enum reader_option {
   READER_MODE,
   READER_DEVICE,
   READER_SYNC,
+  READER_CHECK,
+  READER_MAX_AGE,
   READER_OWN
 };
 
@@ -58,6 +62,11 @@ enum reader_option {
 #define READER_OPTIONS_FRAMES                          \
   { "device", required_argument, NULL, READER_DEVICE }, \
   { "sync", required_argument, NULL, READER_SYNC }
+
+/* Of those that tell whether a stream is live. */
+#define READER_OPTIONS_CHECK                      \
+  { "check", no_argument, NULL, READER_CHECK },   \
+  { "max-age", required_argument, NULL, READER_MAX_AGE }
 /* clang-format on */
 
 #define READER_HELP_WAIT "  --wait[=SECONDS]   wait for the stream to appear (without a value: for ever)\n"
@@ -75,6 +84,9 @@ enum reader_option {
   "  --dir DIR          runtime directory (default: $CUFRAMES_DIR, /run/cuframes, ...)\n"                              \
   "  --json             print JSON\n"                                                                                  \
   "  --help             this text\n"
+
+/* Whether what --check asks and --max-age fit each other: CLI_OK, or CLI_USAGE after a message. */
+int reader_check_options(const reader_config *options);
 
 /* Takes one option of the lists above. CLI_OK, or CLI_USAGE after a message. */
 int reader_option(reader_config *options, int option, char **argv, int argc);

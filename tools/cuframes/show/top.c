@@ -9,6 +9,7 @@
 
 #include "common/json.h"
 #include "common/reader.h"
+#include "common/stream_state.h"
 
 static const char help[] =
     "usage: cuframes top [NAME...] [OPTIONS]\n"
@@ -115,29 +116,48 @@ static void write_subscribers(FILE *out, const look *before, const look *now, co
   }
 }
 
+/* "  stalled 12 s", without the reason; nothing where the publisher says nothing. */
+static void short_state(char *text, size_t size, const cuframes_source_info *source) {
+  char words[STATE_TEXT] = "";
+  cuframes_source_info bare = *source;
+  bare.reason[0] = '\0';
+  if (source->state != CUFRAMES_SOURCE_UNKNOWN)
+    state_text(words, sizeof(words), &bare);
+  snprintf(text, size, "%s%s", *words ? "  " : "", words);
+}
+
+static void write_reason(FILE *out, const cuframes_stream_info *info) {
+  if (*info->source->reason)
+    fprintf(out, "  %s: %s\n", state_name(info->source), info->source->reason);
+}
+
 static void write_look(FILE *out, const look *before, const look *now) {
   if (!now->count)
     fprintf(out, "no streams\n");
   for (size_t i = 0; i < now->count; i++) {
     const cuframes_stream_info *info = now->rows[i].info;
-    char picture[FORMAT_TEXT], memory[32];
+    char picture[FORMAT_TEXT], memory[32], state[STATE_TEXT];
     if (!info) {
       fprintf(out, "%s  %s\n", now->rows[i].name, now->rows[i].detail);
       continue;
     }
     format_text(picture, sizeof(picture), &info->format);
     bytes_text(memory, sizeof(memory), info->memory_bytes);
+    short_state(state, sizeof(state), info->source);
     if (!has_pictures(&info->format)) {
-      fprintf(out, "%s  %s  packets %" PRIu64 "  %s  subscribers %zu\n", info->name, picture, info->packets, memory,
-              info->subscriber_count);
+      fprintf(out, "%s  %s%s  packets %" PRIu64 "  %s  subscribers %zu\n", info->name, picture, state, info->packets,
+              memory, info->subscriber_count);
+      write_reason(out, info);
       write_subscribers(out, before, now, info);
       continue;
     }
-    fprintf(out, "%s  %s  %.*s  %.1f fps  frames %" PRIu64 "  packets %" PRIu64 "  slots %u, %u pinned  %s", info->name,
-            picture, DEVICE_COLUMNS, info->device, info->fps, info->frames, info->packets, info->slots,
-            info->slots_pinned, memory);
-    fprintf(out, "  subscribers %zu  dropped %" PRIu64 "  evictions %" PRIu64 "\n", info->subscriber_count,
-            info->dropped, info->evictions);
+    fprintf(out, "%s  %s  %.*s%s  %.1f fps  frames %" PRIu64 "  packets %" PRIu64 "  slots %u, %u pinned  %s",
+            info->name, picture, DEVICE_COLUMNS, info->device, state, info->fps, info->frames, info->packets,
+            info->slots, info->slots_pinned, memory);
+    fprintf(out, "  subscribers %zu  dropped %" PRIu64 "  evictions %" PRIu64, info->subscriber_count, info->dropped,
+            info->evictions);
+    fprintf(out, "\n");
+    write_reason(out, info);
     write_subscribers(out, before, now, info);
   }
 }

@@ -1,0 +1,81 @@
+/* stream_state.c - see stream_state.h. */
+#include "stream_state.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "reader.h"
+
+#define SECOND INT64_C(1000000000)
+
+void span_text(char *text, size_t size, int64_t ns) {
+  static const struct {
+    int64_t seconds;
+    const char *name;
+  } units[] = { { 86400, "days" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } };
+  const int64_t seconds = ns > 0 ? ns / SECOND : 0;
+  size_t unit = 0;
+  while (units[unit].seconds > 1 && seconds < 2 * units[unit].seconds)
+    unit++;
+  snprintf(text, size, "%lld %s", (long long)(seconds / units[unit].seconds), units[unit].name);
+}
+
+const char *state_name(const cuframes_source_info *source) {
+  const char *name = cuframes_source_state_name(source->state);
+  return name ? name : "unknown";
+}
+
+void state_text(char *text, size_t size, const cuframes_source_info *source) {
+  char span[SPAN_TEXT];
+  if (source->state == CUFRAMES_SOURCE_UNKNOWN) {
+    snprintf(text, size, "not said");
+  } else if (source->state == CUFRAMES_SOURCE_LIVE) {
+    snprintf(text, size, "live");
+  } else {
+    span_text(span, sizeof(span), cuframes_now() - source->since);
+    snprintf(text, size, "%s %s%s%s", state_name(source), span, *source->reason ? ": " : "", source->reason);
+  }
+}
+
+double moment_seconds(int64_t moment) {
+  struct timespec wall;
+  (void)clock_gettime(CLOCK_REALTIME, &wall); /* cannot fail with this clock */
+  const int64_t ago = cuframes_now() - moment;
+  return (double)(wall.tv_sec - ago / SECOND) + (double)(wall.tv_nsec - ago % SECOND) / 1e9;
+}
+
+void moment_text(char *text, size_t size, int64_t moment) {
+  const time_t seconds = (time_t)moment_seconds(moment);
+  struct tm utc;
+  if (!gmtime_r(&seconds, &utc) || !strftime(text, size, "%Y-%m-%d %H:%M:%S UTC", &utc))
+    snprintf(text, size, "unknown");
+}
+
+static int64_t newest_age(const cuframes_stream_info *info) {
+  int64_t age = info->age_ns;
+  for (size_t i = 0; !has_pictures(&info->format) && i < info->track_count; i++) {
+    const int64_t of_track = info->tracks[i]->age_ns;
+    if (age == CUFRAMES_NO_TIME || (of_track != CUFRAMES_NO_TIME && of_track < age))
+      age = of_track;
+  }
+  return age;
+}
+
+bool state_is_live(const cuframes_stream_info *info, int64_t max_age_ns, char *why, size_t size) {
+  const bool pictures = has_pictures(&info->format), is_said = info->source->state != CUFRAMES_SOURCE_UNKNOWN;
+  const int64_t age = newest_age(info);
+  if (is_said && info->source->state != CUFRAMES_SOURCE_LIVE) {
+    state_text(why, size, info->source);
+    return false;
+  }
+  if (max_age_ns == 0 && !is_said && pictures)
+    max_age_ns = STATE_MAX_AGE;
+  if (max_age_ns == 0 || (age != CUFRAMES_NO_TIME && age <= max_age_ns))
+    return true;
+  if (age == CUFRAMES_NO_TIME)
+    snprintf(why, size, "no %s yet", pictures ? "picture" : "packet");
+  else
+    snprintf(why, size, "the newest %s is %.1f s old, and may be %.3g s", pictures ? "picture" : "packet",
+             (double)age / 1e9, (double)max_age_ns / 1e9);
+  return false;
+}
