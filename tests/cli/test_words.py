@@ -30,9 +30,15 @@ def test_nearly_right(s):
 
 def test_output_that_takes_nothing(s):
     s.publish("test:64x64@25", "cam")
-    for args in (("list",), ("list", "--json"), ("info", "cam"), ("top", "--count", "1"), ("--help",), ("version",)):
+    for args in (("list",), ("list", "--json"), ("info", "cam"), ("info", "cam", "--json"), ("top", "--count", "1"),
+                 ("top", "--count", "1", "--json"), ("verify", "cam", "--frames", "3"),
+                 ("verify", "cam", "--frames", "3", "--json"), ("snapshot", "cam", "-", "--format", "raw"),
+                 ("snapshot", "cam", "a.png", "--json"), ("publish", "test:64x64@25", "--name", "other", "--json"),
+                 ("--help",), ("help",), ("version",), ("--version",), *((command, "--help") for command in COMMANDS)):
         result = s.start_program("sh", "-c", 'exec "$0" "$@" > /dev/full', harness.program(), *args).wait()
         check(result.code == FAILED and "No space left" in result.err, "%s > /dev/full: %s", args, result)
+        result = s.start_program("sh", "-c", 'exec "$0" "$@" >&-', harness.program(), *args).wait()
+        check(result.code == FAILED and "Bad file descriptor" in result.err, "%s >&-: %s", args, result)
     check(not s.run("top", "--count", "1").out.endswith("\n\n"), "top ends with a blank line")
 
 

@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "output.h"
 #include "suggest.h"
 
 #define PLAIN_LIVE_EVERY_NS (5 * INT64_C(1000000000))
@@ -216,6 +217,8 @@ void cli_live(const char *format, ...) {
   va_start(arguments, format);
   vsnprintf(line, sizeof line, format, arguments);
   va_end(arguments);
+  if (!output_is_idle(OUTPUT_ERR))
+    return; /* nobody read the last one yet */
   pthread_mutex_lock(&screen);
   if (isatty(STDERR_FILENO)) {
     struct winsize window = { .ws_col = 0 };
@@ -238,8 +241,6 @@ void cli_live_end(void) {
   pthread_mutex_unlock(&screen);
 }
 
-static int output_error; /* errno of the first write to stdout that failed */
-
 void cli_output_begin(void) {
   for (int fd = 0; fd <= 2; fd++) {
     if (fcntl(fd, F_GETFD) < 0) {
@@ -249,12 +250,12 @@ void cli_output_begin(void) {
   }
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN); /* a file that grows too large is an error, too */
+  output_begin();
 }
 
 bool cli_output_flush(void) {
-  if (fflush(stdout) != 0 && output_error == 0)
-    output_error = errno;
-  return !ferror(stdout);
+  (void)fflush(stdout); /* output_error() has the cause, of earlier writes, too */
+  return output_error() == 0 && !ferror(stdout);
 }
 
 static bool reader_has_gone(void) {
@@ -263,8 +264,21 @@ static bool reader_has_gone(void) {
 }
 
 int cli_output_end(int code) {
-  if (cli_output_flush() || reader_has_gone())
-    return code;
-  cli_error("cannot write to stdout: %s; what it got is not complete", strerror(output_error ? output_error : EIO));
-  return code == CLI_OK ? CLI_FAILED : code;
+  const bool printed = cli_output_flush();
+  const uint64_t lost = output_end_events();
+  const bool gone = reader_has_gone();
+  int error = output_error();
+  if (lost == 0 && close(STDOUT_FILENO) != 0 && error == 0)
+    error = errno; /* some file systems say only here that there is no room */
+  const bool failed = (!printed || error != 0) && !gone;
+  if (lost > 0) {
+    cli_error("%llu events were lost: nobody read stdout", (unsigned long long)lost);
+  } else if (failed) {
+    cli_error("cannot write to stdout: %s; what it got is not complete",
+              error == EINTR ? "nobody read it" : strerror(error ? error : EIO));
+  }
+  if (code == CLI_OK && (lost > 0 || failed))
+    code = CLI_FAILED;
+  output_end();
+  return code;
 }

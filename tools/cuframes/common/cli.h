@@ -21,7 +21,7 @@ int cmd_snapshot(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 
-/* Messages to stderr, one line each, with "cuframes COMMAND: " in front. */
+/* Messages to stderr, one line each, with "cuframes COMMAND: " in front. None waits for who reads them (output.h). */
 void cli_set_command(const char *command);
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -60,13 +60,14 @@ void cli_live_end(void);
 
 /* ---- what goes to stdout ---- */
 
-/* Once, at the start: descriptors 0 to 2 that are closed are filled, so that no socket gets the program's output, and
- * a closed pipe is an error of write() instead of a signal. */
+/* Once, at the start: output_begin(), descriptors 0 to 2 that are closed are filled, so that no socket gets the
+ * program's output, and a closed pipe is an error of write() instead of a signal. */
 void cli_output_begin(void);
 /* Sends what was printed on its way. False if stdout takes nothing more: time to end. */
 bool cli_output_flush(void);
-/* Once, at the end, with the exit code so far; gives the final one. Output that got lost, as on a full disk, is a
- * failure and said here. A reader that closed its pipe had enough: neither. */
+/* Once, at the end, with the exit code so far; gives the final one. Output that got lost, as on a full disk or because
+ * nobody read it, is a failure and said here. A reader that closed its pipe had enough: neither. What was said has a
+ * second to go out. */
 int cli_output_end(int code);
 
 #endif

@@ -3,9 +3,11 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
+#include "output.h"
 #include "reader.h"
 #include "stream_state.h"
 
@@ -276,4 +278,20 @@ int cli_json_print(json_t *value, bool compact) {
     return CLI_FAILED;
   }
   return CLI_OK;
+}
+
+void cli_json_event(json_t *event) {
+  const uint64_t dropped = output_take_dropped();
+  if (dropped > 0)
+    set_count(event, "dropped_events", dropped);
+  char *text = event ? json_dumps(event, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+  const size_t length = text ? strlen(text) : 0;
+  if (text != NULL)
+    text[length] = '\n'; /* in the place of its end: one text, one write */
+  if (text == NULL)
+    output_give_dropped(dropped + 1);
+  else if (!output_put(OUTPUT_OUT, text, length + 1))
+    output_give_dropped(dropped); /* this one is counted there */
+  free(text);
+  json_decref(event);
 }

@@ -23,6 +23,10 @@ void cli_json_add_words(json_t *object, const cuframes_format *format);
  * output that takes nothing more is the business of cli_output_flush() and cli_output_end(). */
 int cli_json_print(json_t *value, bool compact);
 
+/* Puts an event on its way to stdout, as a line of its own, and lets go of it: nobody waits for whoever reads them
+ * (output.h). If some before it were dropped, it says how many: "dropped_events". NULL: out of memory, so dropped. */
+void cli_json_event(json_t *event);
+
 /* Of "cuda:GPU-UUID", so much is enough to tell GPUs apart. */
 #define DEVICE_COLUMNS 17
 

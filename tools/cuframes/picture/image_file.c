@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 
 #include <libavcodec/avcodec.h>
 #include <libswscale/swscale.h>
+
+#include "common/cli.h"
 
 #include "common/av_format.h"
 
@@ -210,11 +213,16 @@ bool image_raw(const picture_planes *planes, const cuframes_format *format, uint
   return true;
 }
 
+/* Ends by a signal, too, where nobody reads: what is there is no whole picture then. */
 static int write_all(int fd, const uint8_t *data, size_t size) {
   while (size) {
     ssize_t done = write(fd, data, size);
-    if (done < 0 && errno != EINTR)
+    if (done < 0 && errno == EAGAIN) /* others made their end of it non-blocking, and so ours */
+      (void)poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, 100);
+    else if (done < 0 && errno != EINTR)
       return errno;
+    if (done < 0 && cli_stopped)
+      return EINTR;
     if (done > 0) {
       data += done;
       size -= (size_t)done;

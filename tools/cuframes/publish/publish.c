@@ -11,6 +11,7 @@
 
 #include "common/cli.h"
 #include "common/cli_avlog.h"
+#include "common/output.h"
 #include "publish_job.h"
 
 #define STATUS_NS (PUBLISH_SECOND / 2)
@@ -100,6 +101,11 @@ static void abandon_hanging(watch *w) {
   }
 }
 
+/* A second signal is to end the process at once, from here on wherever this thread waits. */
+static void open_signals(const watch *w) {
+  pthread_sigmask(SIG_SETMASK, &w->signals_open, NULL);
+}
+
 /* Until every job has ended. After a stop workers get a moment, then those that hang in FFmpeg are left behind. */
 static void watch_jobs(watch *w) {
   bool live = !w->run->request->quiet, stopping = false;
@@ -107,10 +113,11 @@ static void watch_jobs(watch *w) {
   w->status_last = cuframes_now();
   while (!all_ended(w)) {
     int64_t now = cuframes_now(), deadline = w->run->deadline;
-    if (!stopping && (cli_stopped || (deadline != 0 && now >= deadline))) {
+    if (!stopping && (cli_stopped || publish_run_stopping(w->run) || (deadline != 0 && now >= deadline))) {
       stopping = true;
       abandon_at = now + GRACE_NS;
       publish_run_stop(w->run);
+      open_signals(w);
     } else if (stopping && now >= abandon_at) {
       abandon_hanging(w);
       abandon_at = now + GRACE_NS;
@@ -126,6 +133,13 @@ static void watch_jobs(watch *w) {
     wait_for_something(w, until);
   }
   cli_live_end();
+}
+
+/* Nobody reads the events any more, or the disk is full: what cli_output_end() says is why all of it ends. */
+static void stop_without_output(void *user) {
+  publish_run *run = user;
+  publish_run_stop(run);
+  (void)eventfd_write(run->ended_fd, 1);
 }
 
 static bool init_run(publish_run *run, const publish_request *request) {
@@ -195,12 +209,14 @@ static int publish_all(const publish_request *request) {
   cli_catch_signals();
   cli_avlog_install();
   avformat_network_init();
+  output_on_error(stop_without_output, &run);
   start_jobs(&w, request);
   watch_jobs(&w);
+  output_on_error(NULL, NULL);
+  open_signals(&w);
   int code = finish(&w, request->stream_count);
   avformat_network_deinit();
   publish_gpus_free(&run.gpus);
-  pthread_sigmask(SIG_SETMASK, &w.signals_open, NULL);
   close(run.ended_fd);
   pthread_cond_destroy(&run.changed);
   pthread_mutex_destroy(&run.lock);

@@ -73,6 +73,13 @@ void publish_run_stop(publish_run *run) {
   pthread_mutex_unlock(&run->lock);
 }
 
+bool publish_run_stopping(publish_run *run) {
+  pthread_mutex_lock(&run->lock);
+  bool stopping = run->stopping;
+  pthread_mutex_unlock(&run->lock);
+  return stopping;
+}
+
 void publish_job_library(publish_job *job, bool enter) {
   pthread_mutex_lock(&job->lock);
   job->in_library = enter;
@@ -345,15 +352,11 @@ bool publish_limiter_may(publish_limiter *limiter, uint64_t *swallowed) {
 }
 
 void publish_job_event(publish_job *job, const char *event, json_t *more) {
-  static pthread_mutex_t stdout_lock = PTHREAD_MUTEX_INITIALIZER;
   if (job->run->request->json) {
     json_t *line = json_pack("{s:s,s:o}", "event", event, "stream", cli_json_text(job->options->name));
     if (line != NULL && more != NULL)
       json_object_update(line, more);
-    pthread_mutex_lock(&stdout_lock);
-    if (line != NULL && (cli_json_print(line, true) != CLI_OK || !cli_output_flush()))
-      publish_run_stop(job->run); /* nobody reads any more, or the disk is full: said at the program's end */
-    pthread_mutex_unlock(&stdout_lock);
+    cli_json_event(line);
   }
   json_decref(more);
 }

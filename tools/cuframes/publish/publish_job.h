@@ -84,6 +84,7 @@ bool publish_job_stopping(publish_job *job);
 /* Waits until `when` (CLOCK_MONOTONIC ns). False, at once, when the job is to stop. */
 bool publish_job_wait(publish_job *job, int64_t when);
 void publish_run_stop(publish_run *run);
+bool publish_run_stopping(publish_run *run);
 
 /* Around calls that may block for ever. enter(false) ends the thread if the job was abandoned meanwhile. */
 void publish_job_library(publish_job *job, bool enter);
@@ -127,7 +128,8 @@ int publish_job_fail(publish_job *job, const char *format, ...) __attribute__((f
 /* True if it is time to say something again; *swallowed: how often it was not since the last time. */
 bool publish_limiter_may(publish_limiter *limiter, uint64_t *swallowed);
 
-/* With --json: one line on stdout, {"event": EVENT, "stream": NAME, and what `more` holds}. Takes `more` (or NULL). */
+/* With --json: one line on stdout, {"event": EVENT, "stream": NAME, and what `more` holds}. Takes `more` (or NULL).
+ * When stdout takes nothing more (its reader has gone, the disk is full), the run ends. */
 void publish_job_event(publish_job *job, const char *event, json_t *more);
 
 /* The summary, as a note and as an event. */
