@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""test_camera_habits.py - what cameras do otherwise than a client may expect, and few of them wrongly: each picture
+arrives once, at the time at which it was taken, over one connection. The cameras run side by side in one publisher."""
+import re
+import signal
+
+import camera
+import harness
+from camera import Camera, Film, Plan
+from harness import check
+
+FPS = 25
+FRAMES = 75  # three seconds: the longest that a session may last here is two
+TICK = 1e9 / 90000
+
+
+def edited(pattern, text):
+    return lambda sdp: re.sub(pattern, text, sdp)
+
+
+def habits(s):
+    """Names and plans."""
+    film, hevc, tone = camera.film(s), camera.film(s, "elementary_hevc"), camera.sound(s, "pcma")
+    yield "rtp-time-wraps", Plan(film, first_stamp=2**32 - 90000 * 2)
+    yield "rtp-numbers-wrap", Plan(film, first_number=65500)
+    yield "rtp-numbers-begin-anew", Plan(film, renumber_at=40)
+    yield "source-changes", Plan(film, new_source_at=40)
+    yield "no-marker-bit", Plan(film, marker=False)
+    yield "padding-and-aggregates", Plan(hevc, padding=7, aggregate=True)
+    yield "other-channels", Plan(film, tone, channels=(4, 8))
+    yield "no-content-base", Plan(film, content_base=lambda address: None)
+    yield "content-base-without-slash", Plan(film, content_base=lambda address: address)
+    yield "content-base-of-its-own-network", Plan(film, content_base=lambda _: "rtsp://192.0.2.7:554/stream/")
+    elsewhere = edited("control:video", "control:rtsp://192.0.2.7/stream/video")
+    yield "track-of-its-own-network", Plan(film, edit_sdp=elsewhere)
+    yield "no-fmtp", Plan(film, edit_sdp=edited("a=fmtp:96[^\r]*\r\n", ""))
+    yield "empty-sets-in-sdp", Plan(film, edit_sdp=edited("sprop-parameter-sets=[^\r]*", "sprop-parameter-sets=,"))
+    yield "sets-in-sdp-alone", Plan(film, sets_in_band=False)
+    yield "sets-in-band-alone", Plan(film, sets_in_sdp=False)
+    yield "lines-without-cr", Plan(film, edit_sdp=edited("\r\n", "\n"))
+    yield "another-rate-in-sdp", Plan(film, edit_sdp=lambda sdp: sdp + "a=framerate:5\r\n")
+    yield "sound-first", Plan(film, tone, audio_first=True)
+    yield "sound-that-never-comes", Plan(film, tone, mute=("audio",))
+    yield "metadata-that-never-comes", Plan(film, metadata=True, mute=("metadata",))
+    yield "size-changes-in-band", Plan(Film([*film.units, *camera.film(s, "elementary_large").units]))
+    yield "wants-to-hear-from-us", Plan(film, session_timeout=2, keepalive=("OPTIONS", "GET_PARAMETER"))
+    yield "refuses-get-parameter", Plan(film, session_timeout=2, answers={"GET_PARAMETER": 501})
+    yield "the-stronger-digest-first", Plan(film, logins=("sha-256", "digest"))
+
+
+def clock(number):
+    return 1e9 + number * 86400
+
+
+def shown(process):
+    """The pictures that a subscriber saw: pts and when they were taken, ns."""
+    rows = [line.split() for line in process.out.splitlines() if line.startswith("frame ")]
+    return [(int(row[2]), int(row[3])) for row in rows]
+
+
+def check_pictures(name, number, rows):
+    check(len(rows) == FRAMES, "%s: %d pictures", name, len(rows))
+    places = [(taken / 1e9 - clock(number)) * FPS for _, taken in rows]
+    wanted = range(round(places[0]), round(places[0]) + FRAMES)
+    check([round(place) for place in places] == list(wanted), "%s: pictures %s", name, places)
+    steps = [after - before for (before, _), (after, _) in zip(rows, rows[1:])]
+    check(all(abs(step - 1e9 / FPS) <= 2 * TICK for step in steps), "%s: from picture to picture %s ns", name, steps)
+
+
+def test_habits(s):
+    names, plans = zip(*habits(s))
+    for number, plan in enumerate(plans):
+        plan.clock = clock(number)
+    cameras = [Camera(s, plan, host="::1" if number % 5 == 0 and has_ipv6() else "127.0.0.1")
+               for number, plan in enumerate(plans)]
+    args = []
+    for cam, name in zip(cameras, names):
+        args += [cam.address("admin", "secret", "stream?channel=1&subtype=0"), "--name", name]
+    pub = s.start("publish", "--ordered-timeout", harness.LIMIT, "--json", *args, name="publish")
+    watching = []
+    for name in names:
+        s.wait_stream(name, pub)
+        watching.append(s.start_program(harness.need_built("tests", "times"), name, FRAMES))
+    for number, (name, process) in enumerate(zip(names, watching)):
+        process.expect(harness.OK)
+        check_pictures(name, number, shown(process))
+        check(cameras[number].count("PLAY") == 1, "%s was connected to again", name)
+    pub.stop()
+    ends = [harness.parse_json(line) for line in pub.out.splitlines()]
+    for end in (event for event in ends if event["event"] == "end"):
+        check(not any(end[key] for key in ("decode_errors", "corrupt", "read_errors", "reconnects")), "%s", end)
+
+
+def has_ipv6():
+    try:
+        Camera(None, Plan(), host="::1").end()
+    except OSError:
+        return False
+    return True
+
+
+def test_redirected(s):
+    there = Camera(s, Plan(camera.film(s)))
+    here = Camera(s, Plan(camera.film(s), answers={"DESCRIBE": (302, {"Location": there.url})}))
+    pub = s.publish(here.url, "cam")
+    check(there.count("PLAY") == 1 and here.count("PLAY") == 0, "asked %s and %s", here.events, there.events)
+    pub.stop()
+
+
+def test_disorder_of_udp(s):
+    """Packets that overtake others, over IPv6 where there is one."""
+    cam = Camera(s, Plan(camera.film(s), swap=5, clock=clock(0)), host="::1" if has_ipv6() else "127.0.0.1")
+    pub = s.publish(cam.url, "cam", "--rtsp-transport", "udp")
+    process = s.start_program(harness.need_built("tests", "times"), "cam", FRAMES)
+    process.expect(harness.OK)
+    check_pictures("udp", 0, shown(process))
+    pub.stop()
+
+
+def test_another_codec_after_the_reboot(s):
+    cam = Camera(s, Plan(camera.film(s)), Plan(camera.film(s, "elementary_hevc")))
+    pub = s.publish(cam.url, "cam")
+    watching = s.start("verify", "cam", "--mode", "ordered", "--json", "--duration", "3600")
+    s.until(lambda: s.json("info", "cam", "--json")["frames"] > 30, "pictures")
+    cam.hang_up()
+    s.until(lambda: s.json("info", "cam", "--json")["tracks"][0]["codec"] == "hevc", "the other codec")
+    before = s.json("info", "cam", "--json")["frames"]
+    s.until(lambda: s.json("info", "cam", "--json")["frames"] > before + 20, "pictures of the other codec")
+    watching.send(signal.SIGINT)
+    seen = watching.json()
+    check(not any(seen[key] for key in ("torn", "duplicates", "back_jumps", "gaps")), "saw %s", seen)
+    pub.stop()
+
+
+def test_answers_that_pass(s):
+    """Each is said, with what the camera answered, and tried again."""
+    answers = (("DESCRIBE", 404), ("DESCRIBE", 503), ("SETUP", 454), ("PLAY", 455))
+    cameras = [Camera(s, Plan(camera.film(s), answers={method: status}), Plan(camera.film(s)))
+               for method, status in answers]
+    args = []
+    for number, cam in enumerate(cameras):
+        args += [cam.url, "--name", "cam%d" % number]
+    pub = s.start("publish", *args, name="publish")
+    for number, (method, status) in enumerate(answers):
+        s.wait_stream("cam%d" % number, pub)
+        pub.wait_for("cam%d: .*%s.*%d" % (number, method, status))
+    pub.stop()
+
+
+if __name__ == "__main__":
+    harness.main(globals())
