@@ -1,6 +1,6 @@
 /* media.h - one opened input and what becomes of its packets and pictures; shared by source_media.c (the course of
- * things), media_input.c (opening, reading, time-outs), media_decoder.c, media_slots.c, media_packet.c, media_side.c
- * and media_frame.c. */
+ * things), media_input.c (opening, reading, time-outs), media_reason.c and media_outage.c (when that goes wrong),
+ * media_decoder.c, media_slots.c, media_packet.c, media_side.c and media_frame.c. */
 #ifndef CUFRAMES_CLI_MEDIA_H
 #define CUFRAMES_CLI_MEDIA_H
 
@@ -10,6 +10,7 @@
 
 #include "canvas.h"
 #include "common/cli_avlog.h"
+#include "media_connection.h"
 #include "publish/publish_job.h"
 #include "timeline.h"
 
@@ -76,11 +77,11 @@ typedef struct media {
   /* media_input.c */
   AVFormatContext *in; /* NULL: not open */
   AVPacket *packet;
-  int video;             /* index of the stream that is decoded */
-  bool live;             /* a network address: paced by its source, has time-outs, is reconnected */
-  bool timed_out;        /* why the last call of FFmpeg was interrupted */
-  int64_t call_deadline; /* of the present call; 0: none */
-  char reason[512];      /* why the last call here failed, for a message */
+  int video;                   /* index of the stream that is decoded */
+  bool live;                   /* a network address: paced by its source, has time-outs, is reconnected */
+  media_connection connection; /* how it lives */
+  media_outage outage;         /* media_outage.c */
+  char reason[512];            /* why the last call here failed, for a message */
 
   /* media_decoder.c; a decoder outlives its input, for the next one that is like it */
   AVCodecContext *decoder;
@@ -130,13 +131,27 @@ int media_read(media *m);
 /* Goes back to the start. */
 int media_rewind(media *m);
 bool media_is_network(const char *input);
-/* Whether trying again cannot help: the address or the options are wrong, not the camera. */
-bool media_is_permanent(int error);
+/* How long a live input may send nothing, and how long nothing of its video, ns. */
+int64_t media_timeout(const media *m);
+int64_t media_picture_timeout(const media *m);
 /* Whether less came out of a file than it promised; then m->reason says so. */
 bool media_ended_early(media *m);
 
+/* media_reason.c */
 /* The reason of an AVERROR into m->reason; what: that which could not be done. Gives the error. */
 int media_explain(media *m, int error, const char *what);
+/* Whether trying again cannot help: the address or the options are wrong, not the camera. */
+bool media_is_permanent(const media *m, int error);
+/* Whether the other side does not let us in: what it does with every try may be to count it. */
+bool media_is_refusal(int error);
+/* What to do about it, "" if nobody can know. */
+const char *media_remedy(const media *m, int error);
+
+/* media_outage.c: the two moments between which a live input is away. */
+/* Trouble begins, or goes on: it is said, as far as that is news. Gives how long to wait before the next try, ns. */
+int64_t media_outage_trouble(media *m);
+/* Pictures come again, or at last. */
+void media_outage_over(media *m);
 
 /* media_decoder.c */
 /* The decoder for the opened input: the one that is there, if it will do. As media_input.c's. */

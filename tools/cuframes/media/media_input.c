@@ -1,11 +1,18 @@
-/* media_input.c - opening and reading an input: options, time-outs, and saying what is wrong. */
+/* media_input.c - opening and reading an input: options and time-outs. */
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/cli_avlog.h"
 #include "media.h"
 
-#define PROBE_NS (5 * PUBLISH_SECOND) /* how long FFmpeg may look at a live input, beyond the time-out */
+#define TIMEOUT_NS (10 * PUBLISH_SECOND) /* unless options say otherwise */
+#define TIMEOUT_IN_PIECES_NS (30 * PUBLISH_SECOND)
+#define TIMEOUT_SPARE_NS (2 * PUBLISH_SECOND)
+#define PROBE_NS (5 * PUBLISH_SECOND) /* how long FFmpeg may look at what a live input sends, beyond the time-out */
+#define CLOSE_NS (PUBLISH_SECOND / 2) /* how long a good-bye may take */
+#define RETRY_READ (PUBLISH_SECOND / 200)
+#define STOPPED_NS PUBLISH_SECOND
+#define INTERVAL_MAX (120 * PUBLISH_SECOND) /* beyond, it is a jump of times */
+#define RARE 3 /* a picture may be late by so many times what passed between two of them before */
 
 bool media_is_network(const char *input) {
   static const char *const schemes[] = { "rtsp", "rtsps", "rtmp", "rtmps", "rtmpt", "rtp",  "srtp", "srt",  "udp",
@@ -19,57 +26,63 @@ bool media_is_network(const char *input) {
   return false;
 }
 
-bool media_is_permanent(int error) {
-  return error == AVERROR_PROTOCOL_NOT_FOUND || error == AVERROR_DEMUXER_NOT_FOUND ||
-         error == AVERROR_DECODER_NOT_FOUND || error == AVERROR_OPTION_NOT_FOUND || error == AVERROR(EINVAL) ||
-         error == AVERROR(ENOMEM) || error == AVERROR_STREAM_NOT_FOUND;
+int64_t media_timeout(const media *m) {
+  const int64_t given = m->job->options->timeout_ns;
+  /* Their pictures come in pieces of several seconds, and a server may be late with one. */
+  const bool in_pieces = m->in != NULL && m->in->iformat != NULL &&
+                         (strcmp(m->in->iformat->name, "hls") == 0 || strcmp(m->in->iformat->name, "dash") == 0);
+  return given != 0 ? given : in_pieces ? TIMEOUT_IN_PIECES_NS : TIMEOUT_NS;
 }
 
+int64_t media_picture_timeout(const media *m) {
+  if (m->job->options->picture_timeout_ns != 0)
+    return m->job->options->picture_timeout_ns;
+  int64_t patience = media_timeout(m);
+  const int64_t longer[] = { m->outage.patience, RARE * m->outage.rarest_picture, RARE * m->frame_duration };
+  for (size_t i = 0; i < sizeof longer / sizeof *longer; i++)
+    patience = longer[i] > patience ? longer[i] : patience;
+  return patience;
+}
+
+/* Whether packets came since this was last asked. */
+static bool packets_came(AVFormatContext *in) {
+  bool some = false;
+  for (unsigned i = 0; i < in->nb_streams; i++) {
+    some = some || (in->streams[i]->event_flags & AVSTREAM_EVENT_FLAG_NEW_PACKETS) != 0;
+    in->streams[i]->event_flags &= ~AVSTREAM_EVENT_FLAG_NEW_PACKETS;
+  }
+  return some;
+}
+
+/* FFmpeg asks about ten times a second, from wherever it waits. */
 static int interrupted(void *opaque) {
   media *m = opaque;
-  if (m->call_deadline != 0 && cuframes_now() > m->call_deadline) {
-    m->timed_out = true;
+  media_connection *c = &m->connection;
+  const int64_t now = cuframes_now();
+  if (c->call_deadline != 0 && now - c->looked > STOPPED_NS)
+    c->call_deadline += now - c->looked; /* this process stood still, and what came meanwhile has not been looked at */
+  c->looked = now;
+  if (c->call_deadline != 0 && c->probe_until != 0 && packets_came(m->in))
+    c->call_deadline = now + media_timeout(m) < c->probe_until ? now + media_timeout(m) : c->probe_until;
+  if (c->call_deadline != 0 && now > c->call_deadline) {
+    c->timed_out = true;
     return 1;
   }
-  return publish_job_stopping(m->job);
+  return !c->closing && publish_job_stopping(m->job);
 }
 
-static void begin_call(media *m, int64_t extra) {
-  m->timed_out = false;
-  m->call_deadline = m->live ? cuframes_now() + m->job->options->timeout_ns + extra : 0;
+/* A call that may take so long with an input that is live. */
+static void begin_call(media *m, int64_t limit) {
+  media_connection *c = &m->connection;
+  c->timed_out = false;
+  c->call_began = c->looked = cuframes_now();
+  c->call_deadline = m->live ? c->call_began + limit : 0;
   publish_job_library(m->job, true);
 }
 
 static void end_call(media *m) {
   publish_job_library(m->job, false);
-  m->call_deadline = 0;
-}
-
-/* What is wrong, in words: of a file what can be seen of it, else FFmpeg's text and its last log line. */
-int media_explain(media *m, int error, const char *what) {
-  char text[AV_ERROR_MAX_STRING_SIZE] = "";
-  const char *path = strncmp(m->job->options->input, "file:", 5) ? m->job->options->input : m->job->options->input + 5;
-  const char *said = cli_avlog_last();
-  struct stat status;
-  if (publish_job_stopping(m->job))
-    return error; /* it is we who ended the call: the reason before stands */
-  av_strerror(error, text, sizeof text);
-  if (m->timed_out || error == AVERROR(ETIMEDOUT)) {
-    snprintf(m->reason, sizeof m->reason, "timed out: no answer within %.3g s",
-             (double)m->job->options->timeout_ns / 1e9);
-  } else if (!m->live && stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
-    snprintf(m->reason, sizeof m->reason, "is a directory");
-  } else if (!m->live && stat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_size == 0) {
-    snprintf(m->reason, sizeof m->reason, "the file is empty");
-  } else if (error == AVERROR_INVALIDDATA && !m->live) {
-    snprintf(m->reason, sizeof m->reason, "%s: no media file, or a damaged one%s%s%s", what, *said ? " (" : "", said,
-             *said ? ")" : "");
-  } else {
-    bool more = *said && strstr(said, text) == NULL;
-    snprintf(m->reason, sizeof m->reason, "%s: %s%s%s%s", what, text, more ? " (" : "", more ? said : "",
-             more ? ")" : "");
-  }
-  return error;
+  m->connection.call_deadline = 0;
 }
 
 static AVDictionary *input_options(const media *m) {
@@ -77,7 +90,8 @@ static AVDictionary *input_options(const media *m) {
   if (m->live) {
     /* Who does not know an option leaves it alone; but to RTMP, "timeout" means to be a server. */
     static const char *const knows_timeout[] = { "rtsp", "http", "tcp", "srt" };
-    int64_t timeout_us = m->job->options->timeout_ns / 1000 ? m->job->options->timeout_ns / 1000 : 1;
+    /* For calls that do not ask interrupted(); who asks ends before. */
+    int64_t timeout_us = (media_timeout(m) + TIMEOUT_SPARE_NS) / 1000;
     av_dict_set_int(&options, "rw_timeout", timeout_us, 0);
     for (size_t i = 0; i < sizeof knows_timeout / sizeof *knows_timeout; i++)
       if (strncmp(m->job->options->input, knows_timeout[i], strlen(knows_timeout[i])) == 0)
@@ -88,6 +102,22 @@ static AVDictionary *input_options(const media *m) {
   return options;
 }
 
+/* Lets FFmpeg look at packets, which it keeps for media_read(). */
+static int probe(media *m) {
+  media_connection *c = &m->connection;
+  c->probe_until = cuframes_now() + media_timeout(m) + PROBE_NS;
+  begin_call(m, media_timeout(m));
+  int error = avformat_find_stream_info(m->in, NULL);
+  end_call(m);
+  if (error >= 0 && c->timed_out) {
+    /* It makes do with what it has. If none came for so long, only those that lie ready will. */
+    c->quiet = cuframes_now() < c->probe_until ? media_timeout(m) : 0;
+    c->timed_out = false;
+  }
+  c->probe_until = 0;
+  return error;
+}
+
 static int open_format(media *m) {
   m->in = avformat_alloc_context();
   if (m->in == NULL)
@@ -95,18 +125,18 @@ static int open_format(media *m) {
   m->in->interrupt_callback = (AVIOInterruptCB){ .callback = interrupted, .opaque = m };
   m->in->opaque = m;
   AVDictionary *options = input_options(m);
-  begin_call(m, 0);
+  begin_call(m, media_timeout(m));
   int error = avformat_open_input(&m->in, m->job->options->input, NULL, &options); /* frees m->in if it fails */
   end_call(m);
   av_dict_free(&options);
   if (error < 0)
     return media_explain(m, error, "cannot open");
-  begin_call(m, PROBE_NS);
-  error = avformat_find_stream_info(m->in, NULL);
-  end_call(m);
+  error = probe(m);
   if (error >= 0 && publish_job_stopping(m->job))
     error = AVERROR_EXIT; /* it was interrupted, and what it found is not all */
-  return error < 0 ? media_explain(m, error, "cannot find out what is in it") : 0;
+  if (error < 0)
+    return media_explain(m, error, "cannot find out what is in it");
+  return 0;
 }
 
 static int choose_video(media *m) {
@@ -121,6 +151,7 @@ static int choose_video(media *m) {
 }
 
 int media_open(media *m) {
+  m->connection = (media_connection){ .quiet = 0 };
   cli_avlog_hold(true);
   int error = open_format(m);
   cli_avlog_hold(false);
@@ -135,6 +166,7 @@ int media_open(media *m) {
   }
   m->mapped = 0;
   m->track_count = 0;
+  m->connection.error = error;
   if (error < 0)
     media_close(m);
   return error;
@@ -142,18 +174,75 @@ int media_open(media *m) {
 
 void media_close(media *m) {
   media_side_forget(m); /* the next times are of another clock */
-  begin_call(m, 0);     /* RTSP says good-bye here */
+  m->connection.closing = true;
+  begin_call(m, CLOSE_NS); /* RTSP says good-bye here; a camera with few sessions lets nobody in until it hears that */
   avformat_close_input(&m->in);
   end_call(m);
+  m->connection.closing = false;
+}
+
+/* How seldom pictures come: by our clock, or by the source's where several were read ahead. */
+static void note_interval(media *m) {
+  media_connection *c = &m->connection;
+  int64_t *rarest = &m->outage.rarest_picture, interval = c->pictureless;
+  const AVRational base = m->in->streams[m->video]->time_base;
+  /* FFmpeg makes up a dts by the rate that the film tells. */
+  const int64_t stamp = m->packet->pts != AV_NOPTS_VALUE ? m->packet->pts : m->packet->dts;
+  const int64_t time = timeline_source_ns(stamp, base), step = time - c->picture_time;
+  if (c->pictures > 0) {
+    if (time != CUFRAMES_NO_TIME && c->picture_time != CUFRAMES_NO_TIME && step > interval && step < INTERVAL_MAX)
+      interval = step;
+    *rarest = interval > *rarest ? interval : *rarest - (*rarest - interval) / 16; /* it is forgotten slowly */
+  }
+  c->picture_time = time;
+}
+
+/* What a call that gave this, and a packet if it is 0, says of the connection. */
+static void note_read(media *m, int error) {
+  media_connection *c = &m->connection;
+  const int64_t now = cuframes_now(), waited = now - c->call_began;
+  /* At the end of what comes, parsers give the packet they kept back for what should have followed it. */
+  c->stalled = c->stalled || c->timed_out;
+  c->quiet += waited;
+  c->pictureless += waited;
+  if (error != 0 || c->stalled)
+    return;
+  c->quiet = 0;
+  c->packet_at = now;
+  if (m->packet->stream_index == m->video) {
+    note_interval(m);
+    c->pictures++;
+    c->pictureless = 0;
+    c->picture_at = now;
+  }
+}
+
+static int explain_stall(media *m) {
+  const media_connection *c = &m->connection;
+  const bool pictures = c->pictureless >= media_picture_timeout(m) && c->quiet < media_timeout(m);
+  const double seconds = (double)(pictures ? media_picture_timeout(m) : media_timeout(m)) / 1e9;
+  snprintf(m->reason, sizeof m->reason, "timed out: no %s for %.3g s%s", pictures ? "picture" : "packet", seconds,
+           pictures && c->packet_at > c->picture_at ? ", while sound or data came" : "");
+  m->connection.error = AVERROR(ETIMEDOUT);
+  return AVERROR(ETIMEDOUT);
 }
 
 int media_read(media *m) {
-  begin_call(m, 0);
+  media_connection *c = &m->connection;
+  const int64_t left = media_timeout(m) - c->quiet, picture_left = media_picture_timeout(m) - c->pictureless;
+  if (m->live && picture_left <= 0)
+    return explain_stall(m);
+  begin_call(m, left < picture_left ? left : picture_left);
   int error = av_read_frame(m->in, m->packet);
   end_call(m);
-  if (error < 0 && error != AVERROR_EOF && error != AVERROR(EAGAIN))
-    return media_explain(m, error, "cannot read on");
-  return error;
+  if (error == AVERROR(EAGAIN))
+    (void)publish_job_wait(m->job, cuframes_now() + RETRY_READ); /* the caller asks whether to stop */
+  note_read(m, error);
+  if (error == 0 || error == AVERROR(EAGAIN) || (error == AVERROR_EOF && !c->stalled))
+    return error;
+  if (c->stalled && !publish_job_stopping(m->job))
+    return explain_stall(m);
+  return media_explain(m, error, "cannot read on");
 }
 
 int media_rewind(media *m) {
@@ -161,7 +250,7 @@ int media_rewind(media *m) {
   bool seekable = m->in->pb != NULL && (m->in->pb->seekable & AVIO_SEEKABLE_NORMAL) &&
                   !(m->in->iformat->flags & (AVFMT_TS_DISCONT | AVFMT_NOTIMESTAMPS | AVFMT_NOFILE));
   int64_t start = m->in->start_time == AV_NOPTS_VALUE ? 0 : m->in->start_time;
-  begin_call(m, 0);
+  begin_call(m, media_timeout(m));
   bool done = seekable && avformat_seek_file(m->in, -1, INT64_MIN, start, start, 0) >= 0;
   end_call(m);
   if (done)

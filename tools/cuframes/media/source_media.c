@@ -5,13 +5,9 @@
 
 #include "common/cli.h"
 #include "common/cli_avlog.h"
-#include "common/json.h"
 #include "media.h"
 
-#define BACKOFF_FIRST (PUBLISH_SECOND / 2)
-#define BACKOFF_MAX (10 * PUBLISH_SECOND)
-#define READ_ERRORS_MAX 64 /* in a row, before a file counts as unreadable from there on */
-#define RETRY_READ (PUBLISH_SECOND / 200)
+#define READ_ERRORS_MAX 64         /* in a row, before a file counts as unreadable from there on */
 #define PACKET_LEAD PUBLISH_SECOND /* how far packets may run ahead of the pictures with --realtime */
 
 /* How a pass through the input ended. */
@@ -36,9 +32,22 @@ static enum end fatal(int code, int *out) {
   return END_FATAL;
 }
 
+/* What the first packets of a connection mean: that times go on, with a hole, and that the input is there again. */
+static void note_life(media *m) {
+  if (!m->connection.taken_up && m->outage.packet_at != 0 && m->job->publisher != NULL) {
+    timeline_restart(&m->timeline, cuframes_now() - m->outage.packet_at);
+    m->pace.running = false;
+    (void)cuframes_publisher_discontinuity(m->job->publisher); /* cannot fail for a living publisher */
+  }
+  m->connection.taken_up = true;
+  if (m->outage.since != 0 && m->packet->stream_index == m->video)
+    media_outage_over(m);
+}
+
 /* One packet to the ring, and to the decoder if it is the video's. */
 static enum end take_packet(media *m, int *code) {
   enum end end = END_INPUT; /* here: go on */
+  note_life(m);
   media_publish_packet(m);
   if (m->packet->stream_index == m->video) {
     media_side_note(m);
@@ -83,11 +92,9 @@ static enum end play(media *m, bool again, int *code) {
       enum end end = take_packet(m, code);
       if (end != END_INPUT)
         return end;
-    } else if (error == AVERROR(EAGAIN)) {
-      (void)publish_job_wait(m->job, cuframes_now() + RETRY_READ); /* the loop asks whether to stop */
     } else if (error == AVERROR_EOF) {
       return goes_on(m, again) ? END_INPUT : drain(m, code);
-    } else if (!may_read_on(m, &errors_in_row)) {
+    } else if (error != AVERROR(EAGAIN) && !may_read_on(m, &errors_in_row)) {
       enum end end = publish_job_stopping(m->job) ? END_STOPPED : goes_on(m, false) ? END_INPUT : drain(m, code);
       return end == END_INPUT ? END_BROKEN : end;
     }
@@ -130,30 +137,15 @@ static enum end play_all(media *m, int *code) {
   }
 }
 
-/* What to do once the input is open: the publisher, the descriptions, the sign of a restart. */
-static int begin(media *m, bool again, int64_t away_since) {
-  int code = media_publish_early(m);
-  if (code != CLI_OK)
-    return code;
-  if (again && m->job->publisher != NULL) {
-    timeline_restart(&m->timeline, cuframes_now() - away_since);
-    m->pace.running = false;
-    (void)cuframes_publisher_discontinuity(m->job->publisher); /* cannot fail for a living publisher */
-    publish_job_count(m->job, &m->job->counts.reconnects);
-    publish_job_note(m->job, "%s is back after %.1f s", m->job->input, (double)(cuframes_now() - away_since) / 1e9);
-    publish_job_event(m->job, "reconnected", NULL);
-  }
-  media_describe(m);
-  return CLI_OK;
-}
-
 /* Opens the input and plays it. *opened: whether it could be opened. */
-static enum end attempt(media *m, bool again, int64_t away_since, bool *opened, int *error, int *code) {
+static enum end attempt(media *m, bool *opened, int *error, int *code) {
   *error = media_open(m);
   *opened = *error >= 0;
   if (!*opened)
     return publish_job_stopping(m->job) ? END_STOPPED : END_BROKEN;
-  int result = begin(m, again, away_since);
+  int result = media_publish_early(m);
+  if (result == CLI_OK)
+    media_describe(m);
   enum end end = result == CLI_OK ? play_all(m, code) : fatal(result, code);
   if (end == END_INPUT && m->live && is_finite(m) && !m->job->options->reconnect)
     m->live = false; /* over, like a file */
@@ -205,37 +197,24 @@ static int conclude(media *m, enum end end) {
   return CLI_OK;
 }
 
-static void say_retry(media *m, int64_t delay) {
-  publish_job_warn(m->job, "%s: %s; trying again in %.1f s", m->job->input, m->reason, (double)delay / 1e9);
-  publish_job_event(m->job, "disconnected",
-                    json_pack("{s:o,s:f}", "reason", cli_json_text(m->reason), "retry_seconds", (double)delay / 1e9));
-}
-
 static int run(media *m) {
-  int64_t delay = BACKOFF_FIRST, away_since = 0;
   bool ever_opened = false;
   for (;;) {
     bool opened;
     int error = 0, code = CLI_OK;
-    int64_t last_before = m->job->last_frame;
-    enum end end = attempt(m, ever_opened, away_since, &opened, &error, &code);
+    enum end end = attempt(m, &opened, &error, &code);
     if (end == END_FATAL)
       return code;
-    bool hopeless = !opened && !ever_opened && media_is_permanent(error);
+    bool hopeless = !opened && !ever_opened && media_is_permanent(m, error);
     if (end == END_STOPPED || hopeless || !wants_reconnect(m) ||
         (end == END_INPUT && !m->live && !m->job->options->reconnect))
       return conclude(m, end);
     if (end == END_INPUT && !m->live)
       snprintf(m->reason, sizeof m->reason, "the input ended");
-    if (m->job->last_frame != last_before)
-      delay = BACKOFF_FIRST;
-    if (opened || away_since == 0)
-      away_since = cuframes_now();
     ever_opened = ever_opened || opened;
-    say_retry(m, delay);
-    if (!publish_job_wait(m->job, cuframes_now() + delay))
+    const int64_t wait = media_outage_trouble(m);
+    if (!publish_job_wait(m->job, cuframes_now() + wait))
       return conclude(m, END_STOPPED);
-    delay = delay * 2 < BACKOFF_MAX ? delay * 2 : BACKOFF_MAX;
   }
 }
 

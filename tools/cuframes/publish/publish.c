@@ -15,8 +15,8 @@
 #include "publish_job.h"
 
 #define STATUS_NS (PUBLISH_SECOND / 2)
-#define GRACE_NS (PUBLISH_SECOND * 7 / 10) /* for workers to end by themselves; some calls cannot be interrupted */
-#define SHOWN_MAX 4                        /* streams in the live line */
+#define GRACE_NS PUBLISH_SECOND /* for workers to say good-bye and end; some calls cannot be interrupted */
+#define SHOWN_MAX 4             /* streams in the live line */
 
 typedef struct watch {
   publish_job *jobs;

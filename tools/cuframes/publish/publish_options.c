@@ -36,6 +36,7 @@ enum option_number {
   OPTION_PACKET_BYTES,
   OPTION_RTSP_TRANSPORT,
   OPTION_TIMEOUT,
+  OPTION_PICTURE_TIMEOUT,
   OPTION_RECONNECT,
   OPTION_NO_RECONNECT,
   OPTION_DIR,
@@ -48,7 +49,6 @@ enum option_number {
  * apart, and who joins late wants the last one. */
 #define PACKET_SLOTS_DEFAULT 2048
 #define PACKET_BYTES_DEFAULT (UINT64_C(16) << 20)
-#define TIMEOUT_DEFAULT_NS (10 * INT64_C(1000000000))
 
 static const char help_text[] =
     "usage: cuframes publish INPUT --name NAME [OPTIONS] [INPUT --name NAME [OPTIONS]]...\n"
@@ -93,7 +93,10 @@ static const char help_text[] =
     "                          joins late still finds a keyframe)\n"
     "  --packet-bytes SIZE     bytes of packets kept, e.g. 16M (default); the largest packet is a quarter of it\n"
     "  --rtsp-transport T      tcp (default) or udp\n"
-    "  --timeout S             a network input that sends nothing for so long counts as dead (default 10)\n"
+    "  --timeout S             a network input that sends nothing for so long counts as dead (default 10; HLS and\n"
+    "                          DASH 30)\n"
+    "  --picture-timeout S     likewise one whose picture stands still while sound or data comes (default: as\n"
+    "                          --timeout, and 3 times as long as its pictures take to come)\n"
     "  --reconnect             reopen this input whenever it fails or ends, as is done for live inputs (network\n"
     "                          addresses): after 0.5 s, then twice as long each time, up to 10 s\n"
     "  --no-reconnect          end when a live input fails or ends\n\n"
@@ -138,6 +141,7 @@ const struct option *publish_long_options(void) {
     { "packet-bytes", required_argument, NULL, OPTION_PACKET_BYTES },
     { "rtsp-transport", required_argument, NULL, OPTION_RTSP_TRANSPORT },
     { "timeout", required_argument, NULL, OPTION_TIMEOUT },
+    { "picture-timeout", required_argument, NULL, OPTION_PICTURE_TIMEOUT },
     { "reconnect", no_argument, NULL, OPTION_RECONNECT },
     { "no-reconnect", no_argument, NULL, OPTION_NO_RECONNECT },
     { "dir", required_argument, NULL, OPTION_DIR },
@@ -152,9 +156,7 @@ const struct option *publish_long_options(void) {
 }
 
 void publish_options_init(publish_options *options) {
-  *options = (publish_options){ .packet_slots = PACKET_SLOTS_DEFAULT,
-                                .packet_bytes = PACKET_BYTES_DEFAULT,
-                                .timeout_ns = TIMEOUT_DEFAULT_NS };
+  *options = (publish_options){ .packet_slots = PACKET_SLOTS_DEFAULT, .packet_bytes = PACKET_BYTES_DEFAULT };
 }
 
 void publish_options_free(publish_options *options) {
@@ -299,6 +301,7 @@ const char *publish_options_set(publish_options *o, int number, const char *valu
       return wrong;
     }
     case OPTION_TIMEOUT: return cli_parse_seconds(value, &o->timeout_ns) ? NULL : seconds;
+    case OPTION_PICTURE_TIMEOUT: return cli_parse_seconds(value, &o->picture_timeout_ns) ? NULL : seconds;
     case OPTION_RECONNECT: o->reconnect = true; return NULL;
     case OPTION_NO_RECONNECT: o->no_reconnect = true; return NULL;
     default: return "is no option of a stream";

@@ -17,7 +17,7 @@ typedef struct publish_options {
   bool loop, realtime, no_packets, reconnect, no_reconnect, udp, decode_copy, fresh_decoder;
   uint32_t slots, max_slots, policy, reserve, memory, packet_slots, socket_mode;
   uint64_t packet_bytes;
-  int64_t ordered_timeout_ns, timeout_ns;
+  int64_t ordered_timeout_ns, timeout_ns, picture_timeout_ns;
   int64_t gid;
   uint32_t allow_uids[PUBLISH_ALLOW_MAX], allow_gids[PUBLISH_ALLOW_MAX];
   uint32_t allow_uid_count, allow_gid_count;

@@ -1,0 +1,54 @@
+/* media_reason.c - why an input could not be opened or read, in words, and what that means for the next try. */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/cli_avlog.h"
+#include "media.h"
+
+bool media_is_refusal(int error) {
+  return error == AVERROR_HTTP_UNAUTHORIZED || error == AVERROR_HTTP_FORBIDDEN;
+}
+
+bool media_is_permanent(const media *m, int error) {
+  if (error == AVERROR_PROTOCOL_NOT_FOUND || error == AVERROR_OPTION_NOT_FOUND || error == AVERROR_DECODER_NOT_FOUND)
+    return true;
+  /* What a camera answers while it starts, or is set up anew, says nothing of how it will answer next. */
+  return !m->live && (error == AVERROR_DEMUXER_NOT_FOUND || error == AVERROR(EINVAL) || error == AVERROR(ENOMEM) ||
+                      error == AVERROR_STREAM_NOT_FOUND);
+}
+
+/* What can be seen of a file that FFmpeg has no good words for. NULL: nothing. */
+static const char *seen_of_file(const media *m) {
+  const char *path = strncmp(m->job->options->input, "file:", 5) ? m->job->options->input : m->job->options->input + 5;
+  struct stat status;
+  if (m->live || stat(path, &status) != 0)
+    return NULL;
+  return S_ISDIR(status.st_mode)                          ? "is a directory"
+         : S_ISREG(status.st_mode) && status.st_size == 0 ? "the file is empty"
+                                                          : NULL;
+}
+
+/* FFmpeg's text and its last log line, if that says more. */
+int media_explain(media *m, int error, const char *what) {
+  char text[AV_ERROR_MAX_STRING_SIZE] = "";
+  const char *said = cli_avlog_last(), *seen = seen_of_file(m);
+  if (publish_job_stopping(m->job))
+    return error; /* it is we who ended the call: the reason before stands */
+  m->connection.error = error;
+  av_strerror(error, text, sizeof text);
+  if (m->live && error == AVERROR(EPERM)) /* libavformat's -1 */
+    snprintf(text, sizeof text, "the connection ended in the middle of a packet");
+  if (m->connection.timed_out || error == AVERROR(ETIMEDOUT)) {
+    snprintf(m->reason, sizeof m->reason, "timed out: no answer within %.3g s", (double)media_timeout(m) / 1e9);
+  } else if (seen != NULL) {
+    snprintf(m->reason, sizeof m->reason, "%s", seen);
+  } else if (error == AVERROR_INVALIDDATA && !m->live) {
+    snprintf(m->reason, sizeof m->reason, "%s: no media file, or a damaged one%s%s%s", what, *said ? " (" : "", said,
+             *said ? ")" : "");
+  } else {
+    bool more = *said && strstr(said, text) == NULL;
+    snprintf(m->reason, sizeof m->reason, "%s: %s%s%s%s", what, text, more ? " (" : "", more ? said : "",
+             more ? ")" : "");
+  }
+  return error;
+}
