@@ -1,59 +1,30 @@
-/* muxer.c - packets into a file.
+/* muxer.c - packets into a file: which tracks, when the file begins, what is written.
  *
  * Sudden ends. MP4 is written in fragments of about a second, Matroska in clusters of a second, and TS needs nothing:
  * a file cut off anywhere, by a full disk or a kill, plays up to there.
  */
 #include "muxer.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <libavcodec/bsf.h>
-#include <libavformat/avformat.h>
-
 #include "common/av_compat.h"
-#include "common/av_format.h"
-#include "muxer_times.h"
+#include "containers.h"
+#include "muxer_parts.h"
+#include "parameter_sets.h"
+#include "tracks.h"
 
 #define NO_TIME CUFRAMES_NO_TIME
 #define SECOND INT64_C(1000000000)
 /* A stream that is so far behind the leading one has stopped: the limit does not wait for it. */
 #define LAGGARD_NS SECOND
+/* How much of the stream is kept for a track that is announced and does not come: time, packets, bytes. */
+#define WAIT_NS SECOND
+#define WAIT_PACKETS 4096
+#define WAIT_BYTES (UINT64_C(32) << 20)
 
-typedef struct track {
-  AVStream *stream;             /* NULL: not in the file */
-  cuframes_codec_params params; /* as last described; media_type 0: not yet */
-  bool video, needs_key;
-  int64_t last_written; /* in the stream's time base, as the container wants it: rising */
-  AVRational time_base; /* what is asked of the container */
-  bool done;
-} track;
-
-typedef struct muxer {
-  AVFormatContext *output;
-  char *path;
-  bool to_stdout, opened, failed, have_video;
-  int64_t limit;
-  uint32_t lead;           /* index of the stream that others are measured by */
-  uint64_t packets, bytes; /* bytes: of the finished file */
-  muxer_times times;
-  track tracks[CUFRAMES_TRACKS_MAX];
-  char problem[512];
-} muxer;
-
-/* False, and the end of all writing, if error is one. */
-static bool note_error(muxer *m, int error) {
-  char text[AV_ERROR_MAX_STRING_SIZE] = "";
-  if (error >= 0)
-    return true;
-  (void)av_strerror(error, text, sizeof(text)); /* gives a text for unknown numbers too */
-  snprintf(m->problem, sizeof(m->problem), "cannot write %s: %s",
-           m->to_stdout ? "to stdout" : m->path + strlen("file:"), text);
-  m->failed = true;
-  return false;
-}
+static const AVRational nanoseconds = { 1, 1000000000 };
 
 muxer *muxer_create(const char *path, const muxer_options *options) {
   muxer *m = calloc(1, sizeof(*m));
@@ -61,7 +32,7 @@ muxer *muxer_create(const char *path, const muxer_options *options) {
     return NULL;
   const size_t room = strlen(path) + sizeof("file:");
   m->to_stdout = !strcmp(path, "-");
-  m->limit = options->limit_ns;
+  m->options = *options;
   m->path = malloc(room);
   if (!m->path || avformat_alloc_output_context2(&m->output, NULL, options->container, NULL) < 0) {
     free(m->path);
@@ -82,35 +53,39 @@ const char *muxer_problem(const muxer *m) {
   return m->problem;
 }
 
+bool muxer_has_begun(const muxer *m) {
+  return m->opened || m->waiting_count > 0;
+}
+
 int64_t muxer_position(const muxer *m) {
   const track_times *t = &m->times.track[m->lead];
   const int64_t length = t->next == NO_TIME ? 0 : t->next - t->first;
-  return m->limit && length > m->limit ? m->limit : length;
+  return m->options.limit_ns && length > m->options.limit_ns ? m->options.limit_ns : length;
 }
 
 uint64_t muxer_packets(const muxer *m) {
   return m->packets;
 }
 
+uint64_t muxer_refused(const muxer *m) {
+  return m->refused;
+}
+
 uint64_t muxer_bytes(const muxer *m) {
   return m->output->pb ? (uint64_t)avio_tell(m->output->pb) : m->bytes;
 }
 
-static enum AVCodecID codec_id(const char *name) {
-  const AVCodecDescriptor *descriptor = avcodec_descriptor_get_by_name(name);
-  const AVCodec *decoder = descriptor ? NULL : avcodec_find_decoder_by_name(name);
-  return descriptor ? descriptor->id : decoder ? decoder->id : AV_CODEC_ID_NONE;
+bool muxer_has(const muxer *m, uint32_t index) {
+  return index < CUFRAMES_TRACKS_MAX && m->tracks[index].described != NULL;
 }
 
-static bool set_extradata(AVCodecParameters *parameters, const void *data, size_t size) {
-  uint8_t *copy = av_mallocz(size + AV_INPUT_BUFFER_PADDING_SIZE);
-  if (!copy)
-    return false;
-  memcpy(copy, data, size);
-  av_freep(&parameters->extradata);
-  parameters->extradata = copy;
-  parameters->extradata_size = (int)size;
-  return true;
+const char *muxer_codec(const muxer *m, uint32_t index) {
+  const AVStream *stream = m->tracks[index].stream;
+  return stream ? avcodec_get_name(stream->codecpar->codec_id) : m->tracks[index].params.codec;
+}
+
+const char *muxer_conversion(const muxer *m, uint32_t index) {
+  return m->tracks[index].conversion ? conversion_name(m->tracks[index].conversion) : NULL;
 }
 
 bool muxer_holds_orientation(const muxer *m) {
@@ -118,237 +93,320 @@ bool muxer_holds_orientation(const muxer *m) {
   return !strcmp(name, "mp4") || (!strcmp(name, "matroska") && AV_COMPAT_MATROSKA_TURNS);
 }
 
-/* What the pictures say of themselves. False without memory. */
-static bool fill_words(AVStream *stream, const cuframes_codec_params *params) {
-  AVCodecParameters *to = stream->codecpar;
-  to->color_space = av_words_av_code_point(params->color.matrix);
-  to->color_primaries = av_words_av_code_point(params->color.primaries);
-  to->color_trc = av_words_av_code_point(params->color.transfer);
-  to->color_range = params->color.range;
-  to->chroma_location = params->chroma_location;
-  to->field_order = av_words_av_fields(params->field_order);
-  if (params->sample_aspect_num && params->sample_aspect_den)
-    to->sample_aspect_ratio = stream->sample_aspect_ratio =
-        av_make_q((int)params->sample_aspect_num, (int)params->sample_aspect_den);
-  if (params->orientation <= CUFRAMES_ORIENTATION_TOP_LEFT)
-    return true; /* what a container means that says nothing */
-  int32_t *matrix = av_compat_new_matrix(stream);
-  if (matrix)
-    av_words_matrix(params->orientation, params->width, params->height, matrix);
-  return matrix != NULL;
+/* ---- which tracks ---- */
+
+static bool is_wanted(const muxer *m, uint32_t index, bool video) {
+  const muxer_tracks *w = &m->options.tracks;
+  if (!video && m->options.audio == MUXER_AUDIO_NONE)
+    return false;
+  if (w->indices == 0 && !w->video && !w->audio)
+    return true;
+  return w->indices >> index & 1 || (video ? w->video : w->audio);
 }
 
-static bool fill_video(const muxer *m, AVStream *stream, const cuframes_codec_params *params) {
-  AVCodecParameters *to = stream->codecpar;
-  to->width = (int)params->width;
-  to->height = (int)params->height;
-  if (params->frame_rate_num && params->frame_rate_den)
-    stream->avg_frame_rate = av_make_q((int)params->frame_rate_num, (int)params->frame_rate_den);
-  /* The tag that players of one large maker insist on; parameter sets are out of band here. */
-  if (to->codec_id == AV_CODEC_ID_HEVC && to->extradata_size && !strcmp(m->output->oformat->name, "mp4"))
-    to->codec_tag = MKTAG('h', 'v', 'c', '1');
-  return fill_words(stream, params);
-}
-
-static void fill_audio(AVStream *stream, const cuframes_codec_params *params) {
-  AVCodecParameters *to = stream->codecpar;
-  to->sample_rate = (int)params->sample_rate;
-  to->frame_size = (int)params->frame_size;
-  av_compat_set_channels(to, (int)params->channels);
-  to->bits_per_coded_sample = av_get_bits_per_sample(to->codec_id);
-  to->block_align = to->bits_per_coded_sample * (int)params->channels / 8;
-}
-
-/* What a container can hold of the track is in its head, and so as it was when the file began. */
-static bool describe_anew(muxer *m, uint32_t index, const cuframes_codec_params *params) {
-  track *t = &m->tracks[index];
-  if (!t->stream) {
-    snprintf(m->problem, sizeof(m->problem), "stream %u came when the file had begun", index);
+/* Whether the container takes the codec, or what it becomes. */
+static bool can_hold(muxer *m, uint32_t index, const cuframes_codec_params *params) {
+  const char *container = m->output->oformat->name;
+  const bool audio = params->media_type == CUFRAMES_MEDIA_AUDIO;
+  char advice[80];
+  if (tracks_codec_id(params->codec) == AV_CODEC_ID_NONE) {
+    snprintf(m->problem, sizeof(m->problem), "stream %u is %s, which is not known here", index, params->codec);
     return false;
   }
-  t->params = *params;
-  return true;
+  if (containers_hold(container, params->codec) || (audio && m->options.audio == MUXER_AUDIO_AAC))
+    return true;
+  containers_advise(params->codec, audio, advice, sizeof(advice));
+  snprintf(m->problem, sizeof(m->problem), "stream %u: players do not find %s in %s; %s", index, params->codec,
+           container, advice);
+  return false;
 }
 
-static bool add_stream(muxer *m, uint32_t index, const cuframes_codec_params *params, const void *extradata,
-                       size_t size) {
-  const enum AVCodecID id = codec_id(params->codec);
+static bool add_track(muxer *m, uint32_t index, const cuframes_codec_params *params, const void *extradata,
+                      size_t size) {
   track *t = &m->tracks[index];
+  t->params = *params;
   t->video = params->media_type == CUFRAMES_MEDIA_VIDEO;
   if (!t->video && params->media_type != CUFRAMES_MEDIA_AUDIO) {
     snprintf(m->problem, sizeof(m->problem), "stream %u is neither video nor audio", index);
     return false;
   }
-  if (id == AV_CODEC_ID_NONE || !avformat_query_codec(m->output->oformat, id, FF_COMPLIANCE_NORMAL)) {
-    snprintf(m->problem, sizeof(m->problem), "stream %u: %s takes no %s", index, m->output->oformat->name,
-             params->codec);
+  if (!is_wanted(m, index, t->video))
+    return true;
+  if (!can_hold(m, index, params))
     return false;
-  }
-  AVStream *stream = avformat_new_stream(m->output, NULL);
-  if (!stream || (size && !set_extradata(stream->codecpar, extradata, size)))
-    return note_error(m, AVERROR(ENOMEM));
-  AVCodecParameters *to = stream->codecpar;
-  to->codec_id = id;
-  to->codec_type = t->video ? AVMEDIA_TYPE_VIDEO : AVMEDIA_TYPE_AUDIO;
-  to->profile = params->profile == UINT32_MAX ? AV_COMPAT_UNKNOWN : (int)params->profile;
-  to->level = params->level == UINT32_MAX ? AV_COMPAT_UNKNOWN : (int)params->level;
-  to->bit_rate = (int64_t)params->bit_rate;
-  if (!t->video)
-    fill_audio(stream, params);
-  else if (!fill_video(m, stream, params))
-    return note_error(m, AVERROR(ENOMEM));
-  t->time_base = t->video || !params->sample_rate ? av_make_q(1, 90000) : av_make_q(1, (int)params->sample_rate);
-  if (params->time_base_num && params->time_base_den >= 1000 && params->time_base_den <= 10000000)
-    t->time_base = av_make_q((int)params->time_base_num, (int)params->time_base_den);
-  stream->time_base = t->time_base;
+  avcodec_parameters_free(&t->described);
+  t->described = tracks_parameters(params, extradata, size);
+  if (!t->described)
+    return muxer_note_error(m, AVERROR(ENOMEM));
   muxer_times_track(&m->times, index, params);
-  t->params = *params;
   t->needs_key = t->video;
-  t->stream = stream;
-  if (t->video && !m->have_video) {
-    m->have_video = true;
-    m->lead = index;
-  } else if (m->output->nb_streams == 1) {
-    m->lead = index;
-  }
+  muxer_choose_lead(m);
   return true;
 }
 
+static bool same_bytes(const AVCodecParameters *one, const void *data, size_t size) {
+  return (size_t)one->extradata_size == size && (size == 0 || memcmp(one->extradata, data, size) == 0);
+}
+
+static bool open_file(muxer *m);
+
+static void say_outdated(muxer *m, uint32_t index, const cuframes_codec_params *before) {
+  const cuframes_codec_params *now = &m->tracks[index].params;
+  if (strcmp(now->codec, before->codec) != 0)
+    snprintf(m->problem, sizeof(m->problem), "stream %u is %s from here on, was %s", index, now->codec, before->codec);
+  else if (m->tracks[index].video && (now->width != before->width || now->height != before->height))
+    snprintf(m->problem, sizeof(m->problem), "stream %u is %ux%u from here on, was %ux%u", index, now->width,
+             now->height, before->width, before->height);
+  else if (now->sample_rate != before->sample_rate || now->channels != before->channels)
+    snprintf(m->problem, sizeof(m->problem), "stream %u has %u Hz and %u channels from here on", index,
+             now->sample_rate, now->channels);
+  else
+    snprintf(m->problem, sizeof(m->problem), "stream %u is described anew from here on", index);
+}
+
+/* A track of a file that has begun. */
+static bool describe_anew(muxer *m, uint32_t index, const cuframes_codec_params *params, const void *extradata,
+                          size_t size) {
+  track *t = &m->tracks[index];
+  if (!t->stream) {
+    if (!is_wanted(m, index, params->media_type == CUFRAMES_MEDIA_VIDEO))
+      return true;
+    snprintf(m->problem, sizeof(m->problem), "stream %u (%s) came when the file had begun; it joins with the next one",
+             index, params->codec);
+    return false;
+  }
+  const cuframes_codec_params before = t->params;
+  AVCodecParameters *now = tracks_parameters(params, extradata, size);
+  if (!now)
+    return muxer_note_error(m, AVERROR(ENOMEM));
+  t->params = *params;
+  if (!t->outdated && !conversion_change(t->conversion, now)) {
+    t->outdated = true;
+    say_outdated(m, index, &before);
+  }
+  avcodec_parameters_free(&t->described);
+  t->described = now;
+  return true;
+}
+
+/* Whether what is waiting was described otherwise. Sizes and the like are found out later than they hold. */
+static bool is_other(const track *t, const cuframes_codec_params *params, const void *extradata, size_t size) {
+  return strcmp(t->params.codec, params->codec) != 0 || !same_bytes(t->described, extradata, size) ||
+         t->params.sample_rate != params->sample_rate || t->params.channels != params->channels;
+}
+
 bool muxer_describe(muxer *m, uint32_t index, const cuframes_codec_params *params, const void *extradata, size_t size) {
-  if (m->opened || m->tracks[index].stream)
-    return describe_anew(m, index, params);
-  return add_stream(m, index, params, extradata, size);
+  track *t = &m->tracks[index];
+  if (m->failed)
+    return false;
+  if (t->described && !is_other(t, params, extradata, size)) {
+    t->params = *params;
+    return true;
+  }
+  if (t->described && m->waiting_count > 0 && !open_file(m))
+    return false;
+  return m->opened ? describe_anew(m, index, params, extradata, size) : add_track(m, index, params, extradata, size);
 }
 
 bool muxer_takes(muxer *m, const cuframes_packet *packet) {
   const uint32_t index = cuframes_packet_track(packet);
-  const track *t = index < CUFRAMES_TRACKS_MAX ? &m->tracks[index] : NULL;
-  if (!t || !t->stream || t->stream->codecpar->codec_id == codec_id(t->params.codec))
-    return true;
-  snprintf(m->problem, sizeof(m->problem), "stream %u is %s from here on, was %s", index, t->params.codec,
-           avcodec_get_name(t->stream->codecpar->codec_id));
-  return false;
-}
-
-/* Asked for another codec, a filter complains on stderr. */
-static bool filter_knows(const AVBitStreamFilter *filter, enum AVCodecID codec) {
-  for (const enum AVCodecID *id = filter->codec_ids; id && *id != AV_CODEC_ID_NONE; id++)
-    if (*id == codec)
-      return true;
-  return false;
-}
-
-/* Cameras often send their parameter sets in the pictures only; a container wants them in its head. */
-static void find_extradata(AVStream *stream, const cuframes_packet *packet) {
-  const AVBitStreamFilter *filter = av_bsf_get_by_name("extract_extradata");
-  AVBSFContext *context = NULL;
-  AVPacket *copy = av_packet_alloc();
-  size_t size = 0;
-  if (filter && filter_knows(filter, stream->codecpar->codec_id) && copy && av_bsf_alloc(filter, &context) >= 0 &&
-      avcodec_parameters_copy(context->par_in, stream->codecpar) >= 0 && av_bsf_init(context) >= 0 &&
-      av_new_packet(copy, (int)cuframes_packet_size(packet)) >= 0) {
-    memcpy(copy->data, cuframes_packet_data(packet), cuframes_packet_size(packet));
-    if (av_bsf_send_packet(context, copy) >= 0 && av_bsf_receive_packet(context, copy) >= 0) {
-      const uint8_t *found = av_packet_get_side_data(copy, AV_PKT_DATA_NEW_EXTRADATA, &size);
-      if (found && size)
-        (void)set_extradata(stream->codecpar, found, size); /* without it the container decides */
-    }
-  }
-  av_packet_free(&copy);
-  av_bsf_free(&context);
-}
-
-static bool open_file(muxer *m, const cuframes_packet *first) {
-  const char *container = m->output->oformat->name;
-  AVDictionary *options = NULL;
-  track *t = &m->tracks[cuframes_packet_track(first)];
-  if (t->video && !t->stream->codecpar->extradata_size)
-    find_extradata(t->stream, first);
-  int error = avio_open(&m->output->pb, m->to_stdout ? "pipe:1" : m->path, AVIO_FLAG_WRITE);
-  if (!error && !strcmp(container, "mp4")) {
-    /* The head is written with the first fragment: only then it knows what the packets taught about the streams. */
-    av_dict_set(&options, "movflags", "+frag_keyframe+delay_moov+default_base_moof", 0);
-    av_dict_set(&options, "frag_duration", "1000000", 0);
-    av_dict_set(&options, "min_frag_duration", "500000", 0);
-  } else if (!error && !strcmp(container, "matroska")) {
-    av_dict_set(&options, "cluster_time_limit", "1000", 0);
-  }
-  if (error >= 0)
-    error = avformat_write_header(m->output, &options);
-  av_dict_free(&options);
-  m->opened = note_error(m, error);
-  return m->opened;
-}
-
-static bool write_packet(muxer *m, track *t, const cuframes_packet *packet, int64_t pts, int64_t dts,
-                         int64_t duration) {
-  const AVRational nanoseconds = { 1, 1000000000 };
-  AVPacket *copy = av_packet_alloc();
-  int error = copy ? av_new_packet(copy, (int)cuframes_packet_size(packet)) : AVERROR(ENOMEM);
-  if (error >= 0) {
-    const uint32_t flags = cuframes_packet_flags(packet);
-    memcpy(copy->data, cuframes_packet_data(packet), cuframes_packet_size(packet));
-    copy->stream_index = t->stream->index;
-    copy->pts = av_rescale_q(pts, nanoseconds, t->time_base);
-    copy->dts = av_rescale_q(dts, nanoseconds, t->time_base);
-    if (copy->dts <= t->last_written)
-      copy->dts = t->last_written + 1;
-    if (copy->pts < copy->dts)
-      copy->pts = copy->dts;
-    t->last_written = copy->dts;
-    copy->duration = av_rescale_q(duration, nanoseconds, t->time_base);
-    copy->flags = (flags & CUFRAMES_PACKET_KEY ? AV_PKT_FLAG_KEY : 0) |
-                  (flags & CUFRAMES_PACKET_CORRUPT ? AV_PKT_FLAG_CORRUPT : 0);
-    av_packet_rescale_ts(copy, t->time_base, t->stream->time_base);
-    error = av_interleaved_write_frame(m->output, copy);
-  }
-  av_packet_free(&copy);
-  m->packets += error >= 0;
-  return note_error(m, error);
-}
-
-bool muxer_write(muxer *m, const cuframes_packet *packet) {
-  const uint32_t index = cuframes_packet_track(packet), flags = cuframes_packet_flags(packet);
   track *t = index < CUFRAMES_TRACKS_MAX ? &m->tracks[index] : NULL;
-  int64_t pts, dts;
-  if (m->failed)
+  if (!t || m->failed || !t->described)
+    return true;
+  if (!m->opened && m->waiting_count > 0 && t->video && cuframes_packet_flags(packet) & CUFRAMES_PACKET_KEY &&
+      parameter_sets_known(t->described->codec_id) && !open_file(m))
+    return true; /* muxer_write() tells */
+  if (t->outdated)
+    return false; /* it was said of which kind */
+  AVPacket *looked_at = t->stream ? muxer_av_packet(packet) : NULL;
+  const bool goes_on = !looked_at || conversion_goes_on(t->conversion, looked_at);
+  av_packet_free(&looked_at);
+  if (!goes_on)
+    snprintf(m->problem, sizeof(m->problem), "stream %u has other %s from here on", index,
+             t->video ? "parameter sets" : "headers");
+  return goes_on;
+}
+
+static bool take(muxer *m, const cuframes_packet *packet);
+
+/* Opens the file for what is waiting, and writes that. */
+static bool open_file(muxer *m) {
+  if (!muxer_prepare_tracks(m) || !muxer_write_head(m))
     return false;
-  if (m->opened && flags & CUFRAMES_PACKET_DISCONTINUITY) {
-    muxer_resync(m);
-    muxer_times_epoch(&m->times);
+  for (uint32_t i = 0; i < CUFRAMES_TRACKS_MAX; i++)
+    muxer_times_ahead(&m->times, i, m->waiting, m->waiting_count);
+  cuframes_packet **waiting = m->waiting;
+  const size_t count = m->waiting_count;
+  bool well = true;
+  m->waiting = NULL;
+  m->waiting_count = 0;
+  for (size_t i = 0; i < count; i++) {
+    well = well && take(m, waiting[i]);
+    cuframes_packet_release(waiting[i]);
   }
-  if (!t || !t->stream)
+  free(waiting);
+  return well;
+}
+
+/* ---- waiting for the tracks ---- */
+
+/* What of the stream has come since the file began, as far as times tell. */
+static int64_t waited(const muxer *m) {
+  int64_t least = INT64_MAX, most = INT64_MIN;
+  for (size_t i = 0; i < m->waiting_count; i++) {
+    const int64_t dts = cuframes_packet_dts(m->waiting[i]), pts = cuframes_packet_pts(m->waiting[i]);
+    const int64_t time = dts != NO_TIME ? dts : pts;
+    if (cuframes_packet_track(m->waiting[i]) != m->lead || time == NO_TIME)
+      continue;
+    least = time < least ? time : least;
+    most = time > most ? time : most;
+  }
+  return most > least ? most - least : 0;
+}
+
+/* Whether all that is announced is known well enough, and when the first packet is to be shown. */
+static bool is_ready(const muxer *m) {
+  bool timed = false;
+  for (size_t i = 0; !timed && i < m->waiting_count; i++)
+    timed = cuframes_packet_track(m->waiting[i]) == m->lead &&
+            (cuframes_packet_pts(m->waiting[i]) != NO_TIME || cuframes_packet_dts(m->waiting[i]) != NO_TIME);
+  for (uint32_t i = 0; timed && i < CUFRAMES_TRACKS_MAX; i++)
+    if (m->tracks[i].described && !tracks_known(m->tracks[i].described) && !muxer_first_of(m, i))
+      return false;
+  return timed;
+}
+
+/* Whether decoding can start here: with parameter sets in the keyframe, or known before it. */
+static bool can_begin(const muxer *m, const cuframes_packet *packet) {
+  const AVCodecParameters *p = m->tracks[m->lead].described;
+  parameter_sets sets;
+  if (!parameter_sets_known(p->codec_id) || p->extradata_size > 0)
+    return true;
+  if (!parameter_sets_of_packet(p->codec_id, 0, cuframes_packet_data(packet), cuframes_packet_size(packet), &sets))
+    return true;
+  const bool whole = parameter_sets_whole(p->codec_id, &sets);
+  parameter_sets_free(&sets);
+  return whole;
+}
+
+static bool wait_with(muxer *m, const cuframes_packet *packet) {
+  if (m->waiting_count == m->waiting_room) {
+    const size_t room = m->waiting_room ? 2 * m->waiting_room : 64;
+    cuframes_packet **more = realloc(m->waiting, room * sizeof(*more));
+    if (!more)
+      return muxer_note_error(m, AVERROR(ENOMEM));
+    m->waiting = more;
+    m->waiting_room = room;
+  }
+  m->waiting[m->waiting_count++] = cuframes_packet_ref((cuframes_packet *)(uintptr_t)packet);
+  m->waiting_bytes += cuframes_packet_size(packet);
+  const int64_t limit = m->options.limit_ns;
+  const int64_t time = limit && limit < WAIT_NS ? limit : WAIT_NS;
+  if (is_ready(m) || m->waiting_bytes > WAIT_BYTES || m->waiting_count > WAIT_PACKETS || waited(m) >= time)
+    return open_file(m);
+  return true;
+}
+
+/* ---- writing ---- */
+
+/* A packet as the container has it; times are the file's. */
+static int write_packet(muxer *m, track *t, AVPacket *packet) {
+  packet->stream_index = t->stream->index;
+  av_packet_rescale_ts(packet, nanoseconds, t->time_base);
+  if (packet->dts <= t->last_written)
+    packet->dts = t->last_written + 1;
+  if (packet->pts < packet->dts)
+    packet->pts = packet->dts;
+  t->last_written = packet->dts;
+  av_packet_rescale_ts(packet, t->time_base, t->stream->time_base);
+  const int error = av_interleaved_write_frame(m->output, packet);
+  m->packets += error >= 0;
+  return error;
+}
+
+/* Whatever is wrong with one packet is no reason to end a recording. */
+static bool is_packets_own(int error) {
+  return error == AVERROR_INVALIDDATA || error == AVERROR_PATCHWELCOME || error == AVERROR(EINVAL);
+}
+
+/* NULL: what is left in the conversion at the end. */
+static bool convert(muxer *m, track *t, AVPacket *packet) {
+  AVPacket *out = av_packet_alloc();
+  int error = out ? conversion_send(t->conversion, packet) : AVERROR(ENOMEM);
+  while (error >= 0) {
+    error = conversion_receive(t->conversion, out);
+    if (error >= 0)
+      error = write_packet(m, t, out);
+  }
+  av_packet_free(&out);
+  if (is_packets_own(error) && m->refused++ == 0)
+    muxer_say(m, "stream %u: a packet is damaged and left out", (unsigned)(t - m->tracks));
+  return error == AVERROR(EAGAIN) || error == AVERROR_EOF || is_packets_own(error) || muxer_note_error(m, error);
+}
+
+/* A packet of a file that is open. */
+static bool take(muxer *m, const cuframes_packet *packet) {
+  const uint32_t index = cuframes_packet_track(packet), flags = cuframes_packet_flags(packet);
+  track *t = &m->tracks[index];
+  int64_t pts, dts;
+  if (!t->stream)
     return true;
   if (t->needs_key && !(flags & CUFRAMES_PACKET_KEY))
     return true;
-  if (!m->opened && m->have_video && index != m->lead)
-    return true;
   muxer_times_source(&m->times, packet, &pts, &dts);
-  if (!m->opened) {
+  if (!m->begun)
     muxer_times_begin(&m->times, pts);
-    if (!open_file(m, packet))
-      return false;
-  } else {
+  else
     muxer_times_join(&m->times, index, pts, dts);
-  }
+  m->begun = true;
   t->needs_key = false;
   pts += m->times.offset;
   dts += m->times.offset;
   if (!t->video && m->have_video && pts < 0)
     return true;
   const int64_t duration = muxer_times_note(&m->times, packet, pts, dts);
-  t->done = m->limit && dts - m->times.track[index].first >= m->limit;
-  return t->done || write_packet(m, t, packet, pts, dts, duration);
+  t->done = m->options.limit_ns && dts - m->times.track[index].first >= m->options.limit_ns;
+  if (t->done)
+    return true;
+  AVPacket *copy = muxer_av_packet(packet);
+  if (!copy)
+    return muxer_note_error(m, AVERROR(ENOMEM));
+  copy->pts = pts;
+  copy->dts = dts;
+  copy->duration = duration;
+  const bool well = convert(m, t, copy);
+  av_packet_free(&copy);
+  return well;
+}
+
+bool muxer_write(muxer *m, const cuframes_packet *packet) {
+  const uint32_t index = cuframes_packet_track(packet), flags = cuframes_packet_flags(packet);
+  if (m->failed)
+    return false;
+  if (flags & CUFRAMES_PACKET_DISCONTINUITY && m->waiting_count > 0 && !open_file(m))
+    return false;
+  if (m->opened && flags & CUFRAMES_PACKET_DISCONTINUITY) {
+    muxer_resync(m);
+    muxer_times_epoch(&m->times);
+  }
+  if (index >= CUFRAMES_TRACKS_MAX || !m->tracks[index].described)
+    return true;
+  if (m->opened)
+    return take(m, packet);
+  if (m->waiting_count == 0 &&
+      (index != m->lead || (m->have_video && (!(flags & CUFRAMES_PACKET_KEY) || !can_begin(m, packet)))))
+    return true;
+  return wait_with(m, packet);
 }
 
 void muxer_resync(muxer *m) {
-  for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++)
+  for (int i = 0; m->opened && i < CUFRAMES_TRACKS_MAX; i++)
     m->tracks[i].needs_key = m->tracks[i].video;
 }
 
 bool muxer_done(const muxer *m) {
   const track *lead = &m->tracks[m->lead];
-  if (!m->limit || !m->opened)
+  if (!m->options.limit_ns || !m->opened)
     return false;
   bool all = lead->done;
   for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
@@ -360,19 +418,33 @@ bool muxer_done(const muxer *m) {
   return all;
 }
 
+/* ---- the end ---- */
+
 bool muxer_finish(muxer *m) {
+  if (!m->failed && !m->opened && m->waiting_count > 0)
+    (void)open_file(m);
+  for (int i = 0; m->opened && !m->failed && i < CUFRAMES_TRACKS_MAX; i++)
+    if (m->tracks[i].conversion)
+      (void)convert(m, &m->tracks[i], NULL);
   if (m->opened && !m->failed)
-    (void)note_error(m, av_write_trailer(m->output));
+    (void)muxer_note_error(m, av_write_trailer(m->output));
   m->bytes = muxer_bytes(m);
   const int closed = avio_closep(&m->output->pb);
   if (!m->failed)
-    (void)note_error(m, closed);
+    (void)muxer_note_error(m, closed);
   return !m->failed;
 }
 
 void muxer_free(muxer *m) {
   if (!m)
     return;
+  for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
+    avcodec_parameters_free(&m->tracks[i].described);
+    conversion_free(m->tracks[i].conversion);
+  }
+  for (size_t i = 0; i < m->waiting_count; i++)
+    cuframes_packet_release(m->waiting[i]);
+  free(m->waiting);
   (void)avio_closep(&m->output->pb); /* open only if nobody finished: then nobody asks either */
   avformat_free_context(m->output);
   free(m->path);

@@ -17,9 +17,25 @@
 
 typedef struct muxer muxer;
 
+enum muxer_audio {
+  MUXER_AUDIO_COPY, /* as it is, or left out where the container cannot hold it */
+  MUXER_AUDIO_AAC,  /* encoded, unless it is AAC */
+  MUXER_AUDIO_NONE
+};
+
+/* Which tracks are wanted; nothing set: all. */
+typedef struct muxer_tracks {
+  uint32_t indices;  /* bit per index */
+  bool video, audio; /* all of these */
+} muxer_tracks;
+
 typedef struct muxer_options {
   const char *container; /* "mp4", "matroska" or "mpegts" */
   int64_t limit_ns;      /* how much of the stream to write, 0: all of it */
+  enum muxer_audio audio;
+  muxer_tracks tracks;
+  void (*say)(void *user, const char *text); /* of what is left out or encoded, once; may be NULL */
+  void *user;
 } muxer_options;
 
 /* Prepares a file; nothing is created before the first packet is written. path "-" is stdout. The options are copied,
@@ -34,8 +50,15 @@ void muxer_free(muxer *m);
 
 /* Says what the track `index` is: before the first packet, and again when a packet brings NEW_PARAMS. False, with
  * muxer_problem(), if it stays out of this file: no video or audio, a codec that the container cannot hold, or a track
- * that comes when the file has begun. */
+ * that comes when the file has begun. One that is not wanted is silently left out. */
 bool muxer_describe(muxer *m, uint32_t index, const cuframes_codec_params *params, const void *extradata, size_t size);
+
+/* Whether the track is in the file, or will be as far as is known by now. */
+bool muxer_has(const muxer *m, uint32_t index);
+
+/* What it is there ("h264", "aac"), and what is done to its packets: a filter's name, "encoded", or NULL. */
+const char *muxer_codec(const muxer *m, uint32_t index);
+const char *muxer_conversion(const muxer *m, uint32_t index);
 
 /* Whether this file can go on with the packet. Else muxer_problem() says why, as the beginning of a sentence ("stream 0
  * is 640x360 from here on"), and the packet belongs into a new file. Asked before muxer_write(), for each packet. */
@@ -44,9 +67,11 @@ bool muxer_takes(muxer *m, const cuframes_packet *packet);
 /* Whether the container says how a picture is to be turned, if its parameters do. */
 bool muxer_holds_orientation(const muxer *m);
 
-/* Writes a packet; false on a failure, after which nothing more is written. The first video keyframe (without video:
- * the first packet) creates the file; packets before it, beyond the limit or of streams left out are dropped. Times
- * start at 0; a jump back, or one that an epoch brings, is closed. Missing decoding times are made up. */
+/* Writes a packet; false on a failure, after which nothing more is written. The file begins with the first video
+ * keyframe (without video: the first packet); packets before it, beyond the limit or of streams left out are dropped.
+ * Tracks that are announced, but not known well enough for a file's head, are waited for during a second of the stream:
+ * what comes meanwhile is kept and written then. Times start at 0; a jump back, or one that an epoch brings, is closed.
+ * Missing times are made up. A packet that the container refuses is left out, and counted. */
 bool muxer_write(muxer *m, const cuframes_packet *packet);
 
 /* Packets were lost: video goes on at its next keyframe. */
@@ -58,9 +83,13 @@ bool muxer_done(const muxer *m);
 /* Why something failed, as a sentence. */
 const char *muxer_problem(const muxer *m);
 
-/* Written so far: ns of the stream that leads (a video if there is one), packets, bytes. */
+/* Whether the packet that begins the file has come. */
+bool muxer_has_begun(const muxer *m);
+
+/* Written so far: ns of the stream that leads (a video if there is one), packets, bytes; and packets refused. */
 int64_t muxer_position(const muxer *m);
 uint64_t muxer_packets(const muxer *m);
 uint64_t muxer_bytes(const muxer *m);
+uint64_t muxer_refused(const muxer *m);
 
 #endif

@@ -51,6 +51,22 @@ void muxer_times_source(muxer_times *times, const cuframes_packet *packet, int64
   t->last_dts = *dts;
 }
 
+void muxer_times_ahead(muxer_times *times, uint32_t index, cuframes_packet *const *packets, size_t count) {
+  track_times *t = &times->track[index];
+  int64_t before = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (cuframes_packet_track(packets[i]) != index)
+      continue;
+    const int64_t pts = cuframes_packet_pts(packets[i]), dts = cuframes_packet_dts(packets[i]);
+    before += t->interval;
+    if (pts == NO_TIME && dts == NO_TIME)
+      continue;
+    if (before > t->interval && t->last_dts == NO_TIME)
+      t->last_dts = (dts != NO_TIME ? dts : pts) - before;
+    return;
+  }
+}
+
 void muxer_times_begin(muxer_times *times, int64_t pts) {
   times->offset = -pts;
 }

@@ -3,6 +3,7 @@
 #define CUFRAMES_MUXER_TIMES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <cuframes/packet.h>
@@ -25,6 +26,9 @@ void muxer_times_init(muxer_times *times);
 
 /* Says what track `index` is, before its first packet. */
 void muxer_times_track(muxer_times *times, uint32_t index, const cuframes_codec_params *params);
+
+/* Looks at packets to come, of all tracks: where those of this one begin without a time, the first with one tells. */
+void muxer_times_ahead(muxer_times *times, uint32_t index, cuframes_packet *const *packets, size_t count);
 
 /* The packet's times in the source's ns, missing ones made up. Each packet once, in turn. */
 void muxer_times_source(muxer_times *times, const cuframes_packet *packet, int64_t *pts, int64_t *dts);

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -18,6 +19,8 @@ static const char help[] =
     "Writes the encoded video and sound of a stream to a file, as they are, from a keyframe on.\n\n"
     "  -o, --output FILE  the same as FILE; .mp4, .mkv or .ts; '-' is stdout\n"
     "  --format KIND      mp4, mkv or ts, if FILE does not say so\n"
+    "  --audio KIND       copy (default): as it is; aac: encoded, where it is not AAC; none: left out\n"
+    "  --tracks LIST      only these: numbers as info shows them, 'video', 'audio', such as 0,2 or video,3\n"
     "  --duration SECONDS end after so much of the stream (default: Ctrl-C, or when the publisher ends)\n"
     "  --timeout SECONDS  end when no packet comes for that long (default: 10 for the first one, then for ever)\n"
     "  --overwrite        replace FILE if it exists\n"
@@ -30,11 +33,12 @@ typedef struct recording {
   reader_config reader;
   const char *output, *container;
   int64_t duration_ns, timeout_ns;
+  enum muxer_audio audio;
+  muxer_tracks tracks;
   bool overwrite;
 
   cuframes_subscriber *subscriber;
   muxer *muxer;
-  json_t *streams;
   cuframes_codec_params params[CUFRAMES_TRACKS_MAX];
   bool described, existed;
   uint64_t lost, epochs;
@@ -56,6 +60,47 @@ static int take_format(recording *r) {
   return r->container ? CLI_OK
                       : cli_usage("--format is mp4, mkv or ts, not '%s'%s", optarg,
                                   suggest_text("", suggest_from(optarg, words)).text);
+}
+
+static int take_audio(recording *r) {
+  static const char *const words[] = {
+    [MUXER_AUDIO_COPY] = "copy", [MUXER_AUDIO_AAC] = "aac", [MUXER_AUDIO_NONE] = "none", NULL
+  };
+  for (int i = 0; words[i]; i++) {
+    if (strcmp(optarg, words[i]) == 0) {
+      r->audio = (enum muxer_audio)i;
+      return CLI_OK;
+    }
+  }
+  return cli_usage("--audio is copy, aac or none, not '%s'%s", optarg,
+                   suggest_text("", suggest_from(optarg, words)).text);
+}
+
+/* One word of --tracks. */
+static bool take_track(muxer_tracks *tracks, const char *word, size_t length) {
+  char *end;
+  if (length == 5 && strncmp(word, "video", length) == 0)
+    return tracks->video = true;
+  if (length == 5 && strncmp(word, "audio", length) == 0)
+    return tracks->audio = true;
+  const unsigned long number = strtoul(word, &end, 10);
+  if (length == 0 || *word < '0' || *word > '9' || end != word + length || number >= CUFRAMES_TRACKS_MAX)
+    return false;
+  tracks->indices |= 1u << number;
+  return true;
+}
+
+static int take_tracks(recording *r) {
+  const char *word = optarg;
+  for (;;) {
+    const size_t length = strcspn(word, ",");
+    if (!take_track(&r->tracks, word, length))
+      return cli_usage("--tracks is a list of numbers below %d, 'video' and 'audio', such as video,3; not '%s'",
+                       CUFRAMES_TRACKS_MAX, optarg);
+    if (word[length] == '\0')
+      return CLI_OK;
+    word += length + 1;
+  }
 }
 
 static int check(recording *r) {
@@ -92,16 +137,14 @@ static int enable_packets(recording *r) {
   }
 }
 
-static void list_stream(recording *r, const cuframes_codec_params *params) {
-  json_t *object = json_object();
-  json_object_set_new(object, "type", json_string(params->media_type == CUFRAMES_MEDIA_VIDEO ? "video" : "audio"));
-  json_object_set_new(object, "codec", cli_json_text(params->codec));
-  json_array_append_new(r->streams, object);
+static void say(void *user, const char *text) {
+  const recording *r = user;
+  cli_note("%s: %s", r->reader.name, text);
 }
 
 static void note_orientation(const recording *r, uint32_t index) {
   const uint8_t orientation = r->params[index].orientation;
-  if (orientation > CUFRAMES_ORIENTATION_TOP_LEFT && !muxer_holds_orientation(r->muxer))
+  if (muxer_has(r->muxer, index) && orientation > CUFRAMES_ORIENTATION_TOP_LEFT && !muxer_holds_orientation(r->muxer))
     cli_note("%s: stream %u is to be turned (orientation %u), and this container does not say so here: .mp4 does",
              r->reader.name, index, orientation);
 }
@@ -109,6 +152,7 @@ static void note_orientation(const recording *r, uint32_t index) {
 /* Tells the muxer of every track; with the first packet they are all described. */
 static int describe(recording *r) {
   int error = 0;
+  bool any = false;
   for (uint32_t i = 0; !error && i < CUFRAMES_TRACKS_MAX; i++) { /* their numbers may have gaps */
     const void *extradata = NULL;
     size_t size = 0;
@@ -121,7 +165,7 @@ static int describe(recording *r) {
     if (error)
       break;
     if (muxer_describe(r->muxer, i, &r->params[i], extradata, size)) {
-      list_stream(r, &r->params[i]);
+      any = any || muxer_has(r->muxer, i);
       note_orientation(r, i);
     } else if (r->params[i].media_type != CUFRAMES_MEDIA_DATA) {
       cli_note("%s: left out: %s", r->reader.name, muxer_problem(r->muxer));
@@ -130,9 +174,9 @@ static int describe(recording *r) {
   if (error)
     return cli_failed(error, r->reader.name);
   r->described = true;
-  if (json_array_size(r->streams))
+  if (any)
     return CLI_OK;
-  cli_error("%s has no stream that %s can hold", r->reader.name, r->output);
+  cli_error("%s has no stream that goes into %s", r->reader.name, r->output);
   return CLI_FAILED;
 }
 
@@ -194,7 +238,7 @@ static void note_loss(recording *r) {
 
 /* The end that an error of next_packet is. */
 static int note_error(recording *r, int error) {
-  if (error == CUFRAMES_ERR_PUBLISHER_GONE && muxer_packets(r->muxer)) {
+  if (error == CUFRAMES_ERR_PUBLISHER_GONE && muxer_has_begun(r->muxer)) {
     cli_note("%s: the publisher has gone, the recording ends here", r->reader.name);
     r->ended = "publisher_gone";
     return CLI_OK;
@@ -210,7 +254,7 @@ static int run(recording *r) {
     cuframes_packet *packet = NULL;
     const int error = cuframes_subscriber_next_packet(r->subscriber, READER_SLICE_NS, &packet);
     const int64_t now = cuframes_now();
-    const int64_t patience = r->timeout_ns ? r->timeout_ns : muxer_packets(r->muxer) ? INT64_MAX : 10000000000;
+    const int64_t patience = r->timeout_ns ? r->timeout_ns : muxer_has_begun(r->muxer) ? INT64_MAX : 10000000000;
     if (!error) {
       newest = now;
       code = write_packet(r, packet);
@@ -257,21 +301,37 @@ static int finish(recording *r, int code) {
   return code;
 }
 
+static json_t *list_streams(const recording *r) {
+  json_t *list = json_array();
+  for (uint32_t i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
+    if (!muxer_has(r->muxer, i))
+      continue;
+    const bool video = r->params[i].media_type == CUFRAMES_MEDIA_VIDEO;
+    json_t *object = json_pack("{s:i,s:s}", "track", (int)i, "type", video ? "video" : "audio");
+    json_object_set_new(object, "codec", cli_json_text(muxer_codec(r->muxer, i)));
+    if (muxer_conversion(r->muxer, i))
+      json_object_set_new(object, "conversion", json_string(muxer_conversion(r->muxer, i)));
+    json_array_append_new(list, object);
+  }
+  return list;
+}
+
 static int print_json(const recording *r) {
   json_t *object = json_object();
   json_object_set_new(object, "file", cli_json_text(r->output));
   json_object_set_new(object, "format", json_string(r->container));
-  json_object_set(object, "streams", r->streams);
+  json_object_set_new(object, "streams", list_streams(r));
   json_object_set_new(object, "packets", json_integer((json_int_t)muxer_packets(r->muxer)));
   json_object_set_new(object, "bytes", json_integer((json_int_t)muxer_bytes(r->muxer)));
   json_object_set_new(object, "seconds", cli_json_rounded((double)muxer_position(r->muxer) / 1e9, 3));
+  json_object_set_new(object, "refused", json_integer((json_int_t)muxer_refused(r->muxer)));
   json_object_set_new(object, "lost", json_integer((json_int_t)r->lost));
   json_object_set_new(object, "epochs", json_integer((json_int_t)r->epochs));
   json_object_set_new(object, "ended", json_string(r->ended ? r->ended : "error"));
   return cli_json_print(object, false);
 }
 
-enum { OUTPUT = READER_OWN, FORMAT, DURATION, TIMEOUT, OVERWRITE };
+enum { OUTPUT = READER_OWN, FORMAT, AUDIO, TRACKS, DURATION, TIMEOUT, OVERWRITE };
 
 static int parse(int argc, char **argv, recording *r) {
   static const struct option options[] = { READER_OPTIONS_BASIC,
@@ -280,6 +340,8 @@ static int parse(int argc, char **argv, recording *r) {
                                            { "label", required_argument, NULL, READER_LABEL },
                                            { "output", required_argument, NULL, OUTPUT },
                                            { "format", required_argument, NULL, FORMAT },
+                                           { "audio", required_argument, NULL, AUDIO },
+                                           { "tracks", required_argument, NULL, TRACKS },
                                            { "duration", required_argument, NULL, DURATION },
                                            { "timeout", required_argument, NULL, TIMEOUT },
                                            { "overwrite", no_argument, NULL, OVERWRITE },
@@ -292,6 +354,8 @@ static int parse(int argc, char **argv, recording *r) {
       case 'o':
       case OUTPUT: r->output = optarg; break;
       case FORMAT: code = take_format(r); break;
+      case AUDIO: code = take_audio(r); break;
+      case TRACKS: code = take_tracks(r); break;
       case DURATION: code = cli_take_seconds("duration", optarg, &r->duration_ns); break;
       case TIMEOUT: code = cli_take_seconds("timeout", optarg, &r->timeout_ns); break;
       case OVERWRITE: r->overwrite = true; break;
@@ -314,8 +378,12 @@ int cmd_record(int argc, char **argv) {
   code = reader_join(&r.reader, &r.subscriber);
   if (code)
     return code;
-  r.streams = json_array();
-  r.muxer = muxer_create(r.output, &(muxer_options){ .container = r.container, .limit_ns = r.duration_ns });
+  r.muxer = muxer_create(r.output, &(muxer_options){ .container = r.container,
+                                                     .limit_ns = r.duration_ns,
+                                                     .audio = r.audio,
+                                                     .tracks = r.tracks,
+                                                     .say = say,
+                                                     .user = &r });
   code = r.muxer ? enable_packets(&r) : reader_no_memory();
   if (!code)
     code = run(&r);
@@ -326,6 +394,5 @@ int cmd_record(int argc, char **argv) {
   }
   cuframes_subscriber_destroy(r.subscriber);
   muxer_free(r.muxer);
-  json_decref(r.streams);
   return code;
 }

@@ -1,0 +1,81 @@
+"""recordings.py - what the tests of `cuframes record` share: films made by ffmpeg, and what is in a recording."""
+import json
+import os
+import subprocess
+
+import harness
+from harness import check
+
+PICTURES = ("-f", "lavfi", "-i", "testsrc=s=160x120:r=25:d=2")
+TONE = ("-f", "lavfi", "-i", "sine=440:d=2")
+H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+
+
+def ffmpeg(*args, text=True):
+    """Runs ffmpeg, gives what it printed; skips the test if it cannot do that (an encoder is missing, usually)."""
+    done = subprocess.run([harness.need_program("ffmpeg"), "-nostdin", "-v", "error", "-y", *map(str, args)],
+                          capture_output=True, text=text, timeout=harness.LIMIT)
+    if done.returncode:
+        harness.skip("ffmpeg %s: %s" % (" ".join(map(str, args)), done.stderr))
+    return done.stdout
+
+
+def ffprobe(path, *args):
+    done = subprocess.run([harness.need_program("ffprobe"), "-v", "error", "-of", "json", *args, path],
+                          capture_output=True, text=True, timeout=harness.LIMIT)
+    check(done.returncode == 0, "ffprobe %s: %s", path, done.stderr)
+    return json.loads(done.stdout)
+
+
+def streams(path):
+    """The streams as ffprobe sees them, by their type; of each type the first."""
+    seen = {}
+    for stream in ffprobe(path, "-show_streams")["streams"]:
+        seen.setdefault(stream["codec_type"], stream)
+    return seen
+
+
+def packets(path, kind="v"):
+    """Packets of the first stream of a kind: hash of the bytes, times, whether it is a keyframe."""
+    return ffprobe(path, "-select_streams", kind + ":0", "-show_packets", "-show_data_hash", "md5")["packets"]
+
+
+def decoded(path, stream):
+    """A hash of each decoded picture or frame of sound; and whatever the decoder complained of."""
+    done = subprocess.run([harness.need_program("ffmpeg"), "-nostdin", "-v", "error", "-i", path, "-map",
+                           "0:%s" % stream, "-fps_mode", "passthrough", "-f", "framemd5", "-"], capture_output=True,
+                          text=True, timeout=harness.LIMIT)
+    lines = [line.split(",")[-1].strip() for line in done.stdout.splitlines() if not line.startswith("#")]
+    return lines, done.stderr
+
+
+def samples(path, rate=None):
+    """All sound as 16 bit samples in one channel, from time 0 of the file on, gaps as silence."""
+    import array
+    asked = ("-ar", rate) if rate else ()
+    raw = ffmpeg("-i", path, "-map", "0:a:0", "-af", "aresample=async=1:first_pts=0", "-ac", 1, *asked, "-f", "s16le",
+                 "-", text=False)
+    return array.array("h", raw)
+
+
+def is_tail(all_of_it, part):
+    """Whether the part is what the whole ends with."""
+    return len(part) > 0 and all_of_it[-len(part):] == part
+
+
+def record_whole(s, source, *names, args=(), publish=()):
+    """Publishes a film once, from its first packet on to recorders that wait for it. Gives what each said as JSON."""
+    recorders = [s.start("record", "film", s.path(name), "--wait", "--json", *args) for name in names]
+    s.start("publish", source, "--name", "film", "--realtime", "--wait-for", len(recorders),
+            *publish).expect(harness.OK)
+    said = []
+    for recorder in recorders:
+        result = recorder.wait()
+        parsed = json.loads(result.out) if result.out else {}
+        parsed["code"], parsed["err"] = result.code, result.err
+        said.append(parsed)
+    return said
+
+
+def size(path):
+    return os.path.getsize(path) if os.path.exists(path) else 0
