@@ -4,18 +4,20 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libavutil/log.h>
 
+#include "av_compat.h"
 #include "cli.h"
 
 #define PERIOD_NS (10 * INT64_C(1000000000))
 #define LINES_PER_PERIOD 8
 
 static _Thread_local const char *thread_prefix;
-static _Thread_local bool held;
+static _Thread_local bool held, strange_digest;
 static _Thread_local char first_line[256]; /* since the mark */
 static _Thread_local char last_line[256];
 static _Thread_local char unfinished[512]; /* FFmpeg prints some lines in pieces */
@@ -55,7 +57,24 @@ static const char *prefix_of(void *object) {
   return owner ? owner->prefix : thread_prefix;
 }
 
+/* Sees the answers of RTSP and HTTP servers go by, which FFmpeg logs for who traces it. */
+static void see_header(const char *format, va_list arguments) {
+  static const char header[] = "WWW-Authenticate:", key[] = "algorithm=";
+  if (strcmp(format, "line='%s'\n") != 0 && strcmp(format, "header='%s'\n") != 0)
+    return;
+  const char *line = va_arg(arguments, const char *);
+  const char *algorithm = line && !strncasecmp(line, header, strlen(header)) ? strcasestr(line, key) : NULL;
+  if (algorithm == NULL)
+    return;
+  algorithm += strlen(key) + (algorithm[strlen(key)] == '"');
+  size_t length = strcspn(algorithm, "\", \t");
+  bool md5 = (length == 3 && !strncmp(algorithm, "MD5", 3)) || (length == 8 && !strncmp(algorithm, "MD5-sess", 8));
+  strange_digest = !md5 && !AV_COMPAT_SHA256_DIGEST;
+}
+
 static void on_line(void *object, int level, const char *format, va_list arguments) {
+  if (level == AV_LOG_TRACE)
+    see_header(format, arguments);
   if (level > AV_LOG_WARNING)
     return;
   char text[512];
@@ -94,8 +113,14 @@ void cli_avlog_thread(const char *prefix) {
 
 void cli_avlog_hold(bool hold) {
   held = hold;
-  if (hold)
+  if (hold) {
     last_line[0] = '\0';
+    strange_digest = false;
+  }
+}
+
+bool cli_avlog_strange_digest(void) {
+  return strange_digest;
 }
 
 void cli_avlog_mark(void) {

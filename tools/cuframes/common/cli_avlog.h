@@ -18,6 +18,10 @@ void cli_avlog_thread(const char *prefix);
 void cli_avlog_hold(bool hold);
 const char *cli_avlog_last(void);
 
+/* Whether, since then, a server asked the calling thread for a digest that FFmpeg cannot compute. It says nothing of
+ * that itself. */
+bool cli_avlog_strange_digest(void);
+
 /* The calling thread's first line since its last mark, "" if there was none; printed or not. */
 void cli_avlog_mark(void);
 const char *cli_avlog_first(void);

@@ -1,6 +1,7 @@
 /* media.h - one opened input and what becomes of its packets and pictures; shared by source_media.c (the course of
- * things), media_input.c (opening, reading, time-outs), media_reason.c and media_outage.c (when that goes wrong),
- * media_decoder.c, media_slots.c, media_packet.c, media_side.c and media_frame.c. */
+ * things), media_input.c (opening, reading, time-outs), media_transport.c (RTP's way), media_reason.c and
+ * media_outage.c (when that goes wrong), media_decoder.c, media_slots.c, media_packet.c, media_side.c and
+ * media_frame.c. */
 #ifndef CUFRAMES_CLI_MEDIA_H
 #define CUFRAMES_CLI_MEDIA_H
 
@@ -81,6 +82,7 @@ typedef struct media {
   bool live;                   /* a network address: paced by its source, has time-outs, is reconnected */
   media_connection connection; /* how it lives */
   media_outage outage;         /* media_outage.c */
+  media_transport transport;   /* media_transport.c */
   char reason[512];            /* why the last call here failed, for a message */
 
   /* media_decoder.c; a decoder outlives its input, for the next one that is like it */
@@ -137,6 +139,16 @@ int64_t media_picture_timeout(const media *m);
 /* Whether less came out of a file than it promised; then m->reason says so. */
 bool media_ended_early(media *m);
 
+/* media_transport.c */
+/* For FFmpeg's rtsp_transport; NULL: the input is no RTSP. */
+const char *media_transport_name(const media *m);
+/* True: it was the transport that the camera did not want, and the next one is to be tried at once. */
+bool media_transport_refused(media *m, int error);
+/* Looks at a connection that has ended: whether another transport may do better. */
+void media_transport_ended(media *m);
+/* The first packet came: says which way, if that is not the first choice. */
+void media_transport_works(media *m);
+
 /* media_reason.c */
 /* The reason of an AVERROR into m->reason; what: that which could not be done. Gives the error. */
 int media_explain(media *m, int error, const char *what);
@@ -144,7 +156,7 @@ int media_explain(media *m, int error, const char *what);
 bool media_is_permanent(const media *m, int error);
 /* Whether the other side does not let us in: what it does with every try may be to count it. */
 bool media_is_refusal(int error);
-/* What to do about it, "" if nobody can know. */
+/* What to do about it; NULL if nobody can know. */
 const char *media_remedy(const media *m, int error);
 
 /* media_outage.c: the two moments between which a live input is away. */

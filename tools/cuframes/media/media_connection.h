@@ -21,6 +21,7 @@ typedef struct media_connection {
   int64_t packet_at, picture_at; /* when the last ones came; 0: none yet */
   uint64_t pictures;             /* packets of the video */
   int64_t picture_time;          /* of the last one, by the source's clock */
+  bool answered;                 /* the other side gave what there is to be opened */
   bool taken_up;                 /* times go on from its first packet */
   int error;                     /* that it failed with, AVERROR; 0: none */
 } media_connection;
@@ -37,5 +38,14 @@ typedef struct media_outage {
   int64_t rarest_picture; /* longest time from one picture to the next, lately */
   int64_t patience;       /* for the first pictures of a source that seems to have few of them; 0: as for others */
 } media_outage;
+
+/* RTP's way from a camera, where that is left to us. */
+typedef struct media_transport {
+  bool udp;        /* not over TCP */
+  bool worked;     /* packets came this way */
+  bool said;       /* that it is this way now */
+  unsigned silent; /* connections this way without a packet, in a row */
+  const char *why; /* it was changed; NULL: it was not */
+} media_transport;
 
 #endif

@@ -97,8 +97,8 @@ static AVDictionary *input_options(const media *m) {
       if (strncmp(m->job->options->input, knows_timeout[i], strlen(knows_timeout[i])) == 0)
         av_dict_set_int(&options, "timeout", timeout_us, 0);
   }
-  if (strncmp(m->job->options->input, "rtsp", 4) == 0)
-    av_dict_set(&options, "rtsp_transport", m->job->options->udp ? "udp" : "tcp", 0);
+  if (media_transport_name(m) != NULL)
+    av_dict_set(&options, "rtsp_transport", media_transport_name(m), 0);
   return options;
 }
 
@@ -131,6 +131,7 @@ static int open_format(media *m) {
   av_dict_free(&options);
   if (error < 0)
     return media_explain(m, error, "cannot open");
+  m->connection.answered = true;
   error = probe(m);
   if (error >= 0 && publish_job_stopping(m->job))
     error = AVERROR_EXIT; /* it was interrupted, and what it found is not all */
@@ -154,6 +155,11 @@ int media_open(media *m) {
   m->connection = (media_connection){ .quiet = 0 };
   cli_avlog_hold(true);
   int error = open_format(m);
+  if (error < 0 && media_transport_refused(m, error)) {
+    media_close(m);
+    cli_avlog_hold(true);
+    error = open_format(m);
+  }
   cli_avlog_hold(false);
   if (error == 0)
     error = choose_video(m);

@@ -8,6 +8,8 @@
 #define DELAY_FIRST (PUBLISH_SECOND / 2)
 #define DELAY_MAX (10 * PUBLISH_SECOND)
 #define SAY_AGAIN (600 * PUBLISH_SECOND) /* of an outage that goes on for the same reason */
+#define LOGIN_FIRST (60 * PUBLISH_SECOND)
+#define LOGIN_TIMES 15
 #define PICTURES_FEW 3
 #define PATIENCE_MAX 8 /* times the time-out */
 
@@ -16,6 +18,18 @@ static int64_t take_delay(int64_t *delay, int64_t first, int64_t most) {
   const int64_t now = *delay != 0 ? *delay : first;
   *delay = now * 2 < most ? now * 2 : most;
   return now;
+}
+
+/* Nobody is let in by asking again and again, and cameras lock accounts. */
+static int64_t login_delay(media *m) {
+  media_outage *o = &m->outage;
+  const int64_t given = m->job->options->login_retry_ns, first = given != 0 ? given : LOGIN_FIRST;
+  /* One that let us in before may be starting anew, and not know its users yet. */
+  if (o->login_delay == 0 && o->packet_at != 0) {
+    o->login_delay = first;
+    return first < DELAY_MAX ? first : DELAY_MAX;
+  }
+  return take_delay(&o->login_delay, first, LOGIN_TIMES * first);
 }
 
 /* Whether a reason is worth a line: it was not said in this outage yet, or long ago. */
@@ -32,13 +46,16 @@ static bool is_news(media_outage *o, const char *reason) {
   return true;
 }
 
-static void say(media *m, int64_t wait) {
+static void say(media *m, int64_t wait, bool refused) {
   const media_outage *o = &m->outage;
+  const char *remedy = media_remedy(m, m->connection.error);
   char tries[64] = "";
   if (o->tries > 1)
     snprintf(tries, sizeof tries, "; %llu tries in %.0f s", (unsigned long long)o->tries,
              (double)(cuframes_now() - o->since) / 1e9);
-  publish_job_warn(m->job, "%s: %s%s; trying again in %.1f s", m->job->input, m->reason, tries, (double)wait / 1e9);
+  publish_job_warn(m->job, "%s: %s%s%s%s%s; trying again in %.1f s%s", m->job->input, m->reason,
+                   remedy != NULL ? " (" : "", remedy != NULL ? remedy : "", remedy != NULL ? ")" : "", tries,
+                   (double)wait / 1e9, refused ? ", and seldom: each try may count towards locking the account" : "");
 }
 
 /* A source that gives a picture now and then, and sound all the time, is not to be opened anew for each picture. */
@@ -62,11 +79,16 @@ int64_t media_outage_trouble(media *m) {
     o->tries = o->said_count = 0;
   }
   o->tries++;
-  const int64_t wait = take_delay(&o->delay, DELAY_FIRST, DELAY_MAX);
+  media_transport_ended(m);
+  const bool refused = media_is_refusal(c->error) && c->packet_at == 0;
+  const int64_t wait = refused ? login_delay(m) : take_delay(&o->delay, DELAY_FIRST, DELAY_MAX);
   if (is_news(o, m->reason))
-    say(m, wait);
-  publish_job_event(m->job, "disconnected",
-                    json_pack("{s:o,s:f}", "reason", cli_json_text(m->reason), "retry_seconds", (double)wait / 1e9));
+    say(m, wait, refused);
+  json_t *more = json_pack("{s:o,s:f}", "reason", cli_json_text(m->reason), "retry_seconds", (double)wait / 1e9);
+  const char *remedy = media_remedy(m, c->error);
+  if (more != NULL && remedy != NULL)
+    json_object_set_new(more, "remedy", cli_json_text(remedy));
+  publish_job_event(m->job, refused ? "refused" : "disconnected", more);
   return wait;
 }
 

@@ -9,6 +9,37 @@ bool media_is_refusal(int error) {
   return error == AVERROR_HTTP_UNAUTHORIZED || error == AVERROR_HTTP_FORBIDDEN;
 }
 
+/* What a refusal means, and what to do about it. */
+typedef struct refusal {
+  const char *why, *remedy;
+} refusal;
+
+static bool has_login(const media *m) {
+  const char *authority = strstr(m->job->options->input, "://");
+  authority = authority != NULL ? authority + 3 : "";
+  return memchr(authority, '@', strcspn(authority, "/?#")) != NULL;
+}
+
+static refusal refusal_of(const media *m, int error) {
+  if (error == AVERROR_HTTP_FORBIDDEN)
+    return (refusal){ "this user may not see it, or it has too many clients",
+                      "look at the user's rights in the camera's settings" };
+  if (!has_login(m))
+    return (refusal){ "it wants a user and a password", "rtsp://USER:PASSWORD@HOST/..." };
+  if (cli_avlog_strange_digest())
+    return (refusal){ "it wants a digest of another kind than MD5, such as SHA-256, which this FFmpeg cannot compute",
+                      "set the camera's authentication to MD5 digest or basic" };
+  return (refusal){ "wrong user or password", "correct them; in an address @ is %40, : %3A, / %2F, # %23, ? %3F" };
+}
+
+const char *media_remedy(const media *m, int error) {
+  if (media_is_refusal(error))
+    return refusal_of(m, error).remedy;
+  if (error == AVERROR(EPROTONOSUPPORT) && media_transport_name(m) != NULL)
+    return "try --rtsp-transport auto";
+  return NULL;
+}
+
 bool media_is_permanent(const media *m, int error) {
   if (error == AVERROR_PROTOCOL_NOT_FOUND || error == AVERROR_OPTION_NOT_FOUND || error == AVERROR_DECODER_NOT_FOUND)
     return true;
@@ -42,6 +73,11 @@ int media_explain(media *m, int error, const char *what) {
     snprintf(m->reason, sizeof m->reason, "timed out: no answer within %.3g s", (double)media_timeout(m) / 1e9);
   } else if (seen != NULL) {
     snprintf(m->reason, sizeof m->reason, "%s", seen);
+  } else if (media_is_refusal(error)) {
+    snprintf(m->reason, sizeof m->reason, "%s: %s: %s", what,
+             error == AVERROR_HTTP_FORBIDDEN ? "403 Forbidden" : "401 Unauthorized", refusal_of(m, error).why);
+  } else if (error == AVERROR(EPROTONOSUPPORT) && media_transport_name(m) != NULL) {
+    snprintf(m->reason, sizeof m->reason, "%s: the camera refuses to send by %s", what, media_transport_name(m));
   } else if (error == AVERROR_INVALIDDATA && !m->live) {
     snprintf(m->reason, sizeof m->reason, "%s: no media file, or a damaged one%s%s%s", what, *said ? " (" : "", said,
              *said ? ")" : "");

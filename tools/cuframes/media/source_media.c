@@ -39,6 +39,8 @@ static void note_life(media *m) {
     m->pace.running = false;
     (void)cuframes_publisher_discontinuity(m->job->publisher); /* cannot fail for a living publisher */
   }
+  if (!m->connection.taken_up)
+    media_transport_works(m);
   m->connection.taken_up = true;
   if (m->outage.since != 0 && m->packet->stream_index == m->video)
     media_outage_over(m);
@@ -185,8 +187,11 @@ static int conclude(media *m, enum end end) {
     }
     return waited_in_vain ? CLI_TIMEOUT : CLI_OK;
   }
-  if (end == END_BROKEN)
-    return publish_job_fail(m->job, "%s: %s", m->job->input, m->reason);
+  if (end == END_BROKEN) {
+    const char *remedy = media_remedy(m, m->connection.error);
+    return publish_job_fail(m->job, "%s: %s%s%s%s", m->job->input, m->reason, remedy != NULL ? " (" : "",
+                            remedy != NULL ? remedy : "", remedy != NULL ? ")" : "");
+  }
   if (!frames) {
     return publish_job_fail(m->job, "%s: no picture could be decoded%s", m->job->input,
                             m->damaged ? "; the file is damaged" : "");

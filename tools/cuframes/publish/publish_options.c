@@ -37,6 +37,7 @@ enum option_number {
   OPTION_RTSP_TRANSPORT,
   OPTION_TIMEOUT,
   OPTION_PICTURE_TIMEOUT,
+  OPTION_LOGIN_RETRY,
   OPTION_RECONNECT,
   OPTION_NO_RECONNECT,
   OPTION_DIR,
@@ -92,11 +93,14 @@ static const char help_text[] =
     "  --packet-slots N        packets kept (default 2048: some tens of seconds of video and sound, so that who\n"
     "                          joins late still finds a keyframe)\n"
     "  --packet-bytes SIZE     bytes of packets kept, e.g. 16M (default); the largest packet is a quarter of it\n"
-    "  --rtsp-transport T      tcp (default) or udp\n"
+    "  --rtsp-transport T      auto (default): tcp, and udp if the camera refuses that or nothing comes by it; tcp,\n"
+    "                          udp, udp_multicast or http (RTSP and RTP in a tunnel)\n"
     "  --timeout S             a network input that sends nothing for so long counts as dead (default 10; HLS and\n"
     "                          DASH 30)\n"
     "  --picture-timeout S     likewise one whose picture stands still while sound or data comes (default: as\n"
     "                          --timeout, and 3 times as long as its pictures take to come)\n"
+    "  --login-retry S         wait before the next try where a login was refused: twice as long each time, up to 15\n"
+    "                          times as long (default 60)\n"
     "  --reconnect             reopen this input whenever it fails or ends, as is done for live inputs (network\n"
     "                          addresses): after 0.5 s, then twice as long each time, up to 10 s\n"
     "  --no-reconnect          end when a live input fails or ends\n\n"
@@ -142,6 +146,7 @@ const struct option *publish_long_options(void) {
     { "rtsp-transport", required_argument, NULL, OPTION_RTSP_TRANSPORT },
     { "timeout", required_argument, NULL, OPTION_TIMEOUT },
     { "picture-timeout", required_argument, NULL, OPTION_PICTURE_TIMEOUT },
+    { "login-retry", required_argument, NULL, OPTION_LOGIN_RETRY },
     { "reconnect", no_argument, NULL, OPTION_RECONNECT },
     { "no-reconnect", no_argument, NULL, OPTION_NO_RECONNECT },
     { "dir", required_argument, NULL, OPTION_DIR },
@@ -230,7 +235,9 @@ static const char *set_bytes(uint64_t *bytes, const char *value) {
 }
 
 static const char *const memories[] = { "default", "legacy", NULL }, *const policies[] = { "wait", "drop", NULL },
-                         *const reserves[] = { "need", "full", NULL }, *const transports[] = { "tcp", "udp", NULL };
+                         *const reserves[] = { "need", "full", NULL };
+
+const char *const publish_rtsp_transports[] = { "auto", "tcp", "udp", "udp_multicast", "http", NULL };
 
 /* One of two words, by its place. */
 static const char *set_choice(uint32_t *to, const char *value, const char *const *words, const char *sentence) {
@@ -240,6 +247,17 @@ static const char *set_choice(uint32_t *to, const char *value, const char *const
   return NULL;
 }
 
+/* One of the words of --rtsp-transport, by its place. */
+static const char *set_word(uint32_t *to, const char *value, const char *const *words) {
+  for (uint32_t i = 0; words[i] != NULL; i++) {
+    if (strcmp(value, words[i]) == 0) {
+      *to = i;
+      return NULL;
+    }
+  }
+  return "is none of auto, tcp, udp, udp_multicast and http";
+}
+
 const char *publish_options_meant(int number, const char *value) {
   suggestion guess = { .typed = value };
   switch (number) {
@@ -247,7 +265,7 @@ const char *publish_options_meant(int number, const char *value) {
     case OPTION_MEMORY: return suggest_from(value, memories);
     case OPTION_POLICY: return suggest_from(value, policies);
     case OPTION_RESERVE: return suggest_from(value, reserves);
-    case OPTION_RTSP_TRANSPORT: return suggest_from(value, transports);
+    case OPTION_RTSP_TRANSPORT: return suggest_from(value, publish_rtsp_transports);
     case OPTION_FORMAT:
       for (uint32_t format = CUFRAMES_PIXEL_NONE + 1; picture_format_from_name(cuframes_pixel_format_name(format));
            format++)
@@ -294,14 +312,10 @@ const char *publish_options_set(publish_options *o, int number, const char *valu
     case OPTION_PACKET_SLOTS:
       return cli_parse_unsigned(value, 2, 1 << 20, &o->packet_slots) ? NULL : "wants a number from 2 to 1048576";
     case OPTION_PACKET_BYTES: return set_bytes(&o->packet_bytes, value);
-    case OPTION_RTSP_TRANSPORT: {
-      uint32_t udp = 0;
-      const char *wrong = set_choice(&udp, value, transports, "is neither tcp nor udp");
-      o->udp = udp != 0;
-      return wrong;
-    }
+    case OPTION_RTSP_TRANSPORT: return set_word(&o->rtsp_transport, value, publish_rtsp_transports);
     case OPTION_TIMEOUT: return cli_parse_seconds(value, &o->timeout_ns) ? NULL : seconds;
     case OPTION_PICTURE_TIMEOUT: return cli_parse_seconds(value, &o->picture_timeout_ns) ? NULL : seconds;
+    case OPTION_LOGIN_RETRY: return cli_parse_seconds(value, &o->login_retry_ns) ? NULL : seconds;
     case OPTION_RECONNECT: o->reconnect = true; return NULL;
     case OPTION_NO_RECONNECT: o->no_reconnect = true; return NULL;
     default: return "is no option of a stream";

@@ -14,10 +14,11 @@
 typedef struct publish_options {
   char *input, *name, *device;
   uint32_t pixel_format; /* --format; CUFRAMES_PIXEL_NONE: the decoder's */
-  bool loop, realtime, no_packets, reconnect, no_reconnect, udp, decode_copy, fresh_decoder;
+  bool loop, realtime, no_packets, reconnect, no_reconnect, decode_copy, fresh_decoder;
   uint32_t slots, max_slots, policy, reserve, memory, packet_slots, socket_mode;
   uint64_t packet_bytes;
-  int64_t ordered_timeout_ns, timeout_ns, picture_timeout_ns;
+  int64_t ordered_timeout_ns, timeout_ns, picture_timeout_ns, login_retry_ns;
+  uint32_t rtsp_transport; /* PUBLISH_RTSP_AUTO, or the place of its word */
   int64_t gid;
   uint32_t allow_uids[PUBLISH_ALLOW_MAX], allow_gids[PUBLISH_ALLOW_MAX];
   uint32_t allow_uid_count, allow_gid_count;
@@ -25,6 +26,9 @@ typedef struct publish_options {
   uint32_t wait_for;  /* subscribers, before the first frame */
   uint32_t side_data; /* bytes per frame */
 } publish_options;
+
+enum { PUBLISH_RTSP_AUTO = 0 };
+extern const char *const publish_rtsp_transports[]; /* the words of --rtsp-transport, then NULL */
 
 /* The streams, and what holds for all of them. */
 typedef struct publish_request {
