@@ -1,7 +1,7 @@
 /* media.h - one opened input and what becomes of its packets and pictures; shared by source_media.c (the course of
  * things), media_input.c (opening, reading, time-outs), media_transport.c (RTP's way), media_reason.c and
- * media_outage.c (when that goes wrong), media_decoder.c, media_slots.c, media_packet.c, media_side.c and
- * media_frame.c. */
+ * media_outage.c (when that goes wrong), media_choice.c, media_extra.c, media_decoder.c, media_slots.c, media_packet.c,
+ * media_side.c and media_frame.c. */
 #ifndef CUFRAMES_CLI_MEDIA_H
 #define CUFRAMES_CLI_MEDIA_H
 
@@ -85,6 +85,9 @@ typedef struct media {
   media_transport transport;   /* media_transport.c */
   char reason[512];            /* why the last call here failed, for a message */
 
+  char said_choice[512]; /* media_choice.c */
+  AVDictionary *extra;   /* media_extra.c: what the demuxer left of --input-option for the decoder */
+
   /* media_decoder.c; a decoder outlives its input, for the next one that is like it */
   AVCodecContext *decoder;
   AVCodecParameters *decoder_for; /* what it was made for */
@@ -164,6 +167,18 @@ const char *media_remedy(const media *m, int error);
 int64_t media_outage_trouble(media *m);
 /* Pictures come again, or at last. */
 void media_outage_over(media *m);
+
+/* media_choice.c */
+/* Which video it is, and which streams are not read. As media_input.c's. */
+int media_choose(media *m);
+
+/* media_extra.c */
+/* What --input-option says, over what is there. */
+void media_extra_options(const media *m, AVDictionary **options);
+/* Remembers for the decoder what opening the input left of them. */
+void media_extra_keep(media *m, const AVDictionary *left);
+/* An error if the decoder left something, too. */
+int media_extra_check(media *m, AVDictionary *left);
 
 /* media_decoder.c */
 /* The decoder for the opened input: the one that is there, if it will do. As media_input.c's. */

@@ -172,8 +172,12 @@ static int open_with(media *m, const AVCodec *codec, AVBufferRef *device) {
     m->decoder->get_format = choose_format;
   }
   media_slots_decoder(m, codec, m->decoder);
-  error = avcodec_open2(m->decoder, codec, NULL);
-  return error < 0 ? media_explain(m, error, "cannot decode") : 0;
+  AVDictionary *extra = NULL;
+  av_dict_copy(&extra, m->extra, 0);
+  error = avcodec_open2(m->decoder, codec, &extra);
+  error = error < 0 ? media_explain(m, error, "cannot decode") : media_extra_check(m, extra);
+  av_dict_free(&extra);
+  return error;
 }
 
 /* Whether a decoder for one is as good for the other: all that avcodec_parameters_to_context() hands on. */

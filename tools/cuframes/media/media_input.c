@@ -99,6 +99,7 @@ static AVDictionary *input_options(const media *m) {
   }
   if (media_transport_name(m) != NULL)
     av_dict_set(&options, "rtsp_transport", media_transport_name(m), 0);
+  media_extra_options(m, &options); /* last: who gives one knows better */
   return options;
 }
 
@@ -128,6 +129,7 @@ static int open_format(media *m) {
   begin_call(m, media_timeout(m));
   int error = avformat_open_input(&m->in, m->job->options->input, NULL, &options); /* frees m->in if it fails */
   end_call(m);
+  media_extra_keep(m, options);
   av_dict_free(&options);
   if (error < 0)
     return media_explain(m, error, "cannot open");
@@ -137,17 +139,6 @@ static int open_format(media *m) {
     error = AVERROR_EXIT; /* it was interrupted, and what it found is not all */
   if (error < 0)
     return media_explain(m, error, "cannot find out what is in it");
-  return 0;
-}
-
-static int choose_video(media *m) {
-  m->video = av_find_best_stream(m->in, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
-  if (m->video < 0 || (m->in->streams[m->video]->disposition & AV_DISPOSITION_ATTACHED_PIC)) {
-    snprintf(m->reason, sizeof m->reason, "has no video stream");
-    return AVERROR_STREAM_NOT_FOUND;
-  }
-  for (unsigned i = 0; m->job->options->no_packets && i < m->in->nb_streams; i++)
-    m->in->streams[i]->discard = (int)i == m->video ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
   return 0;
 }
 
@@ -162,7 +153,7 @@ int media_open(media *m) {
   }
   cli_avlog_hold(false);
   if (error == 0)
-    error = choose_video(m);
+    error = media_choose(m);
   if (error == 0)
     error = media_decoder_open(m);
   if (error == 0) {

@@ -9,7 +9,7 @@
 static bool is_published(const AVStream *stream) {
   enum AVMediaType type = stream->codecpar->codec_type;
   return (type == AVMEDIA_TYPE_VIDEO || type == AVMEDIA_TYPE_AUDIO) &&
-         !(stream->disposition & AV_DISPOSITION_ATTACHED_PIC);
+         !(stream->disposition & AV_DISPOSITION_ATTACHED_PIC) && stream->discard < AVDISCARD_ALL;
 }
 
 /* Numbers the streams that came since the last call; some containers show a stream with its first packet only. */

@@ -234,6 +234,7 @@ int source_media_run(publish_job *job) {
   int code = m.packet && m.frame ? run(&m) : publish_job_fail(job, "out of memory");
   media_close(&m);
   media_decoder_close(&m);
+  av_dict_free(&m.extra);
   av_packet_free(&m.packet);
   av_frame_free(&m.frame);
   media_packet_free(&m);

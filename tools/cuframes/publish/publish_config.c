@@ -70,13 +70,14 @@ static int wrong_key(const char *where, const char *key, const json_t *value, co
 
 /* Options that may be repeated may have an array here. */
 static const char *set_keys(publish_request *request, publish_options *stream, const char *key, const json_t *value) {
-  if (!json_is_array(value) || strncmp(key, "allow-", 6) != 0)
+  const bool lists = strncmp(key, "allow-", 6) == 0;
+  if (!json_is_array(value) || !(lists || strcmp(key, "input-option") == 0))
     return set_key(request, stream, key, value);
   size_t index;
   const json_t *item;
   if (find_option(key) == NULL)
     return "is no option";
-  stream->is_listed = true; /* an empty list lets nobody in */
+  stream->is_listed = stream->is_listed || lists; /* an empty list lets nobody in */
   json_array_foreach(value, index, item) {
     const char *wrong = set_key(request, stream, key, item);
     if (wrong != NULL)

@@ -2,6 +2,7 @@
 #include "publish_options.h"
 
 #include <grp.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,8 @@ enum option_number {
   OPTION_PACKET_SLOTS,
   OPTION_PACKET_BYTES,
   OPTION_RTSP_TRANSPORT,
+  OPTION_VARIANT,
+  OPTION_INPUT_OPTION,
   OPTION_TIMEOUT,
   OPTION_PICTURE_TIMEOUT,
   OPTION_LOGIN_RETRY,
@@ -95,6 +98,9 @@ static const char help_text[] =
     "  --packet-bytes SIZE     bytes of packets kept, e.g. 16M (default); the largest packet is a quarter of it\n"
     "  --rtsp-transport T      auto (default): tcp, and udp if the camera refuses that or nothing comes by it; tcp,\n"
     "                          udp, udp_multicast or http (RTSP and RTP in a tunnel)\n"
+    "  --variant WHICH         of an input with several videos (HLS, DASH, programmes): largest, smallest,\n"
+    "                          WIDTHxHEIGHT or bits per second such as 2M: the largest of at most that\n"
+    "  --input-option KEY=VALUE  an option of FFmpeg's demuxer, protocol or decoder; may be repeated\n"
     "  --timeout S             a network input that sends nothing for so long counts as dead (default 10; HLS and\n"
     "                          DASH 30)\n"
     "  --picture-timeout S     likewise one whose picture stands still while sound or data comes (default: as\n"
@@ -144,6 +150,8 @@ const struct option *publish_long_options(void) {
     { "packet-slots", required_argument, NULL, OPTION_PACKET_SLOTS },
     { "packet-bytes", required_argument, NULL, OPTION_PACKET_BYTES },
     { "rtsp-transport", required_argument, NULL, OPTION_RTSP_TRANSPORT },
+    { "variant", required_argument, NULL, OPTION_VARIANT },
+    { "input-option", required_argument, NULL, OPTION_INPUT_OPTION },
     { "timeout", required_argument, NULL, OPTION_TIMEOUT },
     { "picture-timeout", required_argument, NULL, OPTION_PICTURE_TIMEOUT },
     { "login-retry", required_argument, NULL, OPTION_LOGIN_RETRY },
@@ -168,7 +176,8 @@ void publish_options_free(publish_options *options) {
   free(options->input);
   free(options->name);
   free(options->device);
-  options->input = options->name = options->device = NULL;
+  free(options->input_options);
+  options->input = options->name = options->device = options->input_options = NULL;
 }
 
 static const char *set_text(char **to, const char *value) {
@@ -239,6 +248,43 @@ static const char *const memories[] = { "default", "legacy", NULL }, *const poli
 
 const char *const publish_rtsp_transports[] = { "auto", "tcp", "udp", "udp_multicast", "http", NULL };
 
+static const char *const variants[] = { "largest", "smallest", NULL };
+
+static const char *set_variant(publish_variant *to, const char *value) {
+  static const char sentence[] = "wants largest, smallest, WIDTHxHEIGHT, or bits per second such as 800K or 2M";
+  publish_variant v = { .kind = PUBLISH_VARIANT_ANY };
+  int length = 0;
+  char unit = '\0';
+  if (strcmp(value, variants[0]) == 0)
+    v.kind = PUBLISH_VARIANT_LARGEST;
+  else if (strcmp(value, variants[1]) == 0)
+    v.kind = PUBLISH_VARIANT_SMALLEST;
+  else if (sscanf(value, "%5" SCNu32 "x%5" SCNu32 "%n", &v.width, &v.height, &length) == 2 && value[length] == '\0')
+    v.kind = v.width > 0 && v.height > 0 ? PUBLISH_VARIANT_SIZE : PUBLISH_VARIANT_ANY;
+  else if (sscanf(value, "%9" SCNu64 "%n%c%n", &v.rate, &length, &unit, &length) >= 1 && value[length] == '\0')
+    v.kind = strchr("KM", unit) != NULL && v.rate > 0 ? PUBLISH_VARIANT_RATE : PUBLISH_VARIANT_ANY;
+  v.rate *= unit == 'K' ? 1000 : unit == 'M' ? 1000000 : 1;
+  if (v.kind == PUBLISH_VARIANT_ANY || value[0] == '-' || value[0] == '+' || value[0] == ' ')
+    return sentence;
+  *to = v;
+  return NULL;
+}
+
+static const char *add_input_option(char **to, const char *value) {
+  const char *equals = strchr(value, '=');
+  if (equals == NULL || equals == value || strchr(value, '\n') != NULL)
+    return "wants KEY=VALUE, such as probesize=1000000";
+  if (strlen(value) >= PUBLISH_INPUT_OPTION_MAX)
+    return "is longer than 1023 characters";
+  const size_t before = *to ? strlen(*to) : 0, size = before + strlen(value) + 2;
+  char *longer = realloc(*to, size);
+  if (longer == NULL)
+    return "out of memory";
+  snprintf(longer + before, size - before, "%s\n", value);
+  *to = longer;
+  return NULL;
+}
+
 /* One of two words, by its place. */
 static const char *set_choice(uint32_t *to, const char *value, const char *const *words, const char *sentence) {
   if (strcmp(value, words[0]) != 0 && strcmp(value, words[1]) != 0)
@@ -266,6 +312,8 @@ const char *publish_options_meant(int number, const char *value) {
     case OPTION_POLICY: return suggest_from(value, policies);
     case OPTION_RESERVE: return suggest_from(value, reserves);
     case OPTION_RTSP_TRANSPORT: return suggest_from(value, publish_rtsp_transports);
+    case OPTION_RTSP_TRANSPORT: return suggest_from(value, transports);
+    case OPTION_VARIANT: return suggest_from(value, variants);
     case OPTION_FORMAT:
       for (uint32_t format = CUFRAMES_PIXEL_NONE + 1; picture_format_from_name(cuframes_pixel_format_name(format));
            format++)
@@ -313,6 +361,14 @@ const char *publish_options_set(publish_options *o, int number, const char *valu
       return cli_parse_unsigned(value, 2, 1 << 20, &o->packet_slots) ? NULL : "wants a number from 2 to 1048576";
     case OPTION_PACKET_BYTES: return set_bytes(&o->packet_bytes, value);
     case OPTION_RTSP_TRANSPORT: return set_word(&o->rtsp_transport, value, publish_rtsp_transports);
+    case OPTION_RTSP_TRANSPORT: {
+      uint32_t udp = 0;
+      const char *wrong = set_choice(&udp, value, transports, "is neither tcp nor udp");
+      o->udp = udp != 0;
+      return wrong;
+    }
+    case OPTION_VARIANT: return set_variant(&o->variant, value);
+    case OPTION_INPUT_OPTION: return add_input_option(&o->input_options, value);
     case OPTION_TIMEOUT: return cli_parse_seconds(value, &o->timeout_ns) ? NULL : seconds;
     case OPTION_PICTURE_TIMEOUT: return cli_parse_seconds(value, &o->picture_timeout_ns) ? NULL : seconds;
     case OPTION_LOGIN_RETRY: return cli_parse_seconds(value, &o->login_retry_ns) ? NULL : seconds;
@@ -340,9 +396,10 @@ publish_options *publish_request_add(publish_request *request, const publish_opt
   request->streams = streams;
   publish_options *added = &streams[request->stream_count];
   *added = *from;
-  added->input = added->name = added->device = NULL;
+  added->input = added->name = added->device = added->input_options = NULL;
   if ((from->input && set_text(&added->input, from->input)) || (from->name && set_text(&added->name, from->name)) ||
-      (from->device && set_text(&added->device, from->device))) {
+      (from->device && set_text(&added->device, from->device)) ||
+      (from->input_options && set_text(&added->input_options, from->input_options))) {
     publish_options_free(added);
     return NULL;
   }

@@ -9,10 +9,28 @@
 #include <stdint.h>
 
 #define PUBLISH_ALLOW_MAX 64
+#define PUBLISH_INPUT_OPTION_MAX 1024
+
+/* Which video of an input that has several. */
+enum publish_variant_kind {
+  PUBLISH_VARIANT_ANY,
+  PUBLISH_VARIANT_LARGEST,
+  PUBLISH_VARIANT_SMALLEST,
+  PUBLISH_VARIANT_SIZE, /* the largest of at most this one */
+  PUBLISH_VARIANT_RATE
+};
+
+typedef struct publish_variant {
+  enum publish_variant_kind kind;
+  uint32_t width, height;
+  uint64_t rate; /* bits per second */
+} publish_variant;
 
 /* One stream. Zero (or NULL) means the default. The strings are the options' own. */
 typedef struct publish_options {
   char *input, *name, *device;
+  char *input_options; /* for FFmpeg: KEY=VALUE, each with a newline behind it */
+  publish_variant variant;
   uint32_t pixel_format; /* --format; CUFRAMES_PIXEL_NONE: the decoder's */
   bool loop, realtime, no_packets, reconnect, no_reconnect, decode_copy, fresh_decoder;
   uint32_t slots, max_slots, policy, reserve, memory, packet_slots, socket_mode;

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""test_choice.py - inputs with several videos: which one is taken, and that the others are left alone; and options that
+go to FFmpeg as they are."""
+import functools
+import http.server
+import json
+import os
+import threading
+
+import harness
+import media
+from harness import check
+
+SMALL, LARGE, FRAMES = (160, 120), (320, 180), 50
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves the files of a directory, and remembers what was asked for and by whom."""
+    daemon_threads = True
+
+    def __init__(self, s, directory):
+        self.asked, self.agents = [], set()
+        super().__init__(("127.0.0.1", 0), functools.partial(Handler, directory=directory))
+        thread = threading.Thread(target=self.serve_forever, daemon=True)
+        thread.start()
+        s.at_end(self.server_close)
+        s.at_end(thread.join)
+        s.at_end(self.shutdown)
+
+    def address(self, path):
+        return "http://127.0.0.1:%d/%s" % (self.server_port, path)
+
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        self.server.asked.append(self.path.strip("/"))
+        self.server.agents.add(self.headers.get("User-Agent"))
+
+
+def ffmpeg(*args):
+    try:
+        media.ffmpeg(*args)
+    except media.CannotMake as why:
+        harness.skip(str(why))
+
+
+def films(s):
+    return media.make(s.root, "elementary"), media.make(s.root, "elementary_large")
+
+
+def variants(s):
+    """A film in two sizes, as HLS: two pieces of one second of each."""
+    directory = s.path("hls")
+    os.mkdir(directory)
+    lines = ["#EXTM3U"]
+    for name, film, size, rate in zip(("small", "large"), films(s), (SMALL, LARGE), (100000, 2000000)):
+        ffmpeg("-framerate", "25", "-i", film, "-c", "copy", "-f", "hls", "-hls_time", "1", "-hls_list_size", "0",
+               os.path.join(directory, name + ".m3u8"))
+        lines += ["#EXT-X-STREAM-INF:BANDWIDTH=%d,RESOLUTION=%dx%d" % (rate, *size), name + ".m3u8"]
+    with open(os.path.join(directory, "film.m3u8"), "w") as file:
+        file.write("\n".join(lines) + "\n")
+    return Server(s, directory)
+
+
+def published(s, *args, code=harness.OK):
+    """The first and the last event of a publisher that runs to its end."""
+    result = s.run("publish", *args, "--name", "cam", "--json")
+    check(result.code == code, "%s ended with %s: %s", args, result.code, result.err)
+    events = [harness.parse_json(line) for line in result.out.splitlines()]
+    return events[0], events[-1], result.err
+
+
+def check_choice(s, size, *args):
+    start, end, said = published(s, *args)
+    check((start["width"], start["height"]) == size, "%s: took %s", args, start)
+    check(end["frames"] == FRAMES, "%s: %s", args, end)
+    return end, said
+
+
+def test_variants(s):
+    server = variants(s)
+    address = server.address("film.m3u8")
+    for size, *choice in ((LARGE,), (LARGE, "largest"), (SMALL, "smallest"), (SMALL, "500K"), (LARGE, "2000000"),
+                          (SMALL, "319x500"), (LARGE, "1920x1080"), (SMALL, "16x16"), (SMALL, "1K")):
+        server.asked.clear()
+        options = ["--variant", *choice] if choice else []
+        end, said = check_choice(s, size, address, "--no-reconnect", *options)
+        check(end["packets"] == FRAMES, "%s: packets of the other one, too: %s", choice, end)
+        check("left out: %dx%d" % (LARGE if size == SMALL else SMALL) in said, "said %s", said)
+        other = "small1.ts" if size == LARGE else "large1.ts"
+        check(other not in server.asked, "%s: fetched for nobody: %s", choice, server.asked)
+
+
+def test_programmes(s):
+    """What belongs to another programme of a transport stream is not published either."""
+    small, large = films(s)
+    path = s.path("two.ts")
+    ffmpeg("-framerate", "25", "-i", small, "-framerate", "25", "-i", large, "-map", "0", "-map", "1", "-c", "copy",
+           "-program", "program_num=1:st=0", "-program", "program_num=2:st=1", path)
+    for size, choice in ((SMALL, "smallest"), (LARGE, "largest")):
+        end, _ = check_choice(s, size, path, "--variant", choice)
+        check(end["packets"] == FRAMES, "packets of both: %s", end)
+
+
+def test_two_videos_of_one_film(s):
+    """They are no variants: one is decoded, and the packets of both are there."""
+    small, large = films(s)
+    path = s.path("two.mkv")
+    ffmpeg("-framerate", "25", "-i", small, "-framerate", "25", "-i", large, "-map", "0", "-map", "1", "-c", "copy",
+           path)
+    for size, choice in ((SMALL, "smallest"), (LARGE, "largest")):
+        end, said = check_choice(s, size, path, "--variant", choice)
+        check(end["packets"] == 2 * FRAMES and "left out" not in said, "%s: %s", end, said)
+
+
+def test_input_options(s):
+    server = variants(s)
+    address = server.address("film.m3u8")
+    published(s, address, "--no-reconnect", "--input-option", "user_agent=of the test")
+    check(server.agents == {"of the test"}, "they were %s", server.agents)
+    film = media.make(s.root, "elementary_large")
+    _, end, _ = published(s, film, "--input-option", "framerate=10", "--input-option", "skip_frame=nokey")
+    check(end["frames"] == 2, "the demuxer's and the decoder's: %s", end)
+    _, _, said = published(s, film, "--input-option", "framrate=10", code=harness.FAILED)
+    check("framrate" in said and "h264" in said, "said %s", said)
+    for wrong in ("framerate", "=10", "a=b\nc=d"):
+        result = s.run("publish", film, "--name", "cam", "--input-option", wrong)
+        check(result.code == harness.USAGE and "KEY=VALUE" in result.err, "%r: %s", wrong, result)
+
+
+def test_in_a_file(s):
+    with open(s.path("streams.json"), "w") as file:
+        json.dump({"streams": [{"input": media.make(s.root, "elementary"), "name": "cam", "variant": "largest",
+                                "input-option": ["framerate=10", "skip_frame=nokey"]}]}, file)
+    result = s.run("publish", "--config", s.path("streams.json"), "--json")
+    check(result.code == harness.OK, "%s", result)
+    check(harness.parse_json(result.out.splitlines()[-1])["frames"] == 2, "%s", result.out)
+
+
+def test_wrong_variants(s):
+    for wrong in ("0", "2X", "-3", "x", "12x", "999999999999", "larges"):
+        result = s.run("publish", harness.CLIP, "--name", "cam", "--variant", wrong)
+        check(result.code == harness.USAGE and "--variant %s wants" % wrong in result.err, "%s: %s", wrong, result)
+    check("mean largest?" in result.err, "no hint: %s", result.err)
+
+
+if __name__ == "__main__":
+    harness.main(globals())

@@ -1,0 +1,142 @@
+/* media_choice.c - which video of an input is decoded, and which of its streams are read at all.
+ *
+ * An input may have several videos: the variants of an HLS or DASH stream, which are the same film, each fetched by
+ * itself; the programmes of a transport stream; cameras in one file. One is decoded. What belongs to another variant or
+ * programme is not for us: it would be fetched for nobody, and a recording would have every picture several times. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "media.h"
+
+typedef struct candidate {
+  int stream;
+  int64_t area, rate; /* pixels; bits per second, 0: not known */
+} candidate;
+
+static bool is_video(const AVStream *stream) {
+  return stream->codecpar->codec_type == AVMEDIA_TYPE_VIDEO && !(stream->disposition & AV_DISPOSITION_ATTACHED_PIC);
+}
+
+static candidate candidate_of(const AVFormatContext *in, unsigned number) {
+  const AVStream *stream = in->streams[number];
+  const AVDictionaryEntry *said = av_dict_get(stream->metadata, "variant_bitrate", NULL, 0); /* HLS, DASH */
+  return (candidate){ .stream = (int)number,
+                      .area = (int64_t)stream->codecpar->width * stream->codecpar->height,
+                      .rate = said ? strtoll(said->value, NULL, 10) : stream->codecpar->bit_rate };
+}
+
+/* Whether it is no more than was asked for. */
+static bool fits(const publish_variant *wanted, const AVFormatContext *in, candidate c) {
+  const AVCodecParameters *video = in->streams[c.stream]->codecpar;
+  if (wanted->kind == PUBLISH_VARIANT_SIZE)
+    return video->width <= (int)wanted->width && video->height <= (int)wanted->height;
+  return wanted->kind != PUBLISH_VARIANT_RATE || c.rate <= (int64_t)wanted->rate;
+}
+
+/* Whether a is to be taken rather than b: of those that fit the largest, of those that do not the smallest. */
+static bool is_better(const publish_variant *wanted, const AVFormatContext *in, candidate a, candidate b) {
+  const bool a_fits = fits(wanted, in, a), b_fits = fits(wanted, in, b);
+  if (a_fits != b_fits)
+    return a_fits;
+  const bool by_rate = wanted->kind == PUBLISH_VARIANT_RATE,
+             small = wanted->kind == PUBLISH_VARIANT_SMALLEST || !a_fits;
+  const int64_t first = by_rate ? a.rate - b.rate : a.area - b.area;
+  const int64_t more = first != 0 ? first : by_rate ? a.area - b.area : a.rate - b.rate;
+  return small ? more < 0 : more > 0;
+}
+
+static bool is_dash(const AVFormatContext *in) {
+  return strcmp(in->iformat->name, "dash") == 0;
+}
+
+/* The video that is asked for; -1: there is none. */
+static int find_video(const media *m) {
+  const publish_variant *wanted = &m->job->options->variant;
+  candidate best = { .stream = -1 };
+  /* FFmpeg's best of several videos is the one of which it read most, and so any one of variants. */
+  if (wanted->kind == PUBLISH_VARIANT_ANY && m->in->nb_programs < 2 && !is_dash(m->in)) {
+    best.stream = av_find_best_stream(m->in, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
+    return best.stream >= 0 && is_video(m->in->streams[best.stream]) ? best.stream : -1;
+  }
+  for (unsigned i = 0; i < m->in->nb_streams; i++) {
+    if (!is_video(m->in->streams[i]) || m->in->streams[i]->codecpar->width <= 0)
+      continue;
+    const candidate found = candidate_of(m->in, i);
+    if (best.stream < 0 || is_better(wanted, m->in, found, best))
+      best = found;
+  }
+  return best.stream;
+}
+
+static bool has_stream(const AVProgram *program, unsigned stream) {
+  for (unsigned i = 0; i < program->nb_stream_indexes; i++)
+    if (program->stream_index[i] == stream)
+      return true;
+  return false;
+}
+
+/* Whether a stream is of other programmes (of HLS: variants) and not of the video's. */
+static bool is_elsewhere(const AVFormatContext *in, int video, unsigned stream) {
+  bool in_some = false, video_in_some = false;
+  for (unsigned i = 0; i < in->nb_programs; i++) {
+    const bool there = has_stream(in->programs[i], stream), ours = has_stream(in->programs[i], (unsigned)video);
+    if (there && ours)
+      return false;
+    in_some = in_some || there;
+    video_in_some = video_in_some || ours;
+  }
+  return in_some && video_in_some;
+}
+
+/* The same film once more: DASH has all of them in one programme. */
+static bool is_alternative(const AVFormatContext *in, int video, unsigned stream) {
+  return is_dash(in) && (int)stream != video && is_video(in->streams[stream]);
+}
+
+static void describe(const AVFormatContext *in, unsigned number, char *text, size_t size) {
+  const candidate c = candidate_of(in, number);
+  const AVCodecParameters *video = in->streams[number]->codecpar;
+  int length = snprintf(text, size, "%dx%d", video->width, video->height);
+  if (c.rate > 0 && length > 0 && (size_t)length < size)
+    snprintf(text + length, size - (size_t)length, " at %" PRId64 " kbit/s", c.rate / 1000);
+}
+
+/* Says which one it is, and what else there is, when that is not as it was. */
+static void say_choice(media *m, unsigned others) {
+  char text[sizeof m->said_choice] = "", one[64];
+  size_t length = 0;
+  describe(m->in, (unsigned)m->video, one, sizeof one);
+  length += (size_t)snprintf(text, sizeof text,
+                             "of %u videos the one of %s is taken (--variant chooses); left out:", others + 1, one);
+  for (unsigned i = 0, named = 0; i < m->in->nb_streams && length < sizeof text; i++) {
+    if (!is_video(m->in->streams[i]) || m->in->streams[i]->discard < AVDISCARD_ALL)
+      continue;
+    describe(m->in, i, one, sizeof one);
+    length += (size_t)snprintf(text + length, sizeof text - length, "%s %s", named++ > 0 ? "," : "", one);
+  }
+  if (strcmp(text, m->said_choice) != 0)
+    publish_job_note(m->job, "%s", text);
+  memcpy(m->said_choice, text, sizeof text);
+}
+
+int media_choose(media *m) {
+  unsigned others = 0;
+  m->video = find_video(m);
+  if (m->video < 0) {
+    snprintf(m->reason, sizeof m->reason, "has no video stream");
+    return AVERROR_STREAM_NOT_FOUND;
+  }
+  for (unsigned i = 0; i < m->in->nb_streams; i++) {
+    AVStream *stream = m->in->streams[i];
+    if ((int)i == m->video)
+      continue;
+    const bool other = is_elsewhere(m->in, m->video, i) || is_alternative(m->in, m->video, i);
+    others += other && is_video(stream);
+    if (other || m->job->options->no_packets)
+      stream->discard = AVDISCARD_ALL;
+  }
+  if (others > 0)
+    say_choice(m, others);
+  return 0;
+}
