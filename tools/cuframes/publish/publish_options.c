@@ -312,7 +312,6 @@ const char *publish_options_meant(int number, const char *value) {
     case OPTION_POLICY: return suggest_from(value, policies);
     case OPTION_RESERVE: return suggest_from(value, reserves);
     case OPTION_RTSP_TRANSPORT: return suggest_from(value, publish_rtsp_transports);
-    case OPTION_RTSP_TRANSPORT: return suggest_from(value, transports);
     case OPTION_VARIANT: return suggest_from(value, variants);
     case OPTION_FORMAT:
       for (uint32_t format = CUFRAMES_PIXEL_NONE + 1; picture_format_from_name(cuframes_pixel_format_name(format));
@@ -361,12 +360,6 @@ const char *publish_options_set(publish_options *o, int number, const char *valu
       return cli_parse_unsigned(value, 2, 1 << 20, &o->packet_slots) ? NULL : "wants a number from 2 to 1048576";
     case OPTION_PACKET_BYTES: return set_bytes(&o->packet_bytes, value);
     case OPTION_RTSP_TRANSPORT: return set_word(&o->rtsp_transport, value, publish_rtsp_transports);
-    case OPTION_RTSP_TRANSPORT: {
-      uint32_t udp = 0;
-      const char *wrong = set_choice(&udp, value, transports, "is neither tcp nor udp");
-      o->udp = udp != 0;
-      return wrong;
-    }
     case OPTION_VARIANT: return set_variant(&o->variant, value);
     case OPTION_INPUT_OPTION: return add_input_option(&o->input_options, value);
     case OPTION_TIMEOUT: return cli_parse_seconds(value, &o->timeout_ns) ? NULL : seconds;
