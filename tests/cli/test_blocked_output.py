@@ -116,7 +116,7 @@ def test_nobody_reads_events(s):
     s.wait_stream("a", publisher)
     use(s, "a")
     result = publisher.stop(signal.SIGTERM, FAILED)
-    check("2 events were lost: nobody read stdout" in result.err, "%s", result)
+    check(re.search(r"[3-9]\d* events were lost: nobody read stdout", result.err), "%s", result)
 
 
 def test_nobody_reads_results(s):

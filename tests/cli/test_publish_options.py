@@ -105,9 +105,9 @@ def test_bad_config(s):
 def test_duration_and_json(s):
     result = s.run("publish", "test:64x48@100", "--name", "cam", "--duration", "0.5", "--json")
     lines = events(result)
-    check(result.code == OK and [line["event"] for line in lines] == ["start", "end"], "said %s", result)
-    check(lines[0]["width"] == 64 and lines[0]["format"] == "nv12" and 1 <= lines[1]["frames"] <= 51, "said %s", lines)
-    pace(lines[1]["frames"] >= 30, "said %s", lines)
+    check(result.code == OK and [line["event"] for line in lines] == ["start", "live", "end"], "said %s", result)
+    check(lines[0]["width"] == 64 and lines[0]["format"] == "nv12" and 1 <= lines[2]["frames"] <= 51, "said %s", lines)
+    pace(lines[2]["frames"] >= 30, "said %s", lines)
 
 
 def test_quiet(s):

@@ -82,6 +82,7 @@ int64_t media_outage_trouble(media *m) {
   media_transport_ended(m);
   const bool refused = media_is_refusal(c->error) && c->packet_at == 0;
   const int64_t wait = refused ? login_delay(m) : take_delay(&o->delay, DELAY_FIRST, DELAY_MAX);
+  publish_state_away(m->job, m->reason, cuframes_now() + wait);
   if (is_news(o, m->reason))
     say(m, wait, refused);
   json_t *more = json_pack("{s:o,s:f}", "reason", cli_json_text(m->reason), "retry_seconds", (double)wait / 1e9);

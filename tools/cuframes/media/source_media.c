@@ -146,8 +146,10 @@ static enum end attempt(media *m, bool *opened, int *error, int *code) {
   if (!*opened)
     return publish_job_stopping(m->job) ? END_STOPPED : END_BROKEN;
   int result = media_publish_early(m);
-  if (result == CLI_OK)
+  if (result == CLI_OK) {
     media_describe(m);
+    publish_state_connected(m->job);
+  }
   enum end end = result == CLI_OK ? play_all(m, code) : fatal(result, code);
   if (end == END_INPUT && m->live && is_finite(m) && !m->job->options->reconnect)
     m->live = false; /* over, like a file */

@@ -106,6 +106,16 @@ static void open_signals(const watch *w) {
   pthread_sigmask(SIG_SETMASK, &w->signals_open, NULL);
 }
 
+/* Whether they have stalled. Gives when to look again. */
+static int64_t look_at_sources(const watch *w) {
+  int64_t again = INT64_MAX;
+  for (size_t i = 0; i < w->count; i++) {
+    const int64_t one = publish_state_look(&w->jobs[i]);
+    again = one < again ? one : again;
+  }
+  return again;
+}
+
 /* Until every job has ended. After a stop workers get a moment, then those that hang in FFmpeg are left behind. */
 static void watch_jobs(watch *w) {
   bool live = !w->run->request->quiet, stopping = false;
@@ -123,6 +133,7 @@ static void watch_jobs(watch *w) {
       abandon_at = now + GRACE_NS;
       continue;
     }
+    const int64_t look = stopping ? INT64_MAX : look_at_sources(w);
     if (live && !stopping && now - w->status_last >= STATUS_NS)
       show_status(w);
     int64_t until = stopping ? abandon_at : w->status_last + STATUS_NS;
@@ -130,7 +141,7 @@ static void watch_jobs(watch *w) {
       until = deadline ? deadline : now + 3600 * PUBLISH_SECOND;
     else if (!stopping && deadline != 0 && deadline < until)
       until = deadline;
-    wait_for_something(w, until);
+    wait_for_something(w, look < until ? look : until);
   }
   cli_live_end();
 }

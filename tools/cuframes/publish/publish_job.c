@@ -148,9 +148,11 @@ static int wait_for_subscribers(publish_job *job) {
   if (count == 0)
     return CLI_OK;
   publish_job_note(job, "waiting for %u subscribers", count);
+  publish_state_pause(job);
   do { /* a look at the signals now and then */
     error = cuframes_publisher_wait_subscribers(job->publisher, count, INT64_C(100000000));
   } while (error == CUFRAMES_ERR_TIMEOUT && !publish_job_stopping(job));
+  publish_state_connected(job);
   return error < 0 && error != CUFRAMES_ERR_TIMEOUT ? library_failed(job, error, "cannot wait for subscribers")
                                                     : CLI_OK;
 }
@@ -198,6 +200,7 @@ int publish_job_open(publish_job *job, const cuframes_format *format) {
     return library_failed(job, error, "cannot publish");
   pthread_mutex_lock(&job->lock);
   job->publisher = publisher;
+  publish_state_tell(job);
   pthread_mutex_unlock(&job->lock);
   if (job->gpu != NULL && strcmp(gpu_name(job->gpu->gpu), cuframes_publisher_device(publisher, NULL)) != 0) {
     snprintf(job->gpu_why, sizeof job->gpu_why, "not the GPU of the pictures");
@@ -223,7 +226,9 @@ int publish_job_format(publish_job *job, const cuframes_format *format) {
 }
 
 int publish_job_acquire(publish_job *job, cuframes_frame **frame) {
+  publish_state_in_publisher(job, true);
   int error = cuframes_publisher_acquire(job->publisher, frame);
+  publish_state_in_publisher(job, false);
   if (error == CUFRAMES_ERR_DROPPED) /* counted there */
     *frame = NULL;
   else if (error < 0)
@@ -268,17 +273,22 @@ void publish_job_take_back(publish_job *job, cuframes_frame *frame, bool open) {
 }
 
 int publish_job_publish(publish_job *job, cuframes_frame *frame, const cuframes_publish_info *info) {
+  publish_state_in_publisher(job, true);
   int error = cuframes_publisher_publish_on(job->publisher, frame, NULL, info); /* the stream of the copies */
   if (error < 0 && error != CUFRAMES_ERR_DROPPED)
     return library_failed(job, error, "cannot publish the picture");
   const int64_t now = cuframes_now();
   pthread_mutex_lock(&job->lock);
+  const int64_t before = job->last_frame;
+  const bool live_again = publish_state_picture(job, now, info);
   if (job->last_frame != 0 && now - job->last_frame > job->longest_gap)
     job->longest_gap = now - job->last_frame;
   job->last_frame = now;
   if (job->first_frame == 0)
     job->first_frame = now;
   pthread_mutex_unlock(&job->lock);
+  if (live_again)
+    publish_state_say_live(job, now, before);
   return CLI_OK;
 }
 

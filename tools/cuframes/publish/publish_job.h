@@ -15,6 +15,7 @@
 
 #include "publish_gpu.h"
 #include "publish_options.h"
+#include "publish_state.h"
 
 #define PUBLISH_SECOND INT64_C(1000000000)
 
@@ -69,9 +70,11 @@ typedef struct publish_job {
   bool abandoned;                  /* the main thread took the publisher away; the worker must only end */
   bool ended;
   int exit_code;
+  publish_state state;
 
   publish_limiter decode_limiter, late_limiter; /* the worker's */
-  uint64_t status_frames;                       /* the main thread's, for the rate it shows */
+  publish_limiter stall_limiter;                /* the main thread's; and this, for the rate it shows: */
+  uint64_t status_frames;
 } publish_job;
 
 /* Zeros counts and makes the locks. False: out of resources. */
