@@ -2,12 +2,13 @@
 """test_state.py - what the source of a stream is doing: a camera that stalls, goes and comes back, as list, info, top,
 events and exit codes show it."""
 import json
+import re
 import time
 
 import camera
 import harness
 from camera import VIDEO, Camera, Plan
-from harness import NOT_LIVE, OK, check, pace
+from harness import NOT_LIVE, OK, TIMEOUT, check, pace
 
 
 def state(s, name="cam"):
@@ -127,6 +128,25 @@ def test_a_camera_that_comes_back_without_pictures_has_stalled(s):
     cam.hang_up()
     info = until_state(s, "stalled")
     check("no picture" in info["state_reason"] and abs(info["state_since"] - info["last_picture"]) < 0.1, "%s", info)
+    pub.stop()
+
+
+def test_pictures_of_a_camera_that_is_away(s):
+    cam = Camera(s, Plan(camera.film(s)))
+    pub = publish(s, cam)
+    until_state(s, "live")
+    fresh = s.run("snapshot", "cam", s.path("a.png"))
+    check(fresh.code == OK and " old" not in fresh.err, "%s", fresh)
+    cam.leave()
+    s.until(lambda: "refused" in (state(s)["state_reason"] or ""), "a reason")
+    old = s.run("snapshot", "cam", s.path("b.png"))
+    check(old.code == OK, "%s", old)
+    check(re.search(r"cam: the picture is \d+ (s|min) old; the stream: reconnecting .*refused", old.err), "%s", old)
+    age = s.json("snapshot", "cam", s.path("c.png"), "--json")["files"][0]["age_ms"]
+    check(age >= (time.time() - state(s)["last_picture"]) * 1000 - 10000 and age > 0, "%s ms old", age)
+    for command in (("snapshot", "cam", s.path("d%d.png"), "--count", "2"), ("verify", "cam", "--frames", "2")):
+        result = s.run(*command, "--timeout", "0.3")
+        check(result.code == TIMEOUT and re.search("cam: reconnecting .*refused", result.err), "%s", result)
     pub.stop()
 
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stream_state.h"
 #include "suggest.h"
 
 /* "--wait 5" beside "--wait=5": getopt_long leaves a separate value of an optional argument where it is. */
@@ -147,6 +148,24 @@ int reader_query(const reader_config *options, cuframes_stream_info **info) {
   }
   cli_live_end();
   return CLI_OK;
+}
+
+bool reader_trouble(const reader_config *options, char *text, size_t size) {
+  cuframes_stream_info *info = NULL;
+  if (cuframes_stream_query(options->directory, options->name, READER_QUERY_NS, &info) != CUFRAMES_OK)
+    return false;
+  const uint32_t state = info->source->state;
+  const bool trouble = state != CUFRAMES_SOURCE_UNKNOWN && state != CUFRAMES_SOURCE_LIVE;
+  if (trouble)
+    state_text(text, size, info->source);
+  cuframes_stream_info_free(info);
+  return trouble;
+}
+
+void reader_say_trouble(const reader_config *options) {
+  char text[STATE_TEXT];
+  if (reader_trouble(options, text, sizeof(text)))
+    cli_note("%s: %s", options->name, text);
 }
 
 bool has_pictures(const cuframes_format *format) {

@@ -101,6 +101,12 @@ int reader_no_memory(void);
 /* Asks the publisher, waiting for it as --wait says. *info is the caller's. Gives an exit code, after a message. */
 int reader_query(const reader_config *options, cuframes_stream_info **info);
 
+/* What keeps pictures from coming, "reconnecting 34 s: connection refused", into STATE_TEXT bytes (stream_state.h).
+ * False: the publisher is not there, does not say, or says that they come. */
+bool reader_trouble(const reader_config *options, char *text, size_t size);
+/* The same as a note, after a message that nothing came. */
+void reader_say_trouble(const reader_config *options);
+
 /* Joins the stream, waiting for it as --wait says. Gives an exit code, after a message (none when stopped by a
  * signal: then CLI_FAILED and cli_stopped is set). */
 int reader_join(reader_config *options, cuframes_subscriber **subscriber);

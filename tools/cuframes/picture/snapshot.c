@@ -7,6 +7,8 @@
 
 #include "common/cli_avlog.h"
 #include "common/json.h"
+#include "common/reader.h"
+#include "common/stream_state.h"
 #include "sheet.h"
 
 static const char help[] =
@@ -48,6 +50,7 @@ typedef struct snapshot {
   sheet sheet;
   bool on_sheet; /* the last picture stays */
   json_t *files;
+  int64_t age_ns; /* of the picture in hand */
 } snapshot;
 
 static bool parse_pair(const char *text, uint32_t max, uint32_t *first, uint32_t *second) {
@@ -150,6 +153,7 @@ static void report(snapshot *shot, const char *file, uint32_t width, uint32_t he
     int64_t pts = cuframes_frame_pts(frame);
     json_object_set_new(object, "seq", json_integer((json_int_t)cuframes_frame_seq(frame)));
     json_object_set_new(object, "pts_ns", pts == CUFRAMES_NO_TIME ? json_null() : json_integer(pts));
+    json_object_set_new(object, "age_ms", cli_json_rounded((double)shot->age_ns / 1e6, 1));
   }
   json_array_append_new(shot->files, object);
 }
@@ -248,14 +252,33 @@ static int no_picture(const snapshot *shot) {
   return CLI_FAILED;
 }
 
+/* Says so if the picture is an old one: the newest one of a stream that stands still. */
+static void note_age(snapshot *shot, cuframes_subscriber *subscriber, const cuframes_frame *frame) {
+  cuframes_source_info source = { .struct_size = sizeof(source) };
+  char why[STATE_TEXT], age[SPAN_TEXT];
+  shot->age_ns = cuframes_now() - cuframes_frame_timestamp(frame);
+  (void)cuframes_subscriber_get_source(subscriber, &source); /* else nothing is known */
+  if (source.state == CUFRAMES_SOURCE_LIVE || (source.state == CUFRAMES_SOURCE_UNKNOWN && shot->age_ns < STATE_MAX_AGE))
+    return;
+  span_text(age, sizeof(age), shot->age_ns);
+  bool is_known = reader_trouble(&shot->reader, why, sizeof(why));
+  cli_note("%s: the picture is %s old%s%s", shot->reader.name, age, is_known ? "; the stream: " : "",
+           is_known ? why : "");
+}
+
 /* The next picture, saved or put on the sheet; there, only if it shows what is wanted. */
 static int take(snapshot *shot, cuframes_subscriber *subscriber, uint32_t index, enum sheet_scene wanted) {
   cuframes_frame *frame = NULL;
   int error = reader_next(subscriber, shot->timeout_ns, &frame);
   if (error == CUFRAMES_ERR_INTERRUPTED && cli_stopped)
     return CLI_FAILED;
-  if (error)
-    return cli_failed(error, shot->reader.name);
+  if (error) {
+    int failed = cli_failed(error, shot->reader.name);
+    if (error == CUFRAMES_ERR_TIMEOUT)
+      reader_say_trouble(&shot->reader);
+    return failed;
+  }
+  note_age(shot, subscriber, frame);
   int code;
   error = picture_view(&shot->planes, frame, false);
   if (error)

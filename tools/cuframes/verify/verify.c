@@ -229,8 +229,10 @@ static int note_error(verify *v, int error, bool is_end) {
   }
   if (error == CUFRAMES_ERR_TIMEOUT) {
     v->ended = is_end ? "duration" : "timeout";
-    if (!is_end || !v->frames)
+    if (!is_end || !v->frames) {
       cli_error("%s: no frame%s came in time", v->reader.name, v->frames ? " more" : "");
+      reader_say_trouble(&v->reader);
+    }
     return is_end ? CLI_OK : CLI_TIMEOUT;
   }
   if (error == CUFRAMES_ERR_PUBLISHER_GONE) {
