@@ -1,4 +1,5 @@
 """recordings.py - what the tests of `cuframes record` share: films made by ffmpeg, and what is in a recording."""
+import array
 import json
 import os
 import subprocess
@@ -35,9 +36,9 @@ def streams(path):
     return seen
 
 
-def packets(path, kind="v"):
-    """Packets of the first stream of a kind: hash of the bytes, times, whether it is a keyframe."""
-    return ffprobe(path, "-select_streams", kind + ":0", "-show_packets", "-show_data_hash", "md5")["packets"]
+def packets(path, stream="v:0"):
+    """Packets of one stream: hash of the bytes, times, whether it is a keyframe."""
+    return ffprobe(path, "-select_streams", stream, "-show_packets", "-show_data_hash", "md5")["packets"]
 
 
 def decoded(path, stream):
@@ -49,13 +50,18 @@ def decoded(path, stream):
     return lines, done.stderr
 
 
-def samples(path, rate=None):
-    """All sound as 16 bit samples in one channel, from time 0 of the file on, gaps as silence."""
-    import array
-    asked = ("-ar", rate) if rate else ()
-    raw = ffmpeg("-i", path, "-map", "0:a:0", "-af", "aresample=async=1:first_pts=0", "-ac", 1, *asked, "-f", "s16le",
-                 "-", text=False)
-    return array.array("h", raw)
+def samples(path, sound):
+    """One sound as (time, samples of 16 bits) per decoded frame, and its rate. There must be one channel."""
+    stream = "a:%d" % sound
+    seen = ffprobe(path, "-select_streams", stream, "-show_frames", "-show_streams", "-show_entries",
+                   "frame=pts_time,nb_samples:stream=sample_rate")
+    raw = array.array("h", ffmpeg("-i", path, "-map", "0:" + stream, "-f", "s16le", "-", text=False))
+    frames, at = [], 0
+    for frame in seen["frames"]:
+        frames.append((float(frame["pts_time"]), raw[at:at + frame["nb_samples"]]))
+        at += frame["nb_samples"]
+    check(at == len(raw), "%s: %d samples in frames, %d in all", path, at, len(raw))
+    return frames, int(seen["streams"][0]["sample_rate"])
 
 
 def is_tail(all_of_it, part):
