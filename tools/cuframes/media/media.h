@@ -83,6 +83,8 @@ typedef struct media {
   media_connection connection; /* how it lives */
   media_outage outage;         /* media_outage.c */
   media_transport transport;   /* media_transport.c */
+  media_length length;         /* media_length.c */
+  char *path;                  /* of a file, as FFmpeg wants it; NULL: the input is none */
   char reason[512];            /* why the last call here failed, for a message */
 
   char said_choice[512]; /* media_choice.c */
@@ -135,10 +137,16 @@ void media_close(media *m);
 int media_read(media *m);
 /* Goes back to the start. */
 int media_rewind(media *m);
-bool media_is_network(const char *input);
+/* Decides what the input is: m->live, m->path. False: out of memory. */
+bool media_input_init(media *m);
 /* How long a live input may send nothing, and how long nothing of its video, ns. */
 int64_t media_timeout(const media *m);
 int64_t media_picture_timeout(const media *m);
+
+/* media_length.c */
+void media_length_begin(media *m);
+/* m->packet was read. */
+void media_length_note(media *m);
 /* Whether less came out of a file than it promised; then m->reason says so. */
 bool media_ended_early(media *m);
 

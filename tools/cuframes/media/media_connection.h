@@ -39,6 +39,17 @@ typedef struct media_outage {
   int64_t patience;       /* for the first pictures of a source that seems to have few of them; 0: as for others */
 } media_outage;
 
+/* How much of a film came, by its own times. */
+#define MEDIA_LENGTH_TRACKS 64
+typedef struct media_length_track {
+  int64_t came;        /* up to the last packet */
+  int64_t last, lasts; /* time and duration of that */
+  bool any;
+} media_length_track;
+typedef struct media_length {
+  media_length_track tracks[MEDIA_LENGTH_TRACKS]; /* by the input's stream index */
+} media_length;
+
 /* RTP's way from a camera, where that is left to us. */
 typedef struct media_transport {
   bool udp;        /* not over TCP */

@@ -1,5 +1,7 @@
 /* media_input.c - opening and reading an input: options and time-outs. */
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/cli_avlog.h"
 #include "media.h"
@@ -14,7 +16,7 @@
 #define INTERVAL_MAX (120 * PUBLISH_SECOND) /* beyond, it is a jump of times */
 #define RARE 3 /* a picture may be late by so many times what passed between two of them before */
 
-bool media_is_network(const char *input) {
+static bool is_network(const char *input) {
   static const char *const schemes[] = { "rtsp", "rtsps", "rtmp", "rtmps", "rtmpt", "rtp",  "srtp", "srt",  "udp",
                                          "tcp",  "tls",   "rist", "http",  "https", "mmsh", "mmst", "sctp", "udplite" };
   const char *end = strstr(input, "://");
@@ -24,6 +26,21 @@ bool media_is_network(const char *input) {
       return true;
   }
   return false;
+}
+
+/* What is there is a file, also where its name looks like an address ("12:30.mp4"). */
+bool media_input_init(media *m) {
+  const char *input = m->job->options->input;
+  const bool stream = strcmp(input, "-") == 0, there = !stream && access(input, F_OK) == 0;
+  m->live = !there && is_network(input);
+  if (!there && !stream)
+    return true;
+  const size_t room = strlen(input) + sizeof "./pipe:0";
+  m->path = malloc(room);
+  /* FFmpeg takes what stands before a colon for a protocol, unless there is a slash before. */
+  if (m->path != NULL)
+    snprintf(m->path, room, "%s%s", stream || *input == '/' ? "" : "./", stream ? "pipe:0" : input);
+  return m->path != NULL;
 }
 
 int64_t media_timeout(const media *m) {
@@ -97,6 +114,8 @@ static AVDictionary *input_options(const media *m) {
       if (strncmp(m->job->options->input, knows_timeout[i], strlen(knows_timeout[i])) == 0)
         av_dict_set_int(&options, "timeout", timeout_us, 0);
   }
+  if (m->path != NULL)
+    av_dict_set(&options, "pattern_type", "none", 0); /* one picture, also where its name has a "%d" */
   if (media_transport_name(m) != NULL)
     av_dict_set(&options, "rtsp_transport", media_transport_name(m), 0);
   media_extra_options(m, &options); /* last: who gives one knows better */
@@ -126,8 +145,9 @@ static int open_format(media *m) {
   m->in->interrupt_callback = (AVIOInterruptCB){ .callback = interrupted, .opaque = m };
   m->in->opaque = m;
   AVDictionary *options = input_options(m);
+  /* Frees m->in if it fails. */
   begin_call(m, media_timeout(m));
-  int error = avformat_open_input(&m->in, m->job->options->input, NULL, &options); /* frees m->in if it fails */
+  int error = avformat_open_input(&m->in, m->path != NULL ? m->path : m->job->options->input, NULL, &options);
   end_call(m);
   media_extra_keep(m, options);
   av_dict_free(&options);
@@ -144,6 +164,7 @@ static int open_format(media *m) {
 
 int media_open(media *m) {
   m->connection = (media_connection){ .quiet = 0 };
+  media_length_begin(m);
   cli_avlog_hold(true);
   int error = open_format(m);
   if (error < 0 && media_transport_refused(m, error)) {
@@ -185,9 +206,11 @@ static void note_interval(media *m) {
   const AVRational base = m->in->streams[m->video]->time_base;
   /* FFmpeg makes up a dts by the rate that the film tells. */
   const int64_t stamp = m->packet->pts != AV_NOPTS_VALUE ? m->packet->pts : m->packet->dts;
-  const int64_t time = timeline_source_ns(stamp, base), step = time - c->picture_time;
+  const int64_t time = timeline_source_ns(stamp, base);
   if (c->pictures > 0) {
-    if (time != CUFRAMES_NO_TIME && c->picture_time != CUFRAMES_NO_TIME && step > interval && step < INTERVAL_MAX)
+    const bool timed = time != CUFRAMES_NO_TIME && c->picture_time != CUFRAMES_NO_TIME;
+    const int64_t step = timed ? time - c->picture_time : 0;
+    if (step > interval && step < INTERVAL_MAX)
       interval = step;
     *rarest = interval > *rarest ? interval : *rarest - (*rarest - interval) / 16; /* it is forgotten slowly */
   }
@@ -206,6 +229,7 @@ static void note_read(media *m, int error) {
     return;
   c->quiet = 0;
   c->packet_at = now;
+  media_length_note(m);
   if (m->packet->stream_index == m->video) {
     note_interval(m);
     c->pictures++;
@@ -250,26 +274,9 @@ int media_rewind(media *m) {
   begin_call(m, media_timeout(m));
   bool done = seekable && avformat_seek_file(m->in, -1, INT64_MIN, start, start, 0) >= 0;
   end_call(m);
+  media_length_begin(m);
   if (done)
     return media_decoder_open(m);
   media_close(m);
   return media_open(m);
-}
-
-bool media_ended_early(media *m) {
-  const int64_t promised = m->in->duration == AV_NOPTS_VALUE ? 0 : m->in->duration * 1000;
-  const int64_t came = m->timeline.start == CUFRAMES_NO_TIME ? 0 : m->timeline.end - m->timeline.start;
-  const int64_t size = m->in->pb ? avio_size(m->in->pb) : -1;
-  if (promised > came + PUBLISH_SECOND && promised - came > promised / 50) {
-    snprintf(m->reason, sizeof m->reason, "truncated or damaged: it ended after %.1f s of %.1f s", (double)came / 1e9,
-             (double)promised / 1e9);
-    return true;
-  }
-  /* A transport stream tells no length; but it consists of packets of 188 bytes (192 or 204 in some files). */
-  if (strcmp(m->in->iformat->name, "mpegts") == 0 && size > 0 && size % 188 && size % 192 && size % 204) {
-    snprintf(m->reason, sizeof m->reason, "truncated: it ends in the middle of a packet, after %.1f s",
-             (double)came / 1e9);
-    return true;
-  }
-  return false;
 }

@@ -50,7 +50,7 @@ bool media_is_permanent(const media *m, int error) {
 
 /* What can be seen of a file that FFmpeg has no good words for. NULL: nothing. */
 static const char *seen_of_file(const media *m) {
-  const char *path = strncmp(m->job->options->input, "file:", 5) ? m->job->options->input : m->job->options->input + 5;
+  const char *input = m->job->options->input, *path = strncmp(input, "file:", 5) ? input : input + 5;
   struct stat status;
   if (m->live || stat(path, &status) != 0)
     return NULL;

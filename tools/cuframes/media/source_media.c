@@ -1,6 +1,7 @@
 /* source_media.c - the course of a media input: open, read, decode, loop or reconnect, end. */
 #include "source_media.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/cli.h"
@@ -226,12 +227,14 @@ static int run(media *m) {
 }
 
 int source_media_run(publish_job *job) {
-  media m = { .owner = { job->options->name }, .job = job, .live = media_is_network(job->options->input) };
+  media m = { .owner = { job->options->name }, .job = job };
   timeline_init(&m.timeline);
   media_side_forget(&m);
   m.packet = av_packet_alloc();
   m.frame = av_frame_alloc();
   if (!media_slots_init(&m))
+    return publish_job_fail(job, "out of memory");
+  if (!media_input_init(&m))
     return publish_job_fail(job, "out of memory");
   int code = m.packet && m.frame ? run(&m) : publish_job_fail(job, "out of memory");
   media_close(&m);
@@ -242,5 +245,6 @@ int source_media_run(publish_job *job) {
   media_packet_free(&m);
   media_frame_free(&m);
   media_slots_free(&m);
+  free(m.path);
   return code;
 }

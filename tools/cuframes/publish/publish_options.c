@@ -61,6 +61,8 @@ static const char help_text[] =
     "INPUT  anything FFmpeg's libavformat opens: a file, rtsp://..., srt://..., udp://..., http://...\n"
     "       or test:WIDTHxHEIGHT@FPS[,PIXFMT]: a moving picture with its number stamped into the pixels; FPS is\n"
     "       a number, a fraction such as 30000/1001, or max (as fast as possible). test:1280x720@30,nv12\n"
+    "       A file that exists is a file, whatever its name looks like; - is standard input; behind -- names may\n"
+    "       begin with a dash\n"
     "NAME   letters, digits, '.', '_' and '-', at most 63, the first a letter or digit\n\n"
     "Options of a stream stand behind its INPUT; those before the first INPUT are defaults for all that follow:\n"
     "  --name NAME             the stream's name\n"
@@ -441,6 +443,13 @@ static int set_option(publish_request *request, publish_options *stream, int num
   return cli_usage("--%s%s%s %s%s", name, optarg ? " " : "", optarg ? optarg : "", wrong, suggest_text("", meant).text);
 }
 
+/* An INPUT with the options that stood before the first one. */
+static int add_input(publish_request *request, publish_options *defaults, const char *input) {
+  free(defaults->input);
+  defaults->input = strdup(input);
+  return defaults->input && publish_request_add(request, defaults) ? CLI_OK : CLI_FAILED;
+}
+
 int publish_parse(int argc, char **argv, publish_request *request) {
   publish_options defaults;
   publish_options_init(&defaults);
@@ -451,10 +460,8 @@ int publish_parse(int argc, char **argv, publish_request *request) {
   while (code == CLI_OK && (option = cli_getopt(argc, argv, "-:h", publish_long_options(), &at)) != -1) {
     publish_options *stream = current < 0 ? &defaults : &request->streams[current];
     if (option == 1) {
-      free(defaults.input);
-      defaults.input = strdup(optarg);
       current = (ssize_t)request->stream_count;
-      code = defaults.input && publish_request_add(request, &defaults) ? CLI_OK : CLI_FAILED;
+      code = add_input(request, &defaults, optarg);
     } else if (option == 'h') {
       request->help = true;
       break;
@@ -464,8 +471,9 @@ int publish_parse(int argc, char **argv, publish_request *request) {
       code = set_option(request, stream, option, publish_long_options()[at].name);
     }
   }
+  /* Behind "--" all are INPUTs, and may begin with a dash. */
+  for (; code == CLI_OK && !request->help && optind < argc; optind++)
+    code = add_input(request, &defaults, argv[optind]);
   publish_options_free(&defaults);
-  if (code == CLI_OK && !request->help && optind < argc)
-    code = cli_usage("nothing may follow \"--\": %s", argv[optind]);
   return code != CLI_OK || request->help ? code : check_streams(request);
 }
