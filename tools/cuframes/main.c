@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/cli.h"
+#include "common/secrets.h"
 #include "common/suggest.h"
 
 typedef struct cli_command {
@@ -121,5 +122,8 @@ static int run(int argc, char **argv) {
 
 int main(int argc, char **argv) {
   cli_output_begin();
+  for (int i = 1; i < argc; i++)
+    if (strstr(argv[i], "://"))
+      secrets_learn(argv[i]); /* before anything is said of it */
   return cli_output_end(run(argc, argv));
 }

@@ -12,6 +12,7 @@
 
 #include "av_compat.h"
 #include "cli.h"
+#include "secrets.h"
 
 #define PERIOD_NS (10 * INT64_C(1000000000))
 #define LINES_PER_PERIOD 8
@@ -86,6 +87,9 @@ static void on_line(void *object, int level, const char *format, va_list argumen
   if (!ends && strlen(unfinished) < sizeof unfinished - 1)
     return;
   unfinished[strcspn(unfinished, "\r\n")] = '\0';
+  char shown[sizeof unfinished];
+  secrets_hide(shown, sizeof shown, unfinished); /* it becomes a part of reasons, which others see */
+  memcpy(unfinished, shown, sizeof shown);
   unsigned left_out;
   bool repeated = strncmp(unfinished, last_line, sizeof last_line - 1) == 0;
   snprintf(last_line, sizeof last_line, "%.*s", (int)sizeof last_line - 1, unfinished);

@@ -9,6 +9,7 @@
 #include "cli.h"
 #include "output.h"
 #include "reader.h"
+#include "secrets.h"
 #include "stream_state.h"
 
 json_t *cli_json_text(const char *text) {
@@ -265,7 +266,30 @@ json_t *cli_json_stream(const cuframes_stream_info *info, bool full) {
   return object;
 }
 
+/* Names are what they are: the key of a stream is no place for stars. */
+static bool is_name(const char *key) {
+  return strcmp(key, "event") == 0 || strcmp(key, "stream") == 0 || strcmp(key, "name") == 0;
+}
+
+/* Takes the secrets out of all texts in it. */
+static void hide_secrets(json_t *value) {
+  const char *key;
+  json_t *inner;
+  size_t index;
+  if (json_is_string(value)) {
+    const size_t room = json_string_length(value) * sizeof "***" + 1;
+    char *shown = malloc(room);
+    if (shown != NULL)
+      secrets_hide(shown, room, json_string_value(value));
+    (void)json_string_set(value, shown ? shown : "***"); /* refuses what is no UTF-8, which has no stars in it */
+    free(shown);
+  }
+  json_array_foreach(value, index, inner) hide_secrets(inner);
+  json_object_foreach(value, key, inner) if (!is_name(key)) hide_secrets(inner);
+}
+
 int cli_json_print(json_t *value, bool compact) {
+  hide_secrets(value);
   if (!value) {
     cli_error("out of memory");
     return CLI_FAILED;
@@ -284,6 +308,7 @@ void cli_json_event(json_t *event) {
   const uint64_t dropped = output_take_dropped();
   if (dropped > 0)
     set_count(event, "dropped_events", dropped);
+  hide_secrets(event);
   char *text = event ? json_dumps(event, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
   const size_t length = text ? strlen(text) : 0;
   if (text != NULL)

@@ -33,6 +33,7 @@ void cli_json_event(json_t *event);
 /* A stream's pictures in two words, "1280x720 nv12" or "1x3x640x640 float32", as text of `size` bytes; FORMAT_TEXT is
  * enough for any. */
 #define FORMAT_TEXT 96
+#define SOURCE_TEXT 1024 /* what list and info show of a description, without secrets */
 void format_text(char *text, size_t size, const cuframes_format *format);
 /* "12.3 MiB". */
 void bytes_text(char *text, size_t size, uint64_t bytes);

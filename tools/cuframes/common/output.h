@@ -16,8 +16,8 @@
 
 enum output { OUTPUT_ERR, OUTPUT_OUT };
 
-/* Once, first of all: from then on stdio's stderr puts its lines here, whoever prints them, and its stdout writes
- * in a way that a signal ends (cli_stopped), behind what was said before. */
+/* Once, first of all: from then on stdio's stderr puts its lines here, whoever prints them, without secrets
+ * (secrets.h), and its stdout writes in a way that a signal ends (cli_stopped), behind what was said before. */
 void output_begin(void);
 
 /* Puts a text, most often a line, on its way. False: it was dropped. */

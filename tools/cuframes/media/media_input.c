@@ -118,6 +118,8 @@ static AVDictionary *input_options(const media *m) {
     av_dict_set(&options, "pattern_type", "none", 0); /* one picture, also where its name has a "%d" */
   if (media_transport_name(m) != NULL)
     av_dict_set(&options, "rtsp_transport", media_transport_name(m), 0);
+  if (m->job->options->passphrase != NULL)
+    av_dict_set(&options, "passphrase", m->job->options->passphrase, 0);
   media_extra_options(m, &options); /* last: who gives one knows better */
   return options;
 }
@@ -147,7 +149,7 @@ static int open_format(media *m) {
   AVDictionary *options = input_options(m);
   /* Frees m->in if it fails. */
   begin_call(m, media_timeout(m));
-  int error = avformat_open_input(&m->in, m->path != NULL ? m->path : m->job->options->input, NULL, &options);
+  int error = avformat_open_input(&m->in, m->path != NULL ? m->path : m->job->options->address, NULL, &options);
   end_call(m);
   media_extra_keep(m, options);
   av_dict_free(&options);

@@ -15,7 +15,7 @@ typedef struct refusal {
 } refusal;
 
 static bool has_login(const media *m) {
-  const char *authority = strstr(m->job->options->input, "://");
+  const char *authority = strstr(m->job->options->address, "://");
   authority = authority != NULL ? authority + 3 : "";
   return memchr(authority, '@', strcspn(authority, "/?#")) != NULL;
 }

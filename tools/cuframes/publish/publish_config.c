@@ -1,9 +1,11 @@
 /* publish_config.c - the JSON file of `cuframes publish --config`. */
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/cli.h"
+#include "common/secrets.h"
 #include "common/suggest.h"
 #include "publish_options.h"
 
@@ -94,10 +96,11 @@ static int read_stream(const char *path, size_t number, json_t *object, publish_
   const char *key, *wrong = NULL;
   json_t *value;
   json_object_foreach(object, key, value) {
-    if (strcmp(key, "input") == 0) {
-      free(options.input);
-      options.input = json_is_string(value) ? strdup(json_string_value(value)) : NULL;
-      wrong = options.input ? NULL : "wants a string";
+    char **text = strcmp(key, "input") == 0 ? &options.input : strcmp(key, "password") == 0 ? &options.password : NULL;
+    if (text != NULL) {
+      free(*text);
+      *text = json_is_string(value) && json_string_length(value) ? strdup(json_string_value(value)) : NULL;
+      wrong = *text ? NULL : "wants a string";
     } else {
       wrong = set_keys(request, &options, key, value);
     }
@@ -118,10 +121,22 @@ static int read_stream(const char *path, size_t number, json_t *object, publish_
   return code;
 }
 
+/* In the file itself. */
+static bool has_password(const publish_options *options) {
+  char *shown = secrets_shown(options->input);
+  const bool has = options->password != NULL || (shown != NULL && strcmp(shown, options->input) != 0);
+  free(shown);
+  return has;
+}
+
 int publish_config_read(const char *path, publish_request *request) {
   json_error_t error;
   json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
   if (root == NULL) {
+    error.text[strcspn(error.text, "\n")] = '\0';
+    char *near = error.line > 0 ? strstr(error.text, " near '") : NULL;
+    if (near != NULL)
+      *near = '\0'; /* what stands there may be a password */
     if (error.line > 0)
       cli_error("%s:%d:%d: %s", path, error.line, error.column, error.text);
     else
@@ -133,6 +148,7 @@ int publish_config_read(const char *path, publish_request *request) {
   if (!json_is_array(streams))
     code = cli_usage("%s: wants {\"streams\": [...]}", path);
   const char *key;
+  bool secret = false;
   json_object_foreach(root, key, value) {
     if (code == CLI_OK && value != streams) {
       const char *wrong = set_key(request, NULL, key, value);
@@ -141,6 +157,10 @@ int publish_config_read(const char *path, publish_request *request) {
   }
   for (size_t i = 0; code == CLI_OK && i < json_array_size(streams); i++)
     code = read_stream(path, i, json_array_get(streams, i), request);
+  for (size_t i = 0; i < request->stream_count; i++)
+    secret = secret || has_password(&request->streams[i]);
+  if (secret && publish_is_public(path))
+    cli_note("%s: everybody may read the passwords in it: chmod 600 %s", path, path);
   json_decref(root);
   return code;
 }

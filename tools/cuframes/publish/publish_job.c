@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -11,6 +12,7 @@
 #include "common/cli.h"
 #include "common/cli_avlog.h"
 #include "common/json.h"
+#include "common/secrets.h"
 #include "media/source_media.h"
 #include "pattern/test_spec.h"
 #include "source_test.h"
@@ -20,23 +22,12 @@
 #define SLOTS_MOST 1024u              /* of a publisher */
 #define LIMITER_NS (5 * PUBLISH_SECOND)
 
-/* "rtsp://user:password@host/" is shown as "rtsp://user:***@host/". */
-static void copy_without_password(char *to, size_t size, const char *input) {
-  const char *authority = strstr(input, "://");
-  authority = authority ? authority + 3 : input;
-  size_t length = authority == input ? 0 : strcspn(authority, "/?#");
-  const char *at = memrchr(authority, '@', length);
-  const char *colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
-  if (colon != NULL)
-    snprintf(to, size, "%.*s:***%s", (int)(colon - input), input, at);
-  else
-    snprintf(to, size, "%s", input);
-}
-
 bool publish_job_init(publish_job *job, const publish_options *options, publish_run *run) {
   *job = (publish_job){ .options = options, .run = run, .stats.struct_size = sizeof job->stats };
-  copy_without_password(job->input, sizeof job->input, options->input);
-  return pthread_mutex_init(&job->lock, NULL) == 0;
+  char *shown = secrets_shown(options->input);
+  snprintf(job->input, sizeof job->input, "%s", shown ? shown : "");
+  free(shown);
+  return shown != NULL && pthread_mutex_init(&job->lock, NULL) == 0;
 }
 
 void publish_job_free(publish_job *job) {

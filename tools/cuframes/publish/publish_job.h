@@ -51,7 +51,7 @@ typedef struct publish_job {
   const publish_options *options;
   publish_run *run;
   pthread_t thread;
-  char input[512]; /* as shown: without a password */
+  char input[512]; /* as shown: without secrets */
   /* The worker's: before the publisher is made, the GPU it may get; from then on the one that its slots are on. NULL:
    * none, or it is no use. */
   publish_gpu *gpu;

@@ -43,6 +43,8 @@ enum option_number {
   OPTION_LOGIN_RETRY,
   OPTION_RECONNECT,
   OPTION_NO_RECONNECT,
+  OPTION_USER,
+  OPTION_PASSWORD_FILE,
   OPTION_DIR,
   OPTION_DURATION,
   OPTION_JSON,
@@ -111,7 +113,11 @@ static const char help_text[] =
     "                          times as long (default 60)\n"
     "  --reconnect             reopen this input whenever it fails or ends, as is done for live inputs (network\n"
     "                          addresses): after 0.5 s, then twice as long each time, up to 10 s\n"
-    "  --no-reconnect          end when a live input fails or ends\n\n"
+    "  --no-reconnect          end when a live input fails or ends\n"
+    "  --user USER             of the address, beside it instead of in it; any characters\n"
+    "  --password-file FILE    its password (of SRT: the passphrase) is the first line of FILE, where others do not "
+    "see\n"
+    "                          it, as they do in an address on the command line (ps)\n\n"
     "Options of the whole run, anywhere:\n"
     "  --duration S            end after S seconds (fractions allowed)\n"
     "  --dir DIR               runtime directory\n"
@@ -159,6 +165,8 @@ const struct option *publish_long_options(void) {
     { "login-retry", required_argument, NULL, OPTION_LOGIN_RETRY },
     { "reconnect", no_argument, NULL, OPTION_RECONNECT },
     { "no-reconnect", no_argument, NULL, OPTION_NO_RECONNECT },
+    { "user", required_argument, NULL, OPTION_USER },
+    { "password-file", required_argument, NULL, OPTION_PASSWORD_FILE },
     { "dir", required_argument, NULL, OPTION_DIR },
     { "duration", required_argument, NULL, OPTION_DURATION },
     { "json", no_argument, NULL, OPTION_JSON },
@@ -174,12 +182,23 @@ void publish_options_init(publish_options *options) {
   *options = (publish_options){ .packet_slots = PACKET_SLOTS_DEFAULT, .packet_bytes = PACKET_BYTES_DEFAULT };
 }
 
+/* The strings of a publish_options. */
+static const size_t texts[] = { offsetof(publish_options, input),        offsetof(publish_options, name),
+                                offsetof(publish_options, device),       offsetof(publish_options, user),
+                                offsetof(publish_options, password),     offsetof(publish_options, password_file),
+                                offsetof(publish_options, address),      offsetof(publish_options, passphrase),
+                                offsetof(publish_options, input_options) };
+
+static char **text_of(publish_options *options, size_t index) {
+  return (char **)(void *)((char *)options + texts[index]);
+}
+
 void publish_options_free(publish_options *options) {
-  free(options->input);
-  free(options->name);
-  free(options->device);
-  free(options->input_options);
-  options->input = options->name = options->device = options->input_options = NULL;
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    char **text = text_of(options, i);
+    free(*text);
+    *text = NULL;
+  }
 }
 
 static const char *set_text(char **to, const char *value) {
@@ -369,6 +388,8 @@ const char *publish_options_set(publish_options *o, int number, const char *valu
     case OPTION_LOGIN_RETRY: return cli_parse_seconds(value, &o->login_retry_ns) ? NULL : seconds;
     case OPTION_RECONNECT: o->reconnect = true; return NULL;
     case OPTION_NO_RECONNECT: o->no_reconnect = true; return NULL;
+    case OPTION_USER: return *value ? set_text(&o->user, value) : "wants a name";
+    case OPTION_PASSWORD_FILE: return *value ? set_text(&o->password_file, value) : "wants a file";
     default: return "is no option of a stream";
   }
 }
@@ -391,10 +412,14 @@ publish_options *publish_request_add(publish_request *request, const publish_opt
   request->streams = streams;
   publish_options *added = &streams[request->stream_count];
   *added = *from;
-  added->input = added->name = added->device = added->input_options = NULL;
-  if ((from->input && set_text(&added->input, from->input)) || (from->name && set_text(&added->name, from->name)) ||
-      (from->device && set_text(&added->device, from->device)) ||
-      (from->input_options && set_text(&added->input_options, from->input_options))) {
+  bool copied = true;
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    const char *text = *text_of((publish_options *)from, i);
+    char **copy = text_of(added, i);
+    *copy = text ? strdup(text) : NULL;
+    copied = copied && (text == NULL || *copy != NULL);
+  }
+  if (!copied) {
     publish_options_free(added);
     return NULL;
   }
@@ -410,11 +435,11 @@ void publish_request_free(publish_request *request) {
 }
 
 /* What can be said of the streams before anything is opened. */
-static int check_streams(const publish_request *request) {
+static int check_streams(publish_request *request) {
   if (request->stream_count == 0)
     return cli_usage("no INPUT: give a file, an address or a test picture such as test:1280x720@30");
   for (size_t i = 0; i < request->stream_count; i++) {
-    const publish_options *o = &request->streams[i];
+    publish_options *o = &request->streams[i];
     test_spec spec;
     const char *wrong = test_spec_is(o->input) ? test_spec_parse(o->input, &spec) : NULL;
     if (wrong != NULL)
@@ -426,6 +451,9 @@ static int check_streams(const publish_request *request) {
         return cli_usage("two streams are called \"%s\": each needs a --name of its own", o->name);
     if (o->reconnect && o->no_reconnect)
       return cli_usage("%s: --reconnect and --no-reconnect exclude each other", o->name);
+    int code = publish_login_complete(o);
+    if (code != CLI_OK)
+      return code;
   }
   return CLI_OK;
 }

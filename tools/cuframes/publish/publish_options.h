@@ -31,6 +31,9 @@ typedef struct publish_options {
   char *input, *name, *device;
   char *input_options; /* for FFmpeg: KEY=VALUE, each with a newline behind it */
   publish_variant variant;
+  char *user, *password, *password_file;
+  /* Made of these by publish_login_complete(), for libavformat alone: never to be shown. passphrase: of SRT. */
+  char *address, *passphrase;
   uint32_t pixel_format; /* --format; CUFRAMES_PIXEL_NONE: the decoder's */
   bool loop, realtime, no_packets, reconnect, no_reconnect, decode_copy, fresh_decoder;
   uint32_t slots, max_slots, policy, reserve, memory, packet_slots, socket_mode;
@@ -79,6 +82,12 @@ void publish_request_free(publish_request *request);
 
 /* Reads the command line, and the configuration file if it names one. Gives an exit code, after a message. */
 int publish_parse(int argc, char **argv, publish_request *request);
+
+/* Reads the password if a file has it, makes the address, and lets nobody see either. Gives an exit code, after a
+ * message. publish_login.c */
+int publish_login_complete(publish_options *options);
+/* Whether everybody may read a file that a password is in. */
+bool publish_is_public(const char *path);
 
 /* Adds the streams of a configuration file. Gives an exit code, after a message. publish_config.c */
 int publish_config_read(const char *path, publish_request *request);

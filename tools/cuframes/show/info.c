@@ -5,6 +5,7 @@
 
 #include "common/json.h"
 #include "common/reader.h"
+#include "common/secrets.h"
 #include "common/stream_state.h"
 
 static const char help[] =
@@ -123,12 +124,13 @@ static void print_subscribers(const cuframes_stream_info *info) {
 }
 
 static void print_stream(const cuframes_stream_info *info) {
-  char picture[FORMAT_TEXT], memory[32];
+  char picture[FORMAT_TEXT], memory[32], source[SOURCE_TEXT];
+  secrets_hide(source, sizeof(source), info->description); /* not every publisher takes care */
   format_text(picture, sizeof(picture), &info->format);
   bytes_text(memory, sizeof(memory), info->memory_bytes);
   printf("name         %s\n", info->name);
   if (*info->description)
-    printf("source       %s\n", info->description);
+    printf("source       %s\n", source);
   printf("publisher    process %d, device %s\n", info->pid, info->device);
   print_state(info->source);
   printf("picture      %s\n", picture);

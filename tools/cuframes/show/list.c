@@ -4,6 +4,7 @@
 
 #include "common/json.h"
 #include "common/reader.h"
+#include "common/secrets.h"
 #include "common/stream_state.h"
 
 static const char help[] =
@@ -57,16 +58,17 @@ static void print_table(const cuframes_streams *streams) {
   for (size_t i = 0; i < streams->count; i++) {
     const cuframes_stream_entry *entry = streams->entries[i];
     const cuframes_stream_info *info = entry->info;
-    char picture[FORMAT_TEXT];
+    char picture[FORMAT_TEXT], source[SOURCE_TEXT];
     if (!info) {
       printf("%-*s  %s\n", width, entry->name, entry->detail ? entry->detail : "");
       continue;
     }
     format_text(picture, sizeof(picture), &info->format);
     state_column(text, sizeof(text), info->source);
+    secrets_hide(source, sizeof(source), info->description); /* not every publisher takes care */
     printf("%-*s  %-20s %7.2f  %-*s  %-*.*s %11zu %10llu %10llu  %s\n", width, info->name, picture, info->fps, state,
            text, device, device, info->device, info->subscriber_count, (unsigned long long)info->frames,
-           (unsigned long long)info->packets, info->description);
+           (unsigned long long)info->packets, source);
   }
 }
 
