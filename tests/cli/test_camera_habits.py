@@ -10,7 +10,7 @@ from camera import Camera, Film, Plan
 from harness import check
 
 FPS = 25
-FRAMES = 75  # three seconds: the longest that a session may last here is two
+FRAMES = 75
 TICK = 1e9 / 90000
 
 
@@ -43,7 +43,7 @@ def habits(s):
     yield "sound-that-never-comes", Plan(film, tone, mute=("audio",))
     yield "metadata-that-never-comes", Plan(film, metadata=True, mute=("metadata",))
     yield "size-changes-in-band", Plan(Film([*film.units, *camera.film(s, "elementary_large").units]))
-    yield "wants-to-hear-from-us", Plan(film, session_timeout=2, keepalive=("OPTIONS", "GET_PARAMETER"))
+    yield "wants-to-hear-from-us", Plan(film, session_timeout=2)
     yield "refuses-get-parameter", Plan(film, session_timeout=2, answers={"GET_PARAMETER": 501})
     yield "the-stronger-digest-first", Plan(film, logins=("sha-256", "digest"))
 
@@ -84,6 +84,8 @@ def test_habits(s):
     for number, (name, process) in enumerate(zip(names, watching)):
         process.expect(harness.OK)
         check_pictures(name, number, shown(process))
+        if plans[number].session_timeout == 2:
+            cameras[number].wait_for("GET_PARAMETER", 2)
         check(cameras[number].count("PLAY") == 1, "%s was connected to again", name)
     pub.stop()
     ends = [harness.parse_json(line) for line in pub.out.splitlines()]
@@ -129,6 +131,35 @@ def test_another_codec_after_the_reboot(s):
     watching.send(signal.SIGINT)
     seen = watching.json()
     check(not any(seen[key] for key in ("torn", "duplicates", "back_jumps", "gaps")), "saw %s", seen)
+    pub.stop()
+
+
+def kinds(s, name):
+    return [track["type"] for track in s.json("info", name, "--json")["tracks"]]
+
+
+def test_track_that_cannot_be_set_up(s):
+    """A way back for speech that is taken, sound that is switched off: the rest comes, and the log says so."""
+    film, tone = camera.film(s), camera.sound(s, "pcma")
+    back = "m=audio 0 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=sendonly\r\na=control:back\r\n"
+    cam = Camera(s, Plan(film, tone, edit_sdp=lambda sdp: sdp + back), Plan(film, tone))
+    pub = s.publish(cam.url, "cam")
+    pub.wait_for("SETUP failed: 404.*: only all but sound is asked for")
+    s.until(lambda: s.json("info", "cam", "--json")["frames"] > 10, "pictures")
+    check(kinds(s, "cam") == ["video"], "tracks %s", kinds(s, "cam"))
+    cam.hang_up()
+    s.until(lambda: "audio" in kinds(s, "cam"), "the sound, which the camera has after its return")
+    check(cam.count("PLAY") == 2, "events %s", cam.events)
+    pub.stop()
+
+
+def test_picture_that_cannot_be_set_up(s):
+    """Asking for less is tried once, not with every connection."""
+    gone = dict(edit_sdp=lambda sdp: sdp.replace("control:video", "control:gone"))
+    cam = Camera(s, *[Plan(camera.film(s), **gone)] * 5, Plan(camera.film(s)))
+    pub = s.publish(cam.url, "cam")
+    check(cam.count("connected") == 6 and "is asked for" not in pub.err, "events %s: %s", cam.events, pub.err)
+    check(pub.err.count("SETUP failed") == 1, "said %s", pub.err)
     pub.stop()
 
 

@@ -1,7 +1,7 @@
 /* media.h - one opened input and what becomes of its packets and pictures; shared by source_media.c (the course of
- * things), media_input.c (opening, reading, time-outs), media_transport.c (RTP's way), media_reason.c and
- * media_outage.c (when that goes wrong), media_choice.c, media_extra.c, media_decoder.c, media_slots.c, media_packet.c,
- * media_side.c and media_frame.c. */
+ * things), media_input.c (opening, reading, time-outs), media_transport.c (RTP's way), media_setup.c, media_reason.c
+ * and media_outage.c (when that goes wrong), media_choice.c, media_extra.c, media_decoder.c, media_slots.c,
+ * media_packet.c, media_side.c and media_frame.c. */
 #ifndef CUFRAMES_CLI_MEDIA_H
 #define CUFRAMES_CLI_MEDIA_H
 
@@ -71,6 +71,13 @@ typedef struct media_clock {
   int64_t pts;    /* of the last packet */
 } media_clock;
 
+/* How much of what a camera announces it can set up. */
+typedef struct media_setup {
+  unsigned less, said; /* steps down from everything: now, and when it was last said */
+  bool hopeless;       /* it was not for a track that can be left out */
+  char reason[256];
+} media_setup;
+
 typedef struct media {
   cli_avlog_owner owner; /* first: the `opaque` of FFmpeg's objects */
   publish_job *job;
@@ -87,6 +94,7 @@ typedef struct media {
   char *path;                  /* of a file, as FFmpeg wants it; NULL: the input is none */
   char reason[512];            /* why the last call here failed, for a message */
 
+  media_setup setup;     /* media_setup.c */
   char said_choice[512]; /* media_choice.c */
   AVDictionary *extra;   /* media_extra.c: what the demuxer left of --input-option for the decoder */
 
@@ -175,6 +183,16 @@ const char *media_remedy(const media *m, int error);
 int64_t media_outage_trouble(media *m);
 /* Pictures come again, or at last. */
 void media_outage_over(media *m);
+
+/* media_setup.c */
+/* A new connection: everything is asked for. */
+void media_setup_begin(media *m);
+/* Whether opening failed for a track that can do without; then less is asked for. */
+bool media_setup_refused(media *m);
+/* It is open. */
+void media_setup_works(media *m);
+/* What is asked for, in FFmpeg's words; NULL: everything. */
+const char *media_setup_types(const media *m);
 
 /* media_choice.c */
 /* Which video it is, and which streams are not read. As media_input.c's. */

@@ -120,6 +120,8 @@ static AVDictionary *input_options(const media *m) {
     av_dict_set(&options, "rtsp_transport", media_transport_name(m), 0);
   if (m->job->options->passphrase != NULL)
     av_dict_set(&options, "passphrase", m->job->options->passphrase, 0);
+  if (media_setup_types(m) != NULL)
+    av_dict_set(&options, "allowed_media_types", media_setup_types(m), 0);
   media_extra_options(m, &options); /* last: who gives one knows better */
   return options;
 }
@@ -164,16 +166,30 @@ static int open_format(media *m) {
   return 0;
 }
 
-int media_open(media *m) {
-  m->connection = (media_connection){ .quiet = 0 };
-  media_length_begin(m);
-  cli_avlog_hold(true);
+/* Opens it in the way that it wants, as far as it can. */
+static int open_somehow(media *m) {
+  media_setup_begin(m);
   int error = open_format(m);
-  if (error < 0 && media_transport_refused(m, error)) {
+  for (bool other_way = false; error < 0;) {
+    if (!media_setup_refused(m)) {
+      if (other_way || !media_transport_refused(m, error))
+        break;
+      other_way = true;
+    }
     media_close(m);
     cli_avlog_hold(true);
     error = open_format(m);
   }
+  if (error == 0)
+    media_setup_works(m);
+  return error;
+}
+
+int media_open(media *m) {
+  m->connection = (media_connection){ .quiet = 0 };
+  media_length_begin(m);
+  cli_avlog_hold(true);
+  int error = open_somehow(m);
   cli_avlog_hold(false);
   if (error == 0)
     error = media_choose(m);
