@@ -144,5 +144,18 @@ def test_each_reason_is_said_once(s):
     pub.stop()
 
 
+def test_a_camera_that_comes_and_goes(s):
+    """It is asked less often each time, and not all of it is said."""
+    cam = Camera(s, Plan(camera.film(s), close_at=10))
+    pub = start(s, cam.url)
+    s.until(lambda: len(reasons(pub)) >= 5, "five connections that do not last")
+    waits = [event["retry_seconds"] for event in events(pub, "disconnected")]
+    check(waits[:5] == [0.5, 1, 2, 4, 8], "waits: %s", waits)
+    lines = [line for line in pub.err.splitlines() if "trying again" in line]
+    check(len(lines) == 3 and "again and again" in lines[-1], "said %s", lines)
+    check(pub.err.count("is back") <= 3 and len(events(pub, "reconnected")) >= 4, "said %s", pub.err)
+    pub.stop()
+
+
 if __name__ == "__main__":
     harness.main(globals())

@@ -7,6 +7,7 @@
 
 /* One connection; all times in ns. */
 typedef struct media_connection {
+  int64_t began;
   /* The present call of FFmpeg. */
   int64_t call_began;
   int64_t call_deadline; /* 0: none */
@@ -32,6 +33,8 @@ typedef struct media_outage {
   int64_t packet_at;          /* when the last packet of any kind came, before the outage; 0: none did */
   uint64_t tries;             /* that failed in this outage */
   int64_t delay, login_delay; /* before the next try, the next one after a refusal; 0: as at first */
+  unsigned short_lives;       /* connections in a row that ended soon after their first picture */
+  bool heard;                 /* something was said of this outage */
   int64_t said_at;
   char said[4][128]; /* beginnings of the reasons that were said in it */
   unsigned said_count;

@@ -186,7 +186,7 @@ static int open_somehow(media *m) {
 }
 
 int media_open(media *m) {
-  m->connection = (media_connection){ .quiet = 0 };
+  m->connection = (media_connection){ .began = cuframes_now() };
   media_length_begin(m);
   cli_avlog_hold(true);
   int error = open_somehow(m);

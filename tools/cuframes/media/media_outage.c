@@ -8,6 +8,8 @@
 #define DELAY_FIRST (PUBLISH_SECOND / 2)
 #define DELAY_MAX (10 * PUBLISH_SECOND)
 #define SAY_AGAIN (600 * PUBLISH_SECOND) /* of an outage that goes on for the same reason */
+#define SHORT_LIFE (10 * PUBLISH_SECOND)
+#define SHORT_LIVES_SAID 3 /* in a row; of more a line comes every SAY_AGAIN */
 #define LOGIN_FIRST (60 * PUBLISH_SECOND)
 #define LOGIN_TIMES 15
 #define PICTURES_FEW 3
@@ -50,7 +52,9 @@ static void say(media *m, int64_t wait, bool refused) {
   const media_outage *o = &m->outage;
   const char *remedy = media_remedy(m, m->connection.error);
   char tries[64] = "";
-  if (o->tries > 1)
+  if (o->short_lives == SHORT_LIVES_SAID)
+    snprintf(tries, sizeof tries, ", again and again: no more of that for 10 minutes");
+  else if (o->tries > 1)
     snprintf(tries, sizeof tries, "; %llu tries in %.0f s", (unsigned long long)o->tries,
              (double)(cuframes_now() - o->since) / 1e9);
   publish_job_warn(m->job, "%s: %s%s%s%s%s; trying again in %.1f s%s", m->job->input, m->reason,
@@ -67,6 +71,24 @@ static void be_patient(media *m) {
   m->outage.patience = patience * 2 < most ? patience * 2 : most;
 }
 
+static void begin(media *m) {
+  media_outage *o = &m->outage;
+  const media_connection *c = &m->connection;
+  o->since = c->picture_at != 0 ? c->picture_at : cuframes_now();
+  o->tries = 0;
+  o->heard = false;
+  if (m->live && c->picture_at != 0 && cuframes_now() - c->began < SHORT_LIFE) {
+    /* It comes and goes: each time it is given a little longer. */
+    o->short_lives++;
+    for (unsigned i = 1; i < o->short_lives; i++)
+      (void)take_delay(&o->delay, DELAY_FIRST, DELAY_MAX);
+  } else {
+    o->short_lives = 0;
+  }
+  if (o->short_lives <= SHORT_LIVES_SAID)
+    o->said_count = 0;
+}
+
 int64_t media_outage_trouble(media *m) {
   media_outage *o = &m->outage;
   const media_connection *c = &m->connection;
@@ -74,17 +96,17 @@ int64_t media_outage_trouble(media *m) {
     be_patient(m);
   if (c->packet_at != 0)
     o->packet_at = c->packet_at;
-  if (o->since == 0) { /* it begins */
-    o->since = c->picture_at != 0 ? c->picture_at : cuframes_now();
-    o->tries = o->said_count = 0;
-  }
+  if (o->since == 0)
+    begin(m);
   o->tries++;
   media_transport_ended(m);
   const bool refused = media_is_refusal(c->error) && c->packet_at == 0;
   const int64_t wait = refused ? login_delay(m) : take_delay(&o->delay, DELAY_FIRST, DELAY_MAX);
   publish_state_away(m->job, m->reason, cuframes_now() + wait);
-  if (is_news(o, m->reason))
+  if (is_news(o, m->reason)) {
+    o->heard = true;
     say(m, wait, refused);
+  }
   json_t *more = json_pack("{s:o,s:f}", "reason", cli_json_text(m->reason), "retry_seconds", (double)wait / 1e9);
   const char *remedy = media_remedy(m, c->error);
   if (more != NULL && remedy != NULL)
@@ -100,6 +122,7 @@ void media_outage_over(media *m) {
   if (o->packet_at == 0)
     return; /* it was away from the start, and `start` says that it is there */
   publish_job_count(m->job, &m->job->counts.reconnects);
-  publish_job_note(m->job, "%s is back after %.1f s", m->job->input, seconds);
+  if (o->heard)
+    publish_job_note(m->job, "%s is back after %.1f s", m->job->input, seconds);
   publish_job_event(m->job, "reconnected", NULL);
 }
