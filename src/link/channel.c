@@ -133,31 +133,36 @@ static int connect_error(const char *path, const char *name) {
     case EPERM:
       return cf_fail(CUFRAMES_ERR_PERMISSION, "no permission for stream \"%s\": the file system does not let us use %s",
                      name, path);
-    case EAGAIN: return cf_fail(CUFRAMES_ERR_TIMEOUT, "the publisher of \"%s\" takes no connections", name);
+    case EAGAIN:
+    case EINTR: return cf_fail(CUFRAMES_ERR_TIMEOUT, "the publisher of \"%s\" takes no connections", name);
     default: return cf_fail_errno("connecting to %s", path);
   }
+}
+
+/* connect() waits no longer than until then. */
+static int limit_connect(int fd, int64_t deadline) {
+  int64_t left = deadline - cf_now();
+  if (left < CF_MS)
+    left = CF_MS; /* zero would mean for ever */
+  struct timeval limit = { .tv_sec = left / CF_SECOND, .tv_usec = left % CF_SECOND / 1000 };
+  return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 ? CUFRAMES_OK
+                                                                            : cf_fail_errno("SO_SNDTIMEO");
 }
 
 static int socket_connect(int fd, int directory, const char *path, const char *name, int64_t deadline) {
   struct sockaddr_un address;
   int result = address_of(directory, path, &address);
-  if (result != CUFRAMES_OK)
-    return result;
-  int64_t left = deadline - cf_now();
-  if (left < CF_MS)
-    left = CF_MS; /* zero would mean for ever */
-  struct timeval limit = { .tv_sec = left / CF_SECOND, .tv_usec = left % CF_SECOND / 1000 };
-  if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0)
-    return cf_fail_errno("SO_SNDTIMEO");
-  int connected;
-  do
-    connected = connect(fd, (const struct sockaddr *)&address, sizeof address);
-  while (connected != 0 && errno == EINTR && cf_now() < deadline); /* the program's signals */
-  if (connected != 0)
-    return connect_error(path, name);
-  if (fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+  for (int tries = 0; result == CUFRAMES_OK; tries++) {
+    result = limit_connect(fd, deadline);
+    if (result != CUFRAMES_OK || connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+      break;
+    /* the program's signals, also those that stop a process for a while: it is tried at least once more */
+    if (errno != EINTR || (tries > 0 && cf_deadline_over(&deadline, cf_now())))
+      return connect_error(path, name);
+  }
+  if (result == CUFRAMES_OK && fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
     return cf_fail_errno("O_NONBLOCK");
-  return CUFRAMES_OK;
+  return result;
 }
 
 int cf_connect(int directory, const char *path, const char *name, int64_t deadline, int *fd) {

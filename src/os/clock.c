@@ -1,7 +1,9 @@
 /* os/clock.c - CLOCK_MONOTONIC in nanoseconds, and deadlines on it. */
 #include "os/clock.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <time.h>
 
 #include "os/futex.h"
@@ -76,4 +78,13 @@ int cf_deadline_poll_ms(int64_t deadline) {
     return 0;
   int64_t ms = (left + CF_MS - 1) / CF_MS;
   return ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
+bool cf_poll_until(int fd, short events, int64_t deadline) {
+  struct pollfd wanted = { .fd = fd, .events = events };
+  int ready;
+  do
+    ready = poll(&wanted, 1, cf_deadline_poll_ms(deadline));
+  while (ready < 0 && errno == EINTR);
+  return ready > 0;
 }

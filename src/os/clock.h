@@ -44,4 +44,8 @@ void cf_wait_turn(int64_t began, int64_t deadline);
 /* A deadline as poll() and epoll_wait() want it: milliseconds from now, rounded up, -1 for never. */
 int cf_deadline_poll_ms(int64_t deadline);
 
+/* Waits until a descriptor says one of these events, as for poll(), whatever signals come meanwhile: a process that is
+ * stopped and continued gets one. False: it did not by the deadline. Without a descriptor (-1) only time goes by. */
+bool cf_poll_until(int fd, short events, int64_t deadline);
+
 #endif

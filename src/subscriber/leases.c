@@ -86,9 +86,8 @@ void cf_connection_abandon(cf_connection *c) {
 
 /* Loses and abandons, and waits in between if it must. */
 static void lose_and_abandon(cf_connection *c) {
-  struct pollfd dead = { .fd = c->waiter.pidfd, .events = POLLIN };
-  if (cf_connection_lose(c))
-    (void)poll(&dead, 1, (int)(cf_waiter_death_ns(&c->waiter) / CF_MS));
+  if (cf_connection_lose(c)) /* then its GPU work has ended, or is waited for no longer */
+    (void)cf_poll_until(c->waiter.pidfd, POLLIN, cf_now() + cf_waiter_death_ns(&c->waiter));
   cf_connection_abandon(c);
 }
 

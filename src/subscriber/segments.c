@@ -6,12 +6,13 @@
 
 #include "api/format.h"
 #include "link/discard.h"
+#include "os/clock.h"
 #include "os/error.h"
 #include "os/memory.h"
 #include "subscriber/connection.h"
 
 /* How long a publisher may take to hang up when its memory has gone. */
-#define DYING_MS 100
+#define DYING_NS (100 * CF_MS)
 
 /* What a publisher says of a segment must hold together before anybody computes with it. */
 static int view_check(const cf_msg_segment *segment, cf_view *view) {
@@ -23,8 +24,7 @@ static int view_check(const cf_msg_segment *segment, cf_view *view) {
 
 /* A legacy handle is good only as long as its maker lives, and a killed one's memory may go before its socket does. */
 static bool publisher_dies(const cf_connection *c) {
-  struct pollfd end = { .fd = c->fd, .events = POLLRDHUP };
-  return poll(&end, 1, DYING_MS) == 1;
+  return cf_poll_until(c->fd, POLLRDHUP, cf_now() + DYING_NS);
 }
 
 static int view_import(cf_connection *c, const cf_msg_segment *segment, int fd, cf_view *view) {

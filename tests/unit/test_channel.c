@@ -12,6 +12,7 @@
 
 #include "link/channel.h"
 #include "link/discard.h"
+#include "os/clock.h"
 #include "support/attack.h"
 #include "support/failing_calls.h"
 #include "support/fixture.h"
@@ -185,11 +186,14 @@ static void connecting_outlasts_signals_until_the_deadline(void **state) {
   assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
   close(fd);
   fd = 4711;
-  failing_next("connect", EINTR, 1);
-  CHECK_RESULT(cf_connect(-1, path, "s", cuframes_now(), &fd),
-               CUFRAMES_ERR_SYSTEM); /* there is no more time to try again */
+  failing_next("connect", EINTR, INT32_MAX);
+  CHECK_RESULT(cf_connect(-1, path, "s", cuframes_now(), &fd), CUFRAMES_ERR_TIMEOUT); /* no more time to try again */
+  (void)failing_end();
+  failing_next("connect", EINTR, 1); /* stopped until it was too late: nobody knows whether there would be room */
+  CHECK_OK(cf_connect(-1, path, "s", cuframes_now() - 10 * SECOND, &fd));
   assert_true(failing_end());
-  detail_names(strerror(EINTR));
+  close(fd);
+  fd = 4711;
   failing_next("setsockopt", ENOPROTOOPT, 1);
   CHECK_RESULT(cf_connect(-1, path, "s", cuframes_now() + SECOND, &fd),
                CUFRAMES_ERR_SYSTEM); /* it could wait for ever */
@@ -309,6 +313,23 @@ static void up_to_two_descriptors_are_taken(void **state) {
   }
 }
 
+static void waiting_for_a_descriptor_outlasts_signals(void **state) {
+  (void)state;
+  int ends[2];
+  pair_open(ends);
+  failing_next("poll", EINTR, 3);
+  assert_false(cf_poll_until(ends[1], POLLIN, cuframes_now() + 20 * MS));
+  assert_true(failing_end());
+  CHECK_OK(cf_send(ends[0], "hello", 6, NULL, 0));
+  failing_next("poll", EINTR, 3);
+  assert_true(cf_poll_until(ends[1], POLLIN, cuframes_now() + patience()));
+  assert_true(failing_end());
+  int64_t start = cuframes_now();
+  assert_false(cf_poll_until(-1, POLLIN, start + 20 * MS)); /* none: only time goes by */
+  CHECK(cuframes_now() - start >= 20 * MS);
+  pair_close(ends);
+}
+
 static void waiting_for_a_message_outlasts_signals_and_nothing_else(void **state) {
   (void)state;
   int ends[2];
@@ -376,6 +397,7 @@ int main(void) {
     FIXTURE(messages_that_fail_say_why),
     FIXTURE(what_carries_too_much_is_not_taken),
     FIXTURE(up_to_two_descriptors_are_taken),
+    FIXTURE(waiting_for_a_descriptor_outlasts_signals),
     FIXTURE(waiting_for_a_message_outlasts_signals_and_nothing_else),
     FIXTURE(a_peer_without_credentials_is_nobody),
     FIXTURE(a_peers_death_is_watched_in_either_way),
