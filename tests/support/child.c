@@ -14,7 +14,7 @@
 
 #include "support/fixture.h"
 
-#define CHILDREN 16
+#define CHILDREN 64
 
 static child children[CHILDREN];
 static bool is_child;

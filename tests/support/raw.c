@@ -68,19 +68,35 @@ cf_msg_hello raw_hello(uint32_t mode) {
                          .label = "by hand" };
 }
 
-void raw_join(raw_seat *raw, const char *name, const cf_msg_hello *hello) {
-  cf_fds fds;
-  raw->fd = raw_connect(name);
-  raw_send(raw->fd, CF_MSG_HELLO, hello);
-  raw_expect(raw->fd, CF_MSG_WELCOME, &raw->welcome, &fds);
-  CHECK(fds.count == 2);
-  raw->control_fd = fds.fd[0];
-  raw->seat_fd = fds.fd[1];
+static void seat_map(raw_seat *raw, cf_fds *fds) {
+  CHECK(fds->count == 2);
+  raw->control_fd = fds->fd[0];
+  raw->seat_fd = fds->fd[1];
   void *control = mmap(NULL, raw->welcome.control_bytes, PROT_READ, MAP_SHARED, raw->control_fd, 0);
   void *seat = mmap(NULL, raw->welcome.seat_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, raw->seat_fd, 0);
   CHECK(control != MAP_FAILED && seat != MAP_FAILED);
   raw->control = control;
   raw->seat = seat;
+}
+
+bool raw_try_join(raw_seat *raw, int fd, const cf_msg_hello *hello, int64_t deadline) {
+  uint8_t message[CF_WIRE_MESSAGE_MAX];
+  size_t length = 0;
+  cf_fds fds = { .count = 0 };
+  raw->fd = fd;
+  raw_send(fd, CF_MSG_HELLO, hello);
+  int result = cf_receive_by(fd, deadline, message, sizeof message, &length, &fds);
+  if (result == CUFRAMES_OK && cf_message_decode(CF_MSG_WELCOME, message, length, &raw->welcome)) {
+    seat_map(raw, &fds);
+    return true;
+  }
+  cf_fds_close(&fds);
+  close(fd);
+  return false;
+}
+
+void raw_join(raw_seat *raw, const char *name, const cf_msg_hello *hello) {
+  CHECK(raw_try_join(raw, raw_connect(name), hello, cuframes_now() + patience()));
 }
 
 void raw_leave(raw_seat *raw) {

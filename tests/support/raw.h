@@ -36,6 +36,9 @@ typedef struct raw_seat {
 } raw_seat;
 
 void raw_join(raw_seat *raw, const char *name, const cf_msg_hello *hello);
+/* The same with a connection that is there, where it may be refused, or not be answered by then: false, and the
+ * connection is closed. */
+bool raw_try_join(raw_seat *raw, int fd, const cf_msg_hello *hello, int64_t deadline);
 void raw_leave(raw_seat *raw);
 
 /* ---- a publisher that is none ---- */

@@ -30,8 +30,8 @@ static bool refused(refusal *why, const char *what) {
   return false;
 }
 
-/* Tries something in a process of its own and skips the test if it is refused. */
-static void try_apart(bool (*attempt)(int spaces, refusal *why), int spaces, const char *needed) {
+/* Tries something in a process of its own: what was refused. */
+static refusal attempt_apart(bool (*attempt)(int spaces, refusal *why), int spaces) {
   int ends[2];
   refusal why = { .error = EPROTO, .what = "try" };
   CHECK(pipe2(ends, O_CLOEXEC) == 0);
@@ -48,6 +48,12 @@ static void try_apart(bool (*attempt)(int spaces, refusal *why), int spaces, con
   close(ends[0]);
   CHECK(waitpid(pid, NULL, 0) == pid);
   CHECK(heard);
+  return why;
+}
+
+/* The same, and skips the test if it is refused. */
+static void try_apart(bool (*attempt)(int spaces, refusal *why), int spaces, const char *needed) {
+  refusal why = attempt_apart(attempt, spaces);
   if (why.error)
     skip_because("needs %s: cannot %s (%s)", needed, why.what, strerror(why.error));
 }
@@ -112,6 +118,11 @@ void need_other_users(void) {
   try_apart(give_and_take, 0, needed);
   try_apart(be_another_user, 0, needed);
   try_apart(end_their_process, 0, needed);
+}
+
+bool have_other_users(void) {
+  return geteuid() == 0 && attempt_apart(give_and_take, 0).error == 0 && attempt_apart(be_another_user, 0).error == 0 &&
+         attempt_apart(end_their_process, 0).error == 0;
 }
 
 /* ---- namespaces ---- */

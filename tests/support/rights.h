@@ -5,8 +5,12 @@
 #ifndef SUPPORT_RIGHTS_H
 #define SUPPORT_RIGHTS_H
 
+#include <stdbool.h>
+
 /* Root who may become any user, give files to them and take them back; others may enter the runtime directory. */
 void need_other_users(void);
+/* Whether that is so; nothing is skipped. */
+bool have_other_users(void);
 /* A process may make these namespaces (CLONE_NEWPID | ...) and come back from them. */
 void need_namespaces(int spaces);
 /* A child of this process may become the first one of a container: with these namespaces, which have CLONE_NEWPID and
