@@ -1,6 +1,6 @@
 # A thin front over CMake's presets; CMakeLists.txt builds, scripts/ do.
 .DEFAULT_GOAL := build
-.PHONY: build test quick test-load demo lint format asan tsan chaos bench bench-peers bench-check bench-record \
+.PHONY: build test quick test-load demo lint format asan tsan chaos soak bench bench-peers bench-check bench-record \
   bench-soak fuzz coverage docs chroot-test install uninstall clean help
 
 PREFIX ?= /usr/local
@@ -46,6 +46,10 @@ tsan: ## all tests under the thread sanitizer
 chaos: ## kill publishers and subscribers at every step and CHAOS_KILLS (10000) times at random, on host and stand-in
 	@scripts/install-deps test
 	@scripts/chaos
+
+soak: ## all attacks at once beside checked subscribers for SOAK_SECONDS (60); SOAK_PRESET=asan or tsan: sanitized
+	@scripts/install-deps test
+	@scripts/soak
 
 bench: ## measure hand-off, wake-ups and packets; writes docs/benchmarks.md
 	@scripts/install-deps bench
