@@ -29,8 +29,10 @@ static volatile sig_atomic_t interrupted;
 static bool on_gpu;
 
 static chaos_world *world;
-static child *process[CHAOS_WORKERS];
-static uint64_t killed[2];  /* subscribers, publishers */
+static child *process[CHAOS_WORKERS], *attackers[CHAOS_ATTACKERS];
+static bool frozen[CHAOS_WORKERS];
+static uint64_t killed[2]; /* subscribers, publishers */
+static uint64_t freezes;
 static uint64_t longest_ns; /* until all others went on */
 
 static void interrupt(int number) {
@@ -47,6 +49,51 @@ static void worker_start(int i, uint64_t *random, int64_t fuse) {
   else
     process[i] = child_start(i == 0 ? chaos_publisher : chaos_subscriber, a);
 }
+
+/* ---- beside ---- */
+
+static void attack(int test, void *user) {
+  (void)test;
+  chaos_attack(world, user);
+}
+
+static void attackers_start(uint64_t *random) {
+  atomic_store(&world->over, 0);
+  for (int i = 0; i < CHAOS_ATTACKERS; i++) {
+    world->attacker[i].id = i;
+    world->attacker[i].random = crash_random(random);
+    attackers[i] = child_start(attack, &world->attacker[i]);
+  }
+}
+
+static void attackers_end(void) {
+  atomic_store(&world->over, 1);
+  for (int i = 0; i < CHAOS_ATTACKERS; i++)
+    child_finish(attackers[i]);
+}
+
+/* Some of those that live do not run while another one dies. */
+static void some_freeze(uint64_t *random, int victim) {
+  if (crash_below(random, 3) != 0)
+    return;
+  for (int i = 0; i < CHAOS_WORKERS; i++) {
+    if (i == victim || crash_below(random, 3) != 0 || atomic_load(&world->worker[i].fuse.left) > 0)
+      continue; /* who is about to die does so */
+    child_stop(process[i]);
+    frozen[i] = true;
+    freezes++;
+  }
+}
+
+static void all_thaw(void) {
+  for (int i = 0; i < CHAOS_WORKERS; i++) {
+    if (frozen[i])
+      child_continue(process[i]);
+    frozen[i] = false;
+  }
+}
+
+/* ---- kills ---- */
 
 /* Steps after which one dies: somewhere in some tens of frames, or while it is still coming up, which on a GPU takes
  * some hundreds of them more. */
@@ -95,9 +142,11 @@ static int kill_one(uint64_t *random, int victim) {
     if (burns)
       atomic_store(&world->worker[victim].fuse.left, some_steps(victim, random, false));
   }
+  some_freeze(random, victim);
   victim_end(victim, burns);
   bool again = crash_below(random, 4) == 0;
   worker_start(victim, random, again ? some_steps(victim, random, true) : 0);
+  all_thaw();
   if (again)
     return victim;
   all_go_on();
@@ -120,9 +169,11 @@ static void round_run(uint64_t round, uint64_t kills) {
   CHECK(fixture_begin(&state) == 0);
   for (int i = 0; i < CHAOS_WORKERS; i++)
     worker_start(i, &random, 0);
+  attackers_start(&random);
   all_go_on();
   for (uint64_t k = 0; k < kills && !interrupted; k++)
     victim = kill_one(&random, victim);
+  attackers_end();
   if (interrupted) {
     for (int i = 0; i < CHAOS_WORKERS; i++)
       child_kill(process[i]);
@@ -153,14 +204,17 @@ static void chaos(void **state) {
                     terminal ? "" : "\n");
     round_run(r, left < KILLS_PER_ROUND ? left : KILLS_PER_ROUND);
   }
-  print_message(
-      "%sseed %" PRIu64 ": %" PRIu64 " kills survived (%" PRIu64 " of publishers), at %d places; %" PRIu64
-      " frames and %" PRIu64 " packets checked, %" PRIu64 " lost, %" PRIu64
-      " evictions; all went on within %.0f ms; torn %" PRIu64 ", back-jumps %" PRIu64 ", gaps %" PRIu64 ", stuck 0%s\n",
-      terminal ? "\r" : "", options.seed, killed[0] + killed[1], killed[1], crash_places(),
-      atomic_load(&world->all.frames), atomic_load(&world->packets), atomic_load(&world->all.lost),
-      atomic_load(&world->all.evictions), (double)longest_ns / 1e6, atomic_load(&world->all.torn),
-      atomic_load(&world->all.back_jumps), atomic_load(&world->all.gaps), interrupted ? " (interrupted)" : "");
+  print_message("%sseed %" PRIu64 ": %" PRIu64 " kills survived (%" PRIu64 " of publishers), at %d places; %" PRIu64
+                " frames and %" PRIu64 " packets checked, %" PRIu64 " lost, %" PRIu64 " evictions; %" PRIu64
+                " times one was stopped, %" PRIu64 " forked processes, %" PRIu64 " attacks beside, %" PRIu64
+                " joins refused for want of memory; all went on within %.0f ms; torn %" PRIu64 ", back-jumps %" PRIu64
+                ", gaps %" PRIu64 ", stuck 0%s\n",
+                terminal ? "\r" : "", options.seed, killed[0] + killed[1], killed[1], crash_places(),
+                atomic_load(&world->all.frames), atomic_load(&world->packets), atomic_load(&world->all.lost),
+                atomic_load(&world->all.evictions), freezes, atomic_load(&world->forks), atomic_load(&world->attacks),
+                atomic_load(&world->refused), (double)longest_ns / 1e6, atomic_load(&world->all.torn),
+                atomic_load(&world->all.back_jumps), atomic_load(&world->all.gaps),
+                interrupted ? " (interrupted)" : "");
   assert_int_equal(atomic_load(&world->all.torn) + atomic_load(&world->all.back_jumps) + atomic_load(&world->all.gaps),
                    0);
   assert_true(interrupted || atomic_load(&world->all.frames) > options.kills);

@@ -1,8 +1,10 @@
 /* crash/chaos_publisher.c - a publisher that does a bit of everything until it is killed. */
+#include <sys/resource.h>
+
 #include "crash/chaos.h"
 #include "support/packets.h"
 
-enum { SLOTS = 4 };
+enum { SLOTS = 4, FEW_SLOTS = 100, LITTLE = 40 << 10 };
 
 static cuframes_format some_format(uint64_t *random) {
   cuframes_format format = small_format();
@@ -14,7 +16,8 @@ static void publish(chaos_worker *me, cuframes_publisher *publisher) {
   chaos_world *world = me->world;
   if (crash_below(&me->random, 64) == 0) {
     cuframes_format format = some_format(&me->random);
-    CHECK_OK(cuframes_publisher_set_format(publisher, &format));
+    int result = cuframes_publisher_set_format(publisher, &format);
+    CHECK(result == CUFRAMES_OK || (result == CUFRAMES_ERR_NO_MEMORY && atomic_load(&world->little)));
   }
   if (crash_below(&me->random, 64) == 0)
     CHECK_OK(cuframes_publisher_discontinuity(publisher));
@@ -40,10 +43,27 @@ static bool as_at_first(chaos_worker *me, cuframes_publisher *publisher, uint32_
   return false;
 }
 
+/* In a forked process. */
+static void give_back(void *publisher) {
+  cuframes_publisher_destroy(publisher);
+}
+
+/* Every fourth publisher has memory for a segment of a few slots, and not for those that subscribers with many leases
+ * want: they are refused, or frames are dropped. */
+static void limit_memory(chaos_worker *me, cuframes_publisher_options *options) {
+  struct rlimit limit = { .rlim_cur = LITTLE, .rlim_max = LITTLE };
+  bool little = crash_below(&me->random, 4) == 0;
+  atomic_store(&me->world->little, little);
+  if (!little)
+    return;
+  options->max_slots = FEW_SLOTS; /* or what describes them would be more than that */
+  CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+}
+
 void chaos_publisher(int test, void *user) {
   chaos_worker *me = user;
   cuframes_publisher_options options = publisher_options();
-  cuframes_packet_ring_options ring = { .struct_size = sizeof ring, .slots = 64, .data_bytes = 65536 };
+  cuframes_packet_ring_options ring = { .struct_size = sizeof ring, .slots = 64, .data_bytes = 16384 };
   cuframes_codec_params video = video_params();
   cuframes_publisher *publisher = NULL;
   (void)test;
@@ -54,6 +74,7 @@ void chaos_publisher(int test, void *user) {
   options.reserve = crash_below(&me->random, 2) ? CUFRAMES_RESERVE_FULL : CUFRAMES_RESERVE_NEED;
   options.format = some_format(&me->random);
   options.device = me->world->device;
+  limit_memory(me, &options);
   options.ordered_timeout_ns = patience(); /* evictions are for the slow, not for the dead */
   CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   CHECK_OK(cuframes_publisher_enable_packets(publisher, &ring));
@@ -61,6 +82,8 @@ void chaos_publisher(int test, void *user) {
   while (!atomic_load(&me->stop)) {
     for (uint32_t burst = 1 + crash_below(&me->random, 4); burst > 0; burst--)
       publish(me, publisher);
+    if (crash_below(&me->random, 100) == 0)
+      chaos_fork(me, give_back, publisher);
     pause_ms(1); /* a camera's pace, as it were */
   }
   WAIT_FOR(as_at_first(me, publisher, options.reserve));

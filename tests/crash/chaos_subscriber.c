@@ -3,7 +3,7 @@
 #include "crash/chaos.h"
 #include "support/packets.h"
 
-enum { HANDS = 4 };
+enum { HANDS = 4, TIMEOUTS = 50 };
 
 typedef struct taker {
   chaos_worker *me;
@@ -11,6 +11,7 @@ typedef struct taker {
   uint32_t mode, leases;
   uint64_t number, seq; /* of the last one */
   bool any;             /* there was a last one since it joined */
+  uint32_t timeouts;    /* since then */
   struct {
     cuframes_frame *frame;
     uint64_t number;
@@ -83,10 +84,17 @@ static void leave(taker *t) {
   t->number = t->mode == CUFRAMES_MODE_PACKETS || t->number == 0 ? 0 : t->number - 1;
 }
 
-/* The publisher is killed, or the machine is busy with something else. */
+/* The publisher is killed, attackers have all seats, or the machine is busy with something else. */
 static bool is_not_there(int result) {
   return result == CUFRAMES_ERR_NO_SUCH_STREAM || result == CUFRAMES_ERR_TIMEOUT ||
-         result == CUFRAMES_ERR_PUBLISHER_GONE;
+         result == CUFRAMES_ERR_PUBLISHER_GONE || result == CUFRAMES_ERR_NO_CAPACITY;
+}
+
+/* The publisher has no memory for what this one may hold: next time it is less. */
+static void had_no_room(taker *t) {
+  t->leases = 1;
+  atomic_fetch_add(&t->me->world->refused, 1);
+  atomic_fetch_add(&t->me->progress, 1);
 }
 
 /* Joins; the publisher may be about to be killed, or killed and not yet replaced. */
@@ -95,7 +103,7 @@ static void join(taker *t) {
   int64_t end = cuframes_now() + patience();
   int result;
   options.leases = t->leases;
-  options.depth = 2 + crash_below(&t->me->random, 5);
+  options.depth = t->leases == 1 ? 1 : 2 + crash_below(&t->me->random, 5);
   options.reconnect = true;
   options.connect_timeout_ns = 200 * MS;
   do
@@ -103,6 +111,10 @@ static void join(taker *t) {
   while (is_not_there(result) && !atomic_load(&t->me->stop) && cuframes_now() < end);
   if (is_not_there(result) && atomic_load(&t->me->stop))
     return;
+  if (result == CUFRAMES_ERR_NO_MEMORY) {
+    had_no_room(t);
+    return;
+  }
   CHECK_OK(result);
   if (t->mode != CUFRAMES_MODE_PACKETS)
     return;
@@ -112,6 +124,14 @@ static void join(taker *t) {
           result == CUFRAMES_ERR_TIMEOUT);
     leave(t);
   }
+}
+
+/* In a forked process. */
+static void give_back(void *user) {
+  taker *t = user;
+  for (uint32_t k = 0; k < HANDS; k++)
+    cuframes_frame_release(t->hand[k].frame);
+  cuframes_subscriber_destroy(t->subscriber);
 }
 
 static void step(taker *t) {
@@ -130,11 +150,21 @@ static void step(taker *t) {
   if (result == CUFRAMES_ERR_EVICTED) {
     atomic_fetch_add(&t->me->world->all.evictions, 1);
     leave(t);
+  } else if (result == CUFRAMES_ERR_NO_MEMORY || result == CUFRAMES_ERR_NO_CAPACITY) { /* of a new publisher */
+    leave(t);
+    had_no_room(t);
   } else if (result == CUFRAMES_ERR_NO_PACKET_RING) { /* a new publisher that has none yet */
     pause_ms(1);
   } else if (result != CUFRAMES_OK) {
     CHECK_RESULT(result, CUFRAMES_ERR_TIMEOUT);
   }
+  t->timeouts = result == CUFRAMES_ERR_TIMEOUT ? t->timeouts + 1 : 0;
+  if (t->timeouts >= TIMEOUTS && t->subscriber && atomic_load(&t->me->world->little)) {
+    leave(t); /* it may not get in again */
+    had_no_room(t);
+  }
+  if (t->subscriber && crash_below(&t->me->random, 200) == 0)
+    chaos_fork(t->me, give_back, t);
   if (t->subscriber && crash_below(&t->me->random, 200) == 0)
     leave(t); /* with frames in hand, if it has some */
 }
