@@ -11,8 +11,13 @@ from camera import VIDEO, Camera, Plan
 from harness import NOT_LIVE, OK, TIMEOUT, check, pace
 
 
+SECRET = "tell-nobody"
+
+
 def state(s, name="cam"):
-    return s.json("info", name, "--json")
+    info = s.json("info", name, "--json")
+    check(SECRET not in str(info), "a secret is shown: %s", info)
+    return info
 
 
 def until_state(s, wanted, name="cam"):
@@ -28,7 +33,7 @@ def events(process, *kinds):
 
 
 def publish(s, cam, *args):
-    pub = s.start("publish", cam.url, "--name", "cam", "--json", *args)
+    pub = s.start("publish", cam.address("admin", SECRET), "--name", "cam", "--json", *args)
     s.wait_stream("cam", pub)
     return pub
 

@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 
 #include "common/json.h"
+#include "common/secrets.h"
 #include "publish_job.h"
 
 /* The main thread is to look anew. */
@@ -26,7 +27,7 @@ static void change(publish_job *job, uint32_t state, int64_t since, const char *
   source->since = since != 0 ? since : goes_on ? source->since : cuframes_now();
   source->state = state;
   source->next_attempt = next_attempt;
-  snprintf(source->reason, sizeof source->reason, "%s", reason);
+  secrets_hide(source->reason, sizeof source->reason, reason); /* it goes to whoever asks */
   publish_state_tell(job);
 }
 
