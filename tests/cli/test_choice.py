@@ -121,11 +121,33 @@ def test_input_options(s):
     film = media.make(s.root, "elementary_large")
     _, end, _ = published(s, film, "--input-option", "framerate=10", "--input-option", "skip_frame=nokey")
     check(end["frames"] == 2, "the demuxer's and the decoder's: %s", end)
-    _, _, said = published(s, film, "--input-option", "framrate=10", code=harness.FAILED)
-    check("framrate" in said and "h264" in said, "said %s", said)
+    _, end, said = published(s, film, "--input-option", "user_agent=x", "--input-option", "rtsp_flags=prefer_tcp")
+    check(end["frames"] == 50, "%s", end)
+    for key in ("user_agent", "rtsp_flags"):
+        check(said.count("--input-option %s does nothing here" % key) == 1 and "h264" in said, "said %s", said)
     for wrong in ("framerate", "=10", "a=b\nc=d"):
         result = s.run("publish", film, "--name", "cam", "--input-option", wrong)
         check(result.code == harness.USAGE and "KEY=VALUE" in result.err, "%r: %s", wrong, result)
+
+
+def test_wrong_input_options(s):
+    """They are known before anything is opened; a value may be a secret."""
+    film = media.make(s.root, "elementary")
+    for wrong, words in (("framrate=10", "did you mean framerate?"), ("prob_size=hidden", "did you mean probesize?"),
+                         ("nonsense=hidden", "no such option"), ("crf=20", "no such option"), ("lowres=1", "size"),
+                         ("probesize=hidden", "value"), ("probesize=-hidden", "value"), ("=hidden", "KEY=VALUE"),
+                         ("rtsp_flags=prefer_hidden", "value"), ("skip_frame=hidden", "value"),
+                         ("framerate=hidden", "value"), ("tls_verify=hidden", "value"), ("threads=hidden", "threads"),
+                         ("timeout=hidden", "--timeout"), ("rtsp_transport=hidden", "--rtsp-transport")):
+        result = s.run("publish", film, "--name", "cam", "--input-option", wrong)
+        check(result.code == harness.USAGE and words in result.err, "%s: %s", wrong, result)
+        check("--input-option " + wrong.split("=")[0] in result.err, "%s: %s", wrong, result)
+        check("hidden" not in result.err, "a value is shown: %s", result)
+    for good in ("probesize=1M", "fflags=+genpts-fastseek", "rtsp_flags=prefer_tcp", "skip_frame=nokey",
+                 "max_delay=500k", "allowed_media_types=video+audio", "headers=X-A: b", "framerate=30000/1001",
+                 "tls_verify=1"):
+        result = s.run("publish", film, "--name", "cam", "--input-option", good)
+        check(result.code == harness.OK, "%s: %s", good, result)
 
 
 def test_in_a_file(s):
@@ -135,6 +157,20 @@ def test_in_a_file(s):
     result = s.run("publish", "--config", s.path("streams.json"), "--json")
     check(result.code == harness.OK, "%s", result)
     check(harness.parse_json(result.out.splitlines()[-1])["frames"] == 2, "%s", result.out)
+
+
+def test_an_object_in_a_file(s):
+    film = media.make(s.root, "elementary")
+    for options, code, words in (({"framerate": 10, "skip_frame": "nokey"}, harness.OK, ""),
+                                 ({"framerate": [1]}, harness.USAGE, "strings or numbers"),
+                                 ({"headers": "hidden" * 200}, harness.USAGE, "1023"),
+                                 ({"framrate": "hidden"}, harness.USAGE, "did you mean framerate?")):
+        with open(s.path("streams.json"), "w") as file:
+            json.dump({"streams": [{"input": film, "name": "cam", "input-option": options}]}, file)
+        result = s.run("publish", "--config", s.path("streams.json"), "--json")
+        check(result.code == code and words in result.err and "hidden" not in result.err, "%s: %s", options, result)
+        if code == harness.OK:
+            check(harness.parse_json(result.out.splitlines()[-1])["frames"] == 2, "%s", result.out)
 
 
 def test_wrong_variants(s):

@@ -97,6 +97,7 @@ typedef struct media {
   media_setup setup;     /* media_setup.c */
   char said_choice[512]; /* media_choice.c */
   AVDictionary *extra;   /* media_extra.c: what the demuxer left of --input-option for the decoder */
+  bool extra_said;       /* that some of it does nothing */
 
   /* media_decoder.c; a decoder outlives its input, for the next one that is like it */
   AVCodecContext *decoder;
@@ -203,8 +204,8 @@ int media_choose(media *m);
 void media_extra_options(const media *m, AVDictionary **options);
 /* Remembers for the decoder what opening the input left of them. */
 void media_extra_keep(media *m, const AVDictionary *left);
-/* An error if the decoder left something, too. */
-int media_extra_check(media *m, AVDictionary *left);
+/* Says what the decoder left, too. */
+void media_extra_check(media *m, AVDictionary *left);
 
 /* media_decoder.c */
 /* The decoder for the opened input: the one that is there, if it will do. As media_input.c's. */

@@ -175,7 +175,10 @@ static int open_with(media *m, const AVCodec *codec, AVBufferRef *device) {
   AVDictionary *extra = NULL;
   av_dict_copy(&extra, m->extra, 0);
   error = avcodec_open2(m->decoder, codec, &extra);
-  error = error < 0 ? media_explain(m, error, "cannot decode") : media_extra_check(m, extra);
+  if (error < 0)
+    error = media_explain(m, error, "cannot decode");
+  else
+    media_extra_check(m, extra);
   av_dict_free(&extra);
   return error;
 }

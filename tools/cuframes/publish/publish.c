@@ -12,6 +12,7 @@
 #include "common/cli.h"
 #include "common/cli_avlog.h"
 #include "common/output.h"
+#include "media/media_extra.h"
 #include "publish_job.h"
 
 #define STATUS_NS (PUBLISH_SECOND / 2)
@@ -218,7 +219,6 @@ static int publish_all(const publish_request *request) {
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, &w.signals_open);
   cli_catch_signals();
-  cli_avlog_install();
   avformat_network_init();
   output_on_error(stop_without_output, &run);
   start_jobs(&w, request);
@@ -238,6 +238,9 @@ static int publish_all(const publish_request *request) {
 int cmd_publish(int argc, char **argv) {
   publish_request request = { .streams = NULL };
   int code = publish_parse(argc, argv, &request);
+  cli_avlog_install();
+  for (size_t i = 0; code == CLI_OK && i < request.stream_count; i++)
+    code = media_extra_validate(request.streams[i].input_options);
   if (request.help)
     publish_print_help();
   else if (code == CLI_OK)

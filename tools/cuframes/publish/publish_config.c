@@ -58,6 +58,8 @@ static const char *set_key(publish_request *request, publish_options *stream, co
 static int wrong_key(const char *where, const char *key, const json_t *value, const char *wrong) {
   const struct option *option = find_option(key);
   const char *text = option ? json_string_value(value) : NULL, *meant = NULL;
+  if (strcmp(key, "input-option") == 0)
+    text = NULL; /* it may be a secret */
   if (text != NULL) {
     meant = publish_options_meant(option->val, text);
   } else if (option == NULL) {
@@ -70,8 +72,29 @@ static int wrong_key(const char *where, const char *key, const json_t *value, co
                    wrong, suggest_text("", meant).text);
 }
 
+/* FFmpeg's options may be an object, too: {"probesize": 500000}. */
+static const char *set_object(publish_request *request, publish_options *stream, const char *key, json_t *object) {
+  const char *name, *wrong = NULL;
+  json_t *value;
+  json_object_foreach(object, name, value) {
+    char buffer[64], pair[PUBLISH_INPUT_OPTION_MAX + 1];
+    const char *text = value_text(value, buffer, sizeof buffer);
+    if (text == NULL)
+      return "wants strings or numbers in the object";
+    snprintf(pair, sizeof pair, "%s=%s", name, text); /* what is too long stays too long */
+    json_t *item = json_string(pair);
+    wrong = item ? set_key(request, stream, key, item) : "wants UTF-8";
+    json_decref(item);
+    if (wrong != NULL)
+      break;
+  }
+  return wrong;
+}
+
 /* Options that may be repeated may have an array here. */
-static const char *set_keys(publish_request *request, publish_options *stream, const char *key, const json_t *value) {
+static const char *set_keys(publish_request *request, publish_options *stream, const char *key, json_t *value) {
+  if (json_is_object(value) && strcmp(key, "input-option") == 0)
+    return set_object(request, stream, key, value);
   const bool lists = strncmp(key, "allow-", 6) == 0;
   if (!json_is_array(value) || !(lists || strcmp(key, "input-option") == 0))
     return set_key(request, stream, key, value);

@@ -468,7 +468,10 @@ static int set_option(publish_request *request, publish_options *stream, int num
   if (wrong == NULL)
     return CLI_OK;
   const char *meant = optarg ? publish_options_meant(number, optarg) : NULL;
-  return cli_usage("--%s%s%s %s%s", name, optarg ? " " : "", optarg ? optarg : "", wrong, suggest_text("", meant).text);
+  /* The value of one of FFmpeg's options may be a secret. */
+  const int shown = optarg == NULL ? 0 : (int)(number == OPTION_INPUT_OPTION ? strcspn(optarg, "=") : strlen(optarg));
+  return cli_usage("--%s%s%.*s %s%s", name, optarg ? " " : "", shown, optarg ? optarg : "", wrong,
+                   suggest_text("", meant).text);
 }
 
 /* An INPUT with the options that stood before the first one. */
