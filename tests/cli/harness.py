@@ -205,8 +205,7 @@ class Process:
         self.killed = False
         self.changed = threading.Condition()
         self.text = {"out": "", "err": ""}
-        self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                      cwd=session.root, **popen)
+        self.popen = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=session.root, **popen)
         self.pid = self.popen.pid
         self.pidfd = os.pidfd_open(self.pid)
         self.readers = [threading.Thread(target=self._read, args=(pipe, key), daemon=True)
@@ -250,6 +249,11 @@ class Process:
                 if deadline.over():
                     raise Failure("%s did not say /%s/ within %.1f s" % (self.name, pattern, deadline.seconds))
                 self.changed.wait(deadline.left())
+
+    def say(self, line):
+        """A line on its stdin, which `stdin=subprocess.PIPE` must have opened."""
+        self.popen.stdin.write(line.encode() + b"\n")
+        self.popen.stdin.flush()
 
     def alive(self):
         return self.popen.poll() is None
@@ -306,6 +310,8 @@ class Process:
 
     def close(self):
         os.close(self.pidfd)
+        if self.popen.stdin:
+            self.popen.stdin.close()
         self.popen.stdout.close()
         self.popen.stderr.close()
 
@@ -347,13 +353,13 @@ class Session:
         """Called at the end of the session, last one first, after the processes have ended."""
         self.cleanups.append((function, args))
 
-    def start(self, *args, env=None, limit=(), user=None, name=None):
-        """Starts the cuframes program. limit: arguments for prlimit(1), such as "--fsize=100000"."""
-        name = name or "cuframes " + args[0]
-        return self.start_program(program(), *patient(args), env=env, limit=limit, user=user, name=name)
+    def start(self, *args, name=None, **options):
+        """Starts the cuframes program; options as of start_program()."""
+        return self.start_program(program(), *patient(args), name=name or "cuframes " + args[0], **options)
 
-    def start_program(self, *argv, env=None, limit=(), user=None, name=None):
-        """Starts any program. user: a uid to run as; the test is skipped where that is not possible."""
+    def start_program(self, *argv, env=None, limit=(), user=None, name=None, stdin=subprocess.DEVNULL):
+        """Starts any program. user: a uid to run as; the test is skipped where that is not possible. limit: arguments
+        for prlimit(1), such as "--fsize=100000". stdin: subprocess.PIPE for say()."""
         argv = [str(argument) for argument in argv]
         name = name or os.path.basename(argv[0])
         if user is not None:
@@ -361,7 +367,7 @@ class Session:
         if limit:
             argv = [need_program("prlimit"), *limit, "--", *argv]
         popen = {} if user is None else as_user(user)
-        popen["env"] = dict(self.env, **(env or {}))
+        popen.update(env=dict(self.env, **(env or {})), stdin=stdin)
         process = Process(self, argv, "%s[%d]" % (name, len(self.processes)), **popen)
         self.processes.append(process)
         return process
