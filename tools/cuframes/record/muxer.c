@@ -57,6 +57,10 @@ bool muxer_has_begun(const muxer *m) {
   return m->opened || m->waiting_count > 0;
 }
 
+int muxer_error(const muxer *m) {
+  return m->error;
+}
+
 int64_t muxer_position(const muxer *m) {
   const track_times *t = &m->times.track[m->lead];
   const int64_t length = t->next == NO_TIME ? 0 : t->next - t->first;
@@ -213,7 +217,8 @@ bool muxer_takes(muxer *m, const cuframes_packet *packet) {
   track *t = index < CUFRAMES_TRACKS_MAX ? &m->tracks[index] : NULL;
   if (!t || m->failed || !t->described)
     return true;
-  if (!m->opened && m->waiting_count > 0 && t->video && cuframes_packet_flags(packet) & CUFRAMES_PACKET_KEY &&
+  /* a second keyframe of the track: whether its sets are others can be said when the file has its own */
+  if (!m->opened && t->video && cuframes_packet_flags(packet) & CUFRAMES_PACKET_KEY && muxer_first_of(m, index) &&
       parameter_sets_known(t->described->codec_id) && !open_file(m))
     return true; /* muxer_write() tells */
   if (t->outdated)
@@ -381,11 +386,13 @@ static bool take(muxer *m, const cuframes_packet *packet) {
 
 bool muxer_write(muxer *m, const cuframes_packet *packet) {
   const uint32_t index = cuframes_packet_track(packet), flags = cuframes_packet_flags(packet);
+  const bool anew = flags & CUFRAMES_PACKET_DISCONTINUITY && !m->same_epoch;
+  m->same_epoch = false;
   if (m->failed)
     return false;
-  if (flags & CUFRAMES_PACKET_DISCONTINUITY && m->waiting_count > 0 && !open_file(m))
+  if (anew && m->waiting_count > 0 && !open_file(m))
     return false;
-  if (m->opened && flags & CUFRAMES_PACKET_DISCONTINUITY) {
+  if (m->opened && anew) {
     muxer_resync(m);
     muxer_times_epoch(&m->times);
   }
@@ -397,6 +404,10 @@ bool muxer_write(muxer *m, const cuframes_packet *packet) {
       (index != m->lead || (m->have_video && (!(flags & CUFRAMES_PACKET_KEY) || !can_begin(m, packet)))))
     return true;
   return wait_with(m, packet);
+}
+
+void muxer_same_epoch(muxer *m) {
+  m->same_epoch = true;
 }
 
 void muxer_resync(muxer *m) {

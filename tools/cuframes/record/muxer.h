@@ -74,6 +74,10 @@ bool muxer_holds_orientation(const muxer *m);
  * Missing times are made up. A packet that the container refuses is left out, and counted. */
 bool muxer_write(muxer *m, const cuframes_packet *packet);
 
+/* The next packet came before the one that the file began with, and is written behind it: that it was the first of its
+ * source means nothing here. */
+void muxer_same_epoch(muxer *m);
+
 /* Packets were lost: video goes on at its next keyframe. */
 void muxer_resync(muxer *m);
 
@@ -82,6 +86,9 @@ bool muxer_done(const muxer *m);
 
 /* Why something failed, as a sentence. */
 const char *muxer_problem(const muxer *m);
+
+/* The AVERROR of a write that failed; 0: none did. */
+int muxer_error(const muxer *m);
 
 /* Whether the packet that begins the file has come. */
 bool muxer_has_begun(const muxer *m);

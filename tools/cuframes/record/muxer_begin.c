@@ -20,6 +20,7 @@ bool muxer_note_error(muxer *m, int error) {
   snprintf(m->problem, sizeof(m->problem), "cannot write %s: %s",
            m->to_stdout ? "to stdout" : m->path + strlen("file:"), text);
   m->failed = true;
+  m->error = error;
   return false;
 }
 

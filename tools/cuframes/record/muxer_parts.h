@@ -31,6 +31,8 @@ struct muxer {
   uint64_t waiting_bytes;
   muxer_times times;
   track tracks[CUFRAMES_TRACKS_MAX];
+  int error;       /* AVERROR of what failed */
+  bool same_epoch; /* the next packet begins none, whatever it says */
   char problem[512];
 };
 

@@ -1,5 +1,5 @@
-/* record.c - cuframes record: the packets of a stream into MP4, Matroska or TS, without encoding. */
-#include <inttypes.h>
+/* record.c - cuframes record: the packets of a stream into MP4, Matroska or TS, without encoding: options and help. */
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "common/cli_avlog.h"
-#include "common/json.h"
-#include "common/reader.h"
 #include "common/suggest.h"
-#include "muxer.h"
+#include "recorder.h"
+
+#define SECOND INT64_C(1000000000)
 
 static const char help[] =
     "usage: cuframes record NAME FILE [OPTIONS]\n"
@@ -23,52 +23,51 @@ static const char help[] =
     "  --tracks LIST      only these: numbers as info shows them, 'video', 'audio', such as 0,2 or video,3\n"
     "  --duration SECONDS end after so much of the stream (default: Ctrl-C, or when the publisher ends)\n"
     "  --timeout SECONDS  end when no packet comes for that long (default: 10 for the first one, then for ever)\n"
+    "  --since TIME       begin with the keyframe that lies so far back, as far as the packet ring goes\n"
     "  --overwrite        replace FILE if it exists\n"
-    "  --reconnect        when the publisher goes, wait for it and go on in the same file\n"
+    "  --reconnect        when the publisher goes, wait for it and go on\n"
     "  --label TEXT       shown by info and top\n" READER_HELP_WAIT READER_HELP_BASIC
+    "\nMany files, for days. FILE is a pattern then: rec/%Y/%m/%d/door-%H%M%S.mp4\n"
+    "  --segment TIME     another file whenever the clock shows a multiple of it: 30s, 10m, 1h, 1d\n"
+    "  --segment-bytes N  another file before one has more than N bytes: 500M, 2G\n"
+    "  --utc              times in names, and of changes, are UTC and not local time\n"
+    "  --keep TIME        delete files of the pattern that began before that: 36h, 7d\n"
+    "  --keep-bytes N     delete the oldest files of the pattern when all have more than N bytes: 100G\n"
+    "  --control          take start, stop, split and quit, a line each, from stdin\n"
+    "  --paused           write nothing before the first start\n"
+    "  --post TIME        go on for that long after a stop\n"
+    "  --no-fsync         leave it to the system when data goes to the disk; else once a second\n"
+    "  --no-reconnect     end when the publisher goes; else wait for it and go on in another file\n"
+    "SIGUSR1 splits; SIGUSR2 stops and starts. TIME is a number with s, m, h or d.\n"
     "\nMP4 is always fragmented, so that a recording that is cut off, by a full disk or otherwise, plays up to there.\n"
-    "With --json: an object with file, format, streams, packets, bytes, seconds, lost, epochs, ended.\n";
-
-typedef struct recording {
-  reader_config reader;
-  const char *output, *container;
-  int64_t duration_ns, timeout_ns;
-  enum muxer_audio audio;
-  muxer_tracks tracks;
-  bool overwrite;
-
-  cuframes_subscriber *subscriber;
-  muxer *muxer;
-  cuframes_codec_params params[CUFRAMES_TRACKS_MAX];
-  bool described, existed;
-  uint64_t lost, epochs;
-  const char *ended;
-} recording;
+    "With --json: an object with file, format, streams, packets, bytes, seconds, refused, lost, epochs,\n"
+    "ended; with many files a line for each event, of which that is the last.\n"
+    "Exit codes: 0 done, 1 failed or nothing was written, 2 usage, 3 no such stream, 4 timeout.\n";
 
 static const char *container_of(const char *text) {
-  static const char *const names[][2] = { { "mp4", "mp4" },           { "m4v", "mp4" },   { "mkv", "matroska" },
+  static const char *const kinds[][2] = { { "mp4", "mp4" },           { "m4v", "mp4" },   { "mkv", "matroska" },
                                           { "matroska", "matroska" }, { "ts", "mpegts" }, { "mpegts", "mpegts" } };
-  for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-    if (!strcasecmp(text, names[i][0]))
-      return names[i][1];
+  for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+    if (!strcasecmp(text, kinds[i][0]))
+      return kinds[i][1];
   return NULL;
 }
 
-static int take_format(recording *r) {
+static int take_format(record_config *c) {
   static const char *const words[] = { "mp4", "mkv", "ts", NULL };
-  r->container = container_of(optarg);
-  return r->container ? CLI_OK
+  c->container = container_of(optarg);
+  return c->container ? CLI_OK
                       : cli_usage("--format is mp4, mkv or ts, not '%s'%s", optarg,
                                   suggest_text("", suggest_from(optarg, words)).text);
 }
 
-static int take_audio(recording *r) {
+static int take_audio(record_config *c) {
   static const char *const words[] = {
     [MUXER_AUDIO_COPY] = "copy", [MUXER_AUDIO_AAC] = "aac", [MUXER_AUDIO_NONE] = "none", NULL
   };
   for (int i = 0; words[i]; i++) {
     if (strcmp(optarg, words[i]) == 0) {
-      r->audio = (enum muxer_audio)i;
+      c->audio = (enum muxer_audio)i;
       return CLI_OK;
     }
   }
@@ -90,11 +89,11 @@ static bool take_track(muxer_tracks *tracks, const char *word, size_t length) {
   return true;
 }
 
-static int take_tracks(recording *r) {
+static int take_tracks(record_config *c) {
   const char *word = optarg;
   for (;;) {
     const size_t length = strcspn(word, ",");
-    if (!take_track(&r->tracks, word, length))
+    if (!take_track(&c->tracks, word, length))
       return cli_usage("--tracks is a list of numbers below %d, 'video' and 'audio', such as video,3; not '%s'",
                        CUFRAMES_TRACKS_MAX, optarg);
     if (word[length] == '\0')
@@ -103,296 +102,198 @@ static int take_tracks(recording *r) {
   }
 }
 
-static int check(recording *r) {
-  struct stat there;
-  if (!r->output)
-    return cli_usage("the FILE to write is missing, such as %s.mkv", r->reader.name);
-  const bool to_stdout = !strcmp(r->output, "-");
-  const char *dot = strrchr(r->output, '.');
-  if (!r->container && dot)
-    r->container = container_of(dot + 1);
-  if (!r->container)
-    return cli_usage("'%s' does not say whether it is mp4, mkv or ts: give --format", r->output);
-  if (to_stdout && r->reader.json)
-    return cli_usage("stdout takes the recording or the JSON, not both");
-  if (to_stdout && isatty(STDOUT_FILENO))
-    return cli_usage("no recording goes to a terminal: redirect stdout or give a file");
-  r->existed = to_stdout || !stat(r->output, &there);
-  if (!to_stdout && r->existed && S_ISREG(there.st_mode) && !r->overwrite)
-    return cli_usage("%s exists: --overwrite replaces it", r->output);
+/* A number above 0, fractions allowed, with one of the units behind it. False if it is not that. */
+static bool take_number(const char *units, const double *factors, double *value) {
+  char *end;
+  if (!strchr("0123456789.", *optarg))
+    return false; /* strtod would take blanks, signs, "inf" and "nan" */
+  *value = strtod(optarg, &end);
+  if (end == optarg || !(*value > 0))
+    return false;
+  const char *unit = *end ? strchr(units, *end) : NULL;
+  if (*end && (!unit || end[1]))
+    return false;
+  *value *= unit ? factors[unit - units] : 1;
+  return true;
+}
+
+static int take_time(const char *option, int64_t *ns) {
+  static const double factors[] = { 1, 60, 3600, 86400 };
+  double seconds;
+  if (!take_number("smhd", factors, &seconds) || seconds > 1e9 || llround(seconds * 1e9) <= 0)
+    return cli_usage("--%s takes a time, such as 10s, 10m, 1.5h or 7d, not '%s'", option, optarg);
+  *ns = llround(seconds * 1e9);
   return CLI_OK;
 }
 
-/* A publisher may be listed a moment before it adds its packet ring, if not by the program. */
-static int enable_packets(recording *r) {
-  const int64_t deadline = cuframes_now() + READER_QUERY_NS;
-  for (;;) {
-    int error = cuframes_subscriber_enable_packets(r->subscriber, CUFRAMES_PACKETS_FROM_KEYFRAME);
-    if (!error)
-      return CLI_OK;
-    if (error != CUFRAMES_ERR_NO_PACKET_RING || cuframes_now() >= deadline)
-      return cli_failed(error, r->reader.name);
-    if (!reader_pause(cuframes_now() + READER_SLICE_NS / 4))
-      return CLI_FAILED;
-  }
-}
-
-static void say(void *user, const char *text) {
-  const recording *r = user;
-  cli_note("%s: %s", r->reader.name, text);
-}
-
-static void note_orientation(const recording *r, uint32_t index) {
-  const uint8_t orientation = r->params[index].orientation;
-  if (muxer_has(r->muxer, index) && orientation > CUFRAMES_ORIENTATION_TOP_LEFT && !muxer_holds_orientation(r->muxer))
-    cli_note("%s: stream %u is to be turned (orientation %u), and this container does not say so here: .mp4 does",
-             r->reader.name, index, orientation);
-}
-
-/* Tells the muxer of every track; with the first packet they are all described. */
-static int describe(recording *r) {
-  int error = 0;
-  bool any = false;
-  for (uint32_t i = 0; !error && i < CUFRAMES_TRACKS_MAX; i++) { /* their numbers may have gaps */
-    const void *extradata = NULL;
-    size_t size = 0;
-    r->params[i].struct_size = sizeof(r->params[i]);
-    error = cuframes_subscriber_get_codec_params(r->subscriber, i, &r->params[i], &extradata, &size);
-    if (error == CUFRAMES_ERR_NO_CODEC_PARAMS) {
-      error = 0;
-      continue;
-    }
-    if (error)
-      break;
-    if (muxer_describe(r->muxer, i, &r->params[i], extradata, size)) {
-      any = any || muxer_has(r->muxer, i);
-      note_orientation(r, i);
-    } else if (r->params[i].media_type != CUFRAMES_MEDIA_DATA) {
-      cli_note("%s: left out: %s", r->reader.name, muxer_problem(r->muxer));
-    }
-  }
-  if (error)
-    return cli_failed(error, r->reader.name);
-  r->described = true;
-  if (any)
-    return CLI_OK;
-  cli_error("%s has no stream that goes into %s", r->reader.name, r->output);
-  return CLI_FAILED;
-}
-
-/* What a track is from here on; the muxer judges whether the file can go on with it. */
-static void note_new_params(recording *r, uint32_t index) {
-  cuframes_codec_params now = { .struct_size = sizeof(now) };
-  const void *extradata = NULL;
-  size_t size = 0;
-  if (index >= CUFRAMES_TRACKS_MAX ||
-      cuframes_subscriber_get_codec_params(r->subscriber, index, &now, &extradata, &size))
-    return; /* nothing to compare with */
-  const cuframes_codec_params before = r->params[index];
-  (void)muxer_describe(r->muxer, index, &now, extradata, size);
-  r->params[index] = now;
-  if (strcmp(now.codec, before.codec) != 0)
-    return;
-  if (now.width != before.width || now.height != before.height)
-    cli_note("%s: stream %u is %ux%u from here on, was %ux%u", r->reader.name, index, now.width, now.height,
-             before.width, before.height);
-  else if (now.sample_rate != before.sample_rate || now.channels != before.channels)
-    cli_note("%s: stream %u has %u Hz and %u channels from here on", r->reader.name, index, now.sample_rate,
-             now.channels);
-}
-
-static int write_packet(recording *r, const cuframes_packet *packet) {
-  const uint32_t flags = cuframes_packet_flags(packet);
-  int code = CLI_OK;
-  if (!r->described)
-    code = describe(r);
-  else if (flags & CUFRAMES_PACKET_NEW_PARAMS)
-    note_new_params(r, cuframes_packet_track(packet));
-  if (code)
-    return code;
-  if (!muxer_takes(r->muxer, packet)) {
-    cli_error("%s: %s: that does not go into one file", r->reader.name, muxer_problem(r->muxer));
-    r->ended = "parameters";
-    return CLI_FAILED;
-  }
-  if (flags & CUFRAMES_PACKET_DISCONTINUITY && muxer_packets(r->muxer)) {
-    r->epochs++;
-    cli_note("%s: the source started anew", r->reader.name);
-  }
-  if (muxer_write(r->muxer, packet))
-    return CLI_OK;
-  cli_error("%s%s", muxer_problem(r->muxer), muxer_packets(r->muxer) ? "; what is written so far is kept" : "");
-  r->ended = "error";
-  return CLI_FAILED;
-}
-
-static void note_loss(recording *r) {
-  cuframes_subscriber_stats stats = { .struct_size = sizeof(stats) };
-  if (!cuframes_subscriber_get_stats(r->subscriber, &stats)) {
-    cli_note("%s: too slow, %" PRIu64 " packets lost; going on at a keyframe", r->reader.name,
-             stats.packets_lost - r->lost);
-    r->lost = stats.packets_lost;
-  }
-  muxer_resync(r->muxer);
-}
-
-/* The end that an error of next_packet is. */
-static int note_error(recording *r, int error) {
-  if (error == CUFRAMES_ERR_PUBLISHER_GONE && muxer_has_begun(r->muxer)) {
-    cli_note("%s: the publisher has gone, the recording ends here", r->reader.name);
-    r->ended = "publisher_gone";
-    return CLI_OK;
-  }
-  r->ended = error == CUFRAMES_ERR_PUBLISHER_GONE ? "publisher_gone" : "error";
-  return cli_failed(error, r->reader.name);
-}
-
-static int run(recording *r) {
-  int64_t newest = cuframes_now(), shown = newest;
-  int code = CLI_OK;
-  while (!code && !r->ended) {
-    cuframes_packet *packet = NULL;
-    const int error = cuframes_subscriber_next_packet(r->subscriber, READER_SLICE_NS, &packet);
-    const int64_t now = cuframes_now();
-    const int64_t patience = r->timeout_ns ? r->timeout_ns : muxer_has_begun(r->muxer) ? INT64_MAX : 10000000000;
-    if (!error) {
-      newest = now;
-      code = write_packet(r, packet);
-      cuframes_packet_release(packet);
-    } else if (error == CUFRAMES_ERR_PACKET_OVERRUN) {
-      note_loss(r);
-    } else if (error == CUFRAMES_ERR_TIMEOUT && now - newest > patience) {
-      cli_error("%s: no packet came for %.3g s", r->reader.name, (double)patience / 1e9);
-      r->ended = "timeout";
-      code = CLI_TIMEOUT;
-    } else if (error != CUFRAMES_ERR_TIMEOUT) {
-      code = note_error(r, error);
-    }
-    if (cli_stopped && !r->ended)
-      r->ended = "signal";
-    if (muxer_done(r->muxer) && !r->ended)
-      r->ended = "duration";
-    if (now - shown > READER_SLICE_NS) {
-      shown = now;
-      cli_live("%s: %.1f s, %" PRIu64 " packets, %.1f MiB", r->reader.name, (double)muxer_position(r->muxer) / 1e9,
-               muxer_packets(r->muxer), (double)muxer_bytes(r->muxer) / 1048576);
-    }
-  }
+static int take_segment(record_config *c) {
+  const int code = take_time("segment", &c->segment_ns);
+  if (!code && c->segment_ns % SECOND)
+    return cli_usage("--segment takes whole seconds, not '%s'", optarg);
   return code;
 }
 
-/* Closes the file; an empty one that was not there before goes. */
-static int finish(recording *r, int code) {
-  cli_live_end();
-  if (!muxer_finish(r->muxer) && !code) {
-    cli_error("%s", muxer_problem(r->muxer));
-    code = CLI_FAILED;
+static int take_bytes(const char *option, uint64_t *bytes) {
+  static const double factors[] = { 1u << 10, 1u << 20, 1u << 30, 1099511627776. };
+  double value;
+  if (!take_number("KMGT", factors, &value) || value < 65536 || value > 1e18)
+    return cli_usage("--%s takes a size of at least 64K, such as 500M or 2G, not '%s'", option, optarg);
+  *bytes = (uint64_t)value;
+  return CLI_OK;
+}
+
+static int check_many(record_config *c) {
+  names n;
+  if (!strcmp(c->output, "-"))
+    return cli_usage("stdout takes one recording, and not many files");
+  if (c->overwrite)
+    return cli_usage("--overwrite is for one file: of many none is replaced");
+  if (!names_init(&n, c->output, c->segment_ns, c->utc)) {
+    names_free(&n);
+    return cli_usage("%s", n.problem);
   }
-  if (!muxer_packets(r->muxer)) {
-    if (!r->existed)
-      (void)unlink(r->output); /* most often it was never created */
-    if (!code)
-      cli_error("%s: no packet came, nothing was written", r->reader.name);
-    return code ? code : CLI_FAILED;
-  }
-  if (!r->reader.json)
-    cli_note("%s: %.2f s, %" PRIu64 " packets", r->output, (double)muxer_position(r->muxer) / 1e9,
-             muxer_packets(r->muxer));
+  struct stat root;
+  const bool there = !stat(n.root, &root) && S_ISDIR(root.st_mode);
+  const int code = there ? CLI_OK : cli_usage("there is no directory %s; those behind a %% are made", n.root);
+  names_free(&n);
+  c->reader.reconnect = !c->no_reconnect;
   return code;
 }
 
-static json_t *list_streams(const recording *r) {
-  json_t *list = json_array();
-  for (uint32_t i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
-    if (!muxer_has(r->muxer, i))
-      continue;
-    const bool video = r->params[i].media_type == CUFRAMES_MEDIA_VIDEO;
-    json_t *object = json_pack("{s:i,s:s}", "track", (int)i, "type", video ? "video" : "audio");
-    json_object_set_new(object, "codec", cli_json_text(muxer_codec(r->muxer, i)));
-    if (muxer_conversion(r->muxer, i))
-      json_object_set_new(object, "conversion", json_string(muxer_conversion(r->muxer, i)));
-    json_array_append_new(list, object);
+static int check_one(record_config *c) {
+  struct stat there;
+  const char *needs = c->utc          ? "utc"
+                      : c->keep_ns    ? "keep"
+                      : c->keep_bytes ? "keep-bytes"
+                      : c->post_ns    ? "post"
+                      : c->no_fsync   ? "no-fsync"
+                                      : NULL;
+  if (needs)
+    return cli_usage("--%s is for many files: add --segment, --segment-bytes, --control or --paused", needs);
+  const bool to_stdout = !strcmp(c->output, "-");
+  if (to_stdout && c->reader.json)
+    return cli_usage("stdout takes the recording or the JSON, not both");
+  if (to_stdout && isatty(STDOUT_FILENO))
+    return cli_usage("no recording goes to a terminal: redirect stdout or give a file");
+  c->existed = to_stdout || !stat(c->output, &there);
+  if (!to_stdout && c->existed && S_ISREG(there.st_mode) && !c->overwrite)
+    return cli_usage("%s exists: --overwrite replaces it", c->output);
+  return CLI_OK;
+}
+
+static int check(record_config *c) {
+  if (!c->output)
+    return cli_usage("the FILE to write is missing, such as %s.mkv", c->reader.name);
+  const char *dot = strrchr(c->output, '.');
+  if (!c->container && dot)
+    c->container = container_of(dot + 1);
+  if (!c->container)
+    return cli_usage("'%s' does not say whether it is mp4, mkv or ts: give --format", c->output);
+  if (c->reader.reconnect && c->no_reconnect)
+    return cli_usage("--reconnect and --no-reconnect exclude each other");
+  c->many = c->segment_ns || c->segment_bytes || c->control || c->paused;
+  return c->many ? check_many(c) : check_one(c);
+}
+
+enum {
+  OUTPUT = READER_OWN,
+  FORMAT,
+  AUDIO,
+  TRACKS,
+  DURATION,
+  TIMEOUT,
+  OVERWRITE,
+  SINCE,
+  SEGMENT,
+  SEGMENT_BYTES,
+  UTC,
+  KEEP,
+  KEEP_BYTES,
+  CONTROL,
+  PAUSED,
+  POST,
+  NO_FSYNC,
+  NO_RECONNECT
+};
+
+static const struct option options[] = { READER_OPTIONS_BASIC,
+                                         READER_OPTIONS_NAME,
+                                         { "reconnect", no_argument, NULL, READER_RECONNECT },
+                                         { "label", required_argument, NULL, READER_LABEL },
+                                         { "output", required_argument, NULL, OUTPUT },
+                                         { "format", required_argument, NULL, FORMAT },
+                                         { "audio", required_argument, NULL, AUDIO },
+                                         { "tracks", required_argument, NULL, TRACKS },
+                                         { "duration", required_argument, NULL, DURATION },
+                                         { "timeout", required_argument, NULL, TIMEOUT },
+                                         { "overwrite", no_argument, NULL, OVERWRITE },
+                                         { "since", required_argument, NULL, SINCE },
+                                         { "segment", required_argument, NULL, SEGMENT },
+                                         { "segment-bytes", required_argument, NULL, SEGMENT_BYTES },
+                                         { "utc", no_argument, NULL, UTC },
+                                         { "keep", required_argument, NULL, KEEP },
+                                         { "keep-bytes", required_argument, NULL, KEEP_BYTES },
+                                         { "control", no_argument, NULL, CONTROL },
+                                         { "paused", no_argument, NULL, PAUSED },
+                                         { "post", required_argument, NULL, POST },
+                                         { "no-fsync", no_argument, NULL, NO_FSYNC },
+                                         { "no-reconnect", no_argument, NULL, NO_RECONNECT },
+                                         { 0 } };
+
+static int take_option(record_config *c, int option, char **argv, int argc) {
+  switch (option) {
+    case 'o':
+    case OUTPUT: c->output = optarg; return CLI_OK;
+    case FORMAT: return take_format(c);
+    case AUDIO: return take_audio(c);
+    case TRACKS: return take_tracks(c);
+    case DURATION: return cli_take_seconds("duration", optarg, &c->duration_ns);
+    case TIMEOUT: return cli_take_seconds("timeout", optarg, &c->timeout_ns);
+    case OVERWRITE: c->overwrite = true; return CLI_OK;
+    case SINCE: return take_time("since", &c->since_ns);
+    case SEGMENT: return take_segment(c);
+    case SEGMENT_BYTES: return take_bytes("segment-bytes", &c->segment_bytes);
+    case UTC: c->utc = true; return CLI_OK;
+    case KEEP: return take_time("keep", &c->keep_ns);
+    case KEEP_BYTES: return take_bytes("keep-bytes", &c->keep_bytes);
+    case CONTROL: c->control = true; return CLI_OK;
+    case PAUSED: c->paused = true; return CLI_OK;
+    case POST: return take_time("post", &c->post_ns);
+    case NO_FSYNC: c->no_fsync = true; return CLI_OK;
+    case NO_RECONNECT: c->no_reconnect = true; return CLI_OK;
+    default: return reader_option(&c->reader, option, argv, argc);
   }
-  return list;
 }
 
-static int print_json(const recording *r) {
-  json_t *object = json_object();
-  json_object_set_new(object, "file", cli_json_text(r->output));
-  json_object_set_new(object, "format", json_string(r->container));
-  json_object_set_new(object, "streams", list_streams(r));
-  json_object_set_new(object, "packets", json_integer((json_int_t)muxer_packets(r->muxer)));
-  json_object_set_new(object, "bytes", json_integer((json_int_t)muxer_bytes(r->muxer)));
-  json_object_set_new(object, "seconds", cli_json_rounded((double)muxer_position(r->muxer) / 1e9, 3));
-  json_object_set_new(object, "refused", json_integer((json_int_t)muxer_refused(r->muxer)));
-  json_object_set_new(object, "lost", json_integer((json_int_t)r->lost));
-  json_object_set_new(object, "epochs", json_integer((json_int_t)r->epochs));
-  json_object_set_new(object, "ended", json_string(r->ended ? r->ended : "error"));
-  return cli_json_print(object, false);
-}
-
-enum { OUTPUT = READER_OWN, FORMAT, AUDIO, TRACKS, DURATION, TIMEOUT, OVERWRITE };
-
-static int parse(int argc, char **argv, recording *r) {
-  static const struct option options[] = { READER_OPTIONS_BASIC,
-                                           READER_OPTIONS_NAME,
-                                           { "reconnect", no_argument, NULL, READER_RECONNECT },
-                                           { "label", required_argument, NULL, READER_LABEL },
-                                           { "output", required_argument, NULL, OUTPUT },
-                                           { "format", required_argument, NULL, FORMAT },
-                                           { "audio", required_argument, NULL, AUDIO },
-                                           { "tracks", required_argument, NULL, TRACKS },
-                                           { "duration", required_argument, NULL, DURATION },
-                                           { "timeout", required_argument, NULL, TIMEOUT },
-                                           { "overwrite", no_argument, NULL, OVERWRITE },
-                                           { 0 } };
+static int parse(int argc, char **argv, record_config *c) {
   int option, code = CLI_OK;
   while (!code && (option = cli_getopt(argc, argv, ":ho:", options, NULL)) != -1) {
-    switch (option) {
-      case 'h':
-      case READER_HELP: fputs(help, stdout); return -1;
-      case 'o':
-      case OUTPUT: r->output = optarg; break;
-      case FORMAT: code = take_format(r); break;
-      case AUDIO: code = take_audio(r); break;
-      case TRACKS: code = take_tracks(r); break;
-      case DURATION: code = cli_take_seconds("duration", optarg, &r->duration_ns); break;
-      case TIMEOUT: code = cli_take_seconds("timeout", optarg, &r->timeout_ns); break;
-      case OVERWRITE: r->overwrite = true; break;
-      default: code = reader_option(&r->reader, option, argv, argc);
+    if (option == 'h' || option == READER_HELP) {
+      fputs(help, stdout);
+      return -1;
     }
+    code = take_option(c, option, argv, argc);
   }
   if (!code)
-    code = reader_take_name(&r->reader, argc, argv, &r->output);
-  return code ? code : check(r);
+    code = reader_take_name(&c->reader, argc, argv, &c->output);
+  return code ? code : check(c);
 }
 
 int cmd_record(int argc, char **argv) {
-  recording r = { .reader = { .mode = CUFRAMES_MODE_PACKETS, .label = "record" } };
-  int code = parse(argc, argv, &r);
+  record_config config = { .reader = { .mode = CUFRAMES_MODE_PACKETS, .label = "record" } };
+  cuframes_subscriber *subscriber = NULL;
+  int code = parse(argc, argv, &config);
   if (code)
     return code < 0 ? CLI_OK : code;
   cli_catch_signals();
+  if (config.many)
+    control_catch_signals();
   (void)signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write() like a full disk */
   cli_avlog_install();
-  code = reader_join(&r.reader, &r.subscriber);
+  code = reader_join(&config.reader, &subscriber);
   if (code)
     return code;
-  r.muxer = muxer_create(r.output, &(muxer_options){ .container = r.container,
-                                                     .limit_ns = r.duration_ns,
-                                                     .audio = r.audio,
-                                                     .tracks = r.tracks,
-                                                     .say = say,
-                                                     .user = &r });
-  code = r.muxer ? enable_packets(&r) : reader_no_memory();
-  if (!code)
-    code = run(&r);
-  if (r.muxer) {
-    code = finish(&r, code);
-    int printed = r.reader.json ? print_json(&r) : CLI_OK;
-    code = code ? code : printed;
-  }
-  cuframes_subscriber_destroy(r.subscriber);
-  muxer_free(r.muxer);
+  code = recorder_run(&config, subscriber);
+  cuframes_subscriber_destroy(subscriber);
   return code;
 }

@@ -1,0 +1,40 @@
+/* control.h - what tells a recorder to start, stop and split: lines on stdin, and signals. */
+#ifndef CUFRAMES_RECORD_CONTROL_H
+#define CUFRAMES_RECORD_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define CONTROL_LINE_MAX 256
+#define CONTROL_EXPECTED "start, stop, split or quit"
+
+enum control_command {
+  CONTROL_NONE,
+  CONTROL_START,
+  CONTROL_STOP,
+  CONTROL_SPLIT,
+  CONTROL_QUIT,
+  CONTROL_TOGGLE,
+  CONTROL_UNKNOWN
+};
+
+typedef struct control {
+  bool input; /* stdin is read, and has not ended */
+  bool ended; /* it ended since the last look */
+  char text[CONTROL_LINE_MAX + 1];
+  size_t used;
+  bool skipping;                   /* the rest of a line that is too long */
+  char line[CONTROL_LINE_MAX + 1]; /* of the last command, as it came */
+  int splits_seen, toggles_seen;
+} control;
+
+/* Catches SIGUSR1 (split) and SIGUSR2 (start or stop), which end a process that does not. */
+void control_catch_signals(void);
+
+/* With `input` stdin is read. */
+void control_begin(control *c, bool input);
+
+/* The next command, or NONE. Never waits. */
+enum control_command control_next(control *c);
+
+#endif
