@@ -4,6 +4,7 @@
 
 #include "common/cli_avlog.h"
 #include "media.h"
+#include "publish/publish_address.h"
 
 bool media_is_refusal(int error) {
   return error == AVERROR_HTTP_UNAUTHORIZED || error == AVERROR_HTTP_FORBIDDEN;
@@ -62,7 +63,7 @@ static const char *seen_of_file(const media *m) {
 /* FFmpeg's text and its last log line, if that says more. */
 int media_explain(media *m, int error, const char *what) {
   char text[AV_ERROR_MAX_STRING_SIZE] = "";
-  const char *said = cli_avlog_last(), *seen = seen_of_file(m);
+  const char *said = cli_avlog_last(), *seen = seen_of_file(m), *hint = publish_address_hint(m->job->options->input);
   if (publish_job_stopping(m->job))
     return error; /* it is we who ended the call: the reason before stands */
   m->connection.error = error;
@@ -81,6 +82,8 @@ int media_explain(media *m, int error, const char *what) {
   } else if (error == AVERROR_INVALIDDATA && !m->live) {
     snprintf(m->reason, sizeof m->reason, "%s: no media file, or a damaged one%s%s%s", what, *said ? " (" : "", said,
              *said ? ")" : "");
+  } else if ((error == AVERROR(ENOENT) || error == AVERROR_PROTOCOL_NOT_FOUND) && hint != NULL) {
+    snprintf(m->reason, sizeof m->reason, "%s: %s", what, hint);
   } else {
     bool more = *said && strstr(said, text) == NULL;
     snprintf(m->reason, sizeof m->reason, "%s: %s%s%s%s", what, text, more ? " (" : "", more ? said : "",

@@ -11,6 +11,7 @@
 #include "common/cli.h"
 #include "common/suggest.h"
 #include "pattern/test_spec.h"
+#include "publish_address.h"
 
 enum option_number {
   OPTION_NAME = 256,
@@ -441,6 +442,7 @@ static int check_streams(publish_request *request) {
   for (size_t i = 0; i < request->stream_count; i++) {
     publish_options *o = &request->streams[i];
     test_spec spec;
+    publish_address_tidy(o->input);
     const char *wrong = test_spec_is(o->input) ? test_spec_parse(o->input, &spec) : NULL;
     if (wrong != NULL)
       return cli_usage("%s: %s", o->input, wrong);
@@ -454,6 +456,9 @@ static int check_streams(publish_request *request) {
     int code = publish_login_complete(o);
     if (code != CLI_OK)
       return code;
+    wrong = publish_address_wrong(o->address);
+    if (wrong != NULL)
+      return cli_usage("%s%s%s", o->input, *o->input ? " " : "", wrong);
   }
   return CLI_OK;
 }
