@@ -7,7 +7,7 @@ import signal
 import camera
 import harness
 from camera import VIDEO, Camera, Plan
-from harness import OK, TIMEOUT, check, pace
+from harness import FAILED, OK, TIMEOUT, check, pace
 
 
 def events(process, kind):
@@ -91,6 +91,13 @@ def test_a_camera_that_is_not_ready(s):
         check(len(cam.connections) == 2, "%d: %d connections: %s", number, len(cam.connections), pub.err)
     check("no video" in pub.err, "said %s", pub.err)
     pub.stop()
+
+
+def test_what_no_camera_can_change(s):
+    for address, words in (("rtsp://127.0.0.1:99999/x", "no port"), ("srt://127.0.0.1", "no port"),
+                           ("nonsense://127.0.0.1/x", "Protocol not found")):
+        result = s.run("publish", address, "--name", "cam")
+        check(result.code == FAILED and words in result.err, "%s: %s", address, result)
 
 
 def test_an_end_is_said(s):

@@ -31,7 +31,7 @@ static int64_t login_delay(media *m) {
     o->login_delay = first;
     return first < DELAY_MAX ? first : DELAY_MAX;
   }
-  return take_delay(&o->login_delay, first, LOGIN_TIMES * first);
+  return take_delay(&o->login_delay, first, first < INT64_MAX / LOGIN_TIMES ? LOGIN_TIMES * first : first);
 }
 
 /* Whether a reason is worth a line: it was not said in this outage yet, or long ago. */

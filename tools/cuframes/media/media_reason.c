@@ -41,7 +41,14 @@ const char *media_remedy(const media *m, int error) {
   return NULL;
 }
 
+/* By FFmpeg's last line, in which it says so of a port that cannot be, too. */
+static bool lacks_port(int error) {
+  return error == AVERROR(EINVAL) && strstr(cli_avlog_last(), "Port missing") != NULL;
+}
+
 bool media_is_permanent(const media *m, int error) {
+  if (lacks_port(error))
+    return true;
   if (error == AVERROR_PROTOCOL_NOT_FOUND || error == AVERROR_OPTION_NOT_FOUND || error == AVERROR_DECODER_NOT_FOUND)
     return true;
   /* What a camera answers while it starts, or is set up anew, says nothing of how it will answer next. */
@@ -74,6 +81,8 @@ int media_explain(media *m, int error, const char *what) {
     snprintf(m->reason, sizeof m->reason, "timed out: no answer within %.3g s", (double)media_timeout(m) / 1e9);
   } else if (seen != NULL) {
     snprintf(m->reason, sizeof m->reason, "%s", seen);
+  } else if (lacks_port(error)) {
+    snprintf(m->reason, sizeof m->reason, "%s: the address has no port, or none from 1 to 65535", what);
   } else if (media_is_refusal(error)) {
     snprintf(m->reason, sizeof m->reason, "%s: %s: %s", what,
              error == AVERROR_HTTP_FORBIDDEN ? "403 Forbidden" : "401 Unauthorized", refusal_of(m, error).why);
