@@ -2,6 +2,7 @@
 """test_connection.py - the life of a connection to a camera: stalls found once and dated right, a picture that stands
 still while sound comes, cameras that are not ready yet, the end said politely, and nothing said over and over."""
 import json
+import re
 import signal
 
 import camera
@@ -26,15 +27,18 @@ def start(s, url, *args, name="cam"):
 
 def test_a_stall_is_found_once_and_dated_right(s):
     """The last picture, which FFmpeg's parser kept back, comes when the time is over, and is no sign of life."""
-    film, limit = camera.film(s), 2
+    film, limit = camera.film(s), 3
     cam = Camera(s, Plan(film, stall_at=30), Plan(film))
     pub = start(s, cam.url, "--timeout", limit)
     pub.wait_for('"reconnected"', "out")
     found = cam.wait_for("connected", 2).time - cam.wait_for("stall").time
     away = float(pub.wait_for(r"is back after ([\d.]+) s").group(1))
-    check(reasons(pub) == ["timed out: no packet for 2 s"], "said %s", reasons(pub))
+    check(reasons(pub) == ["timed out: no packet for 3 s"], "said %s", reasons(pub))
     check(away >= limit, "it was away for %s s, says %s", limit, pub.err)
     check(cam.count("TEARDOWN") == 1, "the camera was left without a word")
+    order = re.findall(r'"event":"(stalled|live|disconnected|reconnected)"', pub.out)
+    before = order[:order.index("disconnected")]
+    check(before.count("live") == 1, "the last picture was taken for a return: %s", order)
     pub.stop()
     pace(found < 1.75 * limit, "found after %.1f s", found)  # 0.5 s is the wait before the next try
 

@@ -277,6 +277,8 @@ int media_read(media *m) {
   if (error == AVERROR(EAGAIN))
     (void)publish_job_wait(m->job, cuframes_now() + RETRY_READ); /* the caller asks whether to stop */
   note_read(m, error);
+  if (m->live && (c->stalled || (error < 0 && error != AVERROR(EAGAIN))))
+    publish_state_leaving(m->job);
   if (error == 0 || error == AVERROR(EAGAIN) || (error == AVERROR_EOF && !c->stalled))
     return error;
   if (c->stalled && !publish_job_stopping(m->job))

@@ -35,8 +35,15 @@ void publish_state_connected(publish_job *job) {
   pthread_mutex_lock(&job->lock);
   flow_begin(&job->state.flow, cuframes_now());
   job->state.connected = true;
+  job->state.leaving = false;
   pthread_mutex_unlock(&job->lock);
   wake_main(job);
+}
+
+void publish_state_leaving(publish_job *job) {
+  pthread_mutex_lock(&job->lock);
+  job->state.leaving = true;
+  pthread_mutex_unlock(&job->lock);
 }
 
 void publish_state_pause(publish_job *job) {
@@ -62,7 +69,7 @@ bool publish_state_picture(publish_job *job, int64_t now, const cuframes_publish
   publish_state *s = &job->state;
   flow_picture(&s->flow, now, info->pts, info->duration);
   s->in_publisher = false;
-  if (s->source.state == CUFRAMES_SOURCE_LIVE || s->saying) /* with the next picture then */
+  if (s->source.state == CUFRAMES_SOURCE_LIVE || s->saying || s->leaving) /* with the next picture then */
     return false;
   s->connected = s->saying = true;
   change(job, CUFRAMES_SOURCE_LIVE, now, "", 0);

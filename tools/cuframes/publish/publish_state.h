@@ -19,6 +19,7 @@ typedef struct publish_state {
   flow flow;
   int64_t seen_late; /* the deadline of flow that was looked at long after, perhaps since this process stood still */
   bool connected;    /* or there is nothing to wait for */
+  bool leaving;      /* what still comes is older than the trouble */
   bool in_publisher; /* the worker is in a call of the publisher, which a slow subscriber may hold up */
   bool saying;       /* a thread says what changed last: nothing else changes until it has, or it would be said first */
   bool stall_said;   /* also in the log */
@@ -26,6 +27,8 @@ typedef struct publish_state {
 
 /* The input is open, and pictures should come. */
 void publish_state_connected(publish_job *job);
+/* It is about to be lost: pictures that still come had been kept back somewhere, and are no sign of life. */
+void publish_state_leaving(publish_job *job);
 /* It is lost, for this reason, as it was said; when it is tried again (CLOCK_MONOTONIC ns). */
 void publish_state_away(publish_job *job, const char *reason, int64_t next_attempt);
 /* For a while no pictures are expected, and again they are. */
