@@ -1,7 +1,7 @@
 /* media.h - one opened input and what becomes of its packets and pictures; shared by source_media.c (the course of
  * things), media_input.c (opening, reading, time-outs), media_transport.c (RTP's way), media_setup.c, media_reason.c
  * and media_outage.c (when that goes wrong), media_choice.c, media_extra.c, media_decoder.c, media_slots.c,
- * media_packet.c, media_side.c and media_frame.c. */
+ * media_track.c, media_packet.c, media_hold.c, media_side.c and media_frame.c. */
 #ifndef CUFRAMES_CLI_MEDIA_H
 #define CUFRAMES_CLI_MEDIA_H
 
@@ -15,8 +15,14 @@
 #include "publish/publish_job.h"
 #include "timeline.h"
 
-/* A track as it was last described to the publisher, so that only changes are said. */
+/* A track: the stream that it is, and how it was last described to the publisher, so that only changes are said. */
 typedef struct media_track {
+  int stream;           /* the input's; -1: none at present */
+  int program;          /* the id of that stream's programme; -1: none */
+  uint32_t kind;        /* CUFRAMES_MEDIA_* */
+  enum AVCodecID codec; /* of that stream */
+  uint64_t header;      /* what the container said of it, in short */
+  bool current;         /* that has been described */
   cuframes_codec_params params;
   uint8_t *extradata;
   size_t extradata_size;
@@ -66,9 +72,10 @@ typedef struct media_slots {
 
 /* When pictures were taken, all in ns; CUFRAMES_NO_TIME: not known. */
 typedef struct media_clock {
-  int64_t origin; /* since 1970 UTC, of pts 0 */
-  int64_t time;   /* of the last packet, or of the one after it */
-  int64_t pts;    /* of the last packet */
+  int64_t origin;               /* since 1970 UTC, of pts 0, as published */
+  int64_t time;                 /* of the last packet, or of the one after it */
+  int64_t pts;                  /* of the last packet */
+  int64_t began, origin_before; /* up to which pts the origin was another one */
 } media_clock;
 
 /* How much of what a camera announces it can set up. */
@@ -77,6 +84,8 @@ typedef struct media_setup {
   bool hopeless;       /* it was not for a track that can be left out */
   char reason[256];
 } media_setup;
+
+#define MEDIA_HELD_MAX 256
 
 typedef struct media {
   cli_avlog_owner owner; /* first: the `opaque` of FFmpeg's objects */
@@ -88,6 +97,7 @@ typedef struct media {
   int video;                   /* index of the stream that is decoded */
   bool live;                   /* a network address: paced by its source, has time-outs, is reconnected */
   media_connection connection; /* how it lives */
+  int64_t opened_at;           /* when the connection was there */
   media_outage outage;         /* media_outage.c */
   media_transport transport;   /* media_transport.c */
   media_length length;         /* media_length.c */
@@ -104,18 +114,32 @@ typedef struct media {
   AVCodecParameters *decoder_for; /* what it was made for */
   bool decoder_drained;           /* it was told that nothing comes any more */
   bool decoder_break;             /* the next packet is not the one behind the last */
+  bool decoder_changed;           /* other parameter sets came with packets: it is not what decoder_for says */
   media_nvdec nvdec;
 
   media_slots slots; /* media_slots.c */
 
-  /* media_packet.c; the number of a track is its place among the audio and video streams */
+  /* media_track.c; data tracks are numbered behind the others */
   media_track tracks[CUFRAMES_TRACKS_MAX];
   uint32_t track_count;
-  int track_of[64]; /* by the input's stream index; -1: not published */
-  unsigned mapped;  /* entries of track_of that are valid */
+  int track_of[64];          /* by the input's stream index; -1: not published */
+  unsigned mapped;           /* entries of track_of that are valid; 0: the input is a new one */
+  unsigned streams_at_first; /* of the input */
+  int other_video;           /* packets of another video since the last one of ours */
+
+  /* media_packet.c */
   timeline timeline;
-  publish_limiter oversized_limiter;
+  bool first_packet; /* none of this input was published yet */
+  bool early;        /* what was read last had been read by FFmpeg before anybody asked for it */
+  bool said_arrival; /* that times are ours */
+  bool jumped;       /* the source's clock did, and that is to be said at the next keyframe */
+  publish_limiter oversized_limiter, jump_limiter;
   bool damaged; /* the demuxer said so of a packet */
+
+  /* media_hold.c */
+  bool holding; /* until the first times are known */
+  AVPacket *held[MEDIA_HELD_MAX];
+  unsigned held_count;
 
   /* media_frame.c */
   AVFrame *frame;
@@ -211,9 +235,8 @@ void media_extra_check(media *m, AVDictionary *left);
 /* The decoder for the opened input: the one that is there, if it will do. As media_input.c's. */
 int media_decoder_open(media *m);
 void media_decoder_close(media *m);
-/* Gives the packet, and so the pictures that come of it, its times as published. */
-void media_decoder_times(media *m, AVPacket *packet);
-/* Sends a packet with such times to the decoder and publishes what comes out. Gives an exit code, after a message. */
+/* Sends a packet with times as published to the decoder and publishes what comes out. Gives an exit code, after a
+ * message. */
 int media_decode(media *m, const AVPacket *packet);
 /* Publishes what is left in the decoder. Likewise. */
 int media_decoder_drain(media *m);
@@ -239,16 +262,44 @@ void media_slots_change(media *m, const cuframes_format *format);
 /* The open frame that a picture was made in, which is the caller's now; NULL: the picture is to be copied. */
 cuframes_frame *media_slots_take(media *m, const AVFrame *frame);
 
-/* media_packet.c */
-/* Describes all audio and video streams that are there by now to the publisher, if it exists. */
+/* media_track.c */
+/* Numbers the streams that came since the last call; some containers show a stream with its first packet only. */
+void media_map(media *m);
+/* Describes all streams that are there by now to the publisher, if it exists. */
 void media_describe(media *m);
-/* m->packet, with its times, to the publisher. */
+/* The input goes back to its start: what was described in between counts no more. */
+void media_describe_start(media *m);
+/* What m->packet brings with it that is new. */
+void media_describe_packet(media *m, uint32_t number);
+/* If m->packet shows that the video goes on in another stream, so does the decoder. Gives an exit code, after a
+ * message. */
+int media_follow_video(media *m);
+void media_track_free(media *m);
+
+/* media_packet.c */
+/* A time of the source, in units of time_base, to ns; what cannot be is CUFRAMES_NO_TIME. */
+int64_t media_source_ns(int64_t value, AVRational time_base);
+/* Before FFmpeg looks what is in the input: it need not find out what its times are worth, where that is known. */
+void media_times_probe(media *m);
+/* The input was opened: what its times are worth. */
+void media_times_begin(media *m, bool is_finite);
+/* m->packet has just been read. */
+void media_times_read(media *m);
+/* Gives m->packet, and so the pictures that come of it, its times as published, and publishes it. */
 void media_publish_packet(media *m);
-void media_packet_free(media *m);
+
+/* media_hold.c */
+/* Whether m->packet was taken, to be given out by media_take_held() with those before it. */
+bool media_hold(media *m);
+/* The next one into m->packet. False: there is none, or it must wait. */
+bool media_take_held(media *m);
+void media_hold_drop(media *m);
 
 /* media_side.c */
-/* Remembers when the picture of m->packet, which is the video's, was taken, if it says so. */
+/* Remembers when the picture of m->packet, which is the video's and has its times, was taken, if it says so. */
 void media_side_note(media *m);
+/* Times are as much later from this one on. */
+void media_side_shift(media *m, int64_t from, int64_t by);
 void media_side_forget(media *m);
 /* CUFRAMES_NO_TIME: not known. */
 int64_t media_side_capture_time(const media *m, const AVFrame *frame);

@@ -198,13 +198,13 @@ static bool same_parameters(const AVCodecParameters *a, const AVCodecParameters 
 void media_decoder_close(media *m) {
   avcodec_free_context(&m->decoder);
   avcodec_parameters_free(&m->decoder_for);
-  m->decoder_drained = m->decoder_break = false;
+  m->decoder_drained = m->decoder_break = m->decoder_changed = false;
 }
 
 int media_decoder_open(media *m) {
   const AVCodecParameters *wanted = m->in->streams[m->video]->codecpar;
   AVBufferRef *device = NULL;
-  if (m->decoder != NULL && !m->job->options->fresh_decoder && !m->nvdec.failed &&
+  if (m->decoder != NULL && !m->job->options->fresh_decoder && !m->nvdec.failed && !m->decoder_changed &&
       same_parameters(wanted, m->decoder_for)) {
     m->decoder_break = true;
     return 0;
@@ -301,7 +301,8 @@ static int give_up_nvdec(media *m, const AVPacket *packet) {
 /* --- from one input, or round, to the next --- */
 
 bool media_decoder_goes_on(const media *m) {
-  return m->decoder->codec_id == AV_CODEC_ID_H264 && !m->job->options->fresh_decoder && !m->nvdec.failed;
+  return m->decoder->codec_id == AV_CODEC_ID_H264 && !m->job->options->fresh_decoder && !m->nvdec.failed &&
+         !m->decoder_changed;
 }
 
 bool media_decoder_is_empty(const media *m) {
@@ -336,15 +337,6 @@ static int begin_again(media *m, const AVPacket *packet) {
   avcodec_flush_buffers(m->decoder);
   m->decoder_drained = false;
   return code;
-}
-
-void media_decoder_times(media *m, AVPacket *packet) {
-  const AVRational base = m->in->streams[packet->stream_index]->time_base;
-  const int64_t pts = timeline_published(&m->timeline, timeline_source_ns(packet->pts, base));
-  const int64_t dts = timeline_published(&m->timeline, timeline_source_ns(packet->dts, base));
-  packet->pts = pts == CUFRAMES_NO_TIME ? AV_NOPTS_VALUE : pts;
-  packet->dts = dts == CUFRAMES_NO_TIME ? AV_NOPTS_VALUE : dts;
-  packet->duration = packet->duration > 0 ? timeline_source_ns(packet->duration, base) : 0;
 }
 
 int media_decode(media *m, const AVPacket *packet) {

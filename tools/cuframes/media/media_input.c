@@ -153,11 +153,13 @@ static int open_format(media *m) {
   begin_call(m, media_timeout(m));
   int error = avformat_open_input(&m->in, m->path != NULL ? m->path : m->job->options->address, NULL, &options);
   end_call(m);
+  m->opened_at = cuframes_now();
   media_extra_keep(m, options);
   av_dict_free(&options);
   if (error < 0)
     return media_explain(m, error, "cannot open");
   m->connection.answered = true;
+  media_times_probe(m);
   error = probe(m);
   if (error >= 0 && publish_job_stopping(m->job))
     error = AVERROR_EXIT; /* it was interrupted, and what it found is not all */
@@ -201,7 +203,6 @@ int media_open(media *m) {
     m->frame_duration = rate.num > 0 && rate.den > 0 ? av_rescale(PUBLISH_SECOND, rate.den, rate.num) : 0;
   }
   m->mapped = 0;
-  m->track_count = 0;
   m->connection.error = error;
   if (error < 0)
     media_close(m);
@@ -209,6 +210,7 @@ int media_open(media *m) {
 }
 
 void media_close(media *m) {
+  media_hold_drop(m);
   media_side_forget(m); /* the next times are of another clock */
   m->connection.closing = true;
   begin_call(m, CLOSE_NS); /* RTSP says good-bye here; a camera with few sessions lets nobody in until it hears that */
@@ -224,7 +226,7 @@ static void note_interval(media *m) {
   const AVRational base = m->in->streams[m->video]->time_base;
   /* FFmpeg makes up a dts by the rate that the film tells. */
   const int64_t stamp = m->packet->pts != AV_NOPTS_VALUE ? m->packet->pts : m->packet->dts;
-  const int64_t time = timeline_source_ns(stamp, base);
+  const int64_t time = media_source_ns(stamp, base);
   if (c->pictures > 0) {
     const bool timed = time != CUFRAMES_NO_TIME && c->picture_time != CUFRAMES_NO_TIME;
     const int64_t step = timed ? time - c->picture_time : 0;

@@ -14,8 +14,8 @@ void media_length_note(media *m) {
   if (track >= MEDIA_LENGTH_TRACKS)
     return;
   const AVRational base = m->in->streams[track]->time_base;
-  const int64_t time = timeline_source_ns(m->packet->dts != AV_NOPTS_VALUE ? m->packet->dts : m->packet->pts, base);
-  int64_t lasts = m->packet->duration > 0 ? timeline_source_ns(m->packet->duration, base) : 0;
+  const int64_t time = media_source_ns(m->packet->dts != AV_NOPTS_VALUE ? m->packet->dts : m->packet->pts, base);
+  int64_t lasts = m->packet->duration > 0 ? media_source_ns(m->packet->duration, base) : 0;
   media_length_track *t = &m->length.tracks[track];
   if (time == CUFRAMES_NO_TIME)
     return;
@@ -50,7 +50,7 @@ static bool lengths(const media *m, int64_t *promised, int64_t *had) {
   if (m->in->duration == AV_NOPTS_VALUE || m->in->duration_estimation_method != AVFMT_DURATION_FROM_STREAM)
     return false;
   const int64_t whole = m->in->duration * 1000, tagged = tagged_length(stream);
-  int64_t own = stream->duration > 0 ? timeline_source_ns(stream->duration, stream->time_base) : 0;
+  int64_t own = stream->duration > 0 ? media_source_ns(stream->duration, stream->time_base) : 0;
   if (tagged > 0)
     own = tagged;
   *had = came(m, (unsigned)m->video);

@@ -1,159 +1,141 @@
-/* media_packet.c - tracks: their description and their packets, into the packet ring. */
-#include <stdlib.h>
+/* media_packet.c - packets: the times they get, and their way into the packet ring. */
 #include <string.h>
 
-#include "common/av_compat.h"
-#include "common/av_format.h"
+#include "common/json.h"
 #include "media.h"
 
-static bool is_published(const AVStream *stream) {
-  enum AVMediaType type = stream->codecpar->codec_type;
-  return (type == AVMEDIA_TYPE_VIDEO || type == AVMEDIA_TYPE_AUDIO) &&
-         !(stream->disposition & AV_DISPOSITION_ATTACHED_PIC) && stream->discard < AVDISCARD_ALL;
+#define READY_NS (PUBLISH_SECOND / 1000)       /* what was read in less had come before */
+#define TIME_MOST INT64_C(4000000000000000000) /* 126 years: two such can be added */
+
+/* --- times --- */
+
+int64_t media_source_ns(int64_t value, AVRational time_base) {
+  if (value == AV_NOPTS_VALUE || time_base.num <= 0 || time_base.den <= 0)
+    return CUFRAMES_NO_TIME;
+  const int64_t ns = av_rescale_q(value, time_base, (AVRational){ 1, PUBLISH_SECOND });
+  return ns > -TIME_MOST && ns < TIME_MOST ? ns : CUFRAMES_NO_TIME;
 }
 
-/* Numbers the streams that came since the last call; some containers show a stream with its first packet only. */
-static void map_streams(media *m) {
-  const unsigned room = sizeof m->track_of / sizeof *m->track_of;
-  for (; m->mapped < m->in->nb_streams && m->mapped < room; m->mapped++) {
-    int *number = &m->track_of[m->mapped];
-    *number = -1;
-    if (!is_published(m->in->streams[m->mapped]))
-      continue;
-    if (m->track_count == CUFRAMES_TRACKS_MAX) {
-      publish_job_warn(m->job, "%s: stream %u and those behind it are left out: at most %d fit", m->job->input,
-                       m->mapped, CUFRAMES_TRACKS_MAX);
-      continue;
-    }
-    *number = (int)m->track_count++;
+/* A demuxer that finds no times in what it reads counts pictures and takes a frame rate for granted. Not all of them
+ * say so by a flag: these are videos without a container. */
+static bool has_no_times(const AVInputFormat *format) {
+  static const char *const bare[] = { "av1",   "avs2",      "avs3",   "bitpacked",  "cavsvideo", "dirac",
+                                      "dnxhd", "evc",       "h261",   "h263",       "h264",      "hevc",
+                                      "m4v",   "mpegvideo", "mpjpeg", "obu",        "v210",      "v210x",
+                                      "vc1",   "rawvideo",  "vvc",    "image2pipe", "ipu",       "yuv4mpegpipe" };
+  const char *end = strstr(format->name, "_pipe");
+  if ((format->flags & AVFMT_NOTIMESTAMPS) || (end != NULL && end[strlen("_pipe")] == '\0'))
+    return true;
+  for (size_t i = 0; i < sizeof bare / sizeof *bare; i++)
+    if (strcmp(format->name, bare[i]) == 0)
+      return true;
+  return false;
+}
+
+static bool is_pipe(const media *m) {
+  return m->in->pb != NULL && !(m->in->pb->seekable & AVIO_SEEKABLE_NORMAL) && !m->live;
+}
+
+void media_times_probe(media *m) {
+  const bool endless = is_pipe(m) || (m->live && (m->in->pb == NULL || avio_size(m->in->pb) <= 0));
+  /* FFmpeg would read 20 pictures for a frame rate that nobody will use, and wait for a time for 50. */
+  if (endless && has_no_times(m->in->iformat) && m->job->options->times != PUBLISH_TIMES_SOURCE) {
+    m->in->fps_probe_size = 0;
+    m->in->max_ts_probe = 1;
   }
 }
 
-static uint32_t positive(int64_t value) {
-  return value > 0 && value <= UINT32_MAX ? (uint32_t)value : 0;
-}
-
-static void set_words(cuframes_codec_params *params, const media_words *words) {
-  params->chroma_location = words->chroma_location;
-  params->field_order = words->field_order;
-  params->orientation = words->orientation;
-  params->sample_aspect_num = words->sample_aspect_num;
-  params->sample_aspect_den = words->sample_aspect_den;
-}
-
-/* As the container says them, or what FFmpeg found out before the first picture. */
-static void describe_picture(cuframes_codec_params *params, AVStream *stream) {
-  const AVCodecParameters *from = stream->codecpar;
-  const int32_t *matrix = av_compat_matrix(stream);
-  AVRational rate = stream->avg_frame_rate.num > 0 ? stream->avg_frame_rate : stream->r_frame_rate;
-  AVRational aspect = av_guess_sample_aspect_ratio(NULL, stream, NULL);
-  bool has_aspect = aspect.num > 0 && aspect.den > 0;
-  params->width = positive(from->width);
-  params->height = positive(from->height);
-  params->frame_rate_num = positive(rate.num);
-  params->frame_rate_den = positive(rate.den);
-  params->color = (cuframes_color){ .matrix = av_words_code_point(from->color_space),
-                                    .range = av_words_range(from->color_range),
-                                    .primaries = av_words_code_point(from->color_primaries),
-                                    .transfer = av_words_code_point(from->color_trc) };
-  set_words(params, &(media_words){ .chroma_location = av_words_chroma(from->chroma_location),
-                                    .field_order = av_words_fields(from->field_order),
-                                    .orientation = matrix != NULL ? av_words_orientation(matrix) : (uint8_t)0,
-                                    .sample_aspect_num = has_aspect ? (uint32_t)aspect.num : 0,
-                                    .sample_aspect_den = has_aspect ? (uint32_t)aspect.den : 0 });
-}
-
-static cuframes_codec_params params_of(AVStream *stream) {
-  const AVCodecParameters *from = stream->codecpar;
-  bool video = from->codec_type == AVMEDIA_TYPE_VIDEO;
-  cuframes_codec_params params;
-  memset(&params, 0, sizeof params); /* padding too: it is compared as a whole */
-  params.struct_size = sizeof params;
-  params.media_type = video ? CUFRAMES_MEDIA_VIDEO : CUFRAMES_MEDIA_AUDIO;
-  snprintf(params.codec, sizeof params.codec, "%s", avcodec_get_name(from->codec_id));
-  params.profile = from->profile == AV_COMPAT_UNKNOWN ? UINT32_MAX : (uint32_t)from->profile;
-  params.level = from->level == AV_COMPAT_UNKNOWN ? UINT32_MAX : (uint32_t)from->level;
-  params.time_base_num = positive(stream->time_base.num);
-  params.time_base_den = positive(stream->time_base.den);
-  params.bit_rate = from->bit_rate > 0 ? (uint64_t)from->bit_rate : 0;
-  if (video) {
-    describe_picture(&params, stream);
-  } else {
-    params.sample_rate = positive(from->sample_rate);
-    params.channels = positive(av_compat_channels(from));
-    params.frame_size = positive(from->frame_size);
-  }
-  return params;
-}
-
-static void describe(media *m, uint32_t number, const cuframes_codec_params *params) {
-  media_track *e = &m->tracks[number];
-  if (e->described && memcmp(&e->params, params, sizeof *params) == 0)
-    return;
-  if (cuframes_publisher_set_codec_params(m->job->publisher, number, params) < 0) {
-    publish_job_warn(m->job, "track %u: %s", number, cuframes_last_error());
-    return;
-  }
-  e->params = *params;
-  e->described = true;
-}
-
-static void set_extradata(media *m, uint32_t number, const uint8_t *data, size_t size) {
-  media_track *e = &m->tracks[number];
-  if (size == 0 || (size == e->extradata_size && memcmp(data, e->extradata, size) == 0))
-    return;
-  if (cuframes_publisher_set_codec_extradata(m->job->publisher, number, data, size) < 0) {
-    publish_job_warn(m->job, "extradata of track %u: %s", number, cuframes_last_error());
-    return;
-  }
-  uint8_t *copy = malloc(size);
-  free(e->extradata);
-  e->extradata = copy;
-  e->extradata_size = copy ? size : 0;
-  if (copy != NULL)
-    memcpy(copy, data, size);
-}
-
-void media_describe(media *m) {
-  if (m->job->publisher == NULL || m->job->options->no_packets || m->mapped == m->in->nb_streams)
-    return;
-  unsigned before = m->mapped;
-  map_streams(m);
-  for (unsigned i = before; i < m->mapped; i++) {
-    if (m->track_of[i] >= 0) {
-      AVStream *stream = m->in->streams[i];
-      cuframes_codec_params params = params_of(stream);
-      describe(m, (uint32_t)m->track_of[i], &params);
-      set_extradata(m, (uint32_t)m->track_of[i], stream->codecpar->extradata, (size_t)stream->codecpar->extradata_size);
-    }
+void media_times_begin(media *m, bool is_finite) {
+  const int flags = m->in->iformat->flags;
+  const bool pipe = is_pipe(m);
+  const bool live = m->live && !is_finite;
+  timeline *t = &m->timeline;
+  t->by_arrival = m->job->options->times == PUBLISH_TIMES_ARRIVAL ||
+                  (m->job->options->times == PUBLISH_TIMES_AUTO && has_no_times(m->in->iformat) && (live || pipe));
+  t->kind = live || t->by_arrival ? TIMELINE_LIVE : flags & AVFMT_TS_DISCONT ? TIMELINE_SPLICED : TIMELINE_FILE;
+  m->first_packet = m->early = true;
+  m->holding = t->kind == TIMELINE_LIVE && !t->by_arrival;
+  if (t->by_arrival && m->job->options->times == PUBLISH_TIMES_AUTO && !m->said_arrival) {
+    m->said_arrival = true;
+    publish_job_note(m->job, "%s has no times of its own: pictures get the time at which they come", m->job->input);
   }
 }
 
-/* What changed in mid-stream: parameter sets that came with the packet, or what the decoder found in its pictures. */
-static void follow_changes(media *m, uint32_t number, const AVStream *stream) {
-  size_t size = 0;
-  const uint8_t *extradata = av_packet_get_side_data(m->packet, AV_PKT_DATA_NEW_EXTRADATA, &size);
-  if (extradata != NULL)
-    set_extradata(m, number, extradata, size);
-  if (stream->index == m->video && m->format.width != 0 && m->tracks[number].described) {
-    cuframes_codec_params params = m->tracks[number].params;
-    params.width = m->format.width;
-    params.height = m->format.height;
-    if (m->job->first_frame != 0)
-      set_words(&params, &m->words);
-    describe(m, number, &params);
-  }
+void media_times_read(media *m) {
+  m->early = m->early && cuframes_now() - m->connection.call_began < READY_NS;
 }
 
-static void publish(media *m, uint32_t number, int64_t pts, int64_t dts, int64_t duration) {
+static timeline_stamp stamp_of(media *m, const AVStream *stream) {
   const AVPacket *packet = m->packet;
+  const int64_t duration = media_source_ns(packet->duration, stream->time_base);
+  const enum AVMediaType type = stream->codecpar->codec_type;
+  const bool video = stream->index == m->video;
+  timeline_stamp stamp = { .pts = media_source_ns(packet->pts, stream->time_base),
+                           .dts = media_source_ns(packet->dts, stream->time_base),
+                           .duration = duration > 0 ? duration : 0,
+                           .nominal = video ? m->frame_duration : 0,
+                           .arrival = cuframes_now(),
+                           .early = m->early || m->held_count > 0,
+                           .reorder = type == AVMEDIA_TYPE_VIDEO ? stream->codecpar->video_delay : 0,
+                           .sparse = type != AVMEDIA_TYPE_VIDEO && type != AVMEDIA_TYPE_AUDIO };
+  if (stream->pts_wrap_bits > 0 && stream->pts_wrap_bits < 63)
+    stamp.wrap = media_source_ns(INT64_C(1) << stream->pts_wrap_bits, stream->time_base);
+  stamp.wrap = stamp.wrap == CUFRAMES_NO_TIME ? 0 : stamp.wrap;
+  if (video && m->decoder->has_b_frames > stamp.reorder)
+    stamp.reorder = m->decoder->has_b_frames;
+  if (m->first_packet) { /* by FFmpeg, which looked what is in the input */
+    stamp.arrival = m->opened_at;
+    stamp.early = false;
+    m->first_packet = false;
+  }
+  return stamp;
+}
+
+static void say_jump(media *m, uint32_t track, const timeline_times *times) {
+  const int64_t by = times->jump != 0 ? times->jump : times->wild;
+  uint64_t swallowed;
+  if (by == 0)
+    return;
+  const char *what = times->jump != 0 ? "the source's clock has jumped by" : "the time of a packet was wrong by";
+  publish_job_count(m->job, &m->job->counts.jumps);
+  publish_job_event(m->job, "jump",
+                    json_pack("{s:i,s:o}", "track", (int)track, "seconds", cli_json_rounded((double)by / 1e9, 3)));
+  if (publish_limiter_may(&m->jump_limiter, &swallowed)) {
+    publish_job_warn(m->job, "%s: %s %+.3f s (track %u); times go on without that", m->job->input, what,
+                     (double)by / 1e9, track);
+  }
+}
+
+/* Gives m->packet the times that it is published with, in ns, and says what was wrong with its own. */
+static void set_times(media *m, int number) {
+  const uint32_t track = number >= 0 ? (uint32_t)number : CUFRAMES_TRACKS_MAX - 1;
+  const bool video = m->packet->stream_index == m->video;
+  const timeline_stamp stamp = stamp_of(m, m->in->streams[m->packet->stream_index]);
+  if (video)
+    m->timeline.lead = track;
+  const timeline_times times = timeline_packet(&m->timeline, track, &stamp);
+  m->packet->pts = times.pts == CUFRAMES_NO_TIME ? AV_NOPTS_VALUE : times.pts;
+  m->packet->dts = times.dts;
+  m->packet->duration = times.duration;
+  say_jump(m, track, &times);
+  m->jumped = m->jumped || (video && times.jump != 0);
+  /* Nothing is missing, so it can be said where nothing will be: a recorder begins anew at a keyframe. */
+  if (m->jumped && video && (m->packet->flags & AV_PKT_FLAG_KEY) && m->job->publisher != NULL) {
+    (void)cuframes_publisher_discontinuity(m->job->publisher); /* cannot fail for a living publisher */
+    m->jumped = false;
+  }
+}
+
+/* --- publishing --- */
+
+static void publish(media *m, uint32_t number, const AVPacket *packet) {
   cuframes_packet_info info = { .struct_size = sizeof info,
                                 .track = number,
                                 .data = packet->data,
                                 .size = (size_t)packet->size,
-                                .pts = timeline_published(&m->timeline, pts),
-                                .dts = timeline_published(&m->timeline, dts),
-                                .duration = duration,
+                                .pts = packet->pts == AV_NOPTS_VALUE ? CUFRAMES_NO_TIME : packet->pts,
+                                .dts = packet->dts,
+                                .duration = packet->duration,
                                 .flags = (packet->flags & AV_PKT_FLAG_KEY ? CUFRAMES_PACKET_KEY : 0u) |
                                          (packet->flags & AV_PKT_FLAG_CORRUPT ? CUFRAMES_PACKET_CORRUPT : 0u) };
   int error = cuframes_publisher_publish_packet(m->job->publisher, &info);
@@ -167,34 +149,16 @@ static void publish(media *m, uint32_t number, int64_t pts, int64_t dts, int64_t
 }
 
 void media_publish_packet(media *m) {
-  const AVPacket *packet = m->packet;
-  const AVStream *stream = m->in->streams[packet->stream_index];
+  const unsigned stream = (unsigned)m->packet->stream_index;
   media_describe(m);
-  if (packet->flags & AV_PKT_FLAG_CORRUPT)
+  if (m->packet->flags & AV_PKT_FLAG_CORRUPT)
     m->damaged = true;
-  int64_t pts = timeline_source_ns(packet->pts, stream->time_base);
-  int64_t dts = timeline_source_ns(packet->dts, stream->time_base);
-  int64_t duration = packet->duration > 0 ? timeline_source_ns(packet->duration, stream->time_base) : 0;
-  if (duration == 0 && packet->stream_index == m->video)
-    duration = m->frame_duration;
-  int number = (unsigned)packet->stream_index < m->mapped ? m->track_of[packet->stream_index] : -1;
-  if (number < 0 && packet->stream_index == m->video) {
-    /* Not published as a packet; its times count all the same. */
-    timeline_packet(&m->timeline, 0, pts, dts, duration);
+  const int number = stream < m->mapped ? m->track_of[stream] : -1;
+  if (number < 0 && (int)stream != m->video)
     return;
-  }
-  if (number >= 0) {
-    timeline_packet(&m->timeline, (uint32_t)number, pts, dts, duration);
-    if (packet->size > 0) {
-      follow_changes(m, (uint32_t)number, stream);
-      publish(m, (uint32_t)number, pts, dts, duration);
-    }
-  }
-}
-
-void media_packet_free(media *m) {
-  for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
-    free(m->tracks[i].extradata);
-    m->tracks[i].extradata = NULL;
-  }
+  set_times(m, number);
+  if (number < 0 || !m->tracks[number].described || m->packet->size <= 0)
+    return;
+  media_describe_packet(m, (uint32_t)number);
+  publish(m, (uint32_t)number, m->packet);
 }

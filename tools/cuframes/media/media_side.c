@@ -25,11 +25,12 @@ void media_side_note(media *m) {
   const AVPacket *packet = m->packet;
   size_t size = 0;
   const uint8_t *data = av_packet_get_side_data(packet, AV_PKT_DATA_PRFT, &size);
-  int64_t pts = timeline_source_ns(packet->pts, m->in->streams[m->video]->time_base);
-  if (c->origin == CUFRAMES_NO_TIME && m->in->start_time_realtime != AV_NOPTS_VALUE)
-    c->origin = m->in->start_time_realtime * 1000; /* microseconds */
-  if (pts == CUFRAMES_NO_TIME)
+  const int64_t pts = packet->pts;
+  if (pts == AV_NOPTS_VALUE)
     return;
+  if (c->origin == CUFRAMES_NO_TIME &&
+      m->in->start_time_realtime != AV_NOPTS_VALUE) /* microseconds, of the source's 0 */
+    c->origin = m->in->start_time_realtime * 1000 - m->timeline.tracks[m->timeline.lead].offset;
   if (c->time != CUFRAMES_NO_TIME && c->origin != CUFRAMES_NO_TIME)
     c->origin = nearer(c->origin, c->time - c->pts, c->time - pts);
   c->time = CUFRAMES_NO_TIME;
@@ -44,14 +45,23 @@ void media_side_note(media *m) {
 }
 
 void media_side_forget(media *m) {
-  m->clock = (media_clock){ .origin = CUFRAMES_NO_TIME, .time = CUFRAMES_NO_TIME };
+  m->clock = (media_clock){ .origin = CUFRAMES_NO_TIME, .time = CUFRAMES_NO_TIME, .began = INT64_MIN };
+}
+
+void media_side_shift(media *m, int64_t from, int64_t by) {
+  media_clock *c = &m->clock;
+  c->time = CUFRAMES_NO_TIME;
+  c->began = from;
+  c->origin_before = c->origin;
+  if (c->origin != CUFRAMES_NO_TIME)
+    c->origin -= by;
 }
 
 int64_t media_side_capture_time(const media *m, const AVFrame *frame) {
-  int64_t pts = frame->pts != AV_NOPTS_VALUE ? frame->pts : frame->best_effort_timestamp;
-  if (pts == AV_NOPTS_VALUE || m->clock.origin == CUFRAMES_NO_TIME)
-    return CUFRAMES_NO_TIME;
-  return m->clock.origin + timeline_source(&m->timeline, pts);
+  const media_clock *c = &m->clock;
+  const int64_t pts = frame->pts != AV_NOPTS_VALUE ? frame->pts : frame->best_effort_timestamp;
+  const int64_t origin = pts < c->began ? c->origin_before : c->origin; /* or still of the round before */
+  return pts == AV_NOPTS_VALUE || origin == CUFRAMES_NO_TIME ? CUFRAMES_NO_TIME : origin + pts;
 }
 
 /* --- side data --- */

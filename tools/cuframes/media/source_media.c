@@ -48,24 +48,35 @@ static void note_life(media *m) {
 }
 
 /* One packet to the ring, and to the decoder if it is the video's. */
-static enum end take_packet(media *m, int *code) {
+static enum end take_one(media *m, int *code) {
   enum end end = END_INPUT; /* here: go on */
   note_life(m);
-  media_publish_packet(m);
-  if (m->packet->stream_index == m->video) {
+  int result = media_follow_video(m);
+  if (result == CLI_OK)
+    media_publish_packet(m);
+  if (result == CLI_OK && m->packet->stream_index == m->video) {
     media_side_note(m);
-    media_decoder_times(m, m->packet);
-    int result = media_decode(m, m->packet);
-    end = result == CLI_OK ? END_INPUT : fatal(result, code);
-  } else if (m->job->options->realtime && !m->live && m->pace.running) {
+    result = media_decode(m, m->packet);
+  } else if (m->job->options->realtime && !m->live && m->pace.running && m->packet->dts != AV_NOPTS_VALUE) {
     /* Where there are no pictures to be held to their times, sound must not run away. */
-    int64_t dts = timeline_published(
-        &m->timeline, timeline_source_ns(m->packet->dts, m->in->streams[m->packet->stream_index]->time_base));
-    if (dts != CUFRAMES_NO_TIME)
-      (void)publish_job_wait(m->job, m->pace.base + dts - PACKET_LEAD);
+    (void)publish_job_wait(m->job, m->pace.base + m->packet->dts - PACKET_LEAD);
   }
+  if (result != CLI_OK)
+    end = fatal(result, code);
   av_packet_unref(m->packet);
   return end;
+}
+
+static enum end take_held(media *m, int *code) {
+  enum end end = END_INPUT;
+  while (end == END_INPUT && media_take_held(m))
+    end = take_one(m, code);
+  return end;
+}
+
+static enum end take_packet(media *m, int *code) {
+  media_times_read(m);
+  return media_hold(m) ? take_held(m, code) : take_one(m, code);
 }
 
 /* A file that goes on behind a damaged place is read on. */
@@ -95,7 +106,15 @@ static enum end play(media *m, bool again, int *code) {
       enum end end = take_packet(m, code);
       if (end != END_INPUT)
         return end;
-    } else if (error == AVERROR_EOF) {
+      continue;
+    }
+    if (error != AVERROR(EAGAIN) && m->held_count > 0) { /* nothing more will tell their times */
+      m->holding = false;
+      enum end end = take_held(m, code);
+      if (end != END_INPUT)
+        return end;
+    }
+    if (error == AVERROR_EOF) {
       return goes_on(m, again) ? END_INPUT : drain(m, code);
     } else if (error != AVERROR(EAGAIN) && !may_read_on(m, &errors_in_row)) {
       enum end end = publish_job_stopping(m->job) ? END_STOPPED : goes_on(m, false) ? END_INPUT : drain(m, code);
@@ -133,10 +152,12 @@ static enum end play_all(media *m, int *code) {
       snprintf(m->reason, sizeof m->reason, "no picture could be decoded");
       return END_BROKEN; /* looping over nothing would be a busy loop */
     }
-    timeline_loop(&m->timeline);
+    const int64_t end_of_round = m->timeline.end;
+    media_side_shift(m, end_of_round, timeline_loop(&m->timeline));
     publish_job_count(m->job, &m->job->counts.loops);
     if (media_rewind(m) < 0)
       return publish_job_stopping(m->job) ? END_STOPPED : END_BROKEN;
+    media_describe_start(m);
   }
 }
 
@@ -147,6 +168,7 @@ static enum end attempt(media *m, bool *opened, int *error, int *code) {
   if (!*opened)
     return publish_job_stopping(m->job) ? END_STOPPED : END_BROKEN;
   int result = media_publish_early(m);
+  media_times_begin(m, is_finite(m));
   if (result == CLI_OK) {
     media_describe(m);
     publish_state_connected(m->job);
@@ -242,7 +264,7 @@ int source_media_run(publish_job *job) {
   av_dict_free(&m.extra);
   av_packet_free(&m.packet);
   av_frame_free(&m.frame);
-  media_packet_free(&m);
+  media_track_free(&m);
   media_frame_free(&m);
   media_slots_free(&m);
   free(m.path);

@@ -1,46 +1,104 @@
-/* timeline.h - the source's times as the stream's: nanoseconds that go on across loops and reconnects. */
+/* timeline.h - the source's times as the stream's: nanoseconds that go on, whatever the source's clock does.
+ *
+ * Each track has an offset from its source's times to those published; at first all have the same. What a packet says
+ * is believed as long as it goes on from the track's packet before. A step that cannot be (back, or further ahead than
+ * time went by) is taken out by another offset, so that the packet comes where it is due: by our clock if the source is
+ * live, else right behind the one before. Tracks belong together: when one has made a step, another that makes the same
+ * step gets the very same offset, and a track that returns from a wild time gets the one that it had. A packet without
+ * a time gets that at which it is due.
+ *
+ * Slow drift of a source's clock against ours is no step, and is left as it is: pictures and sound stay together.
+ * Pure arithmetic: no clock is read here, and nothing of FFmpeg is used. */
 #ifndef CUFRAMES_CLI_TIMELINE_H
 #define CUFRAMES_CLI_TIMELINE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <libavutil/rational.h>
-
 #include <cuframes/packet.h>
 
-/* One track in the present pass through the source; source times in ns. */
-typedef struct timeline_stream {
-  int64_t first_dts, next_dts; /* CUFRAMES_NO_TIME before the first packet */
-} timeline_stream;
+/* What may be thought of a step in a source's times. */
+typedef enum timeline_kind {
+  TIMELINE_FILE,    /* its times are meant: only steps back, and those of more than an hour, are none */
+  TIMELINE_SPLICED, /* a file of a kind that may be put together from several: those of more than 10 s, too */
+  TIMELINE_LIVE     /* our clock knows better */
+} timeline_kind;
+
+/* What a packet says of itself, in ns of the source, and when it came. */
+typedef struct timeline_stamp {
+  int64_t pts, dts; /* CUFRAMES_NO_TIME: not known */
+  int64_t duration; /* 0: not known */
+  int64_t nominal;  /* what a packet lasts by the head of the track; 0: not known */
+  int64_t arrival;  /* by our clock; of a file any time */
+  int64_t wrap;     /* after so much the source's times begin again; 0: never */
+  int reorder;      /* so many pictures may come before others that are shown earlier */
+  bool sparse;      /* of a track that has a packet now and then, as of subtitles: gaps say nothing */
+  bool early;       /* it had come before anybody looked at the clock; how early is not known */
+} timeline_stamp;
+
+typedef struct timeline_times {
+  int64_t pts, dts; /* as published; pts may be CUFRAMES_NO_TIME in a file, dts never, and it rises in each track */
+  int64_t duration; /* 0: not known */
+  int64_t jump;     /* the source's clock has jumped by that much, which was taken out; else 0 */
+  int64_t wild;     /* the packet before was so far from where it belongs, alone; else 0 */
+} timeline_times;
+
+#define TIMELINE_LAST 9 /* so many times are looked at to know the usual step from one to the next */
+
+/* Published time less arrival, in one period: the largest is that of the packet that was delayed least. */
+typedef struct timeline_lag {
+  int64_t most, least, since; /* CUFRAMES_NO_TIME: nothing came yet */
+} timeline_lag;
+
+/* A track in the present pass through the source. CUFRAMES_NO_TIME: nothing yet. */
+typedef struct timeline_track {
+  bool placed;               /* its offset is chosen */
+  bool sparse;               /* its packets say so */
+  int64_t offset;            /* added to source times */
+  int64_t sure, before;      /* the offset that more than one packet agreed with, and the one before that */
+  bool unsure;               /* the last packet jumped: the next one tells whether it was alone */
+  int64_t wild;              /* how far it is off if it was */
+  int64_t source, dts;       /* of the last packet: what it said, and what it got */
+  bool by_pts;               /* its decoding time was not known */
+  int64_t first, next;       /* decoding time of the first packet, end of the last one, as published */
+  int64_t arrival;           /* of the last packet */
+  int64_t highest, advanced; /* the latest source time, and when it came */
+  int stuck;                 /* packets since then */
+  int64_t said;              /* the duration of the last packet, ... */
+  int alike;                 /* ... and how many behind each other had it */
+  /* In all passes. */
+  int64_t last_dts;            /* that the last packet got */
+  timeline_lag lag, lag_old;   /* in this period and the one before */
+  int64_t lag_last;            /* of the last packet */
+  int64_t last[TIMELINE_LAST]; /* source times, to know the step */
+  int known;                   /* of these */
+  int64_t step;                /* the usual one; 0: not known */
+} timeline_track;
 
 typedef struct timeline {
-  int64_t offset;               /* added to source times */
-  int64_t offset_before, began; /* the one of the pass before this one, and where this one begins, as published */
-  int64_t start, end;           /* earliest pts and latest end of this pass, source times; CUFRAMES_NO_TIME if none */
-  int64_t published;            /* latest end of any pass, as published */
-  int64_t restart_at;           /* after a restart: where the first packet goes; else CUFRAMES_NO_TIME */
-  timeline_stream streams[CUFRAMES_TRACKS_MAX];
+  timeline_kind kind;     /* to be set before the first packet of an input */
+  bool by_arrival;        /* the source has no times worth the name: when a packet came is its time */
+  uint32_t lead;          /* the track that others are measured by */
+  int64_t offset;         /* that a pass begins with */
+  bool begun;             /* it has */
+  int64_t start, end;     /* earliest pts and latest end of this pass, as published; CUFRAMES_NO_TIME if none */
+  int64_t published;      /* latest end of any pass */
+  bool resuming;          /* the next packet is the first one after the source was away, ... */
+  int64_t gap;            /* ... for so long, as far as the reader knows; used where no clock is */
+  int64_t resumed, since; /* where that packet went, and when it came; CUFRAMES_NO_TIME in other passes */
+  timeline_track tracks[CUFRAMES_TRACKS_MAX];
 } timeline;
 
 void timeline_init(timeline *timeline);
 
-/* A time in units of time_base to ns of the source; AV_NOPTS_VALUE becomes CUFRAMES_NO_TIME. */
-int64_t timeline_source_ns(int64_t value, AVRational time_base);
+/* The times that a packet of this track is published with. */
+timeline_times timeline_packet(timeline *timeline, uint32_t track, const timeline_stamp *stamp);
 
-/* Takes note of a packet (source times) before it is published. */
-void timeline_packet(timeline *timeline, uint32_t stream, int64_t pts, int64_t dts, int64_t duration);
+/* The source begins again: what follows joins on without a gap. Gives by how much the offset grows. */
+int64_t timeline_loop(timeline *timeline);
 
-/* A source time as published. */
-int64_t timeline_published(const timeline *timeline, int64_t source_ns);
-
-/* The source's time of one that was published, in this pass or the one before. */
-int64_t timeline_source(const timeline *timeline, int64_t published_ns);
-
-/* The source begins again: what follows joins on without a gap. */
-void timeline_loop(timeline *timeline);
-
-/* The source was away: the next packet comes `gap` ns after the end of what was published. */
+/* The source was away: what follows comes as much later as our clock says it came; for a file, `gap` ns after the end
+ * of what was published. */
 void timeline_restart(timeline *timeline, int64_t gap);
 
 #endif

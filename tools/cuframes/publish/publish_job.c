@@ -382,11 +382,11 @@ void publish_job_summary(publish_job *job) {
                            (json_int_t)s.frames, "seconds", cli_json_rounded(seconds, 3), "fps",
                            cli_json_rounded(fps, 3), "dropped", (json_int_t)s.dropped, "packets", (json_int_t)s.packets,
                            "packet_bytes", (json_int_t)s.packet_bytes, "evictions", (json_int_t)s.evictions);
-  json_t *counts = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i}", "decode_errors", (json_int_t)c.decode_errors,
-                             "read_errors", (json_int_t)c.read_errors, "corrupt", (json_int_t)c.corrupt, "oversized",
-                             (json_int_t)c.oversized, "reconnects", (json_int_t)c.reconnects, "loops",
-                             (json_int_t)c.loops, "late", (json_int_t)c.late, "in_place", (json_int_t)c.in_place,
-                             "decoders", (json_int_t)c.decoders, "exit_code", job->exit_code);
+  json_t *counts = json_pack(
+      "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i}", "decode_errors", (json_int_t)c.decode_errors, "read_errors",
+      (json_int_t)c.read_errors, "corrupt", (json_int_t)c.corrupt, "oversized", (json_int_t)c.oversized, "reconnects",
+      (json_int_t)c.reconnects, "loops", (json_int_t)c.loops, "jumps", (json_int_t)c.jumps, "late", (json_int_t)c.late,
+      "in_place", (json_int_t)c.in_place, "decoders", (json_int_t)c.decoders, "exit_code", job->exit_code);
   json_object_update(more, counts);
   json_decref(counts);
   if (job->first_frame != 0) {

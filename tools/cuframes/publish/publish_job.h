@@ -36,6 +36,7 @@ typedef struct publish_counts {
   uint64_t corrupt;   /* pictures the decoder called damaged */
   uint64_t oversized; /* packets larger than the ring takes */
   uint64_t reconnects, loops;
+  uint64_t jumps;    /* of the source's times, that were taken out */
   uint64_t decoders; /* that were opened */
   uint64_t in_place; /* pictures that were decoded into their slots */
   uint64_t late;     /* how often the pace was lost by more than half a second */

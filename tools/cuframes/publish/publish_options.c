@@ -42,6 +42,7 @@ enum option_number {
   OPTION_TIMEOUT,
   OPTION_PICTURE_TIMEOUT,
   OPTION_LOGIN_RETRY,
+  OPTION_TIMES,
   OPTION_RECONNECT,
   OPTION_NO_RECONNECT,
   OPTION_USER,
@@ -112,6 +113,9 @@ static const char help_text[] =
     "                          --timeout, and 3 times as long as its pictures take to come)\n"
     "  --login-retry S         wait before the next try where a login was refused: twice as long each time, up to 15\n"
     "                          times as long (default 60)\n"
+    "  --times T               auto (default): the source's times, or if it has none, as HTTP MJPEG or raw H.264, "
+    "that\n"
+    "                          of the arrival; source: its own, or made up by its frame rate; arrival: our clock\n"
     "  --reconnect             reopen this input whenever it fails or ends, as is done for live inputs (network\n"
     "                          addresses): after 0.5 s, then twice as long each time, up to 10 s\n"
     "  --no-reconnect          end when a live input fails or ends\n"
@@ -164,6 +168,7 @@ const struct option *publish_long_options(void) {
     { "timeout", required_argument, NULL, OPTION_TIMEOUT },
     { "picture-timeout", required_argument, NULL, OPTION_PICTURE_TIMEOUT },
     { "login-retry", required_argument, NULL, OPTION_LOGIN_RETRY },
+    { "times", required_argument, NULL, OPTION_TIMES },
     { "reconnect", no_argument, NULL, OPTION_RECONNECT },
     { "no-reconnect", no_argument, NULL, OPTION_NO_RECONNECT },
     { "user", required_argument, NULL, OPTION_USER },
@@ -266,7 +271,8 @@ static const char *set_bytes(uint64_t *bytes, const char *value) {
 }
 
 static const char *const memories[] = { "default", "legacy", NULL }, *const policies[] = { "wait", "drop", NULL },
-                         *const reserves[] = { "need", "full", NULL };
+                         *const reserves[] = { "need", "full", NULL },
+                         *const times[] = { "auto", "source", "arrival", NULL }; /* as PUBLISH_TIMES_* */
 
 const char *const publish_rtsp_transports[] = { "auto", "tcp", "udp", "udp_multicast", "http", NULL };
 
@@ -315,15 +321,15 @@ static const char *set_choice(uint32_t *to, const char *value, const char *const
   return NULL;
 }
 
-/* One of the words of --rtsp-transport, by its place. */
-static const char *set_word(uint32_t *to, const char *value, const char *const *words) {
+/* One of several words, by its place. */
+static const char *set_word(uint32_t *to, const char *value, const char *const *words, const char *sentence) {
   for (uint32_t i = 0; words[i] != NULL; i++) {
     if (strcmp(value, words[i]) == 0) {
       *to = i;
       return NULL;
     }
   }
-  return "is none of auto, tcp, udp, udp_multicast and http";
+  return sentence;
 }
 
 const char *publish_options_meant(int number, const char *value) {
@@ -335,6 +341,7 @@ const char *publish_options_meant(int number, const char *value) {
     case OPTION_RESERVE: return suggest_from(value, reserves);
     case OPTION_RTSP_TRANSPORT: return suggest_from(value, publish_rtsp_transports);
     case OPTION_VARIANT: return suggest_from(value, variants);
+    case OPTION_TIMES: return suggest_from(value, times);
     case OPTION_FORMAT:
       for (uint32_t format = CUFRAMES_PIXEL_NONE + 1; picture_format_from_name(cuframes_pixel_format_name(format));
            format++)
@@ -381,12 +388,15 @@ const char *publish_options_set(publish_options *o, int number, const char *valu
     case OPTION_PACKET_SLOTS:
       return cli_parse_unsigned(value, 2, 1 << 20, &o->packet_slots) ? NULL : "wants a number from 2 to 1048576";
     case OPTION_PACKET_BYTES: return set_bytes(&o->packet_bytes, value);
-    case OPTION_RTSP_TRANSPORT: return set_word(&o->rtsp_transport, value, publish_rtsp_transports);
+    case OPTION_RTSP_TRANSPORT:
+      return set_word(&o->rtsp_transport, value, publish_rtsp_transports,
+                      "is none of auto, tcp, udp, udp_multicast and http");
     case OPTION_VARIANT: return set_variant(&o->variant, value);
     case OPTION_INPUT_OPTION: return add_input_option(&o->input_options, value);
     case OPTION_TIMEOUT: return cli_parse_seconds(value, &o->timeout_ns) ? NULL : seconds;
     case OPTION_PICTURE_TIMEOUT: return cli_parse_seconds(value, &o->picture_timeout_ns) ? NULL : seconds;
     case OPTION_LOGIN_RETRY: return cli_parse_seconds(value, &o->login_retry_ns) ? NULL : seconds;
+    case OPTION_TIMES: return set_word(&o->times, value, times, "is none of auto, source and arrival");
     case OPTION_RECONNECT: o->reconnect = true; return NULL;
     case OPTION_NO_RECONNECT: o->no_reconnect = true; return NULL;
     case OPTION_USER: return *value ? set_text(&o->user, value) : "wants a name";

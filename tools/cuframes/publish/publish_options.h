@@ -26,6 +26,9 @@ typedef struct publish_variant {
   uint64_t rate; /* bits per second */
 } publish_variant;
 
+/* --times */
+enum { PUBLISH_TIMES_AUTO, PUBLISH_TIMES_SOURCE, PUBLISH_TIMES_ARRIVAL };
+
 /* One stream. Zero (or NULL) means the default. The strings are the options' own. */
 typedef struct publish_options {
   char *input, *name, *device;
@@ -37,6 +40,7 @@ typedef struct publish_options {
   uint32_t pixel_format; /* --format; CUFRAMES_PIXEL_NONE: the decoder's */
   bool loop, realtime, no_packets, reconnect, no_reconnect, decode_copy, fresh_decoder;
   uint32_t slots, max_slots, policy, reserve, memory, packet_slots, socket_mode;
+  uint32_t times; /* PUBLISH_TIMES_* */
   uint64_t packet_bytes;
   int64_t ordered_timeout_ns, timeout_ns, picture_timeout_ns, login_retry_ns;
   uint32_t rtsp_transport; /* PUBLISH_RTSP_AUTO, or the place of its word */

@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""test_times.py - the times of sources whose clocks are wrong, jump, or are none: what is published goes on all the
+same, and is as long as it took."""
+import collections
+import socket
+import subprocess
+import threading
+import time
+
+import camera
+import harness
+from camera import Camera, Plan
+from harness import check, pace
+
+KEY, DISCONTINUITY = 1, 2
+SECOND = 1e9
+HOUR = 3600
+ROUND = 2**32 / 90000 / HOUR
+
+Packet = collections.namedtuple("Packet", "track pts dts flags")
+
+
+def number(text):
+    return None if text == "-" else int(text)
+
+
+def seen(s, name, frames):
+    """The times of so many frames, and the packets that came meanwhile."""
+    lines = s.start_program(harness.need_built("tests", "times"), name, frames).expect(harness.OK).out.splitlines()
+    rows = [line.split() for line in lines]
+    packets = [Packet(int(row[1]), number(row[2]), number(row[3]), int(row[4])) for row in rows if row[0] == "packet"]
+    return [number(row[2]) for row in rows if row[0] == "frame"], packets
+
+
+def of_track(packets, track):
+    return [packet for packet in packets if packet.track == track]
+
+
+def steps(times):
+    return [later - before for before, later in zip(times, times[1:])]
+
+
+def check_times(times, what, most=2 * SECOND):
+    """There is one, and it rises, without a jump."""
+    check(None not in times, "%s: without a time: %s", what, times)
+    check(all(0 < step < most for step in steps(times)), "%s: steps of %s", what,
+          [step / SECOND for step in steps(times) if not 0 < step < most])
+
+
+def ended(pub):
+    return harness.parse_json(pub.stop().out.splitlines()[-1])
+
+
+def test_strays_and_jumps(s):
+    """One picture is stamped hours ahead; then the clock is set back for good, and then forward. RTP's times go round
+    after 13 hours, so that a step back may come as one ahead."""
+    film = camera.film(s)
+    cam = Camera(s, Plan(film, strays=((40, 2 * HOUR),), jumps=((60, -3 * HOUR), (90, 5 * HOUR))))
+    pub = s.publish(cam.url, "cam", "--json")
+    frames, packets = seen(s, "cam", 120)
+    end = ended(pub)
+    check_times(frames, "frames")
+    check_times([packet.dts for packet in packets], "packets")
+    check(end["jumps"] == 3, "jumps %s", end)
+    events = [harness.parse_json(line) for line in pub.out.splitlines() if '"jump"' in line]
+    hours = [event["seconds"] / HOUR for event in events if event["event"] == "jump"]
+    check(all(abs((hour - was + ROUND / 2) % ROUND - ROUND / 2) < 0.1 for hour, was in zip(hours, (2, -3, 5))),
+          "it said jumps of %s hours", hours)
+    at = [packet for packet in packets if packet.flags & DISCONTINUITY]
+    check(at and all(packet.flags & KEY for packet in at), "no keyframe tells of the jumps: %s", packets)
+    length = (frames[-1] - frames[0]) / SECOND
+    check(abs(length - (len(frames) - 1) / film.fps) < 0.3, "%d pictures last %.3f s", len(frames), length)
+
+
+def test_sound_by_another_clock(s):
+    """Its reports are 50 hours ahead of the video's; later both clocks jump together."""
+    film, sound = camera.film(s), camera.sound(s)
+    cam = Camera(s, Plan(film, sound, reports=25, audio_clock=50 * HOUR, clock_jumps=((100, HOUR),)))
+    pub = s.publish(cam.url, "cam", "--json")
+    _, packets = seen(s, "cam", 180)
+    end = ended(pub)
+    tracks = [of_track(packets, track) for track in (0, 1)]
+    for track in tracks:
+        check_times([packet.dts for packet in track], "track %d" % track[0].track)
+    apart = tracks[0][-1].dts - tracks[1][-1].dts
+    check(abs(apart) < 2 * SECOND, "sound is %.3f s behind", apart / SECOND)
+    check(end["jumps"] >= 1, "jumps %s", end)
+
+
+def test_a_hole_is_as_long_as_the_camera_was_away(s):
+    """However long it had run before; and every packet has a time."""
+    film = camera.film(s)
+    cam = Camera(s, Plan(film, close_at=150), Plan(film, first_stamp=10**9))
+    pub = s.publish(cam.url, "cam", "--json")
+    reader = s.start_program(harness.need_built("tests", "times"), "cam", 400)
+    gone, back = cam.wait_for("hang up"), cam.wait_for("PLAY", 2)
+    rows = [line.split() for line in reader.expect(harness.OK).out.splitlines()]
+    packets = [(int(row[3]), int(row[4])) for row in rows if row[0] == "packet" and "-" not in row]
+    check(all("-" not in row[2:4] for row in rows if row[0] == "packet"), "packets without times")
+    check(ended(pub)["reconnects"] == 1, "reconnects")
+    hole = max(steps([dts for dts, _ in packets]), default=0) / SECOND
+    away = back.time - gone.time
+    pace(abs(hole - away) < 0.3, "a hole of %.3f s, and the camera was away for %.3f s", hole, away)
+
+
+class Server:
+    """Sends pictures at a steady pace, to whoever connects."""
+
+    def __init__(self, s, scheme, pictures, fps, head=b""):
+        self.pictures, self.fps, self.head = pictures, fps, head
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = "%s://127.0.0.1:%d/" % (scheme, self.listener.getsockname()[1])
+        s.at_end(self.listener.close)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.send, args=(client,), daemon=True).start()
+
+    def send(self, client):
+        pause = threading.Event()  # nobody sets it
+        began = time.monotonic()
+        try:
+            with client:
+                if self.head:
+                    client.recv(65536)
+                    client.sendall(self.head)
+                for number in range(10**9):
+                    client.sendall(self.pictures[number % len(self.pictures)])
+                    pause.wait(max(0, began + (number + 1) / self.fps - time.monotonic()))
+        except OSError:
+            pass
+
+
+def jpegs():
+    argv = [harness.need_program("ffmpeg"), "-v", "error", "-i", harness.CLIP, "-vf", "scale=160:90", "-frames:v", "10",
+            "-f", "image2pipe", "-c:v", "mjpeg", "-"]
+    data = subprocess.run(argv, capture_output=True, timeout=harness.LIMIT).stdout
+    return [b"\xff\xd8" + part for part in data.split(b"\xff\xd8")[1:]]
+
+
+def check_pace(s, url, fps, count, *options):
+    pub = s.publish(url, "cam", *options)
+    frames, packets = seen(s, "cam", count)
+    pub.stop()
+    check(None not in frames, "frames without times")
+    check(all(packet.dts is not None and packet.pts is not None for packet in packets), "packets without times")
+    length = (frames[-1] - frames[0]) / SECOND
+    return length, (count - 1) / fps
+
+
+def test_http_mjpeg_goes_by_our_clock(s):
+    """FFmpeg invents 25 pictures a second; 8 came."""
+    head = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=part\r\n\r\n"
+    parts = [b"--part\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(picture), picture)
+             for picture in jpegs()]
+    server = Server(s, "http", parts, 8, head)
+    length, took = check_pace(s, server.url, 8, 24)
+    pace(abs(length - took) < 0.4, "%.3f s of film in %.3f s", length, took)
+    length, _ = check_pace(s, server.url, 8, 24, "--times", "source")
+    check(abs(length - 23 / 25) < 0.1, "with --times source they are as FFmpeg invents them, not %.3f s", length)
+
+
+def test_bare_h264_goes_by_our_clock(s):
+    film = camera.film(s)
+    units = [b"".join(b"\0\0\0\1" + nal for nal in unit.nals) for unit in film.units]
+    server = Server(s, "tcp", units, 8)
+    length, took = check_pace(s, server.url.rstrip("/"), 8, 24)
+    pace(abs(length - took) < 0.4, "%.3f s of film in %.3f s", length, took)
+
+
+def test_times_option(s):
+    result = s.start("publish", "test:64x64@25", "--name", "a", "--times", "arival").expect(harness.USAGE)
+    check("is none of auto, source and arrival" in result.err and "arrival" in result.err, "it said %s", result.err)
+
+
+if __name__ == "__main__":
+    harness.main(globals())
