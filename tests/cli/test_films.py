@@ -51,6 +51,32 @@ def test_times_that_begin_late(s):
     truncated(s, s.path("late.ts"))
 
 
+def test_transport_streams_that_begin_anywhere(s):
+    """Cut out of one, or taken from the network: with the end of a packet, or something else, before the first whole
+    one. In the middle of a group of pictures those come from the next keyframe on."""
+    whole_path, path = s.path("camera.ts"), s.path("begin.ts")
+    media.ffmpeg("-i", media.make(s.root, "camera"), "-c", "copy", whole_path)
+    with open(whole_path, "rb") as film:
+        data = film.read()
+    for before in (b"\0" * 1280, data[-100:], b"HTTP/1.1 200 OK\r\n\r\n"):
+        with open(path, "wb") as film:
+            film.write(before + data)
+        whole(s, path, FRAMES)
+        os.truncate(path, os.path.getsize(path) - 100)
+        truncated(s, path)
+    media.ffmpeg("-i", whole_path, "-c", "copy", "-mpegts_m2ts_mode", "1", s.path("camera.m2ts"))
+    whole(s, s.path("camera.m2ts"), FRAMES)
+    os.truncate(s.path("camera.m2ts"), os.path.getsize(s.path("camera.m2ts")) - 100)
+    truncated(s, s.path("camera.m2ts"))
+    with open(path, "wb") as film:
+        film.write(b"".join(data[at:at + 188] + bytes(16) for at in range(0, len(data), 188)))
+    whole(s, path, FRAMES)
+    with open(path, "wb") as film:
+        film.write(data[len(data) // 3:])  # not at a packet
+    result = s.run("publish", path, "--name", "cam", "--json")
+    check(result.code == OK and ended(result)["frames"] > FRAMES // 2, "from the middle: %s", result)
+
+
 def test_edit_lists(s):
     """A film of which the beginning is not to be shown, and one that is to begin later."""
     film = media.make(s.root, "camera")

@@ -51,6 +51,8 @@ typedef struct media_length_track {
 } media_length_track;
 typedef struct media_length {
   media_length_track tracks[MEDIA_LENGTH_TRACKS]; /* by the input's stream index */
+  int64_t first_packet;                           /* where it lies in the file */
+  bool any;
 } media_length;
 
 /* RTP's way from a camera, where that is left to us. */

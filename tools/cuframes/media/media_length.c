@@ -2,7 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <libavutil/opt.h>
+
 #include "media.h"
+
+#define TS_PACKET 188
 
 void media_length_begin(media *m) {
   memset(&m->length, 0, sizeof m->length);
@@ -10,6 +14,10 @@ void media_length_begin(media *m) {
 
 /* Times may begin anywhere, and begin anew in the middle (HLS with a discontinuity): only their steps count. */
 void media_length_note(media *m) {
+  if (!m->length.any && m->packet->pos >= 0) {
+    m->length.any = true;
+    m->length.first_packet = m->packet->pos;
+  }
   const unsigned track = (unsigned)m->packet->stream_index;
   if (track >= MEDIA_LENGTH_TRACKS)
     return;
@@ -72,6 +80,17 @@ static bool lengths(const media *m, int64_t *promised, int64_t *had) {
   return true;
 }
 
+/* Whether a transport stream, which tells no length, ends with a whole packet. It consists of packets of 188 bytes,
+ * with 4 before or 16 behind them in some files. What was cut out of one, or taken from a network, may have anything
+ * before its first one, which FFmpeg skips. FFmpeg tells where a packet of `stride` bytes ended, less that. */
+static bool is_whole(const media *m, int64_t size) {
+  int64_t stride = 0;
+  if (av_opt_get_int(m->in, "ts_packetsize", AV_OPT_SEARCH_CHILDREN, &stride) < 0 || stride < TS_PACKET)
+    return true;
+  const int64_t last = (size - m->length.first_packet) % stride;
+  return last == 0 || last == stride - TS_PACKET;
+}
+
 bool media_ended_early(media *m) {
   const int64_t size = m->in->pb ? avio_size(m->in->pb) : -1;
   int64_t promised = 0, had = 0;
@@ -80,8 +99,7 @@ bool media_ended_early(media *m) {
              (double)promised / 1e9);
     return true;
   }
-  /* A transport stream tells no length; but it consists of packets of 188 bytes (192 or 204 in some files). */
-  if (strcmp(m->in->iformat->name, "mpegts") == 0 && size > 0 && size % 188 && size % 192 && size % 204) {
+  if (strcmp(m->in->iformat->name, "mpegts") == 0 && size > 0 && !is_whole(m, size)) {
     snprintf(m->reason, sizeof m->reason, "truncated: it ends in the middle of a packet, after %.1f s",
              (double)came(m, (unsigned)m->video) / 1e9);
     return true;
