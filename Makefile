@@ -1,7 +1,7 @@
 # A thin front over CMake's presets; CMakeLists.txt builds, scripts/ do.
 .DEFAULT_GOAL := build
-.PHONY: build test quick test-load demo lint format asan tsan chaos soak bench bench-peers bench-check bench-record \
-  bench-soak fuzz coverage docs chroot-test install uninstall clean help
+.PHONY: build test quick test-load test-record-day demo lint format asan tsan chaos soak bench bench-peers \
+  bench-check bench-record bench-soak fuzz coverage docs chroot-test install uninstall clean help
 
 PREFIX ?= /usr/local
 
@@ -13,6 +13,10 @@ build: ## build the library and the program (build/cuframes)
 test: ## build and run all tests
 	@scripts/install-deps test
 	@scripts/test default
+
+test-record-day: ## 24 hours of recording in minutes: each packet in exactly one file, every file decoded
+	@scripts/install-deps test
+	@CUFRAMES_LONG=1 scripts/test default -R cli/record_day
 
 demo: ## publish a film and let several processes use it (under a minute)
 	@scripts/install-deps demo

@@ -33,10 +33,10 @@ def hexdump(text):
     return bytes.fromhex("".join("".join(group.split()) for group in groups))
 
 
-def film(s, name, size="64x48", seconds=8, fps=1, group=8, late=0.0, sound=True, bframes=2, codec="libx264"):
-    """A film for feed.c: a keyframe every `group` pictures; a packet of sound each second, `late` seconds behind its
-    place in the order (or before it)."""
-    key = (size, seconds, fps, group, late, sound, bframes, codec)
+def film(s, name, size="64x48", seconds=8, fps=1, group=8, late=0.0, sound=True, bframes=2, codec="libx264", every=1):
+    """A film for feed.c: a keyframe every `group` pictures; a packet of sound `every` so many seconds, `late` seconds
+    behind its place in the order (or before it)."""
+    key = (size, seconds, fps, group, late, sound, bframes, codec, every)
     path = s.path(name)
     if key not in _films:
         _films[key] = _make(s, path, *key)
@@ -45,7 +45,7 @@ def film(s, name, size="64x48", seconds=8, fps=1, group=8, late=0.0, sound=True,
     return path
 
 
-def _make(s, path, size, seconds, fps, group, late, sound, bframes, codec):
+def _make(s, path, size, seconds, fps, group, late, sound, bframes, codec, every):
     source = path + ".mp4"
     rate = ["-ar", "8000", "-ac", "1"]
     encoder = ["-c:v", codec, "-preset", "veryfast", "-pix_fmt", "yuv420p", "-threads", "1", "-g", str(group),
@@ -77,10 +77,10 @@ def _make(s, path, size, seconds, fps, group, late, sound, bframes, codec):
         if kinds[index] == VIDEO:
             pts, dts = (round((float(p[key]) + shift) * NS) for key in ("pts_time", "dts_time"))
             packets.append((dts, index, KEY if "K" in p["flags"] else 0, pts, dts, round(NS / fps), content))
-        elif heard < seconds:  # one of them each second, as if it were so long
+        elif heard < seconds:  # one of them now and then, as if it were so long
             time = round((heard + 0.4) * NS)
-            packets.append((time + round(late * NS), index, KEY, time, time, NS, content))
-            heard += 1
+            packets.append((time + round(late * NS), index, KEY, time, time, every * NS, content))
+            heard += every
     packets.sort(key=lambda packet: packet[0])
     records = b"".join(struct.pack("<3I4q", index, flags, len(content), pts, dts, duration, order) + content
                        for order, index, flags, pts, dts, duration, content in packets)

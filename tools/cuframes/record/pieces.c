@@ -41,15 +41,27 @@ void pieces_trouble(recorder *r, const char *file, const char *message) {
 
 /* A file could not be made or written: the oldest goes if the disk is full and that is allowed. */
 static void after_failure(recorder *r, int error, const char *file, const char *message) {
+  r->full = error == ENOSPC;
   if ((error == ENOSPC || error == EDQUOT) && retention_free_one(&r->retention))
     r->retry_at = 0;
   else
     pieces_trouble(r, file, message);
 }
 
+/* Whether a disk that was full has room for a while: what fits in by chance would soon be the end of the next file. */
+static bool has_room_again(recorder *r) {
+  struct statvfs disk;
+  if (!r->full || statvfs(r->names.root, &disk) || (uint64_t)disk.f_bavail * disk.f_frsize >= 4 * r->usual_group + ROOM)
+    return true;
+  pieces_trouble(r, r->config->output, strerror(ENOSPC));
+  return false;
+}
+
 static bool make_part(recorder *r, piece *f) {
   const char *what = NULL;
   char message[sizeof(f->part.file) + 256];
+  if (!has_room_again(r))
+    return false;
   const int error = files_create(&r->names, seconds_of(f->wall), &f->part, &what);
   if (!error)
     return true;
@@ -187,11 +199,11 @@ static void begin_group(recorder *r, piece *f) {
   struct statvfs disk;
   const uint64_t group = f->fed - f->fed_before_key;
   if (group > f->largest_gop)
-    f->largest_gop = group;
+    f->largest_gop = r->usual_group = group;
   f->fed_before_key = f->fed;
   if (++f->keys == 2 && r->troubled) { /* what was written before has arrived */
     const uint64_t dropped = r->trouble_dropped + r->backlog.dropped - r->dropped_before;
-    r->troubled = false;
+    r->troubled = r->full = false;
     r->trouble_dropped = 0;
     r->dropped += dropped;
     report_resumed(r, dropped, cuframes_now() - r->trouble_since);

@@ -70,8 +70,10 @@ typedef struct recorder {
   const char *begin_reason, *split_reason;
   int64_t ended_wall; /* where the last file ended, ns since 1970; 0: nothing to compare with */
 
-  bool troubled; /* files cannot be written */
-  bool starved;  /* no keyframe has come, and that was said */
+  bool troubled;        /* files cannot be written */
+  bool full;            /* because there is no room */
+  uint64_t usual_group; /* bytes of a group of pictures, the largest lately */
+  bool starved;         /* no keyframe has come, and that was said */
   int64_t trouble_since, retry_at, retry_after, synced;
   uint64_t dropped_before;  /* by the backlog, when it began */
   uint64_t trouble_dropped; /* of files that failed */
