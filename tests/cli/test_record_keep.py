@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""test_record_keep.py - what a recorder deletes: its own oldest files and nothing else, and not all of them because a clock
-is wrong."""
+"""test_record_keep.py - what a recorder deletes: its own oldest files and nothing else, and not all of them because a
+clock is wrong."""
 import os
 import time
 
