@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""test_record_control.py - a recorder that is started, stopped and split by lines and by signals, and begins in the past;
-no packet is in two files."""
+"""test_record_control.py - a recorder that is started, stopped and split by lines and by signals, and begins in the
+past; no packet is in two files."""
 import signal
 
 import harness
