@@ -29,6 +29,7 @@ static const char *command_name;
 static pthread_mutex_t screen = PTHREAD_MUTEX_INITIALIZER;
 static bool live_on_screen;
 static int64_t plain_live_last;
+static _Thread_local char last_said[LINE_MAX_BYTES];
 
 void cli_set_command(const char *command) {
   command_name = command;
@@ -43,12 +44,17 @@ static void end_live_line(void) {
 }
 
 static void say(const char *format, va_list arguments) {
-  char line[LINE_MAX_BYTES];
+  char line[LINE_MAX_BYTES] = "";
   vsnprintf(line, sizeof line, format, arguments);
+  memcpy(last_said, line, sizeof line);
   pthread_mutex_lock(&screen);
   end_live_line();
   fprintf(stderr, "cuframes%s%s: %s\n", command_name ? " " : "", command_name ? command_name : "", line);
   pthread_mutex_unlock(&screen);
+}
+
+void cli_last_said(char *text, size_t size) {
+  snprintf(text, size, "%s", last_said);
 }
 
 void cli_error(const char *format, ...) {

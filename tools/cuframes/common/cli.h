@@ -25,6 +25,8 @@ int cmd_verify(int argc, char **argv);
 void cli_set_command(const char *command);
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* What the calling thread said last, without its beginning, of at most `size` bytes with its end. */
+void cli_last_said(char *text, size_t size);
 /* "what: detail of the library's last error"; gives the exit code that fits the error. */
 int cli_failed(int error, const char *what);
 /* A usage error: the message and where help is; gives CLI_USAGE. */

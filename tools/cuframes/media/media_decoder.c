@@ -161,7 +161,7 @@ static int open_with(media *m, const AVCodec *codec, AVBufferRef *device) {
     av_buffer_unref(&device);
     return media_explain(m, error, "cannot decode");
   }
-  long processors = sysconf(_SC_NPROCESSORS_ONLN) / (long)m->job->run->request->stream_count;
+  long processors = sysconf(_SC_NPROCESSORS_ONLN) / (long)publish_run_streams(m->job->run);
   m->decoder->opaque = m;
   m->decoder->pkt_timebase = nanoseconds;
   m->decoder->thread_count = processors < 1 ? 1 : processors > THREADS_MAX ? THREADS_MAX : (int)processors;

@@ -39,7 +39,7 @@ void publish_job_free(publish_job *job) {
 bool publish_job_stopping(publish_job *job) {
   publish_run *run = job->run;
   pthread_mutex_lock(&run->lock);
-  bool stopping = run->stopping || (run->deadline != 0 && cuframes_now() >= run->deadline);
+  bool stopping = run->stopping || job->stopping || (run->deadline != 0 && cuframes_now() >= run->deadline);
   pthread_mutex_unlock(&run->lock);
   return stopping;
 }
@@ -50,11 +50,19 @@ bool publish_job_wait(publish_job *job, int64_t when) {
   int64_t until = run->deadline != 0 && run->deadline < when ? run->deadline : when;
   struct timespec at = { .tv_sec = until / PUBLISH_SECOND, .tv_nsec = until % PUBLISH_SECOND };
   int waited = 0;
-  while (!run->stopping && waited == 0 && cuframes_now() < until)
+  while (!run->stopping && !job->stopping && waited == 0 && cuframes_now() < until)
     waited = pthread_cond_timedwait(&run->changed, &run->lock, &at);
-  bool go_on = !run->stopping && (run->deadline == 0 || cuframes_now() < run->deadline);
+  bool go_on = !run->stopping && !job->stopping && (run->deadline == 0 || cuframes_now() < run->deadline);
   pthread_mutex_unlock(&run->lock);
   return go_on;
+}
+
+void publish_job_stop(publish_job *job) {
+  publish_run *run = job->run;
+  pthread_mutex_lock(&run->lock);
+  job->stopping = true;
+  pthread_cond_broadcast(&run->changed);
+  pthread_mutex_unlock(&run->lock);
 }
 
 void publish_run_stop(publish_run *run) {
@@ -69,6 +77,13 @@ bool publish_run_stopping(publish_run *run) {
   bool stopping = run->stopping;
   pthread_mutex_unlock(&run->lock);
   return stopping;
+}
+
+size_t publish_run_streams(publish_run *run) {
+  pthread_mutex_lock(&run->lock);
+  size_t streams = run->streams > 0 ? run->streams : 1;
+  pthread_mutex_unlock(&run->lock);
+  return streams;
 }
 
 void publish_job_library(publish_job *job, bool enter) {

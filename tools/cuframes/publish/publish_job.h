@@ -23,8 +23,9 @@
 typedef struct publish_run {
   const publish_request *request;
   pthread_mutex_t lock;
-  pthread_cond_t changed; /* on CLOCK_MONOTONIC; `stopping` became true */
+  pthread_cond_t changed; /* on CLOCK_MONOTONIC; `stopping`, here or of a job, became true */
   bool stopping;
+  size_t streams;   /* that are configured now; guarded by `lock` */
   int64_t deadline; /* of --duration; 0: none */
   int ended_fd;     /* eventfd, counts ended jobs */
   publish_gpus gpus;
@@ -51,6 +52,7 @@ typedef struct publish_limiter {
 typedef struct publish_job {
   const publish_options *options;
   publish_run *run;
+  bool stopping; /* this one alone; guarded by run->lock */
   pthread_t thread;
   char input[512]; /* as shown: without secrets */
   /* The worker's: before the publisher is made, the GPU it may get; from then on the one that its slots are on. NULL:
@@ -87,8 +89,11 @@ void *publish_job_thread(void *job);
 bool publish_job_stopping(publish_job *job);
 /* Waits until `when` (CLOCK_MONOTONIC ns). False, at once, when the job is to stop. */
 bool publish_job_wait(publish_job *job, int64_t when);
+void publish_job_stop(publish_job *job);
 void publish_run_stop(publish_run *run);
 bool publish_run_stopping(publish_run *run);
+/* How many streams share the machine with this one, itself included: 1 at least. */
+size_t publish_run_streams(publish_run *run);
 
 /* Around calls that may block for ever. enter(false) ends the thread if the job was abandoned meanwhile. */
 void publish_job_library(publish_job *job, bool enter);

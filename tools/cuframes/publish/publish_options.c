@@ -185,7 +185,9 @@ const struct option *publish_long_options(void) {
 }
 
 void publish_options_init(publish_options *options) {
-  *options = (publish_options){ .packet_slots = PACKET_SLOTS_DEFAULT, .packet_bytes = PACKET_BYTES_DEFAULT };
+  memset(options, 0, sizeof *options); /* also what is between its fields: publish_options_equal() */
+  options->packet_slots = PACKET_SLOTS_DEFAULT;
+  options->packet_bytes = PACKET_BYTES_DEFAULT;
 }
 
 /* The strings of a publish_options. */
@@ -205,6 +207,20 @@ void publish_options_free(publish_options *options) {
     free(*text);
     *text = NULL;
   }
+}
+
+bool publish_options_equal(const publish_options *a, const publish_options *b) {
+  publish_options rest[2];
+  memcpy(&rest[0], a, sizeof rest[0]);
+  memcpy(&rest[1], b, sizeof rest[1]);
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    char **one = text_of(&rest[0], i), **other = text_of(&rest[1], i);
+    if (!*one != !*other || (*one != NULL && strcmp(*one, *other) != 0))
+      return false;
+    *one = *other = NULL;
+  }
+  /* Bytes: no field can be forgotten here. At worst two that are equal are taken for different. */
+  return memcmp(&rest[0], &rest[1], sizeof rest[0]) == 0;
 }
 
 static const char *set_text(char **to, const char *value) {
@@ -447,7 +463,7 @@ void publish_request_free(publish_request *request) {
 
 /* What can be said of the streams before anything is opened. */
 static int check_streams(publish_request *request) {
-  if (request->stream_count == 0)
+  if (request->stream_count == 0 && !request->anew)
     return cli_usage("no INPUT: give a file, an address or a test picture such as test:1280x720@30");
   for (size_t i = 0; i < request->stream_count; i++) {
     publish_options *o = &request->streams[i];
@@ -474,8 +490,10 @@ static int check_streams(publish_request *request) {
 }
 
 static int set_option(publish_request *request, publish_options *stream, int number, const char *name) {
-  if (number == PUBLISH_OPTION_CONFIG)
+  if (number == PUBLISH_OPTION_CONFIG) {
+    request->has_config = true;
     return publish_config_read(optarg, request);
+  }
   bool known;
   const char *wrong = publish_request_set(request, number, optarg, &known);
   if (!known)
@@ -502,6 +520,7 @@ int publish_parse(int argc, char **argv, publish_request *request) {
   ssize_t current = -1; /* the stream whose INPUT came last */
   int code = CLI_OK, option, at = 0;
   opterr = 0;
+  optind = 0; /* from the beginning, also the second time */
   /* '-': an INPUT comes as option 1, in its place among the others. */
   while (code == CLI_OK && (option = cli_getopt(argc, argv, "-:h", publish_long_options(), &at)) != -1) {
     publish_options *stream = current < 0 ? &defaults : &request->streams[current];

@@ -62,10 +62,14 @@ typedef struct publish_request {
   char *directory;
   int64_t duration_ns; /* 0: no limit */
   bool json, quiet, help;
+  bool has_config; /* there is a file to read anew */
+  bool anew;       /* it is being read anew: then it may have no stream at all */
 } publish_request;
 
 void publish_options_init(publish_options *options);
 void publish_options_free(publish_options *options);
+/* Whether they ask for the same, what was made of them (the address) included. */
+bool publish_options_equal(const publish_options *a, const publish_options *b);
 
 /* The options as getopt_long wants them, ending with zeros; `flag` entries have no argument. */
 const struct option *publish_long_options(void);
