@@ -333,14 +333,14 @@ static void soak_on(void) {
 static void end(void) {
   uint64_t before[SOAK_ROLES];
   atomic_store(&world->over, 1);
-  WAIT_FOR(attackers_are_gone());
   for (int i = 0; i < 2; i++)
     go_on(&publishers[i]);
-  for (int i = 0; i < SOAK_ROLES; i++) {
-    before[i] = atomic_load(&world->subscriber[i].progress);
+  for (int i = 0; i < SOAK_ROLES; i++) /* before attackers are waited for: some wait for frames, as anybody */
     if (takes_part(i))
       go_on(&subscribers[i]);
-  }
+  WAIT_FOR(attackers_are_gone());
+  for (int i = 0; i < SOAK_ROLES; i++)
+    before[i] = atomic_load(&world->subscriber[i].progress);
   for (int i = 0; i < SOAK_ROLES; i++)
     while (takes_part(i) && atomic_load(&world->subscriber[i].progress) < before[i] + 3) {
       us_mind();
@@ -352,8 +352,9 @@ static void end(void) {
       child_finish(subscribers[i].process);
     }
   for (int i = 0; i < 2; i++) {
-    atomic_store(&world->publisher[i].stop, 1);
-    child_finish(publishers[i].process);
+    int status = 0;
+    atomic_store(&world->publisher[i].stop, 1); /* it waits for several things to come back, and says which does not */
+    CHECK(child_ended_by(publishers[i].process, cuframes_now() + 4 * patience(), &status) && status == 0);
   }
 }
 

@@ -7,7 +7,7 @@
 #include "support/packets.h"
 #include "wire/text.h"
 
-#define NAP (5 * SECOND) /* longest wait of one call: a wake-up that was lost shows as a gap */
+#define NAP (60 * SECOND) /* longest wait of one call: a wake-up that was lost shows as a gap */
 enum { HANDS = 4 };
 
 const soak_role soak_roles[SOAK_ROLES] = {
