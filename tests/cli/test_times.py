@@ -9,6 +9,7 @@ import time
 
 import camera
 import harness
+import media
 from camera import Camera, Plan
 from harness import check, pace
 
@@ -171,6 +172,42 @@ def test_bare_h264_goes_by_our_clock(s):
     server = Server(s, "tcp", units, 8)
     length, took = check_pace(s, server.url.rstrip("/"), 8, 24)
     pace(abs(length - took) < 0.4, "%.3f s of film in %.3f s", length, took)
+
+
+def test_a_programme_on_other_pids(s):
+    """A transport stream whose table changes its version and names other PIDs: all pictures, in one track each."""
+    parts = []
+    for number in (0, 1):
+        parts.append(s.path("%d.ts" % number))
+        media.ffmpeg("-t", "2", "-i", harness.CLIP, "-vf", "scale=160:90", "-c:v", "libx264", "-preset", "ultrafast",
+                     "-bf", "0", "-g", "24", "-c:a", "copy", "-mpegts_start_pid", str(256 << number),
+                     "-tables_version", str(number), "-output_ts_offset", str(2 * number), parts[-1])
+    film = s.path("film.ts")
+    with open(film, "wb") as out:
+        for part in parts:
+            with open(part, "rb") as file:
+                out.write(file.read())
+    pub = s.start("publish", film, "--name", "cam", "--json", "--wait-for", "1")
+    _, packets = seen(s, "cam", 96)
+    check(len(of_track(packets, 0)) == 96 and {packet.track for packet in packets} == {0, 1},
+          "%d packets of video, tracks %s", len(of_track(packets, 0)), {packet.track for packet in packets})
+    # FFmpeg keeps the last picture of the old PID until the end of the file.
+    check_times([packet.dts for packet in of_track(packets, 0)[:-1]], "video", SECOND / 5)
+    check(harness.parse_json(pub.expect(harness.OK).out.splitlines()[-1])["frames"] == 96, "frames")
+
+
+def test_metadata_of_a_camera(s):
+    """What ONVIF calls metadata comes as packets of a data track."""
+    cam = Camera(s, Plan(camera.film(s), metadata=True))
+    pub = s.publish(cam.url, "cam")
+    _, packets = seen(s, "cam", 60)
+    tracks = s.json("info", "cam", "--json")["tracks"]
+    pub.stop()
+    data = [number for number, track in enumerate(tracks) if track["type"] == "data"]
+    check(len(data) == 1 and tracks[data[0]]["codec"] == "vnd.onvif.metadata", "tracks %s", tracks)
+    mine = of_track(packets, data[0])
+    check(len(mine) >= 3, "%d packets of metadata", len(mine))
+    check_times([packet.dts for packet in mine], "metadata")
 
 
 def test_times_option(s):

@@ -122,6 +122,8 @@ static AVDictionary *input_options(const media *m) {
     av_dict_set(&options, "passphrase", m->job->options->passphrase, 0);
   if (media_setup_types(m) != NULL)
     av_dict_set(&options, "allowed_media_types", media_setup_types(m), 0);
+  /* A programme whose table names other PIDs goes on with its streams; else what comes is lost. */
+  av_dict_set(&options, "merge_pmt_versions", "1", 0);
   media_extra_options(m, &options); /* last: who gives one knows better */
   return options;
 }
