@@ -11,6 +11,7 @@
  *   film FILM        go on with another film, from its beginning
  *   restart          as a source that begins anew: the flag DISCONTINUITY, times from 0 on
  *   jump SECONDS     the times jump, and nothing says so
+ *   timeless         packets have no times from here on
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -138,6 +139,7 @@ typedef struct feed {
   uint32_t next;        /* of the film's packets */
   int64_t base, played; /* ns: where this round of the film begins; up to which it is played */
   uint64_t serial;
+  bool timeless;
   uint8_t *buffer;
 } feed;
 
@@ -151,8 +153,8 @@ static int play(feed *s, int64_t ns) {
                                   .track = p->track,
                                   .data = s->buffer,
                                   .size = stamp(s->buffer, &s->film, p, s->serial++),
-                                  .pts = s->base + p->pts,
-                                  .dts = s->base + p->dts,
+                                  .pts = s->timeless ? CUFRAMES_NO_TIME : s->base + p->pts,
+                                  .dts = s->timeless ? CUFRAMES_NO_TIME : s->base + p->dts,
                                   .duration = p->duration,
                                   .flags = p->flags };
     if (cuframes_publisher_publish_packet(s->publisher, &info))
@@ -181,6 +183,10 @@ static int obey(feed *s, const char *word, const char *value) {
   if (!strcmp(word, "restart")) {
     begin_at(s, 0);
     return cuframes_publisher_discontinuity(s->publisher) ? fail("restart") : 0;
+  }
+  if (!strcmp(word, "timeless")) {
+    s->timeless = true;
+    return 0;
   }
   if (!strcmp(word, "jump")) {
     const int64_t by = (int64_t)(strtod(value, NULL) * 1e9);

@@ -271,6 +271,28 @@ def test_ends(s):
     feed.end()
 
 
+def test_without_times(s):
+    """Packets that say no time count from when they come: today's name, and every picture is there."""
+    film = recording.film(s, "film", sound=False, bframes=0, seconds=2, fps=4, group=4)
+    recording.folder(s)
+    feed = recording.Feed(s, "cam", film)
+    feed.tell("timeless")
+    feed.play(2)
+    recorder = recording.Recorder(s, "cam", "rec/%s.mkv", "--segment", "1h", "--control")
+    opened = recorder.wait("open")
+    feed.play(4)
+    recorder.read_all(feed)
+    recorder.ask("split")
+    feed.play(4)
+    recorder.wait("open", 2)
+    recorder.read_all(feed)
+    recorder.finish()
+    check(abs(utc(opened) - time.time()) < harness.LIMIT, "%s", opened)
+    check(sum(e["packets"] for e in recorder.events("file")) in (feed.count, feed.count - 4), "%s", recorder.events())
+    recording.decode(*(s.path(e["file"]) for e in recorder.events("file")))
+    feed.end()
+
+
 def test_usage(s):
     recording.folder(s)
     for args, word in ((("plain.mp4", "--segment", "10m"), "date"), (("%F.mp4", "--segment", "10m"), "%H"),

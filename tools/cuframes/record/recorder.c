@@ -160,7 +160,9 @@ static int64_t time_of(const recorder *r, const cuframes_packet *packet) {
   const int64_t pts = cuframes_packet_pts(packet), dts = cuframes_packet_dts(packet);
   if (pts != CUFRAMES_NO_TIME || dts != CUFRAMES_NO_TIME)
     return pts != CUFRAMES_NO_TIME ? pts : dts;
-  return r->wall.set ? r->wall.latest + cuframes_now() - r->wall.latest_came : r->newest;
+  if (r->wall.set)
+    return r->wall.latest + cuframes_now() - r->wall.latest_came;
+  return r->newest == INT64_MIN ? 0 : r->newest;
 }
 
 /* The source began anew: one file stays one, of many another begins. What the ring has of it is read first. */
