@@ -28,7 +28,7 @@ def test_a_refused_login_is_tried_seldom(s):
     """Each try counts at the camera, once, also where there are two transports to try."""
     for kind in ("basic", "digest"):
         cam = Camera(s, Plan(camera.film(s), logins=(kind,)))
-        pub = start(s, cam.address("admin", "wrong"), "--login-retry", "0.2")
+        pub = start(s, cam.address("admin", "mistaken-4711"), "--login-retry", "0.2")
         s.until(lambda: len(events(pub, "refused")) >= 5, "five tries")
         seen = events(pub, "refused")[:5]
         check([event["retry_seconds"] for event in seen] == [0.2, 0.4, 0.8, 1.6, 3.0], "waits: %s", seen)
@@ -43,12 +43,12 @@ def test_a_refused_login_is_tried_seldom(s):
 
 def test_by_default_a_minute_passes(s):
     cam = Camera(s, Plan(camera.film(s), logins=("digest",)))
-    pub = start(s, cam.address("admin", "wrong"))
+    pub = start(s, cam.address("admin", "mistaken-4711"))
     pub.wait_for("401 Unauthorized: wrong user or password .*trying again in 60.0 s")
     pub.wait_for('"refused".*}$', "out")
     check(events(pub, "refused")[0]["retry_seconds"] == 60, "%s", pub.out)
     pub.stop()
-    result = s.run("publish", cam.address("admin", "wrong"), "--name", "cam", "--no-reconnect")
+    result = s.run("publish", cam.address("admin", "mistaken-4711"), "--name", "cam", "--no-reconnect")
     check(result.code == FAILED and "wrong user or password" in result.err and "%40" in result.err, "said %s", result)
     result = s.run("publish", cam.url, "--name", "cam", "--no-reconnect")
     check(result.code == FAILED and "wants a user and a password" in result.err, "said %s", result)
@@ -95,7 +95,8 @@ def test_over_http(s):
     s.at_end(thread.join, harness.LIMIT)
     s.at_end(server.server_close)
     s.at_end(server.shutdown)
-    pub = start(s, "http://admin:wrong@127.0.0.1:%d/video.mjpg" % server.server_address[1], "--login-retry", "0.2")
+    address = "http://admin:mistaken-4711@127.0.0.1:%d/video.mjpg" % server.server_address[1]
+    pub = start(s, address, "--login-retry", "0.2")
     s.until(lambda: len(events(pub, "refused")) >= 3, "three tries")
     check(server.logins == len(events(pub, "refused")), "%d logins in %s", server.logins, pub.out)
     pub.stop()
