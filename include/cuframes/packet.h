@@ -3,6 +3,7 @@
 #define CUFRAMES_PACKET_H
 
 #include <cuframes/format.h>
+#include <cuframes/side_data.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -43,7 +44,9 @@ typedef struct cuframes_codec_params {
   uint8_t reserved8;                       /**< 0 */
   uint32_t sample_aspect_num;              /**< 1..INT32_MAX each; 0/0: not said */
   uint32_t sample_aspect_den;
-  uint32_t reserved[5]; /**< 0 */
+  cuframes_mastering_display mastering_display; /**< video: as the container says, or its keyframes; all 0: not said */
+  cuframes_content_light content_light;         /**< likewise */
+  uint32_t reserved[6];                         /**< 0 */
 } cuframes_codec_params;
 
 /** A packet to publish. */

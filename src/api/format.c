@@ -255,6 +255,34 @@ cuframes_color cf_color_unpack(uint32_t packed) {
                            .transfer = (uint8_t)(packed >> 24) };
 }
 
+void cf_light_to_wire(const cuframes_codec_params *params, cf_msg_codec *wire) {
+  const cuframes_mastering_display *display = &params->mastering_display;
+  for (int i = 0; i < 6; i++)
+    wire->mastering_display[i] = display->primaries[i];
+  wire->mastering_display[6] = display->white_point[0];
+  wire->mastering_display[7] = display->white_point[1];
+  wire->mastering_display[8] = display->max_luminance;
+  wire->mastering_display[9] = display->min_luminance;
+  wire->content_light[0] = params->content_light.max_content;
+  wire->content_light[1] = params->content_light.max_average;
+}
+
+bool cf_light_from_wire(const cf_msg_codec *wire, cuframes_codec_params *params) {
+  cuframes_mastering_display *display = &params->mastering_display;
+  uint32_t all = wire->content_light[0] | wire->content_light[1];
+  for (int i = 0; i < 8; i++)
+    all |= wire->mastering_display[i];
+  for (int i = 0; i < 6; i++)
+    display->primaries[i] = (uint16_t)wire->mastering_display[i];
+  display->white_point[0] = (uint16_t)wire->mastering_display[6];
+  display->white_point[1] = (uint16_t)wire->mastering_display[7];
+  display->max_luminance = wire->mastering_display[8];
+  display->min_luminance = wire->mastering_display[9];
+  params->content_light = (cuframes_content_light){ .max_content = (uint16_t)wire->content_light[0],
+                                                    .max_average = (uint16_t)wire->content_light[1] };
+  return all <= UINT16_MAX;
+}
+
 void cf_format_to_wire(const cuframes_format *format, cf_msg_format *wire) {
   *wire = (cf_msg_format){ .pixel_format = format->pixel_format,
                            .width = format->width,

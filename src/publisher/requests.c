@@ -143,6 +143,7 @@ bool cf_peer_send_codec(cuframes_publisher *p, cf_peer *peer, const uint8_t *mes
                            .sample_aspect = { c->sample_aspect_num, c->sample_aspect_den },
                            .extradata = { e->extradata, (uint32_t)e->extradata_size } };
     memcpy(codec.codec, c->codec, sizeof codec.codec);
+    cf_light_to_wire(c, &codec);
     sent = cf_peer_answer(p, peer, CF_MSG_CODEC, &codec, NULL, 0);
   }
   pthread_mutex_unlock(&packets->describe);

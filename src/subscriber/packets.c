@@ -342,7 +342,8 @@ static int params_of(const cf_msg_codec *codec, cuframes_codec_params *params) {
                                      .sample_aspect_num = codec->sample_aspect[0],
                                      .sample_aspect_den = codec->sample_aspect[1] };
   memcpy(params->codec, codec->codec, sizeof params->codec);
-  if (cf_format_words_check(params->color, codec->chroma_location, codec->field_order, codec->orientation) ||
+  if (!cf_light_from_wire(codec, params) ||
+      cf_format_words_check(params->color, codec->chroma_location, codec->field_order, codec->orientation) ||
       cf_format_aspect_check(codec->sample_aspect[0], codec->sample_aspect[1]))
     return cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher's track %u has impossible parameters", codec->track);
   return CUFRAMES_OK;

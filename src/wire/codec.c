@@ -147,6 +147,8 @@ static const cf_schema_field codec_fields[] = {
   U32(20, cf_msg_codec, field_order),
   U32(21, cf_msg_codec, orientation),
   U32(22, cf_msg_codec, sample_aspect),
+  U32(23, cf_msg_codec, mastering_display),
+  U32(24, cf_msg_codec, content_light),
 };
 
 static const cf_schema_field info_fields[] = {

@@ -156,6 +156,7 @@ typedef struct cf_msg_codec {
   uint64_t bit_rate;
   cf_bytes extradata; /* at most CUFRAMES_EXTRADATA_MAX (65536) bytes */
   uint32_t color, chroma_location, field_order, orientation, sample_aspect[2]; /* as in cf_msg_format */
+  uint32_t mastering_display[10], content_light[2];                            /* fields of those, in their order */
 } cf_msg_codec;
 
 typedef struct cf_msg_get_info {

@@ -198,6 +198,8 @@ static bool answer_impossible_words(fake *f, int fd, uint32_t type) {
     case 5: info.format.orientation = codec.orientation = 9; break;
     case 6: info.format.orientation = codec.orientation = 1u << 31; break;
     case 7: info.format.sample_aspect[0] = codec.sample_aspect[0] = 1; break;
+    case 8: codec.mastering_display[7] = 65536, info.format.orientation = 9; break; /* the other one has none */
+    case 9: codec.content_light[1] = 1u << 31, info.format.orientation = 9; break;
     default: info.format.sample_aspect[1] = codec.sample_aspect[1] = UINT32_MAX; break;
   }
   fake_answer(fd, type == CF_MSG_GET_INFO ? CF_MSG_INFO : CF_MSG_CODEC,
@@ -208,7 +210,7 @@ static bool answer_impossible_words(fake *f, int fd, uint32_t type) {
 /* SEGMENT: test_hostile.c. */
 static void words_that_cannot_be_are_not_believed(void **state) {
   (void)state;
-  for (int code = 0; code < 9; code++) {
+  for (int code = 0; code < 11; code++) {
     for (int codec = 0; codec < 2; codec++) {
       fake *f = fake_new();
       f->instead = answer_impossible_words;

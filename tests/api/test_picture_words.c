@@ -255,6 +255,11 @@ static cuframes_codec_params wordy_params(void) {
   params.orientation = CUFRAMES_ORIENTATION_RIGHT_TOP;
   params.sample_aspect_num = 12;
   params.sample_aspect_den = 11;
+  params.mastering_display = (cuframes_mastering_display){ .primaries = { 13250, 34500, 7500, 3000, 34000, 16000 },
+                                                           .white_point = { 15635, 16450 },
+                                                           .max_luminance = 10000000,
+                                                           .min_luminance = 50 };
+  params.content_light = (cuframes_content_light){ .max_content = 1000, .max_average = UINT16_MAX };
   return params;
 }
 
@@ -292,6 +297,7 @@ static void the_words_of_a_track_arrive_as_far_as_the_caller_knows_them(void **s
   CHECK_OK(cuframes_subscriber_get_codec_params(subscriber, 0, &got.params, NULL, NULL));
   assert_int_equal(got.params.color.transfer, 16);
   assert_int_equal(got.params.chroma_location, 0);
+  assert_int_equal(got.params.content_light.max_content, 0);
   given.params.struct_size = sizeof given;
   CHECK_OK(cuframes_publisher_set_codec_params(publisher, 0, &given.params));
   given.more[5] = 1; /* what this library cannot know it must not drop */
@@ -318,7 +324,7 @@ static void words_of_a_track_that_cannot_be_are_refused(void **state) {
   NO_TRACK(orientation, 9, "orientation 9");
   NO_TRACK(sample_aspect_num, 0, "0:11");
   NO_TRACK(reserved8, 1, "reserved");
-  NO_TRACK(reserved[4], 1, "reserved");
+  NO_TRACK(reserved[5], 1, "reserved");
   cuframes_publisher_destroy(publisher);
 }
 

@@ -119,7 +119,9 @@ static void fill_codec(cf_msg_codec *m) {
   N(track), N(track_count), N(media_type), T(codec), N(profile), N(level), N(width), N(height);
   N(frame_rate_num), N(frame_rate_den), N(sample_rate), N(channels), N(frame_size), N(time_base_num);
   N(time_base_den), N(bit_rate), N(color), N(chroma_location), N(field_order), N(orientation);
-  N(sample_aspect[0]), N(sample_aspect[1]);
+  N(sample_aspect[0]), N(sample_aspect[1]), N(content_light[0]), N(content_light[1]);
+  for (int i = 0; i < 10; i++)
+    N(mastering_display[i]);
   m->extradata.length = below(8) == 0 ? CUFRAMES_EXTRADATA_MAX : below(100);
   m->extradata.data = m->extradata.length ? extradata : NULL;
   for (uint32_t i = 0; i < m->extradata.length; i++)
