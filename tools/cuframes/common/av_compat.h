@@ -78,28 +78,32 @@ static inline void av_compat_set_channels(AVCodecParameters *parameters, int cha
 /* A stream's side data moved from AVStream to its codec parameters in libavcodec 60.31 (FFmpeg 6.1). */
 #define AV_COMPAT_MATRIX_BYTES (9 * sizeof(int32_t))
 #if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 31, 100)
-static inline const int32_t *av_compat_matrix(const AVStream *stream) {
+static inline const uint8_t *av_compat_side(const AVStream *stream, enum AVPacketSideDataType type, size_t least) {
   const AVCodecParameters *from = stream->codecpar;
-  const AVPacketSideData *found =
-      av_packet_side_data_get(from->coded_side_data, from->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
-  return found != NULL && found->size >= AV_COMPAT_MATRIX_BYTES ? (const int32_t *)(const void *)found->data : NULL;
+  const AVPacketSideData *found = av_packet_side_data_get(from->coded_side_data, from->nb_coded_side_data, type);
+  return found != NULL && found->size >= least ? found->data : NULL;
 }
-static inline int32_t *av_compat_new_matrix(AVStream *stream) {
+static inline uint8_t *av_compat_new_side(AVStream *stream, enum AVPacketSideDataType type, size_t size) {
   AVCodecParameters *to = stream->codecpar;
-  AVPacketSideData *made = av_packet_side_data_new(&to->coded_side_data, &to->nb_coded_side_data,
-                                                   AV_PKT_DATA_DISPLAYMATRIX, AV_COMPAT_MATRIX_BYTES, 0);
-  return made != NULL ? (int32_t *)(void *)made->data : NULL;
+  AVPacketSideData *made = av_packet_side_data_new(&to->coded_side_data, &to->nb_coded_side_data, type, size, 0);
+  return made != NULL ? made->data : NULL;
 }
 #else
-static inline const int32_t *av_compat_matrix(const AVStream *stream) {
+static inline const uint8_t *av_compat_side(const AVStream *stream, enum AVPacketSideDataType type, size_t least) {
   size_t size = 0;
-  const uint8_t *found = av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, &size);
-  return found != NULL && size >= AV_COMPAT_MATRIX_BYTES ? (const int32_t *)(const void *)found : NULL;
+  const uint8_t *found = av_stream_get_side_data(stream, type, &size);
+  return found != NULL && size >= least ? found : NULL;
 }
-static inline int32_t *av_compat_new_matrix(AVStream *stream) {
-  return (int32_t *)(void *)av_stream_new_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, AV_COMPAT_MATRIX_BYTES);
+static inline uint8_t *av_compat_new_side(AVStream *stream, enum AVPacketSideDataType type, size_t size) {
+  return av_stream_new_side_data(stream, type, size);
 }
 #endif
+static inline const int32_t *av_compat_matrix(const AVStream *stream) {
+  return (const int32_t *)(const void *)av_compat_side(stream, AV_PKT_DATA_DISPLAYMATRIX, AV_COMPAT_MATRIX_BYTES);
+}
+static inline int32_t *av_compat_new_matrix(AVStream *stream) {
+  return (int32_t *)(void *)av_compat_new_side(stream, AV_PKT_DATA_DISPLAYMATRIX, AV_COMPAT_MATRIX_BYTES);
+}
 
 /* Matroska can say how a picture is turned; FFmpeg writes and reads that from version 7 (libavformat 61) on. */
 #define AV_COMPAT_MATROSKA_TURNS (LIBAVFORMAT_VERSION_MAJOR >= 61)

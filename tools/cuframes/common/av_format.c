@@ -150,3 +150,43 @@ void av_words_matrix(uint8_t orientation, uint32_t width, uint32_t height, int32
   matrix[7] = (turn[1] < 0 ? w : 0) + (turn[3] < 0 ? h : 0);
   matrix[8] = 1 << 30;
 }
+
+/* ---- light ---- */
+
+/* FFmpeg has red, green, blue; the messages of H.264 and H.265, and so we, have green, blue, red. */
+static const int ours_from_av[3] = { 1, 2, 0 };
+
+/* A rational in steps of 1/steps, as the messages have it. */
+static uint32_t in_steps(AVRational value, int64_t steps, uint32_t most) {
+  const int64_t scaled = value.den != 0 ? av_rescale(value.num, steps, value.den) : 0;
+  return scaled < 0 ? 0 : scaled > most ? most : (uint32_t)scaled;
+}
+
+cuframes_mastering_display av_words_mastering_display(const AVMasteringDisplayMetadata *display) {
+  cuframes_mastering_display ours = { 0 };
+  for (int i = 0; i < 6 && display->has_primaries; i++)
+    ours.primaries[i] = (uint16_t)in_steps(display->display_primaries[ours_from_av[i / 2]][i % 2], 50000, UINT16_MAX);
+  for (int i = 0; i < 2 && display->has_primaries; i++)
+    ours.white_point[i] = (uint16_t)in_steps(display->white_point[i], 50000, UINT16_MAX);
+  if (display->has_luminance) {
+    ours.max_luminance = in_steps(display->max_luminance, 10000, UINT32_MAX);
+    ours.min_luminance = in_steps(display->min_luminance, 10000, UINT32_MAX);
+  }
+  return ours;
+}
+
+cuframes_content_light av_words_content_light(const AVContentLightMetadata *light) {
+  return (cuframes_content_light){ .max_content = (uint16_t)FFMIN(light->MaxCLL, UINT16_MAX),
+                                   .max_average = (uint16_t)FFMIN(light->MaxFALL, UINT16_MAX) };
+}
+
+void av_words_av_mastering_display(const cuframes_mastering_display *display, AVMasteringDisplayMetadata *to) {
+  for (int i = 0; i < 6; i++)
+    to->display_primaries[ours_from_av[i / 2]][i % 2] = av_make_q(display->primaries[i], 50000);
+  to->white_point[0] = av_make_q(display->white_point[0], 50000);
+  to->white_point[1] = av_make_q(display->white_point[1], 50000);
+  to->max_luminance = av_make_q((int)FFMIN(display->max_luminance, INT32_MAX), 10000);
+  to->min_luminance = av_make_q((int)FFMIN(display->min_luminance, INT32_MAX), 10000);
+  to->has_primaries = display->white_point[0] != 0;
+  to->has_luminance = display->max_luminance != 0;
+}

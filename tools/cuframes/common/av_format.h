@@ -6,9 +6,11 @@
 #include <stdint.h>
 
 #include <libavcodec/avcodec.h>
+#include <libavutil/mastering_display_metadata.h>
 #include <libavutil/pixfmt.h>
 
 #include <cuframes/format.h>
+#include <cuframes/side_data.h>
 
 /* FFmpeg's for one of ours; AV_PIX_FMT_NONE: there is none. */
 enum AVPixelFormat av_format_of(uint32_t ours);
@@ -31,7 +33,12 @@ uint8_t av_words_fields(enum AVFieldOrder order);
 /* One of the eight; 0 also for a matrix that is none of them, such as one that turns by 45 degrees. */
 uint8_t av_words_orientation(const int32_t matrix[9]);
 
+cuframes_mastering_display av_words_mastering_display(const AVMasteringDisplayMetadata *display);
+cuframes_content_light av_words_content_light(const AVContentLightMetadata *light);
+
 /* ---- and the other way round ---- */
+
+void av_words_av_mastering_display(const cuframes_mastering_display *display, AVMasteringDisplayMetadata *to);
 
 int av_words_av_code_point(uint8_t value);
 enum AVFieldOrder av_words_av_fields(uint8_t field_order);

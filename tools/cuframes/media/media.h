@@ -29,10 +29,14 @@ typedef struct media_track {
   bool described;
 } media_track;
 
-/* What a picture says of itself beside its colour, as cuframes_format has it; of the source, whatever becomes of it. */
+/* What a picture says of itself, as cuframes_format and cuframes_codec_params have it; of the source, whatever becomes
+ * of it. */
 typedef struct media_words {
+  cuframes_color color;
   uint8_t chroma_location, field_order, orientation;
   uint32_t sample_aspect_num, sample_aspect_den;
+  cuframes_mastering_display mastering_display;
+  cuframes_content_light content_light;
 } media_words;
 
 /* Decoding on the GPU, where the job has one. */

@@ -57,6 +57,27 @@ static uint8_t orientation_said(media *m, const void *matrix) {
   return orientation;
 }
 
+/* The pictures' light comes before the container's. It holds up to the next keyframe, if not every picture says it. */
+static void set_light(const media *m, const AVFrame *frame, media_words *words) {
+  const AVStream *stream = m->in->streams[m->video];
+  const uint8_t *display =
+      av_compat_side(stream, AV_PKT_DATA_MASTERING_DISPLAY_METADATA, sizeof(AVMasteringDisplayMetadata));
+  const uint8_t *light = av_compat_side(stream, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, sizeof(AVContentLightMetadata));
+  const AVFrameSideData *found = frame ? av_frame_get_side_data(frame, AV_FRAME_DATA_MASTERING_DISPLAY_METADATA) : NULL;
+  display = found ? found->data : display;
+  found = frame ? av_frame_get_side_data(frame, AV_FRAME_DATA_CONTENT_LIGHT_LEVEL) : NULL;
+  light = found ? found->data : light;
+  const bool goes_on = frame && !av_compat_is_key(frame);
+  if (display)
+    words->mastering_display = av_words_mastering_display((const void *)display);
+  else if (goes_on)
+    words->mastering_display = m->words.mastering_display;
+  if (light)
+    words->content_light = av_words_content_light((const void *)light);
+  else if (goes_on)
+    words->content_light = m->words.content_light;
+}
+
 static media_words words_of(media *m, AVFrame *frame, int chroma_location, uint8_t field_order, uint8_t orientation) {
   AVStream *stream = m->in->streams[m->video];
   AVRational aspect = av_guess_sample_aspect_ratio(m->in, stream, frame);
@@ -67,6 +88,7 @@ static media_words words_of(media *m, AVFrame *frame, int chroma_location, uint8
   }
   const int32_t *matrix = av_compat_matrix(stream);
   words.orientation = orientation || matrix == NULL ? orientation : orientation_said(m, matrix);
+  set_light(m, frame, &words);
   return words;
 }
 
@@ -118,6 +140,10 @@ static uint8_t fields_of(media *m, const AVFrame *f) {
 static picture_kind picture_of_frame(media *m) {
   AVFrame *f = m->frame;
   media_words words = words_of(m, f, f->chroma_location, fields_of(m, f), orientation_of(m, f));
+  words.color = (cuframes_color){ .matrix = av_words_code_point(f->colorspace),
+                                  .range = av_words_range(f->color_range),
+                                  .primaries = av_words_code_point(f->color_primaries),
+                                  .transfer = av_words_code_point(f->color_trc) };
   return (picture_kind){ f->format,      f->width,           f->height,    f->colorspace,
                          f->color_range, f->color_primaries, f->color_trc, words };
 }

@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <libavutil/mastering_display_metadata.h>
-
+#include "common/av_format.h"
 #include "media.h"
 
 /* --- capture time --- */
@@ -66,31 +65,13 @@ int64_t media_side_capture_time(const media *m, const AVFrame *frame) {
 
 /* --- side data --- */
 
-/* A rational in steps of 1/steps, as the SEI messages have it. */
-static uint32_t in_steps(AVRational value, int64_t steps) {
-  int64_t scaled = value.den != 0 ? av_rescale(value.num, steps, value.den) : 0;
-  return scaled < 0 ? 0 : scaled > UINT32_MAX ? UINT32_MAX : (uint32_t)scaled;
-}
-
-static int add_mastering_display(cuframes_frame *slot, const AVMasteringDisplayMetadata *from) {
-  cuframes_mastering_display to = { 0 };
-  static const int order[3] = { 1, 2, 0 }; /* FFmpeg has red, green, blue */
-  for (int i = 0; i < 3 && from->has_primaries; i++) {
-    to.primaries[2 * i] = (uint16_t)in_steps(from->display_primaries[order[i]][0], 50000);
-    to.primaries[2 * i + 1] = (uint16_t)in_steps(from->display_primaries[order[i]][1], 50000);
-  }
-  for (int i = 0; i < 2 && from->has_primaries; i++)
-    to.white_point[i] = (uint16_t)in_steps(from->white_point[i], 50000);
-  if (from->has_luminance) {
-    to.max_luminance = in_steps(from->max_luminance, 10000);
-    to.min_luminance = in_steps(from->min_luminance, 10000);
-  }
+static int add_mastering_display(cuframes_frame *slot, const AVFrameSideData *side) {
+  const cuframes_mastering_display to = av_words_mastering_display((const void *)side->data);
   return cuframes_frame_add_side_data(slot, CUFRAMES_SIDE_DATA_MASTERING_DISPLAY, &to, sizeof to);
 }
 
-static int add_content_light(cuframes_frame *slot, const AVContentLightMetadata *from) {
-  cuframes_content_light to = { .max_content = (uint16_t)FFMIN(from->MaxCLL, UINT16_MAX),
-                                .max_average = (uint16_t)FFMIN(from->MaxFALL, UINT16_MAX) };
+static int add_content_light(cuframes_frame *slot, const AVFrameSideData *side) {
+  const cuframes_content_light to = av_words_content_light((const void *)side->data);
   return cuframes_frame_add_side_data(slot, CUFRAMES_SIDE_DATA_CONTENT_LIGHT, &to, sizeof to);
 }
 
@@ -104,8 +85,8 @@ static int add(cuframes_frame *slot, const AVFrameSideData *side) {
       return side->size < 3
                  ? CUFRAMES_OK
                  : cuframes_frame_add_side_data(slot, CUFRAMES_SIDE_DATA_A53_CAPTIONS, side->data, side->size);
-    case AV_FRAME_DATA_MASTERING_DISPLAY_METADATA: return add_mastering_display(slot, (const void *)side->data);
-    case AV_FRAME_DATA_CONTENT_LIGHT_LEVEL: return add_content_light(slot, (const void *)side->data);
+    case AV_FRAME_DATA_MASTERING_DISPLAY_METADATA: return add_mastering_display(slot, side);
+    case AV_FRAME_DATA_CONTENT_LIGHT_LEVEL: return add_content_light(slot, side);
     default: return CUFRAMES_OK;
   }
 }

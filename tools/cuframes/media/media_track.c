@@ -151,7 +151,15 @@ static uint32_t positive(int64_t value) {
   return value > 0 && value <= UINT32_MAX ? (uint32_t)value : 0;
 }
 
+/* A decoder knows what the container said, and what the pictures say on top of that. */
 static void set_words(cuframes_codec_params *params, const media_words *words) {
+  cuframes_color *color = &params->color;
+  color->matrix = words->color.matrix ? words->color.matrix : color->matrix;
+  color->range = words->color.range ? words->color.range : color->range;
+  color->primaries = words->color.primaries ? words->color.primaries : color->primaries;
+  color->transfer = words->color.transfer ? words->color.transfer : color->transfer;
+  params->mastering_display = words->mastering_display;
+  params->content_light = words->content_light;
   params->chroma_location = words->chroma_location;
   params->field_order = words->field_order;
   params->orientation = words->orientation;
@@ -166,6 +174,18 @@ static void describe_picture(cuframes_codec_params *params, AVStream *stream) {
   AVRational rate = stream->avg_frame_rate.num > 0 ? stream->avg_frame_rate : stream->r_frame_rate;
   AVRational aspect = av_guess_sample_aspect_ratio(NULL, stream, NULL);
   bool has_aspect = aspect.num > 0 && aspect.den > 0;
+  const uint8_t *display =
+      av_compat_side(stream, AV_PKT_DATA_MASTERING_DISPLAY_METADATA, sizeof(AVMasteringDisplayMetadata));
+  const uint8_t *light = av_compat_side(stream, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, sizeof(AVContentLightMetadata));
+  media_words words = { .chroma_location = av_words_chroma(from->chroma_location),
+                        .field_order = av_words_fields(from->field_order),
+                        .orientation = matrix != NULL ? av_words_orientation(matrix) : (uint8_t)0,
+                        .sample_aspect_num = has_aspect ? (uint32_t)aspect.num : 0,
+                        .sample_aspect_den = has_aspect ? (uint32_t)aspect.den : 0 };
+  if (display)
+    words.mastering_display = av_words_mastering_display((const void *)display);
+  if (light)
+    words.content_light = av_words_content_light((const void *)light);
   params->width = positive(from->width);
   params->height = positive(from->height);
   params->frame_rate_num = positive(rate.num);
@@ -174,11 +194,7 @@ static void describe_picture(cuframes_codec_params *params, AVStream *stream) {
                                     .range = av_words_range(from->color_range),
                                     .primaries = av_words_code_point(from->color_primaries),
                                     .transfer = av_words_code_point(from->color_trc) };
-  set_words(params, &(media_words){ .chroma_location = av_words_chroma(from->chroma_location),
-                                    .field_order = av_words_fields(from->field_order),
-                                    .orientation = matrix != NULL ? av_words_orientation(matrix) : (uint8_t)0,
-                                    .sample_aspect_num = has_aspect ? (uint32_t)aspect.num : 0,
-                                    .sample_aspect_den = has_aspect ? (uint32_t)aspect.den : 0 });
+  set_words(params, &words);
 }
 
 /* FFmpeg's name of the codec; of data that it does not know, what the container calls it. Of RTP it keeps no name, but
@@ -218,6 +234,8 @@ static cuframes_codec_params params_of(const media *m, AVStream *stream) {
     params.sample_rate = positive(from->sample_rate);
     params.channels = positive(av_compat_channels(from));
     params.frame_size = positive(from->frame_size);
+    if (params.bit_rate == 0 && from->bits_per_coded_sample > 0) /* of G.726 nothing else tells how it is coded */
+      params.bit_rate = (uint64_t)params.sample_rate * params.channels * (uint64_t)from->bits_per_coded_sample;
   }
   return params;
 }

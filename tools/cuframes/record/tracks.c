@@ -78,6 +78,14 @@ AVCodecParameters *tracks_parameters(const cuframes_codec_params *params, const 
 
 /* ---- what packets tell ---- */
 
+static bool has_display(const cuframes_codec_params *params) {
+  return params->mastering_display.white_point[0] || params->mastering_display.max_luminance;
+}
+
+static bool has_light(const cuframes_codec_params *params) {
+  return params->content_light.max_content || params->content_light.max_average;
+}
+
 /* Whether the description of such a track is in its extradata, or in its packets. */
 static bool has_description(enum AVCodecID id) {
   switch (id) {
@@ -140,8 +148,17 @@ static void learn_sets(AVCodecParameters *parameters, const AVPacket *packet) {
   parameter_sets_free(&sets);
 }
 
+static void note_light(cuframes_codec_params *params, const AVFrame *frame) {
+  const AVFrameSideData *display = av_frame_get_side_data(frame, AV_FRAME_DATA_MASTERING_DISPLAY_METADATA);
+  const AVFrameSideData *light = av_frame_get_side_data(frame, AV_FRAME_DATA_CONTENT_LIGHT_LEVEL);
+  if (display && !has_display(params))
+    params->mastering_display = av_words_mastering_display((const void *)display->data);
+  if (light && !has_light(params))
+    params->content_light = av_words_content_light((const void *)light->data);
+}
+
 /* What the decoder finds out with a packet: rate and channels, the format of samples. Whether it takes the packet. */
-static bool learn_by_decoding(AVCodecParameters *p, const AVPacket *packet) {
+static bool learn_by_decoding(AVCodecParameters *p, cuframes_codec_params *params, const AVPacket *packet) {
   const AVCodec *codec = avcodec_find_decoder(p->codec_id);
   AVCodecContext *decoder = codec ? avcodec_alloc_context3(codec) : NULL;
   AVFrame *frame = av_frame_alloc();
@@ -149,8 +166,9 @@ static bool learn_by_decoding(AVCodecParameters *p, const AVPacket *packet) {
   if (decoder && frame && avcodec_parameters_to_context(decoder, p) >= 0) {
     decoder->thread_count = 1; /* a picture for a packet */
     taken = avcodec_open2(decoder, codec, NULL) >= 0 && avcodec_send_packet(decoder, packet) >= 0;
-    if (taken && avcodec_receive_frame(decoder, frame) >= 0) {
+    if (taken && avcodec_send_packet(decoder, NULL) >= 0 && avcodec_receive_frame(decoder, frame) >= 0) {
       p->format = frame->format;
+      note_light(params, frame);
       if (p->codec_type == AVMEDIA_TYPE_AUDIO) {
         p->sample_rate = frame->sample_rate;
         av_compat_set_channels(p, frame->ch_layout.nb_channels);
@@ -166,7 +184,7 @@ static bool learn_by_decoding(AVCodecParameters *p, const AVPacket *packet) {
 
 /* AAC without headers and without a description, as some cameras send it by RTSP: rate and channels are known, and
  * cameras encode the low complexity profile. It holds if the decoder takes a packet so. */
-static void guess_aac(AVCodecParameters *p, const AVPacket *packet) {
+static void guess_aac(AVCodecParameters *p, cuframes_codec_params *params, const AVPacket *packet) {
   static const int rates[] = {
     96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350
   };
@@ -175,7 +193,7 @@ static void guess_aac(AVCodecParameters *p, const AVPacket *packet) {
     if (rates[i] != p->sample_rate)
       continue;
     const uint8_t config[2] = { (uint8_t)(object << 3 | i >> 1), (uint8_t)((i & 1) << 7 | channels << 3) };
-    if (set_extradata(p, config, sizeof config) && !learn_by_decoding(p, packet)) {
+    if (set_extradata(p, config, sizeof config) && !learn_by_decoding(p, params, packet)) {
       av_freep(&p->extradata);
       p->extradata_size = 0;
     }
@@ -214,18 +232,24 @@ static void make_opus_head(AVCodecParameters *p) {
     (void)set_extradata(p, head, sizeof head); /* without it the container decides */
 }
 
-bool tracks_learn(AVCodecParameters *p, const char *container, const AVPacket *packet) {
+/* Pictures that are known to be HDR often say in their messages alone for which display they were made. */
+static bool may_have_light(const AVCodecParameters *p, const cuframes_codec_params *params) {
+  return (p->color_trc == AVCOL_TRC_SMPTE2084 || p->color_trc == AVCOL_TRC_ARIB_STD_B67) &&
+         !(has_display(params) && has_light(params));
+}
+
+bool tracks_learn(AVCodecParameters *p, cuframes_codec_params *params, const char *container, const AVPacket *packet) {
   const bool audio = p->codec_type == AVMEDIA_TYPE_AUDIO;
   if (packet && p->extradata_size == 0 && !audio)
     learn_extradata(p, packet);
   if (packet && parameter_sets_known(p->codec_id))
     learn_sets(p, packet);
   if (packet && audio && (p->sample_rate <= 0 || av_compat_channels(p) <= 0))
-    (void)learn_by_decoding(p, packet);
-  if (packet && p->codec_id == AV_CODEC_ID_VP9 && strcmp(container, "mp4") == 0)
-    (void)learn_by_decoding(p, packet);
+    (void)learn_by_decoding(p, params, packet);
+  if (packet && !audio && (may_have_light(p, params) || (p->codec_id == AV_CODEC_ID_VP9 && !strcmp(container, "mp4"))))
+    (void)learn_by_decoding(p, params, packet);
   if (packet && p->codec_id == AV_CODEC_ID_AAC && p->extradata_size == 0 && !has_adts(packet))
-    guess_aac(p, packet);
+    guess_aac(p, params, packet);
   if (p->codec_id == AV_CODEC_ID_OPUS && p->extradata_size == 0)
     make_opus_head(p);
   /* what is in ADTS headers becomes the head on the way, and sets that a keyframe lacks come in another, perhaps */
@@ -234,6 +258,45 @@ bool tracks_learn(AVCodecParameters *p, const char *container, const AVPacket *p
 }
 
 /* ---- streams of a file ---- */
+
+static bool set_orientation(AVStream *stream, const cuframes_codec_params *params) {
+  if (params->orientation <= CUFRAMES_ORIENTATION_TOP_LEFT)
+    return true; /* what a container means that says nothing */
+  int32_t *matrix = av_compat_new_matrix(stream);
+  if (matrix)
+    av_words_matrix(params->orientation, params->width, params->height, matrix);
+  return matrix;
+}
+
+/* The structs are FFmpeg's to make: they may grow. */
+static bool set_light(AVStream *stream, const cuframes_codec_params *params) {
+  const cuframes_mastering_display *display = &params->mastering_display;
+  const cuframes_content_light *light = &params->content_light;
+  bool well = true;
+  if (has_display(params)) {
+    AVMasteringDisplayMetadata *made = av_mastering_display_metadata_alloc();
+    uint8_t *to = made ? av_compat_new_side(stream, AV_PKT_DATA_MASTERING_DISPLAY_METADATA, sizeof *made) : NULL;
+    if (to) {
+      av_words_av_mastering_display(display, made);
+      memcpy(to, made, sizeof *made);
+    }
+    av_free(made);
+    well = to;
+  }
+  if (has_light(params)) {
+    size_t size = 0;
+    AVContentLightMetadata *made = av_content_light_metadata_alloc(&size);
+    uint8_t *to = made ? av_compat_new_side(stream, AV_PKT_DATA_CONTENT_LIGHT_LEVEL, size) : NULL;
+    if (to) {
+      made->MaxCLL = light->max_content;
+      made->MaxFALL = light->max_average;
+      memcpy(to, made, size);
+    }
+    av_free(made);
+    well = well && to;
+  }
+  return well;
+}
 
 AVStream *tracks_stream(AVFormatContext *output, const AVCodecParameters *parameters,
                         const cuframes_codec_params *params) {
@@ -250,10 +313,5 @@ AVStream *tracks_stream(AVFormatContext *output, const AVCodecParameters *parame
   /* The tag that players of one large maker insist on; parameter sets are out of band here. */
   if (to->codec_id == AV_CODEC_ID_HEVC && to->extradata_size && strcmp(output->oformat->name, "mp4") == 0)
     to->codec_tag = MKTAG('h', 'v', 'c', '1');
-  if (params->orientation <= CUFRAMES_ORIENTATION_TOP_LEFT)
-    return stream; /* what a container means that says nothing */
-  int32_t *matrix = av_compat_new_matrix(stream);
-  if (matrix)
-    av_words_matrix(params->orientation, params->width, params->height, matrix);
-  return matrix ? stream : NULL;
+  return set_orientation(stream, params) && set_light(stream, params) ? stream : NULL;
 }

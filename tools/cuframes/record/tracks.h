@@ -17,9 +17,10 @@ AVCodecParameters *tracks_parameters(const cuframes_codec_params *params, const 
 /* Whether a file's head can be written without having seen one of its packets. */
 bool tracks_known(const AVCodecParameters *parameters);
 
-/* Adds what a packet tells: parameter sets, rate and channels, the description that is to be in a file's head. Whether
- * it is enough now. */
-bool tracks_learn(AVCodecParameters *parameters, const char *container, const AVPacket *packet);
+/* Adds what a packet tells: parameter sets, rate and channels, the description that is to be in a file's head; and to
+ * params the light of an HDR picture. packet may be NULL. Whether it is enough now. */
+bool tracks_learn(AVCodecParameters *parameters, cuframes_codec_params *params, const char *container,
+                  const AVPacket *packet);
 
 /* A stream of a file, from what its packets are like and from what is said of its pictures. NULL without memory. */
 AVStream *tracks_stream(AVFormatContext *output, const AVCodecParameters *parameters,
