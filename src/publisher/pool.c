@@ -224,15 +224,15 @@ uint32_t cf_pool_room(const cf_pool *pool) {
   return all < pool->max_slots ? pool->max_slots - (uint32_t)all : 0;
 }
 
-/* With the lock held: how many slots to make when so many are missing; few segments are better than many. 0: no more
- * may be. */
+/* With the lock held: how many slots to make when so many are missing; few segments are better than many. 0: none, since
+ * whoever needed some has left meanwhile. */
 static uint32_t growth(const cf_pool *pool, uint32_t missing) {
-  uint32_t room = cf_pool_room(pool), more = lacks(pool);
+  uint32_t more = lacks(pool);
   if (more < missing)
     more = missing;
   if (missing > 0 && more < pool->slots / 4)
     more = pool->slots / 4;
-  return more < room ? more : room;
+  return more;
 }
 
 int cf_pool_grow(cf_pool *pool, uint32_t missing) {
@@ -240,8 +240,12 @@ int cf_pool_grow(cf_pool *pool, uint32_t missing) {
   pthread_mutex_lock(&pool->lock);
   cuframes_format format = pool->format;
   uint64_t stride = pool->stride;
-  uint32_t formats = pool->formats, more = growth(pool, missing);
+  uint32_t formats = pool->formats, more = growth(pool, missing), room = cf_pool_room(pool);
   pthread_mutex_unlock(&pool->lock);
+  if (more == 0)
+    return CUFRAMES_OK;
+  if (more > room)
+    more = room;
   if (more == 0)
     return cf_fail(CUFRAMES_ERR_NO_CAPACITY, "the pool has %u slots, as many as may be (--max-slots)", pool->max_slots);
   int result = segment_make(pool, &format, stride, more, NULL, &segment);

@@ -213,11 +213,15 @@ static void peer_admitted(cuframes_publisher *p, cf_peer *peer) {
   }
 }
 
-/* An attempt to make slots has ended: those who waited for them are seated or refused. */
+/* An attempt to make slots has ended: those who waited for them are seated or refused. What came of it is no matter where
+ * none are lacking any more, since others have left. */
 static void waiting_seat(cuframes_publisher *p) {
-  int result = p->growth.result == CUFRAMES_OK ? CUFRAMES_OK : cf_fail(p->growth.result, "%s", p->growth.detail);
-  if (result == CUFRAMES_OK && cf_pool_lacks(&p->pool) > 0)
-    return; /* somebody joined meanwhile: another attempt is under way */
+  int result = CUFRAMES_OK;
+  if (cf_pool_lacks(&p->pool) > 0) {
+    if (p->growth.result == CUFRAMES_OK)
+      return; /* somebody joined meanwhile: another attempt is under way */
+    result = cf_fail(p->growth.result, "%s", p->growth.detail);
+  }
   for (cf_peer *peer = p->service.peers, *older; peer; peer = older) {
     older = peer->next;
     if (!peer->waits)
