@@ -1,17 +1,14 @@
 /* api/frame.c - what a frame in hand says of itself. */
 #include "api/frame.h"
 
-#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "api/options.h"
 #include "os/clock.h"
 #include "os/error.h"
-#include "os/thread.h"
 
 static bool has_plane(const cuframes_frame *frame, int plane) {
-  return frame && cf_handle_is_ours(frame) && plane >= 0 &&
+  return frame && cf_process_is(frame->maker) && plane >= 0 &&
          plane < cuframes_pixel_format_planes(frame->body->format->pixel_format);
 }
 
@@ -87,7 +84,7 @@ int cuframes_frame_identify(const cuframes_frame *frame, cuframes_frame_id *id) 
 int cuframes_frame_wait(const cuframes_frame *frame, int64_t timeout_ns) {
   if (!frame || frame->body->state != CF_FRAME_LEASED)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_frame_wait: not a frame that a subscriber holds");
-  if (!cf_handle_is_ours(frame))
+  if (!cf_process_is(frame->maker))
     return not_ours(frame);
   return frame->body->ops->wait(frame->body, cf_deadline(timeout_ns));
 }
@@ -95,7 +92,7 @@ int cuframes_frame_wait(const cuframes_frame *frame, int64_t timeout_ns) {
 /* The plane's rows on the device, and what a copy between it and host memory of that pitch must move. */
 static int plane_rows(const cuframes_frame *frame, int plane, const void *host, size_t *host_pitch, cf_rows *rows,
                       uint32_t *row_bytes, uint32_t *count) {
-  if (frame && !cf_handle_is_ours(frame))
+  if (frame && !cf_process_is(frame->maker))
     return not_ours(frame);
   if (!has_plane(frame, plane) || !host)
     return cf_fail(CUFRAMES_ERR_INVALID, "copying plane %d: no such plane, or no memory given", plane);
@@ -160,82 +157,4 @@ int cuframes_frame_copy_from_device(cuframes_frame *frame, int plane, const void
   result = frame->body->device->ops->copy_on(frame->body->device, stream, rows, (cf_rows){ (void *)src, src_pitch },
                                              row_bytes, count);
   return written(frame, result);
-}
-
-/* ---- references ---- */
-
-cuframes_frame *cuframes_frame_ref(cuframes_frame *frame) {
-  return frame && cf_handle_is_ours(frame) && cf_flag_join(&frame->references) != 0 ? frame : NULL;
-}
-
-void cuframes_frame_release(cuframes_frame *frame) {
-  if (!frame || !cf_handle_end(frame))
-    return;
-  if (cf_handle_is_ours(frame))
-    frame->body->ops->end(frame->body);
-  else
-    frame->body->ops->forget(frame->body);
-}
-
-typedef struct stream_use {
-  cuframes_frame *frame;
-  void *stream;
-} stream_use;
-
-static void *use_wait(void *argument) {
-  stream_use use = *(stream_use *)argument;
-  cf_handles *handles = cf_handles_of(use.frame);
-  cf_device *device = use.frame->body->device;
-  free(argument);
-  device->ops->stream_drain(device, use.stream);
-  cuframes_frame_release(use.frame);
-  cf_handles_helper_ends(handles);
-  return NULL;
-}
-
-/* Holds the frame as long as work is on a stream that cannot tell when it has ended. */
-static void use_by_thread(cuframes_frame *frame, void *stream) {
-  pthread_t thread;
-  cf_handles *handles = cf_handles_of(frame);
-  cf_device *device = frame->body->device;
-  if (device->ops->is_lost(device)) /* then nothing runs any more */
-    return;
-  cf_handles_helper_begins(handles); /* before the log is used: destroy waits */
-  frame->body->ops->complain(frame->body);
-  stream_use *use = malloc(sizeof *use);
-  if (use) {
-    *use = (stream_use){ cuframes_frame_ref(frame), stream };
-    if (cf_thread_start(&thread, "cuframes-use", use_wait, use) == CUFRAMES_OK) {
-      (void)pthread_detach(thread); /* it is joinable and ours */
-      return;
-    }
-    cuframes_frame_release(frame);
-    free(use);
-  }
-  cf_handles_helper_ends(handles);
-  device->ops->stream_drain(device, stream); /* there is nobody else to wait */
-}
-
-void cuframes_frame_used_on(cuframes_frame *frame, void *stream) {
-  if (!frame || !cf_handle_is_ours(frame) || cf_flag_get(&frame->references) == 0 || !frame->body->device->has_streams)
-    return;
-  if (frame->body->ops->used_on(frame->body, stream) != CUFRAMES_OK)
-    use_by_thread(frame, stream);
-}
-
-/* The lease ends with this reference and behind this stream alone: then the stream gives it back itself. */
-static bool end_on(cuframes_frame *frame, void *stream) {
-  /* references first: who holds the only one alone can add uses */
-  if (cf_flag_get(&frame->references) != 1 || !cf_handle_is_ours(frame))
-    return false;
-  cf_frame *f = frame->body;
-  return f->device->has_streams && f->ops->end_on && cf_flag_get(&f->uses) == 0 &&
-         f->ops->end_on(f, stream) == CUFRAMES_OK;
-}
-
-void cuframes_frame_release_on(cuframes_frame *frame, void *stream) {
-  if (!frame || end_on(frame, stream))
-    return;
-  cuframes_frame_used_on(frame, stream);
-  cuframes_frame_release(frame);
 }

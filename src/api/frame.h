@@ -102,10 +102,6 @@ void cf_handles_run(cf_handles *handles, void (*run)(void *argument), void *argu
 /* The owner goes: waits for the helpers, and nothing is left to one any more. */
 void cf_handles_close(cf_handles *handles);
 
-/* Whether the frame is this process's, and not that of the one that this was forked from. */
-static inline bool cf_handle_is_ours(const cuframes_frame *handle) {
-  return cf_process_is(handle->maker);
-}
 /* Whether it is referred to, here. */
 static inline bool cf_handle_is_held(const cuframes_frame *handle) {
   return handle && cf_flag_get(&handle->references) > 0;

@@ -1,4 +1,4 @@
-/* api/handles.c - the counted references to frames, which rotate. */
+/* api/handles.c - the counted references to frames, which rotate: ref, release, and the streams that use a frame. */
 #include <stdlib.h>
 
 #include "api/frame.h"
@@ -130,4 +130,83 @@ bool cf_handle_end(cuframes_frame *handle) {
   if (before == 0)
     cf_counter_add(&cf_handles_of(handle)->ended_twice, 1);
   return before == 1;
+}
+
+/* ---- the public calls ---- */
+
+cuframes_frame *cuframes_frame_ref(cuframes_frame *frame) {
+  return frame && cf_process_is(frame->maker) && cf_flag_join(&frame->references) != 0 ? frame : NULL;
+}
+
+void cuframes_frame_release(cuframes_frame *frame) {
+  if (!frame || !cf_handle_end(frame))
+    return;
+  if (cf_process_is(frame->maker))
+    frame->body->ops->end(frame->body);
+  else
+    frame->body->ops->forget(frame->body);
+}
+
+typedef struct stream_use {
+  cuframes_frame *frame;
+  void *stream;
+} stream_use;
+
+static void *use_wait(void *argument) {
+  stream_use use = *(stream_use *)argument;
+  cf_handles *handles = cf_handles_of(use.frame);
+  cf_device *device = use.frame->body->device;
+  free(argument);
+  device->ops->stream_drain(device, use.stream);
+  cuframes_frame_release(use.frame);
+  cf_handles_helper_ends(handles);
+  return NULL;
+}
+
+/* Holds the frame as long as work is on a stream that cannot tell when it has ended. */
+static void use_by_thread(cuframes_frame *frame, void *stream) {
+  pthread_t thread;
+  cf_handles *handles = cf_handles_of(frame);
+  cf_device *device = frame->body->device;
+  if (device->ops->is_lost(device)) /* then nothing runs any more */
+    return;
+  cf_handles_helper_begins(handles); /* before the log is used: destroy waits */
+  frame->body->ops->complain(frame->body);
+  stream_use *use = malloc(sizeof *use);
+  if (use) {
+    *use = (stream_use){ cuframes_frame_ref(frame), stream };
+    if (cf_thread_start(&thread, "cuframes-use", use_wait, use) == CUFRAMES_OK) {
+      (void)pthread_detach(thread); /* it is joinable and ours */
+      return;
+    }
+    cuframes_frame_release(frame);
+    free(use);
+  }
+  cf_handles_helper_ends(handles);
+  device->ops->stream_drain(device, stream); /* there is nobody else to wait */
+}
+
+void cuframes_frame_used_on(cuframes_frame *frame, void *stream) {
+  if (!frame || !cf_process_is(frame->maker) || cf_flag_get(&frame->references) == 0 ||
+      !frame->body->device->has_streams)
+    return;
+  if (frame->body->ops->used_on(frame->body, stream) != CUFRAMES_OK)
+    use_by_thread(frame, stream);
+}
+
+/* The lease ends with this reference and behind this stream alone: then the stream gives it back itself. */
+static bool end_on(cuframes_frame *frame, void *stream) {
+  /* references first: who holds the only one alone can add uses */
+  if (cf_flag_get(&frame->references) != 1 || !cf_process_is(frame->maker))
+    return false;
+  cf_frame *f = frame->body;
+  return f->device->has_streams && f->ops->end_on && cf_flag_get(&f->uses) == 0 &&
+         f->ops->end_on(f, stream) == CUFRAMES_OK;
+}
+
+void cuframes_frame_release_on(cuframes_frame *frame, void *stream) {
+  if (!frame || end_on(frame, stream))
+    return;
+  cuframes_frame_used_on(frame, stream);
+  cuframes_frame_release(frame);
 }

@@ -39,7 +39,7 @@ int cuframes_frame_add_side_data(cuframes_frame *frame, uint32_t type, const voi
   if (!frame || (!data && size > 0))
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_frame_add_side_data: frame and data must be given");
   cf_frame *f = frame->body;
-  if (!cf_handle_is_ours(frame))
+  if (!cf_process_is(frame->maker))
     return cf_process_check(frame->maker, "frame");
   if (f->state != CF_FRAME_OPEN)
     return cf_fail(CUFRAMES_ERR_INVALID, "only a publisher's open frame can be given side data");
@@ -56,7 +56,7 @@ int cuframes_frame_add_side_data(cuframes_frame *frame, uint32_t type, const voi
 static const void *blob_find(const cuframes_frame *frame, uint32_t index, bool by_type, uint32_t *type, size_t *size) {
   cf_side_blob blob;
   uint32_t cursor = 0;
-  if (frame && !cf_handle_is_ours(frame))
+  if (frame && !cf_process_is(frame->maker))
     return NULL;
   for (uint32_t i = 0; frame && cf_side_data_next(frame->body->side, frame->body->side_bytes, &cursor, &blob); i++) {
     if (by_type ? blob.type != *type : i != index)

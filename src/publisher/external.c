@@ -69,7 +69,8 @@ static int reopen(cuframes_publisher *p, const cuframes_frame *frame) {
     return cf_fail(CUFRAMES_ERR_INVALID, "the format has changed since the frame was registered: unregister it");
   if (f->state != CF_FRAME_FREE || !cf_writer_acquire_slot(&p->writer, f->slot))
     return in_use();
-  result = cf_completer_wait_for_slot(&p->completer, f->slot);
+  if (p->completer.many_streams)
+    result = cf_completer_wait_for_writers(&p->completer, f->slot);
   if (result == CUFRAMES_OK)
     cf_publisher_open_frame(p, f, f->slot);
   else
@@ -92,9 +93,11 @@ int cf_publisher_acquire_registered(cuframes_publisher *p, cuframes_frame **fram
   uint64_t offset;
   cf_publisher_settle_frames(p);
   uint32_t slot = cf_writer_acquire(&p->writer);
+  if (cf_writer_has_changed(&p->writer))
+    cf_doorbell_ring(p->service.doorbell); /* for cf_pool_reap() */
   if (slot == CF_NO_SLOT)
     return cf_fail(CUFRAMES_ERR_NO_CAPACITY, "every registered buffer is in use or in your hands");
-  int result = cf_completer_wait_for_slot(&p->completer, slot);
+  int result = p->completer.many_streams ? cf_completer_wait_for_writers(&p->completer, slot) : CUFRAMES_OK;
   if (result != CUFRAMES_OK) {
     cf_writer_cancel(&p->writer, slot);
     return result;

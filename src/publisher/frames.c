@@ -204,7 +204,7 @@ void cf_publisher_open_frame(cuframes_publisher *p, cf_frame *f, uint32_t slot) 
   f->side_room = p->pool.side_data_max;
   if (f->side_room > 0)
     f->side = side_data_of(p, f);
-  if (p->completer.gpu)
+  if (p->completer.gpu && cf_flag_get(&p->waker.woken) > CF_WAKE_DIRECT)
     cf_waker_announce(p);
 }
 
@@ -223,13 +223,9 @@ static bool must_wait(const cuframes_publisher *p) {
   return ordered || (!cf_flag_get(&p->growth.failed) && holds_frames(p));
 }
 
-/* A free slot; more are asked for when few are left. */
-static uint32_t slot_find(cuframes_publisher *p) {
-  uint32_t slot = cf_writer_acquire(&p->writer);
-  if (p->writer.free.count < CF_SPARE_SLOTS)
-    cf_growth_ask(p);
-  if (slot != CF_NO_SLOT) /* as nearly always: no look at the clock */
-    return slot;
+/* None was free: one that comes in time, or none. */
+static uint32_t slot_wait(cuframes_publisher *p) {
+  uint32_t slot = CF_NO_SLOT;
   cf_limit limit = cf_limit_begin(p->ordered_timeout_ns);
   while (slot == CF_NO_SLOT && must_wait(p) && !cf_limit_over(&limit)) {
     cf_growth_wait(p, cf_limit_slice(&limit));
@@ -237,6 +233,18 @@ static uint32_t slot_find(cuframes_publisher *p) {
     if (slot == CF_NO_SLOT)
       cf_growth_ask(p);
   }
+  return slot;
+}
+
+/* A free slot; more are asked for when few are left. */
+static uint32_t slot_find(cuframes_publisher *p) {
+  uint32_t slot = cf_writer_acquire(&p->writer);
+  if (p->writer.free.count < CF_SPARE_SLOTS)
+    cf_growth_ask(p);
+  if (slot == CF_NO_SLOT) /* nearly always there is one: no look at the clock */
+    slot = slot_wait(p);
+  if (cf_writer_has_changed(&p->writer))
+    cf_doorbell_ring(p->service.doorbell); /* for cf_pool_reap() */
   return slot;
 }
 
@@ -248,14 +256,14 @@ static int slot_acquire(cuframes_publisher *p, cf_frame *f) {
     cf_flag_set(&p->growth.starved, 1);
     return cf_fail(CUFRAMES_ERR_DROPPED, "the frame was dropped: every slot is in use, and new ones have not come yet");
   }
-  int result = cf_completer_wait_for_slot(&p->completer, slot);
+  cf_segment *segment = CF_CONTAINER_OF(cf_writer_slot(&p->writer, slot, &offset), cf_segment, run);
+  int result = p->completer.many_streams ? cf_completer_wait_for_writers(&p->completer, slot) : CUFRAMES_OK;
   if (result == CUFRAMES_OK && !cf_handle_open(p->handles, f))
     result = cf_fail(CUFRAMES_ERR_LEASE_LIMIT, "too many references to frames are in hand: release some");
   if (result != CUFRAMES_OK) {
     cf_writer_cancel(&p->writer, slot);
     return result;
   }
-  cf_segment *segment = CF_CONTAINER_OF(cf_writer_slot(&p->writer, slot, &offset), cf_segment, run);
   f->segment = segment;
   f->base = (uint8_t *)segment->memory.address + offset;
   f->offset = offset;
@@ -267,7 +275,7 @@ static int slot_acquire(cuframes_publisher *p, cf_frame *f) {
 
 /* With the frame lock held. */
 static int frame_acquire(cuframes_publisher *p, cuframes_frame **frame) {
-  if (cf_pool_format_is_none(&p->pool.format)) /* which only frame calls change */
+  if (p->pool.format.pixel_format == CUFRAMES_PIXEL_NONE) /* which only frame calls change */
     return cf_fail(CUFRAMES_ERR_FORMAT,
                    "the stream \"%s\" has no pictures: say their format with cuframes_publisher_set_format()", p->name);
   if (p->pool.external)
@@ -285,14 +293,12 @@ static int frame_acquire(cuframes_publisher *p, cuframes_frame **frame) {
 int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
   if (!p || !frame)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_acquire: publisher and frame must be given");
-  if (cf_publisher_check(p) != CUFRAMES_OK)
-    return CUFRAMES_ERR_INVALID;
+  if (!cf_process_is(p->maker))
+    return cf_publisher_check(p); /* which says why */
   if (cf_flag_get(&p->failed))
     return device_failed(p);
   pthread_mutex_lock(&p->frame_lock);
   int result = frame_acquire(p, frame);
-  if (cf_writer_has_changed(&p->writer))
-    cf_doorbell_ring(p->service.doorbell); /* for cf_pool_reap() */
   pthread_mutex_unlock(&p->frame_lock);
   return result;
 }
@@ -353,13 +359,10 @@ static void second_end(cuframes_publisher *p, int64_t now) {
     cf_growth_end_quiet(p, now);
 }
 
-static void wake_sleepers(cuframes_publisher *p) {
-  if (p->completer.gpu && cf_waker_waits(p))
-    return;
-  uint32_t sleepers = cf_writer_sleepers(&p->writer);
+static void wake(cuframes_publisher *p, uint32_t sleepers) {
   if (sleepers > CF_WAKE_DIRECT && cf_flag_get(&p->waker.running))
     cf_waker_ring(p);
-  else if (sleepers > 0)
+  else
     (void)cf_publisher_wake(p);
 }
 
@@ -404,7 +407,10 @@ static int frame_publish(cuframes_publisher *p, cf_frame *f, const cf_completion
   if (f->side_bytes > 0)
     meta.side_offset = (uint32_t)(f->side - (uint8_t *)((cf_segment *)f->segment)->side);
   f->seq = cf_writer_publish(&p->writer, f->slot, &meta, !p->completer.gpu || !completion->on_stream);
-  wake_sleepers(p);
+  const bool waits = cf_flag_get(&p->waker.prewake) == CF_PREWAKE_ASKED && cf_waker_waits(p);
+  const uint32_t sleepers = waits ? 0 : cf_writer_sleepers(&p->writer);
+  if (sleepers > 0)
+    wake(p, sleepers);
   cf_counter_count(&p->published);
   cf_counter_set(&p->newest_timestamp, (uint64_t)f->timestamp);
   if (f->timestamp - p->second_start >= CF_SECOND)
@@ -441,8 +447,8 @@ static int publish(cuframes_publisher *p, cuframes_frame *frame, const cf_comple
                    const cuframes_publish_info *info) {
   if (!p || !frame)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_publish: publisher and frame must be given");
-  if (cf_publisher_check(p) != CUFRAMES_OK)
-    return CUFRAMES_ERR_INVALID;
+  if (!cf_process_is(p->maker))
+    return cf_publisher_check(p);
   pthread_mutex_lock(&p->frame_lock);
   cf_frame *f = open_frame(p, frame);
   int result = f ? frame_publish(p, f, completion, info) : not_open();

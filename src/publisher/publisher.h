@@ -221,9 +221,9 @@ void cf_publisher_end_frames(cuframes_publisher *publisher);
 /* There are so many subscribers that it may be needed. Service. */
 void cf_waker_start(cuframes_publisher *publisher);
 void cf_waker_stop(cuframes_publisher *publisher);
-/* A frame was begun: if there were many to wake, the waker is to be awake when it is published. */
+/* A frame was begun, and there were many to wake last time: the waker is to be awake when it is published. */
 void cf_waker_announce(cuframes_publisher *publisher);
-/* It is there. True: the waker waits for it, and wakes all. */
+/* It is there, and was announced. True: the waker waits for it, and wakes all. */
 bool cf_waker_waits(cuframes_publisher *publisher);
 /* Wakes all who sleep, if it runs. */
 void cf_waker_ring(cuframes_publisher *publisher);

@@ -18,15 +18,12 @@ static void rouse(cuframes_publisher *p) {
 }
 
 void cf_waker_announce(cuframes_publisher *p) {
-  if (cf_flag_get(&p->waker.woken) <= CF_WAKE_DIRECT)
-    return;
   cf_flag_set(&p->waker.prewake, CF_PREWAKE_ASKED);
   rouse(p);
 }
 
 bool cf_waker_waits(cuframes_publisher *p) {
-  return cf_flag_get(&p->waker.prewake) == CF_PREWAKE_ASKED &&
-         cf_flag_swap(&p->waker.prewake, CF_PREWAKE_PUBLISHED) == CF_PREWAKE_ASKED; /* pairs with wait_for_frame */
+  return cf_flag_swap(&p->waker.prewake, CF_PREWAKE_PUBLISHED) == CF_PREWAKE_ASKED; /* pairs with wait_for_frame */
 }
 
 void cf_waker_ring(cuframes_publisher *p) {

@@ -17,7 +17,7 @@
 
 /* After the lease: pairs with wait_for_release, which looks at leases after it has said that it waits. */
 static void announce_release(cf_connection *c) {
-  if (!cf_flag_get(&c->release_awaited) || !cf_flag_swap(&c->release_awaited, 0))
+  if (!cf_flag_swap(&c->release_awaited, 0))
     return;
   (void)cf_flag_add(&c->releases, 1);
   (void)cf_futex_wake(&c->releases.value, INT32_MAX);
@@ -158,8 +158,12 @@ void cf_connection_put_back(cf_frame *frame) {
   cf_connection *c = frame->owner;
   pthread_mutex_lock(&c->lock);
   lease_return(c, frame);
-  announce_release(c);
-  cf_connection_unlock(c);
+  if (cf_flag_get(&c->release_awaited))
+    announce_release(c);
+  if (c->references == 0)
+    cf_connection_unlock(c); /* perhaps with its end */
+  else
+    pthread_mutex_unlock(&c->lock);
 }
 
 /* Streams still use it: it comes back when they have come so far. */
@@ -167,7 +171,8 @@ static void return_later(cf_connection *c, cf_frame *frame) {
   pthread_mutex_lock(&c->lock);
   frame->state = CF_FRAME_RETURNING;
   c->returning |= UINT64_C(1) << frame->lease;
-  announce_release(c);
+  if (cf_flag_get(&c->release_awaited))
+    announce_release(c);
   bool drained = cf_connection_life(c) == CF_DRAINED;
   c->references += drained;
   pthread_mutex_unlock(&c->lock); /* it may be gone from here on */
@@ -423,8 +428,8 @@ static int stream_wait(cf_connection *c, cf_frame *frame, void *stream) {
 
 /* Step 4: the frame is complete, or the stream waits for it. BUSY: not yet. */
 static int frame_wait(cf_connection *c, cf_frame *frame, const cf_take_how *how) {
-  bool gone = cf_connection_gone(c) || cf_reader_ended(&c->reader); /* before the look, as ever */
-  if (cf_waiter_is_ready(&c->waiter, frame->slot, frame->seq))
+  bool gone = cf_flag_get(&c->life) != CF_LIVE || cf_reader_ended(&c->reader); /* before the look, as ever */
+  if (cf_reader_complete(&c->reader, frame->slot, frame->seq))
     return CUFRAMES_OK;
   int result = how->on_stream && c->waiter.sync_mode != CUFRAMES_SYNC_COMPLETE ? stream_wait(c, frame, how->stream)
                                                                                : CUFRAMES_ERR_BUSY;

@@ -345,7 +345,7 @@ static void frame_delivered(cuframes_subscriber *s, const cf_connection *connect
 /* Takes what is there now. TIMEOUT: nothing. */
 static int take_now(cuframes_subscriber *s, cf_connection *connection, cf_take_how *how, cuframes_frame **frame) {
   cf_frame *taken;
-  bool gone = cf_connection_gone(connection); /* before the look: the last frames are still taken */
+  bool gone = cf_flag_get(&connection->life) != CF_LIVE; /* before the look: the last frames are still taken */
   if (s->pending && s->pending->owner != connection)
     pending_give_up(s);
   int result = cf_connection_take(connection, how, gone, &s->pending, &taken);
@@ -432,8 +432,8 @@ int cf_subscriber_next(cuframes_subscriber *s, cf_take_how *how, cuframes_frame 
 static int next(cuframes_subscriber *s, int64_t timeout_ns, bool on_stream, void *stream, cuframes_frame **frame) {
   if (!s || !frame)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_next: subscriber and frame must be given");
-  if (cf_subscriber_check(s) != CUFRAMES_OK)
-    return CUFRAMES_ERR_INVALID;
+  if (!cf_process_is(s->maker))
+    return cf_subscriber_check(s); /* which says why */
   if (s->hello.mode == CUFRAMES_MODE_PACKETS)
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this subscriber joined for packets only");
   if (s->callback.running)

@@ -202,7 +202,7 @@ static int peer_check(cf_cuda *cuda, const char *maker_name) {
 }
 
 static void cuda_close(cf_device *device) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   bool pushed;
   if (cuda->stream && cf_cuda_enter(cuda, &pushed) == CUFRAMES_OK) {
     /* nothing could be done about a failure */
@@ -292,7 +292,7 @@ static bool has_answer(cf_cuda *cuda) {
 #define ASKED_MOST 3
 
 static bool cuda_is_lost(cf_device *device) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   for (int tries = 0; tries < ASKED_MOST && !cf_flag_get(&cuda->lost); tries++)
     if (has_answer(cuda))
       return false;

@@ -31,10 +31,6 @@ typedef struct cf_cuda {
   cf_cuda_legacy *opened; /* legacy handles, each once */
 } cf_cuda;
 
-static inline cf_cuda *cf_cuda_of(cf_device *device) {
-  return (cf_cuda *)device;
-}
-
 /* As cf_cuda_check(), remembers when the context is lost, and names the driver's function, as one would search for it:
  * call is the text of what gave the result. */
 int cf_cuda_result(cf_cuda *cuda, cu_result result, const char *call, const char *format, ...)

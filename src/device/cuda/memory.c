@@ -435,7 +435,7 @@ static int create(cf_cuda *cuda, uint64_t bytes, cuda_segment *s, cf_device_expo
 }
 
 int cf_cuda_segment_create(cf_device *device, uint64_t bytes, cf_device_segment *segment) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   cf_device_export exported = { .fd = -1 };
   cuda_segment *s = NULL;
   bool pushed;
@@ -453,7 +453,7 @@ int cf_cuda_segment_create(cf_device *device, uint64_t bytes, cf_device_segment 
 }
 
 int cf_cuda_segment_adopt(cf_device *device, void *address, uint64_t bytes, cf_device_segment *segment) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   cf_device_export exported = { .fd = -1 };
   cuda_segment *s = NULL;
   bool pushed;
@@ -484,7 +484,7 @@ static int import(cf_cuda *cuda, const cf_device_export *from, cuda_segment *s) 
 }
 
 int cf_cuda_segment_import(cf_device *device, const cf_device_export *from, cf_device_segment *segment) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   bool wants_fd = from->kind != CF_EXPORT_LEGACY;
   if (from->whole > WHOLE_MOST || from->kind > CF_EXPORT_POOL || from->bytes == 0 || from->start > from->whole ||
       from->whole - from->start < from->bytes || (wants_fd && from->fd < 0))
@@ -502,7 +502,7 @@ int cf_cuda_segment_import(cf_device *device, const cf_device_export *from, cf_d
 }
 
 void cf_cuda_segment_destroy(cf_device *device, cf_device_segment *segment) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   cuda_segment *s = segment->state;
   bool pushed, entered = s && cf_cuda_enter(cuda, &pushed) == CUFRAMES_OK;
   if (s)

@@ -20,7 +20,7 @@ static bool is_default_stream(const void *stream) {
 }
 
 int cf_cuda_stream_check(cf_device *device, void *stream) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   cu_context context = NULL;
   if (is_default_stream(stream) || cf_counter_get(&cuda->checked) == (uintptr_t)stream)
     return CUFRAMES_OK; /* if it was destroyed since, the driver says so when it is used */
@@ -36,7 +36,7 @@ int cf_cuda_stream_check(cf_device *device, void *stream) {
 }
 
 void cf_cuda_stream_drain(cf_device *device, void *stream) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   cu_context context = NULL;
   if (is_default_stream(stream)) {
     cf_cuda_settle(device);
@@ -57,7 +57,7 @@ void cf_cuda_drain(cf_cuda *cuda) {
 }
 
 void cf_cuda_settle(cf_device *device) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   bool pushed;
   if (cf_cuda_enter(cuda, &pushed) != CUFRAMES_OK)
     return;
@@ -87,7 +87,7 @@ leave:
 }
 
 int cf_cuda_copy_to_host(cf_device *device, cf_rows host, cf_rows from, size_t row_bytes, uint32_t rows) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   cu_copy_2d what = { .from_type = CU_MEMORYTYPE_DEVICE,
                       .from_device = (uintptr_t)from.data,
                       .from_pitch = from.pitch,
@@ -100,7 +100,7 @@ int cf_cuda_copy_to_host(cf_device *device, cf_rows host, cf_rows from, size_t r
 }
 
 int cf_cuda_copy_from_host(cf_device *device, cf_rows to, cf_rows host, size_t row_bytes, uint32_t rows) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   cu_copy_2d what = { .from_type = CU_MEMORYTYPE_HOST,
                       .from_host = host.data,
                       .from_pitch = host.pitch,
@@ -122,13 +122,13 @@ int cf_cuda_copy_on(cf_device *device, void *stream, cf_rows to, cf_rows from, s
                       .width = row_bytes,
                       .height = rows };
   int result = cf_cuda_stream_check(device, stream);
-  return result != CUFRAMES_OK ? result : copy(cf_cuda_of(device), &what, stream, false);
+  return result != CUFRAMES_OK ? result : copy((cf_cuda *)device, &what, stream, false);
 }
 
 /* ---- counters in host memory ---- */
 
 int cf_cuda_counters_open(cf_device *device, void *memory, uint64_t bytes, cf_device_counters *counters) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   cu_deviceptr address = 0;
   bool pushed;
   int result = cf_cuda_enter(cuda, &pushed);
@@ -152,7 +152,7 @@ leave:
 }
 
 void cf_cuda_counters_close(cf_device *device, cf_device_counters *counters) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   bool pushed;
   if (!counters->host)
     return;
@@ -232,7 +232,7 @@ static int write_on(cf_cuda *cuda, cu_stream stream, const cf_device_write *writ
 }
 
 int cf_cuda_counters_write(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   bool pushed;
   int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
@@ -243,7 +243,7 @@ int cf_cuda_counters_write(cf_device *device, void *stream, const cf_device_writ
 }
 
 int cf_cuda_counter_write_on_side(cf_device *device, void *stream, const cf_device_write *write) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   bool pushed;
   int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
@@ -258,7 +258,7 @@ leave:
 }
 
 int cf_cuda_side_wait(cf_device *device, void *stream) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   bool pushed;
   int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
@@ -269,7 +269,7 @@ int cf_cuda_side_wait(cf_device *device, void *stream) {
 }
 
 int cf_cuda_counter_wait(cf_device *device, void *stream, const cf_device_write *wait) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   bool pushed;
   int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
@@ -286,7 +286,7 @@ int cf_cuda_counter_wait(cf_device *device, void *stream, const cf_device_write 
 static_assert(sizeof(cu_ipc_event_handle) == 64, "device.h has handles of 64 bytes");
 
 int cf_cuda_event_create(cf_device *device, void **event, uint8_t handle[64]) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   cu_event made = NULL;
   cu_ipc_event_handle exported;
   bool pushed;
@@ -310,7 +310,7 @@ leave:
 }
 
 int cf_cuda_event_import(cf_device *device, const uint8_t handle[64], void **event) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   cu_ipc_event_handle exported;
   cu_event opened = NULL;
   memcpy(exported.bytes, handle, sizeof exported.bytes);
@@ -328,7 +328,7 @@ int cf_cuda_event_import(cf_device *device, const uint8_t handle[64], void **eve
 }
 
 void cf_cuda_event_destroy(cf_device *device, void *event) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   bool pushed;
   if (!event || cf_cuda_enter(cuda, &pushed) != CUFRAMES_OK)
     return;
@@ -337,7 +337,7 @@ void cf_cuda_event_destroy(cf_device *device, void *event) {
 }
 
 int cf_cuda_event_record(cf_device *device, void *event, void *stream) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   bool pushed;
   int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
@@ -348,7 +348,7 @@ int cf_cuda_event_record(cf_device *device, void *event, void *stream) {
 }
 
 int cf_cuda_event_wait(cf_device *device, void *event, void *stream) {
-  cf_cuda *cuda = cf_cuda_of(device);
+  cf_cuda *cuda = (cf_cuda *)device;
   bool pushed;
   int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
