@@ -45,8 +45,8 @@ void cf_completer_close(cf_completer *completer);
  * such, since the service thread makes them before it seats the first. On failure nothing of it will happen. */
 int cf_completer_submit(cf_completer *completer, uint32_t slot, void **const *events, uint64_t index, void *stream);
 
-/* frames: a slot is written by the stream that the next picture is made on. When there are several (many_streams), waits
- * up to a second until an earlier one has done with what was published in a slot that was just taken. */
+/* frames: a slot is written by the stream that the next picture is made on. When there are several (many_streams),
+ * waits up to a second until an earlier one has done with what was published in a slot that was just taken. */
 int cf_completer_wait_for_writers(cf_completer *completer, uint32_t slot);
 
 /* service: prepares a seat for the sync mode that was granted; page: zeroed, seat->bytes of it. On failure it may still

@@ -224,8 +224,8 @@ uint32_t cf_pool_room(const cf_pool *pool) {
   return all < pool->max_slots ? pool->max_slots - (uint32_t)all : 0;
 }
 
-/* With the lock held: how many slots to make when so many are missing; few segments are better than many. 0: none, since
- * whoever needed some has left meanwhile. */
+/* With the lock held: how many slots to make when so many are missing; few segments are better than many. 0: none,
+ * since whoever needed some has left meanwhile. */
 static uint32_t growth(const cf_pool *pool, uint32_t missing) {
   uint32_t more = lacks(pool);
   if (more < missing)

@@ -213,8 +213,8 @@ static void peer_admitted(cuframes_publisher *p, cf_peer *peer) {
   }
 }
 
-/* An attempt to make slots has ended: those who waited for them are seated or refused. What came of it is no matter where
- * none are lacking any more, since others have left. */
+/* An attempt to make slots has ended: those who waited for them are seated or refused. What came of it is no matter
+ * where none are lacking any more, since others have left. */
 static void waiting_seat(cuframes_publisher *p) {
   int result = CUFRAMES_OK;
   if (cf_pool_lacks(&p->pool) > 0) {
