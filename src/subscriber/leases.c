@@ -91,12 +91,11 @@ static void lose_and_abandon(cf_connection *c) {
   cf_connection_abandon(c);
 }
 
-/* Whether a stream waits for a picture that is not complete. */
+/* Whether a stream may wait for a fence that is still to be signaled, also of a frame that is LOST or given back. */
 static bool stream_waits(cf_connection *c) {
-  bool waits = false;
   pthread_mutex_lock(&c->lock);
-  for (uint32_t k = 0; k < c->leases; k++)
-    waits = waits || is_awaited(c, &c->frames[k]);
+  const enum cf_life life = cf_connection_life(c);
+  const bool waits = (life == CF_LIVE || life == CF_GONE) && cf_waiter_streams_wait(&c->waiter);
   pthread_mutex_unlock(&c->lock);
   return waits;
 }

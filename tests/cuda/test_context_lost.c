@@ -134,6 +134,83 @@ static void the_publisher_loses_its_context(void **state) {
   child_finish(publisher);
 }
 
+/* A picture that is never complete, since the context is lost before the work of its stream was done. */
+static void run_vain(int test, void *user) {
+  static source s;
+  cuframes_frame *frame = NULL;
+  cuframes_publish_info info = { .struct_size = sizeof info };
+  cu_stream other;
+  cu_deviceptr never;
+  (void)user;
+  driver_use(STANDIN, NULL);
+  source_begin(&s, &(source_options){ .name = "vain", .format = program_format(CUFRAMES_PIXEL_NV12) });
+  CHECK_OK(cu.cuStreamCreate(&other, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuMemAlloc(&never, sizeof(uint64_t)));
+  CHECK_OK(cu.cuMemcpyHtoD(never, &(uint64_t){ 0 }, sizeof(uint64_t)));
+  source_publish(&s);
+  say(test, 0);
+  hear(test); /* the subscriber has that */
+  CHECK_OK(cuframes_publisher_acquire(s.publisher, &frame));
+  CHECK_OK(cu.cuStreamWaitValue64(s.stream, never, 1, CU_STREAM_WAIT_VALUE_GEQ));
+  CHECK_OK(cuframes_publisher_publish_on(s.publisher, frame, s.stream, &info));
+  say(test, 0);
+  hear(test); /* its stream waits */
+  CHECK_OK(trap(&s.g, other));
+  CHECK(cu.cuStreamSynchronize(other) == CUDA_ERROR_LAUNCH_FAILED);
+  say(test, 0);
+  hear(test); /* the subscriber has gone, while this process lives */
+  cuframes_publisher_destroy(s.publisher);
+  say(test, 0);
+}
+
+static void run_waiter(int test, void *user) {
+  gpu g;
+  cu_stream stream;
+  cuframes_subscriber *subscriber = NULL;
+  cuframes_frame *frame = NULL;
+  cuframes_subscriber_options options = { .struct_size = sizeof options, .sync = CUFRAMES_SYNC_TIMELINE };
+  (void)user;
+  driver_use(STANDIN, NULL);
+  gpu_begin(&g, 0);
+  CHECK_OK(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cuframes_subscriber_create("vain", &options, &subscriber));
+  CHECK_OK(cuframes_subscriber_next_on(subscriber, patience(), stream, &frame));
+  CHECK_OK(cu.cuStreamSynchronize(stream));
+  cuframes_frame_release_on(frame, stream);
+  say(test, 0);
+  hear(test);
+  CHECK_OK(cuframes_subscriber_next_on(subscriber, patience(), stream, &frame));
+  say(test, 0);
+  CHECK_RESULT(cuframes_frame_wait(frame, patience()), CUFRAMES_ERR_LOST);
+  cuframes_frame_release_on(frame, stream);
+  cuframes_subscriber_destroy(subscriber);
+  CHECK_OK(cu.cuStreamSynchronize(stream)); /* it has come to its end */
+  CHECK_OK(cu.cuStreamDestroy(stream));
+  gpu_end(&g);
+  say(test, 0);
+}
+
+/* Whoever ends as soon as it hears that its frame is LOST ends before the fence is signaled, which is done a moment
+ * later: its stream goes on all the same. */
+static void a_stream_waits_in_vain(void **state) {
+  (void)state;
+  child *publisher = child_start(run_vain, NULL);
+  hear(publisher->fd);
+  child *waiter = child_start(run_waiter, NULL);
+  hear(waiter->fd);
+  say(publisher->fd, 0);
+  hear(publisher->fd);
+  say(waiter->fd, 0);
+  hear(waiter->fd); /* its stream waits */
+  say(publisher->fd, 0);
+  hear(publisher->fd);
+  hear(waiter->fd); /* it has left, while the publisher's process lives */
+  child_finish(waiter);
+  say(publisher->fd, 0);
+  hear(publisher->fd);
+  child_finish(publisher);
+}
+
 /* ---- a subscriber's ---- */
 
 static void run_unlucky(int test, void *user) {
@@ -198,9 +275,8 @@ static void a_subscriber_in_mode_slot_events(void **state) {
 
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
-    FIXTURE(the_publisher_loses_its_context),
-    FIXTURE(a_subscriber_in_mode_complete),
-    FIXTURE(a_subscriber_in_mode_timeline),
+    FIXTURE(the_publisher_loses_its_context),  FIXTURE(a_stream_waits_in_vain),
+    FIXTURE(a_subscriber_in_mode_complete),    FIXTURE(a_subscriber_in_mode_timeline),
     FIXTURE(a_subscriber_in_mode_slot_events),
   };
   drivers_begin(argc, argv);
