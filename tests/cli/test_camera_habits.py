@@ -7,7 +7,7 @@ import signal
 import camera
 import harness
 from camera import Camera, Film, Plan
-from harness import check
+from harness import check, pace
 
 FPS = 25
 FRAMES = 75
@@ -99,6 +99,27 @@ def has_ipv6():
     except OSError:
         return False
     return True
+
+
+def test_capture_times_across_a_jump(s):
+    """Until the next report libavformat counts from one of the clock before: pictures were taken when they were taken.
+    The reports are 50 pictures apart."""
+    jumps = ((110, 36000.0),), ((110, -36.0),), ()
+    plans = [Plan(camera.film(s), jumps=jump, strays=() if jump else ((110, 5000.0), (130, -3.0)), clock=clock(number))
+             for number, jump in enumerate(jumps)]
+    cameras = [Camera(s, plan) for plan in plans]
+    args = [word for number, cam in enumerate(cameras) for word in (cam.url, "--name", "cam%d" % number)]
+    pub = s.start("publish", "--ordered-timeout", harness.LIMIT, *args, name="publish")
+    watching = []
+    for number in range(len(cameras)):
+        s.wait_stream("cam%d" % number, pub)
+        watching.append(s.start_program(harness.need_built("tests", "times"), "cam%d" % number, 160))
+    for number, process in enumerate(watching):
+        process.expect(harness.OK)
+        places = [round((taken / 1e9 - clock(number)) * FPS, 2) for _, taken in shown(process)]
+        check(places == [places[0] + step for step in range(160)], "camera %d: %s", number, places)
+        pace(places[0] < 110, "it came late: %s", places[0])
+    pub.stop()
 
 
 def test_redirected(s):

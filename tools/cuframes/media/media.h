@@ -80,6 +80,9 @@ typedef struct media_clock {
   int64_t time;                 /* of the last packet, or of the one after it */
   int64_t pts;                  /* of the last packet */
   int64_t began, origin_before; /* up to which pts the origin was another one */
+  int64_t stale, stale_until;   /* by how much times of pictures may be wrong since the source's clock jumped; a pts */
+  int doubts;                   /* packets in a row that told of another clock */
+  bool is_next;                 /* a time was that of the packet behind the one it came with */
 } media_clock;
 
 /* How much of what a camera announces it can set up. */
@@ -304,6 +307,8 @@ void media_hold_drop(media *m);
 void media_side_note(media *m);
 /* Times are as much later from this one on. */
 void media_side_shift(media *m, int64_t from, int64_t by);
+/* The times of m->packet's stream, or of that packet alone, have jumped by so much, which is taken out of its pts. */
+void media_side_jumped(media *m, int64_t by);
 void media_side_forget(media *m);
 /* CUFRAMES_NO_TIME: not known. */
 int64_t media_side_capture_time(const media *m, const AVFrame *frame);

@@ -119,6 +119,8 @@ static void set_times(media *m, int number) {
   m->packet->duration = times.duration;
   say_jump(m, track, &times);
   m->jumped = m->jumped || (video && times.jump != 0);
+  if (video && (times.jump != 0 || times.wild != 0))
+    media_side_jumped(m, times.jump != 0 ? times.jump : times.wild);
   /* Nothing is missing, so it can be said where nothing will be: a recorder begins anew at a keyframe. */
   if (m->jumped && video && (m->packet->flags & AV_PKT_FLAG_KEY) && m->job->publisher != NULL) {
     (void)cuframes_publisher_discontinuity(m->job->publisher); /* cannot fail for a living publisher */

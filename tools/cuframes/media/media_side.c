@@ -12,11 +12,43 @@
 #include "common/av_format.h"
 #include "media.h"
 
+#define REPORT_NS (20 * PUBLISH_SECOND) /* cameras send a report every few seconds */
+#define SAME_NS (PUBLISH_SECOND / 2)
+#define DOUBTS 5
+
 /* --- capture time --- */
 
-/* That of two times for pts 0 which agrees better with what was known. */
-static int64_t nearer(int64_t known, int64_t one, int64_t other) {
-  return llabs(one - known) <= llabs(other - known) ? one : other;
+/* That of two times for pts 0, of the last packet and of this one, which agrees better with what was known. If neither
+ * does, it is as it was the last time. */
+static int64_t nearer(media_clock *c, int64_t last, int64_t this) {
+  const int64_t from_last = llabs(last - c->origin), from_this = llabs(this - c->origin);
+  if (from_last < SAME_NS || from_this < SAME_NS)
+    c->is_next = from_this < from_last;
+  return c->is_next ? this : last;
+}
+
+void media_side_jumped(media *m, int64_t by) {
+  m->clock.stale = by;
+  m->clock.stale_until = m->packet->pts == AV_NOPTS_VALUE ? INT64_MIN : m->packet->pts + REPORT_NS;
+}
+
+/* libavformat counts from the last report, whose RTP time is of the clock before the jump: until the next one comes,
+ * its times are wrong by the jump, and backwards by a round of RTP's 32 bits, too. Whether this is such a time for
+ * pts 0, or of a packet that alone is wrong: another clock is believed when several packets have told of it. */
+static bool is_stale(media *m, int64_t origin) {
+  media_clock *c = &m->clock;
+  if (c->origin == CUFRAMES_NO_TIME)
+    return false;
+  const AVRational base = m->in->streams[m->video]->time_base;
+  const int64_t round = 1 + av_rescale_q(INT64_C(1) << 32, base, (AVRational){ 1, PUBLISH_SECOND }); /* rounded up */
+  const int64_t error = origin - c->origin, rest = llabs((error - c->stale) % round);
+  const bool may_be = c->stale != 0 && m->packet->pts <= c->stale_until;
+  if (llabs(error) >= SAME_NS && may_be && (rest < SAME_NS || round - rest < SAME_NS))
+    return true;
+  if (llabs(error) >= SAME_NS && ++c->doubts < DOUBTS)
+    return true;
+  c->doubts = 0;
+  return false;
 }
 
 void media_side_note(media *m) {
@@ -31,12 +63,14 @@ void media_side_note(media *m) {
       m->in->start_time_realtime != AV_NOPTS_VALUE) /* microseconds, of the source's 0 */
     c->origin = m->in->start_time_realtime * 1000 - m->timeline.tracks[m->timeline.lead].offset;
   if (c->time != CUFRAMES_NO_TIME && c->origin != CUFRAMES_NO_TIME)
-    c->origin = nearer(c->origin, c->time - c->pts, c->time - pts);
+    c->origin = nearer(c, c->time - c->pts, c->time - pts);
   c->time = CUFRAMES_NO_TIME;
   AVProducerReferenceTime reference;
   if (data == NULL || size < sizeof reference)
     return;
   memcpy(&reference, data, sizeof reference);
+  if (is_stale(m, reference.wallclock * 1000 - pts))
+    return;
   c->time = reference.wallclock * 1000;
   c->pts = pts;
   if (c->origin == CUFRAMES_NO_TIME) /* no RTP: it is the packet's own */
