@@ -175,6 +175,12 @@ int media_open(media *m);
 void media_close(media *m);
 /* Reads into m->packet. AVERROR_EOF at the end, AVERROR(EAGAIN): nothing yet. */
 int media_read(media *m);
+/* Whether it is a web address that answers with one picture each time, as cameras have them for snapshots, as far as is
+ * known by now. */
+bool media_is_snapshot(const media *m);
+/* The source has given one picture and ended in order: waits until it may be asked for the next one. False when the job
+ * is to stop. */
+bool media_ask_again(media *m);
 /* Goes back to the start. */
 int media_rewind(media *m);
 /* Decides what the input is: m->live, m->path. False: out of memory. */

@@ -24,6 +24,7 @@ typedef struct media_connection {
   int64_t picture_time;          /* of the last one, by the source's clock */
   bool answered;                 /* the other side gave what there is to be opened */
   bool taken_up;                 /* times go on from its first packet */
+  bool still;                    /* it was one picture, and came to its end in order */
   int error;                     /* that it failed with, AVERROR; 0: none */
 } media_connection;
 
@@ -32,6 +33,7 @@ typedef struct media_outage {
   int64_t since;              /* when the last picture came, or the first try failed; 0: there is no outage */
   int64_t packet_at;          /* when the last packet of any kind came, before the outage; 0: none did */
   uint64_t tries;             /* that failed in this outage */
+  bool stills;                /* the source gives a picture each time it is asked: no outage lies between them */
   int64_t delay, login_delay; /* before the next try, the next one after a refusal; 0: as at first */
   unsigned short_lives;       /* connections in a row that ended soon after their first picture */
   bool heard;                 /* something was said of this outage */

@@ -14,6 +14,7 @@
 #define RETRY_READ (PUBLISH_SECOND / 200)
 #define STOPPED_NS PUBLISH_SECOND
 #define INTERVAL_MAX (120 * PUBLISH_SECOND) /* beyond, it is a jump of times */
+#define ASK_AGAIN (PUBLISH_SECOND / 10)     /* from one question for a single picture to the next, at least */
 #define RARE 3 /* a picture may be late by so many times what passed between two of them before */
 
 static bool is_network(const char *input) {
@@ -260,6 +261,25 @@ static void note_read(media *m, int error) {
   }
 }
 
+bool media_is_snapshot(const media *m) {
+  const char *name = m->in->iformat->name, *end = strstr(name, "_pipe");
+  const bool picture =
+      (end != NULL && end[strlen("_pipe")] == '\0') || strcmp(name, "mjpeg") == 0 || strcmp(name, "image2") == 0;
+  return m->live && picture && m->connection.pictures <= 1 && strncmp(m->job->options->input, "http", 4) == 0;
+}
+
+bool media_ask_again(media *m) {
+  m->outage.stills = true;
+  m->outage.packet_at = m->connection.packet_at;
+  return publish_job_wait(m->job, m->connection.began + ASK_AGAIN);
+}
+
+/* Where a web server tells no length, the end of the connection is that of what it had; FFmpeg calls it an error. */
+static bool is_end(media *m, int error) {
+  return error == AVERROR_EOF || (error == AVERROR(EIO) && strncmp(m->job->options->input, "http", 4) == 0 &&
+                                  m->in->pb != NULL && avio_size(m->in->pb) <= 0);
+}
+
 static int explain_stall(media *m) {
   const media_connection *c = &m->connection;
   const bool pictures = c->pictureless >= media_picture_timeout(m) && c->quiet < media_timeout(m);
@@ -280,8 +300,11 @@ int media_read(media *m) {
   end_call(m);
   if (error == AVERROR(EAGAIN))
     (void)publish_job_wait(m->job, cuframes_now() + RETRY_READ); /* the caller asks whether to stop */
+  if (error < 0 && is_end(m, error))
+    error = AVERROR_EOF;
   note_read(m, error);
-  if (m->live && (c->stalled || (error < 0 && error != AVERROR(EAGAIN))))
+  c->still = error == AVERROR_EOF && !c->stalled && c->pictures == 1 && media_is_snapshot(m);
+  if (m->live && !c->still && (c->stalled || (error < 0 && error != AVERROR(EAGAIN))))
     publish_state_leaving(m->job);
   if (error == 0 || error == AVERROR(EAGAIN) || (error == AVERROR_EOF && !c->stalled))
     return error;

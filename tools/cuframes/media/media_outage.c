@@ -92,6 +92,7 @@ static void begin(media *m) {
 int64_t media_outage_trouble(media *m) {
   media_outage *o = &m->outage;
   const media_connection *c = &m->connection;
+  o->stills = false;
   if (c->error == AVERROR(ETIMEDOUT))
     be_patient(m);
   if (c->packet_at != 0)

@@ -19,10 +19,11 @@ int64_t media_source_ns(int64_t value, AVRational time_base) {
 /* A demuxer that finds no times in what it reads counts pictures and takes a frame rate for granted. Not all of them
  * say so by a flag: these are videos without a container. */
 static bool has_no_times(const AVInputFormat *format) {
-  static const char *const bare[] = { "av1",   "avs2",      "avs3",   "bitpacked",  "cavsvideo", "dirac",
-                                      "dnxhd", "evc",       "h261",   "h263",       "h264",      "hevc",
-                                      "m4v",   "mpegvideo", "mpjpeg", "obu",        "v210",      "v210x",
-                                      "vc1",   "rawvideo",  "vvc",    "image2pipe", "ipu",       "yuv4mpegpipe" };
+  static const char *const bare[] = { "av1",   "avs2",       "avs3",  "bitpacked",    "cavsvideo",
+                                      "dirac", "dnxhd",      "evc",   "h261",         "h263",
+                                      "h264",  "hevc",       "m4v",   "mpegvideo",    "mpjpeg",
+                                      "obu",   "v210",       "v210x", "vc1",          "rawvideo",
+                                      "vvc",   "image2pipe", "ipu",   "yuv4mpegpipe", "image2" };
   const char *end = strstr(format->name, "_pipe");
   if ((format->flags & AVFMT_NOTIMESTAMPS) || (end != NULL && end[strlen("_pipe")] == '\0'))
     return true;

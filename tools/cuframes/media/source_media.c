@@ -25,7 +25,8 @@ static bool wants_reconnect(const media *m) {
 
 /* A film behind a web address has a length: it ends like a file. (A camera's RTSP may tell one, too.) */
 static bool is_finite(const media *m) {
-  return strncmp(m->job->options->input, "http", 4) == 0 && m->in->duration != AV_NOPTS_VALUE && m->in->duration > 0;
+  return strncmp(m->job->options->input, "http", 4) == 0 && m->in->duration != AV_NOPTS_VALUE && m->in->duration > 0 &&
+         !media_is_snapshot(m);
 }
 
 static enum end fatal(int code, int *out) {
@@ -35,7 +36,7 @@ static enum end fatal(int code, int *out) {
 
 /* What the first packets of a connection mean: that times go on, with a hole, and that the input is there again. */
 static void note_life(media *m) {
-  if (!m->connection.taken_up && m->outage.packet_at != 0 && m->job->publisher != NULL) {
+  if (!m->connection.taken_up && m->outage.since != 0 && m->outage.packet_at != 0 && m->job->publisher != NULL) {
     timeline_restart(&m->timeline, cuframes_now() - m->outage.packet_at);
     m->pace.running = false;
     (void)cuframes_publisher_discontinuity(m->job->publisher); /* cannot fail for a living publisher */
@@ -171,7 +172,8 @@ static enum end attempt(media *m, bool *opened, int *error, int *code) {
   media_times_begin(m, is_finite(m));
   if (result == CLI_OK) {
     media_describe(m);
-    publish_state_connected(m->job);
+    if (!m->outage.stills)
+      publish_state_connected(m->job);
   }
   enum end end = result == CLI_OK ? play_all(m, code) : fatal(result, code);
   if (end == END_INPUT && m->live && is_finite(m) && !m->job->options->reconnect)
@@ -232,6 +234,7 @@ static int run(media *m) {
   for (;;) {
     bool opened;
     int error = 0, code = CLI_OK;
+    const int64_t picture_before = m->job->last_frame;
     enum end end = attempt(m, &opened, &error, &code);
     if (end == END_FATAL)
       return code;
@@ -242,6 +245,11 @@ static int run(media *m) {
     if (end == END_INPUT && !m->live)
       snprintf(m->reason, sizeof m->reason, "the input ended");
     ever_opened = ever_opened || opened;
+    if (opened && m->connection.still && m->job->last_frame != picture_before) {
+      if (!media_ask_again(m))
+        return conclude(m, END_STOPPED);
+      continue;
+    }
     const int64_t wait = media_outage_trouble(m);
     if (!publish_job_wait(m->job, cuframes_now() + wait))
       return conclude(m, END_STOPPED);
