@@ -218,6 +218,33 @@ static void a_sticky_error_is_the_end_of_a_context(void **state) {
   gpu_nothing_left(2);
 }
 
+/* Who is told a sticky error may unmap what the context used, since it cannot unregister it any more: a kernel that is
+ * at work has ended before. */
+static void nothing_works_after_a_sticky_error(void **state) {
+  (void)state;
+  enum { WORDS = 1 << 23, LAST = WORDS - 1, BEGUN = WORDS, ALL };
+  gpu g;
+  cu_stream stream;
+  gpu_begin(&g, 0);
+  size_t bytes = ALL * sizeof(uint64_t);
+  uint64_t *words = calloc(1, bytes);
+  CHECK(words != NULL);
+  CHECK_OK(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  CHECK_OK(cu.cuMemHostRegister(words, bytes, CU_MEMHOSTREGISTER_DEVICEMAP));
+  CHECK_OK(cu.cuStreamWriteValue64(stream, (uintptr_t)&words[BEGUN], 1, 0));
+  CHECK_OK(LAUNCH(&g, stream, "fill", (uintptr_t)words, WORDS, 7));
+  WAIT_FOR(__atomic_load_n(&words[BEGUN], __ATOMIC_ACQUIRE) == 1); /* pairs with the stream's write */
+  CHECK(standin_fail("cuStreamQuery", 1, CUDA_ERROR_ILLEGAL_ADDRESS) == 0);
+  CHECK_RESULT(cu.cuStreamQuery(stream), CUDA_ERROR_ILLEGAL_ADDRESS);
+  CHECK_RESULT(cu.cuMemHostUnregister(words), CUDA_ERROR_ILLEGAL_ADDRESS);
+  words[LAST] = 8;
+  CHECK_OK(cu.cuCtxPopCurrent(NULL));
+  CHECK_OK(cu.cuDevicePrimaryCtxRelease(0)); /* its threads have ended */
+  CHECK(words[LAST] == 8);
+  free(words);
+  gpu_nothing_left(3); /* stream, registration, module */
+}
+
 static void call_from_host_function(void *user) {
   cu_result *result = user;
   *result = cu.cuCtxSynchronize();
@@ -285,6 +312,7 @@ int main(void) {
     FIXTURE(handles_that_are_none),
     FIXTURE(errors_on_demand),
     FIXTURE(a_sticky_error_is_the_end_of_a_context),
+    FIXTURE(nothing_works_after_a_sticky_error),
     FIXTURE(host_functions_may_not_call),
     FIXTURE(a_forked_child_has_no_cuda),
     FIXTURE(a_context_goes_with_work_in_it),

@@ -146,7 +146,7 @@ static bool is_sticky(cu_result result) {
          result == CUDA_ERROR_ASSERT;
 }
 
-/* Locked. */
+/* Locked, comes back with it unlocked for moments. */
 static cu_result may(enum si_needs needs, const si_context *context) {
   if (in_callback && needs != SI_NOTHING)
     return CUDA_ERROR_NOT_PERMITTED;
@@ -158,7 +158,7 @@ static cu_result may(enum si_needs needs, const si_context *context) {
     return CUDA_ERROR_INVALID_CONTEXT;
   if (!context->alive)
     return CUDA_ERROR_CONTEXT_IS_DESTROYED;
-  return context->sick;
+  return si_sickness(context);
 }
 
 cu_result si_enter_release(enum si_function function, enum si_needs needs, si_context **context, cu_result *say) {
@@ -175,7 +175,9 @@ cu_result si_enter_release(enum si_function function, enum si_needs needs, si_co
     *say = wanted;
     bool lost = lost_at > 0 && calls[ANY] >= lost_at;
     if ((is_sticky(wanted) || lost) && *context && wanted != CUDA_SUCCESS)
-      (*context)->sick = wanted;
+      si_sicken(*context, wanted);
+    if (*context && wanted != CUDA_SUCCESS && !in_callback)
+      (void)si_sickness(*context);
   }
   pthread_mutex_unlock(&si_lock);
   return result;

@@ -279,7 +279,7 @@ cu_result cuEventQuery(cu_event handle) {
   const event *e = find(handle);
   bool done = e && (e->shared ? reached(e->shared, newest(e)) : !e->stream || e->stream->done >= e->number);
   cu_result result = !e                 ? CUDA_ERROR_INVALID_HANDLE
-                     : e->context->sick ? e->context->sick
+                     : e->context->sick ? si_sickness(e->context)
                      : done             ? CUDA_SUCCESS
                                         : CUDA_ERROR_NOT_READY;
   pthread_mutex_unlock(&si_lock);
@@ -297,7 +297,7 @@ static cu_result wait_shared(const si_context *context, shared_page *shared, uin
   while (!reached(shared, number) && context->sick == CUDA_SUCCESS && context->alive)
     si_wait_briefly(&never, POLL_US);
   page_release(shared);
-  return context->alive ? context->sick : CUDA_ERROR_CONTEXT_IS_DESTROYED;
+  return context->alive ? si_sickness(context) : CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 
 cu_result cuEventSynchronize(cu_event handle) {
@@ -308,7 +308,7 @@ cu_result cuEventSynchronize(cu_event handle) {
   if (!e)
     result = CUDA_ERROR_INVALID_HANDLE;
   else if (e->context->sick)
-    result = e->context->sick;
+    result = si_sickness(e->context);
   else if (e->shared)
     result = wait_shared(e->context, e->shared, newest(e));
   else if (e->stream)

@@ -97,6 +97,7 @@ struct si_context {
   si_stream *streams;     /* its streams, destroyed ones that still work too */
   si_stream *legacy;      /* the NULL stream; made when it is first used */
   unsigned threads;       /* of its streams */
+  unsigned running;       /* operations */
 };
 
 /* The calling thread's current context, or NULL. */
@@ -148,6 +149,11 @@ cu_result si_submit_wait(si_stream *stream, si_stream *on, uint64_t number);
 cu_result si_enqueue(si_context *context, cu_stream handle, const si_op *op, size_t bytes, bool wait);
 /* Waits until operation `number` is done. Locked. */
 cu_result si_stream_wait(si_stream *stream, uint64_t number);
+/* Makes a context sick, if it is well, and lets its work look at that. Locked. */
+void si_sicken(si_context *context, cu_result error);
+/* The context's sticky error, or CUDA_SUCCESS. As on a GPU, who is told one knows that nothing of the context works any
+ * more: waits for operations that run. Locked, comes back with it unlocked for moments; not for `run`. */
+cu_result si_sickness(const si_context *context);
 /* Waits for all of the context's work so far. Locked. */
 cu_result si_context_wait(si_context *context);
 void si_stream_reference(si_stream *stream); /* locked */

@@ -15,6 +15,7 @@ typedef struct wait_op {
 
 static uint64_t streams_made; /* so that each has its own random delays */
 static pthread_cond_t thread_gone = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t still = PTHREAD_COND_INITIALIZER; /* nothing runs in a context that is sick */
 
 /* ---- time ---- */
 
@@ -116,6 +117,19 @@ bool si_stream_stopped(const si_stream *stream) {
   return stream->stop || stream->context->sick != CUDA_SUCCESS;
 }
 
+void si_sicken(si_context *context, cu_result error) {
+  if (context->sick != CUDA_SUCCESS)
+    return;
+  context->sick = error;
+  wake_all();
+}
+
+cu_result si_sickness(const si_context *context) {
+  while (context->sick != CUDA_SUCCESS && context->running > 0)
+    pthread_cond_wait(&still, &si_lock);
+  return context->sick;
+}
+
 /* ---- the thread ---- */
 
 static void finish(si_stream *stream, si_op *op) {
@@ -146,15 +160,16 @@ static void *work(void *argument) {
     si_op *op = take(stream);
     cu_result result = SI_STOPPED;
     if (!si_stream_stopped(stream)) {
+      context->running++;
       pthread_mutex_unlock(&si_lock);
       if (si_stream_pause(stream))
         result = op->run(stream, op);
       pthread_mutex_lock(&si_lock);
+      if (--context->running == 0)
+        pthread_cond_broadcast(&still);
     }
-    if (result != CUDA_SUCCESS && result != SI_STOPPED && context->sick == CUDA_SUCCESS) {
-      context->sick = result;
-      wake_all();
-    }
+    if (result != CUDA_SUCCESS && result != SI_STOPPED)
+      si_sicken(context, result);
     finish(stream, op);
   }
   while (stream->first)
@@ -310,11 +325,11 @@ cu_result si_enqueue(si_context *context, cu_stream handle, const si_op *op, siz
 
 /* ---- waiting ---- */
 
-/* The stream must not go meanwhile. */
+/* The stream must not go meanwhile. Also where it is stopped: what it is at may have memory of who waits. */
 static cu_result wait_done(const si_stream *stream, pthread_cond_t *moved, uint64_t number) {
-  while (stream->done < number && !stream->stop)
+  while (stream->done < number)
     pthread_cond_wait(moved, &si_lock);
-  return stream->stop ? CUDA_ERROR_CONTEXT_IS_DESTROYED : stream->context->sick;
+  return stream->stop ? CUDA_ERROR_CONTEXT_IS_DESTROYED : si_sickness(stream->context);
 }
 
 cu_result si_stream_wait(si_stream *stream, uint64_t number) {
@@ -344,7 +359,7 @@ cu_result si_context_wait(si_context *context) {
     si_stream_release(all[i].stream);
   }
   free(all);
-  return context->alive ? context->sick : CUDA_ERROR_CONTEXT_IS_DESTROYED;
+  return context->alive ? si_sickness(context) : CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 
 long si_streams_live(void) {
@@ -444,7 +459,7 @@ cu_result cuStreamQuery(cu_stream handle) {
   } else {
     si_stream *stream = find_handle(handle);
     result = !stream                            ? CUDA_ERROR_INVALID_HANDLE
-             : stream->context->sick            ? stream->context->sick
+             : stream->context->sick            ? si_sickness(stream->context)
              : stream->done < stream->submitted ? CUDA_ERROR_NOT_READY
                                                 : CUDA_SUCCESS;
   }
