@@ -33,17 +33,17 @@ typedef struct item {
 
 typedef struct channel {
   int fd;
+  int error; /* of the last write, errno */
   size_t room;
   pthread_t thread;
-  bool started, ended;
   item *first, *last; /* the first one is being written if `since` is set */
   size_t bytes;
   uint64_t put, written; /* how many */
   int64_t since;         /* when the write began that is going on; 0: none is */
-  bool slow;             /* a write took longer than PATIENCE_NS, and there is still something from then */
-  bool full;             /* what comes is dropped until half of the queue has gone */
   uint64_t dropped;
-  int error; /* of the last write, errno */
+  bool started, ended;
+  bool slow; /* a write took longer than PATIENCE_NS, and there is still something from then */
+  bool full; /* what comes is dropped until half of the queue has gone */
 } channel;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all that follows */

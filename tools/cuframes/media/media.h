@@ -114,11 +114,11 @@ typedef struct media {
   media_setup setup;     /* media_setup.c */
   char said_choice[512]; /* media_choice.c */
   AVDictionary *extra;   /* media_extra.c: what the demuxer left of --input-option for the decoder */
-  bool extra_said;       /* that some of it does nothing */
 
   /* media_decoder.c; a decoder outlives its input, for the next one that is like it */
   AVCodecContext *decoder;
   AVCodecParameters *decoder_for; /* what it was made for */
+  bool extra_said;                /* that some of --input-option does nothing */
   bool decoder_drained;           /* it was told that nothing comes any more */
   bool decoder_break;             /* the next packet is not the one behind the last */
   bool decoder_changed;           /* other parameter sets came with packets: it is not what decoder_for says */
@@ -140,11 +140,11 @@ typedef struct media {
   bool early;        /* what was read last had been read by FFmpeg before anybody asked for it */
   bool said_arrival; /* that times are ours */
   bool jumped;       /* the source's clock did, and that is to be said at the next keyframe */
+  bool damaged;      /* the demuxer said so of a packet */
+  bool holding;      /* until the first times are known: media_hold.c */
   publish_limiter oversized_limiter, jump_limiter;
-  bool damaged; /* the demuxer said so of a packet */
 
   /* media_hold.c */
-  bool holding; /* until the first times are known */
   AVPacket *held[MEDIA_HELD_MAX];
   unsigned held_count;
 

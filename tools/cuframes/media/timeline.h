@@ -54,24 +54,24 @@ typedef struct timeline_lag {
 typedef struct timeline_track {
   bool placed;               /* its offset is chosen */
   bool sparse;               /* its packets say so */
+  bool unsure;               /* the last packet jumped: the next one tells whether it was alone */
+  bool by_pts;               /* its decoding time was not known */
+  int stuck;                 /* packets since `advanced` */
   int64_t offset;            /* added to source times */
   int64_t sure, before;      /* the offset that more than one packet agreed with, and the one before that */
-  bool unsure;               /* the last packet jumped: the next one tells whether it was alone */
   int64_t wild;              /* how far it is off if it was */
   int64_t source, dts;       /* of the last packet: what it said, and what it got */
-  bool by_pts;               /* its decoding time was not known */
   int64_t first, next;       /* decoding time of the first packet, end of the last one, as published */
   int64_t arrival;           /* of the last packet */
   int64_t highest, advanced; /* the latest source time, and when it came */
-  int stuck;                 /* packets since then */
   int64_t said;              /* the duration of the last packet, ... */
   int alike;                 /* ... and how many behind each other had it */
+  int known;                 /* of `last` */
   /* In all passes. */
   int64_t last_dts;            /* that the last packet got */
   timeline_lag lag, lag_old;   /* in this period and the one before */
   int64_t lag_last;            /* of the last packet */
   int64_t last[TIMELINE_LAST]; /* source times, to know the step */
-  int known;                   /* of these */
   int64_t step;                /* the usual one; 0: not known */
 } timeline_track;
 

@@ -220,7 +220,8 @@ bool publish_options_equal(const publish_options *a, const publish_options *b) {
     *one = *other = NULL;
   }
   /* Bytes: no field can be forgotten here. At worst two that are equal are taken for different. */
-  return memcmp(&rest[0], &rest[1], sizeof rest[0]) == 0;
+  const unsigned char *bytes = (const unsigned char *)&rest[0], *others = (const unsigned char *)&rest[1];
+  return memcmp(bytes, others, sizeof rest[0]) == 0;
 }
 
 static const char *set_text(char **to, const char *value) {

@@ -29,27 +29,28 @@ typedef struct publish_variant {
 /* --times */
 enum { PUBLISH_TIMES_AUTO, PUBLISH_TIMES_SOURCE, PUBLISH_TIMES_ARRIVAL };
 
-/* One stream. Zero (or NULL) means the default. The strings are the options' own. */
+/* One stream. Zero (or NULL) means the default. The strings are the options' own. Without padding: two are compared as
+ * bytes. */
 typedef struct publish_options {
   char *input, *name, *device;
   char *input_options; /* for FFmpeg: KEY=VALUE, each with a newline behind it */
-  publish_variant variant;
   char *user, *password, *password_file;
   /* Made of these by publish_login_complete(), for libavformat alone: never to be shown. passphrase: of SRT. */
   char *address, *passphrase;
-  uint32_t pixel_format; /* --format; CUFRAMES_PIXEL_NONE: the decoder's */
-  bool loop, realtime, no_packets, reconnect, no_reconnect, decode_copy, fresh_decoder;
-  uint32_t slots, max_slots, policy, reserve, memory, packet_slots, socket_mode;
-  uint32_t times; /* PUBLISH_TIMES_* */
+  publish_variant variant;
   uint64_t packet_bytes;
   int64_t ordered_timeout_ns, timeout_ns, picture_timeout_ns, login_retry_ns;
-  uint32_t rtsp_transport; /* PUBLISH_RTSP_AUTO, or the place of its word */
   int64_t gid;
   uint32_t allow_uids[PUBLISH_ALLOW_MAX], allow_gids[PUBLISH_ALLOW_MAX];
   uint32_t allow_uid_count, allow_gid_count;
-  bool is_listed;     /* an allow list was given; with nobody on it, too */
-  uint32_t wait_for;  /* subscribers, before the first frame */
-  uint32_t side_data; /* bytes per frame */
+  uint32_t pixel_format; /* --format; CUFRAMES_PIXEL_NONE: the decoder's */
+  uint32_t slots, max_slots, policy, reserve, memory, packet_slots, socket_mode;
+  uint32_t times;          /* PUBLISH_TIMES_* */
+  uint32_t rtsp_transport; /* PUBLISH_RTSP_AUTO, or the place of its word */
+  uint32_t wait_for;       /* subscribers, before the first frame */
+  uint32_t side_data;      /* bytes per frame */
+  bool loop, realtime, no_packets, reconnect, no_reconnect, decode_copy, fresh_decoder;
+  bool is_listed; /* an allow list was given; with nobody on it, too */
 } publish_options;
 
 enum { PUBLISH_RTSP_AUTO = 0 };
