@@ -92,11 +92,13 @@ typedef struct cf_track {
   size_t extradata_size;
 } cf_track;
 
-/* Everything of the packet ring; `lock` is the one of packet calls, `describe` protects what the service reads too. */
+/* Everything of the packet ring; `lock` is the one of packet calls, `describe` protects what the service reads too.
+ * The locks do not come first: GCC 14 would take the address of all this for that of the lock, and warn of what is
+ * read beyond. */
 typedef struct cf_packets {
-  pthread_mutex_t lock, describe;
   bool enabled;
   int fd;
+  pthread_mutex_t lock, describe;
   uint64_t bytes;
   void *region;
   cf_packet_writer writer;
