@@ -142,7 +142,7 @@ static void run_publisher(int test, void *user) {
   CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   CHECK(each_thread(take_priority) == 1);
   say(test, 0);
-  for (uint64_t number = 1; !said(test); number++) {
+  while (!said(test)) {
     cuframes_frame *frame = NULL;
     int64_t start = cuframes_now();
     if (cuframes_publisher_acquire(publisher, &frame) == CUFRAMES_OK)

@@ -1,13 +1,6 @@
 /* test_rates.c - what the packets of a track amount to, with times that the test makes up. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <cuframes/common.h>
-
 #include "publisher/rates.h"
+#include "support/fixture.h"
 
 #define START (CF_SECOND * 1000 + 123456)
 
@@ -28,12 +21,12 @@ static void the_bit_rate_is_that_of_the_last_seconds(void **state) {
   assert_int_equal(cf_rate_bits(&rate, START), 0);
   int64_t now = steady(&rate, START, 25);
   assert_int_equal(cf_rate_bits(&rate, now - CF_SECOND / 2), 0); /* not yet known */
-  assert_in_range(cf_rate_bits(&rate, now), 190000, 210000);
+  CHECK_BETWEEN(cf_rate_bits(&rate, now), 190000, 210000);
   now = steady(&rate, now, 2500);
-  assert_in_range(cf_rate_bits(&rate, now), 190000, 215000);
+  CHECK_BETWEEN(cf_rate_bits(&rate, now), 190000, 215000);
   for (int i = 0; i < 500; i++, now += CF_SECOND / 50)
     count(&rate, now, 10000, CUFRAMES_NO_TIME, false);
-  assert_in_range(cf_rate_bits(&rate, now), 3800000, 4300000);
+  CHECK_BETWEEN(cf_rate_bits(&rate, now), 3800000, 4300000);
   assert_int_equal(cf_counter_get(&rate.packets), 25 + 2500 + 500);
   assert_true(cf_counter_get(&rate.newest) == (uint64_t)(now - CF_SECOND / 50));
 }
@@ -43,13 +36,13 @@ static void nothing_is_left_of_what_came_long_ago(void **state) {
   cf_track_rate rate = { 0 };
   int64_t now = steady(&rate, START, 250);
   uint64_t full = cf_rate_bits(&rate, now);
-  assert_in_range(cf_rate_bits(&rate, now + 2 * CF_SECOND), full / 4, full * 3 / 4);
+  CHECK_BETWEEN(cf_rate_bits(&rate, now + 2 * CF_SECOND), full / 4, full * 3 / 4);
   assert_int_equal(cf_rate_bits(&rate, now + 5 * CF_SECOND), 0);
   /* the number of a half second that comes round again */
   assert_int_equal(cf_rate_bits(&rate, now + (INT64_C(1) << 24) * CF_RATE_STEP), 0);
   now += 100 * CF_SECOND;
   count(&rate, now, 1000, CUFRAMES_NO_TIME, false);
-  assert_in_range(cf_rate_bits(&rate, now), 8000 / 4, 8000 / 3);
+  CHECK_BETWEEN(cf_rate_bits(&rate, now), 8000 / 4, 8000 / 3);
 }
 
 static void bytes_beyond_all_measure_do_not_become_another_time(void **state) {
