@@ -109,5 +109,30 @@ def test_answers_without_a_picture(s):
     check(events(pub)[0]["event"] == "disconnected", "%s", pub.out)
 
 
+def test_a_page_instead_of_a_stream(s):
+    """It is said what it is and what to do; it may be a camera that starts, so it is tried again."""
+    page = b"<!DOCTYPE html><html><head><title>Login</title></head><body>Who are you?</body></html>"
+    for kind, data in (("text/html", page), ("application/json", b'{"error": "log in first"}')):
+        server = Server(s, (200, kind + "; charset=utf-8", data))
+        pub = s.start("publish", server.url("live"), "--name", "cam", "--json")
+        pub.wait_for('"disconnected".*}$', "out")
+        pub.stop(code=None)
+        event = events(pub)[0]
+        check("(%s)" % kind in event["reason"] and "browser" in event["remedy"], "it said %s", event)
+        check(event["remedy"] in pub.err, "it said %s", pub.err)
+
+
+def test_a_film_whose_index_is_at_its_end(s):
+    """Without ranges nobody can go back to its pictures: no other try can help. With its index in front it plays."""
+    film, ready = s.path("film.mp4"), s.path("ready.mp4")
+    media.encode(film, "-c:v", "libx264", "-preset", "ultrafast", "-an", seconds=4, size=None)
+    media.ffmpeg("-i", film, "-c", "copy", "-movflags", "+faststart", ready)
+    result = s.run("publish", Server(s, (200, "video/mp4", content(film))).url("film.mp4"), "--name", "cam")
+    check(result.code == harness.FAILED, "ended with %d: %s", result.code, result.err)
+    check("index (moov) is at its end" in result.err and "+faststart" in result.err, "it said %s", result.err)
+    result = s.run("publish", Server(s, (200, "video/mp4", content(ready))).url("film.mp4"), "--name", "cam")
+    check(result.code == harness.OK and " frames in " in result.err, "ended with %d: %s", result.code, result.err)
+
+
 if __name__ == "__main__":
     harness.main(globals())

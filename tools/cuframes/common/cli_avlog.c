@@ -19,6 +19,7 @@
 
 static _Thread_local const char *thread_prefix;
 static _Thread_local bool held, strange_digest;
+static _Thread_local char document[64];    /* the content type, if it is one */
 static _Thread_local char first_line[256]; /* since the mark */
 static _Thread_local char last_line[256];
 static _Thread_local char unfinished[512]; /* FFmpeg prints some lines in pieces */
@@ -58,13 +59,30 @@ static const char *prefix_of(void *object) {
   return owner ? owner->prefix : thread_prefix;
 }
 
+/* What stands in a line behind a header's name. NULL: it is another one. */
+static const char *value_of(const char *line, const char *header) {
+  const size_t length = strlen(header);
+  return line != NULL && strncasecmp(line, header, length) == 0 ? line + length + strspn(line + length, " \t") : NULL;
+}
+
+static void see_type(const char *type) {
+  static const char *const documents[] = { "text/", "application/xhtml", "application/json", "application/xml" };
+  document[0] = '\0';
+  for (size_t i = 0; i < sizeof documents / sizeof *documents; i++)
+    if (strncasecmp(type, documents[i], strlen(documents[i])) == 0)
+      snprintf(document, sizeof document, "%.*s", (int)strcspn(type, "; \t\r\n"), type);
+}
+
 /* Sees the answers of RTSP and HTTP servers go by, which FFmpeg logs for who traces it. */
 static void see_header(const char *format, va_list arguments) {
-  static const char header[] = "WWW-Authenticate:", key[] = "algorithm=";
+  static const char key[] = "algorithm=";
   if (strcmp(format, "line='%s'\n") != 0 && strcmp(format, "header='%s'\n") != 0)
     return;
   const char *line = va_arg(arguments, const char *);
-  const char *algorithm = line && !strncasecmp(line, header, strlen(header)) ? strcasestr(line, key) : NULL;
+  const char *type = value_of(line, "Content-Type:"), *login = value_of(line, "WWW-Authenticate:");
+  if (type != NULL)
+    see_type(type);
+  const char *algorithm = login != NULL ? strcasestr(login, key) : NULL;
   if (algorithm == NULL)
     return;
   algorithm += strlen(key) + (algorithm[strlen(key)] == '"');
@@ -120,11 +138,16 @@ void cli_avlog_hold(bool hold) {
   if (hold) {
     last_line[0] = '\0';
     strange_digest = false;
+    document[0] = '\0';
   }
 }
 
 bool cli_avlog_strange_digest(void) {
   return strange_digest;
+}
+
+const char *cli_avlog_document(void) {
+  return document;
 }
 
 void cli_avlog_mark(void) {

@@ -22,6 +22,10 @@ const char *cli_avlog_last(void);
  * that itself. */
 bool cli_avlog_strange_digest(void);
 
+/* What kind of document the web server sent that the calling thread asked last since then ("text/html"), if it is one
+ * for people or programs to read; "": it is none, or nothing was sent. */
+const char *cli_avlog_document(void);
+
 /* The calling thread's first line since its last mark, "" if there was none; printed or not. */
 void cli_avlog_mark(void);
 const char *cli_avlog_first(void);

@@ -24,6 +24,8 @@ typedef struct media_connection {
   int64_t picture_time;          /* of the last one, by the source's clock */
   bool answered;                 /* the other side gave what there is to be opened */
   bool taken_up;                 /* times go on from its first packet */
+  bool backwards;                /* a film's index is behind its pictures, and the server gives nothing twice */
+  bool hopeless;                 /* no other try can do better */
   bool still;                    /* it was one picture, and came to its end in order */
   int error;                     /* that it failed with, AVERROR; 0: none */
 } media_connection;

@@ -145,6 +145,15 @@ static int probe(media *m) {
   return error;
 }
 
+/* Whether the film's pictures lie before the place up to which it had to be read to know where they are, and the server
+ * has no way back. */
+static bool lies_behind(const media *m) {
+  const AVStream *stream = m->in->nb_streams > 0 ? m->in->streams[0] : NULL;
+  const AVIndexEntry *first = stream != NULL ? avformat_index_get_entry((AVStream *)stream, 0) : NULL;
+  return m->live && m->in->pb != NULL && !(m->in->pb->seekable & AVIO_SEEKABLE_NORMAL) && first != NULL &&
+         strstr(m->in->iformat->name, "mp4") != NULL && first->pos < avio_tell(m->in->pb);
+}
+
 static int open_format(media *m) {
   m->in = avformat_alloc_context();
   if (m->in == NULL)
@@ -162,6 +171,7 @@ static int open_format(media *m) {
   if (error < 0)
     return media_explain(m, error, "cannot open");
   m->connection.answered = true;
+  m->connection.backwards = lies_behind(m);
   media_times_probe(m);
   error = probe(m);
   if (error >= 0 && publish_job_stopping(m->job))

@@ -33,11 +33,20 @@ static refusal refusal_of(const media *m, int error) {
   return (refusal){ "wrong user or password", "correct them; in an address @ is %40, : %3A, / %2F, # %23, ? %3F" };
 }
 
+/* A web server answers with something to read, as with a page for the login, where a stream was wanted. */
+static bool is_document(const media *m, int error) {
+  return m->live && !m->connection.answered && error == AVERROR_INVALIDDATA && *cli_avlog_document() != '\0';
+}
+
 const char *media_remedy(const media *m, int error) {
   if (media_is_refusal(error))
     return refusal_of(m, error).remedy;
   if (error == AVERROR(EPROTONOSUPPORT) && media_transport_name(m) != NULL)
     return "try --rtsp-transport auto";
+  if (m->connection.hopeless)
+    return "download it first, or have its index in front: ffmpeg -i IN -c copy -movflags +faststart OUT";
+  if (is_document(m, error))
+    return "open the address in a browser: it may want a login, or the stream has another path";
   return NULL;
 }
 
@@ -47,7 +56,7 @@ static bool lacks_port(int error) {
 }
 
 bool media_is_permanent(const media *m, int error) {
-  if (lacks_port(error))
+  if (lacks_port(error) || m->connection.hopeless)
     return true;
   if (error == AVERROR_PROTOCOL_NOT_FOUND || error == AVERROR_OPTION_NOT_FOUND || error == AVERROR_DECODER_NOT_FOUND)
     return true;
@@ -77,6 +86,7 @@ int media_explain(media *m, int error, const char *what) {
   av_strerror(error, text, sizeof text);
   if (m->live && error == AVERROR(EPERM)) /* libavformat's -1 */
     snprintf(text, sizeof text, "the connection ended in the middle of a packet");
+  m->connection.hopeless = m->connection.backwards && m->connection.packet_at == 0 && !m->connection.timed_out;
   if (m->connection.timed_out || error == AVERROR(ETIMEDOUT)) {
     snprintf(m->reason, sizeof m->reason, "timed out: no answer within %.3g s", (double)media_timeout(m) / 1e9);
   } else if (seen != NULL) {
@@ -88,6 +98,14 @@ int media_explain(media *m, int error, const char *what) {
              error == AVERROR_HTTP_FORBIDDEN ? "403 Forbidden" : "401 Unauthorized", refusal_of(m, error).why);
   } else if (error == AVERROR(EPROTONOSUPPORT) && media_transport_name(m) != NULL) {
     snprintf(m->reason, sizeof m->reason, "%s: the camera refuses to send by %s", what, media_transport_name(m));
+  } else if (m->connection.hopeless) {
+    snprintf(m->reason, sizeof m->reason,
+             "%s: the film's index (moov) is at its end, and the server lets nobody go back "
+             "from there (it knows no ranges)",
+             what);
+  } else if (is_document(m, error)) {
+    snprintf(m->reason, sizeof m->reason, "%s: the server answers with a document (%s), not with a stream", what,
+             cli_avlog_document());
   } else if (error == AVERROR_INVALIDDATA && !m->live) {
     snprintf(m->reason, sizeof m->reason, "%s: no media file, or a damaged one%s%s%s", what, *said ? " (" : "", said,
              *said ? ")" : "");

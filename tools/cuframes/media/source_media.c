@@ -238,7 +238,7 @@ static int run(media *m) {
     enum end end = attempt(m, &opened, &error, &code);
     if (end == END_FATAL)
       return code;
-    bool hopeless = !opened && !ever_opened && media_is_permanent(m, error);
+    bool hopeless = m->connection.hopeless || (!opened && !ever_opened && media_is_permanent(m, error));
     if (end == END_STOPPED || hopeless || !wants_reconnect(m) ||
         (end == END_INPUT && !m->live && !m->job->options->reconnect))
       return conclude(m, end);
