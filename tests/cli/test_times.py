@@ -174,26 +174,65 @@ def test_bare_h264_goes_by_our_clock(s):
     pace(abs(length - took) < 0.4, "%.3f s of film in %.3f s", length, took)
 
 
-def test_a_programme_on_other_pids(s):
-    """A transport stream whose table changes its version and names other PIDs: all pictures, in one track each."""
-    parts = []
-    for number in (0, 1):
-        parts.append(s.path("%d.ts" % number))
-        media.ffmpeg("-t", "2", "-i", harness.CLIP, "-vf", "scale=160:90", "-c:v", "libx264", "-preset", "ultrafast",
-                     "-bf", "0", "-g", "24", "-c:a", "copy", "-mpegts_start_pid", str(256 << number),
-                     "-tables_version", str(number), "-output_ts_offset", str(2 * number), parts[-1])
+def spliced(s, *parts, seconds=2):
+    """A transport stream of such parts: (codec, first PID, kinds of streams in their order). Each has a table of its
+    own version. Each part is as long."""
     film = s.path("film.ts")
+    codecs = {"h264": ("libx264",), "hevc": ("libx265", "-x265-params", "log-level=error:bframes=0")}
     with open(film, "wb") as out:
-        for part in parts:
+        for number, (codec, pid, order) in enumerate(parts):
+            part = s.path("%d.ts" % number)
+            maps = [word for kind in order for word in ("-map", "0:" + kind)]
+            media.ffmpeg("-t", str(seconds), "-i", harness.CLIP, *maps,
+                         "-vf", "scale=160:90", "-c:v", *codecs[codec], "-preset", "ultrafast", "-bf", "0", "-g", "24",
+                         "-c:a", "copy", "-mpegts_start_pid", str(pid), "-tables_version", str(number),
+                         "-output_ts_offset", str(seconds * number), part)
             with open(part, "rb") as file:
                 out.write(file.read())
+    return film
+
+
+def check_spliced(s, film, pictures):
+    """All pictures, in their order and in one track; sound in one other."""
     pub = s.start("publish", film, "--name", "cam", "--json", "--wait-for", "1")
-    _, packets = seen(s, "cam", 96)
-    check(len(of_track(packets, 0)) == 96 and {packet.track for packet in packets} == {0, 1},
-          "%d packets of video, tracks %s", len(of_track(packets, 0)), {packet.track for packet in packets})
-    # FFmpeg keeps the last picture of the old PID until the end of the file.
-    check_times([packet.dts for packet in of_track(packets, 0)[:-1]], "video", SECOND / 5)
-    check(harness.parse_json(pub.expect(harness.OK).out.splitlines()[-1])["frames"] == 96, "frames")
+    frames, packets = seen(s, "cam", pictures)
+    video = [packet.dts for packet in of_track(packets, 0)]
+    check(len(video) == pictures and {packet.track for packet in packets} == {0, 1},
+          "%d packets of video, tracks %s", len(video), {packet.track for packet in packets})
+    check_times(frames, "frames", SECOND / 5)
+    check_times(video, "video", SECOND / 5)
+    end = harness.parse_json(pub.expect(harness.OK).out.splitlines()[-1])
+    check(end["frames"] == pictures and end["decode_errors"] == 0 and end["jumps"] == 0, "it ended with %s", end)
+    return pub.err
+
+
+def test_a_programme_on_other_pids(s):
+    """A transport stream whose table changes its version and names other PIDs, in another order."""
+    said = check_spliced(s, spliced(s, ("h264", 256, "va"), ("h264", 512, "va"), ("h264", 768, "av")), 144)
+    check("goes on as" not in said, "it said %s", said)
+
+
+def test_a_programme_of_another_codec(s):
+    """... and then the PIDs of before, again."""
+    said = check_spliced(s, spliced(s, ("h264", 256, "va"), ("hevc", 512, "va"), ("h264", 256, "va")), 144)
+    check("goes on as hevc, was h264" in said and "goes on as h264, was hevc" in said, "it said %s", said)
+
+
+def test_another_codec_beyond_what_was_looked_at(s):
+    """FFmpeg reads some seconds ahead to find out what is in a film; this change comes later."""
+    check_spliced(s, spliced(s, ("h264", 256, "va"), ("hevc", 512, "va"), seconds=7), 336)
+
+
+def test_another_codec_in_a_pipe(s):
+    """What cannot be read twice loses the last two pictures of each table, which FFmpeg keeps back; none is torn."""
+    film = spliced(s, ("h264", 256, "va"), ("hevc", 512, "va"), ("h264", 256, "va"))
+    with open(film, "rb") as file:
+        pub = s.start("publish", "-", "--name", "cam", "--json", "--wait-for", "1", stdin=file)
+        frames, packets = seen(s, "cam", 140)
+        end = harness.parse_json(pub.expect(harness.OK).out.splitlines()[-1])
+    check_times(frames, "frames", SECOND / 5)
+    check({packet.track for packet in packets} == {0, 1}, "tracks %s", {packet.track for packet in packets})
+    check(end["frames"] == 140 and end["decode_errors"] == 0 and end["jumps"] == 0, "it ended with %s", end)
 
 
 def test_metadata_of_a_camera(s):

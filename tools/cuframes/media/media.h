@@ -1,7 +1,7 @@
 /* media.h - one opened input and what becomes of its packets and pictures; shared by source_media.c (the course of
  * things), media_input.c (opening, reading, time-outs), media_transport.c (RTP's way), media_setup.c, media_reason.c
- * and media_outage.c (when that goes wrong), media_choice.c, media_extra.c, media_decoder.c, media_slots.c,
- * media_track.c, media_packet.c, media_hold.c, media_side.c and media_frame.c. */
+ * and media_outage.c (when that goes wrong), media_choice.c, media_tables.c, media_extra.c, media_decoder.c,
+ * media_slots.c, media_track.c, media_packet.c, media_hold.c, media_side.c and media_frame.c. */
 #ifndef CUFRAMES_CLI_MEDIA_H
 #define CUFRAMES_CLI_MEDIA_H
 
@@ -130,9 +130,16 @@ typedef struct media {
   media_track tracks[CUFRAMES_TRACKS_MAX];
   uint32_t track_count;
   int track_of[64];          /* by the input's stream index; -1: not published */
-  unsigned mapped;           /* entries of track_of that are valid; 0: the input is a new one */
+  int heir[64];              /* by stream index: what goes on for it since another table came; -1: nothing */
+  unsigned mapped;           /* entries of these that are valid; 0: the input is a new one */
   unsigned streams_at_first; /* of the input */
   int other_video;           /* packets of another video since the last one of ours */
+  bool split;                /* of a file: its programme's table changes, and FFmpeg has a stream for each PID */
+  bool tables_known;         /* whether that is so has been found out */
+  int table_version;         /* at first; -1: none */
+  unsigned table_streams;    /* that the first table names */
+  int64_t table_began;       /* position of the first packet of the PID that is decoded; 0: of the first one */
+  int64_t table_last;        /* the last packet's decoding time, as read */
 
   /* media_packet.c */
   timeline timeline;
@@ -181,6 +188,8 @@ bool media_is_snapshot(const media *m);
 /* The source has given one picture and ended in order: waits until it may be asked for the next one. False when the job
  * is to stop. */
 bool media_ask_again(media *m);
+/* How long a picture of the video lasts by what the container says. */
+void media_note_rate(media *m);
 /* Goes back to the start. */
 int media_rewind(media *m);
 /* Decides what the input is: m->live, m->path. False: out of memory. */
@@ -231,6 +240,23 @@ bool media_setup_refused(media *m);
 void media_setup_works(media *m);
 /* What is asked for, in FFmpeg's words; NULL: everything. */
 const char *media_setup_types(const media *m);
+
+/* media_tables.c: programmes of a transport stream whose tables change. */
+/* Whether FFmpeg shall merge the versions of a table. */
+bool media_tables_merge(const media *m);
+/* The input was opened, and not looked at yet. */
+void media_tables_begin(media *m);
+/* It was looked at: whether the file is to be opened once more, in the way that m->split says now. */
+bool media_tables_changed(media *m);
+/* Of split tables, the track that a stream is; -1: it has one of its own. */
+int media_tables_track(const media *m, unsigned stream);
+/* m->packet is the video's and goes to the decoder. */
+void media_tables_note(media *m);
+/* Whether it was kept back by FFmpeg until after its time, and has been had in another way. */
+bool media_tables_is_late(const media *m);
+/* m->packet is the first of another PID: decodes and publishes what FFmpeg keeps back of the one before. Gives an exit
+ * code, after a message. */
+int media_tables_tail(media *m);
 
 /* media_choice.c */
 /* Which video it is, and which streams are not read. As media_input.c's. */
@@ -284,9 +310,9 @@ void media_describe(media *m);
 void media_describe_start(media *m);
 /* What m->packet brings with it that is new. */
 void media_describe_packet(media *m, uint32_t number);
-/* If m->packet shows that the video goes on in another stream, so does the decoder. Gives an exit code, after a
- * message. */
-int media_follow_video(media *m);
+/* If m->packet shows that the video goes on in another stream, or by another codec, so does the decoder. Gives an exit
+ * code, after a message. skip: the packet is for nobody. */
+int media_follow_video(media *m, bool *skip);
 void media_track_free(media *m);
 
 /* media_packet.c */

@@ -55,6 +55,9 @@ static int find_video(const media *m) {
   const publish_variant *wanted = &m->job->options->variant;
   candidate best = { .stream = -1 };
   /* FFmpeg's best of several videos is the one of which it read most, and so any one of variants. */
+  for (unsigned i = 0; m->split && i < m->in->nb_streams; i++)
+    if (is_video(m->in->streams[i]))
+      return (int)i; /* the others come after it */
   if (wanted->kind == PUBLISH_VARIANT_ANY && m->in->nb_programs < 2 && !is_dash(m->in)) {
     best.stream = av_find_best_stream(m->in, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
     return best.stream >= 0 && is_video(m->in->streams[best.stream]) ? best.stream : -1;

@@ -123,8 +123,7 @@ static AVDictionary *input_options(const media *m) {
     av_dict_set(&options, "passphrase", m->job->options->passphrase, 0);
   if (media_setup_types(m) != NULL)
     av_dict_set(&options, "allowed_media_types", media_setup_types(m), 0);
-  /* A programme whose table names other PIDs goes on with its streams; else what comes is lost. */
-  av_dict_set(&options, "merge_pmt_versions", "1", 0);
+  av_dict_set(&options, "merge_pmt_versions", media_tables_merge(m) ? "1" : "0", 0);
   media_extra_options(m, &options); /* last: who gives one knows better */
   return options;
 }
@@ -154,7 +153,8 @@ static bool lies_behind(const media *m) {
          strstr(m->in->iformat->name, "mp4") != NULL && first->pos < avio_tell(m->in->pb);
 }
 
-static int open_format(media *m) {
+static int open_once(media *m, bool *again) {
+  *again = false;
   m->in = avformat_alloc_context();
   if (m->in == NULL)
     return media_explain(m, AVERROR(ENOMEM), "cannot open");
@@ -173,12 +173,24 @@ static int open_format(media *m) {
   m->connection.answered = true;
   m->connection.backwards = lies_behind(m);
   media_times_probe(m);
+  media_tables_begin(m);
   error = probe(m);
   if (error >= 0 && publish_job_stopping(m->job))
     error = AVERROR_EXIT; /* it was interrupted, and what it found is not all */
   if (error < 0)
     return media_explain(m, error, "cannot find out what is in it");
+  *again = media_tables_changed(m);
   return 0;
+}
+
+static int open_format(media *m) {
+  bool again;
+  int error = open_once(m, &again);
+  while (error == 0 && again) {
+    avformat_close_input(&m->in);
+    error = open_once(m, &again);
+  }
+  return error;
 }
 
 /* Opens it in the way that it wants, as far as it can. */
@@ -200,6 +212,12 @@ static int open_somehow(media *m) {
   return error;
 }
 
+void media_note_rate(media *m) {
+  const AVStream *stream = m->in->streams[m->video];
+  AVRational rate = stream->avg_frame_rate.num > 0 ? stream->avg_frame_rate : stream->r_frame_rate;
+  m->frame_duration = rate.num > 0 && rate.den > 0 ? av_rescale(PUBLISH_SECOND, rate.den, rate.num) : 0;
+}
+
 int media_open(media *m) {
   m->connection = (media_connection){ .began = cuframes_now() };
   media_length_begin(m);
@@ -210,12 +228,11 @@ int media_open(media *m) {
     error = media_choose(m);
   if (error == 0)
     error = media_decoder_open(m);
-  if (error == 0) {
-    const AVStream *stream = m->in->streams[m->video];
-    AVRational rate = stream->avg_frame_rate.num > 0 ? stream->avg_frame_rate : stream->r_frame_rate;
-    m->frame_duration = rate.num > 0 && rate.den > 0 ? av_rescale(PUBLISH_SECOND, rate.den, rate.num) : 0;
-  }
+  if (error == 0)
+    media_note_rate(m);
   m->mapped = 0;
+  m->table_began = 0;
+  m->table_last = AV_NOPTS_VALUE;
   m->connection.error = error;
   if (error < 0)
     media_close(m);

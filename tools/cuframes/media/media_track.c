@@ -59,8 +59,28 @@ static int predecessor(const media *m, unsigned stream) {
   return found;
 }
 
+static void take_number(media *m, unsigned stream, int number) {
+  media_track *e = &m->tracks[number];
+  if (e->stream >= 0 && e->stream != (int)stream) {
+    m->track_of[e->stream] = -1;
+    m->heir[e->stream] = (int)stream;
+    m->video = e->stream == m->video ? (int)stream : m->video;
+  }
+  m->track_of[stream] = number;
+  e->stream = (int)stream;
+  e->program = program_of(m->in, stream);
+  e->kind = kind_of(m->in->streams[stream]);
+  e->codec = m->in->streams[stream]->codecpar->codec_id;
+  e->current = false;
+}
+
 static void give_number(media *m, unsigned stream) {
-  int number = predecessor(m, stream);
+  int number = media_tables_track(m, stream);
+  if (number >= 0) {
+    m->track_of[stream] = number;
+    return;
+  }
+  number = predecessor(m, stream);
   if (number < 0 && m->track_count < CUFRAMES_TRACKS_MAX)
     number = (int)m->track_count++;
   m->track_of[stream] = number;
@@ -68,16 +88,7 @@ static void give_number(media *m, unsigned stream) {
     publish_job_warn(m->job, "%s: stream %u is left out: at most %d fit", m->job->input, stream, CUFRAMES_TRACKS_MAX);
     return;
   }
-  media_track *e = &m->tracks[number];
-  if (e->stream >= 0) {
-    m->track_of[e->stream] = -1;
-    m->video = e->stream == m->video ? (int)stream : m->video;
-  }
-  e->stream = (int)stream;
-  e->program = program_of(m->in, stream);
-  e->kind = kind_of(m->in->streams[stream]);
-  e->codec = m->in->streams[stream]->codecpar->codec_id;
-  e->current = false;
+  take_number(m, stream, number);
 }
 
 void media_map(media *m) {
@@ -90,7 +101,7 @@ void media_map(media *m) {
     m->streams_at_first = there;
   m->mapped = there;
   for (unsigned i = before; i < there; i++)
-    m->track_of[i] = -1;
+    m->track_of[i] = m->heir[i] = -1;
   /* Data last: it must not take a number from what everybody wants. */
   for (int data = 0; data < 2; data++)
     for (unsigned i = before; i < there; i++)
@@ -127,22 +138,87 @@ static void take_over(media *m, unsigned stream) {
   m->other_video = 0;
 }
 
-int media_follow_video(media *m) {
-  const unsigned stream = (unsigned)m->packet->stream_index;
-  const int before = m->video;
-  const enum AVCodecID was = m->decoder->codec_id;
-  media_map(m);
-  if (m->video == before && stream < m->mapped && is_successor(m, stream))
-    take_over(m, stream);
-  if (m->video == before)
-    return CLI_OK;
+/* The track's stream is another one of those that FFmpeg has for its programme's tables. */
+static void go_over(media *m, unsigned stream) {
+  media_track *e = &m->tracks[m->track_of[stream]];
+  if (e->kind == CUFRAMES_MEDIA_VIDEO)
+    m->video = (int)stream;
+  e->stream = (int)stream;
+  e->current = false;
+}
+
+/* A stream that has become another codec's in its place has nothing left of what it was. */
+static bool has_other_codec(media *m) {
+  AVCodecParameters *now = m->in->streams[m->video]->codecpar;
+  if (now->codec_type != AVMEDIA_TYPE_VIDEO || now->codec_id == AV_CODEC_ID_NONE ||
+      now->codec_id == m->decoder_for->codec_id)
+    return false;
+  if (now->extradata_size > 0 && now->extradata_size == m->decoder_for->extradata_size &&
+      memcmp(now->extradata, m->decoder_for->extradata, (size_t)now->extradata_size) == 0) {
+    av_freep(&now->extradata);
+    now->extradata_size = 0;
+  }
+  return true;
+}
+
+static int replace_decoder(media *m, enum AVCodecID was) {
   const enum AVCodecID now = m->in->streams[m->video]->codecpar->codec_id;
-  publish_job_note(m->job, "%s: the video goes on in another stream (%s, was %s)", m->job->input, avcodec_get_name(now),
+  publish_job_note(m->job, "%s: the video goes on as %s, was %s", m->job->input, avcodec_get_name(now),
                    avcodec_get_name(was));
   int code = media_decoder_drain(m);
   if (code == CLI_OK && media_decoder_open(m) < 0)
     code = publish_job_fail(m->job, "%s: %s", m->job->input, m->reason);
+  media_note_rate(m);
   return code;
+}
+
+/* In a film whose tables FFmpeg has left apart. */
+static int follow_tables(media *m, unsigned stream, bool *skip) {
+  const enum AVCodecID was = m->decoder_for->codec_id, now = m->in->streams[stream]->codecpar->codec_id;
+  const bool ours = m->track_of[stream] == m->track_of[m->video];
+  *skip = ours && media_tables_is_late(m);
+  if (*skip)
+    return CLI_OK;
+  int code = ours && (int)stream != m->video ? media_tables_tail(m) : CLI_OK;
+  if (m->tracks[m->track_of[stream]].stream != (int)stream)
+    go_over(m, stream);
+  if (ours)
+    media_tables_note(m);
+  return code == CLI_OK && ours && now != was ? replace_decoder(m, was) : code;
+}
+
+/* A stream that another one goes on for: FFmpeg gives out its last packets much later, when they are no use to anybody;
+ * and the table that names it may come back. Gives whether it has its track again. */
+static bool is_back(media *m, unsigned stream) {
+  unsigned heir = stream;
+  while (m->heir[heir] >= 0)
+    heir = (unsigned)m->heir[heir];
+  const bool begins = kind_of(m->in->streams[stream]) != CUFRAMES_MEDIA_VIDEO || (m->packet->flags & AV_PKT_FLAG_KEY);
+  const int number = m->track_of[heir];
+  if (number < 0 || !begins || !is_in_program(m->in, stream) || is_in_program(m->in, heir))
+    return false;
+  m->heir[stream] = -1;
+  m->heir[heir] = (int)stream;
+  take_number(m, stream, number);
+  return true;
+}
+
+int media_follow_video(media *m, bool *skip) {
+  const int before = m->video;
+  const enum AVCodecID was = m->decoder_for->codec_id;
+  media_map(m);
+  const unsigned stream = (unsigned)m->packet->stream_index;
+  *skip = stream < m->mapped && m->heir[stream] >= 0 && !is_back(m, stream);
+  if (*skip)
+    return CLI_OK;
+  if (m->split && stream < m->mapped && m->track_of[stream] >= 0)
+    return follow_tables(m, stream, skip);
+  if (m->video == before && stream < m->mapped && is_successor(m, stream))
+    take_over(m, stream);
+  const bool same = m->in->streams[m->video]->codecpar->codec_id == was;
+  if (m->video == before ? (int)stream != before || !has_other_codec(m) : same)
+    return CLI_OK;
+  return replace_decoder(m, was);
 }
 
 /* --- descriptions --- */
@@ -302,14 +378,14 @@ void media_describe(media *m) {
   if (m->job->publisher == NULL || m->job->options->no_packets)
     return;
   for (unsigned i = 0; i < m->mapped; i++)
-    if (m->track_of[i] >= 0)
+    if (m->track_of[i] >= 0 && m->tracks[m->track_of[i]].stream == (int)i)
       describe_stream(m, (uint32_t)m->track_of[i], m->in->streams[i]);
 }
 
 void media_describe_start(media *m) {
   for (unsigned i = 0; i < m->mapped && m->job->publisher != NULL; i++) {
     const AVCodecParameters *from = m->in->streams[i]->codecpar;
-    if (m->track_of[i] >= 0 && m->tracks[m->track_of[i]].current)
+    if (m->track_of[i] >= 0 && m->tracks[m->track_of[i]].stream == (int)i && m->tracks[m->track_of[i]].current)
       set_extradata(m, (uint32_t)m->track_of[i], from->extradata, (size_t)from->extradata_size);
   }
 }

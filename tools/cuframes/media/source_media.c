@@ -52,7 +52,12 @@ static void note_life(media *m) {
 static enum end take_one(media *m, int *code) {
   enum end end = END_INPUT; /* here: go on */
   note_life(m);
-  int result = media_follow_video(m);
+  bool skip;
+  int result = media_follow_video(m, &skip);
+  if (skip) {
+    av_packet_unref(m->packet);
+    return result == CLI_OK ? END_INPUT : fatal(result, code);
+  }
   if (result == CLI_OK)
     media_publish_packet(m);
   if (result == CLI_OK && m->packet->stream_index == m->video) {
