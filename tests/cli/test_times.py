@@ -10,10 +10,11 @@ import time
 import camera
 import harness
 import media
+import rtp
 from camera import Camera, Plan
 from harness import check, pace
 
-KEY, DISCONTINUITY = 1, 2
+KEY, DISCONTINUITY, NEW_PARAMS = 1, 2, 8
 SECOND = 1e9
 HOUR = 3600
 ROUND = 2**32 / 90000 / HOUR
@@ -247,6 +248,69 @@ def test_metadata_of_a_camera(s):
     mine = of_track(packets, data[0])
     check(len(mine) >= 3, "%d packets of metadata", len(mine))
     check_times([packet.dts for packet in mine], "metadata")
+
+
+def told_anew(packets):
+    """Which packets of the video came behind a change of what its track is; the first is none."""
+    return [at for at, packet in enumerate(of_track(packets, 0)) if at and packet.flags & NEW_PARAMS]
+
+
+def test_sets_of_another_sdp(s):
+    """After a reboot the camera tells other parameter sets, in the SDP alone: readers are told before the first packet
+    that needs them."""
+    large = camera.film(s, "elementary_large")
+    cam = Camera(s, Plan(camera.film(s), sets_in_band=False, close_at=30), Plan(large, sets_in_band=False))
+    pub = s.publish(cam.url, "cam")
+    _, packets = seen(s, "cam", 60)
+    extradata = s.start_program(harness.need_built("tests", "times"), "cam", 0).expect(harness.OK).out
+    pub.stop()
+    mine = of_track(packets, 0)
+    begins = next(at for at, packet in enumerate(mine) if at and packet.flags & DISCONTINUITY)
+    check(mine[begins].flags & KEY and begins in told_anew(packets), "discontinuity at %d, told anew at %s", begins,
+          told_anew(packets))
+    check(all(nal.hex() in extradata for nal in large.sets), "extradata is %s", extradata)
+
+
+def test_sets_beside_the_packets(s):
+    """FLV: a second head in mid-film."""
+    parts = []
+    for number, size in enumerate(("160:90", "320:180")):
+        parts.append(s.path("%d.flv" % number))
+        media.ffmpeg("-t", "2", "-i", harness.CLIP, "-vf", "scale=" + size, "-c:v", "libx264", "-preset", "ultrafast",
+                     "-bf", "0", "-g", "24", "-an", "-output_ts_offset", str(2 * number), parts[-1])
+    film = s.path("film.flv")
+    with open(film, "wb") as out:
+        for number, part in enumerate(parts):
+            with open(part, "rb") as file:
+                out.write(file.read()[13 * number:])  # one head for both
+    pub = s.start("publish", film, "--name", "cam", "--wait-for", "1")
+    _, packets = seen(s, "cam", 96)
+    pub.expect(harness.OK)
+    check(48 in told_anew(packets), "told anew at %s", told_anew(packets))
+
+
+def test_sets_among_the_packets(s):
+    """It is said with the packet that brings them, ..."""
+    pub = s.start("publish", media.make(s.root, "resize"), "--name", "cam", "--wait-for", "1")
+    _, packets = seen(s, "cam", media.RESIZE_FRAMES)
+    pub.expect(harness.OK)
+    third = media.RESIZE_FRAMES // 3
+    check({third, 2 * third} <= set(told_anew(packets)), "told anew at %s", told_anew(packets))
+
+
+def test_sets_among_the_packets_of_before(s):
+    """... and who joins after they changed gets those that hold now."""
+    film, large = camera.film(s), camera.film(s, "elementary_large")
+    both = rtp.Film(film.units + large.units)
+    both.sets = film.sets
+    cam = Camera(s, Plan(both, stall_at=90))
+    pub = s.publish(cam.url, "cam", "--timeout", str(harness.LIMIT))
+    cam.wait_for("stall")
+    deadline, extradata = harness.Deadline(), ""
+    while not all(nal.hex() in extradata for nal in large.sets):
+        check(not deadline.over(), "extradata stays %s", extradata)
+        extradata = s.start_program(harness.need_built("tests", "times"), "cam", 0).expect(harness.OK).out
+    pub.stop()
 
 
 def test_times_option(s):

@@ -1,8 +1,9 @@
 /* times.c - a subscriber for the end-to-end tests: prints the times of so many frames, and of all packets meanwhile,
  * one per line.
  *
- *   times NAME FRAMES
+ *   times NAME FRAMES       0: only the extradata of the first track
  *
+ *   extradata HEX
  *   frame SEQ PTS CAPTURED [TYPE:HEX...]      its side data
  *   packet STREAM PTS DTS FLAGS        a time that is not given is "-"
  *
@@ -37,6 +38,19 @@ static void print_side_data(const cuframes_frame *frame) {
     for (size_t k = 0; k < size; k++)
       printf("%02x", data[k]);
   }
+}
+
+static int print_extradata(cuframes_subscriber *subscriber) {
+  cuframes_codec_params params = { .struct_size = sizeof params };
+  const void *extradata;
+  size_t size;
+  if (cuframes_subscriber_get_codec_params(subscriber, 0, &params, &extradata, &size) < 0)
+    return fail("cannot ask for extradata");
+  printf("extradata ");
+  for (size_t i = 0; i < size; i++)
+    printf("%02x", ((const uint8_t *)extradata)[i]);
+  putchar('\n');
+  return 0;
 }
 
 static int take_frames(cuframes_subscriber *subscriber, uint64_t *left) {
@@ -81,6 +95,8 @@ int main(int argc, char **argv) {
   uint64_t left = strtoull(argv[2], NULL, 10);
   if (error < 0)
     code = fail("no packets");
+  else if (left == 0)
+    code = print_extradata(subscriber);
   while (code == 0 && left > 0) {
     error = take_frames(subscriber, &left);
     if (error == CUFRAMES_ERR_TIMEOUT)

@@ -1,7 +1,7 @@
 /* media.h - one opened input and what becomes of its packets and pictures; shared by source_media.c (the course of
  * things), media_input.c (opening, reading, time-outs), media_transport.c (RTP's way), media_setup.c, media_reason.c
  * and media_outage.c (when that goes wrong), media_choice.c, media_tables.c, media_extra.c, media_decoder.c,
- * media_slots.c, media_track.c, media_packet.c, media_hold.c, media_side.c and media_frame.c. */
+ * media_slots.c, media_track.c, media_sets.c, media_packet.c, media_hold.c, media_side.c and media_frame.c. */
 #ifndef CUFRAMES_CLI_MEDIA_H
 #define CUFRAMES_CLI_MEDIA_H
 
@@ -140,6 +140,8 @@ typedef struct media {
   unsigned table_streams;    /* that the first table names */
   int64_t table_began;       /* position of the first packet of the PID that is decoded; 0: of the first one */
   int64_t table_last;        /* the last packet's decoding time, as read */
+
+  struct AVBSFContext *sets; /* media_sets.c; NULL: not needed yet */
 
   /* media_packet.c */
   timeline timeline;
@@ -314,6 +316,11 @@ void media_describe_packet(media *m, uint32_t number);
  * code, after a message. skip: the packet is for nobody. */
 int media_follow_video(media *m, bool *skip);
 void media_track_free(media *m);
+
+/* media_sets.c */
+/* A copy of m->packet, with its parameter sets as AV_PKT_DATA_NEW_EXTRADATA, if some of them are not among those known.
+ * NULL: none is new. The caller frees it. */
+AVPacket *media_sets_of_packet(media *m, const uint8_t *known, size_t known_size);
 
 /* media_packet.c */
 /* A time of the source, in units of time_base, to ns; what cannot be is CUFRAMES_NO_TIME. */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <libavcodec/bsf.h>
+
 #include "common/av_compat.h"
 #include "common/av_format.h"
 #include "common/cli.h"
@@ -390,14 +392,26 @@ void media_describe_start(media *m) {
   }
 }
 
-/* What changed in mid-stream: parameter sets that came with the packet, or what the decoder found in its pictures. */
-void media_describe_packet(media *m, uint32_t number) {
+/* Parameter sets that came with the packet or in it. */
+static void describe_sets(media *m, uint32_t number) {
+  const media_track *e = &m->tracks[number];
+  const bool replaced = e->extradata_size > 0;
   size_t size = 0;
+  AVPacket *copy = NULL;
   const uint8_t *extradata = av_packet_get_side_data(m->packet, AV_PKT_DATA_NEW_EXTRADATA, &size);
+  if (extradata == NULL && (copy = media_sets_of_packet(m, e->extradata, e->extradata_size)) != NULL)
+    extradata = av_packet_get_side_data(copy, AV_PKT_DATA_NEW_EXTRADATA, &size);
   if (extradata != NULL)
     set_extradata(m, number, extradata, size);
-  if (extradata != NULL && m->packet->stream_index == m->video)
+  /* What comes in a file's packets comes there again in the next round. A camera may have told it once. */
+  if (extradata != NULL && m->packet->stream_index == m->video && (copy == NULL || (replaced && m->live)))
     m->decoder_changed = true;
+  av_packet_free(&copy);
+}
+
+/* What changed in mid-stream: parameter sets, or what the decoder found in its pictures. */
+void media_describe_packet(media *m, uint32_t number) {
+  describe_sets(m, number);
   if (m->packet->stream_index == m->video && m->format.width != 0) {
     cuframes_codec_params params = m->tracks[number].params;
     params.width = m->format.width;
@@ -409,6 +423,7 @@ void media_describe_packet(media *m, uint32_t number) {
 }
 
 void media_track_free(media *m) {
+  av_bsf_free(&m->sets);
   for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
     free(m->tracks[i].extradata);
     m->tracks[i].extradata = NULL;
