@@ -6,9 +6,11 @@
  *   events N N to stdout, likewise
  *   both N   N of each, in turns
  *   print N  N lines by stdio to stdout, and flushes them
+ *   late MS  from now on the threads that write get their turn so much later, as on a busy machine
  *
  * Ends with stdin, as the program ends, and with its exit code.
  */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,17 @@
 #include "common/output.h"
 
 static unsigned long lines, events;
+static int late_ms; /* of the main thread until it gives something to the others */
+
+ssize_t __real_write(int fd, const void *bytes, size_t size);
+ssize_t __wrap_write(int fd, const void *bytes, size_t size);
+
+/* What the queues write with, by the linker's --wrap. */
+ssize_t __wrap_write(int fd, const void *bytes, size_t size) {
+  if (fd <= STDERR_FILENO && late_ms > 0)
+    (void)poll(NULL, 0, late_ms);
+  return __real_write(fd, bytes, size);
+}
 
 static void say_line(void) {
   cli_note("line %lu", ++lines);
@@ -41,6 +54,10 @@ int main(int argc, char **argv) {
   while (fgets(command, sizeof command, stdin)) {
     const char *number = strchr(command, ' ');
     unsigned long count = number ? strtoul(number, NULL, 10) : 0;
+    if (strncmp(command, "late", 4) == 0) {
+      late_ms = (int)count;
+      count = 0;
+    }
     for (unsigned long i = 0; i < count; i++) {
       if (command[0] == 'l' || command[0] == 'b')
         say_line();

@@ -254,6 +254,21 @@ def test_nothing_is_lost_for_who_reads(s):
     check(came == wanted, "%s", [pair for pair in zip(came, wanted) if pair[0] != pair[1]][:3])
 
 
+def test_busy_machine(s):
+    """Who reads gets all of it also where the writing threads have their turn later than the end waits otherwise."""
+    for key, what in (("stderr", "lines"), ("stdout", "events")):
+        ours, theirs = os.pipe()
+        s.at_end(os.close, ours)
+        say = Say(s, **{key: theirs})
+        os.close(theirs)
+        say.ask("late 1500")
+        say.ask("%s 2" % what)
+        say.program.stdin.close()
+        text = read_rest(ours, None)
+        check(numbers(text, what.rstrip("s")) == [1, 2], "%s: %r", what, text)
+        check(say.program.wait(harness.LIMIT) == OK, "exit code")
+
+
 def test_non_blocking_output(s):
     """Others made the pipe non-blocking, as some shells and runtimes do: it is waited for, not given up."""
     for key, what in (("stderr", "lines"), ("stdout", "events"), ("stdout", "print")):

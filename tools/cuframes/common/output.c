@@ -19,6 +19,7 @@
 #define PATIENCE_NS (SECOND / 2) /* after which who reads one of the two does not keep the other back any more */
 #define END_NS SECOND
 #define LAST_NS (SECOND / 10)         /* for stderr, if events took all of that */
+#define BUSY_NS (10 * SECOND)         /* after END_NS, where there is room: for a machine on which threads wait long */
 #define ERR_BYTES ((size_t)256 << 10) /* some thousand lines */
 #define OUT_BYTES ((size_t)1 << 20)
 #define ITEM_BYTES 64 /* what an item takes beside its text, about */
@@ -158,6 +159,17 @@ static bool note_written(channel *c, int error) {
   return fatal;
 }
 
+/* Waits for a change at the end. False: it is over. Once `until` has passed that is so where nobody reads; where
+ * somebody does, the writer has not had its turn yet, and what it has would be lost for nothing. */
+static bool wait_at_end(const channel *c, int64_t until) {
+  const int64_t now = cuframes_now();
+  struct pollfd room = { .fd = c->fd, .events = POLLOUT };
+  if (now >= until && (now >= until + BUSY_NS || poll(&room, 1, 0) == 0))
+    return false;
+  wait_until(now < until ? until : now + SLICE_MS * (SECOND / 1000));
+  return true;
+}
+
 /* --- the threads --- */
 
 static void *writer(void *argument) {
@@ -267,8 +279,8 @@ uint64_t output_end_events(void) {
   channel *c = &channels[OUTPUT_OUT];
   pthread_mutex_lock(&lock);
   end_at = cuframes_now() + END_NS;
-  while (c->first != NULL && cuframes_now() < end_at)
-    wait_until(end_at);
+  while (c->first != NULL && wait_at_end(c, end_at)) {
+  }
   uint64_t lost = c->error ? 0 : c->dropped;
   for (const item *left = c->first; left != NULL; left = left->next)
     lost += left->lines;
@@ -276,11 +288,12 @@ uint64_t output_end_events(void) {
   return lost;
 }
 
-/* Ends a writer, if it can be ended by then. */
+/* Ends a writer, if it can be ended by then. Of events that are left it is known already that nobody reads them. */
 static void end_channel(channel *c, int64_t until) {
   pthread_mutex_lock(&lock);
-  while (c->started && !c->ended && cuframes_now() < until)
-    wait_until(until);
+  const bool given_up = c->fd == STDOUT_FILENO && c->first != NULL;
+  while (c->started && !c->ended && !given_up && wait_at_end(c, until)) {
+  }
   const bool started = c->started, ended = c->ended;
   pthread_mutex_unlock(&lock);
   if (ended)
@@ -296,7 +309,7 @@ void output_end(void) {
   pthread_cond_broadcast(&moved);
   pthread_mutex_unlock(&lock);
   end_channel(&channels[OUTPUT_ERR], until);
-  end_channel(&channels[OUTPUT_OUT], channels[OUTPUT_OUT].first ? 0 : until);
+  end_channel(&channels[OUTPUT_OUT], until);
 }
 
 /* --- stdio's files: stderr as a queue; stdout for results that a command prints in its own time --- */

@@ -35,8 +35,8 @@ int output_error(void);
  * this file. */
 void output_on_error(void (*call)(void *user), void *user);
 
-/* At the end: gives what waits a second in all to go out. The first says how many events were lost, since nobody read
- * them; after the second nothing goes out any more. */
+/* At the end: gives what waits a second in all to go out, and on a busy machine longer where somebody reads. The first
+ * says how many events were lost, since nobody read them; after the second nothing goes out any more. */
 uint64_t output_end_events(void);
 void output_end(void);
 
