@@ -1,7 +1,8 @@
 /* media.h - one opened input and what becomes of its packets and pictures; shared by source_media.c (the course of
  * things), media_input.c (opening, reading, time-outs), media_transport.c (RTP's way), media_setup.c, media_reason.c
- * and media_outage.c (when that goes wrong), media_choice.c, media_tables.c, media_extra.c, media_decoder.c,
- * media_slots.c, media_track.c, media_sets.c, media_packet.c, media_hold.c, media_side.c and media_frame.c. */
+ * and media_outage.c (when that goes wrong), media_device.c (cameras of this machine), media_choice.c, media_tables.c,
+ * media_sets.c, media_extra.c, media_decoder.c, media_slots.c, media_track.c, media_packet.c, media_hold.c,
+ * media_side.c and media_frame.c. */
 #ifndef CUFRAMES_CLI_MEDIA_H
 #define CUFRAMES_CLI_MEDIA_H
 
@@ -92,6 +93,21 @@ typedef struct media_setup {
   char reason[256];
 } media_setup;
 
+/* Why a camera of this machine does not give pictures. */
+enum media_device_trouble {
+  MEDIA_DEVICE_OTHER, /* none, or what FFmpeg says */
+  MEDIA_DEVICE_LACKS_LIBRARY,
+  MEDIA_DEVICE_GONE,
+  MEDIA_DEVICE_CLOSED, /* to us */
+  MEDIA_DEVICE_BUSY,
+  MEDIA_DEVICE_NONE, /* something else lies there */
+  MEDIA_DEVICE_NO_CAMERA,
+  MEDIA_DEVICE_METADATA, /* a camera's second device */
+  MEDIA_DEVICE_PLANES,
+  MEDIA_DEVICE_OPTION, /* one that FFmpeg cannot read */
+  MEDIA_DEVICE_FORMAT  /* that it does not have */
+};
+
 #define MEDIA_HELD_MAX 256
 
 typedef struct media {
@@ -101,15 +117,17 @@ typedef struct media {
   /* media_input.c */
   AVFormatContext *in; /* NULL: not open */
   AVPacket *packet;
-  int video;                   /* index of the stream that is decoded */
-  bool live;                   /* a network address: paced by its source, has time-outs, is reconnected */
-  media_connection connection; /* how it lives */
-  int64_t opened_at;           /* when the connection was there */
-  media_outage outage;         /* media_outage.c */
-  media_transport transport;   /* media_transport.c */
-  media_length length;         /* media_length.c */
-  char *path;                  /* of a file, as FFmpeg wants it; NULL: the input is none */
-  char reason[512];            /* why the last call here failed, for a message */
+  int video; /* index of the stream that is decoded */
+  bool live; /* a network address, or a camera of this machine: paced by its source, has time-outs, is reconnected */
+  media_connection connection;              /* how it lives */
+  int64_t opened_at;                        /* when the connection was there */
+  media_outage outage;                      /* media_outage.c */
+  media_transport transport;                /* media_transport.c */
+  media_length length;                      /* media_length.c */
+  char *path;                               /* of a file, as FFmpeg wants it; NULL: the input is none */
+  const char *device;                       /* path of a V4L2 camera, in the input; NULL: it is none */
+  enum media_device_trouble device_trouble; /* media_device.c: the last one */
+  char reason[512];                         /* why the last call here failed, for a message */
 
   media_setup setup;     /* media_setup.c */
   char said_choice[512]; /* media_choice.c */
@@ -133,6 +151,7 @@ typedef struct media {
   int heir[64];              /* by stream index: what goes on for it since another table came; -1: nothing */
   unsigned mapped;           /* entries of these that are valid; 0: the input is a new one */
   unsigned streams_at_first; /* of the input */
+  bool uncompressed_said;    /* that the video is so, and comes as pictures only */
   int other_video;           /* packets of another video since the last one of ours */
   bool split;                /* of a file: its programme's table changes, and FFmpeg has a stream for each PID */
   bool tables_known;         /* whether that is so has been found out */
@@ -194,7 +213,7 @@ bool media_ask_again(media *m);
 void media_note_rate(media *m);
 /* Goes back to the start. */
 int media_rewind(media *m);
-/* Decides what the input is: m->live, m->path. False: out of memory. */
+/* Decides what the input is: m->live, m->path, m->device. False: out of memory. */
 bool media_input_init(media *m);
 /* How long a live input may send nothing, and how long nothing of its video, ns. */
 int64_t media_timeout(const media *m);
@@ -260,6 +279,15 @@ bool media_tables_is_late(const media *m);
  * code, after a message. */
 int media_tables_tail(media *m);
 
+/* media_device.c, of inputs that have m->device */
+/* NULL: this FFmpeg has none; m->reason. */
+const AVInputFormat *media_device_format(media *m);
+/* Puts the reason of an AVERROR into m->reason; false: nothing is known beyond what FFmpeg says. */
+bool media_device_explain(media *m, int error, const char *what);
+/* Of the last trouble, as media_remedy() and media_is_permanent(). */
+const char *media_device_remedy(const media *m);
+bool media_device_is_permanent(const media *m);
+
 /* media_choice.c */
 /* Which video it is, and which streams are not read. As media_input.c's. */
 int media_choose(media *m);
@@ -304,6 +332,8 @@ void media_slots_change(media *m, const cuframes_format *format);
 cuframes_frame *media_slots_take(media *m, const AVFrame *frame);
 
 /* media_track.c */
+/* Whether the input, as it is now, has something for the packet ring. Says if that is not its video. */
+bool media_has_packets(media *m);
 /* Numbers the streams that came since the last call; some containers show a stream with its first packet only. */
 void media_map(media *m);
 /* Describes all streams that are there by now to the publisher, if it exists. */

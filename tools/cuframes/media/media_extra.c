@@ -68,6 +68,8 @@ static const char *refused(const char *key) {
     { "stimeout", "is set by --timeout" },
     { "rw_timeout", "is set by --timeout" },
     { "rtsp_transport", "is set by --rtsp-transport" },
+    { "list_formats", "only lists them: `v4l2-ctl --list-formats-ext` does, too" },
+    { "list_standards", "only lists them: `v4l2-ctl --list-standards` does, too" },
     { "threads", "is not for you to set: the decoder's threads share its slots" },
     { "thread_type", "is not for you to set: the decoder's threads share its slots" },
     { "lowres", "would make pictures of another size than is announced" },

@@ -201,6 +201,7 @@ static int use_format(media *m, const cuframes_format *wanted, enum AVPixelForma
     return CLI_OK;
   media_slots_layout(m, from, &format);
   media_slots_change(m, NULL);
+  m->job->has_packets = m->job->publisher == NULL ? media_has_packets(m) : m->job->has_packets;
   int code = m->job->publisher == NULL ? publish_job_open(m->job, &format) : publish_job_format(m->job, &format);
   if (code == CLI_OK) {
     m->format = format;

@@ -5,6 +5,7 @@
 
 #include "common/cli_avlog.h"
 #include "media.h"
+#include "media_device.h"
 
 #define TIMEOUT_NS (10 * PUBLISH_SECOND) /* unless options say otherwise */
 #define TIMEOUT_IN_PIECES_NS (30 * PUBLISH_SECOND)
@@ -12,6 +13,7 @@
 #define PROBE_NS (5 * PUBLISH_SECOND) /* how long FFmpeg may look at what a live input sends, beyond the time-out */
 #define CLOSE_NS (PUBLISH_SECOND / 2) /* how long a good-bye may take */
 #define RETRY_READ (PUBLISH_SECOND / 200)
+#define RETRY_DEVICE (PUBLISH_SECOND / 500) /* it adds to the delay of each picture */
 #define STOPPED_NS PUBLISH_SECOND
 #define INTERVAL_MAX (120 * PUBLISH_SECOND) /* beyond, it is a jump of times */
 #define ASK_AGAIN (PUBLISH_SECOND / 10)     /* from one question for a single picture to the next, at least */
@@ -33,8 +35,9 @@ static bool is_network(const char *input) {
 bool media_input_init(media *m) {
   const char *input = m->job->options->input;
   const bool stream = strcmp(input, "-") == 0, there = !stream && access(input, F_OK) == 0;
-  m->live = !there && is_network(input);
-  if (!there && !stream)
+  m->device = stream ? NULL : media_device_path(input);
+  m->live = m->device != NULL || (!there && is_network(input));
+  if (m->device != NULL || (!there && !stream))
     return true;
   const size_t room = strlen(input) + sizeof "./pipe:0";
   m->path = malloc(room);
@@ -76,6 +79,9 @@ static bool packets_came(AVFormatContext *in) {
 static int interrupted(void *opaque) {
   media *m = opaque;
   media_connection *c = &m->connection;
+  /* A device is asked without waiting, and while FFmpeg looks what it gives it does nothing else. */
+  if (m->device != NULL && c->probe_until != 0)
+    (void)publish_job_wait(m->job, cuframes_now() + RETRY_DEVICE);
   const int64_t now = cuframes_now();
   if (c->call_deadline != 0 && now - c->looked > STOPPED_NS)
     c->call_deadline += now - c->looked; /* this process stood still, and what came meanwhile has not been looked at */
@@ -103,6 +109,17 @@ static void end_call(media *m) {
   m->connection.call_deadline = 0;
 }
 
+/* Flags that the user gives come to those that are set here: a device must not be waited for inside of FFmpeg, which
+ * asks nobody meanwhile whether to go on. */
+static void keep_flags(AVDictionary **options) {
+  const AVDictionaryEntry *given = av_dict_get(*options, "fflags", NULL, AV_DICT_MATCH_CASE);
+  char flags[PUBLISH_INPUT_OPTION_MAX + 1];
+  if (given == NULL || *given->value == '+' || *given->value == '-')
+    return;
+  snprintf(flags, sizeof flags, "+%s", given->value);
+  av_dict_set(options, "fflags", flags, 0);
+}
+
 static AVDictionary *input_options(const media *m) {
   AVDictionary *options = NULL;
   if (m->live) {
@@ -125,6 +142,8 @@ static AVDictionary *input_options(const media *m) {
     av_dict_set(&options, "allowed_media_types", media_setup_types(m), 0);
   av_dict_set(&options, "merge_pmt_versions", media_tables_merge(m) ? "1" : "0", 0);
   media_extra_options(m, &options); /* last: who gives one knows better */
+  if (m->device != NULL)
+    keep_flags(&options);
   return options;
 }
 
@@ -154,16 +173,22 @@ static bool lies_behind(const media *m) {
 }
 
 static int open_once(media *m, bool *again) {
+  const AVInputFormat *format = m->device != NULL ? media_device_format(m) : NULL;
   *again = false;
+  if (m->device != NULL && format == NULL)
+    return AVERROR_DEMUXER_NOT_FOUND;
   m->in = avformat_alloc_context();
   if (m->in == NULL)
     return media_explain(m, AVERROR(ENOMEM), "cannot open");
   m->in->interrupt_callback = (AVIOInterruptCB){ .callback = interrupted, .opaque = m };
   m->in->opaque = m;
+  if (m->device != NULL)
+    m->in->flags |= AVFMT_FLAG_NONBLOCK;
   AVDictionary *options = input_options(m);
   /* Frees m->in if it fails. */
   begin_call(m, media_timeout(m));
-  int error = avformat_open_input(&m->in, m->path != NULL ? m->path : m->job->options->address, NULL, &options);
+  const char *address = m->device != NULL ? m->device : m->path != NULL ? m->path : m->job->options->address;
+  int error = avformat_open_input(&m->in, address, format, &options);
   end_call(m);
   m->opened_at = cuframes_now();
   media_extra_keep(m, options);
@@ -220,6 +245,7 @@ void media_note_rate(media *m) {
 
 int media_open(media *m) {
   m->connection = (media_connection){ .began = cuframes_now() };
+  m->device_trouble = MEDIA_DEVICE_OTHER;
   media_length_begin(m);
   cli_avlog_hold(true);
   int error = open_somehow(m);
@@ -320,13 +346,18 @@ static int explain_stall(media *m) {
 int media_read(media *m) {
   media_connection *c = &m->connection;
   const int64_t left = media_timeout(m) - c->quiet, picture_left = media_picture_timeout(m) - c->pictureless;
-  if (m->live && picture_left <= 0)
+  /* A device never waits, and so is not interrupted. */
+  if (m->live && (picture_left <= 0 || (m->device != NULL && left <= 0)))
     return explain_stall(m);
   begin_call(m, left < picture_left ? left : picture_left);
   int error = av_read_frame(m->in, m->packet);
   end_call(m);
-  if (error == AVERROR(EAGAIN))
-    (void)publish_job_wait(m->job, cuframes_now() + RETRY_READ); /* the caller asks whether to stop */
+  if (m->device != NULL && error == 0 && m->packet->size == 0) {
+    av_packet_unref(m->packet); /* a picture that the driver calls damaged: to a decoder this would be the end */
+    error = AVERROR(EAGAIN);
+  }
+  if (error == AVERROR(EAGAIN)) /* the caller asks whether to stop */
+    (void)publish_job_wait(m->job, cuframes_now() + (m->device != NULL ? RETRY_DEVICE : RETRY_READ));
   if (error < 0 && is_end(m, error))
     error = AVERROR_EOF;
   note_read(m, error);

@@ -40,7 +40,8 @@ static bool is_pipe(const media *m) {
 void media_times_probe(media *m) {
   const bool endless = is_pipe(m) || (m->live && (m->in->pb == NULL || avio_size(m->in->pb) <= 0));
   /* FFmpeg would read 20 pictures for a frame rate that nobody will use, and wait for a time for 50. */
-  if (endless && has_no_times(m->in->iformat) && m->job->options->times != PUBLISH_TIMES_SOURCE) {
+  const bool timeless = endless && has_no_times(m->in->iformat) && m->job->options->times != PUBLISH_TIMES_SOURCE;
+  if (timeless || m->device != NULL) { /* whose rate the driver tells, and the time of each picture */
     m->in->fps_probe_size = 0;
     m->in->max_ts_probe = 1;
   }

@@ -39,6 +39,8 @@ static bool is_document(const media *m, int error) {
 }
 
 const char *media_remedy(const media *m, int error) {
+  if (m->device != NULL && media_device_remedy(m) != NULL)
+    return media_device_remedy(m);
   if (media_is_refusal(error))
     return refusal_of(m, error).remedy;
   if (error == AVERROR(EPROTONOSUPPORT) && media_transport_name(m) != NULL)
@@ -56,7 +58,7 @@ static bool lacks_port(int error) {
 }
 
 bool media_is_permanent(const media *m, int error) {
-  if (lacks_port(error) || m->connection.hopeless)
+  if (lacks_port(error) || m->connection.hopeless || (m->device != NULL && media_device_is_permanent(m)))
     return true;
   if (error == AVERROR_PROTOCOL_NOT_FOUND || error == AVERROR_OPTION_NOT_FOUND || error == AVERROR_DECODER_NOT_FOUND)
     return true;
@@ -84,6 +86,8 @@ int media_explain(media *m, int error, const char *what) {
     return error; /* it is we who ended the call: the reason before stands */
   m->connection.error = error;
   av_strerror(error, text, sizeof text);
+  if (m->device != NULL && !m->connection.timed_out && media_device_explain(m, error, what))
+    return error;
   if (m->live && error == AVERROR(EPERM)) /* libavformat's -1 */
     snprintf(text, sizeof text, "the connection ended in the middle of a packet");
   m->connection.hopeless = m->connection.backwards && m->connection.packet_at == 0 && !m->connection.timed_out;

@@ -15,6 +15,7 @@
 #include "common/cli_avlog.h"
 #include "common/json.h"
 #include "common/output.h"
+#include "media/media_device.h"
 #include "media/media_extra.h"
 #include "publish_fleet.h"
 
@@ -100,8 +101,12 @@ static int64_t look_at_sources(const watch *w) {
 /* The command line and what it names, and whether it can be at all. Gives an exit code, after a message. */
 static int read_request(int argc, char **argv, publish_request *request) {
   int code = publish_parse(argc, argv, request);
-  for (size_t i = 0; code == CLI_OK && i < request->stream_count; i++)
-    code = media_extra_validate(request->streams[i].input_options);
+  for (size_t i = 0; code == CLI_OK && i < request->stream_count; i++) {
+    const publish_options *o = &request->streams[i];
+    /* Options of cameras are known once libavdevice is there; where it is not, that is what the stream ends with. */
+    if (media_device_path(o->input) == NULL || media_device_load())
+      code = media_extra_validate(o->input_options);
+  }
   return code;
 }
 

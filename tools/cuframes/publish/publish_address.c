@@ -70,6 +70,8 @@ const char *publish_address_wrong(const char *address) {
   const size_t protocol = protocol_length(address);
   if (*address == '\0')
     return "an empty INPUT: give a file, an address or a test picture";
+  if (strcmp(address, "v4l2:") == 0)
+    return "names no device, as in v4l2:/dev/video0";
   if (is_file(address) || !wants_host(address, protocol) || address[protocol] != ':')
     return NULL;
   if (strncmp(address + protocol, "://", 3) != 0)

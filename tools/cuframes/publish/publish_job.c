@@ -177,7 +177,7 @@ int publish_job_open(publish_job *job, const cuframes_format *format) {
                                         .max_packet = o->packet_bytes / 4 };
   cuframes_publisher_options options = {
     .struct_size = sizeof options,
-    .packets = o->no_packets || test_spec_is(o->input) ? NULL : &ring,
+    .packets = job->has_packets ? &ring : NULL,
     .policy = o->policy ? CUFRAMES_POLICY_DROP : CUFRAMES_POLICY_WAIT,
     .reserve = o->reserve ? CUFRAMES_RESERVE_FULL : CUFRAMES_RESERVE_NEED,
     .format = *format,

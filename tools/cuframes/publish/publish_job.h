@@ -59,6 +59,7 @@ typedef struct publish_job {
    * none, or it is no use. */
   publish_gpu *gpu;
   char gpu_why[256];      /* why none */
+  bool has_packets;       /* the stream gets a packet ring; before the publisher is made */
   uint32_t decoder_slots; /* open frames that the decoder may have beside the worker's; before the publisher is made */
 
   pthread_mutex_t lock;           /* guards what follows */
