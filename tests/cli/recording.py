@@ -1,5 +1,7 @@
-"""recording.py - for tests of recordings: films for feed.c, a feed that is told what to do, and which packets lie in
-which file. Every packet of a feed carries a serial number, so what was recorded can be compared with what was sent."""
+"""recording.py - for tests of recordings. Films made by ffmpeg, and what is in a recording, as ffmpeg and ffprobe see
+it. And films for feed.c, a feed that is told what to do, and which packets lie in which file: every packet of a feed
+carries a serial number, so what was recorded can be compared with what was sent."""
+import array
 import json
 import os
 import re
@@ -14,7 +16,19 @@ NS = 10**9
 VIDEO, AUDIO = 1, 2
 KEY = 1
 MESSAGE = b"cuframes serial:"
+PICTURES = ("-f", "lavfi", "-i", "testsrc=s=160x120:r=25:d=2")
+TONE = ("-f", "lavfi", "-i", "sine=440:d=2")
+H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
 _films = {}
+
+
+def ffmpeg(*args, text=True):
+    """Runs ffmpeg, gives what it printed; skips the test if it cannot do that (an encoder is missing, usually)."""
+    done = subprocess.run([harness.need_program("ffmpeg"), "-nostdin", "-v", "error", "-y", *map(str, args)],
+                          capture_output=True, text=text, timeout=harness.LIMIT)
+    if done.returncode:
+        harness.skip("ffmpeg %s: %s" % (" ".join(map(str, args)), done.stderr))
+    return done.stdout
 
 
 def tool(name, *args):
@@ -25,6 +39,47 @@ def tool(name, *args):
 
 def probe(path, *show):
     return json.loads(tool("ffprobe", "-v", "error", *show, "-of", "json", path).stdout)
+
+
+def streams(path):
+    """The streams as ffprobe sees them, by their type; of each type the first."""
+    seen = {}
+    for stream in probe(path, "-show_streams")["streams"]:
+        seen.setdefault(stream["codec_type"], stream)
+    return seen
+
+
+def packets(path, stream="v:0"):
+    """Packets of one stream: hash of the bytes, times, whether it is a keyframe."""
+    return probe(path, "-select_streams", stream, "-show_packets", "-show_data_hash", "md5")["packets"]
+
+
+def decoded(path, stream):
+    """A hash of each decoded picture or frame of sound; and whatever the decoder complained of."""
+    done = subprocess.run([harness.need_program("ffmpeg"), "-nostdin", "-v", "error", "-i", path, "-map",
+                           "0:%s" % stream, "-fps_mode", "passthrough", "-f", "framemd5", "-"], capture_output=True,
+                          text=True, timeout=harness.LIMIT)
+    lines = [line.split(",")[-1].strip() for line in done.stdout.splitlines() if not line.startswith("#")]
+    return lines, done.stderr
+
+
+def samples(path, sound):
+    """One sound as (time, samples of 16 bits) per decoded frame, and its rate. There must be one channel."""
+    stream = "a:%d" % sound
+    seen = probe(path, "-select_streams", stream, "-show_frames", "-show_streams", "-show_entries",
+                   "frame=pts_time,nb_samples:stream=sample_rate")
+    raw = array.array("h", ffmpeg("-i", path, "-map", "0:" + stream, "-f", "s16le", "-", text=False))
+    frames, at = [], 0
+    for frame in seen["frames"]:
+        frames.append((float(frame["pts_time"]), raw[at:at + frame["nb_samples"]]))
+        at += frame["nb_samples"]
+    check(at == len(raw), "%s: %d samples in frames, %d in all", path, at, len(raw))
+    return frames, int(seen["streams"][0]["sample_rate"])
+
+
+def is_tail(all_of_it, part):
+    """Whether the part is what the whole ends with."""
+    return len(part) > 0 and all_of_it[-len(part):] == part
 
 
 def hexdump(text):
@@ -244,3 +299,21 @@ def folder(s, name="rec"):
     shutil.rmtree(path, ignore_errors=True)
     os.mkdir(path)
     return path
+
+
+def record_whole(s, source, *names, args=(), publish=()):
+    """Publishes a film once, from its first packet on to recorders that wait for it. Gives what each said as JSON."""
+    recorders = [s.start("record", "film", s.path(name), "--wait", "--json", *args) for name in names]
+    s.start("publish", source, "--name", "film", "--realtime", "--wait-for", len(recorders),
+            *publish).expect(harness.OK)
+    said = []
+    for recorder in recorders:
+        result = recorder.wait()
+        parsed = json.loads(result.out) if result.out else {}
+        parsed["code"], parsed["err"] = result.code, result.err
+        said.append(parsed)
+    return said
+
+
+def size(path):
+    return os.path.getsize(path) if os.path.exists(path) else 0

@@ -5,7 +5,7 @@ import re
 
 import camera
 import harness
-import recordings
+import recording
 from camera import Camera, Plan
 from harness import OK, check
 
@@ -16,9 +16,9 @@ WAYS = ({"sets_in_band": False}, {"sets_in_sdp": False}, {})
 
 def sizes(path):
     """Width and height of each decoded picture; the decoder must not complain."""
-    frames = recordings.ffprobe(path, "-select_streams", "v:0", "-show_frames", "-show_entries",
-                                "frame=width,height")["frames"]
-    _, complaints = recordings.decoded(path, "v:0")
+    frames = recording.probe(path, "-select_streams", "v:0", "-show_frames", "-show_entries",
+                             "frame=width,height")["frames"]
+    _, complaints = recording.decoded(path, "v:0")
     check(not complaints, "%s: %s", path, complaints)
     return [(frame["width"], frame["height"]) for frame in frames]
 

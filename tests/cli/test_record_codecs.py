@@ -2,7 +2,7 @@
 """test_record_codecs.py - each codec in each container: written so that it is read back, bit for bit and decoded to the
 same, or left out with a reason and with what to use instead."""
 import harness
-import recordings
+import recording
 from harness import check
 
 MP4, MKV, TS = "mp4", "mkv", "ts"
@@ -57,14 +57,14 @@ CHANGED = {TS: ("h264", "hevc", "aac", "mpeg4", "dirac")}
 
 
 def encoders():
-    return {line.split()[1] for line in recordings.ffmpeg("-encoders").splitlines() if len(line.split()) > 1}
+    return {line.split()[1] for line in recording.ffmpeg("-encoders").splitlines() if len(line.split()) > 1}
 
 
 def film(s, kinds, sound):
     """A Matroska file with H.264 and, behind it, a track of each kind that this ffmpeg can encode."""
     there, parts, tracks = encoders(), [], ["h264"]
     picture = "testsrc=s=176x144:r=25:d=1"
-    recordings.ffmpeg("-f", "lavfi", "-i", picture, *recordings.H264, "-g", "5", s.path("0.mkv"))
+    recording.ffmpeg("-f", "lavfi", "-i", picture, *recording.H264, "-g", "5", s.path("0.mkv"))
     parts.append(s.path("0.mkv"))
     for kind, ((encoder, *options), _) in kinds.items():
         if encoder not in there or kind == "h264":
@@ -72,14 +72,14 @@ def film(s, kinds, sound):
         part = s.path("%d.mkv" % len(parts))
         source = "sine=440:d=1" if sound else picture
         form = () if sound or "-pix_fmt" in options else ("-pix_fmt", "yuv420p")
-        recordings.ffmpeg("-f", "lavfi", "-i", source, *form, "-g", "5", "-c", encoder, *options, "-strict", "-2",
-                          part)
+        recording.ffmpeg("-f", "lavfi", "-i", source, *form, "-g", "5", "-c", encoder, *options, "-strict", "-2",
+                         part)
         parts.append(part)
         tracks.append(kind)
     inputs = [word for part in parts for word in ("-i", part)]
     maps = [word for number in range(len(parts)) for word in ("-map", number)]
     path = s.path("film.mkv")
-    recordings.ffmpeg(*inputs, *maps, "-c", "copy", "-strict", "-2", path)
+    recording.ffmpeg(*inputs, *maps, "-c", "copy", "-strict", "-2", path)
     return path, tracks
 
 
@@ -87,19 +87,19 @@ def check_track(source, track, path, number, container, codec):
     """Track `number` of the recording is track `track` of the source."""
     hashes = {}
     for name, index in ((source, track), (path, number)):
-        seen = recordings.ffprobe(name, "-select_streams", str(index), "-show_packets", "-show_data_hash", "md5",
-                                  "-show_entries", "packet=data_hash")["packets"]
+        seen = recording.probe(name, "-select_streams", str(index), "-show_packets", "-show_data_hash", "md5",
+                               "-show_entries", "packet=data_hash")["packets"]
         hashes[name] = [packet["data_hash"] for packet in seen]
     if codec not in CHANGED.get(container, ()):
         # the beginning is left out: sound before the first picture, pictures before a keyframe
-        check(recordings.is_tail(hashes[source], hashes[path]), "%s in %s: packets are others", codec, container)
+        check(recording.is_tail(hashes[source], hashes[path]), "%s in %s: packets are others", codec, container)
     check(len(hashes[path]) >= len(hashes[source]) / 2, "%s in %s: %d packets of %d", codec, container,
           len(hashes[path]), len(hashes[source]))
-    before, _ = recordings.decoded(source, track)
-    after, complaints = recordings.decoded(path, number)
+    before, _ = recording.decoded(source, track)
+    after, complaints = recording.decoded(path, number)
     check(not complaints, "%s in %s: %s", codec, container, complaints)
     if codec not in SOUND:
-        check(recordings.is_tail(before, after), "%s in %s is decoded to something else", codec, container)
+        check(recording.is_tail(before, after), "%s in %s is decoded to something else", codec, container)
     else:
         check(after, "%s in %s is not decoded", codec, container)
 
@@ -107,10 +107,10 @@ def check_track(source, track, path, number, container, codec):
 def all_kinds(s, kinds, sound):
     source, tracks = film(s, kinds, sound)
     names = ["out." + container for container in EVERYWHERE]
-    for container, said in zip(EVERYWHERE, recordings.record_whole(s, source, *names)):
+    for container, said in zip(EVERYWHERE, recording.record_whole(s, source, *names)):
         check(said["code"] == harness.OK, "%s: %s", container, said)
         written = {stream["track"]: number for number, stream in enumerate(said["streams"])}
-        seen = recordings.ffprobe(s.path("out." + container), "-show_streams")["streams"]
+        seen = recording.probe(s.path("out." + container), "-show_streams")["streams"]
         check(len(seen) == len(written), "%s: %d streams, said %s", container, len(seen), said["streams"])
         for track, codec in enumerate(tracks):
             if container in (kinds[codec][1] if codec in kinds else EVERYWHERE):

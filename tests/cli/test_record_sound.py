@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """test_record_sound.py - sound stays with its picture, copied or encoded: films that flash and beep each second."""
 import harness
-import recordings
+import recording
 from harness import OK, check
 
 SECONDS = 3
@@ -17,28 +17,28 @@ def film(s, name, *sounds):
     beep = "aevalsrc='if(lt(mod(t,1),0.1),0.8*sin(2*PI*1000*t),0)':s=48000:d=%d" % SECONDS
     for number, (rate, encoder) in enumerate(sounds):
         options += ["-map", "1:a", "-ar:a:%d" % number, rate, "-c:a:%d" % number, encoder]
-    recordings.ffmpeg("-f", "lavfi", "-i", flash, "-f", "lavfi", "-i", beep, "-map", "0:v", *options, *recordings.H264,
-                      "-g", "100", path)
+    recording.ffmpeg("-f", "lavfi", "-i", flash, "-f", "lavfi", "-i", beep, "-map", "0:v", *options, *recording.H264,
+                     "-g", "100", path)
     return path
 
 
 def start_of(path):
-    return float(recordings.ffprobe(path, "-show_format")["format"]["start_time"])
+    return float(recording.probe(path, "-show_format")["format"]["start_time"])
 
 
 def flashes(path):
     """Times of the white pictures, from the file's beginning on."""
-    raw = recordings.ffmpeg("-i", path, "-map", "0:v:0", "-fps_mode", "passthrough", "-vf", "scale=1:1,format=gray",
-                            "-f", "rawvideo", "-", text=False)
-    frames = recordings.ffprobe(path, "-select_streams", "v:0", "-show_frames", "-show_entries",
-                                "frame=pts_time")["frames"]
+    raw = recording.ffmpeg("-i", path, "-map", "0:v:0", "-fps_mode", "passthrough", "-vf", "scale=1:1,format=gray",
+                           "-f", "rawvideo", "-", text=False)
+    frames = recording.probe(path, "-select_streams", "v:0", "-show_frames", "-show_entries",
+                             "frame=pts_time")["frames"]
     check(len(raw) == len(frames), "%s: %d pictures, %d times", path, len(raw), len(frames))
     return [float(frame["pts_time"]) - start_of(path) for frame, level in zip(frames, raw) if level > 128]
 
 
 def beeps(path, sound=0):
     """Times at which it begins to be loud, likewise."""
-    frames, rate = recordings.samples(path, sound)
+    frames, rate = recording.samples(path, sound)
     begins, last, found = start_of(path), -1, []
     for time, levels in frames:
         for number, level in enumerate(levels):
@@ -61,7 +61,7 @@ def offsets(path, sound, white):
 def stays_together(s, source, names, codecs, args=()):
     white = flashes(source)
     before = [offsets(source, sound, white) for sound in range(len(codecs))]
-    for name, said in zip(names, recordings.record_whole(s, source, *names, args=args)):
+    for name, said in zip(names, recording.record_whole(s, source, *names, args=args)):
         check(said["code"] == OK and [stream["codec"] for stream in said["streams"]] == ["h264", *codecs], "%s: %s",
               name, said)
         white = flashes(s.path(name))
@@ -85,20 +85,20 @@ def test_encoded(s):
     stays_together(s, source, names, ("aac",) * 5, ("--audio", "aac"))
     for name in names:
         for sound in range(5):
-            _, complaints = recordings.decoded(s.path(name), "a:%d" % sound)
+            _, complaints = recording.decoded(s.path(name), "a:%d" % sound)
             check(not complaints, "%s, %d: %s", name, sound, complaints)
-    hashes = [[packet["data_hash"] for packet in recordings.packets(path, "a:4")] for path in (source, s.path("a.mkv"))]
-    check(recordings.is_tail(*hashes), "AAC was encoded again")
+    hashes = [[packet["data_hash"] for packet in recording.packets(path, "a:4")] for path in (source, s.path("a.mkv"))]
+    check(recording.is_tail(*hashes), "AAC was encoded again")
 
 
 def test_a_gap_stays_one(s):
     """Sound that stops for a while: nothing stands in its place, and what follows is in time."""
     whole, source = film(s, "whole.mkv", (8000, "pcm_alaw")), s.path("film.mkv")
-    recordings.ffmpeg("-i", whole, "-c", "copy", "-bsf:a", "noise=amount=0:drop='between(pts*tb,1.2,1.8)'", source)
+    recording.ffmpeg("-i", whole, "-c", "copy", "-bsf:a", "noise=amount=0:drop='between(pts*tb,1.2,1.8)'", source)
     names = ("a.mp4", "a.mkv", "a.ts")
-    for name, said in zip(names, recordings.record_whole(s, source, *names, args=("--audio", "aac"))):
+    for name, said in zip(names, recording.record_whole(s, source, *names, args=("--audio", "aac"))):
         begins = start_of(s.path(name))
-        times = [float(packet["pts_time"]) - begins for packet in recordings.packets(s.path(name), "a:0")]
+        times = [float(packet["pts_time"]) - begins for packet in recording.packets(s.path(name), "a:0")]
         # a packet that is begun before the gap is made full: 1024 samples, and as many for the encoder's beginning
         inside = [time for time in times if 1.2 + 2 * 1024 / 8000 < time < 1.8 - 2 * 1024 / 8000]
         check(said["code"] == OK and not inside, "%s: sound at %s", name, inside)

@@ -2,22 +2,22 @@
 """test_record_tracks.py - which tracks a recording has: chosen ones, late ones, and such as need another form."""
 import camera
 import harness
-import recordings
+import recording
 from camera import Camera, Plan
 from harness import OK, USAGE, check
-from recordings import H264, PICTURES, TONE
+from recording import H264, PICTURES, TONE
 
 CONTAINERS = ("mp4", "mkv", "ts")
 
 
 def kinds(path):
-    streams = recordings.ffprobe(path, "-show_streams")["streams"]
+    streams = recording.probe(path, "-show_streams")["streams"]
     return [(stream["codec_type"], stream["codec_name"]) for stream in streams]
 
 
 def plays(path, stream):
     """Decodes all of one track without a complaint; gives the hashes."""
-    frames, complaints = recordings.decoded(path, stream)
+    frames, complaints = recording.decoded(path, stream)
     check(frames and not complaints, "%s, %s: %d frames, %s", path, stream, len(frames), complaints)
     return frames
 
@@ -25,18 +25,18 @@ def plays(path, stream):
 def test_adts(s):
     """AAC out of TS has a header before each packet, and no description."""
     film = s.path("film.ts")
-    recordings.ffmpeg(*PICTURES, *TONE, *H264, "-c:a", "aac", film)
+    recording.ffmpeg(*PICTURES, *TONE, *H264, "-c:a", "aac", film)
     names = ["a." + kind for kind in CONTAINERS]
     plain = s.path("plain.mkv")
-    recordings.ffmpeg("-i", film, "-c", "copy", "-bsf:a", "aac_adtstoasc", plain)
-    for name, said in zip(names, recordings.record_whole(s, film, *names)):
+    recording.ffmpeg("-i", film, "-c", "copy", "-bsf:a", "aac_adtstoasc", plain)
+    for name, said in zip(names, recording.record_whole(s, film, *names)):
         check(said["code"] == OK and kinds(s.path(name)) == [("video", "h264"), ("audio", "aac")], "%s: %s", name, said)
         changed = said["streams"][1].get("conversion")
         check(changed == (None if name.endswith("ts") else "aac_adtstoasc"), "%s: %s", name, said)
         plays(s.path(name), "a")
-        before = [packet["data_hash"] for packet in recordings.packets(film if name.endswith("ts") else plain, "a:0")]
-        after = [packet["data_hash"] for packet in recordings.packets(s.path(name), "a:0")]
-        check(recordings.is_tail(before, after) and len(before) - len(after) < 4, "%s: the sound is another", name)
+        before = [packet["data_hash"] for packet in recording.packets(film if name.endswith("ts") else plain, "a:0")]
+        after = [packet["data_hash"] for packet in recording.packets(s.path(name), "a:0")]
+        check(recording.is_tail(before, after) and len(before) - len(after) < 4, "%s: the sound is another", name)
 
 
 def watch(s, plan, *names, seconds=3, args=()):
@@ -57,7 +57,7 @@ def test_without_description(s):
     names = ["a." + kind for kind in CONTAINERS]
     for name, said in zip(names, watch(s, plan, *names)):
         check(kinds(s.path(name)) == [("video", "h264"), ("audio", "aac")], "%s: %s", name, said)
-        sound = recordings.streams(s.path(name))["audio"]
+        sound = recording.streams(s.path(name))["audio"]
         check(len(plays(s.path(name), "a")) > 30 and sound["sample_rate"] == "16000", "%s: %s", name, sound)
         plays(s.path(name), "v")
 
@@ -66,7 +66,7 @@ def check_video_alone(s, name, said, seconds):
     check(kinds(s.path(name)) == [("video", "h264")], "%s: %s", name, kinds(s.path(name)))
     check("is announced and has not come yet" in said["err"], "%s: %r", name, said["err"])
     check([stream["type"] for stream in said["streams"]] == ["video"], "%s: %s", name, said)
-    pictures = recordings.packets(s.path(name))
+    pictures = recording.packets(s.path(name))
     check("K" in pictures[0]["flags"] and len(pictures) == seconds * 25, "%s: %d pictures", name, len(pictures))
     check(len(plays(s.path(name), "v")) == len(pictures), "%s does not play", name)
 
@@ -81,15 +81,15 @@ def test_sound_that_never_comes(s):
 def test_sound_that_comes_late(s):
     """Within a second it is waited for, and what came before it is kept. Later it stays out of this file."""
     late = s.path("late.ts")
-    recordings.ffmpeg("-f", "lavfi", "-i", "testsrc=s=160x120:r=25:d=6", "-itsoffset", "4", *TONE, *H264, "-g", "25",
-                      "-c:a", "aac", "-f", "mpegts", late)
+    recording.ffmpeg("-f", "lavfi", "-i", "testsrc=s=160x120:r=25:d=6", "-itsoffset", "4", *TONE, *H264, "-g", "25",
+                     "-c:a", "aac", "-f", "mpegts", late)
     names = ["a." + kind for kind in CONTAINERS]
-    pictures = recordings.packets(late)
-    for name, said in zip(names, recordings.record_whole(s, late, *names, publish=("--no-reconnect",))):
+    pictures = recording.packets(late)
+    for name, said in zip(names, recording.record_whole(s, late, *names, publish=("--no-reconnect",))):
         if ("audio", "aac") in kinds(s.path(name)):  # libavformat has looked far enough ahead to know all of it
             continue
         check(said["code"] == OK and "left out, and joins with the next file" in said["err"], "%s: %s", name, said)
-        check(len(recordings.packets(s.path(name))) == len(pictures), "%s: pictures are missing", name)
+        check(len(recording.packets(s.path(name))) == len(pictures), "%s: pictures are missing", name)
 
 
 def test_sound_that_is_waited_for(s):
@@ -99,15 +99,15 @@ def test_sound_that_is_waited_for(s):
     s.start("publish", cam.url, "--name", "cam", "--wait-for", "1")
     recorder.json()
     check(kinds(s.path("a.mkv")) == [("video", "h264"), ("audio", "aac")], "no sound: %s", recorder.err)
-    check(len(recordings.packets(s.path("a.mkv"))) == 50, "pictures are missing")
+    check(len(recording.packets(s.path("a.mkv"))) == 50, "pictures are missing")
 
 
 def film_of_four(s):
     """H.264, AAC, G.711, MPEG-4."""
     path = s.path("film.mkv")
-    recordings.ffmpeg(*PICTURES, *TONE, "-map", "0", "-map", "1", "-map", "1", "-map", "0", *H264[2:], "-c:v:0",
-                      "libx264", "-g", "10", "-c:v:1", "mpeg4", "-c:a:0", "aac", "-c:a:1", "pcm_alaw", "-ar:a:1",
-                      "8000", "-ac:a:1", "1", path)
+    recording.ffmpeg(*PICTURES, *TONE, "-map", "0", "-map", "1", "-map", "1", "-map", "0", *H264[2:], "-c:v:0",
+                     "libx264", "-g", "10", "-c:v:1", "mpeg4", "-c:a:0", "aac", "-c:a:1", "pcm_alaw", "-ar:a:1",
+                     "8000", "-ac:a:1", "1", path)
     return path
 
 
@@ -119,7 +119,7 @@ def test_chosen(s):
                            (("--tracks", "1,video"), ["h264", "aac", "mpeg4"]),
                            (("--audio", "none"), ["h264", "mpeg4"]),
                            ((), ["h264", "aac", "pcm_alaw", "mpeg4"])):
-        said, = recordings.record_whole(s, film, "a.mkv", args=(*args, "--overwrite"))
+        said, = recording.record_whole(s, film, "a.mkv", args=(*args, "--overwrite"))
         seen = [name for _, name in kinds(s.path("a.mkv"))]
         check(seen == expected, "%s: %s, %s", args, seen, said)
         check([stream["codec"] for stream in said["streams"]] == expected, "%s: %s", args, said)
