@@ -271,6 +271,23 @@ def test_ends(s):
     feed.end()
 
 
+def test_two_signals_at_once(s):
+    """timeout(1) tells the process, and at once its group, too: that is one signal, and the file is finished."""
+    film = recording.film(s, "film")
+    folder = recording.folder(s)
+    feed = recording.Feed(s, "cam", film)
+    feed.play(16)
+    for count in range(1, 6):
+        recorder = s.start_program(harness.need_program("timeout"), "1h", harness.program(), "record", "cam",
+                                   "rec/%F-%T.mp4", "--segment", "1h", "--json")
+        recorder.wait_for('"open"', "out")
+        recorder.stop(signal.SIGTERM)
+        check('"ended":"signal"' in recorder.out, "%s", recorder.out)
+        left = recording.files(folder)
+        check(len(left) == count and not any(name.endswith(".part") for name in left), "%s", left)
+    feed.end()
+
+
 def test_without_times(s):
     """Packets that say no time count from when they come: today's name, and every picture is there."""
     film = recording.film(s, "film", sound=False, bframes=0, seconds=2, fps=4, group=4)

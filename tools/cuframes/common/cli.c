@@ -142,16 +142,26 @@ int cli_bad_option(int result, char **argv) {
   return cli_usage("unknown option -%c%s", optopt, suggest_text("--", meant).text);
 }
 
+/* timeout(1), and who tells a process and then its group, send two at once and mean one. Somebody who has lost patience
+ * comes later. */
 static void on_signal(int number) {
-  (void)number;
-  cli_stopped = 1;
-  signal(SIGINT, SIG_DFL);
-  signal(SIGTERM, SIG_DFL);
+  static struct timespec first; /* of handlers only, which do not interrupt each other */
+  struct timespec now = { 0 };
+  (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
+  if (!cli_stopped) {
+    first = now;
+    cli_stopped = 1;
+  } else if ((now.tv_sec - first.tv_sec) * 1000 + (now.tv_nsec - first.tv_nsec) / 1000000 >= CLI_PATIENCE_MS) {
+    (void)signal(number, SIG_DFL);
+    (void)raise(number); /* comes when this handler has ended */
+  }
 }
 
 void cli_catch_signals(void) {
   struct sigaction action = { .sa_handler = on_signal };
   sigemptyset(&action.sa_mask);
+  sigaddset(&action.sa_mask, SIGINT);
+  sigaddset(&action.sa_mask, SIGTERM);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
 }

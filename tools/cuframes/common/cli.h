@@ -37,7 +37,8 @@ int cli_getopt(int argc, char **argv, const char *shorts, const struct option *o
 /* For its '?' and ':': names the option, and the one that was probably meant; gives CLI_USAGE. */
 int cli_bad_option(int result, char **argv);
 
-/* SIGINT and SIGTERM set it; the second one kills as usual. */
+/* SIGINT and SIGTERM set it; another one kills as usual, if it comes so much later. */
+#define CLI_PATIENCE_MS 500
 extern volatile sig_atomic_t cli_stopped;
 void cli_catch_signals(void);
 
