@@ -2,6 +2,7 @@
 """test_record_control.py - a recorder that is started, stopped and split by lines and by signals, and begins in the
 past; no packet is in two files."""
 import signal
+import subprocess
 
 import harness
 import recording
@@ -137,6 +138,27 @@ def test_garbage(s):
     recorder.wait("answer", count + 2)
     recorder.finish()
     check(len(recorder.events("answer")) == count + 3, "empty lines are answered")
+    feed.end()
+
+
+def test_flood(s):
+    """Whoever writes without end keeps neither the recording nor its end from happening."""
+    film = recording.film(s, "film", seconds=2, fps=4, group=8)
+    recording.folder(s)
+    feed = recording.Feed(s, "cam", film)
+    feed.play(4)
+    for line in ("start", "", None):
+        source = ["yes", line] if line is not None else ["cat", "/dev/zero"]  # an endless line
+        flood = subprocess.Popen([harness.need_program(source[0]), *source[1:]], stdout=subprocess.PIPE)
+        s.at_end(flood.wait)
+        s.at_end(flood.kill)
+        recorder = s.start("record", "cam", "rec/%F-%T.mp4", "--control", stdin=flood.stdout)
+        flood.stdout.close()
+        s.until(lambda: any(name.endswith(".part") for name in recording.files(s.path("rec"))), "it records")
+        count = len(recording.files(s.path("rec")))
+        recorder.stop(signal.SIGTERM)
+        left = recording.files(s.path("rec"))
+        check(len(left) == count and not any(name.endswith(".part") for name in left), "%s", left)
     feed.end()
 
 

@@ -34,8 +34,9 @@ void control_begin(control *c, bool input) {
 /* False if nothing more is there now. */
 static bool read_more(control *c) {
   struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
-  if (!c->input || poll(&in, 1, 0) <= 0)
+  if (!c->input || c->reads <= 0 || poll(&in, 1, 0) <= 0)
     return false;
+  c->reads--;
   const ssize_t got = read(STDIN_FILENO, c->text + c->used, CONTROL_LINE_MAX - c->used);
   if (got > 0) {
     c->used += (size_t)got;
@@ -92,6 +93,10 @@ static enum control_command understand(char *line) {
     if (!strcmp(line, words[i].word))
       return words[i].command;
   return CONTROL_UNKNOWN;
+}
+
+void control_begin_round(control *c) {
+  c->reads = CONTROL_READS;
 }
 
 enum control_command control_next(control *c) {

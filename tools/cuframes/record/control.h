@@ -6,6 +6,8 @@
 #include <stddef.h>
 
 #define CONTROL_LINE_MAX 256
+/* Reads of stdin between two packets: whoever writes without end holds up neither these nor the end. */
+#define CONTROL_READS 16
 #define CONTROL_EXPECTED "start, stop, split or quit"
 
 enum control_command {
@@ -23,6 +25,7 @@ typedef struct control {
   bool ended; /* it ended since the last look */
   char text[CONTROL_LINE_MAX + 1];
   size_t used;
+  int reads;                       /* that are left in this round */
   bool skipping;                   /* the rest of a line that is too long */
   char line[CONTROL_LINE_MAX + 1]; /* of the last command, as it came */
   int splits_seen, toggles_seen;
@@ -34,7 +37,10 @@ void control_catch_signals(void);
 /* With `input` stdin is read. */
 void control_begin(control *c, bool input);
 
-/* The next command, or NONE. Never waits. */
+/* A new round of commands. Each ends, however much stands on stdin. */
+void control_begin_round(control *c);
+
+/* The next command of this round, or NONE. Never waits. */
 enum control_command control_next(control *c);
 
 #endif

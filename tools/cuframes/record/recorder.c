@@ -389,6 +389,7 @@ static void split(recorder *r, const char *line) {
 
 static void command(recorder *r) {
   enum control_command next;
+  control_begin_round(&r->control);
   while (!r->ended && (next = control_next(&r->control)) != CONTROL_NONE) {
     const char *line = r->control.line;
     if (next == CONTROL_TOGGLE)
