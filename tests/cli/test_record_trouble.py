@@ -4,6 +4,7 @@ beside it: what was written plays, and it goes on when it can."""
 import os
 import re
 import shutil
+import struct
 import subprocess
 
 import harness
@@ -12,6 +13,70 @@ from harness import FAILED, check
 
 # A small disk at $0 with most of it taken, in a namespace of its own; then the program in this very process.
 ENTER = 'mount -t tmpfs -o size="$SIZE" small "$0" && head -c "$FILLER" /dev/zero > "$0/filler" && exec "$@"'
+
+
+def without_sets(s, path):
+    """The film in Annex B form, with parameter sets neither in front nor in the pictures."""
+    with open(path, "rb") as file:
+        data = file.read()
+    length, tracks, count = struct.unpack_from("<q2I", data)
+    check(tracks == 1, "pictures alone")
+    extradata = struct.unpack_from("<I", data, 16 + 60)[0]
+    at, records = 80 + extradata, b""
+    for _ in range(count):
+        head, content = data[at:at + 44], b""
+        size = struct.unpack_from("<I", head, 8)[0]
+        unit, end = at + 44, at + 44 + size
+        while unit < end:
+            step = 4 + struct.unpack_from(">I", data, unit)[0]
+            content += b"\0\0\0\1" + data[unit + 4:unit + step]
+            unit += step
+        records += head[:8] + struct.pack("<I", len(content)) + head[12:] + content
+        at = end
+    bare = path + ".bare"
+    with open(bare, "wb") as file:
+        file.write(struct.pack("<q2I", length, tracks, count) + data[16:76] + struct.pack("<I", 0) + records)
+    return bare
+
+
+def test_nothing_to_begin_with(s):
+    """Packets that no recording can begin with: it says what is missing, waits, and begins when that comes."""
+    recording.folder(s)
+    whole = recording.film(s, "film", sound=False, fps=4, seconds=2, group=8)
+    bare = without_sets(s, whole)
+    feed = recording.Feed(s, "cam", bare)
+    feed.play(5)
+    short, *recorders = (s.start("record", "cam", *args) for args in (
+        ("short.mp4",), ("one.mp4",), ("rec/%F-%T.mp4", "--segment", "1h")))
+    for recorder in (short, *recorders):
+        recorder.wait_for("packets came and no keyframe with parameter sets")
+    short.stop(code=FAILED)
+    check("no keyframe with parameter sets (SPS, PPS) came, nothing was written" in short.err, "%s", short.err)
+    feed.tell("film", whole)
+    feed.play(8)
+    for recorder in recorders:
+        recorder.wait_for(r"[1-9]\d* packets, |: [1-9]\d*\.\d s; 0 files")
+        recorder.stop()
+    feed.end()
+    check(len(recording.files(s.path("rec"))) == 1, "%s", recording.files(s.path("rec")))
+    recording.decode(s.path("one.mp4"), *(s.path("rec", name) for name in recording.files(s.path("rec"))))
+
+
+def test_no_keyframe(s):
+    """The same without any keyframe: packets came, whatever is missing."""
+    recording.folder(s)
+    film = recording.film(s, "film", sound=False, fps=4, seconds=8, group=32)
+    feed = recording.Feed(s, "cam", film, 4)
+    feed.play(4)
+    for args in (("one.mp4",), ("rec/%F-%T.mp4", "--segment", "1h")):
+        recorder = s.start("record", "cam", *args)
+        recorder.wait_for("waiting for a keyframe")
+        feed.play(0.5)
+        s.until(lambda: s.json("info", "cam", "--json")["subscribers"], "it has joined")
+        recorder.stop(code=FAILED)
+        check("no keyframe came, nothing was written" in recorder.err, "%s", recorder.err)
+        check("packets came and no keyframe" not in recorder.err, "%s", recorder.err)
+    feed.end()
 
 
 def test_killed(s):

@@ -57,6 +57,10 @@ bool muxer_has_begun(const muxer *m) {
   return m->opened || m->waiting_count > 0;
 }
 
+bool muxer_lacks_sets(const muxer *m) {
+  return m->lacks_sets && !muxer_has_begun(m);
+}
+
 int muxer_error(const muxer *m) {
   return m->error;
 }
@@ -400,8 +404,10 @@ bool muxer_write(muxer *m, const cuframes_packet *packet) {
     return true;
   if (m->opened)
     return take(m, packet);
-  if (m->waiting_count == 0 &&
-      (index != m->lead || (m->have_video && (!(flags & CUFRAMES_PACKET_KEY) || !can_begin(m, packet)))))
+  if (m->waiting_count == 0 && (index != m->lead || (m->have_video && !(flags & CUFRAMES_PACKET_KEY))))
+    return true;
+  m->lacks_sets = m->waiting_count == 0 && m->have_video && !can_begin(m, packet);
+  if (m->lacks_sets)
     return true;
   return wait_with(m, packet);
 }

@@ -90,8 +90,10 @@ const char *muxer_problem(const muxer *m);
 /* The AVERROR of a write that failed; 0: none did. */
 int muxer_error(const muxer *m);
 
-/* Whether the packet that begins the file has come. */
+/* Whether the packet that begins the file has come; and whether keyframes came which could not, since nothing tells
+ * their parameter sets. */
 bool muxer_has_begun(const muxer *m);
+bool muxer_lacks_sets(const muxer *m);
 
 /* Written so far: ns of the stream that leads (a video if there is one), packets, bytes; and packets refused. */
 int64_t muxer_position(const muxer *m);

@@ -32,6 +32,7 @@ struct muxer {
   muxer_times times;
   track tracks[CUFRAMES_TRACKS_MAX];
   int error;       /* AVERROR of what failed */
+  bool lacks_sets; /* the last keyframe could not begin the file */
   bool same_epoch; /* the next packet begins none, whatever it says */
   char problem[512];
 };

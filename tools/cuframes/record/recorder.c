@@ -434,6 +434,7 @@ static void idle(recorder *r) {
     note_caught_up(r);
   if (now - r->heard > patience) {
     cli_error("%s: no packet came for %.3g s", r->config->reader.name, (double)patience / 1e9);
+    reader_say_trouble(&r->config->reader);
     r->ended = "timeout";
     r->failed_code = CLI_TIMEOUT;
   }
@@ -456,6 +457,25 @@ static void note_error(recorder *r, int error) {
     r->failed_code = cli_failed(error, r->config->reader.name);
 }
 
+/* Packets come, and no file can begin with them. */
+static void note_starving(recorder *r, int64_t now) {
+  const bool begun = r->current.muxer && muxer_has_begun(r->current.muxer);
+  if (begun || !r->wanted || r->troubled) {
+    r->starved = r->setless = false;
+    r->seen_in_file = r->seen;
+  }
+  if (r->current.muxer)
+    r->setless = muxer_lacks_sets(r->current.muxer);
+  if (r->seen == r->seen_in_file)
+    r->starving_since = now;
+  if (r->starved || now - r->starving_since <= 10 * SECOND)
+    return;
+  r->starved = true;
+  cli_note("%s: %" PRIu64 " packets came and no keyframe%s yet: the recording begins with the next one",
+           r->config->reader.name, r->seen - r->seen_in_file,
+           r->setless ? " with parameter sets (SPS, PPS), nor are they announced," : "");
+}
+
 /* What goes by the clock and not by packets. */
 static void look_around(recorder *r, int64_t *shown) {
   const int64_t now = cuframes_now();
@@ -469,12 +489,7 @@ static void look_around(recorder *r, int64_t *shown) {
     r->split_reason = r->current.muxer ? "clock" : NULL;
     r->ended_wall = 0;
   }
-  if (!r->starved && !r->files && r->wanted && !r->current.muxer && r->seen && !r->troubled &&
-      now - r->began > 10 * SECOND) {
-    r->starved = true;
-    cli_note("%s: %" PRIu64 " packets came and no keyframe yet: the recording begins with the next one",
-             r->config->reader.name, r->seen);
-  }
+  note_starving(r, now);
   if (cli_stopped && !r->ended)
     r->ended = "signal";
   if (r->current.muxer && muxer_done(r->current.muxer) && !r->ended)
@@ -573,7 +588,10 @@ static int finish(recorder *r) {
   }
   r->dropped += r->trouble_dropped + (r->troubled ? r->backlog.dropped + r->backlog.count - r->dropped_before : 0);
   if (!r->files && r->wanted && !code) {
-    cli_error("%s: no packet came, nothing was written", r->config->reader.name);
+    cli_error("%s: no %s came, nothing was written", r->config->reader.name,
+              r->setless ? "keyframe with parameter sets (SPS, PPS)"
+              : r->seen  ? "keyframe"
+                         : "packet");
     code = CLI_FAILED;
   }
   if (!r->config->many && !r->config->reader.json && r->files)
@@ -592,8 +610,8 @@ int recorder_run(const record_config *config, cuframes_subscriber *subscriber) {
                    .stop_at = INT64_MAX,
                    .stop_by = INT64_MAX,
                    .begin_reason = "start",
-                   .began = cuframes_now(),
                    .heard = cuframes_now(),
+                   .starving_since = cuframes_now(),
                    .catch_up_by = cuframes_now() + CATCH_UP,
                    .tracks = { .lead = CUFRAMES_TRACKS_MAX },
                    .current = { .part = { .fd = -1, .directory = -1 } },

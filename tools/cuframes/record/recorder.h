@@ -70,17 +70,20 @@ typedef struct recorder {
   const char *begin_reason, *split_reason;
   int64_t ended_wall; /* where the last file ended, ns since 1970; 0: nothing to compare with */
 
-  bool troubled;        /* files cannot be written */
-  bool full;            /* because there is no room */
-  uint64_t usual_group; /* bytes of a group of pictures, the largest lately */
-  bool starved;         /* no keyframe has come, and that was said */
+  bool troubled;          /* files cannot be written */
+  bool full;              /* because there is no room */
+  uint64_t usual_group;   /* bytes of a group of pictures, the largest lately */
+  bool starved;           /* no file can begin with what comes, and that was said */
+  bool setless;           /* for want of parameter sets */
+  int64_t starving_since; /* monotonic: when the first of these packets came */
+  uint64_t seen_in_file;  /* of `seen`, those before */
   int64_t trouble_since, retry_at, retry_after, synced;
   uint64_t dropped_before;  /* by the backlog, when it began */
   uint64_t trouble_dropped; /* of files that failed */
 
   uint64_t files, packets, bytes, refused, lost, epochs, dropped, deleted;
-  int64_t recorded;     /* ns in finished files */
-  int64_t began, heard; /* monotonic: of the recorder, and when the last packet came */
+  int64_t recorded; /* ns in finished files */
+  int64_t heard;    /* monotonic: when the last packet came */
   uint64_t newest_seq;
   uint64_t seen; /* packets that came */
   const char *ended;
