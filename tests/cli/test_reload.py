@@ -17,7 +17,7 @@ class Configured:
     """`publish --config FILE --json`, and its file."""
 
     def __init__(self, s, *streams, **more):
-        self.s, self.path, self.seen = s, s.path("streams.json"), 0
+        self.s, self.path, self.seen = s, s.path("streams.json"), {}
         self.write(*streams, **more)
         self.program = s.start("publish", "--config", self.path, "--json", "--ordered-timeout", harness.LIMIT)
 
@@ -36,12 +36,13 @@ class Configured:
         return [harness.parse_json(line) for line in self.program.out.splitlines()]
 
     def wait_event(self, what, stream=None):
-        """The next one of this kind; events before it are seen then."""
+        """The next one of this kind and stream, however it lies among the others."""
         def find():
-            for at, event in enumerate(self.events()):
-                if at >= self.seen and event["event"] == what and event.get("stream") == stream:
-                    self.seen = at + 1
-                    return event
+            seen = self.seen.get((what, stream), 0)
+            found = [event for event in self.events() if event["event"] == what and event.get("stream") == stream]
+            if len(found) > seen:
+                self.seen[what, stream] = seen + 1
+                return found[seen]
             check(self.program.alive(), "the publisher ended while it should say %s", what)
             return None
         return self.s.until(find, "event %s of %s" % (what, stream))
@@ -89,6 +90,27 @@ def test_who_stays_misses_nothing(s):
     conf.program.stop(signal.SIGTERM)
     ended = [event["stream"] for event in conf.events() if event["event"] == "end"]
     check(sorted(ended) == sorted(["stays", "goes", "changes", "changes", "comes", "film"]), "%s", ended)
+
+
+def test_what_changes_is_said_first(s):
+    """And then come its own events."""
+    names = [str(number) for number in range(40)]
+    conf = Configured(s, "stays")
+    conf.wait_names("stays")
+    for round_ in range(3):
+        conf.write("stays", *names)
+        check(conf.counts() == (40, 0, 0, 1), "%s", conf.events()[-1])
+        for name in names:
+            conf.wait_event("start", name)
+        conf.write("stays")
+        check(conf.counts() == (0, 40, 0, 1), "%s", conf.events()[-1])
+        for name in names:
+            conf.wait_event("end", name)
+    for name in names:
+        said = [event["event"] for event in conf.events() if event.get("stream") == name]
+        said = [event for event in said if event in ("added", "start", "removed", "end")]
+        check(said == ["added", "start", "removed", "end"] * 3, "%s: %s", name, said)
+    conf.program.stop()
 
 
 def test_a_broken_file_changes_nothing(s):

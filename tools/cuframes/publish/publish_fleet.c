@@ -24,8 +24,25 @@ static void take_options(publish_options *to, publish_options *from) {
   publish_options_init(from); /* its strings are ours now */
 }
 
-/* Takes the options over; they are gone if it cannot be started. */
-static bool start(publish_fleet *fleet, publish_options *options) {
+/* What a new configuration does to a stream. Before it does so: the stream's own events follow. */
+static void say_change(publish_worker *worker, const char *what) {
+  const bool removed = strcmp(what, "removed") == 0;
+  publish_job_note(&worker->job, "%s %s the configuration", what, removed ? "from" : "by");
+  publish_job_event(&worker->job, what, NULL);
+}
+
+/* Its thread waits for the lock, and so says nothing before it is said what it is. */
+static int start_thread(publish_worker *worker, const char *what) {
+  pthread_mutex_lock(&worker->job.lock);
+  const int error = pthread_create(&worker->job.thread, NULL, publish_job_thread, &worker->job);
+  if (error == 0 && what != NULL)
+    say_change(worker, what);
+  pthread_mutex_unlock(&worker->job.lock);
+  return error;
+}
+
+/* Takes the options over; they are gone if it cannot be started. what: it is said, if not NULL. */
+static bool start(publish_fleet *fleet, publish_options *options, const char *what) {
   publish_worker **workers = realloc(fleet->workers, (fleet->count + 1) * sizeof(publish_worker *));
   publish_worker *worker = calloc(1, sizeof *worker);
   int error = ENOMEM;
@@ -34,7 +51,7 @@ static bool start(publish_fleet *fleet, publish_options *options) {
   if (workers != NULL && worker != NULL) {
     take_options(&worker->options, options);
     if (publish_job_init(&worker->job, &worker->options, fleet->run)) {
-      error = pthread_create(&worker->job.thread, NULL, publish_job_thread, &worker->job);
+      error = start_thread(worker, what);
       if (error != 0)
         publish_job_free(&worker->job);
     }
@@ -61,7 +78,7 @@ static void set_streams(publish_run *run, size_t count) {
 void publish_fleet_begin(publish_fleet *fleet, publish_request *request) {
   set_streams(fleet->run, request->stream_count);
   for (size_t i = 0; i < request->stream_count; i++)
-    (void)start(fleet, &request->streams[i]); /* which says so, and notes it */
+    (void)start(fleet, &request->streams[i], NULL); /* which says so, and notes it */
   request->stream_count = 0;
 }
 
@@ -112,7 +129,7 @@ static bool has_failed(publish_worker *worker) {
 }
 
 /* Ends a worker; what comes in its place takes its options over. False: out of memory, and it stays. */
-static bool replace(publish_worker *worker, publish_options *options) {
+static bool replace(publish_worker *worker, publish_options *options, const char *what) {
   publish_options *next = options ? malloc(sizeof *next) : NULL;
   if (options != NULL && next == NULL)
     return false;
@@ -121,6 +138,7 @@ static bool replace(publish_worker *worker, publish_options *options) {
     take_options(next, options);
   worker->next = next;
   worker->leaving = true;
+  say_change(worker, what);
   tell_to_end(worker);
   return true;
 }
@@ -138,9 +156,7 @@ static void remove_missing(publish_fleet *fleet, const publish_request *request,
       stays = stays || strcmp(request->streams[k].name, worker->options.name) == 0;
     if (stays || (worker->leaving && worker->next == NULL))
       continue;
-    (void)replace(worker, NULL);
-    publish_job_note(&worker->job, "removed from the configuration");
-    publish_job_event(&worker->job, "removed", NULL);
+    (void)replace(worker, NULL, "removed");
     all->removed++;
   }
 }
@@ -156,16 +172,12 @@ static void take_stream(publish_fleet *fleet, publish_options *options, changes 
     return;
   }
   const char *what = worker == NULL || leaves ? "added" : "changed";
-  if (worker == NULL && start(fleet, options)) {
-    worker = fleet->workers[fleet->count - 1];
-  } else if (worker == NULL || !replace(worker, options)) {
+  if (worker != NULL ? !replace(worker, options, what) : !start(fleet, options, what)) {
     publish_options_free(options);
     return;
   }
   all->added += *what == 'a';
   all->changed += *what == 'c';
-  publish_job_note(&worker->job, "%s by the configuration", what);
-  publish_job_event(&worker->job, what, NULL);
 }
 
 /* What holds for the whole run and cannot change while it goes on: said, in words and as an array. */
@@ -241,7 +253,7 @@ static void succeed(publish_fleet *fleet, size_t index) {
   if (!worker->job.abandoned)
     free_worker(worker); /* else its thread may still look at it: left as it is, for as long as the process lives */
   if (next != NULL)
-    (void)start(fleet, next);
+    (void)start(fleet, next, NULL);
   free(next);
 }
 

@@ -428,6 +428,8 @@ void *publish_job_thread(void *argument) {
   char name[16];
   snprintf(name, sizeof name, "%s", job->options->name);
   (void)pthread_setname_np(pthread_self(), name); /* only for people who look */
+  pthread_mutex_lock(&job->lock);                 /* until who started it has said so */
+  pthread_mutex_unlock(&job->lock);
   cli_avlog_thread(job->options->name);
   job->began = cuframes_now();
   int code = check_name(job);
