@@ -152,7 +152,7 @@ bool names_path(const names *n, int64_t seconds, unsigned number, char path[NAME
   broken_down(seconds, n->utc, &tm);
   for (int i = 0; i < n->levels; i++, level_begin = used) {
     const char *extension = i + 1 == n->levels ? extension_of(n->level[i]) : NULL;
-    for (const char *at = n->level[i];; at++) {
+    for (const char *at = n->level[i]; at; at++) { /* left at its end */
       if (at == extension && number > 1)
         used += (size_t)snprintf(path + used, NAMES_PATH_MAX - used, "-%u", number);
       if (!*at || used + 32 > NAMES_PATH_MAX)
@@ -267,7 +267,7 @@ static bool take_number(const char **text, unsigned *number) {
 bool names_match(const names *n, int level, const char *name, names_fields *fields) {
   const bool file = level + 1 == n->levels;
   const char *extension = file ? extension_of(n->level[level]) : NULL;
-  for (const char *at = n->level[level];; at++) {
+  for (const char *at = n->level[level]; at; at++) { /* left at its end */
     if (at == extension && !take_number(&name, &fields->number))
       return false;
     if (!*at)

@@ -46,7 +46,6 @@ typedef struct recorder {
   cuframes_subscriber *subscriber;
   names names;
   stream_tracks tracks;
-  bool tell_tracks;       /* the next file says what it leaves out */
   json_t *streams;        /* of the last file */
   backlog backlog, later; /* later: of the file after this one */
   wall wall;
@@ -60,22 +59,23 @@ typedef struct recorder {
   bool switched[CUFRAMES_TRACKS_MAX];
 
   bool described, seen_track[CUFRAMES_TRACKS_MAX];
+  bool tell_tracks;         /* the next file says what it leaves out */
   bool caught_up;           /* what was in the ring has been read: packets are as old as they come */
-  int64_t catch_up_by;      /* monotonic */
-  uint64_t old_packets;     /* seq of the last one of these, if it is known */
   bool wanted;              /* files are to be written */
   bool keep_all;            /* the next file follows the one before: all that the backlog has belongs into it */
+  bool starved;             /* no file can begin with what comes, and that was said */
+  bool setless;             /* for want of parameter sets */
+  bool troubled;            /* files cannot be written */
+  bool full;                /* because there is no room */
+  int64_t catch_up_by;      /* monotonic */
+  uint64_t old_packets;     /* seq of the last one of these, if it is known */
   int64_t newest;           /* the stream's time */
   int64_t stop_at, stop_by; /* with --post: the stream's time and monotonic; INT64_MAX: not stopped */
   const char *begin_reason, *split_reason;
   int64_t ended_wall; /* where the last file ended, ns since 1970; 0: nothing to compare with */
 
-  bool troubled;          /* files cannot be written */
-  bool full;              /* because there is no room */
   uint64_t usual_group;   /* bytes of a group of pictures, the largest lately */
-  bool starved;           /* no file can begin with what comes, and that was said */
-  bool setless;           /* for want of parameter sets */
-  int64_t starving_since; /* monotonic: when the first of these packets came */
+  int64_t starving_since; /* monotonic: when the first packet came that no file can begin with */
   uint64_t seen_in_file;  /* of `seen`, those before */
   int64_t trouble_since, retry_at, retry_after, synced;
   uint64_t dropped_before;  /* by the backlog, when it began */
