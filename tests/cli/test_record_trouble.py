@@ -111,6 +111,33 @@ def test_killed(s):
     feed.end()
 
 
+def test_killed_before_the_first_packet(s):
+    """A head and nothing behind it is no recording: it goes. What has a packet gets its name."""
+    film, folder = recording.film(s, "film"), recording.folder(s)
+    feed = recording.Feed(s, "cam", film)
+    feed.play(30)
+    for kind, begins in (("mp4", b"moof"), ("mkv", b"\x1f\x43\xb6\x75"), ("ts", None)):
+        pattern = "rec/%F-%T." + kind
+        recorder = recording.Recorder(s, "cam", pattern, "--segment", "1h", "--control")
+        recorder.wait("open")
+        feed.play(30)
+        recorder.read_all(feed)
+        recorder.finish()
+        with open(s.path(recorder.events("file")[0]["file"]), "rb") as file:
+            whole = file.read()
+        head = whole.index(begins) - 4 * (kind == "mp4") if begins else 3 * 188  # its tables
+        for day, content in ((1, whole[:head]), (2, whole), (3, b"\0" * 100000)):
+            with open(s.path("rec", "2026-01-0%d-00:00:00.%s.part" % (day, kind)), "wb") as file:
+                file.write(content)
+        after = recording.Recorder(s, "cam", pattern, "--segment", "1h", "--control", "--paused")
+        after.ask("?")
+        after.finish()
+        told = sorted(os.path.basename(event["file"]) for event in after.events("recovered"))
+        check(told == ["2026-01-0%d-00:00:00.%s" % (day, kind) for day in (2, 3)], "%s: %s", kind, after.events())
+        check(not any(".part" in name for name in recording.files(folder)), "%s", recording.files(folder))
+    feed.end()
+
+
 def small_disk(s, size, filler, *args):
     """A recorder whose s.path("disk") is small. Gives it, and the disk's path as seen from here."""
     base = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]

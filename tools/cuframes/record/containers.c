@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <libavformat/version.h>
+#include <libavformat/avformat.h>
+
+#include "common/cli_avlog.h"
 
 enum { MP4 = 1, MATROSKA = 2, TS = 4 };
 
@@ -84,4 +86,19 @@ void containers_advise(const char *codec, bool audio, char *text, size_t size) {
     snprintf(text, size, "%s holds it%s", name, audio ? ", or --audio aac encodes it" : "");
   else
     snprintf(text, size, "%s", audio ? "--audio aac encodes it" : "no container here does");
+}
+
+bool containers_play(const char *container, const char *path) {
+  char address[4200];
+  AVFormatContext *in = NULL;
+  AVPacket *packet = av_packet_alloc();
+  snprintf(address, sizeof(address), "file:%s", path);
+  cli_avlog_hold(true);
+  int error = packet ? avformat_open_input(&in, address, av_find_input_format(container), NULL) : AVERROR(ENOMEM);
+  if (!error)
+    error = av_read_frame(in, packet);
+  cli_avlog_hold(false);
+  avformat_close_input(&in);
+  av_packet_free(&packet);
+  return error != AVERROR_EOF && error != AVERROR_INVALIDDATA;
 }

@@ -11,6 +11,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+/* Bytes of the largest head of a file. */
+#define HEAD_MAX 65536
 #define DIRECTORY_FLAGS (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 
 static int open_root(const names *n) {
@@ -235,8 +237,7 @@ int files_walk(const names *n, void (*visit)(void *user, const found *f), void *
 
 typedef struct recovery {
   const names *names;
-  void (*tell)(void *user, const char *file);
-  void *user;
+  const files_care *care;
 } recovery;
 
 static void recover(void *user, const found *f) {
@@ -253,20 +254,22 @@ static void recover(void *user, const found *f) {
       !fstatat(f->directory, f->name, &named, AT_SYMLINK_NOFOLLOW) && mine.st_ino == named.st_ino &&
       mine.st_dev == named.st_dev) {
     snprintf(leaf, sizeof(leaf), "%.*s", (int)(strlen(f->name) - strlen(NAMES_PART)), f->name);
-    if (!mine.st_size) {
+    name_of(r->names, f->path, file, sizeof(file));
+    /* Killed before the first packet was written. What is larger than any head stays, even if it cannot be read. */
+    if (mine.st_size <= HEAD_MAX && (!mine.st_size || !r->care->plays(r->care->user, file))) {
       (void)unlinkat(f->directory, f->name, 0);
     } else if (!rename_numbered(r->names, f->directory, f->name, leaf, f->fields->number, name, sizeof(name))) {
       char below[NAMES_PATH_MAX];
       snprintf(below, sizeof(below), "%.*s%.*s", (int)(leaf_of(f->path) - f->path), f->path, NAME_MAX, name);
       name_of(r->names, below, file, sizeof(file));
-      r->tell(r->user, file);
+      r->care->tell(r->care->user, file);
     }
   }
   (void)close(fd);
 }
 
-void files_recover(const names *n, void (*tell)(void *user, const char *file), void *user) {
-  recovery r = { n, tell, user };
+void files_recover(const names *n, const files_care *care) {
+  recovery r = { n, care };
   (void)files_walk(n, recover, &r); /* a root that cannot be read is said when a file is to be made */
 }
 

@@ -46,9 +46,15 @@ typedef struct found {
  * errno if the root cannot be read. */
 int files_walk(const names *n, void (*visit)(void *user, const found *f), void *user);
 
-/* Renames leftover parts into place; empty ones go. Calls `tell` for each that was renamed, with its path from the root
- * on. */
-void files_recover(const names *n, void (*tell)(void *user, const char *file), void *user);
+/* What is done about leftover parts; both get the path from the root on. */
+typedef struct files_care {
+  bool (*plays)(void *user, const char *file); /* whether there is anything in it */
+  void (*tell)(void *user, const char *file);  /* it was renamed */
+  void *user;
+} files_care;
+
+/* Renames leftover parts into place. Those that are empty, or small and hold nothing but a head, go. */
+void files_recover(const names *n, const files_care *care);
 
 /* Deletes a regular file by its path below the root, and the directories above it that are empty then. 0 or a negative
  * errno. */

@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "containers.h"
+
 #define SECOND INT64_C(1000000000)
 /* How long a file waits for sound of its span, and some pictures, which may come out of their order. */
 #define LINGER (2 * SECOND)
@@ -544,6 +546,11 @@ static int enable_packets(recorder *r) {
   }
 }
 
+static bool plays(void *recorder_, const char *file) {
+  const recorder *r = recorder_;
+  return containers_play(r->config->container, file);
+}
+
 static int begin(recorder *r) {
   const record_config *config = r->config;
   if (!config->many)
@@ -559,7 +566,7 @@ static int begin(recorder *r) {
                               .deleted = report_deleted,
                               .failed = report_not_deleted,
                               .user = r };
-  files_recover(&r->names, report_recovered, r);
+  files_recover(&r->names, &(files_care){ plays, report_recovered, r });
   if (!config->no_fsync && !(r->syncer = syncer_create()))
     return reader_no_memory();
   return enable_packets(r);
