@@ -138,6 +138,24 @@ def test_killed_before_the_first_packet(s):
     feed.end()
 
 
+def test_short_files_go_on(s):
+    """That files can be written again shows, too, where each has one group of pictures."""
+    film, folder = recording.film(s, "film", fps=4, seconds=2, group=8), recording.folder(s)
+    feed = recording.Feed(s, "cam", film)
+    feed.play(4)
+    recorder = recording.Recorder(s, "cam", "rec/%F-%T.mp4", "--segment", "1s", "--control")
+    recorder.wait("open")
+    feed.play(4)
+    recorder.wait("file")
+    os.rename(folder, s.path("away"))
+    s.until(lambda: goes_on(recorder, feed, 2) or recorder.events("error"), "it notices")
+    os.mkdir(folder)
+    resumed = s.until(lambda: goes_on(recorder, feed, 2), "it goes on")[0]
+    end = recorder.finish()
+    check(end["dropped"] == resumed["dropped"] and len(recorder.events("error")) == 1, "%s", end)
+    feed.end()
+
+
 def small_disk(s, size, filler, *args):
     """A recorder whose s.path("disk") is small. Gives it, and the disk's path as seen from here."""
     base = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]

@@ -33,7 +33,7 @@ void pieces_trouble(recorder *r, const char *file, const char *message) {
     r->dropped_before = r->backlog.dropped;
     r->retry_after = SECOND / 2;
     report_error(r, file, message);
-    cli_note("%s: tried again until there is room", r->config->reader.name);
+    cli_note("%s: tried again until files can be written", r->config->reader.name);
   }
   r->retry_at = now + r->retry_after;
   r->retry_after = 2 * r->retry_after < RETRY_MOST ? 2 * r->retry_after : RETRY_MOST;
@@ -81,7 +81,9 @@ static int64_t limit_of(const recorder *r) {
 
 static bool begin(recorder *r, piece *f, int64_t time, int64_t not_before, int64_t limit) {
   const record_config *config = r->config;
-  *f = (piece){ .start = time, .boundary = INT64_MAX, .part = { .fd = -1, .directory = -1 } };
+  *f = (piece){
+    .start = time, .boundary = INT64_MAX, .part = { .fd = -1, .directory = -1 }, .after_trouble = r->troubled
+  };
   if (config->many) {
     wall_begin_file(&r->wall, time);
     f->wall = wall_of(&r->wall, time);
@@ -138,6 +140,17 @@ bool piece_switch(recorder *r, int64_t time, const char *reason) {
   return true;
 }
 
+/* Files can be written again, as this one shows. */
+static void resume(recorder *r, const piece *f) {
+  if (!r->troubled || !f->after_trouble)
+    return;
+  const uint64_t dropped = r->trouble_dropped + r->backlog.dropped - r->dropped_before;
+  r->troubled = r->full = false;
+  r->trouble_dropped = 0;
+  r->dropped += dropped;
+  report_resumed(r, dropped, cuframes_now() - r->trouble_since);
+}
+
 /* Into place. What it is called now stands in f->part.file. */
 static void end_part(recorder *r, piece *f, const char *reason, bool failed) {
   char message[sizeof(f->part.file) + 256];
@@ -160,6 +173,8 @@ static void end_part(recorder *r, piece *f, const char *reason, bool failed) {
     snprintf(message, sizeof(message), "cannot rename %s: %s", f->part.path, strerror(-error));
   if (!there || error)
     report_error(r, f->part.file, message);
+  else if (!failed)
+    resume(r, f); /* it may have had one group of pictures */
 }
 
 void piece_end(recorder *r, piece *f, const char *reason) {
@@ -201,13 +216,8 @@ static void begin_group(recorder *r, piece *f) {
   if (group > f->largest_gop)
     f->largest_gop = r->usual_group = group;
   f->fed_before_key = f->fed;
-  if (++f->keys == 2 && r->troubled) { /* what was written before has arrived */
-    const uint64_t dropped = r->trouble_dropped + r->backlog.dropped - r->dropped_before;
-    r->troubled = r->full = false;
-    r->trouble_dropped = 0;
-    r->dropped += dropped;
-    report_resumed(r, dropped, cuframes_now() - r->trouble_since);
-  }
+  if (++f->keys == 2) /* what was written before has arrived */
+    resume(r, f);
   if (!r->config->many)
     return;
   retention_fit(&r->retention, muxer_bytes(f->muxer) + 2 * f->largest_gop);

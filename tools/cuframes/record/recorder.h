@@ -39,6 +39,7 @@ typedef struct piece {
   uint64_t sound_fed;                        /* and what had been fed to it by then */
   int keys;
   bool failed;
+  bool after_trouble; /* begun when the one before could not be written */
 } piece;
 
 typedef struct recorder {
