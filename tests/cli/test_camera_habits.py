@@ -140,6 +140,20 @@ def test_disorder_of_udp(s):
     pub.stop()
 
 
+def test_packets_that_come_twice(s):
+    """UDP may bring a packet twice: FFmpeg takes the second one, if none waits, for one of its own. (Keyframes are
+    cut into several packets; of their beginnings FFmpeg makes something else before anybody can compare.)"""
+    cam = Camera(s, Plan(camera.film(s), camera.sound(s, "pcma"), repeat=5, clock=clock(0)))
+    pub = s.publish(cam.url, "cam", "--rtsp-transport", "udp", "--json")
+    process = s.start_program(harness.need_built("tests", "times"), "cam", FRAMES)
+    process.expect(harness.OK)
+    places = [(taken / 1e9 - clock(0)) * FPS for _, taken in shown(process)]
+    check(len(places) == FRAMES, "%d pictures", len(places))
+    twice = [after for before, after in zip(places, places[1:]) if after - before < 0.5 and round(after) % FPS != 0]
+    check(not twice, "pictures came twice: %s of %s", twice, places)
+    pub.stop()
+
+
 def test_another_codec_after_the_reboot(s):
     cam = Camera(s, Plan(camera.film(s)), Plan(camera.film(s, "elementary_hevc")))
     pub = s.publish(cam.url, "cam")

@@ -164,12 +164,13 @@ typedef struct media {
 
   /* media_packet.c */
   timeline timeline;
-  bool first_packet; /* none of this input was published yet */
-  bool early;        /* what was read last had been read by FFmpeg before anybody asked for it */
-  bool said_arrival; /* that times are ours */
-  bool jumped;       /* the source's clock did, and that is to be said at the next keyframe */
-  bool damaged;      /* the demuxer said so of a packet */
-  bool holding;      /* until the first times are known: media_hold.c */
+  AVPacket *before[MEDIA_LENGTH_TRACKS]; /* the last one of each of a live input's streams, as it came */
+  bool first_packet;                     /* none of this input was published yet */
+  bool early;                            /* what was read last had been read by FFmpeg before anybody asked for it */
+  bool said_arrival;                     /* that times are ours */
+  bool jumped;                           /* the source's clock did, and that is to be said at the next keyframe */
+  bool damaged;                          /* the demuxer said so of a packet */
+  bool holding;                          /* until the first times are known: media_hold.c */
   publish_limiter oversized_limiter, jump_limiter;
 
   /* media_hold.c */
@@ -361,6 +362,9 @@ void media_times_probe(media *m);
 void media_times_begin(media *m, bool is_finite);
 /* m->packet has just been read. */
 void media_times_read(media *m);
+/* Whether m->packet is the one before it of its stream once more; it is remembered for the next one. */
+bool media_is_repeated(media *m);
+void media_repeated_forget(media *m);
 /* Gives m->packet, and so the pictures that come of it, its times as published, and publishes it. */
 void media_publish_packet(media *m);
 

@@ -130,6 +130,38 @@ static void set_times(media *m, int number) {
   }
 }
 
+/* --- packets that come twice --- */
+
+static bool is_same(const AVPacket *a, const AVPacket *b) {
+  const bool timed = a->dts != AV_NOPTS_VALUE || a->pts != AV_NOPTS_VALUE;
+  return timed && a->dts == b->dts && a->pts == b->pts && a->size == b->size && a->size > 0 &&
+         memcmp(a->data, b->data, (size_t)a->size) == 0;
+}
+
+/* A network may bring a packet twice, and FFmpeg takes RTP's second one for news where none waits for its turn. Data is
+ * left alone: two events may be alike. */
+bool media_is_repeated(media *m) {
+  const int stream = m->packet->stream_index;
+  const enum AVMediaType type = m->in->streams[stream]->codecpar->codec_type;
+  if (!m->live || stream >= MEDIA_LENGTH_TRACKS || (type != AVMEDIA_TYPE_VIDEO && type != AVMEDIA_TYPE_AUDIO))
+    return false;
+  AVPacket **before = &m->before[stream];
+  if (*before != NULL && is_same(*before, m->packet))
+    return true;
+  if (*before == NULL)
+    *before = av_packet_alloc();
+  if (*before != NULL) {
+    av_packet_unref(*before);
+    (void)av_packet_ref(*before, m->packet); /* without memory it stays empty: like no other */
+  }
+  return false;
+}
+
+void media_repeated_forget(media *m) {
+  for (int i = 0; i < MEDIA_LENGTH_TRACKS; i++)
+    av_packet_free(&m->before[i]);
+}
+
 /* --- publishing --- */
 
 static void publish(media *m, uint32_t number, const AVPacket *packet) {

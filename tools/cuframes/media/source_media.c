@@ -81,6 +81,10 @@ static enum end take_held(media *m, int *code) {
 }
 
 static enum end take_packet(media *m, int *code) {
+  if (media_is_repeated(m)) {
+    av_packet_unref(m->packet);
+    return END_INPUT;
+  }
   media_times_read(m);
   return media_hold(m) ? take_held(m, code) : take_one(m, code);
 }
