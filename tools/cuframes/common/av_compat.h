@@ -1,4 +1,4 @@
-/* av_compat.h - what differs between FFmpeg 5.1 (libavutil 57) and 8 (libavutil 60), in one place. */
+/* av_compat.h - what differs between FFmpeg 5.1 (libavutil 57) and 9 (libavutil 61), in one place. */
 #ifndef CUFRAMES_CLI_AV_COMPAT_H
 #define CUFRAMES_CLI_AV_COMPAT_H
 
@@ -107,9 +107,6 @@ static inline int32_t *av_compat_new_matrix(AVStream *stream) {
 
 /* Matroska can say how a picture is turned; FFmpeg writes and reads that from version 7 (libavformat 61) on. */
 #define AV_COMPAT_MATROSKA_TURNS (LIBAVFORMAT_VERSION_MAJOR >= 61)
-
-/* Digests of RFC 7616 (SHA-256) for HTTP and RTSP came with version 8 (libavformat 62). */
-#define AV_COMPAT_SHA256_DIGEST (LIBAVFORMAT_VERSION_MAJOR >= 62)
 
 /* "Unknown" profile and level got names of their own in libavcodec 60.31 (FFmpeg 6.1); the values are the same. */
 #define AV_COMPAT_UNKNOWN (-99)

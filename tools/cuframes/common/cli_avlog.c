@@ -10,7 +10,6 @@
 #include <libavformat/avformat.h>
 #include <libavutil/log.h>
 
-#include "av_compat.h"
 #include "cli.h"
 #include "secrets.h"
 
@@ -73,22 +72,31 @@ static void see_type(const char *type) {
       snprintf(document, sizeof document, "%.*s", (int)strcspn(type, "; \t\r\n"), type);
 }
 
+/* Of several digests FFmpeg answers the last one, whose algorithm is MD5 if it names none. */
+static void see_login(const char *login) {
+  static const char scheme[] = "Digest ", key[] = "algorithm=";
+  if (strncasecmp(login, scheme, strlen(scheme)) != 0)
+    return;
+  strange_digest = false;
+  const char *algorithm = strcasestr(login, key);
+  if (algorithm == NULL)
+    return;
+  algorithm += strlen(key) + (algorithm[strlen(key)] == '"');
+  size_t length = strcspn(algorithm, "\", \t");
+  bool md5 = (length == 3 && !strncmp(algorithm, "MD5", 3)) || (length == 8 && !strncmp(algorithm, "MD5-sess", 8));
+  strange_digest = !md5;
+}
+
 /* Sees the answers of RTSP and HTTP servers go by, which FFmpeg logs for who traces it. */
 static void see_header(const char *format, va_list arguments) {
-  static const char key[] = "algorithm=";
   if (strcmp(format, "line='%s'\n") != 0 && strcmp(format, "header='%s'\n") != 0)
     return;
   const char *line = va_arg(arguments, const char *);
   const char *type = value_of(line, "Content-Type:"), *login = value_of(line, "WWW-Authenticate:");
   if (type != NULL)
     see_type(type);
-  const char *algorithm = login != NULL ? strcasestr(login, key) : NULL;
-  if (algorithm == NULL)
-    return;
-  algorithm += strlen(key) + (algorithm[strlen(key)] == '"');
-  size_t length = strcspn(algorithm, "\", \t");
-  bool md5 = (length == 3 && !strncmp(algorithm, "MD5", 3)) || (length == 8 && !strncmp(algorithm, "MD5-sess", 8));
-  strange_digest = !md5 && !AV_COMPAT_SHA256_DIGEST;
+  if (login != NULL)
+    see_login(login);
 }
 
 static void on_line(void *object, int level, const char *format, va_list arguments) {
