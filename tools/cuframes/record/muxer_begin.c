@@ -130,7 +130,9 @@ static int try_alone(const muxer *m, const track *t, const AVCodecParameters *to
       packet->stream_index = 0;
       error = av_interleaved_write_frame(output, packet);
     }
-    if (error >= 0)
+    /* Without a packet the head of an MP4 is not to be had for AC-3 and its like; libavformat forgets memory then, and
+     * does not call it a failure: nothing is learnt from an end. */
+    if (error >= 0 && packet)
       error = av_write_trailer(output);
     (void)avio_close_dyn_buf(output->pb, &written);
     av_free(written);
