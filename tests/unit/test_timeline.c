@@ -330,6 +330,23 @@ static void test_a_clock_that_stands_still(void **state) {
   assert_in_time(&s, VIDEO, 2 * SECOND);
 }
 
+/* From the first packet on, also of those that were read before anybody looked at the clock; a report moves the time on
+ * now and then. */
+static void test_a_clock_that_never_goes(void **state) {
+  const int reports[] = { 0, 50 };
+  (void)state;
+  for (int k = 0; k < 2; k++) {
+    source s;
+    start(&s, TIMELINE_LIVE);
+    for (int i = 0; i < 300; i++, s.now += FRAME) {
+      const int64_t time = reports[k] > 0 ? i / reports[k] * reports[k] * FRAME : 0;
+      (void)give(&s, VIDEO, (timeline_stamp){ .pts = time, .dts = time, .nominal = FRAME, .early = i < 125 });
+    }
+    assert_in_time(&s, VIDEO, SECOND);
+    assert_int_equal(s.jumps[VIDEO], 0);
+  }
+}
+
 /* As it comes by RTP with B-frames: no decoding times. */
 static void test_reordered_pictures_without_decoding_times(void **state) {
   static const int order[] = { 3, 1, 2 };
@@ -486,6 +503,7 @@ int main(void) {
     cmocka_unit_test(test_no_times_at_all_go_by_our_clock),
     cmocka_unit_test(test_by_arrival),
     cmocka_unit_test(test_a_clock_that_stands_still),
+    cmocka_unit_test(test_a_clock_that_never_goes),
     cmocka_unit_test(test_reordered_pictures_without_decoding_times),
     cmocka_unit_test(test_a_frame_rate_that_is_not_so),
     cmocka_unit_test(test_durations_of_a_file_that_vary),

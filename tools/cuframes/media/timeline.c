@@ -19,6 +19,7 @@
 #define LAG_PERIOD (60 * SECOND) /* the clocks are compared over one to two of these */
 #define STUCK_NS SECOND          /* a clock that stands still for so long, ... */
 #define STUCK_PACKETS 4          /* ... and so many packets, is none */
+#define REPEATS_MOST 4           /* packets that have the time of the one before: two fields, or slices of a picture */
 #define REORDER_MOST 17          /* pictures; the standards allow 16 */
 
 static void begin_pass(timeline *t) {
@@ -29,7 +30,7 @@ static void begin_pass(timeline *t) {
     k->placed = k->unsure = false;
     k->source = k->dts = k->first = k->next = k->highest = NO_TIME;
     k->offset = k->sure = k->before = t->offset;
-    k->known = k->stuck = k->alike = 0;
+    k->known = k->stuck = k->alike = k->repeats = 0;
   }
 }
 
@@ -281,6 +282,22 @@ static bool is_stuck(const timeline *t, timeline_track *k, const timeline_stamp 
   return ++k->stuck > STUCK_PACKETS && t->kind == TIMELINE_LIVE && s->arrival - k->advanced > STUCK_NS;
 }
 
+/* Whether a live source gives the same time again and again, or has done so until now: then that is no time. What comes
+ * next need not be one either, since reports (RTCP) move such times on from time to time. */
+static bool repeats(const timeline *t, timeline_track *k, int64_t time) {
+  const bool did = k->repeats > REPEATS_MOST;
+  k->repeats = time == k->source ? k->repeats + 1 : 0;
+  return t->kind == TIMELINE_LIVE && (did || k->repeats > REPEATS_MOST);
+}
+
+/* Its place is where it is due, whatever it says. */
+static void place_anew(const timeline *t, timeline_track *k, const timeline_stamp *s, int64_t time) {
+  k->offset = k->sure = due(t, k, s) - time;
+  k->unsure = false;
+  if (lag_of(k) == NO_TIME)
+    note_lag(k, s, time + k->offset);
+}
+
 /* A track with a packet now and then goes where the others are. */
 static void follow_sparse(const timeline *t, timeline_track *k, const timeline_stamp *s, int64_t time) {
   const timeline_track *other = reference(t, k);
@@ -298,6 +315,8 @@ static void follow(timeline *t, timeline_track *k, const timeline_stamp *s, int6
     note_lag(k, s, time + k->offset);
   } else if (s->sparse) {
     follow_sparse(t, k, s, time);
+  } else if (repeats(t, k, time)) {
+    place_anew(t, k, s, time);
   } else if (is_jump(t, k, s, time)) {
     jump(t, k, s, time, out);
   } else {

@@ -57,6 +57,7 @@ typedef struct timeline_track {
   bool unsure;               /* the last packet jumped: the next one tells whether it was alone */
   bool by_pts;               /* its decoding time was not known */
   int stuck;                 /* packets since `advanced` */
+  int repeats;               /* packets in a row with the time of the one before */
   int64_t offset;            /* added to source times */
   int64_t sure, before;      /* the offset that more than one packet agreed with, and the one before that */
   int64_t wild;              /* how far it is off if it was */
