@@ -33,5 +33,15 @@ def test_rtp_times_that_stand_still(s):
     check('"jump"' not in pub.out, "it said %s", pub.out)
 
 
+def test_no_time_of_day(s):
+    """Such cameras count from their start, or say 0: then nobody knows when a picture was taken."""
+    for uptime in (0, 500):
+        cam = Camera(s, Plan(camera.film(s), clock=uptime - 2208988800.0, reports=25))
+        pub = s.publish(cam.url, "cam")
+        taken = {captured for _, captured in shown(s, "cam", 60)}
+        check(taken == {None}, "after %d s: %s", uptime, taken)
+        pub.stop()
+
+
 if __name__ == "__main__":
     harness.main(globals())

@@ -8,6 +8,7 @@
  * order the decoder gives pictures out. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/av_format.h"
 #include "media.h"
@@ -15,8 +16,17 @@
 #define REPORT_NS (20 * PUBLISH_SECOND) /* cameras send a report every few seconds */
 #define SAME_NS (PUBLISH_SECOND / 2)
 #define DOUBTS 5
+#define YEAR_US INT64_C(31536000000000)
 
 /* --- capture time --- */
+
+/* Whether this can be a time of day, in microseconds since 1970. RTP has seconds since 1900, modulo 2^32; a camera that
+ * knows no time of day counts from its start, or says 0, so that the high bit is not set (RFC 3550, 6.4.1). FFmpeg
+ * takes such a time for one before 1968 or one after 2036, and from 2036 on the latter may be right. */
+static bool is_time_of_day(int64_t us) {
+  const int64_t next_era = (INT64_C(4294967296) - 2208988800) * 1000000;
+  return us >= 0 && (us < next_era || (int64_t)time(NULL) * 1000000 > next_era - YEAR_US);
+}
 
 /* That of two times for pts 0, of the last packet and of this one, which agrees better with what was known. If neither
  * does, it is as it was the last time. */
@@ -59,8 +69,8 @@ void media_side_note(media *m) {
   const int64_t pts = packet->pts;
   if (pts == AV_NOPTS_VALUE)
     return;
-  if (c->origin == CUFRAMES_NO_TIME &&
-      m->in->start_time_realtime != AV_NOPTS_VALUE) /* microseconds, of the source's 0 */
+  if (c->origin == CUFRAMES_NO_TIME && m->in->start_time_realtime != AV_NOPTS_VALUE &&
+      is_time_of_day(m->in->start_time_realtime)) /* microseconds, of the source's 0 */
     c->origin = m->in->start_time_realtime * 1000 - m->timeline.tracks[m->timeline.lead].offset;
   if (c->time != CUFRAMES_NO_TIME && c->origin != CUFRAMES_NO_TIME)
     c->origin = nearer(c, c->time - c->pts, c->time - pts);
@@ -69,7 +79,7 @@ void media_side_note(media *m) {
   if (data == NULL || size < sizeof reference)
     return;
   memcpy(&reference, data, sizeof reference);
-  if (is_stale(m, reference.wallclock * 1000 - pts))
+  if (!is_time_of_day(reference.wallclock) || is_stale(m, reference.wallclock * 1000 - pts))
     return;
   c->time = reference.wallclock * 1000;
   c->pts = pts;
