@@ -43,5 +43,17 @@ def test_no_time_of_day(s):
         pub.stop()
 
 
+def test_empty_password(s):
+    film = camera.film(s)
+    for kind in ("digest", "basic"):
+        for user in ("admin@", "admin:@", None):
+            cam = Camera(s, Plan(film, logins=(kind,), password=""))
+            args = [cam.url.replace("//", "//" + user)] if user else [cam.url, "--user", "admin"]
+            pub = s.start("publish", *args, "--name", "cam")
+            s.wait_stream("cam", pub)
+            check(cam.count("refused login") == 0 and cam.count("login") > 0, "%s %s: %s", kind, user, cam.events)
+            pub.stop()
+
+
 if __name__ == "__main__":
     harness.main(globals())

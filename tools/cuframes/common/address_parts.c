@@ -173,8 +173,8 @@ static void find_user(const search *s, const char *authority, const char *end) {
       tell(s, ADDRESS_SECRET, colon + 1, end);
     return;
   }
-  if (colon == NULL)
-    tell(s, ADDRESS_NAME, authority, at);
+  if (colon == NULL || colon + 1 == at)
+    tell(s, ADDRESS_NAME, authority, colon != NULL ? colon : at);
   else if (at > name_end_of(authority, end) && is_port(colon, end))
     tell(s, ADDRESS_NAME, colon + 1, at); /* a port and a path with an '@', or a password that looks like one */
   else

@@ -60,6 +60,26 @@ static void learn_options(const char *lines) {
   free(copy);
 }
 
+/* libavformat logs in only where there is a colon; a password may be empty, as many cameras have it at first. */
+static char *with_colon(char *address) {
+  static const char *const schemes[] = { "rtsp://", "rtsps://", "http://", "https://" };
+  for (size_t i = 0; address != NULL && i < sizeof schemes / sizeof *schemes; i++) {
+    const size_t scheme = strlen(schemes[i]);
+    if (strncmp(address, schemes[i], scheme) != 0)
+      continue;
+    const char *authority = address + scheme;
+    const char *at = memrchr(authority, '@', strcspn(authority, "/?#"));
+    if (at == NULL || memchr(authority, ':', (size_t)(at - authority)) != NULL)
+      return address;
+    char *made = malloc(strlen(address) + 2);
+    if (made != NULL)
+      sprintf(made, "%.*s:%s", (int)(at - address), address, at);
+    free(address);
+    return made;
+  }
+  return address;
+}
+
 int publish_login_complete(publish_options *o) {
   secrets_learn(o->input);
   if (o->input_options != NULL)
@@ -82,6 +102,7 @@ int publish_login_complete(publish_options *o) {
   } else {
     o->address = secrets_encoded(o->input);
   }
+  o->address = with_colon(o->address);
   if (o->address != NULL && (o->passphrase != NULL || !is_srt(o->input) || o->password == NULL))
     return CLI_OK;
   cli_error("%s: out of memory", o->name);
