@@ -1,7 +1,13 @@
 #!/usr/bin/env python3
-"""test_camera_defaults.py - cameras as they come out of the box, or with firmware that leaves things out."""
+"""test_camera_defaults.py - cameras as they come out of the box, or with firmware that leaves things out: without a
+password, a time of day, times of pictures, or a length of their answers."""
+import re
+import socket
+import threading
+
 import camera
 import harness
+import media
 from camera import Camera, Plan
 from harness import check
 
@@ -53,6 +59,44 @@ def test_empty_password(s):
             s.wait_stream("cam", pub)
             check(cam.count("refused login") == 0 and cam.count("login") > 0, "%s %s: %s", kind, user, cam.events)
             pub.stop()
+
+
+class Server:
+    """Answers each request with these bytes, without a length, and closes the connection."""
+
+    def __init__(self, s, body):
+        self.body = body
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:%d/video" % self.listener.getsockname()[1]
+        s.at_end(self.listener.close)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        try:
+            while True:
+                client, _ = self.listener.accept()
+                with client:
+                    client.recv(65536)
+                    client.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + self.body)
+        except OSError:
+            pass
+
+
+def test_an_answer_without_a_length(s):
+    """Its end is no error."""
+    with open(media.make(s.root, "elementary"), "rb") as file:
+        server = Server(s, file.read())
+    pub = s.start("publish", "--json", "--no-reconnect", server.url, "--name", "cam")
+    pub.expect(harness.OK)
+    end = harness.parse_json(pub.out.splitlines()[-1])
+    check(end["frames"] == 50 and end["read_errors"] == 0, "%s", end)
+
+
+def test_no_video_but_a_page(s):
+    for body in (b"<html>who are you?</html>", b"<html>" + b"log in " * 3000):
+        pub = s.start("publish", "--json", "--no-reconnect", Server(s, body).url, "--name", "cam")
+        pub.expect(harness.FAILED)
+        check(re.search("nothing that FFmpeg knows as video|too short to be a video", pub.err), "said %s", pub.err)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,13 @@ static bool is_document(const media *m, int error) {
   return m->live && !m->connection.answered && error == AVERROR_INVALIDDATA && *cli_avlog_document() != '\0';
 }
 
+/* An answer over HTTP that has no length, and was over before anybody knew what it was: libavformat misses the rest of
+ * it, up to the largest number. */
+static bool is_too_short(const media *m, int error) {
+  return error == AVERROR(EIO) && !m->connection.answered &&
+         strstr(cli_avlog_last(), "should be 18446744073709551615") != NULL;
+}
+
 const char *media_remedy(const media *m, int error) {
   if (m->device != NULL && media_device_remedy(m) != NULL)
     return media_device_remedy(m);
@@ -113,6 +120,10 @@ int media_explain(media *m, int error, const char *what) {
   } else if (error == AVERROR_INVALIDDATA && !m->live) {
     snprintf(m->reason, sizeof m->reason, "%s: no media file, or a damaged one%s%s%s", what, *said ? " (" : "", said,
              *said ? ")" : "");
+  } else if (error == AVERROR_INVALIDDATA && !m->connection.answered && !*said) {
+    snprintf(m->reason, sizeof m->reason, "%s: what comes is nothing that FFmpeg knows as video", what);
+  } else if (is_too_short(m, error)) {
+    snprintf(m->reason, sizeof m->reason, "%s: the answer is too short to be a video", what);
   } else if ((error == AVERROR(ENOENT) || error == AVERROR_PROTOCOL_NOT_FOUND) && hint != NULL) {
     snprintf(m->reason, sizeof m->reason, "%s: %s", what, hint);
   } else {
