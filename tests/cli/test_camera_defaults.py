@@ -33,7 +33,7 @@ def test_rtp_times_that_stand_still(s):
         s.wait_stream("cam%d" % number, pub)
         times = [pts for pts, _ in shown(s, "cam%d" % number, 110)]
         steps = [(after - before) / SECOND for before, after in zip(times, times[1:])]
-        check(sum(step > 0.001 for step in steps) > 100 and min(steps) >= 0, "camera %d: %s", number, steps)
+        check(sum(step < 0.001 for step in steps) <= 4 and min(steps) > 0, "camera %d: %s", number, steps)
         check(abs(times[-1] - times[0] - 109 / film.fps * SECOND) < SECOND, "camera %d: %s", number, times)
     pub.stop()
     check('"jump"' not in pub.out, "it said %s", pub.out)

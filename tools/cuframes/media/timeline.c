@@ -286,7 +286,7 @@ static bool is_stuck(const timeline *t, timeline_track *k, const timeline_stamp 
  * next need not be one either, since reports (RTCP) move such times on from time to time. */
 static bool repeats(const timeline *t, timeline_track *k, int64_t time) {
   const bool did = k->repeats > REPEATS_MOST;
-  k->repeats = time == k->source ? k->repeats + 1 : 0;
+  k->repeats = time == k->source ? k->repeats + 1 : did ? REPEATS_MOST : 0;
   return t->kind == TIMELINE_LIVE && (did || k->repeats > REPEATS_MOST);
 }
 
