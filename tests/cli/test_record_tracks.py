@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """test_record_tracks.py - which tracks a recording has: chosen ones, late ones, and such as need another form."""
+import os
+
 import camera
 import harness
 import recording
@@ -90,6 +92,23 @@ def test_sound_that_comes_late(s):
             continue
         check(said["code"] == OK and "left out, and joins with the next file" in said["err"], "%s: %s", name, said)
         check(len(recording.packets(s.path(name))) == len(pictures), "%s: pictures are missing", name)
+
+
+def test_sound_of_which_the_head_is_made(s):
+    """AC-3 that has not come: an MP4 with it would have no head, and nothing in it would play."""
+    path = s.path("late.mkv")
+    for encoder in ("ac3", "eac3"):
+        recording.ffmpeg("-f", "lavfi", "-i", "testsrc=s=64x48:r=25:d=6", "-itsoffset", "5", "-f", "lavfi", "-i",
+                         "sine=d=1", "-map", "0:v", "-map", "1:a", "-c:a", encoder, *H264, "-g", "25", path)
+        publisher = s.start("publish", path, "--name", "late", "--realtime", "--wait-for", "1", "--ordered-timeout",
+                            harness.LIMIT)
+        said = s.start("record", "late", s.path("late.mp4"), "--wait", "--duration", "2").wait()
+        check(said.code == OK and "is announced and has not come yet" in said.err, "%s: %s", encoder, said)
+        check(kinds(s.path("late.mp4")) == [("video", "h264")], "%s: %s", encoder, kinds(s.path("late.mp4")))
+        plays(s.path("late.mp4"), 0)
+        publisher.stop()
+        os.unlink(s.path("late.mp4"))
+        os.unlink(path)
 
 
 def test_sound_that_is_waited_for(s):

@@ -280,7 +280,8 @@ static bool is_ready(const muxer *m) {
     timed = cuframes_packet_track(m->waiting[i]) == m->lead &&
             (cuframes_packet_pts(m->waiting[i]) != NO_TIME || cuframes_packet_dts(m->waiting[i]) != NO_TIME);
   for (uint32_t i = 0; timed && i < CUFRAMES_TRACKS_MAX; i++)
-    if (m->tracks[i].described && !tracks_known(m->tracks[i].described) && !muxer_first_of(m, i))
+    if (m->tracks[i].described && !muxer_first_of(m, i) &&
+        (!tracks_known(m->tracks[i].described) || tracks_make_head(m->tracks[i].described->codec_id)))
       return false;
   return timed;
 }

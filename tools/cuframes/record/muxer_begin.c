@@ -173,7 +173,8 @@ static bool prepare_track(muxer *m, uint32_t index, const AVPacket *first) {
   const char *container = m->output->oformat->name;
   const bool encode = m->options.audio == MUXER_AUDIO_AAC;
   char problem[200] = "";
-  if (!tracks_learn(t->described, &t->params, container, first)) {
+  if (!tracks_learn(t->described, &t->params, container, first) ||
+      (!first && !encode && !strcmp(container, "mp4") && tracks_make_head(t->described->codec_id))) {
     muxer_say(m, "stream %u (%s) %s: it is left out, and joins with the next file", index, t->params.codec,
               first ? "does not say its rate and channels" : "is announced and has not come yet");
     leave_out(m, index);

@@ -103,6 +103,10 @@ static bool has_description(enum AVCodecID id) {
   }
 }
 
+bool tracks_make_head(enum AVCodecID codec) {
+  return codec == AV_CODEC_ID_AC3 || codec == AV_CODEC_ID_EAC3;
+}
+
 bool tracks_known(const AVCodecParameters *p) {
   if (p->codec_type == AVMEDIA_TYPE_AUDIO && (p->sample_rate <= 0 || av_compat_channels(p) <= 0))
     return false;

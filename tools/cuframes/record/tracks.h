@@ -16,6 +16,8 @@ AVCodecParameters *tracks_parameters(const cuframes_codec_params *params, const 
 
 /* Whether a file's head can be written without having seen one of its packets. */
 bool tracks_known(const AVCodecParameters *parameters);
+/* Whether the head of an MP4 is made of the first packet: without one none is written, and nothing plays. */
+bool tracks_make_head(enum AVCodecID codec);
 
 /* Adds what a packet tells: parameter sets, rate and channels, the description that is to be in a file's head; and to
  * params the light of an HDR picture. packet may be NULL. Whether it is enough now. */
