@@ -281,11 +281,29 @@ def compare(path, film_path, known=None):
     return numbers
 
 
+# What ffmpeg says from version 7 on of a track that has no packet, as sound that was away for a whole file.
+NOTHING_IN_TRACK = "No filtered frames for output stream, trying to initialize anyway."
+
+
+def turned(path, to, turn):
+    """An MP4 file with this matrix (a, b, c, d) in the head of its track; gives the new one's name."""
+    with open(path, "rb") as file:
+        data = file.read()
+    at = data.index(b"tkhd") + 4
+    at += 52 if data[at] else 40
+    a, b, c, d = (int(value * 65536) for value in turn)
+    with open(to, "wb") as file:
+        file.write(data[:at] + struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30) + data[at + 36:])
+    return to
+
+
 def decode(*paths):
     """Full decodes find nothing."""
     for path in paths:
         done = tool("ffmpeg", "-nostdin", "-v", "warning", "-xerror", "-i", path, "-f", "null", "-")
-        check(not done.stderr, "%s does not decode: %s", path, done.stderr.decode("utf-8", "replace")[:400])
+        said = done.stderr.decode("utf-8", "replace").splitlines()
+        said = [line for line in said if not line.endswith(NOTHING_IN_TRACK)]
+        check(not said, "%s does not decode: %s", path, said[:4])
 
 
 def files(folder):

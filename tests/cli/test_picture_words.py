@@ -4,11 +4,11 @@ orientation, pixels that are not square, fields, chroma location, colour; and de
 import json
 import os
 import re
-import struct
 import subprocess
 
 import harness
 import media
+import recording
 from harness import FAILED, OK, check
 from test_snapshot import near, pixel, read_png
 
@@ -33,16 +33,7 @@ def film(s, *options, name="quarters.mp4", codec=("-c:v", "libx264", "-qp", "4")
 
 def turned(s, path, orientation, turn=None):
     """The same film with this orientation, or this turn that is none, in the head of its track."""
-    with open(path, "rb") as file:
-        data = file.read()
-    at = data.index(b"tkhd") + 4
-    at += 52 if data[at] else 40
-    a, b, c, d = (int(value * 65536) for value in turn or TURNS[orientation])
-    matrix = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    to = s.path("turned-%d.mp4" % orientation)
-    with open(to, "wb") as file:
-        file.write(data[:at] + matrix + data[at + 36:])
-    return to
+    return recording.turned(path, s.path("turned-%d.mp4" % orientation), turn or TURNS[orientation])
 
 
 def quarters(image):

@@ -156,14 +156,20 @@ def test_short_files_go_on(s):
     feed.end()
 
 
-def small_disk(s, size, filler, *args):
-    """A recorder whose s.path("disk") is small. Gives it, and the disk's path as seen from here."""
+def need_small_disk():
+    """What makes one. Asked before anything else runs that would be left behind when the test is skipped."""
     base = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
     harness.need_program("unshare")
     tried = subprocess.run(base + ["mount", "-t", "tmpfs", "small", "/mnt"], capture_output=True, text=True)
     if tried.returncode != 0:
         harness.skip("needs the right to mount a small disk (CAP_SYS_ADMIN, or user namespaces): " +
                      tried.stderr.strip())
+    return base
+
+
+def small_disk(s, size, filler, *args):
+    """A recorder whose s.path("disk") is small. Gives it, and the disk's path as seen from here."""
+    base = need_small_disk()
     os.makedirs(s.path("disk"), exist_ok=True)
     recorder = recording.Recorder.__new__(recording.Recorder)
     recorder.s = s
@@ -185,6 +191,7 @@ def goes_on(recorder, feed, seconds):
 
 def test_full_disk(s):
     """Said once; what is written plays; it goes on when there is room, and says what is lost."""
+    need_small_disk()
     film = recording.film(s, "film", size="320x240", fps=4, seconds=2, group=8)
     source = recording.Film(film)
     feed = recording.Feed(s, "cam", film)
@@ -224,6 +231,7 @@ def test_full_disk(s):
 
 def test_full_disk_makes_room(s):
     """Where files may be deleted the oldest go, and nothing is lost."""
+    need_small_disk()
     film = recording.film(s, "film", size="320x240", fps=4, seconds=2, group=8)
     feed = recording.Feed(s, "cam", film)
     feed.play(4)
