@@ -44,7 +44,7 @@ static bool is_known(const uint8_t *sets, size_t size, const uint8_t *known, siz
     const uint8_t *next = next_start(at + 3, end), *last = next;
     while (last > at + 3 && last[-1] == 0)
       last--; /* of the next start code */
-    if (memmem(known, known_size, at, (size_t)(last - at)) == NULL)
+    if (known_size == 0 || memmem(known, known_size, at, (size_t)(last - at)) == NULL)
       return false;
     at = next;
   }
