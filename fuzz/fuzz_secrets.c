@@ -64,6 +64,17 @@ static void check_hidden(const char *line, const char *of) {
   check_shown(shown, of);
 }
 
+#define PIECE_UNKNOWN 3 /* characters: too few to look for, of whatever secret */
+
+/* A line that was cut off somewhere: it may end with too few characters of a secret to know it by. */
+static void check_cut(const char *line) {
+  char shown[4 * ROOM];
+  secrets_hide(shown, sizeof shown, line);
+  const size_t length = strlen(shown);
+  shown[length > PIECE_UNKNOWN ? length - PIECE_UNKNOWN : 0] = '\0';
+  check_shown(shown, "a line that was cut");
+}
+
 /* The strict reading of an address, as libavformat's: what it takes for the password is the one that was meant. */
 static void check_strict(const char *address, const char *password) {
   const char *authority = strstr(address, "://") + 3;
@@ -137,8 +148,8 @@ static void check_address(void) {
   check_hidden(line, "a line");
   snprintf(line, sizeof line, "cannot open '%s'", encoded);
   check_hidden(line, "a line");
-  snprintf(line, sizeof line, "%.*s", (int)choose(255), address); /* cut off somewhere */
-  check_hidden(line, "a line that was cut");
+  snprintf(line, sizeof line, "%.*s", (int)choose(255), address);
+  check_cut(line);
   if (login && !is_port(password))
     check_spellings(password);
   if (login && path != 3 && !(parameters && strchr(value, '@')) && schemes[scheme][0] != 'c')
