@@ -46,7 +46,7 @@ def test_age(s):
     os.mkdir(os.path.join(folder, lone, "a-000001.mp4"))
     for name in ("a-000002.mkv", "a-000003.mp4.part", "b-000004.mp4", "a-000005-1.mp4", "a-000006.mp4~"):
         with open(os.path.join(folder, lone, name), "w") as file:
-            file.write("x")
+            file.write("x" * 70000)  # a .part that is much shorter than that and holds no packet goes at once
     before = set(recording.files(folder))
     recorder = record(s, feed, "--keep", "7d")
     # A few at a time; the oldest first, which here is what a recorder that was killed has left.
