@@ -18,7 +18,8 @@ static void rouse(cuframes_publisher *p) {
 }
 
 void cf_waker_announce(cuframes_publisher *p) {
-  cf_flag_set(&p->waker.prewake, CF_PREWAKE_ASKED);
+  if (cf_flag_swap(&p->waker.prewake, CF_PREWAKE_ASKED) == CF_PREWAKE_PUBLISHED)
+    cf_flag_set(&p->waker.due, 1); /* nobody was woken for the frame before yet, and this one may never come */
   rouse(p);
 }
 
