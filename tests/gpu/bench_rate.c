@@ -48,7 +48,8 @@ static void run(const race *r, unsigned frames, unsigned rounds) {
   *a = (audience){
     .name = "rate", .mode = CUFRAMES_MODE_ORDERED, .sync = r->sync, .on_stream = r->on_stream, .counts = true
   };
-  cuframes_publisher *publisher = gpu_publish("rate", WIDTH, HEIGHT, (cuframes_publisher_options){ .max_slots = 512, .ordered_timeout_ns = 30 * SECOND });
+  cuframes_publisher *publisher = gpu_publish(
+      "rate", WIDTH, HEIGHT, (cuframes_publisher_options){ .max_slots = 512, .ordered_timeout_ns = 30 * SECOND });
   processes_run(r->subscribers, audience_run, a);
   tally_wait(&a->arrived, r->subscribers, false);
   cpu_pin_sender();
