@@ -12,7 +12,8 @@
  * COUNTED_LATE (it counts itself after that), FLAGS_EARLY (it reads its process's flags before it counts itself for the
  * watcher), WATCHER_ONCE (the watcher wakes once), GONE_LATE (a reader looks whether the publisher is gone after it
  * looked for a frame); with PREWAKE: RING_FIRST (the waker wakes before it says that it waits no more), DUE_LATE (it is
- * roused before it is told that somebody is to be woken), DUE_ONLY (what is due keeps it from a frame that was begun).
+ * roused before it is told that somebody is to be woken), DUE_ONLY (what is due keeps it from a frame that was begun),
+ * OVERWRITES (a frame that is begun takes the place of one that it has not woken for yet).
  */
 #ifndef FRAMES
 #define FRAMES 2
@@ -58,7 +59,19 @@ active proctype publisher() {
     :: q <= FRAMES ->
 #ifdef PREWAKE
       if /* cf_waker_announce */
-      :: prewake = 1; rung = true
+      :: atomic { asked = prewake; prewake = 1 };
+#ifndef OVERWRITES
+        if
+        :: asked == 2 -> due = true
+        :: else
+        fi;
+#endif
+        asked = 0;
+        rung = true;
+        if /* it may begin a frame and publish it only when all have the one before */
+        :: true
+        :: true -> last[0] == q - 1 && last[READERS - 1] == q - 1
+        fi
       :: true
       fi;
 #endif
