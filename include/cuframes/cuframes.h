@@ -5,6 +5,7 @@
 
 #include <cuframes/annotation.h>
 #include <cuframes/common.h>
+#include <cuframes/dlpack.h>
 #include <cuframes/format.h>
 #include <cuframes/frame.h>
 #include <cuframes/monitor.h>

@@ -128,6 +128,7 @@ struct cf_device {
   uint32_t pitch_align; /* of rows, bytes, a power of two */
   uint32_t slot_align;  /* of frames in a segment, bytes, a power of two */
   bool has_streams;     /* pictures are completed by its streams, and planes are no CPU addresses */
+  uint32_t index;       /* of the GPU, as this process counts; 0 for the host */
 };
 
 /* Opens the device that was requested.

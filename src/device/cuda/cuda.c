@@ -180,6 +180,7 @@ static int describe(cf_cuda *cuda, const char *named) {
   d->pitch_align = 256; /* whole sectors and cache lines for every row */
   d->slot_align = 4096;
   d->has_streams = true;
+  d->index = (uint32_t)cuda->gpu;
   return CUFRAMES_OK;
 }
 
