@@ -44,9 +44,10 @@ typedef struct cuframes_stream_info {
   char device[64]; /**< "host", "cuda:GPU-..." */
   char memory[16]; /**< how it is shared: "memfd", "vmm", "legacy", "pool", "external" */
   char description[256];
-  int32_t pid; /**< of the publisher, 0: not visible here */
-  cuframes_format format;
-  double fps; /**< measured over about the last second */
+  int32_t pid;            /**< of the publisher, 0: not visible here */
+  cuframes_format format; /**< of new frames; all zero: no pictures yet. Whether there will be some, `source` and the
+                               tracks tell: of one that is live none are to come */
+  double fps;             /**< measured over about the last second */
   uint64_t frames, dropped, evictions;
   int64_t age_ns; /**< since the newest frame; CUFRAMES_NO_TIME before the first one */
   uint32_t slots, max_slots, slots_pinned, segments;

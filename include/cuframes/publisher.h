@@ -1,10 +1,10 @@
 /* cuframes/publisher.h - the one process that writes a stream.
  *
- * Threads  Frame calls (acquire, publish, cancel, set_format, discontinuity and those of registered frames) may come
- *          from any thread; they take turns. Packet calls likewise, beside the frame calls, and set_source() beside
- *          both. destroy() must be the last call. A service thread of the library answers subscribers; it never runs
- *          your code but the log callback. Threads of the library inherit nice and affinity of the thread that starts
- *          them, but no real-time policy.
+ * Threads  Frame calls (acquire, publish, cancel, set_format, set_limits, discontinuity and those of registered frames)
+ *          may come from any thread; they take turns. Packet calls likewise, beside the frame calls, and set_source()
+ *          beside both. destroy() must be the last call. A service thread of the library answers subscribers; it never
+ *          runs your code but the log callback. Threads of the library inherit nice and affinity of the thread that
+ *          starts them, but no real-time policy.
  * Blocking Nothing here waits for a subscriber, except cuframes_publisher_publish() for an ordered one under
  *          CUFRAMES_POLICY_WAIT. "Blocks:" below says how long a call waits itself; for its turn it waits as long as
  *          the calls do that run.
@@ -59,7 +59,9 @@ typedef struct cuframes_publisher_options {
   uint32_t struct_size;       /**< sizeof(cuframes_publisher_options) */
   uint32_t policy;            /**< enum cuframes_policy */
   cuframes_format format;     /**< of the first frames; cuframes_publisher_set_format() changes it. All zero: the stream
-                                   has no pictures, only packets, until that is called */
+                                   has no pictures until that is called, and maybe never: its camera has not answered
+                                   yet, or it is sound, or detections. It has no slots then, but its name, and all can
+                                   join: next() waits for the first frame, packets are read */
   const char *directory;      /**< runtime directory; NULL: as cuframes_directory_find() finds it */
   const char *device;         /**< NULL or "host": memory that the CPU reads and writes. "cuda", "cuda:N" (N as
                                    CUDA_VISIBLE_DEVICES counts), "cuda:GPU-UUID": GPU memory; planes are device
@@ -96,8 +98,9 @@ typedef struct cuframes_publisher_options {
   uint32_t reserved; /**< 0 */
 } cuframes_publisher_options;
 
-/** Starts to publish under a name. Without a format it is a stream of packets alone; everything else may be zero, too.
- *  On success the caller owns *publisher.
+/** Starts to publish under a name, which is taken and can be joined from then on, also without a format and before
+ *  there is anything to publish; cuframes_publisher_set_source() then says what it waits for. Everything in the options
+ *  may be zero. On success the caller owns *publisher.
  *  Errors: INVALID, NAME, FORMAT, NAME_IN_USE, DIRECTORY, PERMISSION, NO_MEMORY, SYSTEM, UNSUPPORTED, DEVICE.
  *  Thread-safety: any thread. Blocks: for the allocation; 20 ms more when the name is in use. */
 CUFRAMES_API int cuframes_publisher_create(const char *name, const cuframes_publisher_options *options,
@@ -192,6 +195,14 @@ CUFRAMES_API int cuframes_publisher_wait_subscribers(cuframes_publisher *publish
  *  Errors: FORMAT, NO_MEMORY, DEVICE; then the old format stays.
  *  Thread-safety: any thread. Blocks: for the allocation. */
 CUFRAMES_API int cuframes_publisher_set_format(cuframes_publisher *publisher, const cuframes_format *format);
+
+/** Lowers two options for who learns with the first picture how many frames will be open at most, as a decoder's that
+ *  are published and still used. 0 leaves one as it is; `slots` becomes max_slots if it is more. Only before there is a
+ *  format.
+ *  Errors: INVALID (there is a format; more than it was; max_slots below 1 + max_open), NO_CAPACITY (subscribers that
+ *  have joined may hold more than would be left of max_slots).
+ *  Thread-safety: any thread. Blocks: never. */
+CUFRAMES_API int cuframes_publisher_set_limits(cuframes_publisher *publisher, uint32_t max_open, uint32_t max_slots);
 
 /** The source (re)started: the next frame and packet carry the DISCONTINUITY flag for every subscriber.
  *  Thread-safety: any thread. Blocks: never. */

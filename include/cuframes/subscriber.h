@@ -43,7 +43,8 @@ typedef struct cuframes_subscriber_options {
   uint32_t depth;             /**< ordered: frames that may wait for this subscriber; 0: 4 */
   uint32_t reconnect;         /**< nonzero: when the publisher goes, wait for the name to come back */
   uint32_t sync;              /**< bits of enum cuframes_sync; 0: complete */
-  int64_t connect_timeout_ns; /**< how long create() waits for the name to appear; 0: not at all */
+  int64_t connect_timeout_ns; /**< how long create() waits for the name to appear; 0: not at all. A stream may have its
+                                   name long before its first picture: next() waits for that */
   int64_t spin_ns;            /**< busy-wait this long for a frame before sleeping; 0: never */
   cuframes_log_fn log;        /**< NULL: silent */
   void *log_user;
@@ -69,7 +70,8 @@ CUFRAMES_API void cuframes_subscriber_destroy(cuframes_subscriber *subscriber);
 
 /** The next frame: in newest mode the newest one not yet seen, in ordered mode the one after the last, beginning with
  *  the one that was the newest when create() returned (so take frames soon: they wait from then on). The caller owns
- *  a lease on *frame until it releases it.
+ *  a lease on *frame until it releases it. A stream may have no pictures yet, or never: it is waited for as ever, and
+ *  the detail of TIMEOUT says what the source is doing, if it is not live.
  *  Errors: TIMEOUT, INTERRUPTED, LEASE_LIMIT (release one first), EVICTED,
  *  PUBLISHER_GONE (not with reconnect), BUSY (the callback thread runs), and those of create() when a segment cannot
  *  be mapped.
@@ -140,7 +142,7 @@ CUFRAMES_API int cuframes_subscriber_enable_packets(cuframes_subscriber *subscri
 /** The next packet, copied out of the ring. The caller owns *packet and releases it.
  *  PACKET_OVERRUN once after packets were lost (their count is in the statistics); the next call goes on at a
  *  keyframe or, with PACKETS_FROM_OLDEST, at the oldest packet in the ring, and a DISCONTINUITY flag that a lost packet
- *  had is lost with it: after an overrun times may jump.
+ *  had is lost with it: after an overrun times may jump. The detail of TIMEOUT is as of next().
  *  Errors: TIMEOUT, INTERRUPTED, NO_PACKET_RING, PUBLISHER_GONE, NO_MEMORY.
  *  Thread-safety: one thread at a time, beside the one that takes frames. Blocks: up to timeout_ns. */
 CUFRAMES_API int cuframes_subscriber_next_packet(cuframes_subscriber *subscriber, int64_t timeout_ns,

@@ -2,6 +2,6 @@
 #include <cuframes/source.h>
 
 const char *cuframes_source_state_name(uint32_t state) {
-  static const char *const names[] = { "unknown", "live", "stalled", "reconnecting", "ended" };
+  static const char *const names[] = { "unknown", "live", "stalled", "reconnecting", "ended", "connecting", "refused" };
   return state < sizeof names / sizeof names[0] ? names[state] : NULL;
 }

@@ -500,6 +500,19 @@ int cuframes_publisher_set_format(cuframes_publisher *p, const cuframes_format *
   return result;
 }
 
+int cuframes_publisher_set_limits(cuframes_publisher *p, uint32_t max_open, uint32_t max_slots) {
+  if (!p)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_set_limits: no publisher given");
+  if (cf_publisher_check(p) != CUFRAMES_OK)
+    return CUFRAMES_ERR_INVALID;
+  pthread_mutex_lock(&p->frame_lock);
+  int result = cf_pool_set_limits(&p->pool, max_open, max_slots);
+  if (result == CUFRAMES_OK && max_open > 0)
+    p->max_open = max_open; /* nothing was ever open: no frame beyond is in use */
+  pthread_mutex_unlock(&p->frame_lock);
+  return result;
+}
+
 int cuframes_publisher_discontinuity(cuframes_publisher *p) {
   if (!p)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_discontinuity: no publisher given");

@@ -126,31 +126,37 @@ static int layout(const cf_pool *pool, const cuframes_format *wanted, cuframes_f
   return result;
 }
 
+/* With the lock held, or before there is anybody. */
+static void max_open_set(cf_pool *pool, uint32_t max_open) {
+  pool->max_open = max_open;
+  pool->base_slots = pool->full && pool->asked_slots < 1 + max_open ? 1 + max_open : pool->asked_slots;
+}
+
 int cf_pool_init(cf_pool *pool, cf_device *device, cf_frame_writer *writer, const cf_pool_plan *plan) {
   memset(pool, 0, sizeof *pool);
   pthread_mutex_init(&pool->lock, NULL);
   pool->device = device;
   pool->writer = writer;
-  pool->base_slots = plan->base_slots;
-  pool->max_slots = plan->max_slots;
-  pool->max_open = plan->max_open;
+  pool->asked_slots = plan->base_slots;
+  cf_flag_set(&pool->max_slots, plan->max_slots);
+  pool->full = plan->full;
+  max_open_set(pool, plan->max_open);
   pool->side_data_max = plan->side_data_max;
   pool->next_segment = 1;
   pool->external = plan->external;
-  pool->full = plan->full;
   cf_writer_set_floor(writer, 1);
   cf_segment *first;
   bool none = cf_pool_format_is_none(&plan->format);
   int result = none ? CUFRAMES_OK : layout(pool, &plan->format, &pool->format, &pool->stride);
   if (result != CUFRAMES_OK || plan->external || none)
     return result;
-  result = segment_make(pool, &pool->format, pool->stride, plan->base_slots, NULL, &first);
+  result = segment_make(pool, &pool->format, pool->stride, pool->base_slots, NULL, &first);
   if (result == CUFRAMES_OK)
     result = segment_enter(pool, first);
   if (result != CUFRAMES_OK)
     return result;
   first->base = true;
-  pool->slots = plan->base_slots;
+  pool->slots = pool->base_slots;
   cf_writer_offer(writer, &first->run);
   cf_writer_adopt(writer);
   return CUFRAMES_OK;
@@ -186,11 +192,11 @@ int cf_pool_admit(cf_pool *pool, uint32_t leases, uint32_t depth) {
         cf_fail(CUFRAMES_ERR_NO_CAPACITY,
                 "no room for this subscriber: it would take %" PRIu64 " buffers, and the publisher has registered %u",
                 needed, pool->slots);
-  else if (needed > pool->max_slots)
+  else if (needed > cf_flag_get(&pool->max_slots))
     result = cf_fail(CUFRAMES_ERR_NO_CAPACITY,
                      "no room for this subscriber: it may take %" PRIu64
                      " slots with the others, and the publisher's limit is %u (--max-slots)",
-                     needed, pool->max_slots);
+                     needed, cf_flag_get(&pool->max_slots));
   if (result == CUFRAMES_OK) {
     pool->cost += cost;
     depth_change(pool, depth, 1);
@@ -201,8 +207,9 @@ int cf_pool_admit(cf_pool *pool, uint32_t leases, uint32_t depth) {
 
 /* With the lock held: slots that are to be there, whoever needs how many. */
 static uint64_t slots_promised(const cf_pool *pool) {
+  const uint32_t most = cf_flag_get(&pool->max_slots);
   uint64_t first = (uint64_t)pool->base_slots + cf_flag_get(&pool->depth);
-  return pool->full ? slots_needed(pool, pool->cost) : first < pool->max_slots ? first : pool->max_slots;
+  return pool->full ? slots_needed(pool, pool->cost) : first < most ? first : most;
 }
 
 /* With the lock held. */
@@ -221,7 +228,8 @@ uint32_t cf_pool_lacks(cf_pool *pool) {
 
 uint32_t cf_pool_room(const cf_pool *pool) {
   uint64_t all = cf_counter_get(&pool->slot_count); /* of all formats, also those that retire */
-  return all < pool->max_slots ? pool->max_slots - (uint32_t)all : 0;
+  const uint32_t most = cf_flag_get(&pool->max_slots);
+  return all < most ? most - (uint32_t)all : 0;
 }
 
 /* With the lock held: how many slots to make when so many are missing; few segments are better than many. 0: none,
@@ -247,7 +255,8 @@ int cf_pool_grow(cf_pool *pool, uint32_t missing) {
   if (more > room)
     more = room;
   if (more == 0)
-    return cf_fail(CUFRAMES_ERR_NO_CAPACITY, "the pool has %u slots, as many as may be (--max-slots)", pool->max_slots);
+    return cf_fail(CUFRAMES_ERR_NO_CAPACITY, "the pool has %u slots, as many as may be (--max-slots)",
+                   cf_flag_get(&pool->max_slots));
   int result = segment_make(pool, &format, stride, more, NULL, &segment);
   if (result != CUFRAMES_OK)
     return result;
@@ -363,6 +372,39 @@ static int fresh_make(const cf_pool *pool, const cuframes_format *format, uint64
   result = segment_make(pool, format, stride, (uint32_t)promised - pool->base_slots, NULL, more);
   if (result != CUFRAMES_OK)
     segment_discard(pool, *base);
+  return result;
+}
+
+/* With the lock held. */
+static int limits_check(const cf_pool *pool, uint32_t max_open, uint32_t max_slots) {
+  const uint64_t needed = 1 + (uint64_t)max_open + pool->cost;
+  const uint32_t most = cf_flag_get(&pool->max_slots);
+  if (!cf_pool_format_is_none(&pool->format))
+    return cf_fail(CUFRAMES_ERR_INVALID, "limits change before the first format only: the stream has one");
+  if (max_open > pool->max_open || max_slots > most)
+    return cf_fail(CUFRAMES_ERR_INVALID, "max_open %u and max_slots %u: they may only be lowered, from %u and %u",
+                   max_open, max_slots, pool->max_open, most);
+  if (max_slots < 1 + max_open)
+    return cf_fail(CUFRAMES_ERR_INVALID, "max_slots is %u: expected %u or more (1 + max_open)", max_slots,
+                   1 + max_open);
+  if (needed > max_slots)
+    return cf_fail(CUFRAMES_ERR_NO_CAPACITY,
+                   "max_slots is %u, and subscribers that have joined may take %" PRIu64 " slots with the rest",
+                   max_slots, needed);
+  return CUFRAMES_OK;
+}
+
+int cf_pool_set_limits(cf_pool *pool, uint32_t max_open, uint32_t max_slots) {
+  pthread_mutex_lock(&pool->lock);
+  max_open = max_open ? max_open : pool->max_open;
+  max_slots = max_slots ? max_slots : cf_flag_get(&pool->max_slots);
+  int result = limits_check(pool, max_open, max_slots);
+  if (result == CUFRAMES_OK) {
+    cf_flag_set(&pool->max_slots, max_slots);
+    pool->asked_slots = pool->asked_slots < max_slots ? pool->asked_slots : max_slots;
+    max_open_set(pool, max_open);
+  }
+  pthread_mutex_unlock(&pool->lock);
   return result;
 }
 
@@ -517,7 +559,7 @@ static int buffer_register(cf_pool *pool, void *address, uint64_t bytes, cf_segm
   if (bytes < pool->stride)
     return cf_fail(CUFRAMES_ERR_INVALID, "a frame takes %" PRIu64 " bytes, the buffer has %" PRIu64, pool->stride,
                    bytes);
-  if (pool->slots >= pool->max_slots)
+  if (pool->slots >= cf_flag_get(&pool->max_slots))
     return cf_fail(CUFRAMES_ERR_NO_CAPACITY, "%u buffers are registered, as many as may be (max_slots)", pool->slots);
   int result = segment_make(pool, &pool->format, pool->stride, 1, address, &segment);
   if (result == CUFRAMES_OK)

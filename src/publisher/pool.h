@@ -40,8 +40,9 @@ typedef struct cf_pool {
   cf_segment *segments;   /* all that are allocated, newest first */
   cuframes_format format; /* of new frames, every pitch and offset filled in */
   uint64_t stride;        /* bytes of one slot */
-  uint32_t base_slots;    /* never fewer */
-  uint32_t max_slots;     /* never more, in all formats together, but for the base of a new one */
+  uint32_t asked_slots;   /* to begin with */
+  uint32_t base_slots;    /* never fewer: these, or with `full` what must be there without subscribers */
+  cf_flag max_slots;      /* never more, in all formats together, but for the base of a new one */
   uint32_t max_open;
   uint32_t side_data_max;            /* bytes that a frame has room for; 0: none */
   uint32_t slots;                    /* of the current format, not retiring */
@@ -116,6 +117,9 @@ void cf_pool_unregister(cf_pool *pool, cf_segment *segment);
 bool cf_pool_is_emptied(cf_pool *pool, const cf_segment *segment);
 /* Calls it for every one. */
 void cf_pool_visit_registered(cf_pool *pool, void (*visit)(void *user, cf_segment *segment), void *user);
+
+/* Before there is a format: fewer. 0: as it is. What is to be there at first is lowered with it. */
+int cf_pool_set_limits(cf_pool *pool, uint32_t max_open, uint32_t max_slots);
 
 cuframes_format cf_pool_format(cf_pool *pool);
 

@@ -26,8 +26,6 @@ static void defaults_fill(cuframes_publisher_options *o) {
   o->max_slots = value_or(o->max_slots, 1024);
   uint32_t common = 3 + CF_SPARE_SLOTS; /* the newest, an open one, a held one, and spare */
   o->slots = value_or(o->slots, common < o->max_slots ? common : o->max_slots);
-  if (o->reserve == CUFRAMES_RESERVE_FULL && o->slots < 1 + o->max_open)
-    o->slots = 1 + o->max_open;
   o->max_subscribers = value_or(o->max_subscribers, 128);
   o->max_leases = value_or(o->max_leases, 16);
   o->max_depth = value_or(o->max_depth, 32);

@@ -190,7 +190,7 @@ static void info_fill(cuframes_publisher *p, cf_msg_info *info) {
                          .evictions = cf_counter_get(&p->evictions),
                          .timestamp = (int64_t)cf_counter_get(&p->newest_timestamp),
                          .slots = (uint32_t)cf_counter_get(&p->pool.slot_count),
-                         .max_slots = p->pool.max_slots,
+                         .max_slots = cf_flag_get(&p->pool.max_slots),
                          .segments = (uint32_t)cf_counter_get(&p->pool.segment_count),
                          .memory_bytes = cf_publisher_memory(p),
                          .packets = cf_counter_get(&p->packets.count),

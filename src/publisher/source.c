@@ -7,9 +7,9 @@
 #include "publisher/publisher.h"
 
 static int source_check(const cuframes_source_info *source, int64_t now) {
-  if (source->state > CUFRAMES_SOURCE_ENDED)
+  if (source->state > CUFRAMES_SOURCE_REFUSED)
     return cf_fail(CUFRAMES_ERR_INVALID, "the source's state is %u: expected 0 to %d (enum cuframes_source_state)",
-                   source->state, CUFRAMES_SOURCE_ENDED);
+                   source->state, CUFRAMES_SOURCE_REFUSED);
   if (source->since < 0 || source->since > now)
     return cf_fail(CUFRAMES_ERR_INVALID, "the source's state is so since a time that is still to come, or negative: "
                                          "expected 0 (now) or a CLOCK_MONOTONIC time that has passed");

@@ -283,6 +283,8 @@ int cuframes_subscriber_next_packet(cuframes_subscriber *s, int64_t timeout_ns, 
     }
     if (cf_now() >= deadline) {
       result = cf_fail(CUFRAMES_ERR_TIMEOUT, "no packet in the time given");
+      if (!gone)
+        cf_source_explain(side->connection, "packet");
       break;
     }
   }

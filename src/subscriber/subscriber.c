@@ -389,6 +389,8 @@ static int sleep_for_more(cuframes_subscriber *s, cf_connection *connection, boo
     return CUFRAMES_ERR_INTERRUPTED;
   if (cf_now() >= deadline) {
     cf_notifier_arm(s, connection);
+    if (connection && !busy && !s->pending)
+      cf_source_explain(connection, "new frame");
     return CUFRAMES_ERR_TIMEOUT;
   }
   if (busy) { /* with work that wakes nobody when it is done */

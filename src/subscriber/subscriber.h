@@ -169,6 +169,9 @@ struct pollfd cf_rejoin_step(cuframes_subscriber *subscriber, uint8_t *message, 
 /* For who waits for a connection. */
 void cf_joins_announce(cuframes_subscriber *subscriber);
 
+/* TIMEOUT's detail, for want of that, where what the publisher says of its source tells why. */
+void cf_source_explain(const cf_connection *connection, const char *missing);
+
 /* ---- sleeping ---- */
 
 /* Whether a waiter was interrupted since it last took that; take() does. */

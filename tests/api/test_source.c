@@ -83,7 +83,10 @@ static void a_state_begins_once(void **state) {
   cuframes_source_info second = asked();
   CHECK(second.since == first.since && second.next_attempt == 1 && strcmp(second.reason, "second") == 0);
   WAIT_FOR(cuframes_now() > first.since);
-  for (uint32_t next = CUFRAMES_SOURCE_LIVE; next <= CUFRAMES_SOURCE_ENDED; next += 3) {
+  static const uint32_t others[] = { CUFRAMES_SOURCE_LIVE, CUFRAMES_SOURCE_ENDED, CUFRAMES_SOURCE_CONNECTING,
+                                     CUFRAMES_SOURCE_REFUSED };
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+    const uint32_t next = others[i];
     source = source_of(next, "");
     CHECK_OK(cuframes_publisher_set_source(publisher, &source));
     cuframes_source_info now = asked();
@@ -103,7 +106,7 @@ static void what_cannot_be_is_refused_and_changes_nothing(void **state) {
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
     bad[i] = source_of(CUFRAMES_SOURCE_STALLED, "bad");
   bad[0].struct_size = 0;
-  bad[1].state = CUFRAMES_SOURCE_ENDED + 1;
+  bad[1].state = CUFRAMES_SOURCE_REFUSED + 1;
   bad[2].state = UINT32_MAX;
   bad[3].since = cuframes_now() + 3600 * SECOND;
   bad[4].since = -1;
@@ -168,7 +171,9 @@ static void states_have_names(void **state) {
   assert_string_equal(cuframes_source_state_name(CUFRAMES_SOURCE_STALLED), "stalled");
   assert_string_equal(cuframes_source_state_name(CUFRAMES_SOURCE_RECONNECTING), "reconnecting");
   assert_string_equal(cuframes_source_state_name(CUFRAMES_SOURCE_ENDED), "ended");
-  CHECK(cuframes_source_state_name(CUFRAMES_SOURCE_ENDED + 1) == NULL);
+  assert_string_equal(cuframes_source_state_name(CUFRAMES_SOURCE_CONNECTING), "connecting");
+  assert_string_equal(cuframes_source_state_name(CUFRAMES_SOURCE_REFUSED), "refused");
+  CHECK(cuframes_source_state_name(CUFRAMES_SOURCE_REFUSED + 1) == NULL);
   CHECK(cuframes_source_state_name(UINT32_MAX) == NULL);
 }
 
