@@ -22,7 +22,8 @@ enum cuframes_packet_flag {
   CUFRAMES_PACKET_KEY = 1,           /**< decoding can start here */
   CUFRAMES_PACKET_DISCONTINUITY = 2, /**< first packet after the source restarted: times may jump */
   CUFRAMES_PACKET_CORRUPT = 4,       /**< the demuxer reported damage */
-  CUFRAMES_PACKET_NEW_PARAMS = 8     /**< the codec parameters changed just before this packet */
+  CUFRAMES_PACKET_NEW_PARAMS = 8,    /**< the codec parameters changed just before this packet */
+  CUFRAMES_PACKET_HIDDEN = 16        /**< decoded for the sake of those behind it, and not to be shown or heard */
 };
 
 /** What a muxer or decoder must know of one track. */

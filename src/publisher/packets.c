@@ -250,7 +250,8 @@ int cf_publish_packet_of(cuframes_publisher *p, const cuframes_packet_info *info
     result = codec_check(packets, packet.track, codec);
   if (result == CUFRAMES_OK) {
     uint32_t bit = 1u << packet.track;
-    uint32_t flags = packet.flags & (CUFRAMES_PACKET_KEY | CUFRAMES_PACKET_DISCONTINUITY | CUFRAMES_PACKET_CORRUPT);
+    uint32_t flags = packet.flags & (CUFRAMES_PACKET_KEY | CUFRAMES_PACKET_DISCONTINUITY | CUFRAMES_PACKET_CORRUPT |
+                                     CUFRAMES_PACKET_HIDDEN);
     flags |= (packets->new_params & bit ? CUFRAMES_PACKET_NEW_PARAMS : 0) |
              (packets->new_epoch ? CUFRAMES_PACKET_DISCONTINUITY : 0);
     packets->new_params &= ~bit;

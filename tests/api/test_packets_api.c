@@ -210,16 +210,17 @@ static void packets_of_all_streams_arrive_in_order(void **state) {
   cuframes_packet *kept = NULL;
   for (uint64_t i = 0; i < 40; i++) {
     size_t size = sizes[i % 8];
-    CHECK_OK(packet_publish(publisher, i % 2, i, size, i % 10 == 0 ? KEY : i % 3 == 0 ? CUFRAMES_PACKET_CORRUPT : 0));
+    const uint32_t said = (i % 10 == 0  ? KEY
+                           : i % 3 == 0 ? CUFRAMES_PACKET_CORRUPT
+                                        : 0) |
+                          (i % 4 == 0 ? CUFRAMES_PACKET_HIDDEN : 0);
+    CHECK_OK(packet_publish(publisher, i % 2, i, size, said));
     cuframes_packet *packet = NULL;
     CHECK_OK(cuframes_subscriber_next_packet(subscriber, patience(), &packet));
     assert_true(packet_is(packet, i, size));
     assert_int_equal(cuframes_packet_seq(packet), i + 1);
     assert_int_equal(cuframes_packet_track(packet), i % 2);
-    assert_int_equal(cuframes_packet_flags(packet), (i % 10 == 0  ? KEY
-                                                     : i % 3 == 0 ? CUFRAMES_PACKET_CORRUPT
-                                                                  : 0) |
-                                                        (i < 2 ? NEW_PARAMS : 0));
+    assert_int_equal(cuframes_packet_flags(packet), said | (i < 2 ? NEW_PARAMS : 0));
     if (i == 6)
       kept = packet; /* its own copy: the ring goes round meanwhile */
     else

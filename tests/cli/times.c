@@ -101,8 +101,10 @@ int main(int argc, char **argv) {
     error = take_frames(subscriber, &left);
     if (error == CUFRAMES_ERR_TIMEOUT)
       error = take_packets(subscriber);
-    if (error == CUFRAMES_ERR_PUBLISHER_GONE)
+    if (error == CUFRAMES_ERR_PUBLISHER_GONE) {
+      (void)take_packets(subscriber); /* those that it left */
       break;
+    }
     if (error != CUFRAMES_ERR_TIMEOUT)
       code = fail("cannot go on");
   }

@@ -491,6 +491,36 @@ static void test_drift_is_left(void **state) {
   }
 }
 
+/* A film of two parts, cut without encoding: before each come pictures that decoding begins with, at times of what was
+ * cut away; behind the first, some of that. */
+static void test_what_is_not_shown_takes_no_time(void **state) {
+  (void)state;
+  source s;
+  start(&s, TIMELINE_FILE);
+  for (int round = 0; round < 2; round++) {
+    const int64_t length = 20 * FRAME;
+    int64_t shown = 0;
+    for (int i = -5; i < 25; i++) { /* to be shown: 0 to 9 and then 10 to 19, before which come three from before */
+      const int64_t at = (i < 13 ? i : i < 15 ? i - 7 : i - 5) * FRAME;
+      const bool hidden = i < 0 || (i >= 10 && i < 15);
+      const timeline_times out =
+          give(&s, VIDEO,
+               (timeline_stamp){ .pts = at + FRAME, .dts = at, .duration = FRAME, .reorder = 1, .hidden = hidden });
+      if (!hidden) {
+        assert_int_equal(out.pts, round * length + shown + FRAME);
+        shown += FRAME;
+      } else if (round > 0 || i > 0) {
+        assert_true(out.dts < round * length + shown + FRAME);
+      } else {
+        assert_int_equal(out.pts, at + FRAME);
+      }
+    }
+    assert_int_equal(timeline_loop(&s.line), length);
+    s.last[VIDEO] = round * length + 19 * FRAME;
+  }
+  assert_int_equal(s.jumps[VIDEO] + s.wild[VIDEO], 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_times_that_are_right_stay),
@@ -516,6 +546,7 @@ int main(void) {
     cmocka_unit_test(test_loops),
     cmocka_unit_test(test_a_file_that_is_opened_again),
     cmocka_unit_test(test_drift_is_left),
+    cmocka_unit_test(test_what_is_not_shown_takes_no_time),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

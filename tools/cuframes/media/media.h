@@ -109,6 +109,7 @@ enum media_device_trouble {
 };
 
 #define MEDIA_HELD_MAX 256
+#define MEDIA_HIDDEN_MAX 64 /* pictures that are in a decoder at a time, and more */
 
 typedef struct media {
   cli_avlog_owner owner; /* first: the `opaque` of FFmpeg's objects */
@@ -135,11 +136,13 @@ typedef struct media {
 
   /* media_decoder.c; a decoder outlives its input, for the next one that is like it */
   AVCodecContext *decoder;
-  AVCodecParameters *decoder_for; /* what it was made for */
-  bool extra_said;                /* that some of --input-option does nothing */
-  bool decoder_drained;           /* it was told that nothing comes any more */
-  bool decoder_break;             /* the next packet is not the one behind the last */
-  bool decoder_changed;           /* other parameter sets came with packets: it is not what decoder_for says */
+  AVCodecParameters *decoder_for;   /* what it was made for */
+  bool extra_said;                  /* that some of --input-option does nothing */
+  bool decoder_drained;             /* it was told that nothing comes any more */
+  bool decoder_break;               /* the next packet is not the one behind the last */
+  bool decoder_changed;             /* other parameter sets came with packets: it is not what decoder_for says */
+  int64_t hidden[MEDIA_HIDDEN_MAX]; /* pts of the last packets whose pictures are not to be shown, in a ring */
+  unsigned hidden_count;            /* of all of them */
   media_nvdec nvdec;
 
   media_slots slots; /* media_slots.c */

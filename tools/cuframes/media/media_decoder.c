@@ -249,6 +249,22 @@ static void note_error(media *m, int error) {
   }
 }
 
+/* --- pictures that are not to be shown: where a film was cut that was not encoded anew --- */
+
+static void note_hidden(media *m, const AVPacket *packet) {
+  if (packet != NULL && packet->flags & AV_PKT_FLAG_DISCARD)
+    m->hidden[m->hidden_count++ % MEDIA_HIDDEN_MAX] = packet->pts;
+}
+
+/* FFmpeg's own decoders keep them, but those that it has from others (dav1d, cuvid) forget the mark. */
+static bool is_hidden(const media *m, const AVFrame *frame) {
+  const unsigned known = m->hidden_count < MEDIA_HIDDEN_MAX ? m->hidden_count : MEDIA_HIDDEN_MAX;
+  bool hidden = (frame->flags & AV_FRAME_FLAG_DISCARD) != 0;
+  for (unsigned i = 0; i < known; i++)
+    hidden = hidden || (frame->pts != AV_NOPTS_VALUE && frame->pts == m->hidden[i]);
+  return hidden;
+}
+
 /* Publishes all that the decoder has ready. */
 static int receive_frames(media *m) {
   int code = CLI_OK;
@@ -262,7 +278,7 @@ static int receive_frames(media *m) {
     }
     m->nvdec.has_pictures = true;
     say_picture(m);
-    code = media_publish_frame(m);
+    code = is_hidden(m, m->frame) ? CLI_OK : media_publish_frame(m);
     av_frame_unref(m->frame);
   }
   return code;
@@ -271,6 +287,7 @@ static int receive_frames(media *m) {
 static int decode(media *m, const AVPacket *packet) {
   cli_avlog_mark(); /* what it says from here on is about this packet */
   m->decoder_drained = packet == NULL;
+  note_hidden(m, packet);
   int error = avcodec_send_packet(m->decoder, packet);
   if (error == AVERROR(EAGAIN)) {
     int code = receive_frames(m);

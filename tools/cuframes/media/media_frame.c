@@ -329,6 +329,8 @@ static int download(media *m) {
  * before. */
 static int64_t frame_times(media *m, int64_t *duration) {
   int64_t pts = m->frame->best_effort_timestamp, length = av_compat_duration(m->frame);
+  if (m->hidden_count > 0 && m->frame->pts != AV_NOPTS_VALUE)
+    pts = m->frame->pts; /* FFmpeg distrusts times among which are those of pictures that are not shown */
   *duration = length > 0 ? length : m->frame_duration;
   if (pts == AV_NOPTS_VALUE)
     pts = m->next_pts;

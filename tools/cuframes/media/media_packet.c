@@ -79,6 +79,7 @@ static timeline_stamp stamp_of(media *m, const AVStream *stream) {
                            .arrival = cuframes_now(),
                            .early = m->early || m->held_count > 0,
                            .reorder = type == AVMEDIA_TYPE_VIDEO ? stream->codecpar->video_delay : 0,
+                           .hidden = (packet->flags & AV_PKT_FLAG_DISCARD) != 0,
                            .sparse = type != AVMEDIA_TYPE_VIDEO && type != AVMEDIA_TYPE_AUDIO };
   if (stream->pts_wrap_bits > 0 && stream->pts_wrap_bits < 63)
     stamp.wrap = media_source_ns(INT64_C(1) << stream->pts_wrap_bits, stream->time_base);
@@ -173,7 +174,8 @@ static void publish(media *m, uint32_t number, const AVPacket *packet) {
                                 .dts = packet->dts,
                                 .duration = packet->duration,
                                 .flags = (packet->flags & AV_PKT_FLAG_KEY ? CUFRAMES_PACKET_KEY : 0u) |
-                                         (packet->flags & AV_PKT_FLAG_CORRUPT ? CUFRAMES_PACKET_CORRUPT : 0u) };
+                                         (packet->flags & AV_PKT_FLAG_CORRUPT ? CUFRAMES_PACKET_CORRUPT : 0u) |
+                                         (packet->flags & AV_PKT_FLAG_DISCARD ? CUFRAMES_PACKET_HIDDEN : 0u) };
   int error = cuframes_publisher_publish_packet(m->job->publisher, &info);
   uint64_t swallowed;
   if (error == CUFRAMES_ERR_PACKET_OVERSIZED)

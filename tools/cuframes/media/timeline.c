@@ -27,7 +27,7 @@ static void begin_pass(timeline *t) {
   t->begun = false;
   for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
     timeline_track *k = &t->tracks[i];
-    k->placed = k->unsure = false;
+    k->placed = k->unsure = k->cut = false;
     k->source = k->dts = k->first = k->next = k->highest = NO_TIME;
     k->offset = k->sure = k->before = t->offset;
     k->known = k->stuck = k->alike = k->repeats = 0;
@@ -398,10 +398,21 @@ static timeline_stamp unwrapped(const timeline_stamp *s) {
   return to;
 }
 
+/* Where what is shown goes on as if they were not there: they keep their order, by either time. */
+static timeline_times squeezed(timeline_track *k, const timeline *t, const timeline_stamp *s) {
+  const int64_t step = step_of(t, k, s), dts = k->last_dts + STEP_LEAST;
+  const bool reordered = s->pts != NO_TIME && s->dts != NO_TIME && s->pts > s->dts && s->pts - s->dts < SYNC_MOST;
+  k->last_dts = dts;
+  k->cut = k->cut || k->first == NO_TIME;
+  return (timeline_times){ .dts = dts, .pts = dts + (reordered ? (s->pts - s->dts) * STEP_LEAST / step : 0) };
+}
+
 timeline_times timeline_packet(timeline *t, uint32_t track, const timeline_stamp *given) {
   const timeline_stamp stamp = unwrapped(given), *s = &stamp;
   timeline_track *k = &t->tracks[track];
   timeline_times out = { .pts = NO_TIME, .dts = NO_TIME };
+  if (s->hidden && k->shown)
+    return squeezed(k, t, s);
   if (t->resuming)
     resume(t, k, s);
   if (t->by_arrival) {
@@ -423,9 +434,13 @@ timeline_times timeline_packet(timeline *t, uint32_t track, const timeline_stamp
   out.duration = duration_of(t, k, s);
   k->sparse = s->sparse;
   k->dts = k->last_dts = out.dts;
-  k->first = k->first == NO_TIME ? out.dts : k->first;
   k->next = out.dts + later(out.duration, STEP_LEAST);
   k->arrival = s->arrival;
+  k->cut = k->cut || (s->hidden && k->first == NO_TIME);
+  if (s->hidden)
+    return out;
+  k->shown = true;
+  k->first = k->first == NO_TIME ? out.dts : k->first;
   const int64_t shown = out.pts == NO_TIME ? out.dts : out.pts;
   if (t->start == NO_TIME || shown < t->start)
     t->start = shown;
@@ -438,10 +453,11 @@ timeline_times timeline_packet(timeline *t, uint32_t track, const timeline_stamp
 
 int64_t timeline_loop(timeline *t) {
   int64_t length = t->start == NO_TIME ? 0 : t->end - t->start;
-  /* Decoding times must go on growing in every track, too; they begin before the first presentation time. */
+  /* Decoding times must go on growing in every track, too; they begin before the first presentation time. Behind
+   * pictures that are not shown they may begin much earlier, and are moved up. */
   for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
     const timeline_track *k = &t->tracks[i];
-    if (k->first != NO_TIME)
+    if (k->first != NO_TIME && !k->cut)
       length = later(length, k->next - k->first);
   }
   t->offset += length;

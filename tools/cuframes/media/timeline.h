@@ -7,6 +7,9 @@
  * step gets the very same offset, and a track that returns from a wild time gets the one that it had. A packet without
  * a time gets that at which it is due.
  *
+ * Packets that are not shown have times of what was cut away, which may be those of others that are shown. Before the
+ * first one that is shown they keep these; later they are put between those that are shown, and take no time.
+ *
  * Slow drift of a source's clock against ours is no step, and is left as it is: pictures and sound stay together.
  * Pure arithmetic: no clock is read here, and nothing of FFmpeg is used. */
 #ifndef CUFRAMES_CLI_TIMELINE_H
@@ -33,6 +36,7 @@ typedef struct timeline_stamp {
   int64_t wrap;     /* after so much the source's times begin again; 0: never */
   int reorder;      /* so many pictures may come before others that are shown earlier */
   bool sparse;      /* of a track that has a packet now and then, as of subtitles: gaps say nothing */
+  bool hidden;      /* only decoded, and not shown: where a film was cut that was not encoded anew */
   bool early;       /* it had come before anybody looked at the clock; how early is not known */
 } timeline_stamp;
 
@@ -54,6 +58,8 @@ typedef struct timeline_lag {
 typedef struct timeline_track {
   bool placed;               /* its offset is chosen */
   bool sparse;               /* its packets say so */
+  bool cut;                  /* packets that are not shown came first */
+  bool shown;                /* a packet that is not hidden came, in any pass */
   bool unsure;               /* the last packet jumped: the next one tells whether it was alone */
   bool by_pts;               /* its decoding time was not known */
   int stuck;                 /* packets since `advanced` */
