@@ -85,5 +85,58 @@ def test_a_decoder_that_forgets(s):
     check(len(frames) == 50 and abs(frames[0]) < 0.03, "%d pictures from %s on", len(frames), frames[:1])
 
 
+def record(s, path):
+    """Recordings in all containers, and what was said."""
+    kinds = ("mp4", "mkv", "ts")
+    said = recording.record_whole(s, path, *("film." + kind for kind in kinds))
+    check(all(one["code"] == OK and one["lost"] == 0 for one in said), "said %s", said)
+    return [(s.path("film." + kind), one) for kind, one in zip(kinds, said)]
+
+
+def test_recording_a_part(s):
+    """MP4 shows what the film shows, from the very sample on; the others show more, and that is said."""
+    path = mp4.edit(h264(s), s.path("part.mp4"), (1.5, 4.7))
+    want = recording.decoded(path, "v:0"), recording.decoded(path, "a:0")
+    (mp4_file, said), *others = record(s, path)
+    check(recording.decoded(mp4_file, "v:0") == want[0], "other pictures in MP4")
+    sound, trouble = recording.decoded(mp4_file, "a:0")
+    check(sound[:-1] == want[1][0][:-1] and not trouble, "other sound in MP4")  # the last packet is whole there
+    times, wanted = shown(mp4_file), shown(path)
+    check(all(abs(one - other) < 1e-3 for one, other in zip(times, wanted)), "pictures at %s, not at %s", times, wanted)
+    check("not to be shown" not in said["err"] and abs(said["seconds"] - 3.2) < 0.1, "said %s", said)
+    for name, said in others:
+        pictures, trouble = recording.decoded(name, "v:0")
+        check(recording.is_tail(pictures, want[0][0]) and not trouble, "%s lacks pictures", name)
+        check("not to be shown" in said["err"], "of %s it said %s", name, said["err"])
+
+
+def test_recording_parts(s):
+    """In the middle of a file nothing hides pictures, and no sound is heard that is not in the film."""
+    path = mp4.edit(h264(s), s.path("parts.mp4"), (0.5, 1.5), (3.7, 5.2))
+    want = recording.decoded(path, "v:0")[0]
+    for name, said in record(s, path):
+        pictures, trouble = recording.decoded(name, "v:0")
+        check(set(want) <= set(pictures) and not trouble, "%s lacks pictures, or %s", name, trouble)
+        check("not to be shown" in said["err"], "of %s it said %s", name, said["err"])
+        sound = recording.packets(name, "a:0")
+        length = float(sound[-1]["pts_time"]) - float(recording.packets(name)[0]["pts_time"])
+        check(all(float(b["pts_time"]) > float(a["pts_time"]) for a, b in zip(sound, sound[1:])) and length < 3.2,
+              "sound in %s: %s", name, [packet["pts_time"] for packet in sound])
+
+
+def test_many_files_of_a_part(s):
+    """The first of many begins as a single one does, and what is behind the end is no use to anybody. (The part ends
+    with a picture that no other is waiting for.)"""
+    path = mp4.edit(h264(s), s.path("part.mp4"), (1.5, 5.6))
+    folder = recording.folder(s)
+    recorder = s.start("record", "film", folder + "/%Y%m%d-%H%M%S.mp4", "--wait", "--segment-bytes", "64K",
+                       "--no-reconnect", "--utc")
+    s.start("publish", path, "--name", "film", "--wait-for", "1", "--realtime").expect(OK)
+    recorder.expect(OK)
+    names = recording.files(folder)
+    pictures = [picture for name in names for picture in recording.decoded("%s/%s" % (folder, name), "v:0")[0]]
+    check(len(names) > 1 and pictures == recording.decoded(path, "v:0")[0], "%s have %d pictures", names, len(pictures))
+
+
 if __name__ == "__main__":
     harness.main(globals())

@@ -67,7 +67,7 @@ int muxer_error(const muxer *m) {
 
 int64_t muxer_position(const muxer *m) {
   const track_times *t = &m->times.track[m->lead];
-  const int64_t length = t->next == NO_TIME ? 0 : t->next - t->first;
+  const int64_t length = t->first == NO_TIME ? 0 : t->next - t->first;
   return m->options.limit_ns && length > m->options.limit_ns ? m->options.limit_ns : length;
 }
 
@@ -222,8 +222,8 @@ bool muxer_takes(muxer *m, const cuframes_packet *packet) {
   if (!t || m->failed || !t->described)
     return true;
   /* a second keyframe of the track: whether its sets are others can be said when the file has its own */
-  if (!m->opened && t->video && cuframes_packet_flags(packet) & CUFRAMES_PACKET_KEY && muxer_first_of(m, index) &&
-      parameter_sets_known(t->described->codec_id) && !open_file(m))
+  if (!m->opened && muxer_knows_beginning(m) && t->video && cuframes_packet_flags(packet) & CUFRAMES_PACKET_KEY &&
+      muxer_first_of(m, index) && parameter_sets_known(t->described->codec_id) && !open_file(m))
     return true; /* muxer_write() tells */
   if (t->outdated)
     return false; /* it was said of which kind */
@@ -247,6 +247,10 @@ static bool open_file(muxer *m) {
   cuframes_packet **waiting = m->waiting;
   const size_t count = m->waiting_count;
   bool well = true;
+  const int64_t beginning = muxer_beginning(m);
+  if (beginning != NO_TIME)
+    muxer_times_begin(&m->times, beginning);
+  m->begun = beginning != NO_TIME;
   m->waiting = NULL;
   m->waiting_count = 0;
   for (size_t i = 0; i < count; i++) {
@@ -254,7 +258,7 @@ static bool open_file(muxer *m) {
     cuframes_packet_release(waiting[i]);
   }
   free(waiting);
-  return well;
+  return well && (!m->cut || muxer_cut_passed(m));
 }
 
 /* ---- waiting for the tracks ---- */
@@ -300,6 +304,7 @@ static bool can_begin(const muxer *m, const cuframes_packet *packet) {
 }
 
 static bool wait_with(muxer *m, const cuframes_packet *packet) {
+  muxer_begin_later(m, packet);
   if (m->waiting_count == m->waiting_room) {
     const size_t room = m->waiting_room ? 2 * m->waiting_room : 64;
     cuframes_packet **more = realloc(m->waiting, room * sizeof(*more));
@@ -312,7 +317,8 @@ static bool wait_with(muxer *m, const cuframes_packet *packet) {
   m->waiting_bytes += cuframes_packet_size(packet);
   const int64_t limit = m->options.limit_ns;
   const int64_t time = limit && limit < WAIT_NS ? limit : WAIT_NS;
-  if (is_ready(m) || m->waiting_bytes > WAIT_BYTES || m->waiting_count > WAIT_PACKETS || waited(m) >= time)
+  if (m->waiting_bytes > WAIT_BYTES || m->waiting_count > WAIT_PACKETS ||
+      (muxer_knows_beginning(m) && (is_ready(m) || waited(m) >= time)))
     return open_file(m);
   return true;
 }
@@ -354,28 +360,44 @@ static bool convert(muxer *m, track *t, AVPacket *packet) {
   return error == AVERROR(EAGAIN) || error == AVERROR_EOF || is_packets_own(error) || muxer_note_error(m, error);
 }
 
-/* A packet of a file that is open. */
-static bool take(muxer *m, const cuframes_packet *packet) {
+/* What lies before the beginning of the film can be hidden. */
+static bool is_cut(const muxer *m) {
+  return m->cut && !m->cut_passed;
+}
+
+/* Whether a packet that is not to be shown, at this time of the file, stays out of it. Sound is not wanted where it
+ * cannot be hidden; of pictures, others may be decoded from them, unless they come before the first keyframe. */
+static bool leaves_out(muxer *m, const track *t, int64_t pts) {
+  const bool hides = is_cut(m);
+  if (hides ? pts < 0 : !t->video || pts < 0)
+    return !hides;
+  if (!t->video)
+    return true;
+  if (!m->hidden_said)
+    muxer_say(m, "pictures that are not to be shown are in the file, for others are decoded from them, and players "
+                 "show them; MP4 hides them, at the beginning of a file");
+  m->hidden_said = true;
+  return false;
+}
+
+/* At the times that the source says, brought into the file's. */
+static bool take_now(muxer *m, const cuframes_packet *packet) {
   const uint32_t index = cuframes_packet_track(packet), flags = cuframes_packet_flags(packet);
   track *t = &m->tracks[index];
   int64_t pts, dts;
-  if (!t->stream)
-    return true;
-  if (t->needs_key && !(flags & CUFRAMES_PACKET_KEY))
-    return true;
   muxer_times_source(&m->times, packet, &pts, &dts);
   if (!m->begun)
     muxer_times_begin(&m->times, pts);
   else
     muxer_times_join(&m->times, index, pts, dts);
   m->begun = true;
-  t->needs_key = false;
   pts += m->times.offset;
   dts += m->times.offset;
-  if (!t->video && m->have_video && pts < 0)
+  if (flags & CUFRAMES_PACKET_HIDDEN ? leaves_out(m, t, pts) : !t->video && m->have_video && pts < 0 && !is_cut(m))
     return true;
   const int64_t duration = muxer_times_note(&m->times, packet, pts, dts);
-  t->done = m->options.limit_ns && dts - m->times.track[index].first >= m->options.limit_ns;
+  const int64_t first = m->times.track[index].first;
+  t->done = m->options.limit_ns && first != NO_TIME && dts - first >= m->options.limit_ns;
   if (t->done)
     return true;
   AVPacket *copy = muxer_av_packet(packet);
@@ -387,6 +409,21 @@ static bool take(muxer *m, const cuframes_packet *packet) {
   const bool well = convert(m, t, copy);
   av_packet_free(&copy);
   return well;
+}
+
+/* A packet of a file that is open. */
+static bool take(muxer *m, const cuframes_packet *packet) {
+  track *t = &m->tracks[cuframes_packet_track(packet)];
+  if (!t->stream || (t->needs_key && !(cuframes_packet_flags(packet) & CUFRAMES_PACKET_KEY)))
+    return true;
+  t->needs_key = false;
+  if (t->video && muxer_keep_hidden(m, t, packet))
+    return true;
+  bool well = !m->failed;
+  for (size_t i = 0; well && i < t->hidden_count; i++)
+    well = take_now(m, t->hidden[i]);
+  muxer_forget_hidden(t);
+  return well && take_now(m, packet);
 }
 
 bool muxer_write(muxer *m, const cuframes_packet *packet) {
@@ -405,7 +442,8 @@ bool muxer_write(muxer *m, const cuframes_packet *packet) {
     return true;
   if (m->opened)
     return take(m, packet);
-  if (m->waiting_count == 0 && (index != m->lead || (m->have_video && !(flags & CUFRAMES_PACKET_KEY))))
+  const uint32_t begins = m->have_video ? flags & CUFRAMES_PACKET_KEY : !(flags & CUFRAMES_PACKET_HIDDEN);
+  if (m->waiting_count == 0 && (index != m->lead || !begins))
     return true;
   m->lacks_sets = m->waiting_count == 0 && m->have_video && !can_begin(m, packet);
   if (m->lacks_sets)
@@ -418,8 +456,10 @@ void muxer_same_epoch(muxer *m) {
 }
 
 void muxer_resync(muxer *m) {
-  for (int i = 0; m->opened && i < CUFRAMES_TRACKS_MAX; i++)
+  for (int i = 0; m->opened && i < CUFRAMES_TRACKS_MAX; i++) {
     m->tracks[i].needs_key = m->tracks[i].video;
+    muxer_forget_hidden(&m->tracks[i]);
+  }
 }
 
 bool muxer_done(const muxer *m) {
@@ -448,6 +488,7 @@ bool muxer_finish(muxer *m) {
     (void)muxer_note_error(m, av_write_trailer(m->output));
   m->bytes = muxer_bytes(m);
   const int closed = avio_closep(&m->output->pb);
+  muxer_cut_finish(m);
   if (!m->failed)
     (void)muxer_note_error(m, closed);
   return !m->failed;
@@ -459,6 +500,7 @@ void muxer_free(muxer *m) {
   for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
     avcodec_parameters_free(&m->tracks[i].described);
     conversion_free(m->tracks[i].conversion);
+    muxer_forget_hidden(&m->tracks[i]);
   }
   for (size_t i = 0; i < m->waiting_count; i++)
     cuframes_packet_release(m->waiting[i]);

@@ -229,7 +229,10 @@ bool muxer_prepare_tracks(muxer *m) {
 bool muxer_write_head(muxer *m) {
   AVDictionary *options = NULL;
   int error = avio_open(&m->output->pb, m->to_stdout ? "pipe:1" : m->path, AVIO_FLAG_WRITE);
+  m->cut = error >= 0 && muxer_can_hide(m);
   container_options(m->output->oformat->name, &options);
+  if (m->cut)
+    muxer_cut_options(&options);
   if (error >= 0)
     error = avformat_write_header(m->output, &options);
   av_dict_free(&options);

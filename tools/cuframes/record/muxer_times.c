@@ -108,7 +108,7 @@ void muxer_times_epoch(muxer_times *times) {
 int64_t muxer_times_note(muxer_times *times, const cuframes_packet *packet, int64_t pts, int64_t dts) {
   track_times *t = &times->track[cuframes_packet_track(packet)];
   const int64_t duration = cuframes_packet_duration(packet) > 0 ? cuframes_packet_duration(packet) : t->interval;
-  if (t->first == NO_TIME)
+  if (t->first == NO_TIME && !(cuframes_packet_flags(packet) & CUFRAMES_PACKET_HIDDEN))
     t->first = t->video ? dts : 0;
   t->next = dts + duration;
   if (pts + duration > t->shown)
