@@ -36,8 +36,11 @@ static PyObject *open_subscriber(PyObject *self, PyObject *arguments) {
   (void)self;
   if (!PyArg_ParseTuple(arguments, "s", &options.directory))
     return NULL;
-  Py_BEGIN_ALLOW_THREADS result = cuframes_subscriber_create("peer", &options, &subscriber);
-  Py_END_ALLOW_THREADS if (result != CUFRAMES_OK) return failed();
+  Py_BEGIN_ALLOW_THREADS
+  result = cuframes_subscriber_create("peer", &options, &subscriber);
+  Py_END_ALLOW_THREADS
+  if (result != CUFRAMES_OK)
+    return failed();
   Py_RETURN_NONE;
 }
 
@@ -74,8 +77,10 @@ static PyObject *poll_next(PyObject *self, PyObject *none) {
 static PyObject *wait_next(PyObject *self, PyObject *none) {
   int result;
   (void)self, (void)none;
-  Py_BEGIN_ALLOW_THREADS result = cuframes_subscriber_next(subscriber, INT64_C(30000000000), &received);
-  Py_END_ALLOW_THREADS return next_given(result);
+  Py_BEGIN_ALLOW_THREADS
+  result = cuframes_subscriber_next(subscriber, INT64_C(30000000000), &received);
+  Py_END_ALLOW_THREADS
+  return next_given(result);
 }
 
 static PyObject *release(PyObject *self, PyObject *none) {

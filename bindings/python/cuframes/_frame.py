@@ -1,0 +1,267 @@
+"""Frames in hand, as arrays of every library that is there."""
+from __future__ import annotations
+
+import dataclasses
+import sys
+from types import TracebackType
+from typing import Any
+
+from . import _color, _core, _png
+
+DISCONTINUITY = 1  # the first frame after the publisher or its source (re)started: pts may jump
+NEW_FORMAT = 2  # the first frame in a format other than the one before
+KEY = 4  # decoded from a keyframe
+CORRUPT = 8  # the decoder reported damage
+
+_UNVERSIONED = 1
+_PREVIEW_COLUMNS = 640
+
+# What the planes of each format are called.
+_NAMES = {"nv12": ("y", "uv"), "p010": ("y", "uv"), "gray8": ("y",), "gray16": ("y",), "rgb24": ("rgb",),
+          "bgr24": ("rgb",), "rgba": ("rgb",), "bgra": ("rgb",), "rgbp": ("r", "g", "b"), "tensor": ("tensor",),
+          "yuyv422": ("yuv",), "uyvy422": ("yuv",)}
+
+
+class Planes(tuple[Any, ...]):
+    """The planes of a picture, in their order, and by name: .y .uv (nv12, p010), .y .u .v (yuv420p and its like), .rgb
+    (all packed formats, in the order of bytes that the format has), .r .g .b (rgbp), .tensor."""
+
+    __slots__ = ()
+    _of: dict[str, type[Planes]] = {}
+    names: tuple[str, ...] = ()
+    form = ""
+
+    def __reduce__(self) -> Any:
+        return Planes.of, (self.form, list(self))
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.names:
+            return self[self.names.index(name)]
+        raise AttributeError(f"these planes are {', '.join(self.names)}; there is no {name}")
+
+    @classmethod
+    def of(cls, form: str, planes: list[Any]) -> Planes:
+        """The planes of a picture of this format."""
+        kind = cls._of.get(form)
+        if kind is None:
+            names = _NAMES.get(form, ("y", "u", "v"))
+            kind = cls._of[form] = type("Planes", (cls,), {"__slots__": (), "names": names, "form": form})
+        return kind(planes)
+
+
+def need_numpy() -> Any:
+    try:
+        import numpy
+    except ImportError:
+        raise ImportError("this needs NumPy: pip install numpy (memoryview(plane) does without)") from None
+    return numpy
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture of one's own, as clone() makes it: no lease, planes may be written; on the host it can be pickled."""
+
+    planes: Planes
+    format: str
+    width: int
+    height: int
+    color: tuple[int, int, int, int]
+    seq: int
+    pts: int | None
+    capture_time: int | None
+    flags: int
+
+    def to_rgb(self) -> Any:
+        """Rows x columns x 3 bytes, R first."""
+        return _color.to_rgb(self.planes, self.format, self.color, self.width, self.height)
+
+    def to_bgr(self) -> Any:
+        """Rows x columns x 3 bytes, B first, as OpenCV has them."""
+        return _color.to_rgb(self.planes, self.format, self.color, self.width, self.height, bgr=True)
+
+
+class _Arrays(_core.Frame):
+    """What subscribers' and publishers' frames have in common: their planes as arrays."""
+
+    __slots__ = ()
+
+    @property
+    def planes(self) -> Planes:
+        """Each plane as an object that DLPack, the buffer protocol and NumPy know; no copy."""
+        return Planes.of(self.format, [self.plane(i) for i in range(self.plane_count)])
+
+    def numpy(self, copy: bool = False) -> Any:
+        """The planes as NumPy arrays: a tuple, or the array alone where there is one plane. Shapes are those of
+        Plane.shape. Without copy they are views of the frame, in host memory, read-only. With copy they are one's own,
+        also of a frame on a GPU. BufferError for a view of a GPU's memory."""
+        numpy = need_numpy()
+        if not copy:
+            if self.gpu is not None:
+                raise BufferError(f"numpy(): this frame is on {self.device}: numpy(copy=True) copies it to the host; "
+                                  "torch() and cupy() are views of it there")
+            return _one([numpy.asarray(self.plane(i)) for i in range(self.plane_count)])
+        copies = []
+        for i in range(self.plane_count):
+            _, shape, _, typestr, _, _ = self._array(i)
+            array = numpy.empty(shape, typestr)
+            self._copy_to(i, array)
+            copies.append(array)
+        return _one(copies)
+
+    def torch(self) -> Any:
+        """The planes as torch tensors without a copy, on the frame's device: a tuple, or the tensor alone where there
+        is one plane. They hold the frame; with the last of them it is given back on the stream that is current now.
+        torch knows no read-only tensors: writing into one ends the process (or its CUDA context)."""
+        return _one([_torch_tensor(capsule) for capsule in self._torch_capsules()])
+
+    def _torch_capsules(self) -> list[Any]:
+        gpu = self.gpu
+        stream = None if gpu is None else torch_stream(gpu)
+        return [self._capsule(i, stream, _UNVERSIONED) for i in range(self.plane_count)]
+
+    def cupy(self) -> Any:
+        """The planes as CuPy arrays without a copy; as torch(), with CuPy's current stream, and as writable."""
+        import cupy
+        if self.gpu is None:
+            raise BufferError("cupy(): this frame is in host memory: numpy() is a view of it, cupy.asarray() copies it")
+        return _one([cupy.from_dlpack(self.plane(i)) for i in range(self.plane_count)])
+
+
+class Frame(_Arrays):
+    """A lease on a published picture. It stays as it is until it is released: by release(), at the end of `with`, or
+    when the last of this object and its views (tensors, arrays, buffers) is gone. Read-only.
+
+    On a GPU a view that torch or CuPy took is given back on the stream that was current then; of work on other streams
+    the frame must be told: used_on(stream)."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Frame:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self._drop()
+
+    def __repr__(self) -> str:
+        if self.released:
+            return "<cuframes.Frame, released>"
+        return f"<cuframes.Frame {self.seq}: {self.width}x{self.height} {self.format} on {self.device}>"
+
+    def _arrays(self) -> tuple[Any, ...]:
+        """Planes for conversions: views on the host, by torch or else CuPy on a GPU."""
+        if self.gpu is None:
+            return _tuple(self.numpy())
+        if "torch" in sys.modules or "cupy" not in sys.modules:
+            try:
+                return _tuple(self.torch())
+            except ImportError:
+                pass
+        try:
+            return _tuple(self.cupy())
+        except ImportError:
+            raise ImportError(f"this frame is on {self.device}: conversions there need torch or CuPy") from None
+
+    def to_rgb(self) -> Any:
+        """The picture as rows x columns x 3 bytes, R first, in an array of its own: NumPy's on the host, torch's or
+        CuPy's on a GPU. Matrix and range are those that the picture says; if it does not, BT.709 from 720 rows on, else
+        BT.601, and limited range. ValueError for tensors."""
+        return _color.to_rgb(self._arrays(), self.format, self.color, self.width, self.height)
+
+    def to_bgr(self) -> Any:
+        """As to_rgb(), B first, as OpenCV has it."""
+        return _color.to_rgb(self._arrays(), self.format, self.color, self.width, self.height, bgr=True)
+
+    def clone(self) -> Picture:
+        """A copy that is no lease: NumPy arrays on the host, torch's tensors or CuPy's arrays on a GPU."""
+        if self.gpu is None:
+            planes = _tuple(self.numpy(copy=True))
+        else:
+            planes = tuple(array.clone() if hasattr(array, "clone") else array.copy() for array in self._arrays())
+        return Picture(Planes.of(self.format, list(planes)), self.format, self.width, self.height, self.color, self.seq,
+                       self.pts, self.capture_time, self.flags)
+
+    def _repr_png_(self) -> bytes | None:
+        """A small picture of the frame, for notebooks."""
+        if self.released or self.format == "tensor":
+            return None
+        numpy = need_numpy()
+        rgb = _color.to_rgb(_tuple(self.numpy(copy=self.gpu is not None)), self.format, self.color, self.width,
+                            self.height)
+        step = -(-self.width // _PREVIEW_COLUMNS)
+        rgb = numpy.ascontiguousarray(rgb[::step, ::step])
+        return _png.png(rgb.tobytes(), rgb.shape[1], rgb.shape[0])
+
+
+class OpenFrame(_Arrays):
+    """A frame that its publisher writes: into the views of planes, numpy(), torch() or cupy(), within `with`. At its
+    end it is published, with the times that were set (ns, or None), or cancelled if there was an exception. On a GPU it
+    is complete when `stream` has come so far; unless it is set, that is the one of the last torch() or cupy(), else the
+    legacy default stream."""
+
+    __slots__ = ("pts", "duration", "capture_time", "key", "stream", "_publisher")
+
+    pts: int | None
+    duration: int
+    capture_time: int | None
+    key: bool
+    stream: Any
+    _publisher: Any
+
+    def torch(self) -> Any:
+        gpu = self.gpu
+        if gpu is not None and self.stream is None:
+            self.stream = torch_stream(gpu)
+        return super().torch()
+
+    def cupy(self) -> Any:
+        if self.stream is None:
+            import cupy
+            self.stream = cupy.cuda.get_current_stream().ptr
+        return super().cupy()
+
+    def __enter__(self) -> OpenFrame:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        if self.released:
+            return
+        if kind is not None:
+            self._publisher._cancel(self)
+        else:
+            self._publisher._publish_open(self)
+
+    def __repr__(self) -> str:
+        return f"<cuframes.OpenFrame{', published' if self.released else ''}>"
+
+
+def _one(planes: list[Any]) -> Any:
+    return planes[0] if len(planes) == 1 else tuple(planes)
+
+
+def _tuple(planes: Any) -> tuple[Any, ...]:
+    return planes if isinstance(planes, tuple) else (planes,)
+
+
+_from_capsule: Any = None
+_raw_stream: Any = None
+
+
+def _torch_tensor(capsule: Any) -> Any:
+    global _from_capsule
+    if _from_capsule is None:
+        import torch.utils.dlpack
+        _from_capsule = torch.utils.dlpack.from_dlpack
+    return _from_capsule(capsule)
+
+
+def torch_stream(gpu: int) -> int:
+    """The handle of torch's current stream on a GPU."""
+    global _raw_stream
+    if _raw_stream is None:
+        import torch
+        torch.cuda.current_stream(gpu)  # makes the context, where there is none
+        _raw_stream = getattr(torch._C, "_cuda_getCurrentRawStream", None) or (
+            lambda index: torch.cuda.current_stream(index).cuda_stream)
+    return int(_raw_stream(gpu))

@@ -1,0 +1,263 @@
+"""Joining a stream."""
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+from . import _core
+from ._errors import Interrupted, InvalidError, NoSuchStream, PacketOverrun, PublisherGone
+from ._frame import Frame
+from ._info import SourceInfo, StreamInfo, directory_of, info
+
+MODES = {"newest": 0, "ordered": 1, "packets": 2}
+SYNCS = {"complete": 1, "timeline": 2, "slot-events": 4}
+STARTS = {"keyframe": 0, "next-keyframe": 1, "oldest": 2}
+MEDIA = {1: "video", 2: "audio", 3: "data"}
+
+
+def choice(what: str, given: str, known: dict[str, int]) -> int:
+    """The number of a word."""
+    if given not in known:
+        raise InvalidError(f"{what}: expected {', '.join(map(repr, known))}, not {given!r}")
+    return known[given]
+
+
+@dataclasses.dataclass(frozen=True)
+class Stats:
+    """What a subscriber has had so far."""
+
+    leases_held: int
+    frames: int
+    skipped: int
+    reconnects: int
+    packets: int
+    packets_lost: int
+    frames_lost: int
+    released_twice: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """What a muxer or decoder must know of one track of packets. Rates and time bases are (numerator, denominator)."""
+
+    index: int
+    media_type: str  # "video", "audio", "data"
+    codec: str  # FFmpeg's name
+    width: int
+    height: int
+    frame_rate: tuple[int, int]
+    sample_rate: int
+    channels: int
+    time_base: tuple[int, int]
+    bit_rate: int
+    profile: int | None
+    level: int | None
+    color: tuple[int, int, int, int]
+    extradata: bytes
+    parameters: dict[str, Any] = dataclasses.field(repr=False)
+
+    @classmethod
+    def of(cls, index: int, given: dict[str, Any]) -> Track:
+        """Of the C API's words."""
+        unknown = 2**32 - 1
+        return cls(index, MEDIA.get(given["media_type"], "unknown"), given["codec"], given["width"], given["height"],
+                   (given["frame_rate_num"], given["frame_rate_den"]), given["sample_rate"], given["channels"],
+                   (given["time_base_num"], given["time_base_den"]), given["bit_rate"],
+                   None if given["profile"] == unknown else given["profile"],
+                   None if given["level"] == unknown else given["level"], given["color"], given["extradata"], given)
+
+
+class PacketReader:
+    """The packets of a stream, as Subscriber.packets() gives them: `for packet in reader`. A reader that was too slow
+    loses packets and goes on at a keyframe: next() raises PacketOverrun once, a loop counts it in `overruns`."""
+
+    def __init__(self, subscriber: Subscriber) -> None:
+        self._subscriber = subscriber
+        self.overruns = 0
+
+    def next(self, timeout: float | None = None) -> _core.Packet:
+        """The next packet; waits `timeout` seconds at most, None: for ever. Raises TimeoutError (Timeout), Interrupted,
+        PublisherGone, PacketOverrun."""
+        packet = self._subscriber._next_packet(timeout)
+        if packet is None:
+            from ._errors import Timeout
+            raise Timeout(f"no packet of {self._subscriber.name!r} came within {timeout} s")
+        return packet
+
+    def poll(self) -> _core.Packet | None:
+        """A packet that is there, or None."""
+        return self._subscriber._next_packet(0)
+
+    def __iter__(self) -> Iterator[_core.Packet]:
+        return self
+
+    def __next__(self) -> _core.Packet:
+        while True:
+            try:
+                packet = self._subscriber._next_packet(None)
+            except PacketOverrun:
+                self.overruns += 1
+                continue
+            except Interrupted:
+                raise StopIteration from None
+            if packet is None:  # closed by another thread
+                raise StopIteration
+            return packet
+
+
+class Subscriber(_core.Subscriber):
+    """A subscriber of a stream, made by subscribe(): `with`, `for frame in subscriber`, `async for`, or next(). One
+    thread at a time takes frames, one packets; interrupt(), close() and frames are for any thread.
+
+    Loops go on until the publisher ends (PublisherGone), this subscriber is evicted (Evicted), or interrupt()."""
+
+    _waiter: asyncio.Future[None] | None = None
+
+    def __enter__(self) -> Subscriber:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Subscriber:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                        trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<cuframes.Subscriber of {self.name!r}{', closed' if self.closed else ''}>"
+
+    # ---- frames in asyncio ----
+
+    def __aiter__(self) -> Subscriber:
+        return self
+
+    async def __anext__(self) -> Frame:
+        try:
+            return await self.anext()
+        except Interrupted:
+            raise StopAsyncIteration from None
+
+    async def anext(self) -> Frame:
+        """next() for asyncio. No thread waits, and a cancelled wait takes no frame."""
+        while True:
+            frame = self.poll()
+            if frame is not None:
+                return frame
+            await self._readable()
+
+    async def _readable(self) -> None:
+        if self._waiter is not None:
+            raise RuntimeError("another task waits for a frame of this subscriber: subscribe() once for each task")
+        loop = asyncio.get_running_loop()
+        fd = self.fileno()
+        waiter = self._waiter = loop.create_future()
+        loop.add_reader(fd, _wake, waiter)
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+            loop.remove_reader(fd)
+
+    def close(self) -> None:
+        """Leaves the stream; frames in hand stay good. Ends a wait of another thread or task."""
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            loop = waiter.get_loop()
+            loop.remove_reader(self.fileno())
+            waiter.cancel()
+        super().close()
+
+    # ---- packets ----
+
+    def packets(self, start: str = "keyframe") -> PacketReader:
+        """The encoded packets of the stream, in the order of publishing, from a video keyframe on: the last one that is
+        kept ("keyframe"), the next one to come ("next-keyframe"), or the oldest packet that is kept, be it a keyframe
+        or not ("oldest": for data). Raises NoPacketRing, PublisherGone."""
+        self._enable_packets(choice("start", start, STARTS))
+        return PacketReader(self)
+
+    @property
+    def tracks(self) -> list[Track]:
+        """The tracks that the publisher has described. Asks it: up to 2 s. Raises NoPacketRing, PublisherGone."""
+        return [Track.of(index, given) for index, given in sorted(self._tracks().items())]
+
+    # ---- what it is ----
+
+    @property
+    def info(self) -> StreamInfo:
+        """The stream as its publisher describes it now (asks it: up to 2 s). format is None before its first picture.
+        Raises NoSuchStream while there is no publisher."""
+        return info(self.name, directory=self._directory)
+
+    @property
+    def device(self) -> str:
+        """Where the frames are: "host" or "cuda:GPU-...". With reconnect it raises PublisherGone while there is no
+        publisher."""
+        return self._device()[0]
+
+    @property
+    def sync(self) -> str:
+        """The sync mode that was granted. With reconnect it raises PublisherGone while there is no publisher."""
+        granted = self._device()[1]
+        return next((word for word, number in SYNCS.items() if number == granted), str(granted))
+
+    @property
+    def source(self) -> SourceInfo:
+        """What the source is doing, from shared memory; without reason and next attempt, which info has."""
+        return SourceInfo(**self._source())
+
+    @property
+    def stats(self) -> Stats:
+        """What this subscriber has had so far."""
+        return Stats(**self._stats())
+
+    _directory: str | None = None
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def subscribe(name: str, *, mode: str = "newest", device: str = "auto", leases: int = 3, depth: int = 4,
+              timeout: float | None = 0.0, reconnect: bool = False, sync: str = "complete",
+              directory: str | os.PathLike[str] | None = None, label: str | None = None) -> Subscriber:
+    """Joins the stream of that name.
+
+    mode       "newest": always the newest frame; "ordered": each one, `depth` of which may wait; "packets": no frames
+    device     "auto": whatever the stream is on; "host": refuse a stream on a GPU; "cuda", "cuda:N", "cuda:GPU-UUID":
+               refuse host memory, and map the frames for this GPU
+    leases     frames held at the same time; a loop needs 2, since it holds one while it waits for the next
+    timeout    seconds to wait for the name to appear; None: for ever
+    reconnect  when the publisher goes, wait for the name to come back instead of raising PublisherGone
+    sync       "complete": a frame is given when its picture is complete; "timeline", "slot-events": next(stream=...)
+               gives it at submission, and the stream waits
+    directory  runtime directory; None: $CUFRAMES_DIR, /run/cuframes, ...
+    label      shown by `cuframes info` and `top`; None: the program's name
+
+    Raises NoSuchStream, BadName, BadDirectory, NotPermitted, Timeout, NoCapacity, VersionMismatch, Unsupported, ..."""
+    from ._publisher import whole
+    subscriber = Subscriber(name, choice("mode", mode, MODES), directory_of(directory), label, whole("leases", leases),
+                            whole("depth", depth), reconnect, choice("sync", sync, SYNCS), _nanoseconds(timeout),
+                            None if device == "auto" else device)
+    subscriber._directory = directory_of(directory)
+    return subscriber
+
+
+def _nanoseconds(timeout: float | None) -> int:
+    if timeout is None:
+        return -1
+    if not timeout >= 0:
+        raise InvalidError(f"timeout: expected seconds, 0 or more, or None (for ever), not {timeout!r}")
+    return min(int(timeout * 1e9), 2**62)
+
+
+__all__ = ["PacketReader", "Stats", "Subscriber", "Track", "subscribe", "NoSuchStream", "PublisherGone"]

@@ -1,0 +1,198 @@
+/* info.c - formats, sources and what monitors see, as dicts. */
+#include "core.h"
+
+#include <string.h>
+
+/* ---- formats ---- */
+
+static PyObject *numbers_give(const void *values, size_t size, uint32_t count) {
+  PyObject *tuple = PyTuple_New(count);
+  for (uint32_t i = 0; tuple && i < count; i++) {
+    uint64_t value = 0;
+    memcpy(&value, (const char *)values + i * size, size); /* little-endian */
+    PyObject *number = PyLong_FromUnsignedLongLong(value);
+    if (!number || PyTuple_SetItem(tuple, i, number) != 0)
+      Py_CLEAR(tuple);
+  }
+  return tuple;
+}
+
+PyObject *format_give(const cuframes_format *format) {
+  const cuframes_tensor *t = &format->tensor;
+  if (format->pixel_format == CUFRAMES_PIXEL_NONE)
+    Py_RETURN_NONE;
+  return Py_BuildValue(
+      "{s:s,s:I,s:I,s:(iiii),s:i,s:i,s:i,s:I,s:I,s:N,s:N,s:N,s:s}", "format",
+      cuframes_pixel_format_name(format->pixel_format), "width", format->width, "height", format->height, "color",
+      format->color.matrix, format->color.range, format->color.primaries, format->color.transfer, "chroma_location",
+      format->chroma_location, "field_order", format->field_order, "orientation", format->orientation,
+      "sample_aspect_num", format->sample_aspect_num, "sample_aspect_den", format->sample_aspect_den, "pitch",
+      numbers_give(format->pitch, 4, CUFRAMES_PLANES), "offset", numbers_give(format->offset, 8, CUFRAMES_PLANES),
+      "shape", numbers_give(t->size, 4, t->dims), "element", cuframes_element_name(t->element));
+}
+
+static int number_take(PyObject *dict, const char *key, uint32_t most, uint32_t *number) {
+  PyObject *value = PyDict_GetItemString(dict, key);
+  if (!value || value == Py_None)
+    return 0;
+  unsigned long given = PyLong_AsUnsignedLong(value);
+  if (PyErr_Occurred() || given > most) {
+    PyErr_Format(PyExc_ValueError, "%s: expected a number from 0 to %u, not %R", key, most, value);
+    return -1;
+  }
+  *number = (uint32_t)given;
+  return 0;
+}
+
+static int byte_take(PyObject *dict, const char *key, uint8_t *byte) {
+  uint32_t number = 0;
+  int result = number_take(dict, key, 255, &number);
+  *byte = (uint8_t)number;
+  return result;
+}
+
+static int tensor_take(PyObject *dict, cuframes_tensor *tensor) {
+  PyObject *shape = PyDict_GetItemString(dict, "shape"), *element = PyDict_GetItemString(dict, "element");
+  const char *name = element && PyUnicode_Check(element) ? PyUnicode_AsUTF8AndSize(element, NULL) : NULL;
+  Py_ssize_t dims = shape && PyTuple_Check(shape) ? PyTuple_Size(shape) : 0;
+  tensor->element = cuframes_element_from_name(name);
+  if (dims < 1 || dims > CUFRAMES_TENSOR_DIMS_MAX || tensor->element == CUFRAMES_ELEMENT_NONE) {
+    PyErr_Clear();
+    PyErr_SetString(PyExc_ValueError, "a tensor needs shape, 1 to 4 sizes, and element, one of uint8, int8, float16, "
+                                      "float32, int32");
+    return -1;
+  }
+  tensor->dims = (uint32_t)dims;
+  for (Py_ssize_t i = 0; i < dims; i++) {
+    unsigned long size = PyLong_AsUnsignedLong(PyTuple_GetItem(shape, i));
+    if (PyErr_Occurred())
+      return -1;
+    tensor->size[i] = (uint32_t)size;
+  }
+  return 0;
+}
+
+int format_take(PyObject *dict, cuframes_format *format) {
+  PyObject *word = PyDict_Check(dict) ? PyDict_GetItemString(dict, "format") : NULL;
+  const char *name = word && PyUnicode_Check(word) ? PyUnicode_AsUTF8AndSize(word, NULL) : NULL;
+  format->pixel_format = cuframes_pixel_format_from_name(name);
+  if (format->pixel_format == CUFRAMES_PIXEL_NONE) {
+    PyErr_Clear();
+    PyErr_Format(PyExc_ValueError,
+                 "format: expected a pixel format such as 'nv12', 'yuv420p', 'rgb24', 'bgr24', "
+                 "'rgba', 'gray8', 'tensor', not %R",
+                 word ? word : Py_None);
+    return -1;
+  }
+  if (format->pixel_format == CUFRAMES_PIXEL_TENSOR)
+    return tensor_take(dict, &format->tensor);
+  PyObject *color = PyDict_GetItemString(dict, "color");
+  if (color && color != Py_None &&
+      !PyArg_ParseTuple(color, "bbbb:color", &format->color.matrix, &format->color.range, &format->color.primaries,
+                        &format->color.transfer))
+    return -1;
+  if (number_take(dict, "width", CUFRAMES_SIZE_MAX, &format->width) != 0 ||
+      number_take(dict, "height", CUFRAMES_SIZE_MAX, &format->height) != 0 ||
+      number_take(dict, "sample_aspect_num", INT32_MAX, &format->sample_aspect_num) != 0 ||
+      number_take(dict, "sample_aspect_den", INT32_MAX, &format->sample_aspect_den) != 0 ||
+      byte_take(dict, "chroma_location", &format->chroma_location) != 0 ||
+      byte_take(dict, "field_order", &format->field_order) != 0 ||
+      byte_take(dict, "orientation", &format->orientation) != 0)
+    return -1;
+  return 0;
+}
+
+/* ---- monitors ---- */
+
+PyObject *source_give(const cuframes_source_info *source) {
+  const char *state = cuframes_source_state_name(source->state);
+  return Py_BuildValue("{s:s,s:L,s:L,s:s}", "state", state ? state : "unknown", "since", (long long)source->since,
+                       "next_attempt", (long long)source->next_attempt, "reason", source->reason);
+}
+
+static PyObject *subscriber_give(const cuframes_subscriber_info *s) {
+  static const char *const modes[] = { "newest", "ordered", "packets" };
+  return Py_BuildValue("{s:s,s:s,s:i,s:I,s:I,s:I,s:I,s:I,s:N,s:N,s:K,s:K,s:K,s:s}", "label", s->label, "mode",
+                       s->mode < 3 ? modes[s->mode] : "unknown", "pid", s->pid, "uid", s->uid, "gid", s->gid, "leases",
+                       s->leases, "depth", s->depth, "leases_held", s->leases_held, "packets",
+                       PyBool_FromLong(s->packets), "evicted", PyBool_FromLong(s->evicted), "lag", s->lag, "delivered",
+                       s->delivered, "skipped", s->skipped, "sync", s->sync_mode);
+}
+
+static PyObject *track_give(const cuframes_track_info *t) {
+  static const char *const types[] = { "unknown", "video", "audio", "data" };
+  return Py_BuildValue("{s:s,s:s,s:K,s:N,s:K,s:L}", "media_type", types[t->media_type < 4 ? t->media_type : 0], "codec",
+                       t->codec, "packets", t->packets, "age_ns", core_time(t->age_ns), "bit_rate", t->bit_rate,
+                       "keyframe_interval_ns", (long long)t->keyframe_interval_ns);
+}
+
+static PyObject *info_give(const cuframes_stream_info *info) {
+  PyObject *subscribers = PyList_New(0), *tracks = PyList_New(0), *dict = NULL;
+  int result = subscribers && tracks ? 0 : -1;
+  for (size_t i = 0; result == 0 && i < info->subscriber_count; i++) {
+    PyObject *one = subscriber_give(info->subscribers[i]);
+    result = one ? PyList_Append(subscribers, one) : -1;
+    Py_XDECREF(one);
+  }
+  for (size_t i = 0; result == 0 && i < info->track_count; i++) {
+    PyObject *one = track_give(info->tracks[i]);
+    result = one ? PyList_Append(tracks, one) : -1;
+    Py_XDECREF(one);
+  }
+  if (result == 0)
+    dict = Py_BuildValue("{s:s,s:s,s:s,s:s,s:i,s:N,s:d,s:K,s:K,s:K,s:N,s:I,s:I,s:I,s:I,s:K,s:K,s:K,s:I,s:O,s:O,s:N}",
+                         "name", info->name, "device", info->device, "memory", info->memory, "description",
+                         info->description, "pid", info->pid, "layout", format_give(&info->format), "fps", info->fps,
+                         "frames", info->frames, "dropped", info->dropped, "evictions", info->evictions, "age_ns",
+                         core_time(info->age_ns), "slots", info->slots, "max_slots", info->max_slots, "slots_pinned",
+                         info->slots_pinned, "segments", info->segments, "memory_bytes", info->memory_bytes, "packets",
+                         info->packets, "packet_bytes", info->packet_bytes, "packet_slots", info->packet_slots,
+                         "subscribers", subscribers, "tracks", tracks, "source", source_give(info->source));
+  Py_XDECREF(subscribers);
+  Py_XDECREF(tracks);
+  return dict;
+}
+
+PyObject *core_query(PyObject *module, PyObject *args) {
+  const char *directory, *name;
+  int64_t timeout;
+  cuframes_stream_info *info = NULL;
+  int result;
+  (void)module;
+  if (!PyArg_ParseTuple(args, "zsL:query", &directory, &name, &timeout))
+    return NULL;
+  Py_BEGIN_ALLOW_THREADS
+  result = cuframes_stream_query(directory, name, timeout, &info);
+  Py_END_ALLOW_THREADS
+  if (result != CUFRAMES_OK)
+    return core_error(result);
+  PyObject *given = info_give(info);
+  cuframes_stream_info_free(info);
+  return given;
+}
+
+PyObject *core_list(PyObject *module, PyObject *args) {
+  const char *directory;
+  int64_t timeout;
+  cuframes_streams *streams = NULL;
+  int result;
+  (void)module;
+  if (!PyArg_ParseTuple(args, "zL:list", &directory, &timeout))
+    return NULL;
+  Py_BEGIN_ALLOW_THREADS
+  result = cuframes_stream_list(directory, timeout, &streams);
+  Py_END_ALLOW_THREADS
+  if (result != CUFRAMES_OK)
+    return core_error(result);
+  PyObject *list = PyList_New(0);
+  for (size_t i = 0; list && i < streams->count; i++) {
+    const cuframes_stream_entry *entry = streams->entries[i];
+    PyObject *info = entry->info ? info_give(entry->info) : Py_NewRef(Py_None);
+    PyObject *one = info ? Py_BuildValue("(sizN)", entry->name, entry->error, entry->detail, info) : NULL;
+    if (!one || PyList_Append(list, one) != 0)
+      Py_CLEAR(list);
+    Py_XDECREF(one);
+  }
+  cuframes_streams_free(streams);
+  return list;
+}

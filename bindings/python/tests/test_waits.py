@@ -1,0 +1,265 @@
+"""Waits: timeouts, Ctrl-C, other threads, event loops, publishers that go."""
+import asyncio
+import signal
+import threading
+import time
+
+import cuframes
+from support import LIMIT, Child, Streams, main, thread, until
+
+WAITER = """
+import cuframes, sys, threading
+subscriber = cuframes.subscribe("s")
+if sys.argv[1] == "main":
+    print("waits")
+    try:
+        subscriber.next()
+    except KeyboardInterrupt:
+        print(cuframes.now())
+elif sys.argv[1] == "packets":
+    reader = subscriber.packets()
+    print("waits")
+    try:
+        next(reader)
+    except KeyboardInterrupt:
+        print(cuframes.now())
+elif sys.argv[1] == "join":
+    print("waits")
+    try:
+        cuframes.subscribe("nobody", timeout=None)
+    except KeyboardInterrupt:
+        print(cuframes.now())
+else:
+    ended = threading.Event()
+    def wait():
+        try:
+            subscriber.next()
+        except cuframes.Interrupted:
+            ended.set()
+    worker = threading.Thread(target=wait)
+    worker.start()
+    print("waits")
+    try:
+        ended.wait()
+    except KeyboardInterrupt:
+        print(cuframes.now())
+    subscriber.interrupt()
+    assert ended.wait(60)
+"""
+
+PUBLISHER = """
+import cuframes
+publisher = cuframes.publish("s", 64, 32, "gray8", packets=8)
+with publisher.frame() as frame:
+    pass
+print("there")
+input()
+"""
+
+
+def sleeps(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+        return file.read().rpartition(")")[2].split()[0] == "S"
+
+
+class Waits(Streams):
+    def test_the_time_is_kept(self):
+        self.publish(form="gray8")
+        subscriber = self.subscribe()
+        with self.assertRaisesRegex(TimeoutError, "within 0.000 s"):
+            subscriber.next(0)
+        start = time.monotonic()
+        with self.assertRaises(cuframes.Timeout):
+            subscriber.next(0.12)
+        self.assertGreaterEqual(time.monotonic() - start, 0.12)
+        self.assertIsNone(subscriber.poll())
+        for wrong in (-1, float("nan")):
+            with self.assertRaisesRegex(ValueError, "seconds"):
+                subscriber.next(wrong)
+        with self.assertRaisesRegex(TypeError, "seconds"):
+            subscriber.next("soon")
+        with self.assertRaises(cuframes.NoSuchStream):
+            cuframes.subscribe("nobody", timeout=0.1)
+
+    def test_ctrl_c_ends_each_wait(self):
+        self.publish(form="gray8", packets=8)
+        for who in ("main", "worker", "packets", "join"):
+            with self.subTest(who):
+                # What a busy machine adds is tried away: five times, and the best one counts.
+                took = min(self.ctrl_c(who) for _ in range(5))
+                self.assertLess(took, 0.1)
+
+    def ctrl_c(self, who):
+        with Child(WAITER, who) as child:
+            self.assertEqual(child.line(), "waits")
+            until(lambda: sleeps(child.process.pid))
+            sent = cuframes.now()
+            child.process.send_signal(signal.SIGINT)
+            took = (int(child.line()) - sent) / 1e9
+            child.end()
+            return took
+
+    def test_other_threads_run_meanwhile(self):
+        publisher = self.publish(form="gray8")
+        subscriber = self.subscribe()
+        got = []
+        with thread(lambda: got.append(subscriber.next(LIMIT).seq)):
+            until(lambda: cuframes.info("s").subscribers)  # this thread goes on while the other waits
+            with publisher.frame():
+                pass
+        self.assertEqual(got, [1])
+
+    def test_one_thread_at_a_time(self):
+        self.publish(form="gray8")
+        subscriber = self.subscribe()
+
+        def wait():
+            with self.assertRaises(cuframes.Interrupted):
+                subscriber.next(LIMIT)
+
+        def refused():
+            try:
+                subscriber.next(0)
+            except RuntimeError as error:
+                return "another thread" in str(error)
+            except cuframes.Timeout:
+                return False
+
+        with thread(wait):
+            until(refused)
+            subscriber.interrupt()
+
+    def test_interrupt_and_close_end_loops(self):
+        self.publish(form="gray8")
+        for end in ("interrupt", "close"):
+            with self.subTest(end):
+                subscriber = self.subscribe()
+                begun = threading.Event()
+
+                def loop():
+                    begun.set()
+                    for _ in subscriber:
+                        self.fail("there is no frame")
+
+                with thread(loop):
+                    begun.wait(LIMIT)
+                    getattr(subscriber, end)()
+                self.assertEqual(subscriber.closed, end == "close")
+
+    def test_a_killed_publisher_raises(self):
+        with Child(PUBLISHER) as child:
+            self.assertEqual(child.line(), "there")
+            subscriber = self.subscribe()
+            frame = next(subscriber)
+            child.process.kill()
+            with self.assertRaises(ConnectionError) as gone:
+                for _ in subscriber:
+                    self.fail("there is no frame")
+            self.assertEqual(gone.exception.code, -11)
+            self.assertEqual(frame.seq, 1)
+
+    def test_it_comes_back_with_reconnect(self):
+        with Child(PUBLISHER) as child:
+            child.line()
+            subscriber = self.subscribe(reconnect=True)
+            self.assertEqual(subscriber.next(LIMIT).seq, 1)
+            child.process.kill()
+            child.process.wait(LIMIT)
+            publisher = self.publish(form="gray8")
+            with publisher.frame(pts=7):
+                pass
+            frame = subscriber.next(LIMIT)
+            self.assertEqual((frame.pts, frame.flags & cuframes.DISCONTINUITY), (7, cuframes.DISCONTINUITY))
+            self.assertEqual(subscriber.stats.reconnects, 1)
+
+    def test_before_the_first_picture(self):
+        publisher = self.publish(0, 0, None, packets=8)
+        subscriber = self.subscribe()
+        self.assertEqual((subscriber.info.format, subscriber.info.width), (None, 0))
+        with self.assertRaises(cuframes.Timeout):
+            subscriber.next(0)
+        publisher.set_format(64, 32, "gray8")
+        with publisher.frame():
+            pass
+        self.assertEqual(subscriber.next(LIMIT).format, "gray8")
+
+    def test_ordered_takes_each_frame(self):
+        publisher = self.publish(form="gray8")
+        subscriber = self.subscribe(mode="ordered", depth=4)
+        for i in range(4):
+            with publisher.frame(pts=i):
+                pass
+        self.assertEqual([subscriber.next(LIMIT).pts for _ in range(4)], [0, 1, 2, 3])
+        self.assertEqual(subscriber.sync, "complete")
+
+
+class Asyncio(Streams):
+    def test_frames_come(self):
+        publisher = self.publish(form="gray8")
+
+        async def take():
+            seen = []
+            async with cuframes.subscribe("s") as subscriber:
+                async for frame in subscriber:
+                    seen.append(frame.seq)
+                    if len(seen) == 3:
+                        return seen
+                    frame.release()
+                    with publisher.frame():
+                        pass
+
+        with publisher.frame():
+            pass
+        self.assertEqual(asyncio.run(asyncio.wait_for(take(), LIMIT)), [1, 2, 3])
+
+    def test_sixteen_streams_idle_cost_nothing(self):
+        publishers = [self.publish(64, 32, "gray8", f"s{i}") for i in range(16)]
+
+        async def follow(name, seen):
+            async for frame in cuframes.subscribe(name):
+                seen.append((name, frame.seq))
+
+        async def all_of_them():
+            seen = []
+            tasks = [asyncio.ensure_future(follow(f"s{i}", seen)) for i in range(16)]
+            await asyncio.sleep(0)
+            share = 1.0
+            for _ in range(5):  # what a busy machine adds is tried away
+                before, start = time.process_time(), time.monotonic()
+                await asyncio.sleep(1)
+                share = min(share, (time.process_time() - before) / (time.monotonic() - start))
+                if share < 0.01:
+                    break
+            for publisher in publishers:
+                with publisher.frame():
+                    pass
+            while len(seen) < 16:
+                await asyncio.sleep(0)
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+            return share, seen, ended
+
+        share, seen, ended = asyncio.run(asyncio.wait_for(all_of_them(), LIMIT))
+        self.assertEqual(sorted(seen), sorted((f"s{i}", 1) for i in range(16)))
+        self.assertTrue(all(isinstance(error, asyncio.CancelledError) for error in ended), ended)
+        self.assertLess(share, 0.01)
+
+    def test_a_second_task_is_refused(self):
+        self.publish(form="gray8")
+
+        async def both():
+            subscriber = self.subscribe()
+            first = asyncio.ensure_future(subscriber.anext())
+            await asyncio.sleep(0)
+            with self.assertRaisesRegex(RuntimeError, "another task"):
+                await subscriber.anext()
+            subscriber.close()
+            with self.assertRaises(asyncio.CancelledError):
+                await first
+
+        asyncio.run(asyncio.wait_for(both(), LIMIT))
+
+
+if __name__ == "__main__":
+    main()
