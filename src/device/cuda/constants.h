@@ -52,6 +52,7 @@
   F(CUDA_ERROR_UNKNOWN, 999)
 
 #define CF_CUDA_DEVICE_ATTRIBUTES(F)                                                                                   \
+  F(CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT, 14)                                                                         \
   F(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 16)                                                                      \
   F(CU_DEVICE_ATTRIBUTE_INTEGRATED, 18)                                                                                \
   F(CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY, 19)                                                                       \

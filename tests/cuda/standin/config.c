@@ -81,6 +81,7 @@ static void choose_attributes(void) {
   static const struct {
     int attribute, value;
   } values[] = {
+    { CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT, 512 },
     { CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, 8 },
     { CU_DEVICE_ATTRIBUTE_INTEGRATED, 0 },
     { CU_DEVICE_ATTRIBUTE_CAN_MAP_HOST_MEMORY, 1 },
