@@ -82,6 +82,13 @@ class Plan:
     sound: rtp.Sound = None
     edit_sdp: typing.Callable = None  # gets the text and gives another one
     content_base: typing.Callable = None  # gets the address that was asked for; the default adds a slash
+    edit_reply: typing.Callable = None  # gets the method and the reply's bytes and gives others; None: it hangs up
+    edit_transport: typing.Callable = None  # likewise the value of Transport
+    track_of: typing.Callable = None  # gets the address of SETUP and gives its track, or None: 404
+    junk: tuple = ()  # (frame, bytes): these bytes come over TCP before that frame
+    documents: tuple = ()  # of the metadata track, in turn; the default is a small one
+    document_parts: int = 1400  # bytes of a document that one packet has
+    later_answers: tuple = ()  # (frame, answers): these instead of `answers` from that frame on
     loop: bool = option(True, "begin the film again at its end; else what --end says", parse=bool)
     end: str = option("stay", "after the film: stay (and be silent), bye (RTCP) or close",
                       choices=("stay", "bye", "close"))
@@ -122,6 +129,12 @@ class Plan:
     renumber_at: int = option(None, "frame from which on packets are counted anew from 0", parse=int)
     new_source_at: int = option(None, "frame from which on video has another SSRC", parse=int)
     aggregate: bool = option(False, "small NAL units share a packet (STAP-A, AP)", parse=bool)
+    payload: int = option(None, "payload type of video's packets, whatever the SDP says", parse=int)
+    payload_at: int = option(0, "frame from which on that is so", parse=int)
+    extension: bool = option(False, "an extension header in each packet of video", parse=bool)
+    bytewise: bool = option(False, "replies come byte by byte", parse=bool)
+    stale_after: int = option(None, "requests after which the nonce of a digest is another one", parse=int)
+    stale_said: bool = option(True, "then the camera says stale=true", parse=bool)
     padding: int = option(0, "bytes of padding in each packet of video", parse=int)
     marker: bool = option(True, "the marker bit at the end of each picture", parse=bool)
 
@@ -180,6 +193,8 @@ class Connection:
         self.sent = 0  # packets of video
         self.kept = None  # a packet that comes after the next one
         self.heard = time.monotonic()
+        self.asked, self.method = 0, ""  # requests, and the last one's method
+        self.document = 0  # packets of metadata
 
     def note(self, what, detail=""):
         self.camera.note(self.number, what, detail)
@@ -225,7 +240,13 @@ class Connection:
     def answer(self, method, address, fields):
         if method in self.plan.keepalive:
             self.heard = time.monotonic()
-        chosen = (self.plan.answers or {}).get(method)
+        self.asked, self.method = self.asked + 1, method
+        answers = self.plan.answers
+        for frame, later in self.plan.later_answers:
+            answers = later if self.playing and self.frame >= frame else answers
+        chosen = (answers or {}).get(method)
+        if callable(chosen):
+            chosen = chosen(address, fields)
         if chosen is not None:
             status, headers = chosen if isinstance(chosen, tuple) else (chosen, {})
             if status:
@@ -239,11 +260,15 @@ class Connection:
         if not self.plan.logins:
             return True
         said = fields.get("authorization")
-        good = said and login.good(said, method, self.plan)
+        over = self.plan.stale_after is not None and self.asked > self.plan.stale_after
+        nonce = login.NONCE[::-1] if over else login.NONCE
+        good = said and login.good(said, method, self.plan, nonce)
         if said:
             self.note("login" if good else "refused login", said.split()[0])
         if not good:
-            self.reply(fields, 401, {"WWW-Authenticate": [login.challenge(kind) for kind in self.plan.logins]})
+            stale = over and self.plan.stale_said
+            asks = [login.challenge(kind, nonce, stale) for kind in self.plan.logins]
+            self.reply(fields, 401, {"WWW-Authenticate": asks})
         return good
 
     def reply(self, fields, status, headers=None, body=""):
@@ -252,7 +277,14 @@ class Connection:
             lines += ["%s: %s" % (name, one) for one in (value if isinstance(value, list) else [value])]
         if body:
             lines += ["Content-Type: application/sdp", "Content-Length: %d" % len(body)]
-        self.write(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
+        data = ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+        if self.plan.edit_reply:
+            data = self.plan.edit_reply(self.method, data)
+        if data is None:
+            self.close()
+            return
+        for at in range(0, len(data), 1 if self.plan.bytewise else len(data)):
+            self.write(data[at:at + 1] if self.plan.bytewise else data)
 
     def write(self, data):
         with self.writing:
@@ -268,6 +300,8 @@ class Connection:
     def on_setup(self, address, fields):
         asked = fields.get("transport", "")
         track = next((track for track in TRACKS if address.endswith(track)), None)
+        if self.plan.track_of:
+            track = self.plan.track_of(address)
         kind = "tcp" if "/TCP" in asked else "udp"
         if track is None:
             self.reply(fields, 404)
@@ -275,6 +309,7 @@ class Connection:
             self.reply(fields, 461)
         else:
             where = self.over_tcp(track, asked) if kind == "tcp" else self.over_udp(track, asked)
+            where = self.plan.edit_transport(where) if self.plan.edit_transport else where
             self.reply(fields, 200, {"Transport": where, "Session": self.session_header()})
 
     def session_header(self):
@@ -336,8 +371,7 @@ class Connection:
                 if track == AUDIO:
                     self.send_sound(number, clock)
                 elif track == METADATA:
-                    self.send(METADATA, rtp.packet(PAYLOAD[METADATA], number, number * 45000, SOURCES[METADATA], True,
-                                                   METADATA_TEXT))
+                    self.send_document(number)
             self.send_kept()
             self.note("end")
             if plan.end == "bye":
@@ -376,6 +410,10 @@ class Connection:
         taken = clock + shown / film.fps + plan.after(plan.clock_jumps, number)
         if plan.reports and number % plan.reports == 0:
             self.send(VIDEO, rtp.sender_report(source, taken, stamp), 1)
+        for at, data in plan.junk:
+            if at == number:
+                self.write(data)
+        kind = PAYLOAD[VIDEO] if plan.payload is None or number < plan.payload_at else plan.payload
         if number == plan.renumber_at:
             self.sent = -plan.first_number
         nals = [nal for nal in unit.nals if plan.sets_in_band or not film.codec.is_set(nal)]
@@ -386,8 +424,9 @@ class Connection:
                 self.note("hang up")
                 self.close()
                 return False
-            self.send_video(rtp.packet(PAYLOAD[VIDEO], plan.first_number + self.sent, stamp, source,
-                                       last and plan.marker, payload, plan.padding))
+            ends = last and plan.marker
+            self.send_video(rtp.packet(kind, plan.first_number + self.sent, stamp, source, ends, payload, plan.padding,
+                                       plan.extension))
         self.camera.pictures.append(Picture(self.number, number, stamp & 0xffffffff, taken))
         return True
 
@@ -417,6 +456,15 @@ class Connection:
             self.send(AUDIO, rtp.sender_report(SOURCES[AUDIO], taken + plan.audio_clock, stamp), 1)
         frame = sound.wrap(sound.frames[number % len(sound.frames)])
         self.send(AUDIO, rtp.packet(sound.payload, number, stamp, SOURCES[AUDIO], True, frame))
+
+    def send_document(self, number):
+        plan = self.plan
+        text = plan.documents[number % len(plan.documents)] if plan.documents else METADATA_TEXT
+        parts = [text[at:at + plan.document_parts] for at in range(0, len(text), plan.document_parts)]
+        for at, part in enumerate(parts):
+            self.send(METADATA, rtp.packet(PAYLOAD[METADATA], self.document, number * 45000, SOURCES[METADATA],
+                                           at == len(parts) - 1, part))
+            self.document += 1
 
     def send(self, track, data, control=0):
         self.routes[track](data, control)

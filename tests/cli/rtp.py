@@ -103,9 +103,12 @@ def payloads(nals, codec, aggregate=False, mtu=MTU):
             yield codec.with_type(nal, codec.fragment) + kind + body[at:at + mtu]
 
 
-def packet(payload_type, number, stamp, source, marker, payload, padding=0):
-    """One RTP packet. padding: so many bytes behind the payload, the last of which says how many."""
-    head = struct.pack(">BBHII", 0xa0 if padding else 0x80, marker << 7 | payload_type, number & 0xffff,
+def packet(payload_type, number, stamp, source, marker, payload, padding=0, extension=False):
+    """One RTP packet. padding: so many bytes behind the payload, the last of which says how many. extension: with a
+    header of that kind, as ONVIF's replay has it."""
+    payload = (struct.pack(">HH", 0xabac, 3) + bytes(12) if extension else b"") + payload
+    flags = 0x80 | (0x20 if padding else 0) | (0x10 if extension else 0)
+    head = struct.pack(">BBHII", flags, marker << 7 | payload_type, number & 0xffff,
                        stamp & 0xffffffff, source)
     return head + payload + (bytes(padding - 1) + bytes([padding]) if padding else b"")
 

@@ -1,8 +1,8 @@
 /* media.h - one opened input and what becomes of its packets and pictures; shared by source_media.c (the course of
- * things), media_input.c (opening, reading, time-outs), media_transport.c (RTP's way), media_setup.c, media_reason.c
- * and media_outage.c (when that goes wrong), media_device.c (cameras of this machine), media_choice.c, media_tables.c,
- * media_sets.c, media_extra.c, media_decoder.c, media_slots.c, media_track.c, media_packet.c, media_hold.c,
- * media_side.c and media_frame.c. */
+ * things), media_input.c (opening, reading, time-outs), media_transport.c (RTP's way), media_relay.c, media_setup.c,
+ * media_reason.c and media_outage.c (when that goes wrong), media_device.c (cameras of this machine), media_choice.c,
+ * media_tables.c, media_sets.c, media_extra.c, media_decoder.c, media_slots.c, media_track.c, media_packet.c,
+ * media_hold.c, media_side.c and media_frame.c. */
 #ifndef CUFRAMES_CLI_MEDIA_H
 #define CUFRAMES_CLI_MEDIA_H
 
@@ -14,6 +14,7 @@
 #include "common/cli_avlog.h"
 #include "media_connection.h"
 #include "publish/publish_job.h"
+#include "rtsp/relay.h"
 #include "timeline.h"
 
 /* A track: the stream that it is, and how it was last described to the publisher, so that only changes are said. */
@@ -88,8 +89,10 @@ typedef struct media_clock {
 
 /* How much of what a camera announces it can set up. */
 typedef struct media_setup {
-  unsigned less, said; /* steps down from everything: now, and when it was last said */
-  bool hopeless;       /* it was not for a track that can be left out */
+  uint32_t left_out, said_out; /* a bit for each track that is not asked for: now, and when it was last said */
+  char kinds[128];             /* of those, in words */
+  unsigned less, said;         /* steps down from everything, where tracks cannot be told apart: likewise */
+  bool hopeless;               /* it was not for a track that can be left out */
   char reason[256];
 } media_setup;
 
@@ -130,9 +133,11 @@ typedef struct media {
   enum media_device_trouble device_trouble; /* media_device.c: the last one */
   char reason[512];                         /* why the last call here failed, for a message */
 
-  media_setup setup;     /* media_setup.c */
-  char said_choice[512]; /* media_choice.c */
-  AVDictionary *extra;   /* media_extra.c: what the demuxer left of --input-option for the decoder */
+  rtsp_relay *relay;              /* media_relay.c; NULL: none */
+  rtsp_relay_report relay_report; /* what it last found out */
+  media_setup setup;              /* media_setup.c */
+  char said_choice[512];          /* media_choice.c */
+  AVDictionary *extra;            /* media_extra.c: what the demuxer left of --input-option for the decoder */
 
   /* media_decoder.c; a decoder outlives its input, for the next one that is like it */
   AVCodecContext *decoder;
@@ -249,6 +254,16 @@ bool media_is_permanent(const media *m, int error);
 bool media_is_refusal(int error);
 /* What to do about it; NULL if nobody can know. */
 const char *media_remedy(const media *m, int error);
+
+/* media_relay.c */
+/* Connects to an RTSP camera by a relay, where the input is for one. Gives 0 or an AVERROR. stop: gets m. */
+int media_relay_begin(media *m, bool (*stop)(void *));
+/* What FFmpeg is to open. */
+const char *media_relay_address(const media *m);
+/* Brings m->relay_report up to date. */
+void media_relay_look(media *m);
+/* The input is closed. */
+void media_relay_end(media *m);
 
 /* media_outage.c: the two moments between which a live input is away. */
 /* Trouble begins, or goes on: it is said, as far as that is news. Gives how long to wait before the next try, ns. */

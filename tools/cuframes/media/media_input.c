@@ -95,6 +95,10 @@ static int interrupted(void *opaque) {
   return !c->closing && publish_job_stopping(m->job);
 }
 
+static bool is_to_stop(void *opaque) {
+  return interrupted(opaque) != 0;
+}
+
 /* A call that may take so long with an input that is live. */
 static void begin_call(media *m, int64_t limit) {
   media_connection *c = &m->connection;
@@ -187,14 +191,21 @@ static int open_once(media *m, bool *again) {
   AVDictionary *options = input_options(m);
   /* Frees m->in if it fails. */
   begin_call(m, media_timeout(m));
-  const char *address = m->device != NULL ? m->device : m->path != NULL ? m->path : m->job->options->address;
-  int error = avformat_open_input(&m->in, address, format, &options);
+  int error = media_relay_begin(m, is_to_stop);
+  const char *address = m->device != NULL ? m->device : m->path != NULL ? m->path : media_relay_address(m);
+  if (error == 0)
+    error = avformat_open_input(&m->in, address, format, &options);
+  else
+    avformat_free_context(m->in);
   end_call(m);
   m->opened_at = cuframes_now();
   media_extra_keep(m, options);
   av_dict_free(&options);
-  if (error < 0)
+  media_relay_look(m);
+  if (error < 0) {
+    m->in = NULL;
     return media_explain(m, error, "cannot open");
+  }
   m->connection.answered = true;
   m->connection.backwards = lies_behind(m);
   media_times_probe(m);
@@ -273,6 +284,7 @@ void media_close(media *m) {
   begin_call(m, CLOSE_NS); /* RTSP says good-bye here; a camera with few sessions lets nobody in until it hears that */
   avformat_close_input(&m->in);
   end_call(m);
+  media_relay_end(m);
   m->connection.closing = false;
 }
 
@@ -365,6 +377,8 @@ int media_read(media *m) {
   c->still = error == AVERROR_EOF && !c->stalled && c->pictures == 1 && media_is_snapshot(m);
   if (m->live && !c->still && (c->stalled || (error < 0 && error != AVERROR(EAGAIN))))
     publish_state_leaving(m->job);
+  if (error < 0 && error != AVERROR(EAGAIN))
+    media_relay_look(m);
   if (error == 0 || error == AVERROR(EAGAIN) || (error == AVERROR_EOF && !c->stalled))
     return error;
   if (c->stalled && !publish_job_stopping(m->job))

@@ -28,7 +28,7 @@ static refusal refusal_of(const media *m, int error) {
   if (!has_login(m))
     return (refusal){ "it wants a user and a password", "rtsp://USER:PASSWORD@HOST/..." };
   if (cli_avlog_strange_digest())
-    return (refusal){ "it wants a digest of another kind than MD5, such as SHA-256, which this FFmpeg cannot compute",
+    return (refusal){ "it wants a digest of another kind than MD5, which cannot be computed here",
                       "set the camera's authentication to MD5 digest or basic" };
   return (refusal){ "wrong user or password", "correct them; in an address @ is %40, : %3A, / %2F, # %23, ? %3F" };
 }
@@ -100,6 +100,8 @@ int media_explain(media *m, int error, const char *what) {
   m->connection.hopeless = m->connection.backwards && m->connection.packet_at == 0 && !m->connection.timed_out;
   if (m->connection.timed_out || error == AVERROR(ETIMEDOUT)) {
     snprintf(m->reason, sizeof m->reason, "timed out: no answer within %.3g s", (double)media_timeout(m) / 1e9);
+  } else if (m->relay != NULL && *m->relay_report.why) {
+    snprintf(m->reason, sizeof m->reason, "%s: %s", what, m->relay_report.why);
   } else if (seen != NULL) {
     snprintf(m->reason, sizeof m->reason, "%s", seen);
   } else if (lacks_port(error)) {

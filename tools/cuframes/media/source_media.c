@@ -188,7 +188,8 @@ static enum end attempt(media *m, bool *opened, int *error, int *code) {
   if (end == END_INPUT && m->live && is_finite(m) && !m->job->options->reconnect)
     m->live = false; /* over, like a file */
   else if (end == END_INPUT && m->live)
-    snprintf(m->reason, sizeof m->reason, "the source ended the stream");
+    snprintf(m->reason, sizeof m->reason, "%s",
+             m->relay != NULL && *m->relay_report.why ? m->relay_report.why : "the source ended the stream");
   media_close(m);
   return end;
 }
