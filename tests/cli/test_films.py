@@ -77,6 +77,21 @@ def test_transport_streams_that_begin_anywhere(s):
     check(result.code == OK and ended(result)["frames"] > FRAMES // 2, "from the middle: %s", result)
 
 
+def test_what_lies_behind_a_transport_stream(s):
+    """What was reserved for it and not filled, or anything else: no packet was cut off."""
+    path = s.path("behind.ts")
+    media.ffmpeg("-i", media.make(s.root, "camera"), "-c", "copy", s.path("camera.ts"))
+    with open(s.path("camera.ts"), "rb") as film:
+        data = film.read()
+    for behind in (bytes(100000), b"\xff" * 188 * 9, b"the end"):
+        with open(path, "wb") as film:
+            film.write(data + behind)
+        whole(s, path, FRAMES)
+    with open(path, "wb") as film:
+        film.write(data[:-88])
+    truncated(s, path)
+
+
 def test_edit_lists(s):
     """A film of which the beginning is not to be shown, and one that is to begin later."""
     film = media.make(s.root, "camera")
@@ -96,6 +111,16 @@ def test_tracks_that_last_longer(s):
         media.ffmpeg("-i", film, "-f", "lavfi", "-t", "30", "-i", "sine", "-c:v", "copy", "-c:a", "aac", s.path(name))
         for more in ((), ("--no-packets",)):
             whole(s, s.path(name), FRAMES, *more)
+
+
+def test_tracks_that_begin_later(s):
+    """The length of the film counts from the beginning of the other track; some tell one for each track, too."""
+    film, sound = media.make(s.root, "camera"), ("-f", "lavfi", "-t", "13", "-i", "sine", "-c:v", "copy", "-c:a", "aac")
+    for name in ("later.mkv", "later.mov", "later.flv"):
+        media.ffmpeg("-itsoffset", "4", "-i", film, *sound, "-ar", "44100", s.path(name))
+        for more in ((), ("--no-packets",)):
+            whole(s, s.path(name), FRAMES, *more)
+    truncated(s, cut(s, s.path("later.mkv")))
 
 
 def test_a_hole_in_the_times(s):

@@ -49,14 +49,13 @@ typedef struct media_outage {
 /* How much of a film came, by its own times. */
 #define MEDIA_LENGTH_TRACKS 64
 typedef struct media_length_track {
+  int64_t first;       /* time of the first packet */
   int64_t came;        /* up to the last packet */
   int64_t last, lasts; /* time and duration of that */
   bool any;
 } media_length_track;
 typedef struct media_length {
   media_length_track tracks[MEDIA_LENGTH_TRACKS]; /* by the input's stream index */
-  int64_t first_packet;                           /* where it lies in the file */
-  bool any;
 } media_length;
 
 /* RTP's way from a camera, where that is left to us. */

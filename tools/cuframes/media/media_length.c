@@ -7,6 +7,9 @@
 #include "media.h"
 
 #define TS_PACKET 188
+#define TS_STRIDE_MOST 204
+#define TS_SYNC 0x47
+#define TS_RUN 6 /* packets in a row that are no accident */
 
 void media_length_begin(media *m) {
   memset(&m->length, 0, sizeof m->length);
@@ -14,10 +17,6 @@ void media_length_begin(media *m) {
 
 /* Times may begin anywhere, and begin anew in the middle (HLS with a discontinuity): only their steps count. */
 void media_length_note(media *m) {
-  if (!m->length.any && m->packet->pos >= 0) {
-    m->length.any = true;
-    m->length.first_packet = m->packet->pos;
-  }
   const unsigned track = (unsigned)m->packet->stream_index;
   if (track >= MEDIA_LENGTH_TRACKS)
     return;
@@ -31,6 +30,8 @@ void media_length_note(media *m) {
     lasts = m->frame_duration;
   if (t->any)
     t->came += time > t->last ? time - t->last : t->lasts;
+  else
+    t->first = time;
   t->any = true;
   t->last = time;
   t->lasts = lasts;
@@ -39,6 +40,16 @@ void media_length_note(media *m) {
 static int64_t came(const media *m, unsigned track) {
   const media_length_track *t = &m->length.tracks[track];
   return track < MEDIA_LENGTH_TRACKS && t->any ? t->came + t->lasts : 0;
+}
+
+/* Up to where the film came with this track, which may begin later than another one. */
+static int64_t came_to(const media *m, unsigned track) {
+  const media_length_track *tracks = m->length.tracks;
+  int64_t begin = INT64_MAX;
+  for (unsigned i = 0; i < MEDIA_LENGTH_TRACKS; i++)
+    if (tracks[i].any && tracks[i].first < begin)
+      begin = tracks[i].first;
+  return came(m, track) > 0 ? came(m, track) + tracks[track].first - begin : 0;
 }
 
 /* Matroska's length of one track, "00:00:14.000000000"; it may be the time of its end. 0: it is not told. */
@@ -61,7 +72,7 @@ static bool lengths(const media *m, int64_t *promised, int64_t *had) {
   int64_t own = stream->duration > 0 ? media_source_ns(stream->duration, stream->time_base) : 0;
   if (tagged > 0)
     own = tagged;
-  *had = came(m, (unsigned)m->video);
+  *had = tagged > 0 ? came_to(m, (unsigned)m->video) : came(m, (unsigned)m->video);
   *promised = whole;
   if (own > 0 && own < whole) {
     *promised = own;
@@ -70,7 +81,7 @@ static bool lengths(const media *m, int64_t *promised, int64_t *had) {
     for (unsigned i = 0; i < m->in->nb_streams; i++) {
       if (m->in->streams[i]->discard >= AVDISCARD_ALL)
         return false;
-      *had = came(m, i) > *had ? came(m, i) : *had;
+      *had = came_to(m, i) > *had ? came_to(m, i) : *had;
     }
   }
   /* Of films whose times begin late some tell the time of the end instead. */
@@ -80,15 +91,33 @@ static bool lengths(const media *m, int64_t *promised, int64_t *had) {
   return true;
 }
 
+/* How many bytes a file has from the beginning of its last packet on, 0 if it does not end with packets. Each begins
+ * with the same byte, `stride` bytes behind the one before. */
+static int64_t last_piece(AVIOContext *pb, int64_t size, int64_t stride) {
+  uint8_t end[TS_RUN * TS_STRIDE_MOST];
+  const int64_t length = size < TS_RUN * stride ? size : TS_RUN * stride;
+  if (avio_seek(pb, size - length, SEEK_SET) < 0 || avio_read(pb, end, (int)length) != length)
+    return 0;
+  for (int64_t piece = 1; piece <= stride && piece <= length; piece++) {
+    int64_t at = length - piece;
+    while (at >= 0 && end[at] == TS_SYNC)
+      at -= stride;
+    if (at < 0)
+      return piece;
+  }
+  return 0;
+}
+
 /* Whether a transport stream, which tells no length, ends with a whole packet. It consists of packets of 188 bytes,
  * with 4 before or 16 behind them in some files. What was cut out of one, or taken from a network, may have anything
- * before its first one, which FFmpeg skips. FFmpeg tells where a packet of `stride` bytes ended, less that. */
+ * before its first one, which FFmpeg skips; and what a recorder reserved and did not fill is no packet that was cut. */
 static bool is_whole(const media *m, int64_t size) {
   int64_t stride = 0;
-  if (av_opt_get_int(m->in, "ts_packetsize", AV_OPT_SEARCH_CHILDREN, &stride) < 0 || stride < TS_PACKET)
+  if (av_opt_get_int(m->in, "ts_packetsize", AV_OPT_SEARCH_CHILDREN, &stride) < 0 || stride < TS_PACKET ||
+      stride > TS_STRIDE_MOST)
     return true;
-  const int64_t last = (size - m->length.first_packet) % stride;
-  return last == 0 || last == stride - TS_PACKET;
+  const int64_t piece = last_piece(m->in->pb, size, stride);
+  return piece == 0 || piece >= TS_PACKET;
 }
 
 bool media_ended_early(media *m) {
