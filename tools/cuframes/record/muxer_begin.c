@@ -109,6 +109,56 @@ static void container_options(const char *container, AVDictionary **options) {
   }
 }
 
+/* ---- what is written, read ---- */
+
+typedef struct memory {
+  const uint8_t *data;
+  int64_t size, at;
+} memory;
+
+static int read_memory(void *opaque, uint8_t *to, int size) {
+  memory *from = opaque;
+  const int64_t left = from->size - from->at, count = left < size ? left : size;
+  if (count <= 0)
+    return AVERROR_EOF;
+  memcpy(to, from->data + from->at, (size_t)count);
+  from->at += count;
+  return (int)count;
+}
+
+static int64_t seek_memory(void *opaque, int64_t offset, int whence) {
+  memory *in = opaque;
+  if (whence == AVSEEK_SIZE)
+    return in->size;
+  const int64_t at = whence == SEEK_CUR ? in->at + offset : whence == SEEK_END ? in->size + offset : offset;
+  if (at < 0 || at > in->size)
+    return AVERROR(EINVAL);
+  return in->at = at;
+}
+
+/* Whether a player opens this: libavformat writes some heads that nobody can read, and calls it no error. */
+static int read_back(const char *container, const uint8_t *data, int size) {
+  enum { BUFFER = 4096 };
+  memory from = { data, size, 0 };
+  AVFormatContext *in = avformat_alloc_context(), *opened = in;
+  uint8_t *buffer = av_malloc(BUFFER);
+  AVIOContext *pb = in && buffer ? avio_alloc_context(buffer, BUFFER, 0, &from, read_memory, NULL, seek_memory) : NULL;
+  int error = pb ? 0 : AVERROR(ENOMEM);
+  if (!error) {
+    in->pb = pb;
+    error = avformat_open_input(&opened, NULL, av_find_input_format(container), NULL); /* frees it if it fails */
+  }
+  if (!pb) {
+    avformat_free_context(in);
+    av_free(buffer);
+    return error;
+  }
+  avformat_close_input(&opened);
+  av_freep(&pb->buffer);
+  avio_context_free(&pb);
+  return error < 0 ? error : 0;
+}
+
 /* Writes a file of this track alone into memory, of one packet if there is one. What fails here would fail with the
  * others, and take them with it. */
 static int try_alone(const muxer *m, const track *t, const AVCodecParameters *to, AVPacket *packet) {
@@ -134,7 +184,9 @@ static int try_alone(const muxer *m, const track *t, const AVCodecParameters *to
      * does not call it a failure: nothing is learnt from an end. */
     if (error >= 0 && packet)
       error = av_write_trailer(output);
-    (void)avio_close_dyn_buf(output->pb, &written);
+    const int size = avio_close_dyn_buf(output->pb, &written);
+    if (error >= 0 && packet)
+      error = read_back(container, written, size);
     av_free(written);
     output->pb = NULL;
   }

@@ -9,6 +9,10 @@
 #include "common/av_format.h"
 #include "parameter_sets.h"
 
+/* Where AC-3 and E-AC-3 say which version of the syntax they are, and the last one of AC-3 (ETSI TS 102 366). */
+#define DOLBY_BSID_AT 5
+#define DOLBY_BSID_AC3_MOST 10
+
 enum AVCodecID tracks_codec_id(const char *name) {
   const AVCodecDescriptor *descriptor = avcodec_descriptor_get_by_name(name);
   const AVCodec *decoder = descriptor ? NULL : avcodec_find_decoder_by_name(name);
@@ -236,6 +240,13 @@ static void make_opus_head(AVCodecParameters *p) {
     (void)set_extradata(p, head, sizeof head); /* without it the container decides */
 }
 
+/* Both kinds of Dolby Digital begin alike, and AVI, NUT and some transport streams have one name for both. The head of
+ * an MP4 is made of what is in the packets: under the wrong name no player opens the file. */
+static void tell_dolby_apart(AVCodecParameters *p, const AVPacket *packet) {
+  if (packet->size > DOLBY_BSID_AT && packet->data[0] == 0x0b && packet->data[1] == 0x77)
+    p->codec_id = packet->data[DOLBY_BSID_AT] >> 3 > DOLBY_BSID_AC3_MOST ? AV_CODEC_ID_EAC3 : AV_CODEC_ID_AC3;
+}
+
 /* Pictures that are known to be HDR often say in their messages alone for which display they were made. */
 static bool may_have_light(const AVCodecParameters *p, const cuframes_codec_params *params) {
   return (p->color_trc == AVCOL_TRC_SMPTE2084 || p->color_trc == AVCOL_TRC_ARIB_STD_B67) &&
@@ -244,6 +255,8 @@ static bool may_have_light(const AVCodecParameters *p, const cuframes_codec_para
 
 bool tracks_learn(AVCodecParameters *p, cuframes_codec_params *params, const char *container, const AVPacket *packet) {
   const bool audio = p->codec_type == AVMEDIA_TYPE_AUDIO;
+  if (packet && (p->codec_id == AV_CODEC_ID_AC3 || p->codec_id == AV_CODEC_ID_EAC3))
+    tell_dolby_apart(p, packet);
   if (packet && p->extradata_size == 0 && !audio)
     learn_extradata(p, packet);
   if (packet && parameter_sets_known(p->codec_id))
