@@ -17,6 +17,7 @@
 #include "pattern/test_spec.h"
 #include "source_test.h"
 
+#define STAY PUBLISH_SECOND
 #define LATE_NS (PUBLISH_SECOND / 2)
 #define JUMP_NS (20 * PUBLISH_SECOND) /* a wait longer than this is a jump of the source's times */
 #define SLOTS_MOST 1024u              /* of a publisher */
@@ -423,6 +424,16 @@ static int check_name(publish_job *job) {
   return CLI_OK;
 }
 
+/* Who joined just now has yet to ask for the packets and what they are, and a short film is over before. */
+static void stay_for_readers(publish_job *job) {
+  const int64_t until = job->first_frame + STAY;
+  cuframes_publisher_stats stats = { .struct_size = sizeof stats };
+  while (job->publisher != NULL && cuframes_now() < until &&
+         cuframes_publisher_get_stats(job->publisher, &stats) == CUFRAMES_OK && stats.packets > 0 &&
+         stats.subscribers > 0 && publish_job_wait(job, cuframes_now() + STAY / 50))
+    ;
+}
+
 void *publish_job_thread(void *argument) {
   publish_job *job = argument;
   char name[16];
@@ -437,6 +448,7 @@ void *publish_job_thread(void *argument) {
     job->gpu = publish_gpus_take(&job->run->gpus, publish_job_device(job), job->gpu_why, sizeof job->gpu_why);
     code = test_spec_is(job->options->input) ? source_test_run(job) : source_media_run(job);
   }
+  stay_for_readers(job);
   pthread_mutex_lock(&job->lock);
   refresh_stats(job);
   cuframes_publisher_destroy(job->publisher);

@@ -279,6 +279,15 @@ static int parse(int argc, char **argv, record_config *c) {
   return code ? code : check(c);
 }
 
+/* What is published from here on is new, however long joining and reading what is older take; of a stream that is not
+ * there yet, all. */
+static void look_before(record_config *c) {
+  cuframes_stream_info *info = NULL;
+  if (!cuframes_stream_query(c->reader.directory, c->reader.name, READER_QUERY_NS, &info))
+    c->old_packets = info->packets;
+  cuframes_stream_info_free(info);
+}
+
 int cmd_record(int argc, char **argv) {
   record_config config = { .reader = { .mode = CUFRAMES_MODE_PACKETS, .label = "record" } };
   cuframes_subscriber *subscriber = NULL;
@@ -290,6 +299,7 @@ int cmd_record(int argc, char **argv) {
     control_catch_signals();
   (void)signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write() like a full disk */
   cli_avlog_install();
+  look_before(&config);
   code = reader_join(&config.reader, &subscriber);
   if (code)
     return code;

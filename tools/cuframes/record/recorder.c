@@ -213,8 +213,8 @@ muxer_options recorder_muxer_options(recorder *r, int64_t limit_ns) {
 }
 
 static void describe_all(recorder *r) {
-  stream_tracks_clear(&r->tracks);
   int error = stream_tracks_read_all(&r->tracks, r->subscriber);
+  r->tracks.foreseen = false; /* that was the first time */
   if (error == CUFRAMES_ERR_PUBLISHER_GONE && r->config->reader.reconnect)
     return; /* the next one says */
   const muxer_options options = recorder_muxer_options(r, 0);
@@ -434,6 +434,8 @@ static void idle(recorder *r) {
   const int64_t patience = timeout ? timeout : r->seen || r->config->many ? INT64_MAX : 10 * SECOND;
   if (!r->caught_up)
     note_caught_up(r);
+  if (!r->seen && !r->tracks.foreseen)
+    stream_tracks_foresee(&r->tracks, r->subscriber);
   if (now - r->heard > patience) {
     cli_error("%s: no packet came for %.3g s", r->config->reader.name, (double)patience / 1e9);
     reader_say_trouble(&r->config->reader);
@@ -528,17 +530,14 @@ static void run(recorder *r) {
 static int enable_packets(recorder *r) {
   const record_config *config = r->config;
   const int64_t deadline = cuframes_now() + READER_QUERY_NS;
-  cuframes_stream_info *info = NULL;
-  /* What is published from here on is new, however long reading what is older takes. */
-  if (!cuframes_stream_query(config->reader.directory, config->reader.name, READER_QUERY_NS, &info)) {
-    r->old_packets = info->packets;
-    r->caught_up = !info->packets;
-  }
-  cuframes_stream_info_free(info);
+  r->old_packets = config->old_packets;
+  r->caught_up = !config->old_packets;
   for (;;) {
     const int error = cuframes_subscriber_enable_packets(r->subscriber, CUFRAMES_PACKETS_FROM_OLDEST);
-    if (!error)
+    if (!error) {
+      stream_tracks_foresee(&r->tracks, r->subscriber);
       return CLI_OK;
+    }
     if (error != CUFRAMES_ERR_NO_PACKET_RING || cuframes_now() >= deadline)
       return cli_failed(error, r->config->reader.name);
     if (!reader_pause(cuframes_now() + READER_SLICE_NS / 4))

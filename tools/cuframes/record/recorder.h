@@ -20,6 +20,7 @@ typedef struct record_config {
   enum muxer_audio audio;
   muxer_tracks tracks;
   bool overwrite, existed;
+  uint64_t old_packets; /* published before we joined */
 
   /* Many files: the output is a pattern. */
   bool many, utc, control, paused, no_fsync, no_reconnect;

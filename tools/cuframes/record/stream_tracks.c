@@ -40,12 +40,32 @@ int stream_tracks_read(stream_tracks *t, cuframes_subscriber *subscriber, uint32
   return CUFRAMES_OK;
 }
 
-int stream_tracks_read_all(stream_tracks *t, cuframes_subscriber *subscriber) {
+static int read_all(stream_tracks *t, cuframes_subscriber *subscriber) {
   bool changed;
   int error = 0;
   for (uint32_t i = 0; !error && i < CUFRAMES_TRACKS_MAX; i++)
     error = stream_tracks_read(t, subscriber, i, &changed);
   return error;
+}
+
+int stream_tracks_read_all(stream_tracks *t, cuframes_subscriber *subscriber) {
+  stream_tracks now = { .lead = CUFRAMES_TRACKS_MAX };
+  const int error = read_all(&now, subscriber);
+  if (error == CUFRAMES_ERR_PUBLISHER_GONE && t->foreseen) {
+    stream_tracks_clear(&now);
+    return CUFRAMES_OK;
+  }
+  stream_tracks_clear(t);
+  *t = now;
+  return error;
+}
+
+void stream_tracks_foresee(stream_tracks *t, cuframes_subscriber *subscriber) {
+  const bool well = !read_all(t, subscriber);
+  for (uint32_t i = 0; well && i < CUFRAMES_TRACKS_MAX; i++)
+    t->foreseen = t->foreseen || t->track[i].known;
+  if (!t->foreseen)
+    stream_tracks_clear(t);
 }
 
 static void note_orientation(const stream_tracks *t, const muxer *m, uint32_t index, const char *name) {

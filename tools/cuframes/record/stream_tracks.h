@@ -19,14 +19,19 @@ typedef struct track_known {
 typedef struct stream_tracks {
   track_known track[CUFRAMES_TRACKS_MAX];
   uint32_t lead; /* files begin with a packet of it: the first video, else the first sound; CUFRAMES_TRACKS_MAX: none */
+  bool foreseen; /* this was asked before the first packet came */
 } stream_tracks;
 
 /* Asks the publisher about one track. *changed: it is another codec, size, rate or number of channels than before, or
  * came or went. 0 or the library's error; a track that is not described is no error. */
 int stream_tracks_read(stream_tracks *t, cuframes_subscriber *subscriber, uint32_t index, bool *changed);
 
-/* About all of them, whose numbers may have gaps. */
+/* Anew about all of them, whose numbers may have gaps. What was foreseen counts if the publisher is gone by now: what
+ * it left is to be had without it, and a short film is over before anybody could ask. */
 int stream_tracks_read_all(stream_tracks *t, cuframes_subscriber *subscriber);
+
+/* Asks before the first packet; where the publisher knows nothing yet that is no error, and may be asked again. */
+void stream_tracks_foresee(stream_tracks *t, cuframes_subscriber *subscriber);
 
 /* Tries which of them a file with these options takes; nothing is created. False without memory. */
 bool stream_tracks_fit(stream_tracks *t, const muxer_options *options, const char *name);
