@@ -12,7 +12,7 @@ typedef struct cf_logger {
   void *user;
 } cf_logger;
 
-void cf_log(const cf_logger *logger, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void cf_log(const cf_logger *logger, int level, const char *format, ...) __attribute__((cold, format(printf, 3, 4)));
 
 /* For lines that a peer can cause as often as it likes: a hundred at once, then ten in a second. What is left out is
  * counted and said. Any thread. */
@@ -26,7 +26,7 @@ typedef struct cf_log_limit {
 
 void cf_log_limit_init(cf_log_limit *limit, const char *name);
 void cf_log_limited(const cf_logger *logger, cf_log_limit *limit, int level, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+    __attribute__((cold, format(printf, 4, 5)));
 /* Says how many lines were left out if it is time, as the next line does, too. Gives when it will be, CF_NEVER if there
  * are none. */
 int64_t cf_log_say_left_out(const cf_logger *logger, cf_log_limit *limit, int64_t now);

@@ -11,7 +11,8 @@ endforeach()
 add_executable(cuframes-gpu-bench ${gpu_bench_sources})
 target_include_directories(cuframes-gpu-bench PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src)
 target_compile_definitions(cuframes-gpu-bench PRIVATE BENCH_TORCH="${CMAKE_CURRENT_LIST_DIR}/bench_torch.py")
-target_link_libraries(cuframes-gpu-bench PRIVATE cuframes_static cuframes_flags Threads::Threads m)
+# The library as it is shipped, and of the static one no more than that table.
+target_link_libraries(cuframes-gpu-bench PRIVATE cuframes cuframes_static cuframes_flags Threads::Threads m)
 
 add_executable(gpu_frame_sums ${CMAKE_CURRENT_LIST_DIR}/frame_sums.c)
 set_target_properties(gpu_frame_sums PROPERTIES
