@@ -462,7 +462,7 @@ class Connection:
         text = plan.documents[number % len(plan.documents)] if plan.documents else METADATA_TEXT
         parts = [text[at:at + plan.document_parts] for at in range(0, len(text), plan.document_parts)]
         for at, part in enumerate(parts):
-            self.send(METADATA, rtp.packet(PAYLOAD[METADATA], self.document, number * 45000, SOURCES[METADATA],
+            self.send(METADATA, rtp.packet(PAYLOAD[METADATA], self.document, 7000 + number * 45000, SOURCES[METADATA],
                                            at == len(parts) - 1, part))
             self.document += 1
 

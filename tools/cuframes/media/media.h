@@ -2,7 +2,7 @@
  * things), media_input.c (opening, reading, time-outs), media_transport.c (RTP's way), media_relay.c, media_setup.c,
  * media_reason.c and media_outage.c (when that goes wrong), media_device.c (cameras of this machine), media_choice.c,
  * media_tables.c, media_sets.c, media_extra.c, media_decoder.c, media_slots.c, media_track.c, media_packet.c,
- * media_hold.c, media_side.c and media_frame.c. */
+ * media_document.c, media_hold.c, media_side.c and media_frame.c. */
 #ifndef CUFRAMES_CLI_MEDIA_H
 #define CUFRAMES_CLI_MEDIA_H
 
@@ -93,7 +93,7 @@ typedef struct media_setup {
   char kinds[128];             /* of those, in words */
   unsigned less, said;         /* steps down from everything, where tracks cannot be told apart: likewise */
   bool hopeless;               /* it was not for a track that can be left out */
-  char reason[256];
+  char reason[255];
 } media_setup;
 
 /* Why a camera of this machine does not give pictures. */
@@ -110,6 +110,13 @@ enum media_device_trouble {
   MEDIA_DEVICE_OPTION, /* one that FFmpeg cannot read */
   MEDIA_DEVICE_FORMAT  /* that it does not have */
 };
+
+/* A document of which parts have come. */
+typedef struct media_document {
+  uint8_t *data;
+  size_t size, part; /* part: of the first one */
+  AVPacket *first;   /* its times; NULL: none came yet */
+} media_document;
 
 #define MEDIA_HELD_MAX 256
 #define MEDIA_HIDDEN_MAX 64 /* pictures that are in a decoder at a time, and more */
@@ -180,6 +187,8 @@ typedef struct media {
   bool damaged;                          /* the demuxer said so of a packet */
   bool holding;                          /* until the first times are known: media_hold.c */
   publish_limiter oversized_limiter, jump_limiter;
+
+  media_document documents[MEDIA_LENGTH_TRACKS]; /* media_document.c: of each of the input's streams */
 
   /* media_hold.c */
   AVPacket *held[MEDIA_HELD_MAX];
@@ -264,6 +273,16 @@ const char *media_relay_address(const media *m);
 void media_relay_look(media *m);
 /* The input is closed. */
 void media_relay_end(media *m);
+
+/* media_document.c */
+/* Whether m->packet may be a part of a document; the rest is about such a one. */
+bool media_document_is_part(const media *m);
+/* Whether the document before it has all that will come: media_document_take() gives it. */
+bool media_document_is_over(const media *m);
+/* Adds it. True: m->packet is the whole document now. */
+bool media_document_add(media *m);
+void media_document_take(media *m, int stream, AVPacket *to);
+void media_document_forget(media *m);
 
 /* media_outage.c: the two moments between which a live input is away. */
 /* Trouble begins, or goes on: it is said, as far as that is news. Gives how long to wait before the next try, ns. */

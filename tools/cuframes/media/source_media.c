@@ -80,13 +80,37 @@ static enum end take_held(media *m, int *code) {
   return end;
 }
 
+static enum end take_whole(media *m, int *code) {
+  media_times_read(m);
+  return media_hold(m) ? take_held(m, code) : take_one(m, code);
+}
+
+/* A part of a document may end the one before it, and wait for the next part. */
+static enum end take_part(media *m, int *code) {
+  AVPacket *part = m->packet, *before = media_document_is_over(m) ? av_packet_alloc() : NULL;
+  if (before != NULL) {
+    media_document_take(m, part->stream_index, before);
+    m->packet = before;
+    const enum end end = take_whole(m, code);
+    m->packet = part;
+    av_packet_free(&before);
+    if (end != END_INPUT) {
+      av_packet_unref(part);
+      return end;
+    }
+  }
+  if (media_document_add(m))
+    return take_whole(m, code);
+  av_packet_unref(m->packet);
+  return END_INPUT;
+}
+
 static enum end take_packet(media *m, int *code) {
   if (media_is_repeated(m)) {
     av_packet_unref(m->packet);
     return END_INPUT;
   }
-  media_times_read(m);
-  return media_hold(m) ? take_held(m, code) : take_one(m, code);
+  return media_document_is_part(m) ? take_part(m, code) : take_whole(m, code);
 }
 
 /* A file that goes on behind a damaged place is read on. */

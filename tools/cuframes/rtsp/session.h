@@ -66,7 +66,7 @@ typedef struct rtsp_session {
   bool wants_connection;                 /* to `at`, anew: then rtsp_session_connected() */
   bool ended;                            /* nothing good comes any more */
   int refused_track, refused_status;     /* SETUP of which the camera refused, and how; -1: none */
-  char why[200];                         /* it ended; "": nothing is known */
+  char why[204];                         /* it ended; "": nothing is known */
 } rtsp_session;
 
 /* address: with a login or without. False: it is none. */
