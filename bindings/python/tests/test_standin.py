@@ -1,0 +1,169 @@
+"""Frames on a GPU, over the CUDA stand-in: no library of Python computes there, but capsules, streams and copies are
+the same. tests/gpu/python has the rest, on a real one."""
+import ctypes
+import os
+
+import cuframes
+from support import LIMIT, Child, Streams, main, module, numpy, nv12
+
+FORK = """
+import cuframes, gc, os
+subscriber = cuframes.subscribe("s")
+frame = subscriber.next(60)
+capsules = [frame.planes.y.__dlpack__(stream=1), frame.planes.y.cai(stream=1), frame.planes.uv.__dlpack__(stream=-1)]
+child = os.fork()
+if child == 0:
+    del capsules, frame
+    subscriber.close()
+    gc.collect()
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert frame.references == 4 and subscriber.stats.leases_held == 1
+del capsules
+assert frame.references == 1
+print("whole")
+"""
+
+
+class Driver:
+    """Streams of the stand-in, by the driver's own calls."""
+
+    def __init__(self):
+        self.library = ctypes.CDLL("libcuda.so.1")
+
+    def stream(self):
+        handle = ctypes.c_void_p()
+        assert self.library.cuStreamCreate(ctypes.byref(handle), 1) == 0  # not blocking
+        return handle.value
+
+    def context(self):
+        """The primary context, made current."""
+        context = ctypes.c_void_p()
+        assert self.library.cuInit(0) == 0
+        assert self.library.cuDevicePrimaryCtxRetain(ctypes.byref(context), 0) == 0
+        assert self.library.cuCtxPushCurrent_v2(context) == 0
+
+    def destroy(self, stream):
+        assert self.library.cuStreamDestroy_v2(ctypes.c_void_p(stream)) == 0
+
+
+class OnAGpu(Streams):
+    def setUp(self):
+        super().setUp()
+        module("numpy")
+        if "standin" not in os.environ.get("LD_LIBRARY_PATH", ""):
+            self.skipTest("the CUDA stand-in is not in LD_LIBRARY_PATH")
+        self.driver = Driver()
+        self.driver.context()
+        self.publisher = self.publish(device="cuda")
+        self.subscriber = self.subscribe(leases=1)  # so that the next frame tells that the last one was given back
+        self.send(self.publisher)
+
+    def test_what_it_says(self):
+        frame = self.subscriber.next(LIMIT)
+        self.assertTrue(frame.device.startswith("cuda:GPU-"))
+        self.assertEqual((frame.gpu, frame.planes.y.__dlpack_device__()), (0, (2, 0)))
+        with self.assertRaisesRegex(BufferError, "GPU"):
+            memoryview(frame.planes.y)
+        with self.assertRaisesRegex(BufferError, r"numpy\(copy=True\)"):
+            frame.numpy()
+        self.assertFalse(hasattr(frame.planes.y, "__array_interface__"))
+        self.assertFalse(hasattr(frame.planes.y, "__cuda_array_interface__"))
+
+    def test_copies_to_the_host(self):
+        frame = self.subscriber.next(LIMIT)
+        y, uv = frame.numpy(copy=True)
+        numpy.testing.assert_array_equal(y, nv12(1)[:32])
+        numpy.testing.assert_array_equal(uv, nv12(1)[32:].reshape(16, 32, 2))
+        if numpy.lib.NumpyVersion(numpy.__version__) >= "2.1.0":
+            other = numpy.from_dlpack(frame.planes.y, device="cpu")
+            numpy.testing.assert_array_equal(other, y)
+            with self.assertRaises((BufferError, ValueError)):
+                numpy.from_dlpack(frame.planes.y, device="cpu", copy=False)
+            with self.assertRaisesRegex(BufferError, "clone"):
+                frame.planes.y.__dlpack__(copy=True)
+        self.assertEqual(frame.references, 1)
+        self.assertTrue(frame._repr_png_().startswith(b"\x89PNG"))
+
+    def test_the_last_view_gives_it_back_on_its_stream(self):
+        stream = self.driver.stream()
+        frame = self.subscriber.next(LIMIT)
+        capsule = frame.planes.y.__dlpack__(stream=stream, max_version=(1, 0))
+        adapter = frame.planes.y.cai(stream)
+        said = adapter.__cuda_array_interface__
+        self.assertEqual((said["shape"], said["typestr"]), ((32, 64), "|u1"))
+        self.assertEqual(said["data"], (frame.planes.y.address, True))
+        self.assertEqual(frame.references, 3)
+        del frame
+        with self.assertRaisesRegex(cuframes.LeaseLimit, r"frame 1 \(2 references\)"):
+            self.again()
+        del capsule, adapter
+        for wait in (None, 0, 1, 2, -1, stream):
+            frame = self.again()
+            capsule = frame.planes.y.__dlpack__(stream=wait)
+            del frame, capsule
+        self.again()
+        self.assertEqual(self.subscriber.stats.released_twice, 0)
+
+    def again(self):
+        self.send(self.publisher)
+        return self.subscriber.next(LIMIT)
+
+    def test_a_stream_that_is_gone(self):
+        stream = self.driver.stream()
+        frame = self.subscriber.next(LIMIT)
+        capsule = frame.planes.y.__dlpack__(stream=stream)
+        frame.used_on(stream)
+        self.driver.destroy(stream)
+        del capsule, frame
+        self.again()
+
+    def test_wrong_streams_are_refused(self):
+        frame = self.subscriber.next(LIMIT)
+        with self.assertRaisesRegex(ValueError, "-1, 1, 2"):
+            frame.planes.y.__dlpack__(stream=-5)
+        with self.assertRaisesRegex(TypeError, "expected None, a number"):
+            frame.planes.y.__dlpack__(stream="1")
+        with self.assertRaises(BufferError):
+            frame.planes.y.__dlpack__(dl_device=(2, 1))
+
+    def test_timeline_waits_on_the_stream(self):
+        stream = self.driver.stream()
+        subscriber = self.subscribe(sync="timeline", leases=1)
+        self.send(self.publisher)
+        frame = subscriber.next(LIMIT, stream=stream)
+        self.assertEqual(subscriber.sync, "timeline")
+        frame.planes.y.__dlpack__(stream=stream)
+        frame.planes.y.__dlpack__(stream=1)  # another one: the CPU waits
+        numpy.testing.assert_array_equal(frame.numpy(copy=True)[0], nv12(1)[:32])
+        self.assertTrue(frame.wait(LIMIT))
+        frame.release(stream)
+        self.send(self.publisher)
+        subscriber.next(LIMIT)
+
+    def test_in_place_and_streams_of_publishers(self):
+        stream = self.driver.stream()
+        subscriber = self.subscribe()
+        with self.publisher.frame(pts=3, stream=stream) as frame:
+            frame._fill(0, nv12(4)[:32], None)
+            self.assertEqual(frame.planes.y.__dlpack_device__(), (2, 0))
+        got = subscriber.next(LIMIT)
+        self.assertEqual(got.pts, 3)
+        numpy.testing.assert_array_equal(got.numpy(copy=True)[0], nv12(4)[:32])
+        second = self.publish(name="t", device="cuda")
+        reader = self.subscribe("t")
+        self.send(second, got, stream=stream)  # within the GPU
+        numpy.testing.assert_array_equal(reader.next(LIMIT).numpy(copy=True)[0], nv12(4)[:32])
+        host = self.publish(name="h")
+        with self.assertRaisesRegex(ValueError, r"host memory \(\.cpu\(\)"):
+            host.send(got)
+        with self.assertRaises(cuframes.Unsupported):
+            cuframes.subscribe("s", device="host")
+
+    def test_a_forked_child_changes_nothing(self):
+        with Child(FORK) as child:
+            self.assertEqual(child.end(), "whole\n")
+
+
+if __name__ == "__main__":
+    main()
