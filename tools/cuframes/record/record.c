@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/cli_avlog.h"
 #include "common/suggest.h"
+#include "muxer/muxer_arguments.h"
 #include "recorder.h"
 
 #define SECOND INT64_C(1000000000)
@@ -18,9 +18,7 @@ static const char help[] =
     "usage: cuframes record NAME FILE [OPTIONS]\n"
     "Writes the encoded video and sound of a stream to a file, as they are, from a keyframe on.\n\n"
     "  -o, --output FILE  the same as FILE; .mp4, .mkv or .ts; '-' is stdout\n"
-    "  --format KIND      mp4, mkv or ts, if FILE does not say so\n"
-    "  --audio KIND       copy (default): as it is; aac: encoded, where it is not AAC; none: left out\n"
-    "  --tracks LIST      only these: numbers as info shows them, 'video', 'audio', such as 0,2 or video,3\n"
+    "  --format KIND      mp4, mkv or ts, if FILE does not say so\n" MUXER_HELP_TRACKS
     "  --duration SECONDS end after so much of the stream (default: Ctrl-C, or when the publisher ends)\n"
     "  --timeout SECONDS  end when no packet comes for that long (default: 10 for the first one, then for ever)\n"
     "  --since TIME       begin with the keyframe that lies so far back, as far as the packet ring goes\n"
@@ -44,62 +42,12 @@ static const char help[] =
     "ended; with many files a line for each event, of which that is the last.\n"
     "Exit codes: 0 done, 1 failed or nothing was written, 2 usage, 3 no such stream, 4 timeout.\n";
 
-static const char *container_of(const char *text) {
-  static const char *const kinds[][2] = { { "mp4", "mp4" },           { "m4v", "mp4" },   { "mkv", "matroska" },
-                                          { "matroska", "matroska" }, { "ts", "mpegts" }, { "mpegts", "mpegts" } };
-  for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
-    if (!strcasecmp(text, kinds[i][0]))
-      return kinds[i][1];
-  return NULL;
-}
-
 static int take_format(record_config *c) {
   static const char *const words[] = { "mp4", "mkv", "ts", NULL };
-  c->container = container_of(optarg);
+  c->container = muxer_container_of(optarg);
   return c->container ? CLI_OK
                       : cli_usage("--format is mp4, mkv or ts, not '%s'%s", optarg,
                                   suggest_text("", suggest_from(optarg, words)).text);
-}
-
-static int take_audio(record_config *c) {
-  static const char *const words[] = {
-    [MUXER_AUDIO_COPY] = "copy", [MUXER_AUDIO_AAC] = "aac", [MUXER_AUDIO_NONE] = "none", NULL
-  };
-  for (int i = 0; words[i]; i++) {
-    if (strcmp(optarg, words[i]) == 0) {
-      c->audio = (enum muxer_audio)i;
-      return CLI_OK;
-    }
-  }
-  return cli_usage("--audio is copy, aac or none, not '%s'%s", optarg,
-                   suggest_text("", suggest_from(optarg, words)).text);
-}
-
-/* One word of --tracks. */
-static bool take_track(muxer_tracks *tracks, const char *word, size_t length) {
-  char *end;
-  if (length == 5 && strncmp(word, "video", length) == 0)
-    return tracks->video = true;
-  if (length == 5 && strncmp(word, "audio", length) == 0)
-    return tracks->audio = true;
-  const unsigned long number = strtoul(word, &end, 10);
-  if (length == 0 || *word < '0' || *word > '9' || end != word + length || number >= CUFRAMES_TRACKS_MAX)
-    return false;
-  tracks->indices |= 1u << number;
-  return true;
-}
-
-static int take_tracks(record_config *c) {
-  const char *word = optarg;
-  for (;;) {
-    const size_t length = strcspn(word, ",");
-    if (!take_track(&c->tracks, word, length))
-      return cli_usage("--tracks is a list of numbers below %d, 'video' and 'audio', such as video,3; not '%s'",
-                       CUFRAMES_TRACKS_MAX, optarg);
-    if (word[length] == '\0')
-      return CLI_OK;
-    word += length + 1;
-  }
 }
 
 /* A number above 0, fractions allowed, with one of the units behind it. False if it is not that. */
@@ -186,7 +134,7 @@ static int check(record_config *c) {
     return cli_usage("the FILE to write is missing, such as %s.mkv", c->reader.name);
   const char *dot = strrchr(c->output, '.');
   if (!c->container && dot)
-    c->container = container_of(dot + 1);
+    c->container = muxer_container_of(dot + 1);
   if (!c->container)
     return cli_usage("'%s' does not say whether it is mp4, mkv or ts: give --format", c->output);
   if (c->reader.reconnect && c->no_reconnect)
@@ -245,8 +193,8 @@ static int take_option(record_config *c, int option, char **argv, int argc) {
     case 'o':
     case OUTPUT: c->output = optarg; return CLI_OK;
     case FORMAT: return take_format(c);
-    case AUDIO: return take_audio(c);
-    case TRACKS: return take_tracks(c);
+    case AUDIO: return muxer_take_audio(optarg, &c->audio);
+    case TRACKS: return muxer_take_tracks(optarg, &c->tracks);
     case DURATION: return cli_take_seconds("duration", optarg, &c->duration_ns);
     case TIMEOUT: return cli_take_seconds("timeout", optarg, &c->timeout_ns);
     case OVERWRITE: c->overwrite = true; return CLI_OK;

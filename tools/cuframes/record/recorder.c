@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "containers.h"
+#include "muxer/containers.h"
 
 #define SECOND INT64_C(1000000000)
 /* How long a file waits for sound of its span, and some pictures, which may come out of their order. */

@@ -7,9 +7,9 @@
 #include "common/reader.h"
 #include "control.h"
 #include "files.h"
-#include "muxer.h"
+#include "muxer/muxer.h"
+#include "muxer/stream_tracks.h"
 #include "retention.h"
-#include "stream_tracks.h"
 #include "syncer.h"
 #include "wall.h"
 

@@ -1,6 +1,6 @@
 /* stream_tracks.h - what the tracks of a stream are, as last said, and which of them a file takes. */
-#ifndef CUFRAMES_RECORD_STREAM_TRACKS_H
-#define CUFRAMES_RECORD_STREAM_TRACKS_H
+#ifndef CUFRAMES_STREAM_TRACKS_H
+#define CUFRAMES_STREAM_TRACKS_H
 
 #include <jansson.h>
 
