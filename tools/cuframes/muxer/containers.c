@@ -12,59 +12,59 @@
 
 #include "common/cli_avlog.h"
 
-enum { MP4 = 1, MATROSKA = 2, TS = 4 };
+enum { MP4 = 1, MATROSKA = 2, TS = 4, NUT = 8 };
 
 static const struct row {
   const char *codec;
   unsigned in;
 } rows[] = {
-  { "h264", MP4 | MATROSKA | TS },
-  { "hevc", MP4 | MATROSKA | TS },
+  { "h264", MP4 | MATROSKA | TS | NUT },
+  { "hevc", MP4 | MATROSKA | TS | NUT },
 #if LIBAVFORMAT_VERSION_MAJOR >= 61
   { "vvc", MP4 | TS },
 #endif
-  { "mpeg4", MP4 | MATROSKA | TS },
-  { "mpeg2video", MP4 | MATROSKA | TS },
-  { "mpeg1video", MP4 | MATROSKA | TS },
-  { "av1", MP4 | MATROSKA },
-  { "vp9", MP4 | MATROSKA },
-  { "vp8", MATROSKA },
-  { "mjpeg", MP4 | MATROSKA },
-  { "jpeg2000", MP4 | MATROSKA },
-  { "png", MP4 | MATROSKA },
-  { "dirac", MATROSKA | TS },
-  { "h263", MATROSKA },
-  { "flv1", MATROSKA },
+  { "mpeg4", MP4 | MATROSKA | TS | NUT },
+  { "mpeg2video", MP4 | MATROSKA | TS | NUT },
+  { "mpeg1video", MP4 | MATROSKA | TS | NUT },
+  { "av1", MP4 | MATROSKA | NUT },
+  { "vp9", MP4 | MATROSKA | NUT },
+  { "vp8", MATROSKA | NUT },
+  { "mjpeg", MP4 | MATROSKA | NUT },
+  { "jpeg2000", MP4 | MATROSKA | NUT },
+  { "png", MP4 | MATROSKA | NUT },
+  { "dirac", MATROSKA | TS | NUT },
+  { "h263", MATROSKA | NUT },
+  { "flv1", MATROSKA | NUT },
   { "dvvideo", MATROSKA },
-  { "ffv1", MATROSKA },
-  { "msmpeg4v3", MATROSKA },
-  { "theora", MATROSKA },
-  { "prores", MATROSKA },
-  { "aac", MP4 | MATROSKA | TS },
+  { "ffv1", MATROSKA | NUT },
+  { "msmpeg4v3", MATROSKA | NUT },
+  { "theora", MATROSKA | NUT },
+  { "prores", MATROSKA | NUT },
+  { "aac", MP4 | MATROSKA | TS | NUT },
   { "aac_latm", TS },
-  { "mp3", MP4 | MATROSKA | TS },
-  { "mp2", MP4 | MATROSKA | TS },
-  { "ac3", MP4 | MATROSKA | TS },
+  { "mp3", MP4 | MATROSKA | TS | NUT },
+  { "mp2", MP4 | MATROSKA | TS | NUT },
+  { "ac3", MP4 | MATROSKA | TS | NUT },
   { "eac3", MP4 | MATROSKA | TS },
-  { "dts", MP4 | MATROSKA | TS },
-  { "opus", MP4 | MATROSKA | TS },
-  { "vorbis", MP4 | MATROSKA },
-  { "flac", MP4 | MATROSKA },
+  { "dts", MP4 | MATROSKA | TS | NUT },
+  { "opus", MP4 | MATROSKA | TS | NUT },
+  { "vorbis", MP4 | MATROSKA | NUT },
+  { "flac", MP4 | MATROSKA | NUT },
   { "alac", MP4 | MATROSKA },
   { "truehd", MATROSKA | TS },
-  { "pcm_alaw", MATROSKA },
-  { "pcm_mulaw", MATROSKA },
-  { "adpcm_g722", MATROSKA },
+  { "pcm_alaw", MATROSKA | NUT },
+  { "pcm_mulaw", MATROSKA | NUT },
+  { "adpcm_g722", MATROSKA | NUT },
   { "adpcm_g726", MATROSKA },
-  { "pcm_u8", MATROSKA },
-  { "pcm_s16le", MATROSKA },
-  { "pcm_s16be", MATROSKA },
-  { "pcm_s24le", MATROSKA },
-  { "pcm_s24be", MATROSKA },
-  { "pcm_s32le", MATROSKA },
-  { "pcm_s32be", MATROSKA },
-  { "pcm_f32le", MATROSKA },
-  { "pcm_f64le", MATROSKA },
+  { "pcm_u8", MATROSKA | NUT },
+  { "pcm_s16le", MATROSKA | NUT },
+  { "pcm_s16be", MATROSKA | NUT },
+  { "pcm_s24le", MATROSKA | NUT },
+  { "pcm_s24be", MATROSKA | NUT },
+  { "pcm_s32le", MATROSKA | NUT },
+  { "pcm_s32be", MATROSKA | NUT },
+  { "pcm_f32le", MATROSKA | NUT },
+  { "pcm_f64le", MATROSKA | NUT },
 };
 
 static unsigned held_by(const char *codec) {
@@ -75,7 +75,10 @@ static unsigned held_by(const char *codec) {
 }
 
 bool containers_hold(const char *container, const char *codec) {
-  const unsigned bit = strcmp(container, "mp4") == 0 ? MP4 : strcmp(container, "mpegts") == 0 ? TS : MATROSKA;
+  const unsigned bit = strcmp(container, "mp4") == 0      ? MP4
+                       : strcmp(container, "mpegts") == 0 ? TS
+                       : strcmp(container, "nut") == 0    ? NUT
+                                                          : MATROSKA;
   return (held_by(codec) & bit) != 0;
 }
 

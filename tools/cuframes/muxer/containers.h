@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Whether `container` ("mp4", "matroska", "mpegts") holds `codec`, by FFmpeg's name. */
+/* Whether `container` ("mp4", "matroska", "mpegts", "nut") holds `codec`, by FFmpeg's name. */
 bool containers_hold(const char *container, const char *codec);
 
 /* What to use instead, as the end of a sentence: "; .mkv holds it", ", nor does another container here". */

@@ -249,7 +249,7 @@ static bool open_file(muxer *m) {
   bool well = true;
   const int64_t beginning = muxer_beginning(m);
   if (beginning != NO_TIME)
-    muxer_times_begin(&m->times, beginning);
+    muxer_times_begin(&m->times, beginning, !m->options.source_times);
   m->begun = beginning != NO_TIME;
   m->waiting = NULL;
   m->waiting_count = 0;
@@ -335,8 +335,10 @@ static int write_packet(muxer *m, track *t, AVPacket *packet) {
     packet->pts = packet->dts;
   t->last_written = packet->dts;
   av_packet_rescale_ts(packet, t->time_base, t->stream->time_base);
-  const int error = av_interleaved_write_frame(m->output, packet);
+  int error = av_interleaved_write_frame(m->output, packet);
   m->packets += error >= 0;
+  if (error >= 0 && m->options.io && !strcmp(m->output->oformat->name, "matroska"))
+    error = av_write_frame(m->output, NULL); /* else a second of it is kept, to be written as one cluster */
   return error;
 }
 
@@ -365,11 +367,12 @@ static bool is_cut(const muxer *m) {
   return m->cut && !m->cut_passed;
 }
 
-/* Whether a packet that is not to be shown, at this time of the file, stays out of it. Sound is not wanted where it
- * cannot be hidden; of pictures, others may be decoded from them, unless they come before the first keyframe. */
-static bool leaves_out(muxer *m, const track *t, int64_t pts) {
+/* Whether a packet that is not to be shown, so long after the beginning of the file, stays out of it. Sound is not
+ * wanted where it cannot be hidden; of pictures, others may be decoded from them, unless they come before the first
+ * keyframe. */
+static bool leaves_out(muxer *m, const track *t, int64_t shown) {
   const bool hides = is_cut(m);
-  if (hides ? pts < 0 : !t->video || pts < 0)
+  if (hides ? shown < 0 : !t->video || shown < 0)
     return !hides;
   if (!t->video)
     return true;
@@ -387,13 +390,14 @@ static bool take_now(muxer *m, const cuframes_packet *packet) {
   int64_t pts, dts;
   muxer_times_source(&m->times, packet, &pts, &dts);
   if (!m->begun)
-    muxer_times_begin(&m->times, pts);
+    muxer_times_begin(&m->times, pts, !m->options.source_times);
   else
     muxer_times_join(&m->times, index, pts, dts);
   m->begun = true;
   pts += m->times.offset;
   dts += m->times.offset;
-  if (flags & CUFRAMES_PACKET_HIDDEN ? leaves_out(m, t, pts) : !t->video && m->have_video && pts < 0 && !is_cut(m))
+  const int64_t shown = pts - m->times.begin;
+  if (flags & CUFRAMES_PACKET_HIDDEN ? leaves_out(m, t, shown) : !t->video && m->have_video && shown < 0 && !is_cut(m))
     return true;
   const int64_t duration = muxer_times_note(&m->times, packet, pts, dts);
   const int64_t first = m->times.track[index].first;
@@ -478,6 +482,14 @@ bool muxer_done(const muxer *m) {
 
 /* ---- the end ---- */
 
+static int close_output(muxer *m) {
+  if (!m->options.io)
+    return avio_closep(&m->output->pb);
+  m->output->pb = NULL;
+  avio_flush(m->options.io);
+  return m->options.io->error;
+}
+
 bool muxer_finish(muxer *m) {
   if (!m->failed && !m->opened && m->waiting_count > 0)
     (void)open_file(m);
@@ -487,7 +499,7 @@ bool muxer_finish(muxer *m) {
   if (m->opened && !m->failed)
     (void)muxer_note_error(m, av_write_trailer(m->output));
   m->bytes = muxer_bytes(m);
-  const int closed = avio_closep(&m->output->pb);
+  const int closed = close_output(m);
   muxer_cut_finish(m);
   if (!m->failed)
     (void)muxer_note_error(m, closed);
@@ -505,7 +517,8 @@ void muxer_free(muxer *m) {
   for (size_t i = 0; i < m->waiting_count; i++)
     cuframes_packet_release(m->waiting[i]);
   free(m->waiting);
-  (void)avio_closep(&m->output->pb); /* open only if nobody finished: then nobody asks either */
+  if (m->output->pb)
+    (void)close_output(m); /* open only if nobody finished: then nobody asks either */
   avformat_free_context(m->output);
   free(m->path);
   free(m);

@@ -30,10 +30,14 @@ typedef struct muxer_tracks {
 } muxer_tracks;
 
 typedef struct muxer_options {
-  const char *container; /* "mp4", "matroska" or "mpegts" */
+  const char *container; /* "mp4", "matroska", "mpegts" or "nut" */
   int64_t limit_ns;      /* how much of the stream to write, 0: all of it */
   enum muxer_audio audio;
   muxer_tracks tracks;
+  /* Where it is written, in the place of a file; the caller's, who frees it after the muxer. Then what is written goes
+   * on its way with each packet, as far as the container can. */
+  struct AVIOContext *io;
+  bool source_times;                         /* times are the source's as long as they rise; else they start at 0 */
   void (*say)(void *user, const char *text); /* of what is left out or encoded, once; may be NULL */
   void *user;
 } muxer_options;
@@ -70,7 +74,7 @@ bool muxer_holds_orientation(const muxer *m);
 /* Writes a packet; false on a failure, after which nothing more is written. The file begins with the first video
  * keyframe (without video: the first packet); packets before it, beyond the limit or of streams left out are dropped.
  * Tracks that are announced, but not known well enough for a file's head, are waited for during a second of the stream:
- * what comes meanwhile is kept and written then. Times start at 0; a jump back, or one that an epoch brings, is closed.
+ * what comes meanwhile is kept and written then. A jump of the times back, or one that an epoch brings, is closed.
  * Missing times are made up. A packet that the container refuses is left out, and counted. */
 bool muxer_write(muxer *m, const cuframes_packet *packet);
 

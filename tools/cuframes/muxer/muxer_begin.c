@@ -106,6 +106,8 @@ static void container_options(const char *container, AVDictionary **options) {
     av_dict_set(options, "strict", "experimental", 0); /* what was so once: FLAC */
   } else if (!strcmp(container, "matroska")) {
     av_dict_set(options, "cluster_time_limit", "1000", 0);
+  } else if (!strcmp(container, "nut")) {
+    av_dict_set(options, "write_index", "0", 0); /* it grows for days, and is for who can seek */
   }
 }
 
@@ -280,7 +282,11 @@ bool muxer_prepare_tracks(muxer *m) {
 
 bool muxer_write_head(muxer *m) {
   AVDictionary *options = NULL;
-  int error = avio_open(&m->output->pb, m->to_stdout ? "pipe:1" : m->path, AVIO_FLAG_WRITE);
+  int error = 0;
+  if (m->options.io)
+    m->output->pb = m->options.io;
+  else
+    error = avio_open(&m->output->pb, m->to_stdout ? "pipe:1" : m->path, AVIO_FLAG_WRITE);
   m->cut = error >= 0 && muxer_can_hide(m);
   container_options(m->output->oformat->name, &options);
   if (m->cut)

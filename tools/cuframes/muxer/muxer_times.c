@@ -67,8 +67,9 @@ void muxer_times_ahead(muxer_times *times, uint32_t index, cuframes_packet *cons
   }
 }
 
-void muxer_times_begin(muxer_times *times, int64_t pts) {
-  times->offset = -pts;
+void muxer_times_begin(muxer_times *times, int64_t pts, bool from_zero) {
+  times->offset = from_zero ? -pts : 0;
+  times->begin = from_zero ? 0 : pts;
 }
 
 /* Chooses the offset so that the packet follows everything in the file, by decoding and by presentation time: a cut
@@ -109,7 +110,7 @@ int64_t muxer_times_note(muxer_times *times, const cuframes_packet *packet, int6
   track_times *t = &times->track[cuframes_packet_track(packet)];
   const int64_t duration = cuframes_packet_duration(packet) > 0 ? cuframes_packet_duration(packet) : t->interval;
   if (t->first == NO_TIME && !(cuframes_packet_flags(packet) & CUFRAMES_PACKET_HIDDEN))
-    t->first = t->video ? dts : 0;
+    t->first = t->video ? dts : times->begin;
   t->next = dts + duration;
   if (pts + duration > t->shown)
     t->shown = pts + duration;

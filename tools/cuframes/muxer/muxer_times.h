@@ -18,6 +18,7 @@ typedef struct track_times {
 
 typedef struct muxer_times {
   int64_t offset; /* from the source's ns to the file's */
+  int64_t begin;  /* ns in the file: where it begins */
   bool new_epoch; /* no packet of it was timed yet */
   track_times track[CUFRAMES_TRACKS_MAX];
 } muxer_times;
@@ -33,8 +34,8 @@ void muxer_times_ahead(muxer_times *times, uint32_t index, cuframes_packet *cons
 /* The packet's times in the source's ns, missing ones made up. Each packet once, in turn. */
 void muxer_times_source(muxer_times *times, const cuframes_packet *packet, int64_t *pts, int64_t *dts);
 
-/* The source's time that is 0 in the file. */
-void muxer_times_begin(muxer_times *times, int64_t pts);
+/* The source's time that the file begins with, and whether it is 0 there, or as it is. */
+void muxer_times_begin(muxer_times *times, int64_t pts, bool from_zero);
 
 /* Before a packet with these source times: chooses the offset anew if they jump. */
 void muxer_times_join(muxer_times *times, uint32_t index, int64_t pts, int64_t dts);
