@@ -15,9 +15,9 @@
 #include <libavcodec/avcodec.h>
 #include <libswscale/swscale.h>
 
-#include "common/cli.h"
-
 #include "common/av_format.h"
+#include "common/cli.h"
+#include "common/picture_bytes.h"
 
 bool image_create(rgb_image *image, uint32_t width, uint32_t height) {
   /* Rows of whole 64 bytes and some room behind: swscale's vector code writes in large steps. */
@@ -31,22 +31,6 @@ bool image_create(rgb_image *image, uint32_t width, uint32_t height) {
 void image_free(rgb_image *image) {
   free(image->data);
   *image = (rgb_image){ 0 };
-}
-
-/* swscale's number of a matrix; it is H.273's but for what was not said and constant luminance. */
-static int matrix_of(const cuframes_format *format) {
-  switch (format->color.matrix) {
-    case 0:
-    case 2: return format->height >= 720 ? SWS_CS_ITU709 : SWS_CS_ITU601;
-    case 10: return SWS_CS_BT2020;
-    default: return format->color.matrix;
-  }
-}
-
-static bool is_full_range(const cuframes_format *format) {
-  if (!format->color.range)
-    return format->pixel_format == CUFRAMES_PIXEL_GRAY8 || format->pixel_format == CUFRAMES_PIXEL_GRAY16;
-  return format->color.range == 2;
 }
 
 /* Pixels that are taller or wider than this are a mistake of somebody's, not a picture's shape. */
@@ -102,7 +86,7 @@ static bool convert(struct SwsContext **scaler, const picture_planes *planes, co
   if (!*scaler)
     return false;
   /* Refused for RGB to RGB, where there is nothing to say. */
-  (void)sws_setColorspaceDetails(*scaler, sws_getCoefficients(matrix_of(format)), is_full_range(format),
+  (void)sws_setColorspaceDetails(*scaler, sws_getCoefficients(picture_matrix(format)), picture_is_full_range(format),
                                  sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, 1 << 16, 1 << 16);
   const uint8_t *data[CUFRAMES_PLANES];
   int strides[CUFRAMES_PLANES];
@@ -195,19 +179,11 @@ bool image_encode(enum image_kind kind, const rgb_image *image, uint8_t **data, 
 }
 
 bool image_raw(const picture_planes *planes, const cuframes_format *format, uint8_t **data, size_t *size) {
-  uint32_t row_bytes[CUFRAMES_PLANES] = { 0 }, rows[CUFRAMES_PLANES] = { 0 };
-  size_t total = 0;
-  for (int i = 0; i < CUFRAMES_PLANES && planes->plane[i]; i++) {
-    if (cuframes_format_plane_size(format, i, &row_bytes[i], &rows[i]))
-      return false;
-    total += (size_t)row_bytes[i] * rows[i];
-  }
-  uint8_t *bytes = malloc(total), *to = bytes;
+  const size_t total = picture_bytes(format);
+  uint8_t *bytes = total ? malloc(total) : NULL;
   if (!bytes)
     return false;
-  for (int i = 0; i < CUFRAMES_PLANES && planes->plane[i]; i++)
-    for (uint32_t row = 0; row < rows[i]; row++, to += row_bytes[i])
-      memcpy(to, planes->plane[i] + (size_t)row * planes->pitch[i], row_bytes[i]);
+  picture_pack(planes, format, bytes);
   *data = bytes;
   *size = total;
   return true;
