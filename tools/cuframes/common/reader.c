@@ -220,6 +220,19 @@ int reader_join(reader_config *options, cuframes_subscriber **subscriber) {
   return CLI_OK;
 }
 
+int reader_enable_packets(const reader_config *options, cuframes_subscriber *subscriber, uint32_t start) {
+  const int64_t deadline = cuframes_now() + READER_QUERY_NS;
+  for (;;) {
+    const int error = cuframes_subscriber_enable_packets(subscriber, start);
+    if (!error)
+      return CLI_OK;
+    if (error != CUFRAMES_ERR_NO_PACKET_RING || cuframes_now() >= deadline)
+      return cli_failed(error, options->name);
+    if (!reader_pause(cuframes_now() + READER_SLICE_NS / 4))
+      return CLI_FAILED;
+  }
+}
+
 int reader_next(cuframes_subscriber *subscriber, int64_t timeout_ns, cuframes_frame **frame) {
   const int64_t start = cuframes_now();
   for (;;) {

@@ -111,6 +111,10 @@ void reader_say_trouble(const reader_config *options);
  * signal: then CLI_FAILED and cli_stopped is set). */
 int reader_join(reader_config *options, cuframes_subscriber **subscriber);
 
+/* cuframes_subscriber_enable_packets(); a publisher may be listed a moment before it adds its ring. Gives an exit code,
+ * after a message as reader_join(). */
+int reader_enable_packets(const reader_config *options, cuframes_subscriber *subscriber, uint32_t start);
+
 /* Waits until CLOCK_MONOTONIC `deadline` or the end by a signal, which gives false. */
 bool reader_pause(int64_t deadline);
 

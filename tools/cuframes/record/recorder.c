@@ -526,23 +526,14 @@ static void run(recorder *r) {
   }
 }
 
-/* A publisher may be listed a moment before it adds its packet ring, if not by the program. */
 static int enable_packets(recorder *r) {
   const record_config *config = r->config;
-  const int64_t deadline = cuframes_now() + READER_QUERY_NS;
   r->old_packets = config->old_packets;
   r->caught_up = !config->old_packets;
-  for (;;) {
-    const int error = cuframes_subscriber_enable_packets(r->subscriber, CUFRAMES_PACKETS_FROM_OLDEST);
-    if (!error) {
-      stream_tracks_foresee(&r->tracks, r->subscriber);
-      return CLI_OK;
-    }
-    if (error != CUFRAMES_ERR_NO_PACKET_RING || cuframes_now() >= deadline)
-      return cli_failed(error, r->config->reader.name);
-    if (!reader_pause(cuframes_now() + READER_SLICE_NS / 4))
-      return CLI_FAILED;
-  }
+  const int code = reader_enable_packets(&config->reader, r->subscriber, CUFRAMES_PACKETS_FROM_OLDEST);
+  if (!code)
+    stream_tracks_foresee(&r->tracks, r->subscriber);
+  return code;
 }
 
 static bool plays(void *recorder_, const char *file) {
