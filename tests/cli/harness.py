@@ -149,7 +149,7 @@ def patient(args):
     test may say how long."""
     args = [str(argument) for argument in args]
     said = any(argument.split("=")[0] == "--timeout" for argument in args)
-    if said or args[:1] not in (["verify"], ["snapshot"], ["record"]):
+    if said or args[:1] not in (["verify"], ["snapshot"], ["record"], ["pipe"]):
         return args
     return [args[0], "--timeout", str(LIMIT), *args[1:]]
 
@@ -205,12 +205,13 @@ class Process:
         self.killed = False
         self.changed = threading.Condition()
         self.text = {"out": "", "err": ""}
-        self.popen = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=session.root, **popen)
+        popen.setdefault("stdout", subprocess.PIPE)
+        self.popen = subprocess.Popen(argv, stderr=subprocess.PIPE, cwd=session.root, **popen)
         self.pid = self.popen.pid
         self.pidfd = os.pidfd_open(self.pid)
         self.readers = [threading.Thread(target=self._read, args=(pipe, key), daemon=True)
-                        for pipe, key in ((self.popen.stdout, "out"), (self.popen.stderr, "err"))]
-        self.open_pipes = 2
+                        for pipe, key in ((self.popen.stdout, "out"), (self.popen.stderr, "err")) if pipe]
+        self.open_pipes = len(self.readers)
         for reader in self.readers:
             reader.start()
 
@@ -312,7 +313,8 @@ class Process:
         os.close(self.pidfd)
         if self.popen.stdin:
             self.popen.stdin.close()
-        self.popen.stdout.close()
+        if self.popen.stdout:
+            self.popen.stdout.close()
         self.popen.stderr.close()
 
 
@@ -357,9 +359,16 @@ class Session:
         """Starts the cuframes program; options as of start_program()."""
         return self.start_program(program(), *patient(args), name=name or "cuframes " + args[0], **options)
 
-    def start_program(self, *argv, env=None, limit=(), user=None, name=None, stdin=subprocess.DEVNULL):
+    def start_to(self, stdout, *args, name=None, **options):
+        """Starts the cuframes program with this descriptor as its stdout; nothing of that is kept here."""
+        return self.start_program(program(), *patient(args), name=name or "cuframes " + args[0], stdout=stdout,
+                                  **options)
+
+    def start_program(self, *argv, env=None, limit=(), user=None, name=None, stdin=subprocess.DEVNULL,
+                      stdout=subprocess.PIPE):
         """Starts any program. user: a uid to run as; the test is skipped where that is not possible. limit: arguments
-        for prlimit(1), such as "--fsize=100000". stdin: subprocess.PIPE for say()."""
+        for prlimit(1), such as "--fsize=100000". stdin: subprocess.PIPE for say().
+        stdout: a descriptor, of which nothing is kept here."""
         argv = [str(argument) for argument in argv]
         name = name or os.path.basename(argv[0])
         if user is not None:
@@ -367,7 +376,7 @@ class Session:
         if limit:
             argv = [need_program("prlimit"), *limit, "--", *argv]
         popen = {} if user is None else as_user(user)
-        popen.update(env=dict(self.env, **(env or {})), stdin=stdin)
+        popen.update(env=dict(self.env, **(env or {})), stdin=stdin, stdout=stdout)
         process = Process(self, argv, "%s[%d]" % (name, len(self.processes)), **popen)
         self.processes.append(process)
         return process

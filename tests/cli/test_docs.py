@@ -6,10 +6,11 @@ import os
 import re
 
 import harness
+import piping
 from harness import check
 
 LONG = re.compile(r"--[a-z][a-z-]*[a-z]")
-COMMANDS = ("publish", "list", "info", "top", "snapshot", "record", "verify")
+COMMANDS = ("publish", "list", "info", "top", "snapshot", "record", "pipe", "verify")
 PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"] + sorted(
     os.path.relpath(path, harness.SOURCE_DIR)
     for path in glob.glob(os.path.join(harness.SOURCE_DIR, "docs", "**", "*.md"), recursive=True))
@@ -62,6 +63,8 @@ def test_json_keys(s):
         "top": s.json("top", "--json", "--count", "1"),
         "snapshot": s.json("snapshot", "film", s.path("a.png"), "--json"),
         "record": s.json("record", "film", s.path("a.ts"), "--duration", "0.5", "--json"),
+        "pipe": [piping.report(s.start("pipe", "film", "-o", "/dev/null", "--json", *words).expect(harness.OK))
+                 for words in (("--count", "2"), ("--packets", "--container", "ts", "--duration", "0.5"))],
         "verify": reader.json(),
         "publish": [harness.parse_json(line) for line in film.stop().out.splitlines()],
     }

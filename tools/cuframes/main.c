@@ -19,6 +19,7 @@ static const cli_command commands[] = {
   { "top", cmd_top, "live view of all streams and their subscribers" },
   { "snapshot", cmd_snapshot, "a picture of a stream as PNG, JPEG or raw" },
   { "record", cmd_record, "the packets of a stream into MP4, MKV or TS, without encoding" },
+  { "pipe", cmd_pipe, "pictures or packets into a pipe, for FFmpeg, GStreamer, OpenCV, Frigate" },
   { "verify", cmd_verify, "prove a stream: gaps, duplicates, torn pictures, latency" },
 };
 static const size_t command_count = sizeof commands / sizeof *commands;

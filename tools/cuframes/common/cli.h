@@ -19,6 +19,7 @@ int cmd_info(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_snapshot(int argc, char **argv);
 int cmd_record(int argc, char **argv);
+int cmd_pipe(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 
 /* Messages to stderr, one line each, with "cuframes COMMAND: " in front. None waits for who reads them (output.h). */
