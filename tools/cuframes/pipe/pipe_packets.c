@@ -97,8 +97,8 @@ static bool fit(packet_line *s) {
 
 static void describe_all(packet_line *s) {
   pipe_run *r = s->run;
-  stream_tracks_clear(&s->tracks);
   const int error = stream_tracks_read_all(&s->tracks, r->subscriber);
+  s->tracks.foreseen = false; /* that was the first time */
   if (error == CUFRAMES_ERR_PUBLISHER_GONE && r->config->reader.reconnect)
     return; /* the next one says */
   if (error) {
@@ -194,9 +194,12 @@ static void note_loss(packet_line *s) {
 
 void pipe_packets(pipe_run *r) {
   packet_line s = { .run = r, .tracks = { .lead = CUFRAMES_TRACKS_MAX } };
-  r->code = reader_enable_packets(&r->config->reader, r->subscriber, CUFRAMES_PACKETS_FROM_KEYFRAME);
+  r->code = reader_enable_packets(&r->config->reader, r->subscriber,
+                                  r->from_start ? CUFRAMES_PACKETS_FROM_OLDEST : CUFRAMES_PACKETS_FROM_KEYFRAME);
   if (r->code)
     r->ended = cli_stopped ? "signal" : "error";
+  else
+    stream_tracks_foresee(&s.tracks, r->subscriber); /* a short film is over before anybody could ask */
   while (!r->ended) {
     cuframes_packet *packet = NULL;
     const int error = cuframes_subscriber_next_packet(r->subscriber, READER_SLICE_NS, &packet);
@@ -207,6 +210,8 @@ void pipe_packets(pipe_run *r) {
     } else if (error == CUFRAMES_ERR_PACKET_OVERRUN) {
       note_loss(&s);
     } else {
+      if (error == CUFRAMES_ERR_TIMEOUT && !s.seen && !s.tracks.foreseen)
+        stream_tracks_foresee(&s.tracks, r->subscriber);
       pipe_note_error(r, error);
     }
     pipe_look_around(r);

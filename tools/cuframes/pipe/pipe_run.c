@@ -153,6 +153,9 @@ int pipe_look_for_stream(const pipe_config *config) {
 
 int pipe_run_all(pipe_run *r) {
   reader_config reader = r->config->reader;
+  cuframes_stream_info *before = NULL;
+  r->from_start = cuframes_stream_query(reader.directory, reader.name, READER_QUERY_NS, &before) != CUFRAMES_OK;
+  cuframes_stream_info_free(before);
   r->code = reader_join(&reader, &r->subscriber);
   if (r->code)
     return r->code;

@@ -31,6 +31,7 @@ typedef struct pipe_run {
   sink sink;
   struct AVIOContext *io; /* into the sink */
   cuframes_subscriber *subscriber;
+  bool from_start; /* the stream was not there before: all of it is new */
   json_t *tracks; /* of packets */
   char format[FORMAT_TEXT];
   size_t picture_bytes;
