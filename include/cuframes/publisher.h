@@ -257,7 +257,8 @@ typedef struct cuframes_publisher_stats {
  *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API int cuframes_publisher_get_stats(cuframes_publisher *publisher, cuframes_publisher_stats *stats);
 
-/** The device that was chosen ("host", "cuda:GPU-..."), and why, as one sentence. Lives as long as the publisher.
+/** The device that was chosen ("host", "cuda:GPU-..."), and why, as one sentence; of NULL: NULL, and NULL. Lives as
+ *  long as the publisher.
  *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API const char *cuframes_publisher_device(const cuframes_publisher *publisher, const char **reason);
 

@@ -345,6 +345,6 @@ uint64_t cf_publisher_memory(const cuframes_publisher *p) {
 
 const char *cuframes_publisher_device(const cuframes_publisher *p, const char **reason) {
   if (reason)
-    *reason = p->device->reason;
-  return p->device->name;
+    *reason = p ? p->device->reason : NULL;
+  return p ? p->device->name : NULL;
 }

@@ -343,6 +343,9 @@ static void nothing_given_is_an_error_and_not_a_crash(void **state) {
   CHECK_RESULT(cuframes_publisher_set_format(publisher, NULL), CUFRAMES_ERR_INVALID);
   CHECK_RESULT(cuframes_subscriber_next(NULL, 0, NULL), CUFRAMES_ERR_INVALID);
   CHECK_RESULT(cuframes_publisher_get_stats(publisher, NULL), CUFRAMES_ERR_INVALID);
+  const char *reason = "one";
+  assert_null(cuframes_publisher_device(NULL, &reason));
+  assert_null(reason);
   CHECK_RESULT(cuframes_publisher_get_stats(NULL, NULL), CUFRAMES_ERR_INVALID);
   CHECK_RESULT(cuframes_stream_query(NULL, "s", 0, NULL), CUFRAMES_ERR_INVALID);
   CHECK_RESULT(cuframes_stream_list(NULL, 0, NULL), CUFRAMES_ERR_INVALID);
