@@ -4,17 +4,18 @@ if(NOT TARGET cuframes)
 endif()
 include(CMakePackageConfigHelpers)
 
-install(TARGETS cuframes cuframes_static EXPORT cuframes-targets
+install(TARGETS cuframes cuframes_static cuframes_cpp EXPORT cuframes-targets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(DIRECTORY include/cuframes DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY include/cuframes DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 if(TARGET cuframes_program)
   install(TARGETS cuframes_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 
 install(FILES README.md LICENSE CHANGELOG.md SECURITY.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs examples DESTINATION ${CMAKE_INSTALL_DOCDIR}
-  FILES_MATCHING PATTERN "*.md" PATTERN "*.c" PATTERN "*.jpg" PATTERN "*.svg")
+  FILES_MATCHING PATTERN "*.md" PATTERN "*.c" PATTERN "*.cpp" PATTERN "*.hpp" PATTERN "*.cu" PATTERN "*.jpg"
+  PATTERN "*.svg")
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/cuframes)
 install(EXPORT cuframes-targets NAMESPACE cuframes:: DESTINATION ${package_dir})

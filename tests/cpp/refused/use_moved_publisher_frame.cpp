@@ -1,0 +1,15 @@
+// use_moved_publisher_frame.cpp - what was moved from is empty; the compilers let it pass, clang-tidy does not.
+// tidy: bugprone-use-after-move
+#include <utility>
+
+#include <cuframes/cuframes.hpp>
+
+std::uint64_t use(cuframes::publisher &publisher, cuframes::publisher::frame frame) {
+  auto kept = frame.share();
+  publisher.publish(std::move(frame));
+#ifdef MISUSE
+  return frame.seq();
+#else
+  return kept.seq();
+#endif
+}
