@@ -158,12 +158,16 @@ static void on_signal(int number) {
 }
 
 void cli_catch_signals(void) {
-  struct sigaction action = { .sa_handler = on_signal };
+  struct sigaction action = { .sa_handler = on_signal }, now = { .sa_handler = SIG_DFL };
   sigemptyset(&action.sa_mask);
   sigaddset(&action.sa_mask, SIGINT);
   sigaddset(&action.sa_mask, SIGTERM);
+  sigaddset(&action.sa_mask, SIGHUP);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGHUP, NULL, &now);
+  if (now.sa_handler != SIG_IGN) /* nohup(1) */
+    sigaction(SIGHUP, &action, NULL);
 }
 
 bool cli_parse_seconds(const char *text, int64_t *ns) {

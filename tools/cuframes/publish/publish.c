@@ -190,8 +190,7 @@ static void catch_signals(watch *w, bool has_config) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
-  if (has_config)
-    sigaddset(&signals, SIGHUP);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, &w->signals_open);
   cli_catch_signals();
   if (has_config)
