@@ -188,6 +188,21 @@ def test_standard_input(s):
     check(done.returncode == OK and harness.parse_json(done.stdout.splitlines()[-1])["frames"] > 40, "said %s", done)
 
 
+def test_an_index_at_the_end(s):
+    """An MP4 as encoders leave it: a file that is redirected can be read like any, a pipe cannot, which is said."""
+    path = s.path("end.mp4")
+    media.ffmpeg("-i", media.make(s.root, "camera"), "-c", "copy", path)
+    args = [harness.program(), "publish", "-", "--name", "cam", "--json"]
+    with open(path, "rb") as film:
+        done = subprocess.run(args, stdin=film, capture_output=True, text=True, env=s.env, timeout=harness.LIMIT)
+    came = harness.parse_json(done.stdout.splitlines()[-1])["frames"]
+    check(done.returncode == OK and came == FRAMES, "%d frames: %s", came, done)
+    with open(path, "rb") as film:
+        done = subprocess.run(args, input=film.read(), capture_output=True, env=s.env, timeout=harness.LIMIT)
+    said = done.stderr.decode()
+    check(done.returncode == FAILED and "(moov) is at its end" in said and "faststart" in said, "said %s", said)
+
+
 def test_names_of_results(s):
     """Any name is a file's there, too."""
     s.publish(harness.CLIP, "film", "--realtime", "--loop")

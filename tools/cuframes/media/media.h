@@ -53,6 +53,7 @@ typedef struct media_nvdec {
   enum { MEDIA_SAID_NOTHING, MEDIA_SAID_NVDEC, MEDIA_SAID_SOFTWARE } said;
 } media_nvdec;
 
+#define MEDIA_PIPE "pipe:0" /* standard input, to FFmpeg */
 #define MEDIA_SLOTS_MAX 64
 
 /* A slot that the decoder makes a picture in. */

@@ -1,6 +1,7 @@
 /* media_input.c - opening and reading an input: options and time-outs. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/cli_avlog.h"
@@ -31,6 +32,14 @@ static bool is_network(const char *input) {
   return false;
 }
 
+/* What "-" is to FFmpeg. A file that was redirected can be read from any place if it is opened, as many must be. */
+static const char *standard_input(void) {
+  static const char path[] = "/dev/stdin";
+  struct stat status;
+  const bool file = fstat(STDIN_FILENO, &status) == 0 && S_ISREG(status.st_mode);
+  return file && lseek(STDIN_FILENO, 0, SEEK_CUR) == 0 && access(path, R_OK) == 0 ? path : MEDIA_PIPE;
+}
+
 /* What is there is a file, also where its name looks like an address ("12:30.mp4"). */
 bool media_input_init(media *m) {
   const char *input = m->job->options->input;
@@ -39,11 +48,12 @@ bool media_input_init(media *m) {
   m->live = m->device != NULL || (!there && is_network(input));
   if (m->device != NULL || (!there && !stream))
     return true;
-  const size_t room = strlen(input) + sizeof "./pipe:0";
+  const char *name = stream ? standard_input() : input;
+  const size_t room = strlen(name) + sizeof "./";
   m->path = malloc(room);
   /* FFmpeg takes what stands before a colon for a protocol, unless there is a slash before. */
   if (m->path != NULL)
-    snprintf(m->path, room, "%s%s", stream || *input == '/' ? "" : "./", stream ? "pipe:0" : input);
+    snprintf(m->path, room, "%s%s", stream || *input == '/' ? "" : "./", name);
   return m->path != NULL;
 }
 
@@ -167,12 +177,12 @@ static int probe(media *m) {
   return error;
 }
 
-/* Whether the film's pictures lie before the place up to which it had to be read to know where they are, and the server
- * has no way back. */
+/* Whether the film's pictures lie before the place up to which it had to be read to know where they are, and the
+ * server, or a pipe, has no way back. */
 static bool lies_behind(const media *m) {
   const AVStream *stream = m->in->nb_streams > 0 ? m->in->streams[0] : NULL;
   const AVIndexEntry *first = stream != NULL ? avformat_index_get_entry((AVStream *)stream, 0) : NULL;
-  return m->live && m->in->pb != NULL && !(m->in->pb->seekable & AVIO_SEEKABLE_NORMAL) && first != NULL &&
+  return m->in->pb != NULL && !(m->in->pb->seekable & AVIO_SEEKABLE_NORMAL) && first != NULL &&
          strstr(m->in->iformat->name, "mp4") != NULL && first->pos < avio_tell(m->in->pb);
 }
 

@@ -53,7 +53,8 @@ const char *media_remedy(const media *m, int error) {
   if (error == AVERROR(EPROTONOSUPPORT) && media_transport_name(m) != NULL)
     return "try --rtsp-transport auto";
   if (m->connection.hopeless)
-    return "download it first, or have its index in front: ffmpeg -i IN -c copy -movflags +faststart OUT";
+    return m->live ? "download it first, or have its index in front: ffmpeg -i IN -c copy -movflags +faststart OUT"
+                   : "give the file itself, or have its index in front: ffmpeg -i IN -c copy -movflags +faststart OUT";
   if (is_document(m, error))
     return "open the address in a browser: it may want a login, or the stream has another path";
   return NULL;
@@ -113,9 +114,9 @@ int media_explain(media *m, int error, const char *what) {
     snprintf(m->reason, sizeof m->reason, "%s: the camera refuses to send by %s", what, media_transport_name(m));
   } else if (m->connection.hopeless) {
     snprintf(m->reason, sizeof m->reason,
-             "%s: the film's index (moov) is at its end, and the server lets nobody go back "
-             "from there (it knows no ranges)",
-             what);
+             "%s: the film's index (moov) is at its end, and %s", what,
+             m->live ? "the server lets nobody go back from there (it knows no ranges)"
+                     : "nobody can go back from there in a pipe");
   } else if (is_document(m, error)) {
     snprintf(m->reason, sizeof m->reason, "%s: the server answers with a document (%s), not with a stream", what,
              cli_avlog_document());

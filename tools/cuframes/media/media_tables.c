@@ -25,7 +25,7 @@ static unsigned count(const AVFormatContext *in, unsigned end, enum AVMediaType 
 }
 
 bool media_tables_merge(const media *m) {
-  const bool file = m->path != NULL && strcmp(m->path, "pipe:0") != 0;
+  const bool file = m->path != NULL && strcmp(m->path, MEDIA_PIPE) != 0;
   return file && !m->split;
 }
 
