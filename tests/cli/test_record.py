@@ -96,9 +96,9 @@ def test_across_the_loop(s):
 
 
 def test_ends(s):
-    """Ctrl-C, SIGTERM and the publisher's end leave clean files."""
+    """Ctrl-C, SIGTERM, a terminal that is closed and the publisher's end leave clean files."""
     pub = film(s)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         name = "%d.mkv" % number
         process = s.start("record", "film", name, "--json")
         s.until(lambda: os.path.exists(s.path(name)) and os.path.getsize(s.path(name)) > 300000, "a second of film")
@@ -109,6 +109,42 @@ def test_ends(s):
     pub.stop()
     check(process.json()["ended"] == "publisher_gone" and "gone" in process.err, "%r", process.err)
     check_recording(s.path("gone.mp4"))
+
+
+def size_of(path):
+    return os.path.getsize(path) if os.path.exists(path) else 0
+
+
+def test_nohup(s):
+    """Who asked that the terminal's end be ignored is not ended by it."""
+    film(s)
+    process = s.start_program("nohup", harness.program(), "record", "film", "--json", s.path("on.mkv"))
+    s.until(lambda: size_of(s.path("on.mkv")) > 100000, "some film")
+    process.send(signal.SIGHUP)
+    size = size_of(s.path("on.mkv"))
+    s.until(lambda: size_of(s.path("on.mkv")) > size + 100000, "it goes on")
+    process.stop()
+
+
+def test_two_in_one_file(s):
+    """The second recorder is told so, and the first one's file is whole; nor is what came meanwhile overwritten."""
+    film(s)
+    for more in ((), ("--overwrite",)):
+        first = s.start("record", "film", "both.mp4", "--json", *more)
+        s.until(lambda: size_of(s.path("both.mp4")) > 100000, "some film")
+        second = s.run("record", "film", "both.mp4", "--overwrite")
+        check(second.code == harness.FAILED and "another recorder" in second.err, "said %s", second)
+        first.stop()
+        check_recording(s.path("both.mp4"))
+    late = s.start("record", "later", "late.mp4", "--wait")
+    late.wait_for("waiting for later")
+    with open(s.path("late.mp4"), "w") as file:
+        file.write("somebody's")
+    s.publish(harness.CLIP, "later", "--realtime", "--loop")
+    result = late.wait()
+    check(result.code == harness.FAILED and "exists" in result.err, "said %s", result)
+    with open(s.path("late.mp4")) as file:
+        check(file.read() == "somebody's", "it was overwritten")
 
 
 def test_cut_off(s):

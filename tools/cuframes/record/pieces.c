@@ -1,9 +1,12 @@
 /* pieces.c - one file after the other: begun, written, ended, and what becomes of them when the disk does not take
  * them. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -79,6 +82,28 @@ static int64_t limit_of(const recorder *r) {
   return done < r->config->duration_ns ? r->config->duration_ns - done : 1;
 }
 
+/* One file is ours from its first packet on: two recorders in one leave nothing that plays, and what has come under
+ * this name since we looked stays. False: the recording ends. */
+static bool claim(recorder *r) {
+  const char *path = r->config->output;
+  struct stat there;
+  if (r->claimed >= 0 || !strcmp(path, "-") || (!stat(path, &there) && !S_ISREG(there.st_mode)))
+    return true;
+  r->claimed = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (r->claimed < 0)
+    return true; /* the muxer says why */
+  const char *wrong = NULL;
+  if (flock(r->claimed, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
+    wrong = "another recorder writes this file";
+  else if (!r->config->overwrite && !fstat(r->claimed, &there) && there.st_size > 0)
+    wrong = "it exists by now: --overwrite replaces it";
+  if (!wrong)
+    return true;
+  snprintf(r->failed_text, sizeof(r->failed_text), "cannot write %s: %s", path, wrong);
+  r->ended = "error";
+  return false;
+}
+
 static bool begin(recorder *r, piece *f, int64_t time, int64_t not_before, int64_t limit) {
   const record_config *config = r->config;
   *f = (piece){
@@ -95,6 +120,8 @@ static bool begin(recorder *r, piece *f, int64_t time, int64_t not_before, int64
     retention_fit(&r->retention, r->usual_bytes);
     if (!make_part(r, f))
       return false;
+  } else if (!claim(r)) {
+    return false;
   }
   const muxer_options options = recorder_muxer_options(r, limit);
   f->muxer = muxer_create(config->many ? f->part.path : config->output, &options);

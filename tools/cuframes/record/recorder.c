@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "muxer/containers.h"
 
@@ -611,6 +612,7 @@ int recorder_run(const record_config *config, cuframes_subscriber *subscriber) {
                    .starving_since = cuframes_now(),
                    .catch_up_by = cuframes_now() + CATCH_UP,
                    .tracks = { .lead = CUFRAMES_TRACKS_MAX },
+                   .claimed = -1,
                    .current = { .part = { .fd = -1, .directory = -1 } },
                    .old = { .part = { .fd = -1, .directory = -1 } } };
   int code = begin(r);
@@ -622,6 +624,8 @@ int recorder_run(const record_config *config, cuframes_subscriber *subscriber) {
     const int printed = report_end(r);
     code = code ? code : printed;
   }
+  if (r->claimed >= 0)
+    (void)close(r->claimed);
   backlog_free(&r->backlog);
   backlog_free(&r->later);
   stream_tracks_clear(&r->tracks);

@@ -55,6 +55,7 @@ typedef struct recorder {
   syncer *syncer;
   control control;
   piece current, old; /* old: sound of its span still comes */
+  int claimed;        /* of one file: its descriptor, which holds the lock; -1: none */
   const char *old_reason;
   uint64_t usual_bytes; /* of a file */
   int64_t switched_at;  /* the stream's time at which `current` followed `old` */
