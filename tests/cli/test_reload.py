@@ -239,10 +239,8 @@ def test_many_in_a_row(s):
 
 
 def test_without_a_file_it_is_the_end(s):
-    publisher = s.publish(PICTURE, "a")
-    s.leaves("a.sock", "a.lock")
-    publisher.killed = True  # as by any signal that nobody catches
-    publisher.stop(signal.SIGHUP, -signal.SIGHUP)
+    """In order, as by SIGTERM: nothing is left behind."""
+    s.publish(PICTURE, "a").stop(signal.SIGHUP, OK)
 
 
 def test_exit_code(s):
