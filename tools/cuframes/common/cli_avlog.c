@@ -17,7 +17,7 @@
 #define LINES_PER_PERIOD 8
 
 static _Thread_local const char *thread_prefix;
-static _Thread_local bool held, strange_digest;
+static _Thread_local bool held, strange_digest, multipart, jpeg;
 static _Thread_local char document[64];    /* the content type, if it is one */
 static _Thread_local char first_line[256]; /* since the mark */
 static _Thread_local char last_line[256];
@@ -67,6 +67,8 @@ static const char *value_of(const char *line, const char *header) {
 static void see_type(const char *type) {
   static const char *const documents[] = { "text/", "application/xhtml", "application/json", "application/xml" };
   document[0] = '\0';
+  multipart = strncasecmp(type, "multipart/", strlen("multipart/")) == 0;
+  jpeg = strncasecmp(type, "image/jp", strlen("image/jp")) == 0;
   for (size_t i = 0; i < sizeof documents / sizeof *documents; i++)
     if (strncasecmp(type, documents[i], strlen(documents[i])) == 0)
       snprintf(document, sizeof document, "%.*s", (int)strcspn(type, "; \t\r\n"), type);
@@ -145,13 +147,21 @@ void cli_avlog_hold(bool hold) {
   held = hold;
   if (hold) {
     last_line[0] = '\0';
-    strange_digest = false;
+    strange_digest = multipart = jpeg = false;
     document[0] = '\0';
   }
 }
 
 bool cli_avlog_strange_digest(void) {
   return strange_digest;
+}
+
+bool cli_avlog_multipart(void) {
+  return multipart;
+}
+
+bool cli_avlog_jpeg(void) {
+  return jpeg;
 }
 
 const char *cli_avlog_document(void) {

@@ -26,6 +26,10 @@ bool cli_avlog_strange_digest(void);
  * for people or programs to read; "": it is none, or nothing was sent. */
 const char *cli_avlog_document(void);
 
+/* Whether that server sends parts without end, one picture each; whether it says that it sends a JPEG. */
+bool cli_avlog_multipart(void);
+bool cli_avlog_jpeg(void);
+
 /* The calling thread's first line since its last mark, "" if there was none; printed or not. */
 void cli_avlog_mark(void);
 const char *cli_avlog_first(void);

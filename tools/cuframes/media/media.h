@@ -2,7 +2,7 @@
  * things), media_input.c (opening, reading, time-outs), media_transport.c (RTP's way), media_relay.c, media_setup.c,
  * media_reason.c and media_outage.c (when that goes wrong), media_device.c (cameras of this machine), media_choice.c,
  * media_tables.c, media_sets.c, media_extra.c, media_decoder.c, media_slots.c, media_track.c, media_packet.c,
- * media_document.c, media_hold.c, media_side.c and media_frame.c. */
+ * media_multipart.c, media_document.c, media_hold.c, media_side.c and media_frame.c. */
 #ifndef CUFRAMES_CLI_MEDIA_H
 #define CUFRAMES_CLI_MEDIA_H
 
@@ -97,6 +97,12 @@ typedef struct media_setup {
   char reason[255];
 } media_setup;
 
+/* JPEGs over HTTP whose parts cannot be read. */
+typedef struct media_multipart {
+  bool bare, said; /* they are found without; and that was said */
+  bool broke;      /* they could not be read on, which was news */
+} media_multipart;
+
 /* Why a camera of this machine does not give pictures. */
 enum media_device_trouble {
   MEDIA_DEVICE_OTHER, /* none, or what FFmpeg says */
@@ -131,6 +137,7 @@ typedef struct media {
   AVPacket *packet;
   int video; /* index of the stream that is decoded */
   bool live; /* a network address, or a camera of this machine: paced by its source, has time-outs, is reconnected */
+  media_multipart multipart;                /* media_multipart.c */
   media_connection connection;              /* how it lives */
   int64_t opened_at;                        /* when the connection was there */
   media_outage outage;                      /* media_outage.c */
@@ -274,6 +281,18 @@ const char *media_relay_address(const media *m);
 void media_relay_look(media *m);
 /* The input is closed. */
 void media_relay_end(media *m);
+
+/* media_multipart.c */
+/* The demuxer that is to read it; NULL: FFmpeg finds out. */
+const AVInputFormat *media_multipart_format(const media *m);
+/* Whether it could not be opened for its parts, and is to be opened at once, without looking at them. */
+bool media_multipart_refused(media *m, int error);
+/* It could not be read on. */
+void media_multipart_broke(media *m, int error);
+/* Whether that was for its parts, and it is to be opened again at once. */
+bool media_multipart_again(media *m);
+/* It is open. */
+void media_multipart_works(media *m);
 
 /* media_document.c */
 /* Whether m->packet may be a part of a document; the rest is about such a one. */

@@ -187,7 +187,7 @@ static bool lies_behind(const media *m) {
 }
 
 static int open_once(media *m, bool *again) {
-  const AVInputFormat *format = m->device != NULL ? media_device_format(m) : NULL;
+  const AVInputFormat *format = m->device != NULL ? media_device_format(m) : media_multipart_format(m);
   *again = false;
   if (m->device != NULL && format == NULL)
     return AVERROR_DEMUXER_NOT_FOUND;
@@ -244,7 +244,7 @@ static int open_somehow(media *m) {
   media_setup_begin(m);
   int error = open_format(m);
   for (bool other_way = false; error < 0;) {
-    if (!media_setup_refused(m)) {
+    if (!media_setup_refused(m) && !media_multipart_refused(m, error)) {
       if (other_way || !media_transport_refused(m, error))
         break;
       other_way = true;
@@ -253,8 +253,10 @@ static int open_somehow(media *m) {
     cli_avlog_hold(true);
     error = open_format(m);
   }
-  if (error == 0)
+  if (error == 0) {
     media_setup_works(m);
+    media_multipart_works(m);
+  }
   return error;
 }
 
@@ -388,8 +390,10 @@ int media_read(media *m) {
   c->still = error == AVERROR_EOF && !c->stalled && c->pictures == 1 && media_is_snapshot(m);
   if (m->live && !c->still && (c->stalled || (error < 0 && error != AVERROR(EAGAIN))))
     publish_state_leaving(m->job);
-  if (error < 0 && error != AVERROR(EAGAIN))
+  if (error < 0 && error != AVERROR(EAGAIN)) {
     media_relay_look(m);
+    media_multipart_broke(m, error);
+  }
   if (error == 0 || error == AVERROR(EAGAIN) || (error == AVERROR_EOF && !c->stalled))
     return error;
   if (c->stalled && !publish_job_stopping(m->job))

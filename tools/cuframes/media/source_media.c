@@ -284,6 +284,8 @@ static int run(media *m) {
         return conclude(m, END_STOPPED);
       continue;
     }
+    if (media_multipart_again(m))
+      continue;
     const int64_t wait = media_outage_trouble(m);
     if (!publish_job_wait(m->job, cuframes_now() + wait))
       return conclude(m, END_STOPPED);

@@ -24,7 +24,7 @@ typedef struct rtsp_relay_report {
   int refused_track, refused_status; /* SETUP of which the camera refused, and how; -1: none */
   char refused_kind[16];             /* "video", "audio" */
   unsigned videos_left;              /* tracks of video beside that, that are not left out */
-  char why[200];                     /* why the camera's side ended; "": nothing is known */
+  char why[204];                     /* why the camera's side ended; "": nothing is known */
 } rtsp_relay_report;
 
 /* Connects to the camera and lets libavformat in. NULL if it cannot: *error is an AVERROR (EXIT: it was stopped).
