@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """test_pipe.py - cuframes pipe: every picture, its bytes and its time, in each way that a program may read them; what
-is converted; what slow, dead and wrong readers and publishers do."""
+is converted; packets; several readers of one socket."""
 import os
-import pty
 import signal
-import subprocess
+import socket
 
 import harness
 import media
 import piping
 import recording
-from harness import FAILED, NO_STREAM, OK, TIMEOUT, USAGE, check
+import test_record_codecs as codecs
+from harness import OK, check
 from piping import FRAMEMD5, Film, Piped, ffmpeg, into
 
 
@@ -161,6 +161,151 @@ def test_fps(s):
         if "publish" in process.name:
             process.send(signal.SIGINT)
     film.end()
+
+
+def test_tensors(s):
+    """As they are, and only so."""
+    s.start_program(harness.need_built("tests", "tensors"), "net")
+    s.wait_stream("net")
+    raw = Piped(s, "net", "--raw", "--count", "1", "--json")
+    got, said = raw.read_all(), raw.said()
+    check(got == bytes(range(60)) and said["format"] == "2x3x5 float16", "%s", said)
+    for words in ((), ("--raw", "--size", "64x")):
+        result = s.run("pipe", "net", *words)
+        check(result.code == harness.FAILED and "net has tensors, which are no pictures" in result.err, "%s", result)
+
+
+def packet_hashes(path, stream="v:0"):
+    return [packet["data_hash"] for packet in recording.packets(path, stream)]
+
+
+def copied(s, source, container, stream="v:0"):
+    """What ffmpeg -c copy makes of it."""
+    path = s.path("copied." + container)
+    recording.ffmpeg("-i", source, "-map", "0:" + stream, "-c", "copy", path)
+    return packet_hashes(path, stream)
+
+
+def test_packets(s):
+    """Each packet of the video, bit for bit as ffmpeg -c copy has it, in each container; times of NUT are the
+    source's."""
+    for kind, source in (("h264", harness.CLIP), ("hevc", media.make(s.root, "hevc8")),
+                         ("mjpeg", media.make(s.root, "mjpeg"))):
+        for container in ("nut", "mkv", "mp4", "ts"):
+            if (kind, container) == ("mjpeg", "ts"):
+                continue
+            film = Film(s, source, "film")
+            piped = Piped(s, "film", "--wait", "--packets", "--container", container, "--json")
+            path = s.path("film." + container)
+            with open(path, "wb") as file:
+                file.write(piped.read_all())
+            film.end()
+            said = piped.said()
+            check(said["lost"] == said["refused"] == 0 and said["ended"] == "publisher_gone", "%s", said)
+            check(packet_hashes(path) == copied(s, source, container), "%s in %s: others", kind, container)
+            if container == "nut":
+                times = [float(packet["pts_time"]) for packet in recording.packets(path)]
+                wanted = [float(packet["pts_time"]) for packet in recording.packets(source)]
+                check(times == wanted, "%s: times %s, not %s", kind, times[:5], wanted[:5])
+
+
+def test_packets_follow_pictures(s):
+    """Packets and pictures of one stream have the same times, from wherever a reader joined."""
+    s.publish(media.make(s.root, "camera"), "cam", "--loop", "--realtime")
+    pictures = Piped(s, "cam", "--duration", "1.5", "--mode", "ordered")
+    packets = Piped(s, "cam", "--packets", "--duration", "3")
+    for name, piped in (("pictures", pictures), ("packets", packets)):
+        with open(s.path(name + ".nut"), "wb") as file:
+            file.write(piped.read_all())
+        piped.process.expect(OK)
+    of_packets = {float(packet["pts_time"]) for packet in recording.packets(s.path("packets.nut"))}
+    of_pictures = {float(packet["pts_time"]) for packet in recording.packets(s.path("pictures.nut"))}
+    both = [time for time in of_pictures if min(of_packets) <= time <= max(of_packets)]
+    near = [time for time in both if any(abs(time - other) < 1e-4 for other in of_packets)]
+    check(len(both) >= 5 and near == both, "pictures %s, packets %s", sorted(of_pictures)[:9], sorted(of_packets)[:9])
+
+
+def test_every_codec_in_nut(s):
+    """The table of what NUT holds: read back under the same name, bit for bit, or left out with a word."""
+    left_out = ("prores", "alac", "truehd", "adpcm_g726", "eac3", "adpcm_ms", "wmv2")
+    for kinds, sound in ((codecs.SOUND, True), (codecs.SAMPLES, True), (codecs.PICTURES, False)):
+        source, tracks = codecs.film(s, kinds, sound)
+        film = Film(s, source, "film")
+        piped = Piped(s, "film", "--wait", "--packets", "--json")
+        with open(s.path("film.nut"), "wb") as file:
+            file.write(piped.read_all())
+        film.end()
+        said = piped.said()
+        written = {stream["track"]: number for number, stream in enumerate(said["streams"])}
+        seen = recording.probe(s.path("film.nut"), "-show_streams")["streams"]
+        for track, codec in enumerate(tracks):
+            check((track in written) == (codec not in left_out), "%s: %s", codec, piped.process.err)
+            if track in written:
+                check(seen[written[track]]["codec_name"] == codec, "%s is %s", codec, seen[written[track]])
+                got = packet_hashes(s.path("film.nut"), str(written[track]))
+                wanted = packet_hashes(source, str(track))
+                check(recording.is_tail(wanted, got) and 2 * len(got) >= len(wanted), "%s: %d packets, others than the "
+                      "%d of the film", codec, len(got), len(wanted))
+            else:
+                check("do not find %s in nut" % codec in piped.process.err, "%s: %s", codec, piped.process.err)
+
+
+def read_socket(path):
+    reader = socket.socket(socket.AF_UNIX)
+    reader.settimeout(harness.LIMIT)
+    reader.connect(path)
+    return reader
+
+
+def receive(reader, size):
+    got = b""
+    while len(got) < size:
+        part = reader.recv(size - len(got))
+        check(part, "%d bytes of %d came", len(got), size)
+        got += part
+    return got
+
+
+def test_listen(s):
+    """Several readers, each a subscriber of its own: one that sleeps takes nothing from the others, one that leaves is
+    seen, and what a dead server left is replaced."""
+    size = 640 * 360
+    s.publish("test:640x360@100,gray8", "cam")
+    path = s.path("cam.sock")
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(path)
+    left.close()
+    server = s.start("pipe", "cam", "--raw", "--listen", path, "--json")
+    server.wait_for("listening on")
+    readers = [read_socket(path) for _ in range(3)]
+    for reader in readers:
+        receive(reader, size)
+    labels = [seat["label"] for seat in s.json("info", "cam", "--json")["subscriber_list"]]
+    check(sorted(labels) == ["pipe 1", "pipe 2", "pipe 3"], "%s", labels)
+    for _ in range(20):
+        receive(readers[1], size)
+    readers[2].close()
+    server.wait_for(r"reader 3: \d+ pictures.*enough")
+    s.until(lambda: len(s.json("info", "cam", "--json")["subscriber_list"]) == 2, "its seat is free")
+    readers.append(read_socket(path))
+    receive(readers[3], size)
+    second = s.run("pipe", "cam", "--raw", "--listen", path)
+    check(second.code == harness.FAILED and "in use" in second.err, "two servers of one path: %s", second)
+    result = server.stop(signal.SIGTERM)
+    said = piping.report(result)
+    check(said["readers"] == 4 and said["pictures"] >= 23 and said["skipped"] > 0, "%s", said)
+    for reader in readers:
+        reader.close()
+    check(not os.path.exists(path), "the socket is left")
+
+
+def test_waits_for_stream_and_picture(s):
+    """Before there is a stream of that name."""
+    piped = Piped(s, "cam", "--raw", "--wait", "--count", "2", "--json")
+    piped.process.wait_for("waiting for cam")
+    s.publish("test:64x48@25,gray8", "cam")
+    check(len(piped.read_all()) == 2 * 64 * 48, "no pictures")
+    piped.said()
 
 
 if __name__ == "__main__":

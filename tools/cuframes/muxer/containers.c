@@ -39,7 +39,7 @@ static const struct row {
   { "ffv1", MATROSKA | NUT },
   { "msmpeg4v3", MATROSKA | NUT },
   { "theora", MATROSKA | NUT },
-  { "prores", MATROSKA | NUT },
+  { "prores", MATROSKA },
   { "aac", MP4 | MATROSKA | TS | NUT },
   { "aac_latm", TS },
   { "mp3", MP4 | MATROSKA | TS | NUT },

@@ -43,8 +43,11 @@ muxer *muxer_create(const char *path, const muxer_options *options) {
   snprintf(m->path, room, "file:%s", path);
   m->output->max_interleave_delta = SECOND / 1000; /* microseconds: what one silent stream may hold back */
   m->output->flags |= AVFMT_FLAG_FLUSH_PACKETS;
+  const bool source_times = options->io && options->source_times && !strcmp(m->output->oformat->name, "nut");
+  if (source_times) /* it holds no decoding times, and libavformat would move all times for the sake of negative ones */
+    m->output->avoid_negative_ts = 0;
   for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++)
-    m->tracks[i].last_written = INT64_MIN;
+    m->tracks[i].last_written = source_times ? -1 : INT64_MIN;
   muxer_times_init(&m->times);
   return m;
 }
@@ -249,7 +252,7 @@ static bool open_file(muxer *m) {
   bool well = true;
   const int64_t beginning = muxer_beginning(m);
   if (beginning != NO_TIME)
-    muxer_times_begin(&m->times, beginning, !m->options.source_times);
+    muxer_times_begin(&m->times, beginning, !m->options.source_times || beginning < 0);
   m->begun = beginning != NO_TIME;
   m->waiting = NULL;
   m->waiting_count = 0;
@@ -390,7 +393,7 @@ static bool take_now(muxer *m, const cuframes_packet *packet) {
   int64_t pts, dts;
   muxer_times_source(&m->times, packet, &pts, &dts);
   if (!m->begun)
-    muxer_times_begin(&m->times, pts, !m->options.source_times);
+    muxer_times_begin(&m->times, pts, !m->options.source_times || pts < 0);
   else
     muxer_times_join(&m->times, index, pts, dts);
   m->begun = true;

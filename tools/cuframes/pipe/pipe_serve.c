@@ -109,12 +109,13 @@ static void accept_client(server *s) {
 
 /* ---- the socket ---- */
 
-/* Whether a server has left its socket there, and is no more. */
+/* Whether a server has left its socket there, and is no more. One that listens refuses a socket of this kind in another
+ * way, and takes it for no reader. */
 static bool is_left_over(const struct sockaddr_un *address) {
   struct stat kind;
   if (lstat(address->sun_path, &kind) || !S_ISSOCK(kind.st_mode))
     return false;
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   const bool refused =
       fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) && errno == ECONNREFUSED;
   if (fd >= 0)
