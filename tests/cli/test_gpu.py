@@ -10,6 +10,7 @@ import sys
 
 import harness
 import media
+import piping
 from harness import FAILED, OK, USAGE, check
 
 STANDIN = os.path.join(harness.BUILD_DIR, "tests", "cuda", "standin")
@@ -70,6 +71,33 @@ def test_pixels_are_those_of_the_host(s):
                 with open(raw, "rb") as file:
                     files.append((seen["format"], file.read()))
             check(files[0] == files[1] and len(files[0][1]) >= 161 * 121, "%s %s: they differ", kind, form)
+
+
+def test_pipe(s):
+    """Pictures in GPU memory come out of a pipe as they come from the host: as they are, and converted; packets need no
+    GPU."""
+    still = s.path("still.png")
+    s.publish("test:161x121@50", "cam", "--device", "host")
+    s.run("snapshot", "cam", still)
+    for words in (("--raw",), ("--raw", "--format", "rgb24", "--size", "80x60"), ("--container", "nut")):
+        got = []
+        for device in ("cuda:1", "host"):
+            pub = publish(s, still, device.replace(":", "-"), "--device", device, "--loop", "--realtime", "--format",
+                          "nv12")
+            piped = piping.Piped(s, device.replace(":", "-"), *words, "--count", "1", "--json", env=GPU)
+            got.append(piped.read_all())
+            said = piped.said()
+            check(said["pictures"] == 1, "%s: %s", device, said)
+            pub.stop()
+        if words == ("--raw",):
+            whole_picture = got[0]
+        same = got[0] == got[1] if words[0] == "--raw" else whole_picture in got[0]  # in NUT times differ
+        check(same and len(got[0]) >= 80 * 60 * 3, "%s: they differ", words)
+    film = publish(s, harness.CLIP, "film", "--device", "cuda", "--realtime", "--loop")
+    packets = piping.Piped(s, "film", "--packets", "--container", "ts", "--duration", "0.5", "--json")
+    packets.read_all()
+    check(packets.said()["packets"] > 10, "no packets")
+    film.stop()
 
 
 def test_resolution_change(s):
