@@ -207,7 +207,7 @@ def check_jax():
     if jax.default_backend() not in ("gpu", "cuda"):
         print(f"skipped: jax {jax.__version__} works on {jax.default_backend()} here")
         sys.exit(77)
-    other, subscriber, frame, y, _ = one_frame(1920, 480)
+    other, subscriber, frame, y, _ = one_frame(2048, 480)  # rows without a gap: a GPU's begin at multiples of 256
     with other:
         import numpy
         spy = Spy(frame.planes.y)
