@@ -2,7 +2,7 @@
  * things), media_input.c (opening, reading, time-outs), media_transport.c (RTP's way), media_relay.c, media_setup.c,
  * media_reason.c and media_outage.c (when that goes wrong), media_device.c (cameras of this machine), media_choice.c,
  * media_tables.c, media_sets.c, media_extra.c, media_decoder.c, media_slots.c, media_track.c, media_packet.c,
- * media_multipart.c, media_document.c, media_hold.c, media_side.c and media_frame.c. */
+ * media_multipart.c, media_document.c, media_leads.c, media_hold.c, media_side.c and media_frame.c. */
 #ifndef CUFRAMES_CLI_MEDIA_H
 #define CUFRAMES_CLI_MEDIA_H
 
@@ -137,13 +137,16 @@ typedef struct media {
   AVPacket *packet;
   int video; /* index of the stream that is decoded */
   bool live; /* a network address, or a camera of this machine: paced by its source, has time-outs, is reconnected */
-  media_multipart multipart;                /* media_multipart.c */
-  media_connection connection;              /* how it lives */
-  int64_t opened_at;                        /* when the connection was there */
-  media_outage outage;                      /* media_outage.c */
-  media_transport transport;                /* media_transport.c */
-  media_length length;                      /* media_length.c */
-  char *path;                               /* of a file, as FFmpeg wants it; NULL: the input is none */
+  media_multipart multipart;   /* media_multipart.c */
+  media_connection connection; /* how it lives */
+  int64_t opened_at;           /* when the connection was there */
+  media_outage outage;         /* media_outage.c */
+  media_transport transport;   /* media_transport.c */
+  media_length length;         /* media_length.c */
+  char *path;                  /* of a file, as FFmpeg wants it; NULL: the input is none */
+  const char *leads_to;        /* media_leads.c: protocols that a file leads to; NULL: only to itself */
+  char *leads_text;            /* that file */
+  int (*leads_open)(AVFormatContext *in, AVIOContext **pb, const char *url, int flags, AVDictionary **options);
   const char *device;                       /* path of a V4L2 camera, in the input; NULL: it is none */
   enum media_device_trouble device_trouble; /* media_device.c: the last one */
   char reason[512];                         /* why the last call here failed, for a message */
@@ -281,6 +284,14 @@ const char *media_relay_address(const media *m);
 void media_relay_look(media *m);
 /* The input is closed. */
 void media_relay_end(media *m);
+
+/* media_leads.c */
+/* m->path is known: looks whether it leads to the network, which makes it live. */
+void media_leads_init(media *m);
+void media_leads_options(const media *m, AVDictionary **options);
+/* m->in is about to be opened. */
+void media_leads_begin(media *m);
+void media_leads_free(media *m);
 
 /* media_multipart.c */
 /* The demuxer that is to read it; NULL: FFmpeg finds out. */

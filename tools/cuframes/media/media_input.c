@@ -54,6 +54,7 @@ bool media_input_init(media *m) {
   /* FFmpeg takes what stands before a colon for a protocol, unless there is a slash before. */
   if (m->path != NULL)
     snprintf(m->path, room, "%s%s", stream || *input == '/' ? "" : "./", name);
+  media_leads_init(m);
   return m->path != NULL;
 }
 
@@ -155,6 +156,7 @@ static AVDictionary *input_options(const media *m) {
   if (media_setup_types(m) != NULL)
     av_dict_set(&options, "allowed_media_types", media_setup_types(m), 0);
   av_dict_set(&options, "merge_pmt_versions", media_tables_merge(m) ? "1" : "0", 0);
+  media_leads_options(m, &options);
   media_extra_options(m, &options); /* last: who gives one knows better */
   if (m->device != NULL)
     keep_flags(&options);
@@ -198,6 +200,7 @@ static int open_once(media *m, bool *again) {
   m->in->opaque = m;
   if (m->device != NULL)
     m->in->flags |= AVFMT_FLAG_NONBLOCK;
+  media_leads_begin(m);
   AVDictionary *options = input_options(m);
   /* Frees m->in if it fails. */
   begin_call(m, media_timeout(m));

@@ -25,7 +25,8 @@ static bool wants_reconnect(const media *m) {
 
 /* A film behind a web address has a length: it ends like a file. (A camera's RTSP may tell one, too.) */
 static bool is_finite(const media *m) {
-  return strncmp(m->job->options->input, "http", 4) == 0 && m->in->duration != AV_NOPTS_VALUE && m->in->duration > 0 &&
+  const bool film = strncmp(m->job->options->input, "http", 4) == 0 || m->leads_to != NULL;
+  return film && m->in->duration != AV_NOPTS_VALUE && m->in->duration > 0 &&
          !media_is_snapshot(m);
 }
 
@@ -311,6 +312,7 @@ int source_media_run(publish_job *job) {
   media_track_free(&m);
   media_frame_free(&m);
   media_slots_free(&m);
+  media_leads_free(&m);
   free(m.path);
   return code;
 }
