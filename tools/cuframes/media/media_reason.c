@@ -113,8 +113,7 @@ int media_explain(media *m, int error, const char *what) {
   } else if (error == AVERROR(EPROTONOSUPPORT) && media_transport_name(m) != NULL) {
     snprintf(m->reason, sizeof m->reason, "%s: the camera refuses to send by %s", what, media_transport_name(m));
   } else if (m->connection.hopeless) {
-    snprintf(m->reason, sizeof m->reason,
-             "%s: the film's index (moov) is at its end, and %s", what,
+    snprintf(m->reason, sizeof m->reason, "%s: the film's index (moov) is at its end, and %s", what,
              m->live ? "the server lets nobody go back from there (it knows no ranges)"
                      : "nobody can go back from there in a pipe");
   } else if (is_document(m, error)) {
