@@ -22,6 +22,29 @@ def find(data, *path):
     return None
 
 
+def sample_flags(path, track):
+    """The flags of each sample of a track (1, 2, ...) in the fragments of a file."""
+    with open(path, "rb") as file:
+        fragments = [content for kind, content in boxes(file.read()) if kind == b"moof"]
+    found = []
+    for traf in (content for moof in fragments for kind, content in boxes(moof) if kind == b"traf"):
+        head = find(traf, b"tfhd")
+        has, number = struct.unpack_from(">II", head)
+        at = 8 + sum(size for bit, size in ((1, 8), (2, 4), (8, 4), (16, 4)) if has & bit)
+        usual, = struct.unpack_from(">I", head, at) if has & 0x20 else (0,)
+        for run in (content for kind, content in boxes(traf) if kind == b"trun" and number == track):
+            has, count = struct.unpack_from(">II", run)
+            at, first = 8 + 4 * bool(has & 1), None
+            if has & 4:
+                first, at = struct.unpack_from(">I", run, at)[0], at + 4
+            step = 4 * sum(bool(has & bit) for bit in (0x100, 0x200, 0x400, 0x800))
+            place = 4 * sum(bool(has & bit) for bit in (0x100, 0x200))
+            own = [struct.unpack_from(">I", run, at + i * step + place)[0] for i in range(count)] if has & 0x400 else (
+                [usual] * count)
+            found += own if first is None else [first] + own[1:]
+    return found
+
+
 def timescale(head):
     """Of the content of an mvhd or mdhd box."""
     return struct.unpack_from(">I", head, 20 if head[0] else 12)[0]

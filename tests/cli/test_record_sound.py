@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 """test_record_sound.py - sound stays with its picture, copied or encoded: films that flash and beep each second."""
+import struct
+
 import harness
+import mp4
 import recording
 from harness import OK, check
 
+NO_SYNC_SAMPLE = 0x10000  # of ISO 14496-12: sample_is_non_sync_sample
 SECONDS = 3
 OFFSET = 0.020  # what sound may be off, of the source's own
 
@@ -106,6 +110,44 @@ def test_a_gap_stays_one(s):
         apart = loud[-1] - loud[0]
         check(abs(loud[-1] - white[-1]) < OFFSET and abs(apart - round(apart)) < OFFSET,
               "%s: flashes at %s, beeps at %s", name, white, loud)
+
+
+def unmarked(path):
+    """A film for feed.c whose sound nobody marks as a place to begin at, as it comes by RTP."""
+    with open(path, "rb") as file:
+        data = bytearray(file.read())
+    _, tracks, count = struct.unpack_from("<q2I", data)
+    at, kinds = 16, []
+    for _ in range(tracks):
+        kinds.append(struct.unpack_from("<I", data, at)[0])
+        at += 64 + struct.unpack_from("<I", data, at + 60)[0]
+    for _ in range(count):
+        index, flags, size = struct.unpack_from("<3I", data, at)
+        struct.pack_into("<I", data, at + 4, flags if kinds[index] == recording.VIDEO else flags & ~recording.KEY)
+        at += 44 + size
+    with open(path, "wb") as file:
+        file.write(data)
+    return path
+
+
+def test_sound_that_nobody_marks(s):
+    """Who copies out of a recording leaves sound out that is not marked as a place to begin at: all of it, silently."""
+    path = unmarked(recording.film(s, "film"))
+    feed = recording.Feed(s, "cam", path)
+    recorders = [s.start("record", "cam", s.path("out." + kind)) for kind in ("mp4", "mkv")]
+    s.until(lambda: sum(entry["packets"] for entry in s.json("info", "cam", "--json")["subscriber_list"]) == 2,
+            "both read")
+    feed.play(60)
+    feed.end()
+    for recorder, kind in zip(recorders, ("mp4", "mkv")):
+        recorder.expect(OK)
+        sound = recording.packets(s.path("out." + kind), "a:0")
+        marks = mp4.sample_flags(s.path("out.mp4"), 2)
+        check(len(marks) > 20 and not any(flags & NO_SYNC_SAMPLE for flags in marks), "marked as %s", marks[:9])
+        check(len(sound) > 20 and all("K" in packet["flags"] for packet in sound), "%s: %s", kind, sound[:3])
+        recording.ffmpeg("-i", s.path("out." + kind), "-map", "0:a", "-c", "copy", s.path("sound." + kind))
+        copied = recording.packets(s.path("sound." + kind), "a:0")
+        check(len(copied) == len(sound), "%s: %d packets of %d", kind, len(copied), len(sound))
 
 
 if __name__ == "__main__":

@@ -165,6 +165,13 @@ void media_repeated_forget(media *m) {
 
 /* --- publishing --- */
 
+/* Decoding of sound begins with any packet, but of one kind; not all of FFmpeg's protocols mark them, RTP does not. */
+static bool is_key(const media *m, const AVPacket *packet) {
+  const AVCodecParameters *of = m->in->streams[packet->stream_index]->codecpar;
+  const bool chained = of->codec_id == AV_CODEC_ID_TRUEHD || of->codec_id == AV_CODEC_ID_MLP;
+  return packet->flags & AV_PKT_FLAG_KEY || (of->codec_type == AVMEDIA_TYPE_AUDIO && !chained);
+}
+
 static void publish(media *m, uint32_t number, const AVPacket *packet) {
   cuframes_packet_info info = { .struct_size = sizeof info,
                                 .track = number,
@@ -173,7 +180,7 @@ static void publish(media *m, uint32_t number, const AVPacket *packet) {
                                 .pts = packet->pts == AV_NOPTS_VALUE ? CUFRAMES_NO_TIME : packet->pts,
                                 .dts = packet->dts,
                                 .duration = packet->duration,
-                                .flags = (packet->flags & AV_PKT_FLAG_KEY ? CUFRAMES_PACKET_KEY : 0u) |
+                                .flags = (is_key(m, packet) ? CUFRAMES_PACKET_KEY : 0u) |
                                          (packet->flags & AV_PKT_FLAG_CORRUPT ? CUFRAMES_PACKET_CORRUPT : 0u) |
                                          (packet->flags & AV_PKT_FLAG_DISCARD ? CUFRAMES_PACKET_HIDDEN : 0u) };
   int error = cuframes_publisher_publish_packet(m->job->publisher, &info);

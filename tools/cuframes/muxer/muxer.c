@@ -330,6 +330,10 @@ static bool wait_with(muxer *m, const cuframes_packet *packet) {
 
 /* A packet as the container has it; times are the file's. */
 static int write_packet(muxer *m, track *t, AVPacket *packet) {
+  const enum AVCodecID codec = t->stream->codecpar->codec_id;
+  /* What a file does not call a place to begin at is left out by who copies from it. */
+  if (!t->video && codec != AV_CODEC_ID_TRUEHD && codec != AV_CODEC_ID_MLP)
+    packet->flags |= AV_PKT_FLAG_KEY;
   packet->stream_index = t->stream->index;
   av_packet_rescale_ts(packet, nanoseconds, t->time_base);
   if (packet->dts <= t->last_written)
