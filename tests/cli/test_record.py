@@ -115,12 +115,13 @@ def size_of(path):
     return os.path.getsize(path) if os.path.exists(path) else 0
 
 
-def test_nohup(s):
-    """Who asked that the terminal's end be ignored is not ended by it."""
+def test_signals_that_are_no_end(s):
+    """The terminal's, where somebody asked that it be ignored; and those that many files have a use for."""
     film(s)
     process = s.start_program("nohup", harness.program(), "record", "film", "--json", s.path("on.mkv"))
     s.until(lambda: size_of(s.path("on.mkv")) > 100000, "some film")
-    process.send(signal.SIGHUP)
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        process.send(number)
     size = size_of(s.path("on.mkv"))
     s.until(lambda: size_of(s.path("on.mkv")) > size + 100000, "it goes on")
     process.stop()

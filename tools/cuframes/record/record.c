@@ -243,8 +243,7 @@ int cmd_record(int argc, char **argv) {
   if (code)
     return code < 0 ? CLI_OK : code;
   cli_catch_signals();
-  if (config.many)
-    control_catch_signals();
+  control_catch_signals();        /* of one file they say nothing, and do not end it */
   (void)signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write() like a full disk */
   cli_avlog_install();
   look_before(&config);
