@@ -13,6 +13,7 @@
 #include <utility>
 
 #if __cplusplus >= 202002L
+#include <ranges>
 #include <span>
 #endif
 
@@ -80,11 +81,6 @@ public:
   [[nodiscard]] constexpr T *end() const noexcept {
     return data_ + size_;
   }
-#if __cplusplus >= 202002L
-  [[nodiscard]] constexpr operator std::span<T>() const noexcept { // NOLINT(google-explicit-constructor)
-    return { data_, size_ };
-  }
-#endif
 
 private:
   T *data_ = nullptr;
@@ -145,7 +141,7 @@ public:
       : ns_(to_ns(limit)) {}
 
   [[nodiscard]] static constexpr timeout forever() noexcept {
-    return timeout(CUFRAMES_WAIT_FOREVER);
+    return timeout(std::int64_t(-1)); /* CUFRAMES_WAIT_FOREVER */
   }
   [[nodiscard]] static constexpr timeout none() noexcept {
     return timeout(std::int64_t(0));
@@ -313,5 +309,10 @@ private:
 };
 
 } // namespace cuframes
+
+#if __cplusplus >= 202002L
+/* So a std::span can be made of one, also of a temporary. */
+template <class T> inline constexpr bool std::ranges::enable_borrowed_range<cuframes::span<T>> = true;
+#endif
 
 #endif

@@ -19,6 +19,7 @@
 #include <utility>
 
 #include <cuframes/cpp/format.hpp>
+#include <cuframes/dlpack.h>
 #include <cuframes/frame.h>
 
 namespace cuframes {
@@ -53,11 +54,13 @@ template <class Byte> struct basic_plane_view {
   /** Goes from row to row. */
   class iterator {
   public:
-    iterator(const basic_plane_view &plane, std::size_t index) noexcept : plane_(plane), index_(index) {}
+    iterator(const basic_plane_view &plane, std::size_t index) noexcept
+        : row_(plane.data), pitch_(plane.pitch), row_bytes_(plane.row_bytes), index_(index) {}
     [[nodiscard]] span<Byte> operator*() const noexcept {
-      return plane_.row(index_);
+      return { row_, row_bytes_ };
     }
     iterator &operator++() noexcept {
+      row_ += pitch_;
       index_++;
       return *this;
     }
@@ -69,7 +72,9 @@ template <class Byte> struct basic_plane_view {
     }
 
   private:
-    basic_plane_view plane_;
+    Byte *row_; /* the first one of end(), which is not read */
+    std::size_t pitch_;
+    std::size_t row_bytes_;
     std::size_t index_;
   };
   [[nodiscard]] iterator begin() const noexcept {
@@ -114,6 +119,20 @@ using frame_flags = flags<frame_flag>;
 [[nodiscard]] constexpr frame_flags operator|(frame_flag a, frame_flag b) noexcept {
   return frame_flags(a) | frame_flags(b);
 }
+
+/** enum cuframes_dlpack_flag. */
+enum class dlpack_flag : std::uint32_t {
+  unversioned = CUFRAMES_DLPACK_UNVERSIONED,
+  copy = CUFRAMES_DLPACK_COPY,
+  no_stream = CUFRAMES_DLPACK_NO_STREAM
+};
+using dlpack_flags = flags<dlpack_flag>;
+[[nodiscard]] constexpr dlpack_flags operator|(dlpack_flag a, dlpack_flag b) noexcept {
+  return dlpack_flags(a) | dlpack_flags(b);
+}
+
+/** A plane as an array: shape, strides and type. Owns nothing. */
+using array = cuframes_array;
 
 /** enum cuframes_side_data; types of an application count from `application` on: application_type(). */
 enum class side_data_type : std::uint32_t {
@@ -303,7 +322,37 @@ public:
     return side_data{ static_cast<side_data_type>(type), bytes(static_cast<const std::byte *>(data), size) };
   }
 
+  /** cuframes_frame_array(): the plane as shape and strides. */
+  [[nodiscard]] result<array> try_array(std::size_t plane) const noexcept {
+    array described{};
+    described.struct_size = sizeof described;
+    const int code = cuframes_frame_array(frame_, static_cast<int>(plane), &described);
+    if (detail::failed(code))
+      return error::last(code);
+    return described;
+  }
+  /** cuframes_frame_dlpack(): a DLManagedTensorVersioned, or a DLManagedTensor, that holds a reference of its own; who
+   *  takes it calls its deleter. `stream` is the one that it will be used on. */
+  [[nodiscard]] result<void *> try_dlpack(std::size_t plane, stream_view stream, dlpack_flags how = {}) const noexcept {
+    void *tensor = nullptr;
+    const int code =
+        cuframes_frame_dlpack(frame_, static_cast<int>(plane), stream.native_handle(), how.bits(), &tensor);
+    if (detail::failed(code))
+      return error::last(code);
+    return result<void *>(std::move(tensor));
+  }
+  /** cuframes_frame_references(): how many there are at this moment. */
+  [[nodiscard]] std::uint32_t references() const noexcept {
+    return cuframes_frame_references(frame_);
+  }
+
 #if CUFRAMES_HAS_EXCEPTIONS
+  [[nodiscard]] array as_array(std::size_t plane) const {
+    return try_array(plane).value();
+  }
+  [[nodiscard]] void *dlpack(std::size_t plane, stream_view stream, dlpack_flags how = {}) const {
+    return try_dlpack(plane, stream, how).value();
+  }
   [[nodiscard]] frame_id identify() const {
     return try_identify().value();
   }

@@ -41,7 +41,12 @@ struct packet_ring_options {
   std::uint64_t max_packet = 0;
 
   [[nodiscard]] cuframes_packet_ring_options native() const noexcept {
-    return { sizeof(cuframes_packet_ring_options), slots, data_bytes, max_packet };
+    cuframes_packet_ring_options ring{};
+    ring.struct_size = sizeof ring;
+    ring.slots = slots;
+    ring.data_bytes = data_bytes;
+    ring.max_packet = max_packet;
+    return ring;
   }
 };
 
@@ -80,8 +85,13 @@ struct publish_info {
   frame_flags flags; /**< key, corrupt */
 
   [[nodiscard]] cuframes_publish_info native() const noexcept {
-    return { sizeof(cuframes_publish_info), flags.bits(), detail::from_time(pts), duration.count(),
-             capture_time ? capture_time->time_since_epoch().count() : CUFRAMES_NO_TIME };
+    cuframes_publish_info info{};
+    info.struct_size = sizeof info;
+    info.flags = flags.bits();
+    info.pts = detail::from_time(pts);
+    info.duration = duration.count();
+    info.capture_time = capture_time ? capture_time->time_since_epoch().count() : CUFRAMES_NO_TIME;
+    return info;
   }
 };
 
@@ -178,7 +188,8 @@ public:
     }
     /** Gives it back unpublished, as the destructor does. */
     void cancel() noexcept {
-      cuframes_frame_release(take());
+      if (cuframes_frame *const mine = take()) /* no call where the compiler sees that there is none */
+        cuframes_frame_release(mine);
     }
 
   private:
@@ -244,7 +255,7 @@ public:
   [[nodiscard]] result<frame> try_acquire() noexcept {
     cuframes_frame *native = nullptr;
     if (external_)
-      return error(errc::invalid, "this publisher's frames are buffers of yours: take them with acquire_buffer()");
+      return not_own();
     const int code = cuframes_publisher_acquire(native_, &native);
     if (detail::failed(code))
       return error::last(code);
@@ -310,6 +321,10 @@ public:
   [[nodiscard]] result<void> try_set_format(const format &format) noexcept {
     return result<void>::of(cuframes_publisher_set_format(native_, &format.native()));
   }
+  /** cuframes_publisher_set_limits(): lowers them, before there is a format; 0 leaves one as it is. */
+  [[nodiscard]] result<void> try_set_limits(std::uint32_t max_open, std::uint32_t max_slots) noexcept {
+    return result<void>::of(cuframes_publisher_set_limits(native_, max_open, max_slots));
+  }
   /** cuframes_publisher_discontinuity(). */
   [[nodiscard]] result<void> try_discontinuity() noexcept {
     return result<void>::of(cuframes_publisher_discontinuity(native_));
@@ -360,10 +375,14 @@ public:
   }
   /** Nothing: there is no frame for this picture, which is dropped. */
   [[nodiscard]] std::optional<frame> acquire() {
-    result<frame> got = try_acquire();
-    if (got.code() == errc::dropped)
+    cuframes_frame *native = nullptr;
+    if (external_)
+      throw error(not_own());
+    const int code = cuframes_publisher_acquire(native_, &native);
+    if (code == CUFRAMES_ERR_DROPPED)
       return std::nullopt;
-    return std::move(got).value();
+    detail::check(code);
+    return frame(native, native_);
   }
   delivery publish(frame &&open, const publish_info &info = {}) {
     const cuframes_publish_info native = info.native();
@@ -401,6 +420,9 @@ public:
   }
   void set_format(const format &format) {
     try_set_format(format).value();
+  }
+  void set_limits(std::uint32_t max_open, std::uint32_t max_slots) {
+    try_set_limits(max_open, max_slots).value();
   }
   void discontinuity() {
     try_discontinuity().value();
@@ -441,6 +463,10 @@ public:
 
 private:
   publisher(cuframes_publisher *native, bool external) noexcept : native_(native), external_(external) {}
+
+  [[nodiscard]] static error not_own() noexcept {
+    return { errc::invalid, "this publisher's frames are buffers of yours: take them with acquire_buffer()" };
+  }
 
   /* A frame of another publisher is refused by the library, and then given back by its own destructor. */
   [[nodiscard]] int publish_native(frame &&open, const cuframes_publish_info &info) noexcept {

@@ -19,7 +19,9 @@ enum class source_state : std::uint32_t {
   live = CUFRAMES_SOURCE_LIVE,
   stalled = CUFRAMES_SOURCE_STALLED,
   reconnecting = CUFRAMES_SOURCE_RECONNECTING,
-  ended = CUFRAMES_SOURCE_ENDED
+  ended = CUFRAMES_SOURCE_ENDED,
+  connecting = CUFRAMES_SOURCE_CONNECTING,
+  refused = CUFRAMES_SOURCE_REFUSED
 };
 
 /** "live", "stalled", ...; NULL for a state that this version does not know. Static. */
