@@ -19,6 +19,7 @@ from ._info import SourceInfo, StreamEntry, StreamInfo, SubscriberInfo, TrackInf
 from ._info import list_streams as list
 from ._publisher import Publisher, PublisherStats, publish
 from ._subscriber import PacketReader, Stats, Subscriber, Track, subscribe
+from . import opencv, pyav
 from .detections import Detection, Join, join
 
 _core._register(make_error, Frame, OpenFrame)
@@ -32,5 +33,5 @@ __all__ = [
     "Packet", "PacketOverrun", "PacketOversized", "PacketReader", "Picture", "Plane", "Planes", "ProtocolError",
     "Publisher", "PublisherGone", "PublisherStats", "SourceInfo", "Stale", "Stats", "StreamEntry", "StreamInfo",
     "Subscriber", "SubscriberInfo", "SystemCallError", "Timeout", "Track", "TrackInfo", "Unsupported",
-    "VersionMismatch", "info", "join", "list", "now", "publish", "subscribe",
+    "VersionMismatch", "info", "join", "list", "now", "opencv", "publish", "pyav", "subscribe",
 ]
