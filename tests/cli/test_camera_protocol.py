@@ -150,6 +150,32 @@ def test_transports(s):
     ], "--rtsp-transport", "udp", frames=30)
 
 
+def test_a_session_that_is_forgotten(s):
+    """Said of one that goes on, it means nothing; else it is found before the time is over."""
+    film = camera.film(s)
+    gone = ((25, {"GET_PARAMETER": 454, "OPTIONS": 454}),)
+    side_by_side.watch(s, [("goes-on", Plan(film, session_timeout=2, later_answers=gone))], frames=100)
+    cam = Camera(s, Plan(film, session_timeout=2, later_answers=gone, stall_at=80), Plan(film))
+    pub = s.publish(cam.url, "cam", "--timeout", harness.LIMIT)
+    pub.wait_for("the camera has forgotten the session")
+    cam.wait_for("PLAY", 2)
+    pub.stop()
+
+
+def test_what_is_said(s):
+    """Why it cannot be opened, in words that lead to the cause."""
+    film = camera.film(s)
+
+    def nothing_described(method, data):
+        return b"RTSP/1.0 200 OK\r\nCSeq: 2\r\nContent-Length: 0\r\n\r\n" if method == "DESCRIBE" else data
+    for plan, words in ((Plan(film, edit_reply=edited(b"RTSP/1.0", b"HTTP/1.1")), "it answers in HTTP"),
+                        (Plan(film, edit_reply=nothing_described), "has no tracks"),
+                        (Plan(film, answers={"DESCRIBE": lambda to, _: (302, {"Location": to})}), "in a circle"),
+                        (Plan(film, answers={"DESCRIBE": (302, {"Location": "http://x/"})}), "is no RTSP")):
+        result = s.run("publish", Camera(s, plan).url, "--name", "cam", "--no-reconnect")
+        check(result.code == harness.FAILED and words in result.err, "%s: %s", words, result)
+
+
 def test_addresses_of_tracks(s):
     film, tone = camera.film(s), camera.sound(s, "pcma")
 

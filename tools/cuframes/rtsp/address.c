@@ -80,7 +80,7 @@ bool rtsp_address_of_track(const char *base, const char *control, unsigned way, 
   const size_t path = scheme + strcspn(base + scheme, "/?"), plain = strcspn(base, "?");
   if (*control == '\0' || strcmp(control, "*") == 0)
     return way == 0 && put(to, size, whole, base, "", "", "");
-  if (strncasecmp(control, "rtsp://", 7) == 0 || strncasecmp(control, "rtspu://", 8) == 0)
+  if (strncmp(control + strspn(control, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"), "://", 3) == 0)
     return way == 0 && put(to, size, 0, "", "", control, "");
   const bool slash = whole > 0 && base[whole - 1] == '/', rooted = *control == '/';
   const char *relative = control + rooted;

@@ -29,6 +29,7 @@
 #define GUESTS_MAX 8           /* connections that have not shown yet that they are libavformat's */
 #define QUIET_MS 300           /* a description without a length is over when nothing comes for so long */
 #define QUIET_LENGTH_MS 2000   /* one that is shorter than it says */
+#define DOUBTED_MS 2000
 #define GOODBYE_MS 400
 
 struct rtsp_relay {
@@ -228,10 +229,13 @@ static bool step(rtsp_relay *r, const struct pollfd *p) {
   }
   if (p[3].revents & (POLLIN | POLLHUP | POLLERR) && !from_camera(r))
     r->camera_gone = true;
-  if (s->waits_for_body && p[3].revents == 0 && p[2].revents == 0) {
+  const bool nothing = p[0].revents == 0 && p[2].revents == 0 && p[3].revents == 0;
+  if (nothing && s->waits_for_body) {
     s->quiet = true;
     rtsp_session_take(s);
     s->quiet = false;
+  } else if (nothing && s->doubted) {
+    rtsp_session_forgotten(s);
   }
   if (s->wants_connection && !connect_anew(r))
     r->camera_gone = true;
@@ -278,7 +282,8 @@ static void *serve(void *relay) {
     p[0].fd = closing ? -1 : r->doorbell; /* it has rung */
     p[2].events = (short)(POLLIN | (s->to_client.size > 0 ? POLLOUT : 0));
     p[3].events = (short)((s->to_client.size < WAITING_MOST ? POLLIN : 0) | (s->to_camera.size > 0 ? POLLOUT : 0));
-    const int limit = s->waits_for_body ? (s->waits_for_length ? QUIET_MS : QUIET_LENGTH_MS) : -1;
+    const int body = s->waits_for_length ? QUIET_MS : QUIET_LENGTH_MS;
+    const int limit = s->waits_for_body ? body : s->doubted ? DOUBTED_MS : -1;
     const bool leaving = r->leave_at != 0 || closing;
     if (poll(p, 4 + r->guest_count, leaving ? GOODBYE_MS / 4 : limit) < 0 && errno != EINTR)
       break;

@@ -77,6 +77,14 @@ static bool log_in(rtsp_session *s, const rtsp_message *m, const rtsp_request *r
   return true;
 }
 
+/* What a camera that leads to a place where we cannot go may mean is nothing that libavformat would say. */
+static void note_way(rtsp_session *s, const rtsp_message *m) {
+  if (m->status >= 300 && m->status < 400)
+    snprintf(s->why, sizeof s->why, "the camera leads %s (%d %s)",
+             s->redirects == REDIRECTS_MAX ? "on and on, in a circle" : "to an address that is no RTSP", m->status,
+             m->reason);
+}
+
 /* Whether the camera leads to another place, to which we go. */
 static bool redirect(rtsp_session *s, const rtsp_message *m, const rtsp_request *r) {
   char to[RTSP_ADDRESS_MAX], whole[RTSP_ADDRESS_MAX];
@@ -118,6 +126,7 @@ static void take_description(rtsp_session *s, const rtsp_message *m, const rtsp_
       snprintf(s->all, sizeof s->all, "%s", s->base);
     s->described = true;
   } else {
+    snprintf(s->why, sizeof s->why, "the camera's description (SDP) has no tracks");
     rtsp_bytes_add(&body, m->body, size);
   }
   pass(s, m, r, m->status, "", &body);
@@ -287,11 +296,7 @@ static void take_sign_of_life(rtsp_session *s, const rtsp_message *m, const rtsp
     pass(s, m, r, m->status, "", NULL); /* DESCRIBE would be one more try with a wrong password */
     return;
   }
-  if (m->status == 454 && s->playing) {
-    snprintf(s->why, sizeof s->why, "the camera has forgotten the session (454)");
-    s->ended = true;
-    return;
-  }
+  s->doubted = m->status == 454 && s->playing; /* some say so and go on */
   if (m->status != 200 && is(r, "GET_PARAMETER"))
     s->no_get_parameter = true;
   if (m->status == 200 && is(r, "OPTIONS"))
@@ -305,6 +310,7 @@ void rtsp_replies_take(rtsp_session *s, const rtsp_message *m, const rtsp_reques
     learn_session(s, m);
   if (log_in(s, m, r) || redirect(s, m, r))
     return;
+  note_way(s, m);
   s->logged_in = s->logged_in || (r->logged_in && m->status != 401);
   if (is(r, "OPTIONS") || is(r, "GET_PARAMETER"))
     take_sign_of_life(s, m, r);

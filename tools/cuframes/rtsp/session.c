@@ -214,6 +214,11 @@ static bool take_message(rtsp_session *s) {
   size_t body;
   if (head == 0 && is_text(data, size))
     return false;
+  if (head > 0 && memcmp(data, "HTTP/", 5) == 0 && !s->described) {
+    snprintf(s->why, sizeof s->why, "it answers in HTTP: this port is that of its web server, not of RTSP");
+    s->ended = true;
+    return false;
+  }
   if (head == 0 || !is_text(data, head) || !rtsp_message_read(&m, data, head))
     return rtsp_packets_skip(s);
   if (!measure_body(s, &m, size - head, &body))
@@ -231,10 +236,21 @@ static bool take_message(rtsp_session *s) {
   return true;
 }
 
+void rtsp_session_forgotten(rtsp_session *s) {
+  bool by_tcp = false;
+  for (unsigned i = 0; i < s->description.count; i++)
+    by_tcp = by_tcp || s->description.tracks[i].heard;
+  s->doubted = false;
+  if (!by_tcp)
+    return; /* what comes by UDP is not seen here */
+  snprintf(s->why, sizeof s->why, "the camera has forgotten the session (454)");
+  s->ended = true;
+}
+
 /* Whether a message begins here, or the beginning of what may be one's first line. */
 static bool begins_message(const char *data, size_t size) {
-  static const char *const methods[] = { "RTSP/",     "OPTIONS ",  "GET_PARAMETER ", "SET_PARAMETER ", "ANNOUNCE ",
-                                         "TEARDOWN ", "REDIRECT ", "PLAY_NOTIFY ",   "DESCRIBE " };
+  static const char *const methods[] = { "RTSP/",     "HTTP/",     "OPTIONS ",  "GET_PARAMETER ", "SET_PARAMETER ",
+                                         "ANNOUNCE ", "TEARDOWN ", "REDIRECT ", "PLAY_NOTIFY ",   "DESCRIBE " };
   for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
     const size_t length = strlen(methods[i]);
     if (memcmp(data, methods[i], size < length ? size : length) == 0)

@@ -59,6 +59,7 @@ typedef struct rtsp_session {
   long timeout;                  /* of the same, seconds; 0: not said */
   bool no_options, no_get_parameter, logged_in;
   unsigned redirects;
+  bool doubted;     /* the camera says that there is no such session: unless something comes, it is so */
   uint64_t skipped; /* bytes that were neither packets nor messages */
 
   bool waits_for_body, waits_for_length; /* a reply's head is here; and it does not say how much is to follow */
@@ -75,6 +76,8 @@ bool rtsp_session_init(rtsp_session *s, const char *address, uint32_t left_out);
 void rtsp_session_connected(rtsp_session *s, const char *peer);
 /* Looks at what has come in from_client or from_camera. */
 void rtsp_session_take(rtsp_session *s);
+/* Nothing has come for two seconds although it is doubted that anything will. */
+void rtsp_session_forgotten(rtsp_session *s);
 /* The camera has closed its side. True: a new connection is worth a try, and wanted. */
 bool rtsp_session_hung_up(rtsp_session *s);
 void rtsp_session_free(rtsp_session *s);
