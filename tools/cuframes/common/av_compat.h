@@ -105,6 +105,13 @@ static inline int32_t *av_compat_new_matrix(AVStream *stream) {
   return (int32_t *)(void *)av_compat_new_side(stream, AV_PKT_DATA_DISPLAYMATRIX, AV_COMPAT_MATRIX_BYTES);
 }
 
+/* What a callback is given to write became constant in libavformat 61 (FFmpeg 7). */
+#if LIBAVFORMAT_VERSION_MAJOR >= 61
+typedef const uint8_t av_compat_written;
+#else
+typedef uint8_t av_compat_written;
+#endif
+
 /* Matroska can say how a picture is turned; FFmpeg writes and reads that from version 7 (libavformat 61) on. */
 #define AV_COMPAT_MATROSKA_TURNS (LIBAVFORMAT_VERSION_MAJOR >= 61)
 

@@ -118,7 +118,7 @@ bool picture_file_write(picture_file *f, const uint8_t *bytes, size_t size, int6
   av_packet_rescale_ts(packet, f->time_base, f->stream->time_base);
   int error = av_write_frame(f->output, packet);
   av_packet_unref(packet);
-  if (error >= 0 && f->output->oformat->flags & AVFMT_ALLOW_FLUSH)
+  if (error >= 0 && strcmp(f->output->oformat->name, "matroska") == 0)
     error = av_write_frame(f->output, NULL); /* else it is kept until a second is full */
   return error >= 0 && f->output->pb->error >= 0;
 }

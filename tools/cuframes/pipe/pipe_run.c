@@ -9,6 +9,8 @@
 #include <libavformat/avio.h>
 #include <libavutil/mem.h>
 
+#include "common/av_compat.h"
+
 #define SECOND INT64_C(1000000000)
 #define BUFFER_BYTES 65536
 
@@ -103,22 +105,14 @@ void pipe_look_around(pipe_run *r) {
 /* ---- the course ---- */
 
 /* What libavformat writes. */
-static int write_some(void *run, uint8_t *data, int size) {
+static int write_some(void *run, av_compat_written *data, int size) {
   pipe_run *r = run;
   return sink_write(&r->sink, data, (size_t)size) ? size : AVERROR(r->sink.error);
 }
 
-#if LIBAVFORMAT_VERSION_MAJOR >= 61
-static int write_packet(void *run, const uint8_t *data, int size) {
-  return write_some(run, (uint8_t *)(uintptr_t)data, size);
-}
-#else
-#define write_packet write_some
-#endif
-
 static bool open_io(pipe_run *r) {
   uint8_t *buffer = av_malloc(BUFFER_BYTES);
-  r->io = buffer ? avio_alloc_context(buffer, BUFFER_BYTES, 1, r, NULL, write_packet, NULL) : NULL;
+  r->io = buffer ? avio_alloc_context(buffer, BUFFER_BYTES, 1, r, NULL, write_some, NULL) : NULL;
   if (!r->io) {
     av_free(buffer);
     return false;

@@ -32,7 +32,7 @@ typedef struct pipe_run {
   struct AVIOContext *io; /* into the sink */
   cuframes_subscriber *subscriber;
   bool from_start; /* the stream was not there before: all of it is new */
-  json_t *tracks; /* of packets */
+  json_t *tracks;  /* of packets */
   char format[FORMAT_TEXT];
   size_t picture_bytes;
   uint64_t pictures, packets; /* written */
