@@ -29,6 +29,7 @@ SOUND = {
 SAMPLES = {name: ((name,), (MKV,)) for name in (
     "pcm_u8", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_s32be", "pcm_f32le", "pcm_f64le")}
 SAMPLES["adpcm_ms"] = (("adpcm_ms",), ())
+SAMPLES["wavpack"] = (("wavpack",), (MKV,))
 PICTURES = {
     "h264": (("libx264", "-preset", "ultrafast"), EVERYWHERE),
     "hevc": (("libx265", "-preset", "ultrafast", "-x265-params", "log-level=error"), EVERYWHERE),
@@ -50,7 +51,13 @@ MORE_PICTURES = {
     "h263": (("h263",), (MKV,)),
     "msmpeg4v3": (("msmpeg4",), (MKV,)),
     "theora": (("libtheora",), (MKV,)),
-    "wmv2": (("wmv2",), ()),
+    "wmv1": (("wmv1",), (MKV,)),
+    "wmv2": (("wmv2",), (MKV,)),
+    "msmpeg4v2": (("msmpeg4v2",), (MKV,)),
+    "huffyuv": (("huffyuv",), (MKV,)),
+    "ffvhuff": (("ffvhuff",), (MKV,)),
+    "magicyuv": (("magicyuv", "-pix_fmt", "gbrp"), (MKV,)),
+    "utvideo": (("utvideo",), ()),
 }
 # what a container changes in packets; the decoder gives the same
 CHANGED = {TS: ("h264", "hevc", "aac", "mpeg4", "dirac")}

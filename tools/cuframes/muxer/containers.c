@@ -37,6 +37,13 @@ static const struct row {
   { "flv1", MATROSKA | NUT },
   { "dvvideo", MATROSKA },
   { "ffv1", MATROSKA | NUT },
+  { "msmpeg4v2", MATROSKA },
+  { "wmv1", MATROSKA },
+  { "wmv2", MATROSKA },
+  { "dnxhd", MATROSKA },
+  { "huffyuv", MATROSKA },
+  { "ffvhuff", MATROSKA },
+  { "magicyuv", MATROSKA },
   { "msmpeg4v3", MATROSKA | NUT },
   { "theora", MATROSKA | NUT },
   { "prores", MATROSKA },
@@ -64,6 +71,7 @@ static const struct row {
   { "pcm_s32le", MATROSKA | NUT },
   { "pcm_s32be", MATROSKA | NUT },
   { "pcm_f32le", MATROSKA | NUT },
+  { "wavpack", MATROSKA },
   { "pcm_f64le", MATROSKA | NUT },
 };
 
