@@ -51,6 +51,7 @@ public:
   constexpr span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
   template <std::size_t N> constexpr span(T (&array)[N]) noexcept : data_(array), size_(N) {} // NOLINT: as std::span
   /** Of whatever has data() and size() of the same elements: a vector, an array, a string, a std::span. */
+  // NOLINTBEGIN(modernize-avoid-c-arrays): so std::span asks whether elements are the same
   template <class C,
             std::enable_if_t<
                 !std::is_same_v<std::decay_t<C>, span> &&
@@ -58,6 +59,7 @@ public:
                 std::size_t> = sizeof(std::declval<C &>().size())>
   constexpr span(C &&container) noexcept // NOLINT: as std::span
       : data_(container.data()), size_(container.size()) {}
+  // NOLINTEND(modernize-avoid-c-arrays)
 
   [[nodiscard]] constexpr T *data() const noexcept {
     return data_;
@@ -214,7 +216,7 @@ public:
 
   /** The legacy default stream, which waits for all others of its context and they for it. */
   [[nodiscard]] static constexpr stream_view legacy_default() noexcept {
-    return stream_view(static_cast<void *>(nullptr));
+    return { static_cast<void *>(nullptr) };
   }
   [[nodiscard]] constexpr void *native_handle() const noexcept {
     return stream_;

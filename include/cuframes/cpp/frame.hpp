@@ -339,7 +339,7 @@ public:
         cuframes_frame_dlpack(frame_, static_cast<int>(plane), stream.native_handle(), how.bits(), &tensor);
     if (detail::failed(code))
       return error::last(code);
-    return result<void *>(std::move(tensor));
+    return { std::move(tensor) };
   }
   /** cuframes_frame_references(): how many there are at this moment. */
   [[nodiscard]] std::uint32_t references() const noexcept {

@@ -24,6 +24,7 @@
 namespace cuframes {
 
 namespace detail {
+// NOLINTNEXTLINE(modernize-avoid-c-arrays): the fields of C structs are
 template <std::size_t N> [[nodiscard]] std::string_view text_of(const char (&text)[N]) noexcept {
   return { text, ::strnlen(text, N) };
 }

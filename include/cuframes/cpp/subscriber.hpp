@@ -230,11 +230,11 @@ public:
 
   /** `limit` is for each frame. */
   [[nodiscard]] frame_range frames(timeout limit = timeout::forever()) &noexcept {
-    return frame_range(*this, limit, std::nullopt);
+    return { *this, limit, std::nullopt };
   }
   /** As next_on(). */
   [[nodiscard]] frame_range frames_on(stream_view stream, timeout limit = timeout::forever()) &noexcept {
-    return frame_range(*this, limit, stream);
+    return { *this, limit, stream };
   }
 #endif
 
