@@ -41,5 +41,21 @@ def test_dolby_under_its_other_name(s):
             check(len(sound) > 50 and not wrong, "%s: %d frames of sound: %s", name, len(sound), wrong)
 
 
+def test_sound_before_the_pictures(s):
+    """It is left out, since a file begins with a picture, and that is said; what comes behind it keeps its place."""
+    source = s.path("before.mkv")
+    recording.ffmpeg("-itsoffset", "1.2", *recording.PICTURES, "-f", "lavfi", "-i", "sine=440:r=8000:d=3",
+                     *recording.H264, "-c:a", "pcm_alaw", source)
+    for name in ("before.mp4", "again.mkv"):
+        more = ("--audio", "aac") if name.endswith("mp4") else ()
+        recorder = s.start("record", "film", s.path(name), "--wait", *more)
+        s.start("publish", source, "--name", "film", "--wait-for", "1").expect(OK)
+        said = recorder.expect(OK).err
+        check("1.2 s of sound come before the first picture" in said, "said %s", said)
+    sent, kept = recording.packets(source, "a:0"), recording.packets(s.path("again.mkv"), "a:0")
+    wanted = [p["data_hash"] for p in sent if float(p["pts_time"]) >= 1.2]
+    check([p["data_hash"] for p in kept] == wanted, "%d packets of %d", len(kept), len(wanted))
+
+
 if __name__ == "__main__":
     harness.main(globals())

@@ -25,6 +25,8 @@
 #define LINGER_VIDEO (30 * SECOND)
 /* How long sound behind a boundary waits for the keyframe. */
 #define PATIENCE (60 * SECOND)
+/* So much sound before the first picture is worth a word; less is how an encoder begins. */
+#define SOUND_BEFORE (SECOND / 5)
 /* Reading what the ring has takes this long at most: a source may be faster than we are. */
 #define CATCH_UP SECOND
 
@@ -274,10 +276,29 @@ static void look_at_flags(recorder *r, const cuframes_packet *packet) {
   r->seen_track[index] = true;
 }
 
+/* A stream whose sound begins before its pictures: what is left out of it is said. Who joins later, in the middle of a
+ * group of pictures, leaves nothing out that he could have. */
+static void note_sound_before(const recorder *r) {
+  const backlog_entry *entries = r->backlog.entries;
+  if (r->files || cuframes_packet_seq(entries[0].packet) != 1)
+    return;
+  int64_t least = INT64_MAX;
+  size_t i = 0;
+  for (; !entries[i].start; i++) { /* there is one */
+    if (cuframes_packet_track(entries[i].packet) == r->tracks.lead)
+      return;
+    least = entries[i].time < least ? entries[i].time : least;
+  }
+  if (least != INT64_MAX && entries[i].time - least >= SOUND_BEFORE)
+    cli_note("%s: %.1f s of sound come before the first picture and are left out: a file begins with a keyframe",
+             r->config->reader.name, (double)(entries[i].time - least) / 1e9);
+}
+
 /* Begins a file with the backlog, if that has a keyframe. */
 static void try_to_begin(recorder *r) {
   if (!r->wanted || !r->caught_up || !r->described || !r->backlog.starts || cuframes_now() < r->retry_at || r->ended)
     return;
+  note_sound_before(r);
   const size_t start = backlog_trim(&r->backlog, r->keep_all ? INT64_MAX : r->config->since_ns);
   const int64_t time = r->backlog.entries[start].time;
   if (!piece_begin(r, time, r->newest - time, r->begin_reason))
