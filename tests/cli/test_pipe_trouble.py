@@ -170,6 +170,16 @@ def test_wrong_names_and_nothing_to_give(s):
     detector.expect(OK)
 
 
+def test_pictures_that_are_not_encoded(s):
+    """Such a stream has a place for packets, and none will come: it says so instead of waiting."""
+    path = s.path("raw.nut")
+    recording.ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=2", "-pix_fmt", "yuv420p", "-c:v", "rawvideo", path)
+    s.publish(path, "cam", "--loop", "--realtime")
+    result = s.run("pipe", "cam", "--packets")
+    check(result.code == FAILED and "packets" in result.err and "no packet came" not in result.err, "%s", result)
+    check(len(Piped(s, "cam", "--raw", "--count", "1").read_all()) == 64 * 48 * 3 // 2, "no picture")
+
+
 def test_usage(s):
     for sentence, *args in (
             ("either --raw or --packets", "a", "--raw", "--packets"),

@@ -192,6 +192,23 @@ static void note_loss(packet_line *s) {
     muxer_resync(s->muxer);
 }
 
+/* Nothing has come yet. A source that is live and has not a single track will give nothing: its pictures are not
+ * encoded. */
+static void look_for_tracks(packet_line *s) {
+  pipe_run *r = s->run;
+  const reader_config *reader = &r->config->reader;
+  cuframes_stream_info *info = NULL;
+  if (!s->tracks.foreseen)
+    stream_tracks_foresee(&s->tracks, r->subscriber);
+  if (s->tracks.foreseen || cuframes_stream_query(reader->directory, reader->name, READER_QUERY_NS, &info))
+    return;
+  if (info->track_count == 0 && info->source->state == CUFRAMES_SOURCE_LIVE) {
+    cli_error("%s carries no packets: its pictures are not encoded, and come without --packets", r->who);
+    pipe_fail(r, "error");
+  }
+  cuframes_stream_info_free(info);
+}
+
 void pipe_packets(pipe_run *r) {
   packet_line s = { .run = r, .tracks = { .lead = CUFRAMES_TRACKS_MAX } };
   r->code = reader_enable_packets(&r->config->reader, r->subscriber,
@@ -210,9 +227,10 @@ void pipe_packets(pipe_run *r) {
     } else if (error == CUFRAMES_ERR_PACKET_OVERRUN) {
       note_loss(&s);
     } else {
-      if (error == CUFRAMES_ERR_TIMEOUT && !s.seen && !s.tracks.foreseen)
-        stream_tracks_foresee(&s.tracks, r->subscriber);
-      pipe_note_error(r, error);
+      if (error == CUFRAMES_ERR_TIMEOUT && s.seen == 0)
+        look_for_tracks(&s);
+      if (!r->ended)
+        pipe_note_error(r, error);
     }
     pipe_look_around(r);
   }
