@@ -169,6 +169,18 @@ def test_names_of_files(s):
     check(result.code == OK and ended(result)["frames"] > 40, "said %s", result)
 
 
+def test_names_with_controls(s):
+    """A name that would be two lines, or speak to the terminal, is one line in messages and itself in JSON."""
+    film = media.make(s.root, "hevc8")
+    for name in ("a\nb.mp4", "red\x1b[31m.mp4", "bell\x07\x7f.mp4", "c1\x9b31m.mp4"):
+        shutil.copy(film, s.path(name))
+        result = s.run("publish", name, "--name", "cam", "--json")
+        check(result.code == OK and ended(result)["input"] == name, "%r: %s", name, result)
+        odd = [c for c in result.err.replace("\n", "") if ord(c) < 0x20 or 0x7f <= ord(c) < 0xa0]
+        lines = [line for line in result.err.splitlines() if not line.startswith("cuframes publish: ")]
+        check(not odd and not lines, "%r: controls %s, lines %s", name, odd, lines)
+
+
 def test_names_of_pictures(s):
     """One picture, whose name might be a pattern; and a pattern, of which there is no such file."""
     media.ffmpeg("-i", harness.CLIP, "-frames:v", "3", "-vf", "scale=160:90", s.path("p%d.png"))

@@ -43,9 +43,20 @@ static void end_live_line(void) {
   }
 }
 
+/* Names of files, and what cameras and servers say, may have anything in them: a message stays one line, and tells the
+ * terminal nothing. In place; C1 controls have two bytes in UTF-8. */
+static void without_controls(char *line) {
+  for (unsigned char *at = (unsigned char *)line; *at != '\0'; at++)
+    if (*at < 0x20 || *at == 0x7f)
+      *at = *at == '\t' ? ' ' : '?';
+    else if (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0)
+      at[0] = at[1] = '?';
+}
+
 static void say(const char *format, va_list arguments) {
   char line[LINE_MAX_BYTES] = "";
   vsnprintf(line, sizeof line, format, arguments);
+  without_controls(line);
   memcpy(last_said, line, sizeof line);
   pthread_mutex_lock(&screen);
   end_live_line();
@@ -237,6 +248,7 @@ void cli_live(const char *format, ...) {
   va_start(arguments, format);
   vsnprintf(line, sizeof line, format, arguments);
   va_end(arguments);
+  without_controls(line);
   if (!output_is_idle(OUTPUT_ERR))
     return; /* nobody read the last one yet */
   pthread_mutex_lock(&screen);
