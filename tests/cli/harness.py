@@ -419,7 +419,7 @@ class Session:
         return self.start(*args, **options).json(code)
 
     def publish(self, source, name, *args, **options):
-        """Starts `publish SOURCE --name NAME ARGS...` and waits until the stream is listed. Nobody is evicted because
+        """Starts `publish SOURCE --name NAME ARGS...` and waits until the stream has begun. Nobody is evicted because
         the machine is slow, unless ARGS say when."""
         patient = () if "--ordered-timeout" in args else ("--ordered-timeout", LIMIT)
         process = self.start("publish", source, "--name", name, *patient, *args, name="publish " + name, **options)
@@ -427,12 +427,13 @@ class Session:
         return process
 
     def wait_stream(self, name, process=None):
-        """Waits until `list --json` knows the stream and gives its entry; fails early if the process ends."""
+        """Waits until `list --json` knows the stream and what its pictures are, or that it has none, and gives its
+        entry; fails early if the process ends."""
         deadline = Deadline()
         with Watch(self.dir) as watch:
             while True:
                 for stream in self.json("list", "--json"):
-                    if stream.get("name") == name:
+                    if stream.get("name") == name and stream.get("format", "") is not None:
                         return stream
                 check(process is None or process.alive(), "the publisher of '%s' has ended", name)
                 check(not deadline.over(), "no stream '%s' within %.1f s", name, deadline.seconds)

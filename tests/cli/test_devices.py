@@ -208,7 +208,7 @@ def test_closed_to_a_user(s):
     need_libavdevice(s)
     harness.need_user(65534)
     os.mkdir(s.path("closed"), 0o700)
-    os.chmod(s.dir, 0o777)
+    os.chmod(s.dir, 0o1777)
     refused(s, "v4l2:" + s.path("closed", "video0"), TIMEOUT, "no permission", "usermod -aG", user=65534)
 
 

@@ -176,10 +176,12 @@ def test_cameras(s):
     streams = [{"input": cam.url, "name": name, "timeout": harness.LIMIT}
                for cam, name in ((good, "good"), (silent, "silent"))]
     conf = Configured(s, *streams)
-    conf.wait_names("good")
+    conf.wait_event("start", "good")
     silent.wait_for("DESCRIBE")
+    check(conf.names() == ["good", "silent"], "%s", conf.names())  # it has its name before it says a word
     conf.write(streams[0], other("silent"))
     check(conf.counts() == (0, 0, 1, 1), "%s", conf.events())
+    conf.wait_event("start", "silent")
     conf.wait_names("good", "silent")
     check(good.count("PLAY") == 1, "asked %d times", good.count("PLAY"))
     conf.write(other("silent"))
@@ -199,6 +201,7 @@ def test_password_file(s):
     conf.wait_event("refused", "cam")
     write_secret(path, "later")
     check(conf.counts() == (0, 0, 1, 1), "%s", conf.events())
+    conf.wait_event("start", "cam")
     conf.wait_names("a", "cam")
     check(conf.counts() == (0, 0, 0, 2), "%s", conf.events())
     conf.program.stop()

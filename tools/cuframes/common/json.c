@@ -243,14 +243,20 @@ void cli_json_add_words(json_t *object, const cuframes_format *format) {
     json_object_set_new(object, "tensor", tensor_json(&format->tensor));
 }
 
+static json_t *format_json(const cuframes_stream_info *info) {
+  switch (pictures_of(info)) {
+    case PICTURES_THERE: return json_string(cuframes_pixel_format_name(info->format.pixel_format));
+    case PICTURES_AWAITED: return json_null();
+    default: return json_string("none");
+  }
+}
+
 json_t *cli_json_stream(const cuframes_stream_info *info, bool full) {
   json_t *object = json_object();
   json_object_set_new(object, "name", cli_json_text(info->name));
   json_object_set_new(object, "width", json_integer(info->format.width));
   json_object_set_new(object, "height", json_integer(info->format.height));
-  json_object_set_new(
-      object, "format",
-      json_string(has_pictures(&info->format) ? cuframes_pixel_format_name(info->format.pixel_format) : "none"));
+  json_object_set_new(object, "format", format_json(info));
   cli_json_add_words(object, &info->format);
   json_object_set_new(object, "fps", cli_json_rounded(info->fps, 2));
   json_object_set_new(object, "device", cli_json_text(info->device));

@@ -136,13 +136,35 @@ static bool keep_waiting(const reader_config *options, int error, int64_t start,
   return true;
 }
 
+/* The same for a stream that is there and has not begun. */
+static bool keep_waiting_for_pictures(const reader_config *options, const cuframes_stream_info *info, int64_t start,
+                                      int *code) {
+  char state[STATE_TEXT];
+  state_text(state, sizeof(state), info->source);
+  *code = CLI_FAILED;
+  if (cli_stopped)
+    return false;
+  if (options->wait_ns > 0 && cuframes_now() - start >= options->wait_ns) {
+    cli_error("%s has not begun after %.3g s: %s", options->name, (double)options->wait_ns / 1e9, state);
+    *code = CLI_TIMEOUT;
+    return false;
+  }
+  cli_live("waiting for the first picture of %s: %s", options->name, state);
+  return true;
+}
+
 int reader_query(const reader_config *options, cuframes_stream_info **info) {
   const int64_t start = cuframes_now();
   for (;;) {
     int code, error = cuframes_stream_query(options->directory, options->name, READER_QUERY_NS, info);
-    if (!error)
+    if (!error && (!options->wait_ns || options->any_state || pictures_of(*info) != PICTURES_AWAITED))
       break;
-    if (!keep_waiting(options, error, start, &code))
+    const bool goes_on =
+        error ? keep_waiting(options, error, start, &code) : keep_waiting_for_pictures(options, *info, start, &code);
+    if (!error)
+      cuframes_stream_info_free(*info);
+    *info = NULL;
+    if (!goes_on)
       return code;
     (void)reader_pause(cuframes_now() + READER_SLICE_NS / 2); /* a signal ends the next try */
   }
@@ -162,23 +184,52 @@ bool reader_trouble(const reader_config *options, char *text, size_t size) {
   return trouble;
 }
 
-void reader_say_trouble(const reader_config *options) {
-  char text[STATE_TEXT];
-  if (reader_trouble(options, text, sizeof(text)))
-    cli_note("%s: %s", options->name, text);
-}
-
 bool has_pictures(const cuframes_format *format) {
   return format->pixel_format != 0;
 }
 
-/* Nobody has said what its pictures are: there are none to wait for. */
-static bool lacks_pictures(const reader_config *options) {
+/* What there is to wait for; pictures, if nobody answers. */
+static enum stream_pictures look_for_pictures(const reader_config *options) {
   cuframes_stream_info *info = NULL;
-  bool lacks = cuframes_stream_query(options->directory, options->name, READER_QUERY_NS, &info) == CUFRAMES_OK &&
-               !has_pictures(&info->format);
+  enum stream_pictures found = PICTURES_THERE;
+  if (cuframes_stream_query(options->directory, options->name, READER_QUERY_NS, &info) == CUFRAMES_OK)
+    found = pictures_of(info);
   cuframes_stream_info_free(info);
-  return lacks;
+  return found;
+}
+
+static void say_no_pictures(const reader_config *options) {
+  cli_error("%s has no pictures, only packets: `cuframes info %s` shows them", options->name, options->name);
+}
+
+void reader_say_trouble(const reader_config *options) {
+  char text[STATE_TEXT];
+  if (reader_trouble(options, text, sizeof(text)))
+    cli_note("%s: %s", options->name, text);
+  else if (options->mode != CUFRAMES_MODE_PACKETS && look_for_pictures(options) == PICTURES_NONE)
+    say_no_pictures(options); /* they were awaited, and now it is known that there are none */
+}
+
+/* What was joined: whether there is something to wait for. Gives an exit code, after a message. */
+static int check_joined(reader_config *options, int64_t start) {
+  const enum stream_pictures found = look_for_pictures(options);
+  if (found == PICTURES_NONE && options->mode != CUFRAMES_MODE_PACKETS) {
+    say_no_pictures(options);
+    return CLI_FAILED;
+  }
+  options->first_by = 0;
+  if (found == PICTURES_AWAITED && options->wait_ns != 0)
+    options->first_by = options->wait_ns < 0 ? INT64_MAX : start + options->wait_ns;
+  return CLI_OK;
+}
+
+int64_t reader_first_timeout(const reader_config *options, int64_t timeout_ns) {
+  if (options->first_by == 0 || timeout_ns < 0)
+    return timeout_ns;
+  if (options->first_by == INT64_MAX)
+    return CUFRAMES_WAIT_FOREVER;
+  const int64_t left = options->first_by - cuframes_now();
+  return left > timeout_ns ? left : timeout_ns;
 }
 
 int reader_join(reader_config *options, cuframes_subscriber **subscriber) {
@@ -203,12 +254,6 @@ int reader_join(reader_config *options, cuframes_subscriber **subscriber) {
       left = READER_SLICE_NS;
     join.connect_timeout_ns = options->wait_ns && left > 0 ? left : 0;
     int code, error = cuframes_subscriber_create(options->name, &join, subscriber);
-    if (!error && options->mode != CUFRAMES_MODE_PACKETS && lacks_pictures(options)) {
-      cuframes_subscriber_destroy(*subscriber);
-      *subscriber = NULL;
-      cli_error("%s has no pictures, only packets: `cuframes info %s` shows them", options->name, options->name);
-      return CLI_FAILED;
-    }
     if (!error)
       break;
     if (error == CUFRAMES_ERR_TIMEOUT && options->wait_ns)
@@ -216,8 +261,13 @@ int reader_join(reader_config *options, cuframes_subscriber **subscriber) {
     if (!keep_waiting(options, error, start, &code))
       return code;
   }
+  const int code = check_joined(options, start);
+  if (code != CLI_OK) {
+    cuframes_subscriber_destroy(*subscriber);
+    *subscriber = NULL;
+  }
   cli_live_end();
-  return CLI_OK;
+  return code;
 }
 
 int reader_enable_packets(const reader_config *options, cuframes_subscriber *subscriber, uint32_t start) {

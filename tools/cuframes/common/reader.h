@@ -14,12 +14,14 @@
 
 typedef struct reader_config {
   const char *name, *directory, *label;
-  int64_t wait_ns; /* for the stream to appear; 0: not at all, CUFRAMES_WAIT_FOREVER */
+  int64_t wait_ns; /* for the stream to appear and begin; 0: not at all, CUFRAMES_WAIT_FOREVER */
   const char *device;
   uint32_t mode, leases, depth, sync;
   bool reconnect, json;
+  bool any_state;     /* a query takes a stream as it is, also one that has not begun */
   bool check;         /* whether it is live is the exit code */
   int64_t max_age_ns; /* with it; 0: not said */
+  int64_t first_by;   /* until then a stream that had not begun when it was joined may take; 0: it had, or no --wait */
 } reader_config;
 
 /* Values that getopt_long gives for the options below; a command's own ones start at READER_OWN. */
@@ -69,7 +71,7 @@ enum reader_option {
   { "max-age", required_argument, NULL, READER_MAX_AGE }
 /* clang-format on */
 
-#define READER_HELP_WAIT "  --wait[=SECONDS]   wait for the stream to appear (without a value: for ever)\n"
+#define READER_HELP_WAIT "  --wait[=SECONDS]   wait for the stream to appear and to begin (without a value: for ever)\n"
 #define READER_HELP_JOIN                                                                                               \
   "  --reconnect        when the publisher goes, wait for it and go on\n"                                              \
   "  --mode MODE        newest (default) or ordered\n"                                                                 \
@@ -98,13 +100,14 @@ int reader_take_name(reader_config *options, int argc, char **argv, const char *
 /* Says that memory is out; gives CLI_FAILED. */
 int reader_no_memory(void);
 
-/* Asks the publisher, waiting for it as --wait says. *info is the caller's. Gives an exit code, after a message. */
+/* Asks the publisher, waiting for it, and for its first picture if it has none yet, as --wait says. *info is the
+ * caller's. Gives an exit code, after a message. */
 int reader_query(const reader_config *options, cuframes_stream_info **info);
 
 /* What keeps pictures from coming, "reconnecting 34 s: connection refused", into STATE_TEXT bytes (stream_state.h).
  * False: the publisher is not there, does not say, or says that they come. */
 bool reader_trouble(const reader_config *options, char *text, size_t size);
-/* The same as a note, after a message that nothing came. */
+/* The same as a note, after a message that nothing came; or that there are no pictures in it. */
 void reader_say_trouble(const reader_config *options);
 
 /* Joins the stream, waiting for it as --wait says. Gives an exit code, after a message (none when stopped by a
@@ -114,6 +117,9 @@ int reader_join(reader_config *options, cuframes_subscriber **subscriber);
 /* cuframes_subscriber_enable_packets(); a publisher may be listed a moment before it adds its ring. Gives an exit code,
  * after a message as reader_join(). */
 int reader_enable_packets(const reader_config *options, cuframes_subscriber *subscriber, uint32_t start);
+
+/* How long the first frame may take where others may take so long (negative: for ever): --wait holds for it, too. */
+int64_t reader_first_timeout(const reader_config *options, int64_t timeout_ns);
 
 /* Waits until CLOCK_MONOTONIC `deadline` or the end by a signal, which gives false. */
 bool reader_pause(int64_t deadline);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "json.h"
 #include "reader.h"
 
 #define SECOND INT64_C(1000000000)
@@ -64,6 +65,30 @@ void moment_text(char *text, size_t size, int64_t moment) {
   struct tm utc;
   if (!gmtime_r(&seconds, &utc) || !strftime(text, size, "%Y-%m-%d %H:%M:%S UTC", &utc))
     snprintf(text, size, "unknown");
+}
+
+enum stream_pictures pictures_of(const cuframes_stream_info *info) {
+  bool other = false, video = false;
+  if (has_pictures(&info->format))
+    return PICTURES_THERE;
+  for (size_t i = 0; i < info->track_count; i++) {
+    video = video || info->tracks[i]->media_type == CUFRAMES_MEDIA_VIDEO;
+    other = other || info->tracks[i]->media_type != CUFRAMES_MEDIA_VIDEO;
+  }
+  switch (info->source->state) {
+    case CUFRAMES_SOURCE_CONNECTING: return PICTURES_AWAITED;
+    case CUFRAMES_SOURCE_STALLED:
+    case CUFRAMES_SOURCE_RECONNECTING:
+    case CUFRAMES_SOURCE_REFUSED: return video || !other ? PICTURES_AWAITED : PICTURES_NONE;
+    default: return PICTURES_NONE;
+  }
+}
+
+void picture_text(char *text, size_t size, const cuframes_stream_info *info) {
+  if (pictures_of(info) == PICTURES_AWAITED)
+    snprintf(text, size, "no picture yet");
+  else
+    format_text(text, size, &info->format);
 }
 
 static int64_t newest_age(const cuframes_stream_info *info) {

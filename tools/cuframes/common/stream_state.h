@@ -1,4 +1,5 @@
-/* stream_state.h - what the source of a stream is doing, in words, and since when by the clock on the wall. */
+/* stream_state.h - what the source of a stream is doing, in words, and since when by the clock on the wall; and whether
+ * there are pictures in it. */
 #ifndef CUFRAMES_STREAM_STATE_H
 #define CUFRAMES_STREAM_STATE_H
 
@@ -24,6 +25,17 @@ void span_text(char *text, size_t size, int64_t ns);
 double moment_seconds(int64_t moment);
 #define MOMENT_TEXT 64
 void moment_text(char *text, size_t size, int64_t moment);
+
+/* Whether a stream has pictures. Of one that does not, its state and its tracks tell whether there will be some. */
+enum stream_pictures {
+  PICTURES_NONE,    /* packets alone: sound, or what a detector says */
+  PICTURES_AWAITED, /* its source has not given one yet */
+  PICTURES_THERE
+};
+enum stream_pictures pictures_of(const cuframes_stream_info *info);
+
+/* What they are like: as format_text() (json.h), "no picture yet", "no pictures". */
+void picture_text(char *text, size_t size, const cuframes_stream_info *info);
 
 /* Whether pictures come: the publisher does not say otherwise, and the newest picture (or packet, where there are no
  * pictures) is at most so old. 0: any age, but STATE_MAX_AGE where the publisher says nothing at all. If not, why, in

@@ -54,7 +54,7 @@ typedef struct media_nvdec {
 } media_nvdec;
 
 #define MEDIA_PIPE "pipe:0" /* standard input, to FFmpeg */
-#define MEDIA_SLOTS_MAX 64
+#define MEDIA_SLOTS_MAX PUBLISH_DECODER_SLOTS
 
 /* A slot that the decoder makes a picture in. */
 typedef struct media_slot {
@@ -370,7 +370,7 @@ void media_extra_keep(media *m, const AVDictionary *left);
 void media_extra_check(media *m, AVDictionary *left);
 
 /* media_decoder.c */
-/* The decoder for the opened input: the one that is there, if it will do. As media_input.c's. */
+/* The decoder for the opened input, if that has a video: the one that is there, if it will do. As media_input.c's. */
 int media_decoder_open(media *m);
 void media_decoder_close(media *m);
 /* Sends a packet with times as published to the decoder and publishes what comes out. Gives an exit code, after a
@@ -401,11 +401,11 @@ void media_slots_change(media *m, const cuframes_format *format);
 cuframes_frame *media_slots_take(media *m, const AVFrame *frame);
 
 /* media_track.c */
-/* Whether the input, as it is now, has something for the packet ring. Says if that is not its video. */
-bool media_has_packets(media *m);
+/* Says, once, if the video is nothing for the packet ring. */
+void media_say_uncompressed(media *m);
 /* Numbers the streams that came since the last call; some containers show a stream with its first packet only. */
 void media_map(media *m);
-/* Describes all streams that are there by now to the publisher, if it exists. */
+/* Describes all streams that are there by now to the publisher. */
 void media_describe(media *m);
 /* The input goes back to its start: what was described in between counts no more. */
 void media_describe_start(media *m);
@@ -457,7 +457,7 @@ int64_t media_side_capture_time(const media *m, const AVFrame *frame);
 void media_side_copy(media *m, cuframes_frame *slot);
 
 /* media_frame.c. Give exit codes, after a message. */
-/* Creates the publisher from what the container says, if it says enough. */
+/* The first format from what the container says, if it says enough. */
 int media_publish_early(media *m);
 /* Publishes m->frame, which may be a GPU's. */
 int media_publish_frame(media *m);

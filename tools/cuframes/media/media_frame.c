@@ -1,4 +1,5 @@
 /* media_frame.c - decoded pictures into slots: the one copy, or the one conversion, unless they are in one already. */
+#include <stdio.h>
 #include <string.h>
 
 #include <libavutil/hwcontext.h>
@@ -194,15 +195,16 @@ static cuframes_format bare(const cuframes_format *format) {
   return f;
 }
 
-/* The publisher in this format, made or changed where needed, laid out for what the decoder makes of `from`. */
+/* The publisher in this format, as the first one or as another, laid out for what the decoder makes of `from`. */
 static int use_format(media *m, const cuframes_format *wanted, enum AVPixelFormat from) {
   cuframes_format format = *wanted, now = bare(&m->format);
-  if (m->job->publisher != NULL && same_format(&format, &now))
+  if (m->job->has_format && same_format(&format, &now))
     return CLI_OK;
   media_slots_layout(m, from, &format);
   media_slots_change(m, NULL);
-  m->job->has_packets = m->job->publisher == NULL ? media_has_packets(m) : m->job->has_packets;
-  int code = m->job->publisher == NULL ? publish_job_open(m->job, &format) : publish_job_format(m->job, &format);
+  if (!m->job->has_format)
+    media_say_uncompressed(m);
+  int code = m->job->has_format ? publish_job_format(m->job, &format) : publish_job_begin(m->job, &format);
   if (code == CLI_OK) {
     m->format = format;
     media_slots_change(m, &format);
@@ -219,9 +221,8 @@ int media_publish_early(media *m) {
     p.format = media_nvdec_format(p.format); /* or, if NVDEC refuses, the first picture changes it */
   }
   cuframes_format format = target_format(m, &p);
-  /* After a reconnect the publisher is there, and changes with the first picture that differs. */
-  return format.pixel_format == CUFRAMES_PIXEL_NONE || m->job->publisher != NULL ? CLI_OK
-                                                                                 : use_format(m, &format, p.format);
+  /* After a reconnect there is a format, which changes with the first picture that differs. */
+  return format.pixel_format == CUFRAMES_PIXEL_NONE || m->job->has_format ? CLI_OK : use_format(m, &format, p.format);
 }
 
 /* Makes (or keeps) the converter from the picture to the format. */

@@ -103,7 +103,7 @@ int64_t media_outage_trouble(media *m) {
   media_transport_ended(m);
   const bool refused = media_is_refusal(c->error) && c->packet_at == 0;
   const int64_t wait = refused ? login_delay(m) : take_delay(&o->delay, DELAY_FIRST, DELAY_MAX);
-  publish_state_away(m->job, m->reason, cuframes_now() + wait);
+  publish_state_away(m->job, m->reason, cuframes_now() + wait, refused);
   if (is_news(o, m->reason)) {
     o->heard = true;
     say(m, wait, refused);

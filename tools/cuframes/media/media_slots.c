@@ -250,7 +250,7 @@ void media_slots_decoder(media *m, const AVCodec *codec, AVCodecContext *decoder
   /* And the one that was given out, and each thread's; with more than that, some are copied. */
   uint32_t most = pictures > 0 ? pictures + 1 + (uint32_t)decoder->thread_count : 0;
   most = most < MEDIA_SLOTS_MAX ? most : MEDIA_SLOTS_MAX;
-  if (m->job->publisher == NULL)
+  if (!m->job->has_format)
     m->job->decoder_slots = most;
   m->slots.most = most < m->job->decoder_slots ? most : m->job->decoder_slots;
   if (m->slots.most > 0) {

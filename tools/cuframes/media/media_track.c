@@ -111,18 +111,13 @@ static void give_number(media *m, unsigned stream) {
   take_number(m, stream, number);
 }
 
-bool media_has_packets(media *m) {
-  bool some = false;
-  if (m->job->options->no_packets)
-    return false;
-  for (unsigned i = 0; i < m->in->nb_streams; i++)
-    some = some || kind_of(m->in->streams[i]) != 0;
-  if (!m->uncompressed_said && is_uncompressed(m->in->streams[m->video]->codecpar->codec_id)) {
+void media_say_uncompressed(media *m) {
+  if (!m->job->options->no_packets && !m->uncompressed_said &&
+      is_uncompressed(m->in->streams[m->video]->codecpar->codec_id)) {
     m->uncompressed_said = true;
     publish_job_note(m->job, "%s: its video is not compressed: it comes as pictures only, and `record` finds no video",
                      m->job->input);
   }
-  return some;
 }
 
 void media_map(media *m) {
@@ -409,7 +404,7 @@ static void describe_stream(media *m, uint32_t number, AVStream *stream) {
 
 void media_describe(media *m) {
   media_map(m);
-  if (m->job->publisher == NULL || m->job->options->no_packets)
+  if (m->job->options->no_packets)
     return;
   for (unsigned i = 0; i < m->mapped; i++)
     if (m->track_of[i] >= 0 && m->tracks[m->track_of[i]].stream == (int)i)
@@ -417,7 +412,7 @@ void media_describe(media *m) {
 }
 
 void media_describe_start(media *m) {
-  for (unsigned i = 0; i < m->mapped && m->job->publisher != NULL; i++) {
+  for (unsigned i = 0; i < m->mapped; i++) {
     const AVCodecParameters *from = m->in->streams[i]->codecpar;
     if (m->track_of[i] >= 0 && m->tracks[m->track_of[i]].stream == (int)i && m->tracks[m->track_of[i]].current)
       set_extradata(m, (uint32_t)m->track_of[i], from->extradata, (size_t)from->extradata_size);

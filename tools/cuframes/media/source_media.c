@@ -37,7 +37,7 @@ static enum end fatal(int code, int *out) {
 
 /* What the first packets of a connection mean: that times go on, with a hole, and that the input is there again. */
 static void note_life(media *m) {
-  if (!m->connection.taken_up && m->outage.since != 0 && m->outage.packet_at != 0 && m->job->publisher != NULL) {
+  if (!m->connection.taken_up && m->outage.since != 0 && m->outage.packet_at != 0) {
     timeline_restart(&m->timeline, cuframes_now() - m->outage.packet_at);
     m->pace.running = false;
     (void)cuframes_publisher_discontinuity(m->job->publisher); /* cannot fail for a living publisher */
@@ -203,6 +203,8 @@ static enum end attempt(media *m, bool *opened, int *error, int *code) {
   if (!*opened)
     return publish_job_stopping(m->job) ? END_STOPPED : END_BROKEN;
   int result = media_publish_early(m);
+  if (result == CLI_OK)
+    result = publish_job_gather(m->job);
   media_times_begin(m, is_finite(m));
   if (result == CLI_OK) {
     media_describe(m);

@@ -61,6 +61,10 @@ int stream_tracks_read_all(stream_tracks *t, cuframes_subscriber *subscriber) {
 }
 
 void stream_tracks_foresee(stream_tracks *t, cuframes_subscriber *subscriber) {
+  cuframes_source_info source = { .struct_size = sizeof source };
+  if (!cuframes_subscriber_get_source(subscriber, &source) &&
+      (source.state == CUFRAMES_SOURCE_CONNECTING || source.state == CUFRAMES_SOURCE_REFUSED))
+    return; /* nothing has come yet, maybe for days: the publisher is not asked meanwhile */
   const bool well = !read_all(t, subscriber);
   for (uint32_t i = 0; well && i < CUFRAMES_TRACKS_MAX; i++)
     t->foreseen = t->foreseen || t->track[i].known;

@@ -269,7 +269,8 @@ static void note_age(snapshot *shot, cuframes_subscriber *subscriber, const cufr
 /* The next picture, saved or put on the sheet; there, only if it shows what is wanted. */
 static int take(snapshot *shot, cuframes_subscriber *subscriber, uint32_t index, enum sheet_scene wanted) {
   cuframes_frame *frame = NULL;
-  int error = reader_next(subscriber, shot->timeout_ns, &frame);
+  const int64_t timeout = index == 0 ? reader_first_timeout(&shot->reader, shot->timeout_ns) : shot->timeout_ns;
+  int error = reader_next(subscriber, timeout, &frame);
   if (error == CUFRAMES_ERR_INTERRUPTED && cli_stopped)
     return CLI_FAILED;
   if (error) {

@@ -10,6 +10,7 @@
 #include <libavutil/mem.h>
 
 #include "common/av_compat.h"
+#include "common/stream_state.h"
 
 #define SECOND INT64_C(1000000000)
 #define BUFFER_BYTES 65536
@@ -148,7 +149,8 @@ int pipe_look_for_stream(const pipe_config *config) {
 int pipe_run_all(pipe_run *r) {
   reader_config reader = r->config->reader;
   cuframes_stream_info *before = NULL;
-  r->from_start = cuframes_stream_query(reader.directory, reader.name, READER_QUERY_NS, &before) != CUFRAMES_OK;
+  r->from_start = cuframes_stream_query(reader.directory, reader.name, READER_QUERY_NS, &before) != CUFRAMES_OK ||
+                  pictures_of(before) == PICTURES_AWAITED;
   cuframes_stream_info_free(before);
   r->code = reader_join(&reader, &r->subscriber);
   if (r->code)

@@ -148,12 +148,12 @@ static const char *publish_job_device(const publish_job *job) {
   return job->options->device ? job->options->device : "auto";
 }
 
-/* --wait-for: the first frame is for them all. */
-static int wait_for_subscribers(publish_job *job) {
+int publish_job_gather(publish_job *job) {
   uint32_t count = job->options->wait_for;
   int error = CUFRAMES_OK;
-  if (count == 0)
+  if (count == 0 || job->has_gathered)
     return CLI_OK;
+  job->has_gathered = true;
   publish_job_note(job, "waiting for %u subscribers", count);
   publish_state_pause(job);
   do { /* a look at the signals now and then */
@@ -170,18 +170,23 @@ static uint32_t with_decoder_slots(const publish_job *job, uint32_t slots) {
   return slots == 0 ? 0 : all < SLOTS_MOST ? all : SLOTS_MOST;
 }
 
-int publish_job_open(publish_job *job, const cuframes_format *format) {
+/* A test picture has no packets, and draws into one slot at a time. */
+static uint32_t decoder_slots_most(const publish_job *job) {
+  return test_spec_is(job->options->input) || job->options->decode_copy ? 0 : PUBLISH_DECODER_SLOTS;
+}
+
+int publish_job_claim(publish_job *job) {
   const publish_options *o = job->options;
   cuframes_packet_ring_options ring = { .struct_size = sizeof ring,
                                         .slots = o->packet_slots,
                                         .data_bytes = o->packet_bytes,
                                         .max_packet = o->packet_bytes / 4 };
+  job->decoder_slots = decoder_slots_most(job); /* lowered with the first format */
   cuframes_publisher_options options = {
     .struct_size = sizeof options,
-    .packets = job->has_packets ? &ring : NULL,
+    .packets = o->no_packets || test_spec_is(o->input) ? NULL : &ring,
     .policy = o->policy ? CUFRAMES_POLICY_DROP : CUFRAMES_POLICY_WAIT,
     .reserve = o->reserve ? CUFRAMES_RESERVE_FULL : CUFRAMES_RESERVE_NEED,
-    .format = *format,
     .directory = job->run->request->directory,
     .device = publish_job_device(job),
     .memory = o->memory ? CUFRAMES_MEMORY_LEGACY : CUFRAMES_MEMORY_DEFAULT,
@@ -207,14 +212,41 @@ int publish_job_open(publish_job *job, const cuframes_format *format) {
     return library_failed(job, error, "cannot publish");
   pthread_mutex_lock(&job->lock);
   job->publisher = publisher;
-  publish_state_tell(job);
   pthread_mutex_unlock(&job->lock);
+  publish_state_begin(job);
   if (job->gpu != NULL && strcmp(gpu_name(job->gpu->gpu), cuframes_publisher_device(publisher, NULL)) != 0) {
     snprintf(job->gpu_why, sizeof job->gpu_why, "not the GPU of the pictures");
     job->gpu = NULL; /* "auto" may find a GPU, and find that it cannot share its memory */
   }
+  return CLI_OK;
+}
+
+int publish_job_begin(publish_job *job, const cuframes_format *format) {
+  int error = cuframes_publisher_set_limits(job->publisher, 1 + job->decoder_slots,
+                                            with_decoder_slots(job, job->options->max_slots));
+  if (error >= 0)
+    error = cuframes_publisher_set_format(job->publisher, format);
+  if (error < 0)
+    return library_failed(job, error, "cannot publish");
+  pthread_mutex_lock(&job->lock);
+  job->has_format = true;
+  pthread_mutex_unlock(&job->lock);
   announce(job, format);
-  return wait_for_subscribers(job);
+  return CLI_OK;
+}
+
+void publish_job_begin_sound(publish_job *job, const char *what) {
+  const char *reason, *device = cuframes_publisher_device(job->publisher, &reason);
+  if (job->has_sound)
+    return;
+  pthread_mutex_lock(&job->lock);
+  job->has_sound = true;
+  pthread_mutex_unlock(&job->lock);
+  publish_job_note(job, "publishing %s, sound alone (%s): it has no video, and the stream no pictures, only packets",
+                   job->input, what);
+  publish_job_event(job, "start",
+                    json_pack("{s:o,s:i,s:i,s:s,s:s,s:s}", "input", cli_json_text(job->input), "width", 0, "height", 0,
+                              "format", "none", "device", device, "device_reason", reason));
 }
 
 int publish_job_format(publish_job *job, const cuframes_format *format) {
@@ -279,15 +311,11 @@ void publish_job_take_back(publish_job *job, cuframes_frame *frame, bool open) {
   cuframes_frame_release(frame);
 }
 
-int publish_job_publish(publish_job *job, cuframes_frame *frame, const cuframes_publish_info *info) {
-  publish_state_in_publisher(job, true);
-  int error = cuframes_publisher_publish_on(job->publisher, frame, NULL, info); /* the stream of the copies */
-  if (error < 0 && error != CUFRAMES_ERR_DROPPED)
-    return library_failed(job, error, "cannot publish the picture");
+void publish_job_came(publish_job *job, int64_t pts, int64_t duration) {
   const int64_t now = cuframes_now();
   pthread_mutex_lock(&job->lock);
   const int64_t before = job->last_frame;
-  const bool live_again = publish_state_picture(job, now, info);
+  const bool live_again = publish_state_picture(job, now, pts, duration);
   if (job->last_frame != 0 && now - job->last_frame > job->longest_gap)
     job->longest_gap = now - job->last_frame;
   job->last_frame = now;
@@ -296,6 +324,14 @@ int publish_job_publish(publish_job *job, cuframes_frame *frame, const cuframes_
   pthread_mutex_unlock(&job->lock);
   if (live_again)
     publish_state_say_live(job, now, before);
+}
+
+int publish_job_publish(publish_job *job, cuframes_frame *frame, const cuframes_publish_info *info) {
+  publish_state_in_publisher(job, true);
+  int error = cuframes_publisher_publish_on(job->publisher, frame, NULL, info); /* the stream of the copies */
+  if (error < 0 && error != CUFRAMES_ERR_DROPPED)
+    return library_failed(job, error, "cannot publish the picture");
+  publish_job_came(job, info->pts, info->duration);
   return CLI_OK;
 }
 
@@ -386,7 +422,10 @@ void publish_job_summary(publish_job *job) {
   double fps = s.frames > 1 && seconds > 0 ? (double)(s.frames - 1) / seconds : 0;
   char bytes[32];
   bytes_text(bytes, sizeof bytes, s.packet_bytes);
-  if (s.frames > 0 || job->exit_code == CLI_OK) {
+  if (s.frames == 0 && job->has_sound) {
+    publish_job_note(job, "%llu packets (%s) in %.1f s, %llu reconnects", (unsigned long long)s.packets, bytes, seconds,
+                     (unsigned long long)c.reconnects);
+  } else if (s.frames > 0 || job->exit_code == CLI_OK) {
     publish_job_note(job,
                      "%llu frames in %.1f s (%.1f fps), %llu dropped, %llu packets (%s), %llu decode errors, "
                      "%llu damaged pictures, %llu evictions, %llu reconnects",
@@ -414,16 +453,6 @@ void publish_job_summary(publish_job *job) {
 
 /* --- the worker --- */
 
-/* A bad name is said before an input is opened, which may take seconds. Asking for the stream checks it. */
-static int check_name(publish_job *job) {
-  cuframes_stream_info *info = NULL;
-  int error = cuframes_stream_query(job->run->request->directory, job->options->name, 0, &info);
-  if (error == CUFRAMES_ERR_NAME)
-    return library_failed(job, error, "cannot publish");
-  cuframes_stream_info_free(info);
-  return CLI_OK;
-}
-
 /* Who joined just now has yet to ask for the packets and what they are, and a short film is over before. */
 static void stay_for_readers(publish_job *job) {
   const int64_t until = job->first_frame + STAY;
@@ -443,11 +472,10 @@ void *publish_job_thread(void *argument) {
   pthread_mutex_unlock(&job->lock);
   cli_avlog_thread(job->options->name);
   job->began = cuframes_now();
-  int code = check_name(job);
-  if (code == CLI_OK) {
-    job->gpu = publish_gpus_take(&job->run->gpus, publish_job_device(job), job->gpu_why, sizeof job->gpu_why);
+  job->gpu = publish_gpus_take(&job->run->gpus, publish_job_device(job), job->gpu_why, sizeof job->gpu_why);
+  int code = publish_job_claim(job);
+  if (code == CLI_OK)
     code = test_spec_is(job->options->input) ? source_test_run(job) : source_media_run(job);
-  }
   stay_for_readers(job);
   pthread_mutex_lock(&job->lock);
   refresh_stats(job);

@@ -55,20 +55,21 @@ typedef struct publish_job {
   bool stopping; /* this one alone; guarded by run->lock */
   pthread_t thread;
   char input[512]; /* as shown: without secrets */
-  /* The worker's: before the publisher is made, the GPU it may get; from then on the one that its slots are on. NULL:
-   * none, or it is no use. */
+  /* The worker's: the GPU that its slots are on. NULL: none, or it is no use. */
   publish_gpu *gpu;
   char gpu_why[256];      /* why none */
-  bool has_packets;       /* the stream gets a packet ring; before the publisher is made */
-  uint32_t decoder_slots; /* open frames that the decoder may have beside the worker's; before the publisher is made */
+  bool has_format;        /* its pictures are known, and it was said what is published */
+  bool has_sound;         /* it was said that there is sound and no video */
+  bool has_gathered;      /* whom --wait-for waits for */
+  uint32_t decoder_slots; /* open frames that the decoder may have beside the worker's; until there is a format */
 
   pthread_mutex_t lock;           /* guards what follows */
-  cuframes_publisher *publisher;  /* NULL before the first format is known, and after the end */
+  cuframes_publisher *publisher;  /* from before the input is opened; NULL after the end */
   cuframes_publisher_stats stats; /* the last ones, once the publisher is gone */
   publish_counts counts;
   int64_t began;                   /* when the worker did */
-  int64_t first_frame, last_frame; /* when published; 0: none yet */
-  int64_t longest_gap;             /* between two pictures, ns */
+  int64_t first_frame, last_frame; /* when published, or packets of sound where there are no pictures; 0: none yet */
+  int64_t longest_gap;             /* between two of them, ns */
   bool in_library;                 /* the worker is in a call of FFmpeg that might never end */
   uint32_t borrowers;              /* threads of a decoder that are in a call of the publisher */
   bool abandoned;                  /* the main thread took the publisher away; the worker must only end */
@@ -99,8 +100,17 @@ size_t publish_run_streams(publish_run *run);
 /* Around calls that may block for ever. enter(false) ends the thread if the job was abandoned meanwhile. */
 void publish_job_library(publish_job *job, bool enter);
 
-/* Creates the publisher. Gives an exit code, after a message. */
-int publish_job_open(publish_job *job, const cuframes_format *format);
+/* So many open frames a decoder may have at most. */
+#define PUBLISH_DECODER_SLOTS 64
+
+/* Takes the name, for a stream that has no pictures yet. Gives an exit code, after a message. */
+int publish_job_claim(publish_job *job);
+/* The first format: says what is published. Gives an exit code, after a message. */
+int publish_job_begin(publish_job *job, const cuframes_format *format);
+/* The first connection that has sound and no video: says what is published. */
+void publish_job_begin_sound(publish_job *job, const char *what);
+/* --wait-for, before the first frame and packet: they are for them all. Once. Gives an exit code, after a message. */
+int publish_job_gather(publish_job *job);
 /* A new format from the next frame on. Gives an exit code, after a message. */
 int publish_job_format(publish_job *job, const cuframes_format *format);
 /* Opens a slot; *frame is NULL if there is none, and the picture is dropped. Gives an exit code, after a message. */
@@ -110,10 +120,12 @@ int publish_job_acquire(publish_job *job, cuframes_frame **frame);
 cuframes_frame *publish_job_lend(publish_job *job);
 /* Ends that reference, and what was never published if it is still `open`. From any thread. */
 void publish_job_take_back(publish_job *job, cuframes_frame *frame, bool open);
+/* A packet was published that stands for pictures, where there are none: the input lives. */
+void publish_job_came(publish_job *job, int64_t pts, int64_t duration);
 /* Publishes it; a drop by policy is no failure. Gives an exit code, after a message. */
 int publish_job_publish(publish_job *job, cuframes_frame *frame, const cuframes_publish_info *info);
 
-/* Whether its slots are on a GPU. False before it has a publisher. */
+/* Whether its slots are, or will be, on a GPU. */
 bool publish_job_on_gpu(const publish_job *job);
 
 /* The stats as they are now or were at the end, and the counts. */

@@ -14,8 +14,8 @@ static void wake_main(publish_job *job) {
   (void)eventfd_write(job->run->ended_fd, 1); /* only fails if it is full, and then it is readable already */
 }
 
-void publish_state_tell(publish_job *job) {
-  if (job->publisher != NULL && job->state.source.state != CUFRAMES_SOURCE_UNKNOWN)
+static void tell(publish_job *job) {
+  if (job->publisher != NULL)
     (void)cuframes_publisher_set_source(job->publisher, &job->state.source); /* what is told here is sound */
 }
 
@@ -28,7 +28,13 @@ static void change(publish_job *job, uint32_t state, int64_t since, const char *
   source->state = state;
   source->next_attempt = next_attempt;
   secrets_hide(source->reason, sizeof source->reason, reason); /* it goes to whoever asks */
-  publish_state_tell(job);
+  tell(job);
+}
+
+void publish_state_begin(publish_job *job) {
+  pthread_mutex_lock(&job->lock);
+  change(job, CUFRAMES_SOURCE_CONNECTING, job->began, "", 0);
+  pthread_mutex_unlock(&job->lock);
 }
 
 void publish_state_connected(publish_job *job) {
@@ -52,10 +58,15 @@ void publish_state_pause(publish_job *job) {
   pthread_mutex_unlock(&job->lock);
 }
 
-void publish_state_away(publish_job *job, const char *reason, int64_t next_attempt) {
+void publish_state_away(publish_job *job, const char *reason, int64_t next_attempt, bool refused) {
   pthread_mutex_lock(&job->lock);
   job->state.connected = false;
-  change(job, CUFRAMES_SOURCE_RECONNECTING, 0, reason, next_attempt);
+  if (refused)
+    change(job, CUFRAMES_SOURCE_REFUSED, 0, reason, next_attempt);
+  else if (job->state.was_live)
+    change(job, CUFRAMES_SOURCE_RECONNECTING, 0, reason, next_attempt);
+  else
+    change(job, CUFRAMES_SOURCE_CONNECTING, job->began, reason, next_attempt);
   pthread_mutex_unlock(&job->lock);
 }
 
@@ -65,13 +76,13 @@ void publish_state_in_publisher(publish_job *job, bool is_in) {
   pthread_mutex_unlock(&job->lock);
 }
 
-bool publish_state_picture(publish_job *job, int64_t now, const cuframes_publish_info *info) {
+bool publish_state_picture(publish_job *job, int64_t now, int64_t pts, int64_t duration) {
   publish_state *s = &job->state;
-  flow_picture(&s->flow, now, info->pts, info->duration);
+  flow_picture(&s->flow, now, pts, duration);
   s->in_publisher = false;
   if (s->source.state == CUFRAMES_SOURCE_LIVE || s->saying || s->leaving) /* with the next picture then */
     return false;
-  s->connected = s->saying = true;
+  s->connected = s->saying = s->was_live = true;
   change(job, CUFRAMES_SOURCE_LIVE, now, "", 0);
   return true;
 }
@@ -82,6 +93,11 @@ static void said(publish_job *job) {
   pthread_mutex_unlock(&job->lock);
 }
 
+/* Without pictures; both are set by the worker, with job->lock held. */
+static bool is_sound(const publish_job *job) {
+  return job->has_sound && !job->has_format;
+}
+
 void publish_state_say_live(publish_job *job, int64_t now, int64_t before) {
   const double seconds = (double)(now - before) / 1e9;
   pthread_mutex_lock(&job->lock);
@@ -89,18 +105,23 @@ void publish_state_say_live(publish_job *job, int64_t now, int64_t before) {
   job->state.stall_said = false;
   pthread_mutex_unlock(&job->lock);
   if (aloud)
-    publish_job_note(job, "pictures come again, after %.1f s", seconds);
+    publish_job_note(job, "%s again, after %.1f s", is_sound(job) ? "sound comes" : "pictures come", seconds);
   publish_job_event(job, "live", json_pack("{s:o}", "seconds", before ? cli_json_rounded(seconds, 3) : json_null()));
   said(job);
   wake_main(job);
 }
 
-static void say_stalled(publish_job *job, int64_t now, int64_t last, bool aloud) {
+/* With job->lock held: what there is to wait for. */
+static const char *missing(const publish_job *job) {
+  return is_sound(job) ? "sound" : "picture";
+}
+
+static void say_stalled(publish_job *job, int64_t now, int64_t last, bool aloud, const char *what) {
   const double seconds = (double)(now - last) / 1e9;
   if (aloud && last != 0)
-    publish_job_warn(job, "no picture for %.1f s", seconds);
+    publish_job_warn(job, "no %s for %.1f s", what, seconds);
   else if (aloud)
-    publish_job_warn(job, "connected, and no picture yet");
+    publish_job_warn(job, "connected, and no %s yet", what);
   publish_job_event(job, "stalled", json_pack("{s:o}", "seconds", last ? cli_json_rounded(seconds, 3) : json_null()));
 }
 
@@ -123,22 +144,22 @@ int64_t publish_state_look(publish_job *job) {
   const int64_t last = job->last_frame, due = flow_deadline(&s->flow);
   const bool may_stall =
       s->connected && !s->saying && s->source.state != CUFRAMES_SOURCE_STALLED && !job->ended && !job->abandoned;
-  const bool stalls = may_stall && !s->in_publisher && job->publisher != NULL && is_over(s, due, now);
+  const bool stalls = may_stall && !s->in_publisher && is_over(s, due, now);
   if (stalls) {
-    change(job, CUFRAMES_SOURCE_STALLED, last != 0 ? last : s->flow.came,
-           last == 0             ? "connected, and no picture yet"
-           : s->flow.has_picture ? ""
-                                 : "connected again, and no picture yet",
-           0);
+    char reason[64] = "";
+    if (!s->flow.has_picture)
+      snprintf(reason, sizeof reason, "connected%s, and no %s yet", last != 0 ? " again" : "", missing(job));
+    change(job, CUFRAMES_SOURCE_STALLED, last != 0 ? last : s->flow.came, reason, 0);
     s->saying = true;
     s->stall_said = publish_limiter_may(&job->stall_limiter, &swallowed);
   } else if (may_stall) {
     again = due > now ? due : now + FLOW_LATE_NS;
   }
   const bool aloud = s->stall_said;
+  const char *what = missing(job);
   pthread_mutex_unlock(&job->lock);
   if (stalls) {
-    say_stalled(job, now, last, aloud);
+    say_stalled(job, now, last, aloud, what);
     said(job);
   }
   return again;

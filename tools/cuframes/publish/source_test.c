@@ -73,7 +73,9 @@ int source_test_run(publish_job *job) {
   if (job->options->pixel_format != CUFRAMES_PIXEL_NONE)
     source.pixel_format = job->options->pixel_format;
   cuframes_format format = format_of(&source);
-  int code = publish_job_open(job, &format);
+  int code = publish_job_begin(job, &format);
+  if (code == CLI_OK)
+    code = publish_job_gather(job);
   publish_pace pace = { .steady = true };
   host_canvas canvas = { .memory = NULL };
   const int64_t began = cuframes_now();

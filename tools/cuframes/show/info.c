@@ -126,7 +126,7 @@ static void print_subscribers(const cuframes_stream_info *info) {
 static void print_stream(const cuframes_stream_info *info) {
   char picture[FORMAT_TEXT], memory[32], source[SOURCE_TEXT];
   secrets_hide(source, sizeof(source), info->description); /* not every publisher takes care */
-  format_text(picture, sizeof(picture), &info->format);
+  picture_text(picture, sizeof(picture), info);
   bytes_text(memory, sizeof(memory), info->memory_bytes);
   printf("name         %s\n", info->name);
   if (*info->description)

@@ -63,7 +63,7 @@ static void print_table(const cuframes_streams *streams) {
       printf("%-*s  %s\n", width, entry->name, entry->detail ? entry->detail : "");
       continue;
     }
-    format_text(picture, sizeof(picture), &info->format);
+    picture_text(picture, sizeof(picture), info);
     state_column(text, sizeof(text), info->source);
     secrets_hide(source, sizeof(source), info->description); /* not every publisher takes care */
     printf("%-*s  %-20s %7.2f  %-*s  %-*.*s %11zu %10llu %10llu  %s\n", width, info->name, picture, info->fps, state,

@@ -18,7 +18,8 @@ static const char help[] =
     "place, elsewhere one block follows the other. Ctrl-C ends it.\n\n"
     "  --interval SECONDS from one look to the next (default 1)\n"
     "  --count N          end after N looks\n"
-    "  --duration SECONDS end after that time\n" READER_HELP_WAIT READER_HELP_BASIC
+    "  --duration SECONDS end after that time\n"
+    "  --wait[=SECONDS]   wait for the streams to appear (without a value: for ever)\n" READER_HELP_BASIC
     "\nWith --json: one line for each look, an object with time (s since 1970) and streams (as info gives them).\n";
 
 /* One stream at one look. */
@@ -141,7 +142,7 @@ static void write_look(FILE *out, const look *before, const look *now) {
       fprintf(out, "%s  %s\n", now->rows[i].name, now->rows[i].detail);
       continue;
     }
-    format_text(picture, sizeof(picture), &info->format);
+    picture_text(picture, sizeof(picture), info);
     bytes_text(memory, sizeof(memory), info->memory_bytes);
     short_state(state, sizeof(state), info->source);
     if (!has_pictures(&info->format)) {
@@ -273,7 +274,7 @@ static int parse(int argc, char **argv, top_options *options) {
 }
 
 int cmd_top(int argc, char **argv) {
-  top_options options = { .interval_ns = 1000000000 };
+  top_options options = { .interval_ns = 1000000000, .reader = { .any_state = true } };
   int code = parse(argc, argv, &options);
   if (code)
     return code < 0 ? CLI_OK : code;

@@ -201,6 +201,8 @@ static int64_t frame_timeout(const verify *v, bool *is_end) {
   *is_end = false;
   if (!limit)
     limit = v->frames || v->duration_ns ? CUFRAMES_WAIT_FOREVER : 10000000000;
+  if (!v->frames)
+    limit = reader_first_timeout(&v->reader, limit);
   if (v->duration_ns) {
     int64_t left = v->start + v->duration_ns - cuframes_now();
     if (left <= 0 || limit < 0 || left < limit) {
