@@ -135,7 +135,10 @@ typedef struct media {
   /* media_input.c */
   AVFormatContext *in; /* NULL: not open */
   AVPacket *packet;
-  int video; /* index of the stream that is decoded */
+  int video; /* index of the stream that is decoded; -1: there is none, and the packets of `sound` are all there is */
+  int sound; /* its index then */
+  int64_t sound_alone_at; /* when the first one came that had sound alone, and was not believed; 0: none did */
+  bool had_video;         /* some connection had it: one without is not whole */
   bool live; /* a network address, or a camera of this machine: paced by its source, has time-outs, is reconnected */
   media_multipart multipart;   /* media_multipart.c */
   media_connection connection; /* how it lives */
@@ -242,6 +245,10 @@ bool media_ask_again(media *m);
 void media_note_rate(media *m);
 /* Goes back to the start. */
 int media_rewind(media *m);
+/* The stream that tells whether the input lives, and its pace. */
+static inline int media_lead(const media *m) {
+  return m->video >= 0 ? m->video : m->sound;
+}
 /* Decides what the input is: m->live, m->path, m->device. False: out of memory. */
 bool media_input_init(media *m);
 /* How long a live input may send nothing, and how long nothing of its video, ns. */
@@ -358,8 +365,10 @@ const char *media_device_remedy(const media *m);
 bool media_device_is_permanent(const media *m);
 
 /* media_choice.c */
-/* Which video it is, and which streams are not read. As media_input.c's. */
+/* Which video it is, or which sound without one, and which streams are not read. As media_input.c's. */
 int media_choose(media *m);
+/* A stream came up in an input that had sound alone: takes it if it is a video. */
+void media_choose_late(media *m);
 
 /* media_extra.c */
 /* What --input-option says, over what is there. */

@@ -79,17 +79,17 @@ static bool has_stream(const AVProgram *program, unsigned stream) {
   return false;
 }
 
-/* Whether a stream is of other programmes (of HLS: variants) and not of the video's. */
-static bool is_elsewhere(const AVFormatContext *in, int video, unsigned stream) {
-  bool in_some = false, video_in_some = false;
+/* Whether a stream is of other programmes (of HLS: variants) and not of the one that is taken. */
+static bool is_elsewhere(const AVFormatContext *in, int lead, unsigned stream) {
+  bool in_some = false, lead_in_some = false;
   for (unsigned i = 0; i < in->nb_programs; i++) {
-    const bool there = has_stream(in->programs[i], stream), ours = has_stream(in->programs[i], (unsigned)video);
+    const bool there = has_stream(in->programs[i], stream), ours = has_stream(in->programs[i], (unsigned)lead);
     if (there && ours)
       return false;
     in_some = in_some || there;
-    video_in_some = video_in_some || ours;
+    lead_in_some = lead_in_some || ours;
   }
-  return in_some && video_in_some;
+  return in_some && lead_in_some;
 }
 
 /* The same film once more: DASH has all of them in one programme. */
@@ -123,18 +123,62 @@ static void say_choice(media *m, unsigned others) {
   memcpy(m->said_choice, text, sizeof text);
 }
 
+/* Whether what an input announces may be less than it will have: a camera that starts answers before its video is
+ * there. Files, and what else tells its streams in its own bytes, are what they are. Without another try there is
+ * nothing to wait for. */
+static bool may_be_starting(media *m) {
+  if (!m->live || m->job->options->no_reconnect || strcmp(m->in->iformat->name, "rtsp") != 0)
+    return false;
+  if (m->sound_alone_at == 0)
+    m->sound_alone_at = cuframes_now();
+  return cuframes_now() - m->sound_alone_at < media_timeout(m);
+}
+
+/* Without a video: whether its sound is what there is to publish. */
+static int choose_sound(media *m) {
+  m->sound = av_find_best_stream(m->in, AVMEDIA_TYPE_AUDIO, -1, -1, NULL, 0);
+  if (m->sound < 0 || m->had_video)
+    snprintf(m->reason, sizeof m->reason, "has no video stream");
+  else if (m->job->options->no_packets)
+    snprintf(m->reason, sizeof m->reason, "has no video stream, and of its sound --no-packets leaves nothing");
+  else if (may_be_starting(m))
+    snprintf(m->reason, sizeof m->reason,
+             "has no video stream yet; if that is so for %.3g s, its sound is published alone",
+             (double)media_timeout(m) / 1e9);
+  else
+    return 0;
+  return AVERROR_STREAM_NOT_FOUND;
+}
+
+void media_choose_late(media *m) {
+  const int found = find_video(m);
+  if (found < 0 || m->in->streams[found]->codecpar->codec_id == AV_CODEC_ID_NONE)
+    return;
+  m->video = found;
+  if (media_decoder_open(m) < 0) {
+    publish_job_warn(m->job, "%s: a video came up, and is not decoded: %s", m->job->input, m->reason);
+    m->video = -1;
+    return;
+  }
+  publish_job_note(m->job, "%s: a video came up beside its sound", m->job->input);
+  m->had_video = true;
+  media_note_rate(m);
+}
+
 int media_choose(media *m) {
   unsigned others = 0;
   m->video = find_video(m);
-  if (m->video < 0) {
-    snprintf(m->reason, sizeof m->reason, "has no video stream");
-    return AVERROR_STREAM_NOT_FOUND;
-  }
+  m->sound = -1;
+  const int error = m->video < 0 ? choose_sound(m) : 0;
+  if (error < 0)
+    return error;
+  m->had_video = m->had_video || m->video >= 0;
+  const int lead = media_lead(m);
   for (unsigned i = 0; i < m->in->nb_streams; i++) {
     AVStream *stream = m->in->streams[i];
-    if ((int)i == m->video)
+    if ((int)i == lead)
       continue;
-    const bool other = is_elsewhere(m->in, m->video, i) || is_alternative(m->in, m->video, i);
+    const bool other = is_elsewhere(m->in, lead, i) || is_alternative(m->in, lead, i);
     others += other && is_video(stream);
     if (other || m->job->options->no_packets)
       stream->discard = AVDISCARD_ALL;

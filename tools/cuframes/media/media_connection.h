@@ -15,8 +15,8 @@ typedef struct media_connection {
   int64_t probe_until;   /* while FFmpeg looks at what comes, as long as something does; else 0 */
   bool closing;          /* it says good-bye, which a job that is to stop lets it do */
   bool timed_out;        /* the last call was ended by its deadline */
-  /* How long FFmpeg was waited for since the last packet, and since the last one of the video. Time that passes on our
-   * side of it, as with a slow subscriber, is no stall. */
+  /* How long FFmpeg was waited for since the last packet, and since the last one of the video (where there is none, of
+   * the sound: so, too, what follows). Time that passes on our side of it, as with a slow subscriber, is no stall. */
   int64_t quiet, pictureless;
   bool stalled;                  /* a deadline has passed: what FFmpeg still gives it had kept back */
   int64_t packet_at, picture_at; /* when the last ones came; 0: none yet */

@@ -202,8 +202,10 @@ void media_decoder_close(media *m) {
 }
 
 int media_decoder_open(media *m) {
-  const AVCodecParameters *wanted = m->in->streams[m->video]->codecpar;
   AVBufferRef *device = NULL;
+  if (m->video < 0)
+    return 0;
+  const AVCodecParameters *wanted = m->in->streams[m->video]->codecpar;
   if (m->decoder != NULL && !m->job->options->fresh_decoder && !m->nvdec.failed && !m->decoder_changed &&
       same_parameters(wanted, m->decoder_for)) {
     m->decoder_break = true;
@@ -318,12 +320,12 @@ static int give_up_nvdec(media *m, const AVPacket *packet) {
 /* --- from one input, or round, to the next --- */
 
 bool media_decoder_goes_on(const media *m) {
-  return m->decoder->codec_id == AV_CODEC_ID_H264 && !m->job->options->fresh_decoder && !m->nvdec.failed &&
-         !m->decoder_changed;
+  return m->decoder != NULL && m->decoder->codec_id == AV_CODEC_ID_H264 && !m->job->options->fresh_decoder &&
+         !m->nvdec.failed && !m->decoder_changed;
 }
 
 bool media_decoder_is_empty(const media *m) {
-  return m->decoder->has_b_frames == 0 && !(m->decoder->active_thread_type & FF_THREAD_FRAME);
+  return m->decoder == NULL || (m->decoder->has_b_frames == 0 && !(m->decoder->active_thread_type & FF_THREAD_FRAME));
 }
 
 /* Whether an H.264 packet is an IDR picture: by its first slice, in either way that such packets are packed. */
@@ -368,6 +370,6 @@ int media_decode(media *m, const AVPacket *packet) {
 
 int media_decoder_drain(media *m) {
   m->nvdec.wait_for_key = false;
-  int code = m->decoder_drained ? CLI_OK : decode(m, NULL);
+  int code = m->decoder_drained || m->decoder == NULL ? CLI_OK : decode(m, NULL);
   return code == CLI_OK && m->nvdec.failed ? give_up_nvdec(m, NULL) : code;
 }

@@ -212,7 +212,20 @@ static int use_format(media *m, const cuframes_format *wanted, enum AVPixelForma
   return code;
 }
 
+static void begin_sound(media *m) {
+  const AVCodecParameters *sound = m->in->streams[m->sound]->codecpar;
+  char text[128];
+  const int channels = av_compat_channels(sound);
+  snprintf(text, sizeof text, "%s, %d Hz, %d channel%s", avcodec_get_name(sound->codec_id), sound->sample_rate,
+           channels, channels == 1 ? "" : "s");
+  publish_job_begin_sound(m->job, text);
+}
+
 int media_publish_early(media *m) {
+  if (m->video < 0) {
+    begin_sound(m);
+    return CLI_OK;
+  }
   picture_kind p = picture_of_container(m);
   if (p.width <= 0 || p.height <= 0 || p.format < 0)
     return CLI_OK;

@@ -264,6 +264,9 @@ static int open_somehow(media *m) {
 }
 
 void media_note_rate(media *m) {
+  m->frame_duration = 0;
+  if (m->video < 0)
+    return;
   const AVStream *stream = m->in->streams[m->video];
   AVRational rate = stream->avg_frame_rate.num > 0 ? stream->avg_frame_rate : stream->r_frame_rate;
   m->frame_duration = rate.num > 0 && rate.den > 0 ? av_rescale(PUBLISH_SECOND, rate.den, rate.num) : 0;
@@ -308,7 +311,7 @@ void media_close(media *m) {
 static void note_interval(media *m) {
   media_connection *c = &m->connection;
   int64_t *rarest = &m->outage.rarest_picture, interval = c->pictureless;
-  const AVRational base = m->in->streams[m->video]->time_base;
+  const AVRational base = m->in->streams[media_lead(m)]->time_base;
   /* FFmpeg makes up a dts by the rate that the film tells. */
   const int64_t stamp = m->packet->pts != AV_NOPTS_VALUE ? m->packet->pts : m->packet->dts;
   const int64_t time = media_source_ns(stamp, base);
@@ -335,7 +338,7 @@ static void note_read(media *m, int error) {
   c->quiet = 0;
   c->packet_at = now;
   media_length_note(m);
-  if (m->packet->stream_index == m->video) {
+  if (m->packet->stream_index == media_lead(m)) {
     note_interval(m);
     c->pictures++;
     c->pictureless = 0;
@@ -366,8 +369,15 @@ static int explain_stall(media *m) {
   const media_connection *c = &m->connection;
   const bool pictures = c->pictureless >= media_picture_timeout(m) && c->quiet < media_timeout(m);
   const double seconds = (double)(pictures ? media_picture_timeout(m) : media_timeout(m)) / 1e9;
-  snprintf(m->reason, sizeof m->reason, "timed out: no %s for %.3g s%s", pictures ? "picture" : "packet", seconds,
-           pictures && c->packet_at > c->picture_at ? ", while sound or data came" : "");
+  const bool sound = m->video < 0;
+  snprintf(m->reason, sizeof m->reason, "timed out: no %s for %.3g s%s",
+           !pictures ? "packet"
+           : sound   ? "sound"
+                     : "picture",
+           seconds,
+           !pictures || c->packet_at <= c->picture_at ? ""
+           : sound                                    ? ", while other packets came"
+                                                      : ", while sound or data came");
   m->connection.error = AVERROR(ETIMEDOUT);
   return AVERROR(ETIMEDOUT);
 }

@@ -65,14 +65,15 @@ static int64_t tagged_length(const AVStream *stream) {
 /* How long the film is to be by its head, and how much of that came. False: nothing says that; a length that FFmpeg
  * found out from the end of the file, as that of a transport stream, is no promise. */
 static bool lengths(const media *m, int64_t *promised, int64_t *had) {
-  const AVStream *stream = m->in->streams[m->video];
+  const AVStream *stream = m->in->streams[media_lead(m)];
   if (m->in->duration == AV_NOPTS_VALUE || m->in->duration_estimation_method != AVFMT_DURATION_FROM_STREAM)
     return false;
   const int64_t whole = m->in->duration * 1000, tagged = tagged_length(stream);
   int64_t own = stream->duration > 0 ? media_source_ns(stream->duration, stream->time_base) : 0;
   if (tagged > 0)
     own = tagged;
-  *had = tagged > 0 ? came_to(m, (unsigned)m->video) : came(m, (unsigned)m->video);
+  const unsigned lead = (unsigned)media_lead(m);
+  *had = tagged > 0 ? came_to(m, lead) : came(m, lead);
   *promised = whole;
   if (own > 0 && own < whole) {
     *promised = own;
@@ -130,7 +131,7 @@ bool media_ended_early(media *m) {
   }
   if (strcmp(m->in->iformat->name, "mpegts") == 0 && size > 0 && !is_whole(m, size)) {
     snprintf(m->reason, sizeof m->reason, "truncated: it ends in the middle of a packet, after %.1f s",
-             (double)came(m, (unsigned)m->video) / 1e9);
+             (double)came(m, (unsigned)media_lead(m)) / 1e9);
     return true;
   }
   return false;

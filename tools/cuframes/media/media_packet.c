@@ -56,7 +56,7 @@ void media_times_begin(media *m, bool is_finite) {
                   (m->job->options->times == PUBLISH_TIMES_AUTO && has_no_times(m->in->iformat) && (live || pipe));
   t->kind = live || t->by_arrival ? TIMELINE_LIVE : flags & AVFMT_TS_DISCONT ? TIMELINE_SPLICED : TIMELINE_FILE;
   m->first_packet = m->early = true;
-  m->holding = t->kind == TIMELINE_LIVE && !t->by_arrival;
+  m->holding = t->kind == TIMELINE_LIVE && !t->by_arrival && m->video >= 0;
   if (t->by_arrival && m->job->options->times == PUBLISH_TIMES_AUTO && !m->said_arrival) {
     m->said_arrival = true;
     publish_job_note(m->job, "%s has no times of its own: pictures get the time at which they come", m->job->input);
@@ -112,20 +112,20 @@ static void say_jump(media *m, uint32_t track, const timeline_times *times) {
 /* Gives m->packet the times that it is published with, in ns, and says what was wrong with its own. */
 static void set_times(media *m, int number) {
   const uint32_t track = number >= 0 ? (uint32_t)number : CUFRAMES_TRACKS_MAX - 1;
-  const bool video = m->packet->stream_index == m->video;
+  const bool lead = m->packet->stream_index == media_lead(m);
   const timeline_stamp stamp = stamp_of(m, m->in->streams[m->packet->stream_index]);
-  if (video)
+  if (lead)
     m->timeline.lead = track;
   const timeline_times times = timeline_packet(&m->timeline, track, &stamp);
   m->packet->pts = times.pts == CUFRAMES_NO_TIME ? AV_NOPTS_VALUE : times.pts;
   m->packet->dts = times.dts;
   m->packet->duration = times.duration;
   say_jump(m, track, &times);
-  m->jumped = m->jumped || (video && times.jump != 0);
-  if (video && (times.jump != 0 || times.wild != 0))
+  m->jumped = m->jumped || (lead && times.jump != 0);
+  if (lead && m->video >= 0 && (times.jump != 0 || times.wild != 0))
     media_side_jumped(m, times.jump != 0 ? times.jump : times.wild);
   /* Nothing is missing, so it can be said where nothing will be: a recorder begins anew at a keyframe. */
-  if (m->jumped && video && (m->packet->flags & AV_PKT_FLAG_KEY) && m->job->publisher != NULL) {
+  if (m->jumped && lead && (m->packet->flags & AV_PKT_FLAG_KEY)) {
     (void)cuframes_publisher_discontinuity(m->job->publisher); /* cannot fail for a living publisher */
     m->jumped = false;
   }
@@ -172,7 +172,7 @@ static bool is_key(const media *m, const AVPacket *packet) {
   return packet->flags & AV_PKT_FLAG_KEY || (of->codec_type == AVMEDIA_TYPE_AUDIO && !chained);
 }
 
-static void publish(media *m, uint32_t number, const AVPacket *packet) {
+static bool publish(media *m, uint32_t number, const AVPacket *packet) {
   cuframes_packet_info info = { .struct_size = sizeof info,
                                 .track = number,
                                 .data = packet->data,
@@ -191,6 +191,7 @@ static void publish(media *m, uint32_t number, const AVPacket *packet) {
     publish_job_warn(m->job, "packet left out: %s%s", cuframes_last_error(),
                      error == CUFRAMES_ERR_PACKET_OVERSIZED ? " (see --packet-bytes)" : "");
   }
+  return error >= 0;
 }
 
 void media_publish_packet(media *m) {
@@ -205,5 +206,7 @@ void media_publish_packet(media *m) {
   if (number < 0 || !m->tracks[number].described || m->packet->size <= 0)
     return;
   media_describe_packet(m, (uint32_t)number);
-  publish(m, (uint32_t)number, m->packet);
+  const bool published = publish(m, (uint32_t)number, m->packet);
+  if (published && m->video < 0 && (int)stream == m->sound)
+    publish_job_came(m->job, m->packet->pts == AV_NOPTS_VALUE ? CUFRAMES_NO_TIME : m->packet->pts, m->packet->duration);
 }

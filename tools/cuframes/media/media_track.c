@@ -85,6 +85,7 @@ static void take_number(media *m, unsigned stream, int number) {
     m->track_of[e->stream] = -1;
     m->heir[e->stream] = (int)stream;
     m->video = e->stream == m->video ? (int)stream : m->video;
+    m->sound = e->stream == m->sound ? (int)stream : m->sound;
   }
   m->track_of[stream] = number;
   e->stream = (int)stream;
@@ -172,6 +173,7 @@ static void go_over(media *m, unsigned stream) {
   media_track *e = &m->tracks[m->track_of[stream]];
   if (e->kind == CUFRAMES_MEDIA_VIDEO)
     m->video = (int)stream;
+  m->sound = e->stream == m->sound ? (int)stream : m->sound;
   e->stream = (int)stream;
   e->current = false;
 }
@@ -232,7 +234,24 @@ static bool is_back(media *m, unsigned stream) {
   return true;
 }
 
+/* Where there is sound alone. */
+static void follow_sound(media *m, bool *skip) {
+  const unsigned before = m->mapped;
+  media_map(m);
+  if (m->mapped > before)
+    media_choose_late(m);
+  const unsigned stream = (unsigned)m->packet->stream_index;
+  *skip = stream < m->mapped && m->heir[stream] >= 0 && !is_back(m, stream);
+  const int number = stream < m->mapped ? m->track_of[stream] : -1;
+  if (!*skip && m->split && number >= 0 && m->tracks[number].stream != (int)stream)
+    go_over(m, stream);
+}
+
 int media_follow_video(media *m, bool *skip) {
+  if (m->video < 0) {
+    follow_sound(m, skip);
+    return CLI_OK;
+  }
   const int before = m->video;
   const enum AVCodecID was = m->decoder_for->codec_id;
   media_map(m);

@@ -45,7 +45,7 @@ static void note_life(media *m) {
   if (!m->connection.taken_up)
     media_transport_works(m);
   m->connection.taken_up = true;
-  if (m->outage.since != 0 && m->packet->stream_index == m->video)
+  if (m->outage.since != 0 && m->packet->stream_index == media_lead(m))
     media_outage_over(m);
 }
 
@@ -64,6 +64,8 @@ static enum end take_one(media *m, int *code) {
   if (result == CLI_OK && m->packet->stream_index == m->video) {
     media_side_note(m);
     result = media_decode(m, m->packet);
+  } else if (m->video < 0 && m->job->options->realtime && !m->live && m->packet->dts != AV_NOPTS_VALUE) {
+    (void)publish_job_pace(m->job, &m->pace, m->packet->dts); /* it has no pictures that would keep the pace */
   } else if (m->job->options->realtime && !m->live && m->pace.running && m->packet->dts != AV_NOPTS_VALUE) {
     /* Where there are no pictures to be held to their times, sound must not run away. */
     (void)publish_job_wait(m->job, m->pace.base + m->packet->dts - PACKET_LEAD);
@@ -184,7 +186,7 @@ static enum end play_all(media *m, int *code) {
     if ((uint64_t)m->job->last_frame == frames_before) {
       if (publish_job_stopping(m->job))
         return END_STOPPED;
-      snprintf(m->reason, sizeof m->reason, "no picture could be decoded");
+      snprintf(m->reason, sizeof m->reason, "%s", m->video < 0 ? "no sound came" : "no picture could be decoded");
       return END_BROKEN; /* looping over nothing would be a busy loop */
     }
     const int64_t end_of_round = m->timeline.end;
@@ -228,6 +230,11 @@ static void say_damage(media *m) {
   publish_job_stats(m->job, &stats, &c);
   if (c.corrupt + c.decode_errors + c.read_errors == 0 || c.loops > 0)
     return;
+  if (m->video < 0) {
+    publish_job_warn(m->job, "%s is damaged: %llu places could not be read", m->job->input,
+                     (unsigned long long)c.read_errors);
+    return;
+  }
   unsigned long long frames = stats.frames;
   int64_t length = m->timeline.start == CUFRAMES_NO_TIME ? 0 : m->timeline.end - m->timeline.start;
   uint64_t expected = m->frame_duration > 0 ? (uint64_t)(length / m->frame_duration) : 0;
@@ -257,11 +264,12 @@ static int conclude(media *m, enum end end) {
                             remedy != NULL ? remedy : "", remedy != NULL ? ")" : "");
   }
   if (!frames) {
-    return publish_job_fail(m->job, "%s: no picture could be decoded%s", m->job->input,
+    return publish_job_fail(m->job, "%s: no %s%s", m->job->input,
+                            m->video < 0 ? "sound came" : "picture could be decoded",
                             m->damaged ? "; the file is damaged" : "");
   }
   say_damage(m);
-  if (m->job->options->realtime)
+  if (m->job->options->realtime && m->video >= 0)
     (void)publish_job_pace(m->job, &m->pace, m->next_pts); /* the last picture is shown for its time, too */
   return CLI_OK;
 }
