@@ -90,7 +90,8 @@ typedef struct cuframes_publisher_options {
                           max_slots then says how many of them at most */
   uint32_t side_data_max; /**< bytes of side data that each frame has room for, cuframes_frame_add_side_data(); 0: none,
                              at most CUFRAMES_SIDE_DATA_MAX */
-  /** The packet ring, which is there before anybody can join; NULL: none, or cuframes_publisher_enable_packets() */
+  /** The packet ring, which is there before anybody can join, and takes its memory with the first track that is
+   *  described; NULL: none, or cuframes_publisher_enable_packets() */
   const cuframes_packet_ring_options *packets;
   cuframes_log_fn log; /**< NULL: silent */
   void *log_user;
@@ -224,10 +225,10 @@ CUFRAMES_API int cuframes_publisher_set_source(cuframes_publisher *publisher, co
 CUFRAMES_API int cuframes_publisher_enable_packets(cuframes_publisher *publisher,
                                                    const cuframes_packet_ring_options *options);
 
-/** Describes (or describes anew) a track; params and extradata are copied.
+/** Describes (or describes anew) a track; params and extradata are copied. The first one takes the memory of the ring.
  *  Errors: INVALID (index, struct_size, a value that cannot be, reserved fields that are not 0), NO_PACKET_RING,
  *  NO_MEMORY.
- *  Thread-safety: any thread. Blocks: never. */
+ *  Thread-safety: any thread. Blocks: for the allocation, the first time. */
 CUFRAMES_API int cuframes_publisher_set_codec_params(cuframes_publisher *publisher, uint32_t track,
                                                      const cuframes_codec_params *params);
 CUFRAMES_API int cuframes_publisher_set_codec_extradata(cuframes_publisher *publisher, uint32_t track,

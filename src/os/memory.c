@@ -103,10 +103,29 @@ static int limit_check(uint64_t bytes, const char *name) {
                  bytes, name, (uint64_t)limit.rlim_cur);
 }
 
-int cf_memory_create(const char *name, uint64_t bytes, enum cf_seal seal, int *fd, void **address) {
+/* An errno. */
+static int reserve(int fd, uint64_t from, uint64_t bytes) {
+  int error;
+  do
+    error = posix_fallocate(fd, (off_t)from, (off_t)bytes);
+  while (error == EINTR); /* the program's signals */
+  return error;
+}
+
+int cf_memory_reserve(const char *name, int fd, uint64_t now, uint64_t bytes) {
+  int result = bytes > now ? memory_ask(bytes - now, name) : CUFRAMES_OK;
+  if (result != CUFRAMES_OK || bytes <= now)
+    return result;
+  errno = reserve(fd, now, bytes - now);
+  return errno == 0 ? CUFRAMES_OK
+                    : cf_fail_errno("allocating %" PRIu64 " bytes of sealed shared memory for %s", bytes, name);
+}
+
+int cf_memory_create_sparse(const char *name, uint64_t bytes, uint64_t now, enum cf_seal seal, int *fd,
+                            void **address) {
   if (bytes == 0 || bytes > INT64_MAX)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "cannot allocate %" PRIu64 " bytes of shared memory for %s", bytes, name);
-  int result = memory_ask(bytes, name);
+  int result = memory_ask(now, name);
   if (result == CUFRAMES_OK)
     result = limit_check(bytes, name);
   if (result != CUFRAMES_OK)
@@ -117,10 +136,7 @@ int cf_memory_create(const char *name, uint64_t bytes, enum cf_seal seal, int *f
   void *mapped = MAP_FAILED;
   if (ftruncate(memory, (off_t)bytes) != 0)
     goto failed;
-  int error;
-  do
-    error = posix_fallocate(memory, 0, (off_t)bytes);
-  while (error == EINTR); /* the program's signals */
+  int error = reserve(memory, 0, now);
   if (error != 0) {
     errno = error;
     goto failed;
@@ -137,6 +153,10 @@ failed:
     (void)munmap(mapped, bytes); /* our own mapping: cannot fail */
   cf_close(memory);
   return result;
+}
+
+int cf_memory_create(const char *name, uint64_t bytes, enum cf_seal seal, int *fd, void **address) {
+  return cf_memory_create_sparse(name, bytes, bytes, seal, fd, address);
 }
 
 int cf_memory_map(int fd, uint64_t bytes, enum cf_seal seal, void **address) {

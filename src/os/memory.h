@@ -14,6 +14,11 @@ enum cf_seal {
  * memory is an error here and not a SIGBUS later. The caller owns *fd and the mapping. */
 int cf_memory_create(const char *name, uint64_t bytes, enum cf_seal seal, int *fd, void **address);
 
+/* The same with the first `now` bytes reserved; cf_memory_reserve() does that for all of it, and before it has nobody
+ * may write to the others. Who reads them gets zeroes, and takes a page. */
+int cf_memory_create_sparse(const char *name, uint64_t bytes, uint64_t now, enum cf_seal seal, int *fd, void **address);
+int cf_memory_reserve(const char *name, int fd, uint64_t now, uint64_t bytes);
+
 /* Maps a peer's memory of `bytes` bytes, writable for CF_SEAL_PAIR only. Refuses (PROTOCOL) anything but sealed
  * memory of at least that size: without the seals a peer could shrink it under us. fd stays the caller's. */
 int cf_memory_map(int fd, uint64_t bytes, enum cf_seal seal, void **address);

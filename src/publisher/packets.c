@@ -14,6 +14,7 @@
 #define RING_SLOTS 64
 #define RING_DATA (UINT64_C(8) << 20)
 #define RING_PACKET (UINT64_C(2) << 20)
+#define RING_NAME "cuframes-packets"
 
 void cf_packets_init(cf_packets *packets) {
   packets->fd = -1;
@@ -50,11 +51,17 @@ static int ring_options(const cuframes_packet_ring_options *options, cuframes_pa
   return CUFRAMES_OK;
 }
 
+/* Of the ring, what readers look at before there is a packet. */
+static uint64_t ring_head(uint64_t bytes) {
+  const uint64_t head = cf_page_round(sizeof(cf_packet_region));
+  return head < bytes ? head : bytes;
+}
+
 static int ring_create(cf_packets *packets, const cuframes_packet_ring_options *o) {
   uint64_t bytes = cf_packet_region_bytes(o->slots, o->data_bytes);
   int fd;
   void *region;
-  int result = cf_memory_create("cuframes-packets", bytes, CF_SEAL_PUBLIC, &fd, &region);
+  int result = cf_memory_create_sparse(RING_NAME, bytes, ring_head(bytes), CF_SEAL_PUBLIC, &fd, &region);
   if (result != CUFRAMES_OK)
     return result;
   if (!cf_packet_writer_init(&packets->writer, region, o->slots, o->data_bytes, o->max_packet, 1)) {
@@ -68,7 +75,20 @@ static int ring_create(cf_packets *packets, const cuframes_packet_ring_options *
   packets->bytes = bytes;
   packets->enabled = true;
   pthread_mutex_unlock(&packets->describe);
-  cf_counter_set(&packets->memory_bytes, bytes);
+  cf_counter_set(&packets->memory_bytes, ring_head(bytes));
+  return CUFRAMES_OK;
+}
+
+/* With the lock held: the whole ring, for the first track. A stream that waits for its camera, or whose pictures are
+ * not encoded, does without. */
+static int ring_reserve(cf_packets *packets) {
+  if (packets->reserved)
+    return CUFRAMES_OK;
+  int result = cf_memory_reserve(RING_NAME, packets->fd, ring_head(packets->bytes), packets->bytes);
+  if (result != CUFRAMES_OK)
+    return result;
+  packets->reserved = true;
+  cf_counter_set(&packets->memory_bytes, packets->bytes);
   return CUFRAMES_OK;
 }
 
@@ -134,7 +154,7 @@ int cuframes_publisher_set_codec_params(cuframes_publisher *p, uint32_t track, c
     return result;
   cf_packets *packets = &p->packets;
   pthread_mutex_lock(&packets->lock);
-  result = packets->enabled ? CUFRAMES_OK : no_ring();
+  result = packets->enabled ? ring_reserve(packets) : no_ring();
   if (result == CUFRAMES_OK) {
     pthread_mutex_lock(&packets->describe);
     cf_track *e = &packets->tracks[track];

@@ -97,6 +97,7 @@ typedef struct cf_track {
  * read beyond. */
 typedef struct cf_packets {
   bool enabled;
+  bool reserved; /* all of its memory is */
   int fd;
   pthread_mutex_t lock, describe;
   uint64_t bytes;

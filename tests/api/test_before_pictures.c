@@ -147,6 +147,36 @@ static void a_name_is_taken_before_the_first_picture(void **state) {
   cuframes_publisher_destroy(publisher);
 }
 
+static uint64_t memory_of(cuframes_publisher *publisher) {
+  cuframes_stream_info *info = NULL;
+  CHECK_OK(cuframes_stream_query(NULL, "s", patience(), &info));
+  const uint64_t bytes = info->memory_bytes;
+  CHECK(bytes == publisher_stats(publisher).memory_bytes && info->packet_data_bytes == UINT64_C(8) << 20);
+  cuframes_stream_info_free(info);
+  return bytes;
+}
+
+static void a_stream_that_waits_takes_little_memory(void **state) {
+  (void)state;
+  cuframes_publisher_options options = options_without_format();
+  cuframes_publisher *publisher = publisher_before_pictures(&options);
+  cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_PACKETS);
+  cuframes_packet *packet = NULL;
+  CHECK_OK(cuframes_subscriber_enable_packets(subscriber, CUFRAMES_PACKETS_FROM_OLDEST));
+  CHECK_RESULT(cuframes_subscriber_next_packet(subscriber, 0, &packet), CUFRAMES_ERR_TIMEOUT);
+  const uint64_t before = memory_of(publisher);
+  CHECK(before < UINT64_C(1) << 20);
+  describe_track(publisher); /* now there will be packets, and room for them */
+  CHECK(memory_of(publisher) >= before + (UINT64_C(8) << 20));
+  describe_track(publisher);
+  CHECK(memory_of(publisher) < before + (UINT64_C(9) << 20));
+  publish_packet(publisher);
+  CHECK_OK(cuframes_subscriber_next_packet(subscriber, patience(), &packet));
+  cuframes_packet_release(packet);
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
 /* ---- death ---- */
 
 /* Takes the name, and no more. */
@@ -265,6 +295,7 @@ int main(void) {
     FIXTURE(a_descriptor_tells_of_the_first_picture),
     FIXTURE(a_timeout_says_what_the_source_is_doing),
     FIXTURE(a_name_is_taken_before_the_first_picture),
+    FIXTURE(a_stream_that_waits_takes_little_memory),
     FIXTURE(death_before_the_first_picture_is_noticed_at_once),
     FIXTURE(who_reconnects_goes_on_to_the_one_with_pictures),
     FIXTURE(limits_are_lowered_until_there_is_a_format),

@@ -103,9 +103,13 @@ static void packet_side(void) {
     .struct_size = sizeof packet, .data = extradata, .size = 100, .flags = CUFRAMES_PACKET_KEY
   };
   TRY(cuframes_publisher_enable_packets(l.publisher, NULL));
-  if (cuframes_publisher_set_codec_params(l.publisher, 0, &video) != CUFRAMES_OK)
-    CHECK(l.on); /* there is no ring */
-  else
+  int result = cuframes_publisher_set_codec_params(l.publisher, 0, &video);
+  if (result != CUFRAMES_OK && result != CUFRAMES_ERR_NO_PACKET_RING) { /* the ring's memory */
+    check_error("cuframes_publisher_set_codec_params", result);
+    result = cuframes_publisher_set_codec_params(l.publisher, 0, &video);
+  }
+  CHECK(result == CUFRAMES_OK || l.on);
+  if (result == CUFRAMES_OK)
     TRY(cuframes_publisher_set_codec_extradata(l.publisher, 0, extradata, sizeof extradata));
   if (cuframes_publisher_publish_packet(l.publisher, &packet) != CUFRAMES_OK)
     CHECK(l.on);
