@@ -395,6 +395,24 @@ static void tensors_have_sizes() {
   CHECK(cuframes::format::tensor(cuframes::element::uint8, { 1, 2, 3, 4, 5 }).try_layout().code() == errc::format);
 }
 
+static void a_stream_has_its_name_before_its_first_picture() {
+  cuframes::publisher_options options;
+  options.device = cuframes::device::host();
+  options.max_open = 4;
+  auto publisher = cuframes::publisher::create("s", options);
+  cuframes::source_info source;
+  source.state = cuframes::source_state::connecting;
+  publisher.set_source(source);
+  auto subscriber = cuframes::subscriber::create("s");
+  CHECK(subscriber.get_source().state == cuframes::source_state::connecting);
+  CHECK(subscriber.try_next(cuframes::timeout::none()).code() == cuframes::errc::timeout);
+  publisher.set_limits(1, 0);
+  publisher.set_format(cuframes::format::picture(cuframes::pixel_format::gray8, { 64, 16 }));
+  CHECK(publisher.try_set_limits(1, 0).code() == cuframes::errc::invalid);
+  publish(publisher, 1);
+  CHECK(subscriber.next(check::patience()).width() == 64);
+}
+
 static void a_stream_says_what_its_source_does() {
   auto publisher = cuframes::publisher::create("s", check::gray());
   auto subscriber = cuframes::subscriber::create("s");
@@ -474,6 +492,7 @@ int main(int argc, char **argv) {
           { "a_subscriber_that_was_moved_from_is_refused", a_subscriber_that_was_moved_from_is_refused },
           { "formats_change_in_mid_stream", formats_change_in_mid_stream },
           { "tensors_have_sizes", tensors_have_sizes },
+          { "a_stream_has_its_name_before_its_first_picture", a_stream_has_its_name_before_its_first_picture },
           { "a_stream_says_what_its_source_does", a_stream_says_what_its_source_does },
           { "side_data_travels_with_the_frame", side_data_travels_with_the_frame },
           { "the_log_comes_to_whom_it_should", the_log_comes_to_whom_it_should },

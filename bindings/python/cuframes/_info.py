@@ -13,7 +13,7 @@ from ._errors import Error, make_error
 class SourceInfo:
     """What the source of a stream is doing, by the word of its publisher."""
 
-    state: str  # "unknown", "live", "stalled", "reconnecting", "ended"
+    state: str  # "unknown", "live", "stalled", "reconnecting", "ended", "connecting", "refused"
     since: int  # CLOCK_MONOTONIC ns; 0: nobody has said
     next_attempt: int  # CLOCK_MONOTONIC ns; 0: none is planned
     reason: str

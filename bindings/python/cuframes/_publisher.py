@@ -14,7 +14,7 @@ from ._frame import KEY, Frame, OpenFrame, Picture, torch_stream
 from ._info import directory_of
 
 POLICIES = {"wait": 0, "drop": 1}
-STATES = {"unknown": 0, "live": 1, "stalled": 2, "reconnecting": 3, "ended": 4}
+STATES = {"unknown": 0, "live": 1, "stalled": 2, "reconnecting": 3, "ended": 4, "connecting": 5, "refused": 6}
 HOST_KINDS = (1, 3)  # DLPack's device types of host memory
 
 # What a publisher of a format takes, in the words of an error.
@@ -184,7 +184,8 @@ class Publisher(_core.Publisher):
     # ---- what the source does, and what it is ----
 
     def set_source(self, state: str, reason: str = "") -> None:
-        """Says what the source is doing: "live", "stalled", "reconnecting", "ended", "unknown"."""
+        """Says what the source is doing: "live", "stalled", "reconnecting", "ended", "unknown"; "connecting": it has
+        given nothing yet; "refused": it wants another user or password."""
         if state not in STATES:
             raise InvalidError(f"state: expected one of {', '.join(map(repr, STATES))}, not {state!r}")
         self._set_source(STATES[state], reason)

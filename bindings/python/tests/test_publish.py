@@ -159,6 +159,9 @@ class Publishing(Streams):
         self.assertEqual((frame.format, frame.width), ("rgb24", 32))
         publisher.set_source("stalled", "nothing comes")
         self.assertEqual((subscriber.source.state, subscriber.info.source.reason), ("stalled", "nothing comes"))
+        for state in ("connecting", "refused"):
+            publisher.set_source(state)
+            self.assertEqual(subscriber.source.state, state)
         with self.assertRaises(ValueError):
             publisher.set_source("asleep")
 
