@@ -1,7 +1,7 @@
 # A thin front over CMake's presets; CMakeLists.txt builds, scripts/ do.
 .DEFAULT_GOAL := build
 .PHONY: build test quick test-load test-record-day demo lint format asan tsan chaos soak bench bench-peers \
-  bench-check bench-record bench-soak fuzz coverage docs chroot-test install uninstall clean help
+  bench-check bench-record bench-soak fuzz wheel coverage docs chroot-test install uninstall clean help
 
 PREFIX ?= /usr/local
 
@@ -84,6 +84,10 @@ bench-soak: ## publish at full speed for SOAK_SECONDS (600) with joins and leave
 fuzz: ## run each fuzz target for FUZZ_SECONDS (60), two at a time
 	@scripts/install-deps fuzz
 	@scripts/fuzz $(FUZZ_SECONDS)
+
+wheel: ## a wheel of the Python package for any x86-64 Linux, checked and tested, in build/wheels; 500 MB of tools
+	@scripts/install-deps wheel
+	@scripts/wheel
 
 coverage: ## all tests with line and branch coverage; report in build-coverage/coverage/
 	@scripts/install-deps coverage

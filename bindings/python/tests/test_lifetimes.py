@@ -27,7 +27,8 @@ if sys.argv[1] == "last":
 """
 
 FORK = """
-import cuframes, gc, numpy, os, sys
+import cuframes, gc, numpy, os, sys, warnings
+warnings.simplefilter("ignore")  # of forking beside threads
 publisher = cuframes.publish("fork", 64, 32)
 subscriber = cuframes.subscribe("fork")
 assert publisher.send(numpy.full((48, 64), 7, "u1"))

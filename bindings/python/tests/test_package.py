@@ -1,4 +1,5 @@
 """The package itself: types, words, what is exported, its size in lines of a user's program."""
+import ctypes
 import inspect
 import subprocess
 import sys
@@ -57,6 +58,13 @@ class Package(Streams):
         from cuframes._errors import _CLASSES
         self.assertEqual(sorted(_CLASSES), list(range(-27, 0)))
         self.assertEqual({kind.__name__ for kind in _CLASSES.values()} - set(cuframes.__all__), set())
+
+    def test_nothing_of_the_library_is_exported(self):
+        """A program may have another one beside it."""
+        extension = ctypes.CDLL(_core.__file__)
+        self.assertTrue(extension.PyInit__core)
+        with self.assertRaises(AttributeError):
+            extension.cuframes_now  # pylint: disable=pointless-statement
 
     def test_the_version_is_the_librarys(self):
         self.assertRegex(cuframes.__version__, r"^\d+\.\d+\.\d+$")

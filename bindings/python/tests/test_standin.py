@@ -7,7 +7,8 @@ import cuframes
 from support import LIMIT, Child, Streams, main, module, numpy, nv12
 
 FORK = """
-import cuframes, gc, os
+import cuframes, gc, os, warnings
+warnings.simplefilter("ignore")  # of forking beside threads
 subscriber = cuframes.subscribe("s")
 frame = subscriber.next(60)
 capsules = [frame.planes.y.__dlpack__(stream=1), frame.planes.y.cai(stream=1), frame.planes.uv.__dlpack__(stream=-1)]
