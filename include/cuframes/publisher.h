@@ -185,8 +185,9 @@ CUFRAMES_API int cuframes_publisher_reopen(cuframes_publisher *publisher, cufram
  *  done. */
 CUFRAMES_API int cuframes_publisher_unregister_external(cuframes_publisher *publisher, cuframes_frame *frame);
 
-/** Waits until so many subscribers have joined, so that they miss no frame of the beginning; an ordered one counts once
- *  it waits for frames.
+/** Waits until so many subscribers have joined, so that they miss nothing of the beginning: an ordered one counts once
+ *  it waits for frames, one of packets alone while it waits for a packet. So it tells before the end, too, that these
+ *  have read all packets.
  *  Errors: TIMEOUT, INVALID.
  *  Thread-safety: any thread; frame calls need not wait for it. Blocks: up to timeout_ns. */
 CUFRAMES_API int cuframes_publisher_wait_subscribers(cuframes_publisher *publisher, uint32_t count, int64_t timeout_ns);

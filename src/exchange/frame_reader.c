@@ -259,6 +259,11 @@ uint32_t cf_reader_prepare_packet_wait(const cf_frame_reader *reader, const _Ato
   return atomic_load_explicit(wake, memory_order_seq_cst);
 }
 
+void cf_reader_note_packet_wait(const cf_frame_reader *reader, uint32_t word) {
+  /* pairs with frame_writer.c:seat_is_ready */
+  atomic_store_explicit(&reader->seat->packet_word, word, memory_order_seq_cst);
+}
+
 void cf_reader_end_packet_wait(const cf_frame_reader *reader) {
   atomic_fetch_sub_explicit(&reader->seat->packet_waiting, 1, memory_order_relaxed);
 }

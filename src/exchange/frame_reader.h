@@ -86,6 +86,8 @@ uint32_t cf_reader_prepare_wait(const cf_frame_reader *reader);
 void cf_reader_end_wait(const cf_frame_reader *reader);
 /* The same for packets; wake: the packet region's futex word. */
 uint32_t cf_reader_prepare_packet_wait(const cf_frame_reader *reader, const _Atomic uint32_t *wake);
+/* There is none: the thread sleeps on this word. */
+void cf_reader_note_packet_wait(const cf_frame_reader *reader, uint32_t word);
 void cf_reader_end_packet_wait(const cf_frame_reader *reader);
 
 /* The stream ended. */

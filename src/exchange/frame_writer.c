@@ -441,12 +441,20 @@ uint32_t cf_writer_sleepers(cf_frame_writer *writer) {
   return count;
 }
 
-uint32_t cf_writer_ready_seats(cf_frame_writer *writer) {
+static bool seat_is_ready(cf_frame_writer *writer, cf_writer_seat *seat, uint32_t wake) {
+  /* pairs with frame_reader.c:cf_reader_prepare_packet_wait and cf_reader_note_packet_wait */
+  if (seat->leases == 0)
+    return atomic_load_explicit(&seat->page->packet_waiting, memory_order_seq_cst) != 0 &&
+           atomic_load_explicit(&seat->page->packet_word, memory_order_seq_cst) == wake;
+  /* pairs with reader: cursor_move, in cf_reader_begin */
+  return seat->depth == 0 || seat_cursor(writer, seat) != CF_CURSOR_NONE;
+}
+
+uint32_t cf_writer_ready_seats(cf_frame_writer *writer, uint32_t packet_wake) {
   uint32_t count = 0, top = scan_begin(writer, FRAME_THREAD);
   for (uint32_t i = 0; i < top; i++) {
     cf_writer_seat *seat = seat_at(writer, i);
-    /* pairs with reader: cursor_move, in cf_reader_begin */
-    if (seat && (seat->depth == 0 || seat_cursor(writer, seat) != CF_CURSOR_NONE))
+    if (seat && seat_is_ready(writer, seat, packet_wake))
       count++;
   }
   scan_end(writer, FRAME_THREAD);

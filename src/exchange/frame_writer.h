@@ -180,8 +180,9 @@ uint32_t cf_writer_sleepers(cf_frame_writer *writer);
 /* the thread of packets: the same on packets. */
 uint32_t cf_writer_packet_sleepers(cf_frame_writer *writer);
 
-/* writer: seats whose subscribers miss no frame from now on: all but ordered ones that have not begun. */
-uint32_t cf_writer_ready_seats(cf_frame_writer *writer);
+/* writer: seats whose subscribers miss nothing from now on: all but ordered ones that have not begun, and those without
+ * frames that do not wait for another packet than those up to this wake of the packet region. */
+uint32_t cf_writer_ready_seats(cf_frame_writer *writer, uint32_t packet_wake);
 
 /* writer or, once it has ended, service: the stream is over. */
 void cf_writer_end(cf_frame_writer *writer);

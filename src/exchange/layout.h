@@ -120,7 +120,8 @@ typedef struct cf_seat {
   /* subscriber, when it sleeps */
   _Atomic uint32_t waiting;        /* its threads that sleep on control.wake, or are about to */
   _Atomic uint32_t packet_waiting; /* the same for the packet region's wake */
-  uint8_t pad1[56];
+  _Atomic uint32_t packet_word;    /* that wake, when it last had read all packets and slept */
+  uint8_t pad1[52];
   /* subscriber's GPU */
   _Atomic uint64_t released[CF_LEASES_MAX]; /* seq: lease[k] of that seq counts as free */
   /* subscriber, for people who look */
@@ -161,9 +162,9 @@ static_assert(sizeof(cf_control) == 192 && offsetof(cf_control, extras_offset) =
               "docs/protocol.md, control page");
 static_assert(sizeof(cf_seat) == 1792 && offsetof(cf_seat, room) == 8 && offsetof(cf_seat, lease) == 16 &&
                   offsetof(cf_seat, waiting) == 576 && offsetof(cf_seat, packet_waiting) == 580 &&
-                  offsetof(cf_seat, released) == 640 && offsetof(cf_seat, last_seq) == 1152 &&
-                  offsetof(cf_seat, counters) == 1216 && offsetof(cf_seat, state) == 1728 &&
-                  offsetof(cf_seat, fenced_from) == 1736,
+                  offsetof(cf_seat, packet_word) == 584 && offsetof(cf_seat, released) == 640 &&
+                  offsetof(cf_seat, last_seq) == 1152 && offsetof(cf_seat, counters) == 1216 &&
+                  offsetof(cf_seat, state) == 1728 && offsetof(cf_seat, fenced_from) == 1736,
               "docs/protocol.md, seat");
 static_assert(sizeof(_Atomic uint64_t) == 8 && sizeof(_Atomic uint32_t) == 4, "atomics are plain words");
 

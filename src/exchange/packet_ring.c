@@ -181,6 +181,11 @@ void cf_packet_writer_end(cf_packet_writer *writer) {
   atomic_fetch_add_explicit(&writer->region->wake, 1, memory_order_seq_cst);
 }
 
+uint32_t cf_packet_writer_wake(const cf_packet_writer *writer) {
+  /* Compared with what frame_reader.c:cf_reader_note_packet_wait says. */
+  return atomic_load_explicit(&writer->region->wake, memory_order_seq_cst);
+}
+
 uint32_t cf_packet_reader_params(const cf_packet_reader *reader) {
   /* Pairs with packet_ring.c:cf_packet_writer_params. */
   return atomic_load_explicit(&reader->region->params, memory_order_acquire);

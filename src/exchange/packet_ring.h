@@ -91,6 +91,9 @@ void cf_packet_writer_params(cf_packet_writer *writer, uint32_t generation);
 /* Moves the `wake` word without a packet, so that nobody falls asleep over the end of the stream; wakes nobody. */
 void cf_packet_writer_end(cf_packet_writer *writer);
 
+/* The `wake` word: moves with each packet. */
+uint32_t cf_packet_writer_wake(const cf_packet_writer *writer);
+
 /* A reader's private state; used by one thread at a time. */
 typedef struct cf_packet_reader {
   const cf_packet_region *region;

@@ -22,6 +22,13 @@ void cf_packets_init(cf_packets *packets) {
   pthread_mutex_init(&packets->describe, NULL);
 }
 
+uint32_t cf_packets_wake(cf_packets *packets) {
+  pthread_mutex_lock(&packets->lock);
+  const uint32_t wake = packets->enabled ? cf_packet_writer_wake(&packets->writer) : 0;
+  pthread_mutex_unlock(&packets->lock);
+  return wake;
+}
+
 void cf_packets_free(cf_packets *packets) {
   for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++)
     free(packets->tracks[i].extradata);

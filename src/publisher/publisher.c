@@ -303,7 +303,7 @@ int cuframes_publisher_wait_subscribers(cuframes_publisher *p, uint32_t count, i
   for (;;) {
     uint32_t joined = cf_flag_get(&p->service.joined); /* before the look */
     pthread_mutex_lock(&p->frame_lock);
-    uint32_t ready = cf_writer_ready_seats(&p->writer);
+    uint32_t ready = cf_writer_ready_seats(&p->writer, cf_packets_wake(&p->packets));
     pthread_mutex_unlock(&p->frame_lock);
     int64_t now = cf_now();
     if (ready >= count)

@@ -296,6 +296,8 @@ void cf_source_describe(cuframes_publisher *publisher, cf_msg_info *info);
 uint64_t cf_publisher_memory(const cuframes_publisher *publisher);
 
 void cf_packets_init(cf_packets *packets);
+/* Moves with each packet. */
+uint32_t cf_packets_wake(cf_packets *packets);
 void cf_packets_free(cf_packets *packets);
 
 #endif

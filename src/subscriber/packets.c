@@ -243,8 +243,10 @@ static void packet_sleep(cuframes_subscriber *s, bool gone, int64_t deadline) {
     return;
   }
   uint32_t word = cf_reader_prepare_packet_wait(&connection->reader, &connection->packet_reader.region->wake);
-  if (!cf_packet_reader_news(&connection->packet_reader))
+  if (!cf_packet_reader_news(&connection->packet_reader)) {
+    cf_reader_note_packet_wait(&connection->reader, word);
     cf_sleep_for_packet(s, connection, word, deadline);
+  }
   cf_reader_end_packet_wait(&connection->reader);
 }
 

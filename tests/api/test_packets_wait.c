@@ -171,8 +171,33 @@ static void a_reader_may_leave_while_the_stream_is_gone(void **state) {
   }
 }
 
+/* Who has joined for packets alone counts as there while it waits for one: it has missed none, and read all. */
+static void those_who_wait_are_counted(void **state) {
+  (void)state;
+  cuframes_subscriber_options options = subscriber_options(CUFRAMES_MODE_PACKETS);
+  cuframes_publisher *publisher = packet_publisher("s", 64, 65536);
+  cuframes_subscriber *reader = NULL;
+  CHECK_OK(cuframes_subscriber_create("s", &options, &reader));
+  CHECK_RESULT(cuframes_publisher_wait_subscribers(publisher, 1, 0), CUFRAMES_ERR_TIMEOUT);
+  CHECK_OK(cuframes_subscriber_enable_packets(reader, CUFRAMES_PACKETS_FROM_OLDEST));
+  CHECK_RESULT(cuframes_publisher_wait_subscribers(publisher, 1, 10000000), CUFRAMES_ERR_TIMEOUT);
+  for (uint64_t number = 1; number < 4; number++) {
+    waiter waiting;
+    waiter_start_packet(&waiting, reader, CUFRAMES_WAIT_FOREVER);
+    CHECK_OK(cuframes_publisher_wait_subscribers(publisher, 1, patience()));
+    CHECK_OK(packet_publish(publisher, 0, number, 100, KEY));
+    CHECK_OK(waiter_end(&waiting));
+    assert_true(packet_is(waiting.packet, number, 100));
+    cuframes_packet_release(waiting.packet);
+    CHECK_RESULT(cuframes_publisher_wait_subscribers(publisher, 1, 0), CUFRAMES_ERR_TIMEOUT);
+  }
+  cuframes_subscriber_destroy(reader);
+  cuframes_publisher_destroy(publisher);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+    FIXTURE(those_who_wait_are_counted),
     FIXTURE(every_reader_is_woken),
     FIXTURE(every_sleeping_reader_notices_the_end),
     FIXTURE(frames_and_packets_go_on_together_after_a_return),

@@ -204,5 +204,22 @@ def test_errors(s):
     check(not os.path.exists(s.path("x.mp4")), "x.mp4 was made")
 
 
+def test_a_short_film_at_once(s):
+    """It is over in milliseconds; but publish waited for those who record it, so all of it is in each recording."""
+    film_path = s.path("short.mkv")
+    subprocess.run([harness.need_program("ffmpeg"), "-v", "error", "-i", harness.CLIP, "-t", "1", "-vf", "scale=160:90",
+                    "-an", "-c:v", "mpeg4", "-g", "5", film_path], check=True, timeout=harness.LIMIT)
+    want = len(probe(film_path)["packets"])
+    for number in range(5):
+        names = [s.path("%d-%s" % (number, name)) for name in ("a.mp4", "b.mkv", "c.ts", "d.mkv")]
+        recorders = [s.start("record", "film", name, "--wait") for name in names]
+        s.start("publish", film_path, "--name", "film", "--wait-for", len(names), "--ordered-timeout",
+                harness.LIMIT).expect(OK)
+        for recorder, name in zip(recorders, names):
+            recorder.expect(OK)
+            come = len(probe(name)["packets"])
+            check(come == want, "%s has %d packets of %d", name, come, want)
+
+
 if __name__ == "__main__":
     harness.main(globals())

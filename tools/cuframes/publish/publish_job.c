@@ -19,8 +19,9 @@
 
 #define STAY PUBLISH_SECOND
 #define LATE_NS (PUBLISH_SECOND / 2)
-#define JUMP_NS (20 * PUBLISH_SECOND) /* a wait longer than this is a jump of the source's times */
-#define SLOTS_MOST 1024u              /* of a publisher */
+#define JUMP_NS (20 * PUBLISH_SECOND)    /* a wait longer than this is a jump of the source's times */
+#define SLOTS_MOST 1024u                 /* of a publisher */
+#define WAIT_SLICE (PUBLISH_SECOND / 10) /* between two looks at the signals */
 #define LIMITER_NS (5 * PUBLISH_SECOND)
 
 bool publish_job_init(publish_job *job, const publish_options *options, publish_run *run) {
@@ -157,7 +158,7 @@ int publish_job_gather(publish_job *job) {
   publish_job_note(job, "waiting for %u subscribers", count);
   publish_state_pause(job);
   do { /* a look at the signals now and then */
-    error = cuframes_publisher_wait_subscribers(job->publisher, count, INT64_C(100000000));
+    error = cuframes_publisher_wait_subscribers(job->publisher, count, WAIT_SLICE);
   } while (error == CUFRAMES_ERR_TIMEOUT && !publish_job_stopping(job));
   publish_state_connected(job);
   return error < 0 && error != CUFRAMES_ERR_TIMEOUT ? library_failed(job, error, "cannot wait for subscribers")
@@ -453,13 +454,16 @@ void publish_job_summary(publish_job *job) {
 
 /* --- the worker --- */
 
-/* Who joined just now has yet to ask for the packets and what they are, and a short film is over before. */
-static void stay_for_readers(publish_job *job) {
-  const int64_t until = job->first_frame + STAY;
+/* Who joined just now has yet to ask for the packets and what they are, and a short film is over before. Those who were
+ * waited for get all of it: as much time as ordered subscribers have for a frame. */
+static void stay_for_readers(publish_job *job, bool well) {
+  const int64_t patience = job->options->ordered_timeout_ns > 0 ? job->options->ordered_timeout_ns : STAY;
+  const bool waited_for = well && job->options->wait_for > 0;
+  const int64_t until = waited_for ? cuframes_now() + patience : job->first_frame + STAY;
   cuframes_publisher_stats stats = { .struct_size = sizeof stats };
-  while (job->publisher != NULL && cuframes_now() < until &&
+  while (job->publisher != NULL && cuframes_now() < until && !publish_job_stopping(job) &&
          cuframes_publisher_get_stats(job->publisher, &stats) == CUFRAMES_OK && stats.packets > 0 &&
-         stats.subscribers > 0 && publish_job_wait(job, cuframes_now() + STAY / 50))
+         cuframes_publisher_wait_subscribers(job->publisher, stats.subscribers, STAY / 50) == CUFRAMES_ERR_TIMEOUT)
     ;
 }
 
@@ -476,7 +480,7 @@ void *publish_job_thread(void *argument) {
   int code = publish_job_claim(job);
   if (code == CLI_OK)
     code = test_spec_is(job->options->input) ? source_test_run(job) : source_media_run(job);
-  stay_for_readers(job);
+  stay_for_readers(job, code == CLI_OK);
   pthread_mutex_lock(&job->lock);
   refresh_stats(job);
   cuframes_publisher_destroy(job->publisher);
