@@ -2,10 +2,7 @@
 """test_times.py - the times of sources whose clocks are wrong, jump, or are none: what is published goes on all the
 same, and is as long as it took."""
 import collections
-import socket
 import subprocess
-import threading
-import time
 
 import camera
 import harness
@@ -13,6 +10,7 @@ import media
 import rtp
 from camera import Camera, Plan
 from harness import check, pace
+from server import Server
 
 KEY, DISCONTINUITY, NEW_PARAMS = 1, 2, 8
 SECOND = 1e9
@@ -103,39 +101,6 @@ def test_a_hole_is_as_long_as_the_camera_was_away(s):
     hole = max(steps([dts for dts, _ in packets]), default=0) / SECOND
     away = back.time - gone.time
     pace(abs(hole - away) < 0.3, "a hole of %.3f s, and the camera was away for %.3f s", hole, away)
-
-
-class Server:
-    """Sends pictures at a steady pace, to whoever connects."""
-
-    def __init__(self, s, scheme, pictures, fps, head=b""):
-        self.pictures, self.fps, self.head = pictures, fps, head
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = "%s://127.0.0.1:%d/" % (scheme, self.listener.getsockname()[1])
-        s.at_end(self.listener.close)
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.send, args=(client,), daemon=True).start()
-
-    def send(self, client):
-        pause = threading.Event()  # nobody sets it
-        began = time.monotonic()
-        try:
-            with client:
-                if self.head:
-                    client.recv(65536)
-                    client.sendall(self.head)
-                for number in range(10**9):
-                    client.sendall(self.pictures[number % len(self.pictures)])
-                    pause.wait(max(0, began + (number + 1) / self.fps - time.monotonic()))
-        except OSError:
-            pass
 
 
 def jpegs():

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "../../tools/cuframes/media/picture_order.c"
+#undef NO_TIME
 #include "../../tools/cuframes/media/timeline.c"
 
 #define MS INT64_C(1000000)

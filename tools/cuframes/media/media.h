@@ -1,8 +1,8 @@
 /* media.h - one opened input and what becomes of its packets and pictures; shared by source_media.c (the course of
  * things), media_input.c (opening, reading, time-outs), media_transport.c (RTP's way), media_relay.c, media_setup.c,
  * media_reason.c and media_outage.c (when that goes wrong), media_device.c (cameras of this machine), media_choice.c,
- * media_tables.c, media_sets.c, media_extra.c, media_decoder.c, media_slots.c, media_track.c, media_packet.c,
- * media_multipart.c, media_document.c, media_leads.c, media_hold.c, media_side.c and media_frame.c. */
+ * media_tables.c, media_sets.c, media_order.c, media_extra.c, media_decoder.c, media_slots.c, media_track.c,
+ * media_packet.c, media_multipart.c, media_document.c, media_leads.c, media_hold.c, media_side.c and media_frame.c. */
 #ifndef CUFRAMES_CLI_MEDIA_H
 #define CUFRAMES_CLI_MEDIA_H
 
@@ -125,6 +125,13 @@ typedef struct media_document {
   AVPacket *first;   /* its times; NULL: none came yet */
 } media_document;
 
+/* Reads where pictures are in the order in which they are shown. */
+typedef struct media_order {
+  AVCodecParserContext *parser; /* NULL: none is needed yet, or there is none */
+  AVCodecContext *context;
+  enum AVCodecID codec; /* that these are for */
+} media_order;
+
 #define MEDIA_HELD_MAX 256
 #define MEDIA_HIDDEN_MAX 64 /* pictures that are in a decoder at a time, and more */
 
@@ -191,8 +198,11 @@ typedef struct media {
 
   struct AVBSFContext *sets; /* media_sets.c; NULL: not needed yet */
 
+  media_order order; /* media_order.c */
+
   /* media_packet.c */
   timeline timeline;
+  bool orders; /* the input tells of its video the order, not the times, in which pictures are shown */
   AVPacket *before[MEDIA_LENGTH_TRACKS]; /* the last one of each of a live input's streams, as it came */
   bool first_packet;                     /* none of this input was published yet */
   bool early;                            /* what was read last had been read by FFmpeg before anybody asked for it */
@@ -429,6 +439,12 @@ void media_track_free(media *m);
 /* A copy of m->packet, with its parameter sets as AV_PKT_DATA_NEW_EXTRADATA, if some of them are not among those known.
  * NULL: none is new. The caller frees it. */
 AVPacket *media_sets_of_packet(media *m, const uint8_t *known, size_t known_size);
+
+/* media_order.c */
+/* Where the picture of m->packet, which is the video's, is in the order in which pictures are shown. Gives by how much
+ * that usually grows from one to the next; 0: it is not known. */
+int media_order_of(media *m, int64_t *count);
+void media_order_close(media *m);
 
 /* media_packet.c */
 /* A time of the source, in units of time_base, to ns; what cannot be is CUFRAMES_NO_TIME. */

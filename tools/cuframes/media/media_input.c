@@ -298,6 +298,7 @@ void media_close(media *m) {
   media_hold_drop(m);
   media_repeated_forget(m);
   media_document_forget(m);
+  media_order_close(m);
   media_side_forget(m); /* the next times are of another clock */
   m->connection.closing = true;
   begin_call(m, CLOSE_NS); /* RTSP says good-bye here; a camera with few sessions lets nobody in until it hears that */

@@ -55,6 +55,8 @@ void media_times_begin(media *m, bool is_finite) {
   t->by_arrival = m->job->options->times == PUBLISH_TIMES_ARRIVAL ||
                   (m->job->options->times == PUBLISH_TIMES_AUTO && has_no_times(m->in->iformat) && (live || pipe));
   t->kind = live || t->by_arrival ? TIMELINE_LIVE : flags & AVFMT_TS_DISCONT ? TIMELINE_SPLICED : TIMELINE_FILE;
+  /* AVI has decoding times alone. */
+  m->orders = has_no_times(m->in->iformat) || strcmp(m->in->iformat->name, "avi") == 0;
   m->first_packet = m->early = true;
   m->holding = t->kind == TIMELINE_LIVE && !t->by_arrival && m->video >= 0;
   if (t->by_arrival && m->job->options->times == PUBLISH_TIMES_AUTO && !m->said_arrival) {
@@ -65,6 +67,23 @@ void media_times_begin(media *m, bool is_finite) {
 
 void media_times_read(media *m) {
   m->early = m->early && cuframes_now() - m->connection.call_began < READY_NS;
+}
+
+/* Of H.264 in AVI FFmpeg counts fields, of which a packet has two. */
+static bool counts_fields(const AVStream *stream) {
+  const AVRational rate = stream->r_frame_rate, average = stream->avg_frame_rate;
+  return rate.num > 0 && average.num > 0 && av_cmp_q(average, av_mul_q(rate, av_make_q(2, 1))) == 0;
+}
+
+/* Where the picture of m->packet is in the order in which they are shown, instead of a time. */
+static void set_order(media *m, timeline_stamp *stamp, const AVStream *stream) {
+  stamp->key = (m->packet->flags & AV_PKT_FLAG_KEY) != 0;
+  stamp->grows = media_order_of(m, &stamp->order);
+  if (stamp->grows == 0)
+    return;
+  stamp->pts = CUFRAMES_NO_TIME; /* FFmpeg invents some */
+  if (counts_fields(stream))
+    stamp->duration = stamp->nominal = av_rescale(PUBLISH_SECOND, stream->r_frame_rate.den, stream->r_frame_rate.num);
 }
 
 static timeline_stamp stamp_of(media *m, const AVStream *stream) {
@@ -81,6 +100,8 @@ static timeline_stamp stamp_of(media *m, const AVStream *stream) {
                            .reorder = type == AVMEDIA_TYPE_VIDEO ? stream->codecpar->video_delay : 0,
                            .hidden = (packet->flags & AV_PKT_FLAG_DISCARD) != 0,
                            .sparse = type != AVMEDIA_TYPE_VIDEO && type != AVMEDIA_TYPE_AUDIO };
+  if (video && m->orders)
+    set_order(m, &stamp, stream);
   if (stream->pts_wrap_bits > 0 && stream->pts_wrap_bits < 63)
     stamp.wrap = media_source_ns(INT64_C(1) << stream->pts_wrap_bits, stream->time_base);
   stamp.wrap = stamp.wrap == CUFRAMES_NO_TIME ? 0 : stamp.wrap;

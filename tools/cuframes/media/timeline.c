@@ -27,6 +27,7 @@ static void begin_pass(timeline *t) {
   t->begun = false;
   for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
     timeline_track *k = &t->tracks[i];
+    picture_order_break(&k->order);
     k->placed = k->unsure = k->cut = false;
     k->source = k->dts = k->first = k->next = k->highest = NO_TIME;
     k->offset = k->sure = k->before = t->offset;
@@ -39,6 +40,7 @@ void timeline_init(timeline *t) {
   memset(t, 0, sizeof *t);
   t->published = NO_TIME;
   for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
+    picture_order_init(&t->tracks[i].order);
     t->tracks[i].last_dts = t->tracks[i].lag_last = NO_TIME;
     t->tracks[i].lag = t->tracks[i].lag_old = none;
   }
@@ -373,7 +375,13 @@ static void source_times(timeline *t, timeline_track *k, const timeline_stamp *s
 }
 
 /* A pts that the source does not say. In a file of reordered pictures the decoder will know better. */
-static int64_t guessed_pts(const timeline *t, const timeline_track *k, const timeline_stamp *s, int64_t dts) {
+static int64_t guessed_pts(const timeline *t, timeline_track *k, const timeline_stamp *s, int64_t dts, int64_t *most) {
+  if (s->grows > 0) {
+    const picture_order_place place = {
+      .count = s->order, .key = s->key, .dts = dts, .step = step_of(t, k, s), .usual = s->grows, .depth = s->reorder
+    };
+    return picture_order_pts(&k->order, &place, most);
+  }
   if (s->reorder == 0)
     return dts;
   return t->kind == TIMELINE_LIVE ? dts + s->reorder * step_of(t, k, s) : NO_TIME;
@@ -426,9 +434,12 @@ timeline_times timeline_packet(timeline *t, uint32_t track, const timeline_stamp
     out.dts = later(out.dts, k->last_dts + STEP_LEAST);
   if (t->by_arrival)
     note_time(k, out.dts);
+  int64_t most = INT64_MAX;
   if (out.pts == NO_TIME)
-    out.pts = guessed_pts(t, k, s, out.dts);
-  else
+    out.pts = guessed_pts(t, k, s, out.dts, &most);
+  if (out.dts > most) /* it came late */
+    out.dts = k->last_dts == NO_TIME ? most : later(most, k->last_dts + STEP_LEAST);
+  if (out.pts != NO_TIME)
     out.pts = later(out.pts, out.dts);
   note_duration(k, s->duration);
   out.duration = duration_of(t, k, s);

@@ -20,6 +20,8 @@
 
 #include <cuframes/packet.h>
 
+#include "picture_order.h"
+
 /* What may be thought of a step in a source's times. */
 typedef enum timeline_kind {
   TIMELINE_FILE,    /* its times are meant: only steps back, and those of more than an hour, are none */
@@ -35,6 +37,9 @@ typedef struct timeline_stamp {
   int64_t arrival;  /* by our clock; of a file any time */
   int64_t wrap;     /* after so much the source's times begin again; 0: never */
   int reorder;      /* so many pictures may come before others that are shown earlier */
+  int64_t order;    /* where a picture without a pts is in the order in which they are shown; */
+  int grows;        /* by how much that usually grows from one to the next; 0: it is not known */
+  bool key;         /* a keyframe */
   bool sparse;      /* of a track that has a packet now and then, as of subtitles: gaps say nothing */
   bool hidden;      /* only decoded, and not shown: where a film was cut that was not encoded anew */
   bool early;       /* it had come before anybody looked at the clock; how early is not known */
@@ -75,6 +80,7 @@ typedef struct timeline_track {
   int alike;                 /* ... and how many behind each other had it */
   int known;                 /* of `last` */
   /* In all passes. */
+  picture_order order;
   int64_t last_dts;            /* that the last packet got */
   timeline_lag lag, lag_old;   /* in this period and the one before */
   int64_t lag_last;            /* of the last packet */
