@@ -150,7 +150,8 @@ def test_pictures_of_a_camera_that_is_away(s):
     check(re.search(r"cam: the picture is \d+ (s|min) old; the stream: reconnecting .*refused", old.err), "%s", old)
     age = s.json("snapshot", "cam", s.path("c.png"), "--json")["files"][0]["age_ms"]
     check(age >= (time.time() - state(s)["last_picture"]) * 1000 - 10000 and age > 0, "%s ms old", age)
-    for command in (("snapshot", "cam", s.path("d%d.png"), "--count", "2"), ("verify", "cam", "--frames", "2")):
+    for command in (("snapshot", "cam", s.path("d%d.png"), "--count", "2"), ("verify", "cam", "--frames", "2"),
+                    ("record", "cam", s.path("e.mkv")), ("record", "cam", s.path("e%s.mkv"), "--segment", "1h")):
         result = s.run(*command, "--timeout", "0.3")
         check(result.code == TIMEOUT and re.search("cam: reconnecting .*refused", result.err), "%s", result)
     pub.stop()
