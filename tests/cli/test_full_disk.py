@@ -27,6 +27,13 @@ def on_small_disk(s, size, *args):
     return process.expect(FAILED)
 
 
+def check_json(s, *command):
+    """Also where nothing is written before the end, when something else has ended the recording."""
+    result = s.run(*command, "--json")
+    said = harness.parse_json(result.out)
+    check(result.code == FAILED and said["ended"] == "error" and CAUSE in said["error"], "%r", result)
+
+
 def test_record(s):
     s.publish(harness.CLIP, "film", "--realtime", "--loop")
     for kind in ("mp4", "mkv", "ts"):
@@ -35,6 +42,7 @@ def test_record(s):
         check(path in result.err and CAUSE in result.err, "%r", result)
         result = s.run("record", "film", "/dev/full", "--format", kind, "--duration", "5")
         check(result.code == FAILED and "/dev/full" in result.err and CAUSE in result.err, "%r", result)
+        check_json(s, "record", "film", "/dev/full", "--format", kind, "--duration", "0.5")
     check(s.run("record", "film", s.path("good.mkv"), "--duration", "0.5").code == OK, "the stream goes on")
 
 

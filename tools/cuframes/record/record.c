@@ -39,7 +39,7 @@ static const char help[] =
     "SIGUSR1 splits; SIGUSR2 stops and starts. TIME is a number with s, m, h or d.\n"
     "\nMP4 is always fragmented, so that a recording that is cut off, by a full disk or otherwise, plays up to there.\n"
     "With --json: an object with file, format, streams, packets, bytes, seconds, refused, lost, epochs,\n"
-    "ended; with many files a line for each event, of which that is the last.\n"
+    "ended, error; with many files a line for each event, of which that is the last.\n"
     "Exit codes: 0 done, 1 failed or nothing was written, 2 usage, 3 no such stream, 4 timeout.\n";
 
 static int take_format(record_config *c) {

@@ -224,6 +224,7 @@ static void describe_all(recorder *r) {
   if (!error && !stream_tracks_fit(&r->tracks, &options, r->config->reader.name))
     error = CUFRAMES_ERR_NO_MEMORY;
   if (error) {
+    snprintf(r->why, sizeof(r->why), "%s", cuframes_last_error());
     r->failed_code = cli_failed(error, r->config->reader.name);
     r->ended = "error";
     return;
@@ -231,7 +232,8 @@ static void describe_all(recorder *r) {
   r->described = r->tell_tracks = true;
   memset(r->seen_track, 0, sizeof(r->seen_track));
   if (r->tracks.lead == CUFRAMES_TRACKS_MAX && !r->config->many) {
-    cli_error("%s has no stream that goes into %s", r->config->reader.name, r->config->output);
+    snprintf(r->why, sizeof(r->why), "%s has no stream that goes into %s", r->config->reader.name, r->config->output);
+    cli_error("%s", r->why);
     r->failed_code = CLI_FAILED;
     r->ended = "error";
   }
@@ -497,8 +499,10 @@ static void note_error(recorder *r, int error) {
   r->ended = gone ? "publisher_gone" : "error";
   if (gone && (r->files || r->current.muxer))
     cli_note("%s: the publisher has gone, the recording ends here", r->config->reader.name);
-  else
+  else {
+    snprintf(r->why, sizeof(r->why), "%s", cuframes_last_error());
     r->failed_code = cli_failed(error, r->config->reader.name);
+  }
 }
 
 /* Packets come, and no file can begin with them. */
@@ -606,6 +610,8 @@ static int begin(recorder *r) {
 static int finish(recorder *r) {
   int code = r->failed_code;
   cli_live_end();
+  if (*r->failed_text && (!r->config->many || r->troubled))
+    snprintf(r->why, sizeof(r->why), "%s", r->failed_text);
   if (r->ended && !strcmp(r->ended, "error") && *r->failed_text) {
     cli_error("%s%s", r->failed_text,
               r->current.muxer && muxer_packets(r->current.muxer) ? "; what is written so far is kept" : "");
@@ -613,8 +619,10 @@ static int finish(recorder *r) {
   }
   *r->failed_text = '\0';
   end_current(r, r->ended ? r->ended : "error");
-  if (*r->failed_text) {
+  if (*r->failed_text) { /* what was kept back until now could not be written: that is how it ended */
     cli_error("%s", r->failed_text);
+    snprintf(r->why, sizeof(r->why), "%s", r->failed_text);
+    r->ended = r->config->many ? r->ended : "error";
     code = code ? code : CLI_FAILED;
   }
   if (r->ended && !strcmp(r->ended, "parameters"))

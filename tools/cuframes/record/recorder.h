@@ -91,7 +91,8 @@ typedef struct recorder {
   uint64_t seen; /* packets that came */
   const char *ended;
   int failed_code;
-  char failed_text[4096];
+  char failed_text[4096]; /* of a file, and not said yet */
+  char why[4096];         /* what failed last, for the JSON; empty: nothing */
 } recorder;
 
 /* Runs to the end. Gives an exit code; the subscriber has joined. */

@@ -139,5 +139,6 @@ int report_end(const recorder *r) {
     json_object_set_new(object, "deleted", count_json(r->deleted));
   }
   json_object_set_new(object, "ended", json_string(r->ended ? r->ended : "error"));
+  json_object_set_new(object, "error", *r->why ? cli_json_text(r->why) : json_null());
   return cli_json_print(object, r->config->many);
 }
