@@ -1,7 +1,7 @@
 # A thin front over CMake's presets; CMakeLists.txt builds, scripts/ do.
 .DEFAULT_GOAL := build
 .PHONY: build test quick test-load test-record-day demo lint format asan tsan chaos soak bench bench-peers \
-  bench-check bench-record bench-soak fuzz wheel coverage docs chroot-test install uninstall clean help
+  bench-check bench-record bench-soak fuzz wheel coverage docs ffmpeg chroot-test install uninstall clean help
 
 PREFIX ?= /usr/local
 
@@ -54,6 +54,11 @@ chaos: ## kill publishers and subscribers at every step and CHAOS_KILLS (10000) 
 soak: ## all attacks at once beside checked subscribers for SOAK_SECONDS (60); SOAK_PRESET=asan or tsan: sanitized
 	@scripts/install-deps test
 	@scripts/soak
+
+ffmpeg: ## build FFmpeg VERSION (5.1, 7.1, 8.1) with our filter, device and muxer, and test them (docs/howto/ffmpeg.md)
+	@scripts/install-deps test
+	@scripts/ffmpeg $(VERSION) > /dev/null
+	@CUFRAMES_FFMPEG_VERSION=$(VERSION) scripts/test default -R '^ffmpeg/'
 
 bench: ## measure hand-off, wake-ups and packets; writes docs/benchmarks.md
 	@scripts/install-deps bench

@@ -36,11 +36,12 @@
 typedef struct CuframesDevice {
   const AVClass *class;
   char *directory, *label, *device;
-  int mode, leases, depth, reconnect, packets;
+  int mode, leases, depth, reconnect, packets, start;
   int64_t wait, timeout; /* microseconds */
   AVRational framerate;
 
   cuframes_subscriber *subscriber;
+  int64_t waiting_since;                 /* for the frame or packet that is next; 0: nobody waits */
   char on[CUFRAMES_DEVICE_NAME_MAX + 1]; /* where the frames are */
   Wrapper wrapper;
   cuframes_frame *first;              /* that was waited for in the header */
@@ -191,7 +192,9 @@ static int find_device(AVFormatContext *s) {
     }
     if (interrupted(s))
       return AVERROR_EXIT;
-    if ((error != CUFRAMES_ERR_NO_SUCH_STREAM && error != CUFRAMES_ERR_TIMEOUT) || cuframes_now() >= limit)
+    const bool absent =
+        error == CUFRAMES_ERR_NO_SUCH_STREAM || error == CUFRAMES_ERR_TIMEOUT || error == CUFRAMES_ERR_PUBLISHER_GONE;
+    if (!absent || cuframes_now() >= limit)
       return cf_av_fail(s, stream_name(s), error);
     wait_lease(&c->wrapper, FFMIN(limit - cuframes_now(), LOOK_AGAIN));
   }
@@ -243,20 +246,22 @@ static int judge(AVFormatContext *s, int error, int64_t limit) {
   }
   if (interrupted(s))
     return AVERROR_EXIT;
-  if (s->flags & AVFMT_FLAG_NONBLOCK)
-    return AVERROR(EAGAIN);
   if (cuframes_now() < limit)
-    return 1;
+    return s->flags & AVFMT_FLAG_NONBLOCK ? AVERROR(EAGAIN) : 1;
   av_log(s, AV_LOG_ERROR, "%s: nothing has come for %.3f s\n", stream_name(s), (double)c->timeout / 1e6);
   return AVERROR(ETIMEDOUT);
 }
 
-static int64_t limit_of(const CuframesDevice *c) {
-  return c->timeout > 0 ? cuframes_now() + c->timeout * 1000 : INT64_MAX;
+/* When the option `timeout` has run out: it began when this wait did, which may take several calls. */
+static int64_t limit_of(CuframesDevice *c) {
+  if (!c->waiting_since)
+    c->waiting_since = cuframes_now();
+  return c->timeout > 0 ? c->waiting_since + c->timeout * 1000 : INT64_MAX;
 }
 
-static int64_t slice(const AVFormatContext *s, int64_t limit) {
-  return s->flags & AVFMT_FLAG_NONBLOCK ? 0 : FFMAX(FFMIN(limit - cuframes_now(), CF_AV_SLICE), 0);
+/* Also where a caller asked not to be blocked, as the program ffmpeg always does: it would sleep for 10 ms then. */
+static int64_t slice(int64_t limit) {
+  return FFMAX(FFMIN(limit - cuframes_now(), CF_AV_SLICE), 0);
 }
 
 static int next_frame(AVFormatContext *s, cuframes_frame **frame) {
@@ -264,9 +269,11 @@ static int next_frame(AVFormatContext *s, cuframes_frame **frame) {
   const int64_t limit = limit_of(c);
   int result = 1;
   while (result == 1) {
-    const int error = cuframes_subscriber_next(c->subscriber, slice(s, limit), frame);
-    if (error == CUFRAMES_OK)
+    const int error = cuframes_subscriber_next(c->subscriber, slice(limit), frame);
+    if (error == CUFRAMES_OK) {
+      c->waiting_since = 0;
       return 0;
+    }
     result = judge(s, error, limit);
   }
   return result;
@@ -430,23 +437,21 @@ static int add_track(AVFormatContext *s, uint32_t track, const cuframes_codec_pa
   return result < 0 ? result : set_extradata(par, extradata, size);
 }
 
-/* As many as the publisher has described; it waits for the first one. */
+/* As many as the publisher has described; it waits for the first one. They are described one by one, so it looks twice
+ * without a pause between. */
 static int find_tracks(AVFormatContext *s) {
   CuframesDevice *c = s->priv_data;
   const int64_t limit = limit_of(c);
-  uint32_t count = 0, found = 0;
+  uint32_t count = 0, before = 0, found = 0;
   int result = 1;
   while (result == 1) {
-    int error = cuframes_subscriber_track_count(c->subscriber, &count);
-    if (error == CUFRAMES_OK && count > 0)
+    const int error = cuframes_subscriber_track_count(c->subscriber, &count);
+    if (error == CUFRAMES_OK && count > 0 && count == before)
       break;
-    if (error == CUFRAMES_OK) { /* a packet comes after its description */
-      cuframes_packet *packet = NULL;
-      error = cuframes_subscriber_next_packet(c->subscriber, slice(s, limit), &packet);
-      cuframes_packet_release(packet);
-    }
-    if (error != CUFRAMES_OK)
-      result = judge(s, error, limit);
+    before = count;
+    if (error == CUFRAMES_OK && count == 0)
+      wait_lease(&c->wrapper, LOOK_AGAIN);
+    result = judge(s, error == CUFRAMES_OK ? CUFRAMES_ERR_TIMEOUT : error, limit);
   }
   if (result < 0)
     return result;
@@ -476,10 +481,18 @@ static int packets_header(AVFormatContext *s) {
   result = result < 0 ? result : join(s, &options, &c->subscriber);
   if (result < 0)
     return result;
-  const int error = cuframes_subscriber_enable_packets(c->subscriber, CUFRAMES_PACKETS_FROM_KEYFRAME);
+  const int flags = s->flags;
+  s->flags &= ~AVFMT_FLAG_NONBLOCK;
+  result = find_tracks(s);
+  s->flags = flags;
+  c->waiting_since = 0;
+  if (result < 0)
+    return result;
+  /* The last, so that who has the ring needs its publisher no more. */
+  const int error = cuframes_subscriber_enable_packets(c->subscriber, (uint32_t)c->start);
   if (error != CUFRAMES_OK)
     return cf_av_fail(s, stream_name(s), error);
-  return find_tracks(s);
+  return 0;
 }
 
 /* ---- packets ---- */
@@ -545,11 +558,12 @@ static int read_packet_track(AVFormatContext *s, AVPacket *pkt) {
   int result = 1;
   while (result == 1) {
     cuframes_packet *packet = NULL;
-    const int error = cuframes_subscriber_next_packet(c->subscriber, slice(s, limit), &packet);
+    const int error = cuframes_subscriber_next_packet(c->subscriber, slice(limit), &packet);
     if (error != CUFRAMES_OK) {
       result = judge(s, error, limit);
       continue;
     }
+    c->waiting_since = 0;
     const uint32_t track = cuframes_packet_track(packet);
     if (track < CUFRAMES_TRACKS_MAX && c->stream_of[track] >= 0) /* else it was described later */
       result = fill_packet(s, packet, pkt);
@@ -614,6 +628,14 @@ static const AVOption options[] = {
     { .i64 = 0 }, 0, 1, FLAGS },
   { "packets", "the packets of the stream instead of its frames", OFFSET(packets), AV_OPT_TYPE_BOOL, { .i64 = 0 }, 0,
     1, FLAGS },
+  { "start", "where packets begin", OFFSET(start), AV_OPT_TYPE_INT, { .i64 = CUFRAMES_PACKETS_FROM_KEYFRAME },
+    CUFRAMES_PACKETS_FROM_KEYFRAME, CUFRAMES_PACKETS_FROM_OLDEST, FLAGS, .unit = "start" },
+  { "keyframe", "with the last keyframe that there is", 0, AV_OPT_TYPE_CONST,
+    { .i64 = CUFRAMES_PACKETS_FROM_KEYFRAME }, 0, 0, FLAGS, .unit = "start" },
+  { "next", "with the next keyframe to come", 0, AV_OPT_TYPE_CONST, { .i64 = CUFRAMES_PACKETS_FROM_NEXT_KEYFRAME }, 0,
+    0, FLAGS, .unit = "start" },
+  { "oldest", "with the oldest packet that there is", 0, AV_OPT_TYPE_CONST, { .i64 = CUFRAMES_PACKETS_FROM_OLDEST }, 0,
+    0, FLAGS, .unit = "start" },
   { "wait", "how long to wait for the name to appear", OFFSET(wait), AV_OPT_TYPE_DURATION, { .i64 = 0 }, 0,
     INT64_MAX / 2000, FLAGS },
   { "timeout", "how long to wait for a frame or packet, the first one too; 0: for ever", OFFSET(timeout),

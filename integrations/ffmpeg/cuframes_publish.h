@@ -9,11 +9,13 @@
 #include "libavutil/cuframes_av.h"
 #include "libavutil/imgutils.h"
 #include "libavutil/opt.h"
+#include "libavutil/time.h"
 
 /* So many progressive frames behind each other, and a film that had fields has them no more: the format must not change
  * with each frame. So many keyframes without an orientation, and there is none any more. */
 #define CF_AV_PROGRESSIVE_RUN 25
 #define CF_AV_KEYS_WITHOUT 2
+#define CF_AV_DRAIN_US 2000
 #define CF_AV_TAIL 64        /* bytes that FFmpeg's vector code may read behind a plane */
 #define CF_AV_CUDA_PITCH 512 /* as FFmpeg lays out its own CUDA frames: textures and NVENC take the slots, too */
 
@@ -61,6 +63,16 @@ typedef struct cf_av_publish_options {
   { "side_data", "bytes of side data that a frame has room for", offsetof(TYPE, options.side_data),                    \
     AV_OPT_TYPE_INT, { .i64 = 4096 }, 0, CUFRAMES_SIDE_DATA_MAX, FLAGS }
 /* clang-format on */
+
+/* Whether to give up, asked while something is waited for. */
+typedef struct cf_av_interrupt {
+  int (*callback)(void *);
+  void *opaque;
+} cf_av_interrupt;
+
+static av_unused bool cf_av_interrupted(const cf_av_interrupt *interrupt) {
+  return interrupt && interrupt->callback && interrupt->callback(interrupt->opaque);
+}
 
 typedef struct cf_av_publisher {
   cuframes_publisher *publisher; /* NULL: not opened yet */
@@ -238,9 +250,36 @@ static av_unused int cf_av_publish_format(void *log, cf_av_publisher *p, const c
   return 0;
 }
 
-/* Before the first frame. `interrupt`, which may be NULL, says whether to give up. */
+static av_unused bool cf_av_has_all(const cuframes_subscriber_info *subscriber) {
+  switch (subscriber->mode) {
+    case CUFRAMES_MODE_ORDERED: return subscriber->lag == 0 || subscriber->evicted;
+    case CUFRAMES_MODE_PACKETS: return subscriber->packets != 0; /* it has the ring, which it may read on */
+    default: return true;
+  }
+}
+
+/* At the end of the input: a subscriber that has yet to map memory that frames are in needs the publisher for it. So
+ * this waits until ordered ones have taken every frame, as long as they are waited for otherwise, too. */
+static av_unused void cf_av_publish_drain(cf_av_publisher *p, const cf_av_publish_options *o,
+                                          const cf_av_interrupt *interrupt) {
+  const int64_t limit = cuframes_now() + o->timeout * 1000;
+  bool all = !p->publisher;
+  while (!all && cuframes_now() < limit && !cf_av_interrupted(interrupt)) {
+    cuframes_stream_info *info = NULL;
+    if (cuframes_stream_query(o->directory, p->name, CF_AV_SLICE, &info) != CUFRAMES_OK)
+      return;
+    all = true;
+    for (size_t i = 0; i < info->subscriber_count; i++)
+      all = all && cf_av_has_all(info->subscribers[i]);
+    cuframes_stream_info_free(info);
+    if (!all)
+      av_usleep(CF_AV_DRAIN_US);
+  }
+}
+
+/* Before the first frame, in its format. `interrupt`, which may be NULL, says whether to give up. */
 static av_unused int cf_av_publish_wait(void *log, cf_av_publisher *p, const cf_av_publish_options *o,
-                                        int (*interrupt)(void *), void *opaque) {
+                                        const cf_av_interrupt *interrupt) {
   if (p->waited || o->wait_subscribers == 0)
     return 0;
   p->waited = true;
@@ -249,11 +288,13 @@ static av_unused int cf_av_publish_wait(void *log, cf_av_publisher *p, const cf_
     const int64_t left = limit - cuframes_now();
     const int error = cuframes_publisher_wait_subscribers(p->publisher, (uint32_t)o->wait_subscribers,
                                                           FFMAX(FFMIN(left, CF_AV_SLICE), 0));
-    if (error == CUFRAMES_OK)
+    if (error == CUFRAMES_OK) { /* those that read packets join first, and then take the ring */
+      cf_av_publish_drain(p, o, interrupt);
       return 0;
+    }
     if (error != CUFRAMES_ERR_TIMEOUT)
       return cf_av_fail(log, p->name, error);
-    if (interrupt && interrupt(opaque))
+    if (cf_av_interrupted(interrupt))
       return AVERROR_EXIT;
     if (left <= 0) {
       av_log(log, AV_LOG_WARNING, "%s: fewer than %d subscribers have joined within wait_timeout; it goes on\n",
@@ -314,12 +355,13 @@ static av_unused int cf_av_copy(void *log, cf_av_publisher *p, const AVFrame *f,
 /* Copies the frame and publishes it, with its times in ns. A frame for which there is no room is dropped, as the policy
  * says, and counted. The publisher must be open, and on the device of the frame. */
 static av_unused int cf_av_publish(void *log, cf_av_publisher *p, const cf_av_publish_options *o, const AVFrame *f,
-                                   int64_t pts, int64_t duration) {
+                                   int64_t pts, int64_t duration, const cf_av_interrupt *interrupt) {
   cuframes_format format;
   cuframes_frame *slot = NULL;
   if (!cf_av_describe(log, p, f, &format))
     return AVERROR(EINVAL);
   int result = cf_av_publish_format(log, p, o, &format);
+  result = result < 0 ? result : cf_av_publish_wait(log, p, o, interrupt);
   if (result < 0)
     return result;
   int error = cuframes_publisher_acquire(p->publisher, &slot);

@@ -272,6 +272,10 @@ static int write_early(AVFormatContext *s) {
 
 /* ---- frames ---- */
 
+static cf_av_interrupt interrupt_of(const AVFormatContext *s) {
+  return (cf_av_interrupt){ s->interrupt_callback.callback, s->interrupt_callback.opaque };
+}
+
 static int publish_frame(AVFormatContext *s, const AVFrame *frame, const AVPacket *pkt) {
   CuframesMuxContext *c = s->priv_data;
   AVBufferRef *device_ref = frame->hw_frames_ctx ? cf_av_frames(frame->hw_frames_ctx)->device_ref : NULL;
@@ -279,6 +283,7 @@ static int publish_frame(AVFormatContext *s, const AVFrame *frame, const AVPacke
   int64_t duration = pkt->duration > 0 ? pkt->duration : 0;
   if (!duration && rate.num > 0 && rate.den > 0)
     duration = av_rescale(CF_AV_SECOND, rate.den, rate.num);
+  const cf_av_interrupt interrupt = interrupt_of(s);
   int result = 0;
   if (c->publisher.publisher && !cf_av_same_device(&c->publisher, device_ref)) {
     if (c->options.change == CF_AV_CHANGE_FAIL) {
@@ -294,11 +299,9 @@ static int publish_frame(AVFormatContext *s, const AVFrame *frame, const AVPacke
     result = open_publisher(s, &format, device_ref);
     result = result < 0 ? result : write_early(s);
   }
-  if (result >= 0)
-    result =
-        cf_av_publish_wait(s, &c->publisher, &c->options, s->interrupt_callback.callback, s->interrupt_callback.opaque);
-  return result < 0 ? result
-                    : cf_av_publish(s, &c->publisher, &c->options, frame, cf_av_ns(pkt->pts, CF_AV_NS), duration);
+  return result < 0
+             ? result
+             : cf_av_publish(s, &c->publisher, &c->options, frame, cf_av_ns(pkt->pts, CF_AV_NS), duration, &interrupt);
 }
 
 /* A packet of raw video, as a frame. */
@@ -337,12 +340,12 @@ static int publish_raw(AVFormatContext *s, const AVPacket *pkt) {
 static int write_packet(AVFormatContext *s, AVPacket *pkt) {
   CuframesMuxContext *c = s->priv_data;
   if (pkt->stream_index != c->video) {
+    const cf_av_interrupt interrupt = interrupt_of(s);
     int result = 0;
     if (!c->publisher.publisher)
       return keep_packet(s, pkt);
     if (c->video < 0)
-      result = cf_av_publish_wait(s, &c->publisher, &c->options, s->interrupt_callback.callback,
-                                  s->interrupt_callback.opaque);
+      result = cf_av_publish_wait(s, &c->publisher, &c->options, &interrupt);
     return result < 0 ? result : write_packet_now(s, pkt, (uint32_t)track_of(c, pkt->stream_index));
   }
   if (s->streams[c->video]->codecpar->codec_id == AV_CODEC_ID_RAWVIDEO)
@@ -350,6 +353,13 @@ static int write_packet(AVFormatContext *s, AVPacket *pkt) {
   if (pkt->size < (int)sizeof(AVFrame))
     return AVERROR_INVALIDDATA;
   return publish_frame(s, (const AVFrame *)(const void *)pkt->data, pkt);
+}
+
+static int write_trailer(AVFormatContext *s) {
+  CuframesMuxContext *c = s->priv_data;
+  const cf_av_interrupt interrupt = interrupt_of(s);
+  cf_av_publish_drain(&c->publisher, &c->options, &interrupt);
+  return 0;
 }
 
 static void deinit(AVFormatContext *s) {
@@ -394,6 +404,7 @@ const MUXER_TYPE ff_cuframes_muxer = {
   .init = init,
   .write_header = write_header,
   .write_packet = write_packet,
+  .write_trailer = write_trailer,
   .interleave_packet = ff_interleave_packet_passthrough, /* a frame waits for nobody */
   .deinit = deinit,
 };

@@ -12,6 +12,7 @@
   }
 
 CANNOT(cuArray3DCreate_v2)
+CANNOT(cuArrayCreate_v2)
 CANNOT(cuArrayDestroy)
 CANNOT(cuCtxCreate_v2)
 CANNOT(cuCtxDestroy_v2)
