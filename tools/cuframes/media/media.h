@@ -2,7 +2,8 @@
  * things), media_input.c (opening, reading, time-outs), media_transport.c (RTP's way), media_relay.c, media_setup.c,
  * media_reason.c and media_outage.c (when that goes wrong), media_device.c (cameras of this machine), media_choice.c,
  * media_tables.c, media_sets.c, media_order.c, media_extra.c, media_decoder.c, media_slots.c, media_track.c,
- * media_packet.c, media_multipart.c, media_document.c, media_leads.c, media_hold.c, media_side.c and media_frame.c. */
+ * media_packet.c, media_multipart.c, media_document.c, media_leads.c, media_variants.c, media_hold.c, media_side.c and
+ * media_frame.c. */
 #ifndef CUFRAMES_CLI_MEDIA_H
 #define CUFRAMES_CLI_MEDIA_H
 
@@ -147,19 +148,20 @@ typedef struct media {
   int64_t sound_alone_at; /* when the first one came that had sound alone, and was not believed; 0: none did */
   bool had_video;         /* some connection had it: one without is not whole */
   bool live; /* a network address, or a camera of this machine: paced by its source, has time-outs, is reconnected */
-  media_multipart multipart;   /* media_multipart.c */
-  media_connection connection; /* how it lives */
-  int64_t opened_at;           /* when the connection was there */
-  media_outage outage;         /* media_outage.c */
-  media_transport transport;   /* media_transport.c */
-  media_length length;         /* media_length.c */
-  char *path;                  /* of a file, as FFmpeg wants it; NULL: the input is none */
-  const char *leads_to;        /* media_leads.c: protocols that a file leads to; NULL: only to itself */
-  char *leads_text;            /* that file */
+  media_multipart multipart;                 /* media_multipart.c */
+  enum media_device_trouble device_trouble;  /* media_device.c: the last one */
+  media_connection connection;               /* how it lives */
+  int64_t opened_at;                         /* when the connection was there */
+  media_outage outage;                       /* media_outage.c */
+  media_transport transport;                 /* media_transport.c */
+  media_length length;                       /* media_length.c */
+  char *path;                                /* of a file, as FFmpeg wants it; NULL: the input is none */
+  const char *leads_to;                      /* media_leads.c: protocols that a file leads to; NULL: only to itself */
+  char *leads_text;                          /* that file */
+  char *variants_wanted, *variants_left_out; /* media_variants.c: ends of addresses, a line each; NULL: none */
   int (*leads_open)(AVFormatContext *in, AVIOContext **pb, const char *url, int flags, AVDictionary **options);
-  const char *device;                       /* path of a V4L2 camera, in the input; NULL: it is none */
-  enum media_device_trouble device_trouble; /* media_device.c: the last one */
-  char reason[512];                         /* why the last call here failed, for a message */
+  const char *device; /* path of a V4L2 camera, in the input; NULL: it is none */
+  char reason[512];   /* why the last call here failed, for a message */
 
   rtsp_relay *relay;              /* media_relay.c; NULL: none */
   rtsp_relay_report relay_report; /* what it last found out */
@@ -187,8 +189,8 @@ typedef struct media {
   int heir[64];              /* by stream index: what goes on for it since another table came; -1: nothing */
   unsigned mapped;           /* entries of these that are valid; 0: the input is a new one */
   unsigned streams_at_first; /* of the input */
-  bool uncompressed_said;    /* that the video is so, and comes as pictures only */
   int other_video;           /* packets of another video since the last one of ours */
+  bool uncompressed_said;    /* that the video is so, and comes as pictures only */
   bool split;                /* of a file: its programme's table changes, and FFmpeg has a stream for each PID */
   bool tables_known;         /* whether that is so has been found out */
   int table_version;         /* at first; -1: none */
@@ -302,6 +304,14 @@ void media_relay_look(media *m);
 /* The input is closed. */
 void media_relay_end(media *m);
 
+/* media_variants.c */
+/* Chooses among the variants of an HLS film that is about to be opened, where that can be done. Gives 0 or an AVERROR:
+ * its list cannot be read. */
+int media_variants_begin(media *m, const AVDictionary *options);
+/* Whether this is a part of the film that is not wanted. */
+bool media_variants_is_left_out(const media *m, const char *url);
+void media_variants_free(media *m);
+
 /* media_leads.c */
 /* m->path is known: looks whether it leads to the network, which makes it live. */
 void media_leads_init(media *m);
@@ -379,6 +389,12 @@ bool media_device_is_permanent(const media *m);
 int media_choose(media *m);
 /* A stream came up in an input that had sound alone: takes it if it is a video. */
 void media_choose_late(media *m);
+/* A video that could be taken: its size in pixels, and bits per second. */
+typedef struct media_candidate {
+  int64_t width, height, rate; /* 0: not known */
+} media_candidate;
+/* Whether `a` is to be taken rather than `b`, as the user wants it. */
+bool media_candidate_is_better(const media *m, media_candidate a, media_candidate b);
 
 /* media_extra.c */
 /* What --input-option says, over what is there. */

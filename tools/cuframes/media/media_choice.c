@@ -11,7 +11,7 @@
 
 typedef struct candidate {
   int stream;
-  int64_t area, rate; /* pixels; bits per second, 0: not known */
+  media_candidate is;
 } candidate;
 
 static bool is_video(const AVStream *stream) {
@@ -22,27 +22,28 @@ static candidate candidate_of(const AVFormatContext *in, unsigned number) {
   const AVStream *stream = in->streams[number];
   const AVDictionaryEntry *said = av_dict_get(stream->metadata, "variant_bitrate", NULL, 0); /* HLS, DASH */
   return (candidate){ .stream = (int)number,
-                      .area = (int64_t)stream->codecpar->width * stream->codecpar->height,
-                      .rate = said ? strtoll(said->value, NULL, 10) : stream->codecpar->bit_rate };
+                      .is.width = stream->codecpar->width,
+                      .is.height = stream->codecpar->height,
+                      .is.rate = said ? strtoll(said->value, NULL, 10) : stream->codecpar->bit_rate };
 }
 
 /* Whether it is no more than was asked for. */
-static bool fits(const publish_variant *wanted, const AVFormatContext *in, candidate c) {
-  const AVCodecParameters *video = in->streams[c.stream]->codecpar;
+static bool fits(const publish_variant *wanted, media_candidate c) {
   if (wanted->kind == PUBLISH_VARIANT_SIZE)
-    return video->width <= (int)wanted->width && video->height <= (int)wanted->height;
+    return c.width <= (int64_t)wanted->width && c.height <= (int64_t)wanted->height;
   return wanted->kind != PUBLISH_VARIANT_RATE || c.rate <= (int64_t)wanted->rate;
 }
 
-/* Whether a is to be taken rather than b: of those that fit the largest, of those that do not the smallest. */
-static bool is_better(const publish_variant *wanted, const AVFormatContext *in, candidate a, candidate b) {
-  const bool a_fits = fits(wanted, in, a), b_fits = fits(wanted, in, b);
+/* Of those that fit the largest, of those that do not the smallest. */
+bool media_candidate_is_better(const media *m, media_candidate a, media_candidate b) {
+  const publish_variant *wanted = &m->job->options->variant;
+  const bool a_fits = fits(wanted, a), b_fits = fits(wanted, b);
   if (a_fits != b_fits)
     return a_fits;
   const bool by_rate = wanted->kind == PUBLISH_VARIANT_RATE,
              small = wanted->kind == PUBLISH_VARIANT_SMALLEST || !a_fits;
-  const int64_t first = by_rate ? a.rate - b.rate : a.area - b.area;
-  const int64_t more = first != 0 ? first : by_rate ? a.area - b.area : a.rate - b.rate;
+  const int64_t area = a.width * a.height - b.width * b.height, rate = a.rate - b.rate;
+  const int64_t first = by_rate ? rate : area, more = first != 0 ? first : by_rate ? area : rate;
   return small ? more < 0 : more > 0;
 }
 
@@ -66,7 +67,7 @@ static int find_video(const media *m) {
     if (!is_video(m->in->streams[i]) || m->in->streams[i]->codecpar->width <= 0)
       continue;
     const candidate found = candidate_of(m->in, i);
-    if (best.stream < 0 || is_better(wanted, m->in, found, best))
+    if (best.stream < 0 || media_candidate_is_better(m, found.is, best.is))
       best = found;
   }
   return best.stream;
@@ -101,8 +102,8 @@ static void describe(const AVFormatContext *in, unsigned number, char *text, siz
   const candidate c = candidate_of(in, number);
   const AVCodecParameters *video = in->streams[number]->codecpar;
   int length = snprintf(text, size, "%dx%d", video->width, video->height);
-  if (c.rate > 0 && length > 0 && (size_t)length < size)
-    snprintf(text + length, size - (size_t)length, " at %" PRId64 " kbit/s", c.rate / 1000);
+  if (c.is.rate > 0 && length > 0 && (size_t)length < size)
+    snprintf(text + length, size - (size_t)length, " at %" PRId64 " kbit/s", c.is.rate / 1000);
 }
 
 /* Says which one it is, and what else there is, when that is not as it was. */

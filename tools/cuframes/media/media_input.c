@@ -200,11 +200,13 @@ static int open_once(media *m, bool *again) {
   m->in->opaque = m;
   if (m->device != NULL)
     m->in->flags |= AVFMT_FLAG_NONBLOCK;
-  media_leads_begin(m);
   AVDictionary *options = input_options(m);
   /* Frees m->in if it fails. */
   begin_call(m, media_timeout(m));
   int error = media_relay_begin(m, is_to_stop);
+  if (error == 0)
+    error = media_variants_begin(m, options);
+  media_leads_begin(m);
   const char *address = m->device != NULL ? m->device : m->path != NULL ? m->path : media_relay_address(m);
   if (error == 0)
     error = avformat_open_input(&m->in, address, format, &options);

@@ -68,9 +68,12 @@ static bool is_named(const media *m, const char *url) {
   return strcmp(url, m->path) == 0 || (*name != '\0' && strstr(m->leads_text, name) != NULL);
 }
 
+/* What is opened in the course of the input, and the input itself. */
 static int open_part(AVFormatContext *in, AVIOContext **pb, const char *url, int flags, AVDictionary **options) {
   media *m = in->opaque;
-  if (!is_web(url) && strncmp(url, "data:", 5) != 0 && !is_named(m, url)) {
+  if (media_variants_is_left_out(m, url))
+    return AVERROR(ENOENT);
+  if (m->leads_text != NULL && !is_web(url) && strncmp(url, "data:", 5) != 0 && !is_named(m, url)) {
     av_log(in, AV_LOG_ERROR, "a playlist of the network names a file of this machine, which is not opened\n");
     return AVERROR(EACCES);
   }
@@ -78,7 +81,7 @@ static int open_part(AVFormatContext *in, AVIOContext **pb, const char *url, int
 }
 
 void media_leads_begin(media *m) {
-  if (m->leads_text == NULL)
+  if (m->leads_text == NULL && m->variants_left_out == NULL)
     return;
   m->leads_open = m->in->io_open;
   m->in->io_open = open_part;

@@ -323,6 +323,7 @@ int source_media_run(publish_job *job) {
   media_frame_free(&m);
   media_slots_free(&m);
   media_leads_free(&m);
+  media_variants_free(&m);
   free(m.path);
   return code;
 }
