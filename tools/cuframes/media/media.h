@@ -176,8 +176,8 @@ typedef struct media {
   bool decoder_drained;             /* it was told that nothing comes any more */
   bool decoder_break;               /* the next packet is not the one behind the last */
   bool decoder_changed;             /* other parameter sets came with packets: it is not what decoder_for says */
+  unsigned hidden_count;            /* of all that were put into the next one */
   int64_t hidden[MEDIA_HIDDEN_MAX]; /* pts of the last packets whose pictures are not to be shown, in a ring */
-  unsigned hidden_count;            /* of all of them */
   media_nvdec nvdec;
 
   media_slots slots; /* media_slots.c */
