@@ -9,8 +9,8 @@ static bool is_for_relay(const media *m) {
   const char *way = media_transport_name(m), *options = m->job->options->input_options;
   if (options != NULL && strstr(options, "listen") != NULL)
     return false; /* it is the camera that connects */
-  return strncmp(m->job->options->input, "rtsp://", 7) == 0 && way != NULL && strcmp(way, "http") != 0 &&
-         strcmp(way, "https") != 0;
+  return m->path == NULL && strncmp(m->job->options->input, "rtsp://", 7) == 0 && way != NULL &&
+         strcmp(way, "http") != 0 && strcmp(way, "https") != 0;
 }
 
 int media_relay_begin(media *m, bool (*stop)(void *)) {
