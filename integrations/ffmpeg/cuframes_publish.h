@@ -15,7 +15,7 @@
  * with each frame. So many keyframes without an orientation, and there is none any more. */
 #define CF_AV_PROGRESSIVE_RUN 25
 #define CF_AV_KEYS_WITHOUT 2
-#define CF_AV_DRAIN_US 2000
+#define CF_AV_DRAIN_NS (CF_AV_SECOND / 500)
 #define CF_AV_TAIL 64        /* bytes that FFmpeg's vector code may read behind a plane */
 #define CF_AV_CUDA_PITCH 512 /* as FFmpeg lays out its own CUDA frames: textures and NVENC take the slots, too */
 
@@ -250,30 +250,27 @@ static av_unused int cf_av_publish_format(void *log, cf_av_publisher *p, const c
   return 0;
 }
 
-static av_unused bool cf_av_has_all(const cuframes_subscriber_info *subscriber) {
-  switch (subscriber->mode) {
-    case CUFRAMES_MODE_ORDERED: return subscriber->lag == 0 || subscriber->evicted;
-    case CUFRAMES_MODE_PACKETS: return subscriber->packets != 0; /* it has the ring, which it may read on */
-    default: return true;
-  }
-}
-
 /* At the end of the input: a subscriber that has yet to map memory that frames are in needs the publisher for it. So
- * this waits until ordered ones have taken every frame, as long as they are waited for otherwise, too. */
+ * this waits until ordered ones have taken every frame, and readers of packets every packet; as long as ordered ones
+ * are waited for otherwise, too. */
 static av_unused void cf_av_publish_drain(cf_av_publisher *p, const cf_av_publish_options *o,
                                           const cf_av_interrupt *interrupt) {
   const int64_t limit = cuframes_now() + o->timeout * 1000;
   bool all = !p->publisher;
   while (!all && cuframes_now() < limit && !cf_av_interrupted(interrupt)) {
+    cuframes_publisher_stats stats = { .struct_size = sizeof stats };
     cuframes_stream_info *info = NULL;
-    if (cuframes_stream_query(o->directory, p->name, CF_AV_SLICE, &info) != CUFRAMES_OK)
-      return;
+    all = cuframes_publisher_get_stats(p->publisher, &stats) != CUFRAMES_OK || stats.subscribers == 0;
+    if (all || cuframes_publisher_wait_subscribers(p->publisher, stats.subscribers, CF_AV_DRAIN_NS) != CUFRAMES_OK)
+      continue; /* those of packets count while they wait for another one */
     all = true;
-    for (size_t i = 0; i < info->subscriber_count; i++)
-      all = all && cf_av_has_all(info->subscribers[i]);
+    if (cuframes_stream_query(o->directory, p->name, CF_AV_SLICE, &info) == CUFRAMES_OK)
+      for (size_t i = 0; i < info->subscriber_count; i++)
+        all = all && (info->subscribers[i]->mode != CUFRAMES_MODE_ORDERED || info->subscribers[i]->lag == 0 ||
+                      info->subscribers[i]->evicted);
     cuframes_stream_info_free(info);
     if (!all)
-      av_usleep(CF_AV_DRAIN_US);
+      av_usleep(CF_AV_DRAIN_NS / 1000);
   }
 }
 
@@ -288,10 +285,8 @@ static av_unused int cf_av_publish_wait(void *log, cf_av_publisher *p, const cf_
     const int64_t left = limit - cuframes_now();
     const int error = cuframes_publisher_wait_subscribers(p->publisher, (uint32_t)o->wait_subscribers,
                                                           FFMAX(FFMIN(left, CF_AV_SLICE), 0));
-    if (error == CUFRAMES_OK) { /* those that read packets join first, and then take the ring */
-      cf_av_publish_drain(p, o, interrupt);
+    if (error == CUFRAMES_OK)
       return 0;
-    }
     if (error != CUFRAMES_ERR_TIMEOUT)
       return cf_av_fail(log, p->name, error);
     if (cf_av_interrupted(interrupt))
