@@ -6,6 +6,7 @@
 
 #include "common/cli.h"
 #include "common/json.h"
+#include "common/reader.h"
 
 #define SECOND INT64_C(1000000000)
 
@@ -70,6 +71,17 @@ void stream_tracks_foresee(stream_tracks *t, cuframes_subscriber *subscriber) {
     t->foreseen = t->foreseen || t->track[i].known;
   if (!t->foreseen)
     stream_tracks_clear(t);
+}
+
+bool stream_tracks_none(cuframes_subscriber *subscriber, const char *directory, const char *name) {
+  cuframes_source_info source = { .struct_size = sizeof source };
+  cuframes_stream_info *info = NULL;
+  if (cuframes_subscriber_get_source(subscriber, &source) || source.state != CUFRAMES_SOURCE_LIVE)
+    return false;
+  const bool none = !cuframes_stream_query(directory, name, READER_QUERY_NS, &info) && info->track_count == 0 &&
+                    info->source->state == CUFRAMES_SOURCE_LIVE;
+  cuframes_stream_info_free(info);
+  return none;
 }
 
 static void note_orientation(const stream_tracks *t, const muxer *m, uint32_t index, const char *name) {

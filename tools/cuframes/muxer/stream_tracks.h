@@ -33,6 +33,10 @@ int stream_tracks_read_all(stream_tracks *t, cuframes_subscriber *subscriber);
 /* Asks before the first packet; where the publisher knows nothing yet that is no error, and may be asked again. */
 void stream_tracks_foresee(stream_tracks *t, cuframes_subscriber *subscriber);
 
+/* Whether the source is live and has not a single track: its pictures are not encoded, and no packet will come. Asks
+ * the publisher only where what the subscriber sees does not say it. */
+bool stream_tracks_none(cuframes_subscriber *subscriber, const char *directory, const char *name);
+
 /* Tries which of them a file with these options takes; nothing is created. False without memory. */
 bool stream_tracks_fit(stream_tracks *t, const muxer_options *options, const char *name);
 

@@ -452,19 +452,6 @@ static void note_loss(recorder *r) {
     backlog_clear(&r->backlog);
 }
 
-/* Whether the source is live and has not a single track: its pictures are not encoded. */
-static bool has_no_tracks(const recorder *r) {
-  cuframes_source_info source = { .struct_size = sizeof(source) };
-  cuframes_stream_info *info = NULL;
-  if (r->seen || cuframes_subscriber_get_source(r->subscriber, &source) || source.state != CUFRAMES_SOURCE_LIVE)
-    return false;
-  const reader_config *reader = &r->config->reader;
-  const bool none = !cuframes_stream_query(reader->directory, reader->name, READER_QUERY_NS, &info) &&
-                    info->track_count == 0 && info->source->state == CUFRAMES_SOURCE_LIVE;
-  cuframes_stream_info_free(info);
-  return none;
-}
-
 /* No packet in this slice. */
 static void idle(recorder *r) {
   const int64_t now = cuframes_now(), timeout = r->config->timeout_ns;
@@ -479,7 +466,7 @@ static void idle(recorder *r) {
     r->ended = "timeout";
     r->failed_code = CLI_TIMEOUT;
   }
-  if (!r->ended && has_no_tracks(r)) {
+  if (!r->ended && !r->seen && stream_tracks_none(r->subscriber, r->config->reader.directory, r->config->reader.name)) {
     cli_error("the stream \"%s\" carries no packets: its pictures are not encoded", r->config->reader.name);
     r->ended = "error";
     r->failed_code = CLI_FAILED;
