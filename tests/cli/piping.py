@@ -4,6 +4,7 @@ the test says so."""
 import json
 import os
 import select
+import socket
 import subprocess
 import threading
 
@@ -90,6 +91,22 @@ def direct(path, *args):
                            *FRAMEMD5], capture_output=True, text=True, timeout=harness.LIMIT)
     check(done.returncode == 0, "ffmpeg: %s", done.stderr)
     return done.stdout
+
+
+def read_socket(path):
+    reader = socket.socket(socket.AF_UNIX)
+    reader.settimeout(harness.LIMIT)
+    reader.connect(path)
+    return reader
+
+
+def receive(reader, size):
+    got = b""
+    while len(got) < size:
+        part = reader.recv(size - len(got))
+        check(part, "%d bytes of %d came", len(got), size)
+        got += part
+    return got
 
 
 class Film:

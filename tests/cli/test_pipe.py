@@ -250,22 +250,6 @@ def test_every_codec_in_nut(s):
                 check("do not find %s in nut" % codec in piped.process.err, "%s: %s", codec, piped.process.err)
 
 
-def read_socket(path):
-    reader = socket.socket(socket.AF_UNIX)
-    reader.settimeout(harness.LIMIT)
-    reader.connect(path)
-    return reader
-
-
-def receive(reader, size):
-    got = b""
-    while len(got) < size:
-        part = reader.recv(size - len(got))
-        check(part, "%d bytes of %d came", len(got), size)
-        got += part
-    return got
-
-
 def test_listen(s):
     """Several readers, each a subscriber of its own: one that sleeps takes nothing from the others, one that leaves is
     seen, and what a dead server left is replaced."""
@@ -277,18 +261,18 @@ def test_listen(s):
     left.close()
     server = s.start("pipe", "cam", "--raw", "--listen", path, "--json")
     server.wait_for("listening on")
-    readers = [read_socket(path) for _ in range(3)]
+    readers = [piping.read_socket(path) for _ in range(3)]
     for reader in readers:
-        receive(reader, size)
+        piping.receive(reader, size)
     labels = [seat["label"] for seat in s.json("info", "cam", "--json")["subscriber_list"]]
     check(sorted(labels) == ["pipe 1", "pipe 2", "pipe 3"], "%s", labels)
     for _ in range(20):
-        receive(readers[1], size)
+        piping.receive(readers[1], size)
     readers[2].close()
     server.wait_for(r"reader 3: \d+ pictures.*enough")
     s.until(lambda: len(s.json("info", "cam", "--json")["subscriber_list"]) == 2, "its seat is free")
-    readers.append(read_socket(path))
-    receive(readers[3], size)
+    readers.append(piping.read_socket(path))
+    piping.receive(readers[3], size)
     second = s.run("pipe", "cam", "--raw", "--listen", path)
     check(second.code == harness.FAILED and "in use" in second.err, "two servers of one path: %s", second)
     result = server.stop(signal.SIGTERM)

@@ -186,6 +186,8 @@ def test_usage(s):
             ("either --raw or --container", "a", "--raw", "--container", "nut"),
             ("no --on-change header with --raw", "a", "--raw", "--on-change", "header"),
             ("not with --packets", "a", "--packets", "--fps", "5"),
+            ("not with --packets", "a", "--packets", "--device", "host"),
+            ("--listen takes", "a", "--listen", ""), ("--output takes", "a", "--output", ""),
             ("--audio and --tracks go with --packets", "a", "--audio", "none"),
             ("ts and mp4 are for --packets", "a", "--container", "ts"),
             ("--format takes a pixel format", "a", "--format", "nv21"),
@@ -231,6 +233,99 @@ def test_named_pipe(s):
     process.wait_for("waiting for somebody to read")
     process.send(signal.SIGTERM)
     process.wait()
+
+
+def test_reader_leaves_before_the_stream_is_there(s):
+    """Nobody is waited for on behalf of a reader that has gone; neither in a server, whose places would run out."""
+    piped = Piped(s, "cam", "--raw", "--wait", "--json")
+    piped.process.wait_for("waiting for cam")
+    piped.close()
+    said = piped.said()
+    check(said["ended"] == "reader_gone", "%s", said)
+    path = s.path("cam.sock")
+    server = s.start("pipe", "cam", "--raw", "--wait", "--listen", path, "--json")
+    server.wait_for("listening on")
+    for number in range(0, 70, 10):  # more than it serves at a time
+        for reader in [piping.read_socket(path) for _ in range(10)]:
+            reader.close()
+        for one in range(number + 1, number + 11):
+            server.wait_for("reader %d: 0 pictures.*enough" % one)
+    late = piping.read_socket(path)
+    s.publish("test:640x360@100,gray8", "cam")
+    piping.receive(late, PICTURE)
+    said = piping.report(server.stop(signal.SIGTERM))
+    check(said["readers"] == 71 and said["readers_refused"] == 0, "%s", said)
+    late.close()
+
+
+def test_signal_before_it_begins(s):
+    """While it waits for the stream, and while it waits for somebody to read: an end like any other, and a report."""
+    for words, sentence in ((("nobody", "--wait"), "waiting for nobody"),
+                            (("cam", "-o", s.path("a.fifo")), "waiting for somebody to read")):
+        if words[0] == "cam":
+            s.publish("test:64x48@25,gray8", "cam")
+        read_end, write_end = os.pipe()
+        process = s.start_to(write_end, "pipe", *words, "--json")
+        os.close(write_end)
+        process.wait_for(sentence)
+        said = piping.report(process.stop(signal.SIGTERM))
+        check(said["ended"] == "signal" and said["pictures"] == 0, "%s", said)
+        os.close(read_end)
+    check(not os.path.exists(s.path("a.fifo")), "the named pipe is left")
+
+
+def test_nothing_to_join_is_reported(s):
+    """--json ends with an object, whatever happened but usage."""
+    said = piping.report(s.run("pipe", "nobody", "--raw", "--json"))
+    check(said["ended"] == "error", "%s", said)
+    result = s.run("pipe", "nobody", "--raw", "--wait=0.1", "--json")
+    check(result.code == TIMEOUT and piping.report(result)["ended"] == "timeout", "%s", result)
+
+
+def test_paths_that_are_no_sockets(s):
+    s.publish("test:64x48@1/600,gray8", "still")
+    file = s.path("file")
+    with open(file, "w", encoding="utf-8") as made:
+        made.write("keep")
+    for path in (file, s.path("."), s.path("loop")):
+        if path.endswith("loop"):
+            os.symlink(path, path)
+        result = s.run("pipe", "still", "--listen", path)
+        check(result.code == USAGE and "is no socket" in result.err, "%s", result)
+    with open(file, encoding="utf-8") as made:
+        check(made.read() == "keep", "the file was changed")
+    result = s.run("pipe", "still", "--raw", "-o", s.path("loop"))
+    check(result.code == FAILED and "cannot look at" in result.err, "%s", result)
+    result = s.run("pipe", "still", "--listen", s.path("not-there", "sock"))
+    check(result.code == FAILED and "No such file" in result.err, "%s", result)
+
+
+def test_server_leaves_the_socket_of_another(s):
+    """One whose socket was taken away ends; the one that has made its own there meanwhile stays reachable."""
+    s.publish("test:640x360@100,gray8", "cam")
+    path = s.path("cam.sock")
+    first = s.start("pipe", "cam", "--raw", "--listen", path)
+    first.wait_for("listening on")
+    os.unlink(path)
+    second = s.start("pipe", "cam", "--raw", "--listen", path)
+    second.wait_for("listening on")
+    first.stop(signal.SIGTERM)
+    reader = piping.read_socket(path)
+    piping.receive(reader, PICTURE)
+    reader.close()
+    second.stop(signal.SIGTERM)
+    check(not os.path.exists(path), "the socket is left")
+
+
+def test_sizes_at_the_edge(s):
+    """What can be made is; what is too large says so, and blames no memory."""
+    s.publish("test:640x360@25,gray8", "cam")
+    for size, shape in (("3x5", 3 * 5 + 2 * 2 * 3), ("2x2", 4 + 2), ("2x16384", 2 * 16384 + 2 * 8192)):
+        got = Piped(s, "cam", "--raw", "--format", "yuv420p", "--size", size, "--count", "2").read_all()
+        check(len(got) == 2 * shape, "%s: %d bytes", size, len(got))
+    for size in ("16384x16384", "x16384"):
+        result = s.run("pipe", "cam", "--raw", "--size", size)
+        check(result.code == FAILED and "too large" in result.err and "memory" not in result.err, "%s", result)
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ bool reader_pause(int64_t deadline) {
 
 /* One more try for a stream that is not there? False after the message of the end. */
 static bool keep_waiting(const reader_config *options, int error, int64_t start, int *code) {
-  if (cli_stopped) {
+  if (cli_stopped || (options->given_up && options->given_up(options->user))) {
     *code = CLI_FAILED;
     return false;
   }

@@ -21,7 +21,10 @@ typedef struct reader_config {
   bool any_state;     /* a query takes a stream as it is, also one that has not begun */
   bool check;         /* whether it is live is the exit code */
   int64_t max_age_ns; /* with it; 0: not said */
-  int64_t first_by;   /* until then a stream that had not begun when it was joined may take; 0: it had, or no --wait */
+  bool (*given_up)(
+      void *user);  /* asked while it is waited for: nobody wants it any more; NULL: as long as --wait says */
+  void *user;       /* of given_up */
+  int64_t first_by; /* until then a stream that had not begun when it was joined may take; 0: it had, or no --wait */
 } reader_config;
 
 /* Values that getopt_long gives for the options below; a command's own ones start at READER_OWN. */
@@ -111,7 +114,7 @@ bool reader_trouble(const reader_config *options, char *text, size_t size);
 void reader_say_trouble(const reader_config *options);
 
 /* Joins the stream, waiting for it as --wait says. Gives an exit code, after a message (none when stopped by a
- * signal: then CLI_FAILED and cli_stopped is set). */
+ * signal, or when given_up() said so: then CLI_FAILED). */
 int reader_join(reader_config *options, cuframes_subscriber **subscriber);
 
 /* cuframes_subscriber_enable_packets(); a publisher may be listed a moment before it adds its ring. Gives an exit code,

@@ -1,6 +1,7 @@
 /* pictures.c - see pictures.h. */
 #include "pictures.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "common/json.h"
 #include "common/picture_bytes.h"
 
+#define SIDE_MOST 16384
 #define ALIGN 64 /* swscale's vector code writes in large steps */
 
 static bool is_rgb(uint32_t pixel_format) {
@@ -101,6 +103,12 @@ static bool prepare_scaler(pictures *p) {
   return true;
 }
 
+/* What libswscale takes: its buffers are counted in int, with eight bytes for each pixel and some around. */
+static bool can_be_made(const cuframes_format *to) {
+  return to->width <= SIDE_MOST && to->height <= SIDE_MOST &&
+         ((uint64_t)to->width + 128) * ((uint64_t)to->height + 128) < INT_MAX / 8;
+}
+
 bool pictures_prepare(pictures *p, const cuframes_format *from, const char *who) {
   char text[FORMAT_TEXT];
   const bool tensor = from->pixel_format == CUFRAMES_PIXEL_TENSOR;
@@ -110,8 +118,12 @@ bool pictures_prepare(pictures *p, const cuframes_format *from, const char *who)
   }
   p->from = *from;
   p->to = become(&p->wish, from);
-  p->size = picture_bytes(&p->to);
   format_text(text, sizeof text, &p->to);
+  if (!tensor && is_converted(p) && !can_be_made(&p->to)) {
+    cli_error("%s: pictures of %s are too large to be made: give a smaller --size", who, text);
+    return false;
+  }
+  p->size = picture_bytes(&p->to);
   free(p->bytes);
   p->bytes = p->size ? malloc(p->size) : NULL;
   if (!p->bytes || (!tensor && is_converted(p) && !prepare_scaler(p))) {

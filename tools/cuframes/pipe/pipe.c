@@ -168,12 +168,13 @@ static int take_count(pipe_config *c) {
 
 static int take_option(pipe_config *c, asked *a, int option, char **argv, int argc) {
   a->mode = a->mode || option == READER_MODE || option == READER_DEPTH;
-  a->picture_options = a->picture_options || option == FORMAT || option == SIZE || option == FPS || option == COUNT;
+  a->picture_options = a->picture_options || option == FORMAT || option == SIZE || option == FPS || option == COUNT ||
+                       option == READER_DEVICE || option == READER_SYNC;
   a->track_options = a->track_options || option == AUDIO || option == TRACKS;
   switch (option) {
     case 'o':
-    case OUTPUT: c->output = optarg; return CLI_OK;
-    case LISTEN: c->listen = optarg; return CLI_OK;
+    case OUTPUT: c->output = optarg; return *optarg ? CLI_OK : cli_usage("--output takes the path of a named pipe");
+    case LISTEN: c->listen = optarg; return *optarg ? CLI_OK : cli_usage("--listen takes the path of a socket");
     case RAW: a->raw = true; return CLI_OK;
     case PACKETS: c->packets = true; return CLI_OK;
     case CONTAINER: return take_container(c);
@@ -200,7 +201,9 @@ static int check(pipe_config *c, const asked *a) {
   if (a->raw && c->header_on_change)
     return cli_usage("raw pictures have no header, so that a change is their end: no --on-change header with --raw");
   if (c->packets && (a->picture_options || a->mode))
-    return cli_usage("--format, --size, --fps, --count, --mode and --depth are for pictures: not with --packets");
+    return cli_usage(
+        "--format, --size, --fps, --count, --mode, --depth, --device and --sync are for pictures: not with "
+        "--packets");
   if (!c->packets && a->track_options)
     return cli_usage("--audio and --tracks go with --packets");
   if (!c->container && !a->raw)
@@ -247,11 +250,16 @@ static int run_one(const pipe_config *c) {
     sink_stdout(&run.sink);
   if (!code)
     code = pipe_run_all(&run);
+  if (code && code != CLI_USAGE && !run.ended) {
+    pipe_note_given_up(&run, code);
+    code = run.code;
+  }
   sink_close(&run.sink);
   if (made)
     (void)unlink(c->output); /* nobody can do anything about it */
   if (run.ended) {
-    pipe_say_end(&run);
+    if (run.heard || !code)
+      pipe_say_end(&run); /* else it was said why nothing began */
     if (c->reader.json)
       pipe_print_report(pipe_report(&run));
   }

@@ -192,21 +192,16 @@ static void note_loss(packet_line *s) {
     muxer_resync(s->muxer);
 }
 
-/* Nothing has come yet. A source that is live and has not a single track will give nothing: its pictures are not
- * encoded. */
+/* Nothing has come yet. */
 static void look_for_tracks(packet_line *s) {
   pipe_run *r = s->run;
   const reader_config *reader = &r->config->reader;
-  cuframes_stream_info *info = NULL;
   if (!s->tracks.foreseen)
     stream_tracks_foresee(&s->tracks, r->subscriber);
-  if (s->tracks.foreseen || cuframes_stream_query(reader->directory, reader->name, READER_QUERY_NS, &info))
-    return;
-  if (info->track_count == 0 && info->source->state == CUFRAMES_SOURCE_LIVE) {
+  if (!s->tracks.foreseen && stream_tracks_none(r->subscriber, reader->directory, reader->name)) {
     cli_error("%s carries no packets: its pictures are not encoded, and come without --packets", r->who);
     pipe_fail(r, "error");
   }
-  cuframes_stream_info_free(info);
 }
 
 void pipe_packets(pipe_run *r) {
@@ -214,7 +209,7 @@ void pipe_packets(pipe_run *r) {
   r->code = reader_enable_packets(&r->config->reader, r->subscriber,
                                   r->from_start ? CUFRAMES_PACKETS_FROM_OLDEST : CUFRAMES_PACKETS_FROM_KEYFRAME);
   if (r->code)
-    r->ended = cli_stopped ? "signal" : "error";
+    pipe_note_given_up(r, r->code);
   else
     stream_tracks_foresee(&s.tracks, r->subscriber); /* a short film is over before anybody could ask */
   while (!r->ended) {

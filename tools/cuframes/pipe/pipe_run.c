@@ -36,6 +36,12 @@ void pipe_note_write_error(pipe_run *r) {
   }
 }
 
+void pipe_note_given_up(pipe_run *r, int code) {
+  const bool gone = r->sink.fd >= 0 && sink_reader_has_gone(&r->sink);
+  r->ended = cli_stopped ? "signal" : gone ? "reader_gone" : code == CLI_TIMEOUT ? "timeout" : "error";
+  r->code = cli_stopped || gone ? CLI_OK : code;
+}
+
 /* How long nothing may come. */
 static int64_t patience(const pipe_run *r) {
   const pipe_config *c = r->config;
@@ -47,8 +53,8 @@ static int64_t patience(const pipe_run *r) {
 }
 
 static void note_silence(pipe_run *r) {
-  const int64_t limit = patience(r);
-  if (cuframes_now() - r->heard <= limit)
+  const int64_t limit = patience(r), now = cuframes_now();
+  if (now - r->heard <= limit || (!r->pictures && !r->packets && now < r->first_by))
     return;
   cli_error("%s: no %s came for %.3g s", r->who, r->config->packets ? "packet" : "picture", (double)limit / 1e9);
   reader_say_trouble(&r->config->reader);
@@ -56,11 +62,26 @@ static void note_silence(pipe_run *r) {
   r->code = CLI_TIMEOUT;
 }
 
+/* A stream that is waited for is no reason to stay for a reader that is not there any more. */
+static bool reader_has_gone(void *run) {
+  const pipe_run *r = run;
+  return sink_reader_has_gone(&r->sink);
+}
+
+static int join(pipe_run *r, int64_t wait_ns) {
+  reader_config reader = r->config->reader;
+  reader.wait_ns = wait_ns;
+  reader.given_up = reader_has_gone;
+  reader.user = r;
+  const int code = reader_join(&reader, &r->subscriber);
+  r->first_by = reader.first_by;
+  return code;
+}
+
 /* Too slow in ordered mode; --reconnect takes another place. */
 static void note_eviction(pipe_run *r) {
-  reader_config again = r->config->reader;
   r->evictions++;
-  if (!again.reconnect) {
+  if (!r->config->reader.reconnect) {
     (void)cli_failed(CUFRAMES_ERR_EVICTED, r->who);
     pipe_fail(r, "evicted");
     return;
@@ -68,9 +89,9 @@ static void note_eviction(pipe_run *r) {
   cli_note("%s: evicted, since its reader is too slow; joining again", r->who);
   cuframes_subscriber_destroy(r->subscriber);
   r->subscriber = NULL;
-  r->code = reader_join(&again, &r->subscriber);
-  if (r->code)
-    r->ended = cli_stopped ? "signal" : "evicted";
+  const int code = join(r, CUFRAMES_WAIT_FOREVER); /* it may go in this moment */
+  if (code)
+    pipe_note_given_up(r, code);
 }
 
 void pipe_note_error(pipe_run *r, int error) {
@@ -147,14 +168,16 @@ int pipe_look_for_stream(const pipe_config *config) {
 }
 
 int pipe_run_all(pipe_run *r) {
-  reader_config reader = r->config->reader;
+  const reader_config *reader = &r->config->reader;
   cuframes_stream_info *before = NULL;
-  r->from_start = cuframes_stream_query(reader.directory, reader.name, READER_QUERY_NS, &before) != CUFRAMES_OK ||
+  r->from_start = cuframes_stream_query(reader->directory, reader->name, READER_QUERY_NS, &before) != CUFRAMES_OK ||
                   pictures_of(before) == PICTURES_AWAITED;
   cuframes_stream_info_free(before);
-  r->code = reader_join(&reader, &r->subscriber);
-  if (r->code)
+  const int code = join(r, reader->wait_ns);
+  if (code) {
+    pipe_note_given_up(r, code);
     return r->code;
+  }
   r->heard = cuframes_now();
   if (!open_io(r)) {
     r->code = reader_no_memory();

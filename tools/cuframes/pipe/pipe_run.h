@@ -41,7 +41,8 @@ typedef struct pipe_run {
   uint64_t refused;           /* packets that are damaged */
   uint64_t headers, epochs, evictions, reconnects;
   int64_t written_ns; /* of the stream */
-  int64_t heard;      /* monotonic: when something came */
+  int64_t first_by;   /* until then the first one may take; 0: as others */
+  int64_t heard;      /* monotonic: when something came; 0: not joined yet */
   const char *ended;  /* NULL: it goes on */
   int code;
 } pipe_run;
@@ -66,6 +67,8 @@ void pipe_packets(pipe_run *r);
 void pipe_note_error(pipe_run *r, int error);
 /* A write failed: the reader has gone, a signal came, or it is an error. */
 void pipe_note_write_error(pipe_run *r);
+/* It was given up before it was joined: by whom, or with which exit code, after a message. */
+void pipe_note_given_up(pipe_run *r, int code);
 /* An end after a message of its own. */
 void pipe_fail(pipe_run *r, const char *ended);
 /* What goes by itself: signals, the count, the duration, a reader that goes while nothing comes. */

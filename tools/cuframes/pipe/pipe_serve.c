@@ -29,6 +29,8 @@ typedef struct client {
 typedef struct server {
   const pipe_config *config;
   int fd;
+  struct stat path;     /* of the socket, as it was made */
+  bool no_room;         /* for one more was said */
   pthread_mutex_t lock; /* guards `done` of the clients, and what follows */
   client clients[CLIENTS_MAX];
   uint64_t served, refused, pictures, packets, bytes, skipped, lost;
@@ -40,7 +42,7 @@ static void *serve_client(void *argument) {
   cli_avlog_thread(c->run.who);
   (void)pipe_run_all(&c->run); /* what went wrong was said; the next one may do better */
   sink_close(&c->run.sink);
-  if (c->run.ended)
+  if (c->run.ended && (c->run.heard || !c->run.code))
     pipe_say_end(&c->run);
   json_decref(c->run.tracks);
   pthread_mutex_lock(&s->lock);
@@ -82,11 +84,25 @@ static bool start_thread(client *c) {
   return c->used;
 }
 
+/* It has gone again; or it waits where nothing can be opened for it, and poll() would not wait any more. */
+static void note_no_client(server *s, int error) {
+  if (error == EAGAIN || error == EWOULDBLOCK || error == ECONNABORTED || error == EINTR)
+    return;
+  if (!s->no_room)
+    cli_note("%s: a reader has to wait: %s", s->config->reader.name, strerror(error));
+  s->no_room = true;
+  (void)reader_pause(cuframes_now() + SLICE_MS * INT64_C(1000000)); /* a signal ends the next look */
+  (void)free_place(s);                                              /* whose threads have ended is done with */
+}
+
 static void accept_client(server *s) {
   const int fd = accept4(s->fd, NULL, NULL, SOCK_CLOEXEC);
-  client *c = fd >= 0 ? free_place(s) : NULL;
-  if (fd < 0)
-    return; /* it has gone again, or there are no descriptors: the next look tells */
+  if (fd < 0) {
+    note_no_client(s, errno);
+    return;
+  }
+  client *c = free_place(s);
+  s->no_room = false;
   if (!c) {
     cli_note("%s: %d read already, one more is refused", s->config->reader.name, CLIENTS_MAX);
     s->refused++;
@@ -125,17 +141,28 @@ static bool is_left_over(const struct sockaddr_un *address) {
 
 static int open_socket(server *s, struct sockaddr_un *address) {
   const char *path = s->config->listen;
+  struct stat there;
   address->sun_family = AF_UNIX;
   if (strlen(path) >= sizeof address->sun_path)
     return cli_usage("--listen takes a path of at most %zu bytes", sizeof address->sun_path - 1);
   memcpy(address->sun_path, path, strlen(path) + 1);
+  if (!lstat(path, &there) && !S_ISSOCK(there.st_mode))
+    return cli_usage("%s is there already, and is no socket: --listen makes one where there is nothing", path);
   if (is_left_over(address))
     (void)unlink(path); /* else bind() says so */
   s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (s->fd >= 0 && !bind(s->fd, (const struct sockaddr *)address, sizeof *address) && !listen(s->fd, CLIENTS_MAX))
+  if (s->fd >= 0 && !bind(s->fd, (const struct sockaddr *)address, sizeof *address) && !lstat(path, &s->path) &&
+      !listen(s->fd, CLIENTS_MAX))
     return CLI_OK;
   cli_error("cannot listen on %s: %s", path, strerror(errno));
   return CLI_FAILED;
+}
+
+/* Unless somebody has taken it away, and another server has its own there now. */
+static void remove_socket(const server *s) {
+  struct stat now;
+  if (!lstat(s->config->listen, &now) && now.st_dev == s->path.st_dev && now.st_ino == s->path.st_ino)
+    (void)unlink(s->config->listen); /* nobody can do anything about it */
 }
 
 static json_t *report(const server *s) {
@@ -166,7 +193,7 @@ int pipe_serve(const pipe_config *config) {
     while (!cli_stopped)
       if (poll(&(struct pollfd){ .fd = s->fd, .events = POLLIN }, 1, SLICE_MS) > 0)
         accept_client(s);
-    (void)unlink(config->listen); /* nobody can do anything about it */
+    remove_socket(s);
     end_clients(s);
     pthread_mutex_destroy(&s->lock);
     if (config->reader.json)

@@ -62,7 +62,12 @@ int sink_named(sink *s, const char *path, bool *made) {
   struct stat kind;
   *s = (sink){ .fd = -1, .own = true };
   *made = false;
-  if (stat(path, &kind) && errno == ENOENT) {
+  const int error = stat(path, &kind) ? errno : 0;
+  if (error && error != ENOENT) {
+    cli_error("cannot look at %s: %s", path, strerror(error));
+    return CLI_FAILED;
+  }
+  if (error) {
     *made = mkfifo(path, 0666) == 0; /* less what umask takes */
     if (!*made) {
       cli_error("cannot make the named pipe %s: %s", path, strerror(errno));
