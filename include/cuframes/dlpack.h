@@ -48,7 +48,8 @@ enum cuframes_dlpack_flag {
  *  it is named here: the one that the consumer works on, NULL for the legacy default stream. A thread's own default
  *  stream is taken for the legacy one, which waits for it, since a deleter may run on any thread. The tensor must be
  *  complete before it is used: cuframes_frame_wait(). On "host" the stream is not looked at.
- *  Errors: those of cuframes_frame_array(); INVALID (unknown flags), NO_MEMORY; with CUFRAMES_DLPACK_COPY those of
+ *  Errors: those of cuframes_frame_array(); INVALID (unknown flags; a stream that captures a CUDA graph, whose launches
+ *  would read whatever frame lies there then), NO_MEMORY; with CUFRAMES_DLPACK_COPY those of
  *  cuframes_frame_copy_to_host().
  *  Thread-safety: any thread that holds a reference; the deleter may run on any thread, and in a forked child, where it
  *  changes nothing for the parent. Blocks: with CUFRAMES_DLPACK_COPY until the frame is complete and the copy done. */

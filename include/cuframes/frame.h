@@ -103,7 +103,7 @@ CUFRAMES_API int cuframes_frame_copy_from_host(cuframes_frame *frame, int plane,
 /** The same from memory of the publisher's own device, in order on the stream: src may be used again when the stream
  *  has come so far, and the frame be published on the same stream at once. On "host" it is copy_from_host() and the
  *  stream is not looked at.
- *  Errors: INVALID (also for a stream of another context), DEVICE.
+ *  Errors: INVALID (also for a stream of another context, or one that captures a CUDA graph), DEVICE.
  *  Thread-safety: as cuframes_frame_copy_from_host(). Blocks: never on a GPU, but while the stream has no room for more
  *  work; on "host" until the copy is done. */
 CUFRAMES_API int cuframes_frame_copy_from_device(cuframes_frame *frame, int plane, const void *src, size_t src_pitch,
@@ -136,6 +136,9 @@ CUFRAMES_API cuframes_frame *cuframes_frame_ref(cuframes_frame *frame);
 /** Work that was put on the stream by now uses the frame: with its last reference the frame is given back only when the
  *  stream has come so far, and the CPU does not wait for that. Any number of streams. What a stream cannot take (one of
  *  another context, a failed GPU) a thread of the library waits for, and logs it. Nothing on "host".
+ *  A stream that captures a CUDA graph takes nothing either: that thread waits until the capture has ended (at most 10
+ *  seconds) and the stream has done what was on it before. The graph itself holds no frame: its launches would use
+ *  whatever frame lies there then, so let it work on memory of your own, and copy into that.
  *  Thread-safety: any thread that holds a reference. Blocks: never. */
 CUFRAMES_API void cuframes_frame_used_on(cuframes_frame *frame, void *stream);
 

@@ -146,7 +146,8 @@ CUFRAMES_API int cuframes_publisher_publish(cuframes_publisher *publisher, cufra
  *  default stream). Returns at submission: the stream tells subscribers, in a few microseconds of its time. Frames of
  *  one publisher belong on one stream; if you switch streams, order the new one after the old: acquire() waits for a
  *  slot that an earlier one has not finished with. On "host" it is publish().
- *  Errors: those of publish(); INVALID also for a stream of another context or device.
+ *  Errors: those of publish(); INVALID also for a stream of another context or device, and for one that
+ *  captures a CUDA graph.
  *  Thread-safety: any thread. Blocks: for ordered subscribers as publish(); not for the GPU, but while the stream has
  *  no room for more work, or if the driver fails, until the work of the context is done. */
 CUFRAMES_API int cuframes_publisher_publish_on(cuframes_publisher *publisher, cuframes_frame *frame, void *stream,

@@ -81,7 +81,7 @@ CUFRAMES_API int cuframes_subscriber_next(cuframes_subscriber *subscriber, int64
 /** As next(), for work on a GPU: in the sync modes timeline and slot-events the frame is given at once and the stream
  *  waits until its picture is complete, the CPU does not. In mode complete, and on "host", it is next().
  *  next() in those modes waits on the CPU and so gives complete frames.
- *  Errors: those of next(); INVALID (a stream of another context), DEVICE.
+ *  Errors: those of next(); INVALID (a stream of another context, or one that captures a CUDA graph), DEVICE.
  *  Thread-safety: one thread at a time. Blocks: up to timeout_ns. */
 CUFRAMES_API int cuframes_subscriber_next_on(cuframes_subscriber *subscriber, int64_t timeout_ns, void *stream,
                                              cuframes_frame **frame);

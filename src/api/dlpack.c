@@ -203,13 +203,20 @@ static int holder_view(cuframes_frame *frame, void *stream, uint32_t flags, hold
   holder *h = calloc(1, sizeof *h);
   if (!h)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "no memory for a tensor");
+  cf_device *device = frame->body->device;
+  h->stream = cf_device_stream_of_thread(stream) ? NULL : stream; /* which a thread's own holds up, also by a capture */
+  h->has_stream = (flags & CUFRAMES_DLPACK_NO_STREAM) == 0;
+  int result =
+      h->has_stream && device->has_streams ? device->ops->stream_capture_check(device, h->stream) : CUFRAMES_OK;
+  if (result != CUFRAMES_OK) {
+    free(h);
+    return result;
+  }
   h->frame = cuframes_frame_ref(frame);
   if (!h->frame) {
     free(h);
     return cf_fail(CUFRAMES_ERR_INVALID, "the frame was released");
   }
-  h->stream = cf_device_stream_of_thread(stream) ? NULL : stream;
-  h->has_stream = (flags & CUFRAMES_DLPACK_NO_STREAM) == 0;
   *out = h;
   return CUFRAMES_OK;
 }

@@ -90,8 +90,11 @@ typedef struct cf_device_ops {
 
   /* What follows only devices with streams have; NULL for the host. */
 
-  /* Whether work can be put on this stream. INVALID: it belongs to another context. */
+  /* Whether work can be put on this stream now. INVALID: it belongs to another context, or captures a graph, which
+   * would do the work later, and again and again. */
   int (*stream_check)(cf_device *device, void *stream);
+  /* Only whether it captures; of any context. */
+  int (*stream_capture_check)(cf_device *device, void *stream);
   /* Makes host memory visible. It must stay mapped until counters_close(), and no work may use it then. */
   int (*counters_open)(cf_device *device, void *memory, uint64_t bytes, cf_device_counters *counters);
   void (*counters_close)(cf_device *device, cf_device_counters *counters);
@@ -111,7 +114,8 @@ typedef struct cf_device_ops {
   int (*event_record)(cf_device *device, void *event, void *stream);
   int (*event_wait)(cf_device *device, void *event, void *stream);
 
-  /* Waits for what is on a stream, be it of another context; returns at once if it is no stream (any more). */
+  /* Waits for what is on a stream, be it of another context; returns at once if it is no stream (any more). If it
+   * captures a graph, first for the end of that, up to 10 seconds. */
   void (*stream_drain)(cf_device *device, void *stream);
   /* Waits for all work of this process on the device. */
   void (*settle)(cf_device *device);

@@ -14,7 +14,9 @@
   F(cu_handle_type, CUmemAllocationHandleType)                                                                         \
   F(cu_granularity, CUmemAllocationGranularity_flags)                                                                  \
   F(cu_memory_type, CUmemorytype)                                                                                      \
-  F(cu_symbol_status, CUdriverProcAddressQueryResult)
+  F(cu_symbol_status, CUdriverProcAddressQueryResult)                                                                  \
+  F(cu_capture_status, CUstreamCaptureStatus)                                                                          \
+  F(cu_capture_mode, CUstreamCaptureMode)
 
 /* Pointers to what only the driver knows. */
 #define POINTER_PAIRS(F)                                                                                               \
@@ -24,6 +26,8 @@
   F(cu_module, CUmodule)                                                                                               \
   F(cu_function, CUfunction)                                                                                           \
   F(cu_pool, CUmemoryPool)                                                                                             \
+  F(cu_graph, CUgraph)                                                                                                 \
+  F(cu_graph_node, CUgraphNode)                                                                                        \
   F(cu_host_function, CUhostFn)
 
 #define STRUCT_PAIRS(F)                                                                                                \

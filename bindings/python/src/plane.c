@@ -300,16 +300,16 @@ static void plane_releasebuffer(PyObject *object, Py_buffer *view) {
 typedef struct interface_object {
   PyObject ob_base;
   PyObject *dict;
-  cuframes_frame *frame;
-  void *stream;
+  dl_versioned *tensor; /* holds the frame for the stream */
 } interface_object;
 
 static void interface_delete(PyObject *object) {
   interface_object *self = (interface_object *)object;
-  cuframes_frame *frame = self->frame;
+  dl_versioned *tensor = self->tensor;
   Py_XDECREF(self->dict);
   PyThreadState *thread = PyEval_SaveThread();
-  cuframes_frame_release_on(frame, self->stream); /* NULL is fine */
+  if (tensor)
+    tensor->deleter(tensor);
   PyEval_RestoreThread(thread);
   core_delete(object);
 }
@@ -342,9 +342,12 @@ static PyObject *plane_cai(PyObject *object, PyObject *args, PyObject *words) {
   interface_object *made = core_new(interface_type);
   if (!made)
     return NULL;
-  made->frame = cuframes_frame_ref(plane_frame(self));
-  made->stream = (uintptr_t)stream == 2 ? NULL : stream; /* it may end on another thread */
-  made->dict = interface_dict(self, 3);
+  void *tensor = NULL;
+  int result = cuframes_frame_dlpack(plane_frame(self), self->index, stream, 0, &tensor);
+  made->tensor = tensor;
+  if (result != CUFRAMES_OK)
+    (void)core_error(result);
+  made->dict = result == CUFRAMES_OK ? interface_dict(self, 3) : NULL;
   if (!made->dict || core_put(made->dict, "stream", Py_NewRef(Py_None)) != 0)
     Py_CLEAR(made);
   return (PyObject *)made;

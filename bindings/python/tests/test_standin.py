@@ -1,10 +1,11 @@
 """Frames on a GPU, over the CUDA stand-in: no library of Python computes there, but capsules, streams and copies are
 the same. tests/gpu/python has the rest, on a real one."""
+import contextlib
 import ctypes
 import os
 
 import cuframes
-from support import LIMIT, Child, Streams, main, module, numpy, nv12
+from support import LIMIT, Child, Streams, main, module, numpy, nv12, until
 
 FORK = """
 import cuframes, gc, os, warnings
@@ -43,6 +44,16 @@ class Driver:
         assert self.library.cuInit(0) == 0
         assert self.library.cuDevicePrimaryCtxRetain(ctypes.byref(context), 0) == 0
         assert self.library.cuCtxPushCurrent_v2(context) == 0
+
+    @contextlib.contextmanager
+    def capture(self, stream):
+        """Nothing may get into the graph."""
+        graph, nodes = ctypes.c_void_p(), ctypes.c_size_t(9)
+        assert self.library.cuStreamBeginCapture_v2(ctypes.c_void_p(stream), 2) == 0  # relaxed
+        yield
+        assert self.library.cuStreamEndCapture(ctypes.c_void_p(stream), ctypes.byref(graph)) == 0
+        assert self.library.cuGraphGetNodes(graph, None, ctypes.byref(nodes)) == 0 and nodes.value == 0
+        assert self.library.cuGraphDestroy(graph) == 0
 
     def destroy(self, stream):
         assert self.library.cuStreamDestroy_v2(ctypes.c_void_p(stream)) == 0
@@ -118,6 +129,33 @@ class OnAGpu(Streams):
         self.driver.destroy(stream)
         del capsule, frame
         self.again()
+
+    def test_a_stream_that_captures_a_graph(self):
+        stream = self.driver.stream()
+        frame = self.subscriber.next(LIMIT)
+        capsule = frame.planes.y.__dlpack__(stream=stream)
+        with self.driver.capture(stream):
+            for take in (lambda: frame.planes.y.__dlpack__(stream=stream), lambda: frame.planes.y.cai(stream),
+                         lambda: self.publish_in_place(stream),
+                         lambda: self.send(self.publisher, frame, stream=stream)):
+                with self.assertRaisesRegex(ValueError, "captures a CUDA graph"):
+                    take()
+            self.assertEqual(frame.references, 2)
+            del capsule, frame
+            self.send(self.publisher)
+            with self.assertRaises(cuframes.LeaseLimit):
+                self.subscriber.next(LIMIT)
+        until(self.is_back)
+
+    def publish_in_place(self, stream):
+        with self.publisher.frame(stream=stream):
+            pass
+
+    def is_back(self):
+        try:
+            return self.subscriber.next(LIMIT)
+        except cuframes.LeaseLimit:
+            return None
 
     def test_wrong_streams_are_refused(self):
         frame = self.subscriber.next(LIMIT)

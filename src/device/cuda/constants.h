@@ -49,6 +49,10 @@
   F(CUDA_ERROR_SYSTEM_NOT_READY, 802)                                                                                  \
   F(CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, 803)                                                                            \
   F(CUDA_ERROR_MPS_CONNECTION_FAILED, 805)                                                                             \
+  F(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, 900)                                                                        \
+  F(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, 901)                                                                        \
+  F(CUDA_ERROR_STREAM_CAPTURE_ISOLATION, 905)                                                                          \
+  F(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, 906)                                                                           \
   F(CUDA_ERROR_UNKNOWN, 999)
 
 #define CF_CUDA_DEVICE_ATTRIBUTES(F)                                                                                   \
@@ -103,6 +107,10 @@
   F(CU_EVENT_BLOCKING_SYNC, 1)                                                                                         \
   F(CU_EVENT_DISABLE_TIMING, 2)                                                                                        \
   F(CU_EVENT_INTERPROCESS, 4)                                                                                          \
+  F(CU_STREAM_CAPTURE_MODE_RELAXED, 2)                                                                                 \
+  F(CU_STREAM_CAPTURE_STATUS_NONE, 0)                                                                                  \
+  F(CU_STREAM_CAPTURE_STATUS_ACTIVE, 1)                                                                                \
+  F(CU_STREAM_CAPTURE_STATUS_INVALIDATED, 2)                                                                           \
   F(CU_STREAM_WAIT_VALUE_GEQ, 0)                                                                                       \
   F(CU_STREAM_WAIT_VALUE_EQ, 1)                                                                                        \
   F(CU_STREAM_WAIT_VALUE_AND, 2)                                                                                       \

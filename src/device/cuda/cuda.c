@@ -313,6 +313,7 @@ const cf_device_ops cf_cuda_device = {
   .copy_from_host = cf_cuda_copy_from_host,
   .copy_on = cf_cuda_copy_on,
   .stream_check = cf_cuda_stream_check,
+  .stream_capture_check = cf_cuda_stream_capture_check,
   .counters_open = cf_cuda_counters_open,
   .counters_close = cf_cuda_counters_close,
   .counters_write = cf_cuda_counters_write,

@@ -55,6 +55,7 @@ int cf_cuda_copy_to_host(cf_device *device, cf_rows host, cf_rows from, size_t r
 int cf_cuda_copy_from_host(cf_device *device, cf_rows to, cf_rows host, size_t row_bytes, uint32_t rows);
 int cf_cuda_copy_on(cf_device *device, void *stream, cf_rows to, cf_rows from, size_t row_bytes, uint32_t rows);
 int cf_cuda_stream_check(cf_device *device, void *stream);
+int cf_cuda_stream_capture_check(cf_device *device, void *stream);
 int cf_cuda_counters_open(cf_device *device, void *memory, uint64_t bytes, cf_device_counters *counters);
 void cf_cuda_counters_close(cf_device *device, cf_device_counters *counters);
 int cf_cuda_counters_write(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count);

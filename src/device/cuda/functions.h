@@ -51,6 +51,9 @@
   F(REQUIRED, cuStreamQuery, cuStreamQuery, 2000, (cu_stream stream))                                                  \
   F(REQUIRED, cuStreamGetCtx, cuStreamGetCtx, 9020, (cu_stream stream, cu_context * context))                          \
   F(REQUIRED, cuStreamWaitEvent, cuStreamWaitEvent, 3020, (cu_stream stream, cu_event event, unsigned flags))          \
+  F(OPTIONAL, cuStreamIsCapturing, cuStreamIsCapturing, 10000, (cu_stream stream, cu_capture_status * status))         \
+  F(OPTIONAL, cuStreamBeginCapture, cuStreamBeginCapture_v2, 10010, (cu_stream stream, cu_capture_mode mode))          \
+  F(OPTIONAL, cuStreamEndCapture, cuStreamEndCapture, 10000, (cu_stream stream, cu_graph * graph))                     \
   F(OPTIONAL, cuStreamWriteValue64, cuStreamWriteValue64_v2, 11070,                                                    \
     (cu_stream stream, cu_deviceptr address, uint64_t value, unsigned flags))                                          \
   F(OPTIONAL, cuStreamWaitValue64, cuStreamWaitValue64_v2, 11070,                                                      \
@@ -129,6 +132,8 @@
     (cu_deviceptr * address, cu_pool pool, cu_pool_pointer * exported))
 
 #define CF_CUDA_FUNCTIONS_WORK(F)                                                                                      \
+  F(OPTIONAL, cuGraphGetNodes, cuGraphGetNodes, 10000, (cu_graph graph, cu_graph_node * nodes, size_t * count))        \
+  F(OPTIONAL, cuGraphDestroy, cuGraphDestroy, 10000, (cu_graph graph))                                                 \
   F(OPTIONAL, cuMemcpyHtoD, cuMemcpyHtoD_v2, 3020, (cu_deviceptr to, const void *from, size_t bytes))                  \
   F(OPTIONAL, cuMemcpyDtoH, cuMemcpyDtoH_v2, 3020, (void *to, cu_deviceptr from, size_t bytes))                        \
   F(OPTIONAL, cuMemcpyDtoHAsync, cuMemcpyDtoHAsync_v2, 3020,                                                           \

@@ -7,6 +7,7 @@
 #include <cuframes/common.h>
 
 #include "device/cuda/cuda.h"
+#include "os/clock.h"
 #include "os/error.h"
 
 /* Most operations of one cuStreamBatchMemOp(). */
@@ -14,13 +15,40 @@
 
 /* ---- streams ---- */
 
+/* How long work that was on a stream before it began to capture a graph is waited for. */
+#define CAPTURE_NS (10 * CF_SECOND)
+
 /* Handles that are none: the legacy default stream is NULL or 1, a thread's own default stream 2. */
 static bool is_default_stream(const void *stream) {
   return (uintptr_t)stream <= 2;
 }
 
-int cf_cuda_stream_check(cf_device *device, void *stream) {
-  cf_cuda *cuda = (cf_cuda *)device;
+/* With the stream's context current. Of the legacy default stream: whether a stream captures that it would wait for. */
+static int is_capturing(cf_cuda *cuda, cu_stream stream, bool *capturing) {
+  cu_capture_status status = CU_STREAM_CAPTURE_STATUS_NONE;
+  *capturing = false;
+  if (!cuda->driver.cuStreamIsCapturing)
+    return CUFRAMES_OK;
+  cu_result result = cuda->driver.cuStreamIsCapturing(stream, &status);
+  *capturing = result == CUDA_ERROR_STREAM_CAPTURE_IMPLICIT || status != CU_STREAM_CAPTURE_STATUS_NONE;
+  if (*capturing)
+    return CUFRAMES_OK;
+  return (cf_cuda_result)(cuda, result, "cuStreamIsCapturing()", "asking a stream whether it captures");
+}
+
+/* With its context current. */
+static int capture_check(cf_cuda *cuda, cu_stream stream) {
+  bool capturing;
+  int result = is_capturing(cuda, stream, &capturing);
+  if (result == CUFRAMES_OK && capturing)
+    return cf_fail(CUFRAMES_ERR_INVALID,
+                   "the stream captures a CUDA graph, which would do this at each launch and not now: copy a frame "
+                   "into memory of your own before the capture, and let the graph work on that");
+  return result;
+}
+
+/* With our context current. */
+static int context_check(cf_cuda *cuda, cu_stream stream) {
   cu_context context = NULL;
   if (is_default_stream(stream) || cf_counter_get(&cuda->checked) == (uintptr_t)stream)
     return CUFRAMES_OK; /* if it was destroyed since, the driver says so when it is used */
@@ -35,18 +63,63 @@ int cf_cuda_stream_check(cf_device *device, void *stream) {
   return CUFRAMES_OK;
 }
 
+int cf_cuda_stream_check(cf_device *device, void *stream) {
+  cf_cuda *cuda = (cf_cuda *)device;
+  bool pushed;
+  int result = cf_cuda_enter(cuda, &pushed);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = context_check(cuda, stream);
+  if (result == CUFRAMES_OK)
+    result = capture_check(cuda, stream);
+  cf_cuda_leave(cuda, pushed);
+  return result;
+}
+
+int cf_cuda_stream_capture_check(cf_device *device, void *stream) {
+  cf_cuda *cuda = (cf_cuda *)device;
+  bool pushed;
+  int result = cf_cuda_enter(cuda, &pushed);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = capture_check(cuda, stream);
+  cf_cuda_leave(cuda, pushed);
+  return result;
+}
+
+/* To wait for a stream that captures would spoil the capture. False: it goes on. */
+static bool capture_ends(cf_cuda *cuda, cu_stream stream) {
+  bool capturing = false;
+  for (int64_t began = cf_now(); is_capturing(cuda, stream, &capturing) == CUFRAMES_OK && capturing;) {
+    if (cf_now() - began > CAPTURE_NS)
+      return false;
+    cf_wait_turn(began, began + CAPTURE_NS);
+  }
+  return true;
+}
+
+/* With a context current. */
+static void drain_in_its_context(cf_cuda *cuda, cu_stream stream) {
+  cu_context context = cuda->context;
+  /* its own, whose failure is not ours to tell */
+  if ((!is_default_stream(stream) && cuda->driver.cuStreamGetCtx(stream, &context) != 0) ||
+      cuda->driver.cuCtxPushCurrent(context) != 0)
+    return;
+  bool may_wait = capture_ends(cuda, stream);
+  if (may_wait && is_default_stream(stream))
+    cf_cuda_drain(cuda);
+  else if (may_wait)
+    (void)cuda->driver.cuStreamSynchronize(stream);
+  (void)cuda->driver.cuCtxPopCurrent(&context);
+}
+
 void cf_cuda_stream_drain(cf_device *device, void *stream) {
   cf_cuda *cuda = (cf_cuda *)device;
-  cu_context context = NULL;
-  if (is_default_stream(stream)) {
-    cf_cuda_settle(device);
+  bool pushed;
+  if (cf_cuda_enter(cuda, &pushed) != CUFRAMES_OK)
     return;
-  }
-  /* its own context, whose failure is not ours to tell */
-  if (cuda->driver.cuStreamGetCtx(stream, &context) != 0 || cuda->driver.cuCtxPushCurrent(context) != 0)
-    return;
-  (void)cuda->driver.cuStreamSynchronize(stream);
-  (void)cuda->driver.cuCtxPopCurrent(&context);
+  drain_in_its_context(cuda, stream);
+  cf_cuda_leave(cuda, pushed);
 }
 
 void cf_cuda_drain(cf_cuda *cuda) {

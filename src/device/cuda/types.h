@@ -19,6 +19,8 @@ typedef struct cu_event_opaque *cu_event;
 typedef struct cu_module_opaque *cu_module;
 typedef struct cu_function_opaque *cu_function;
 typedef struct cu_pool_opaque *cu_pool;
+typedef struct cu_graph_opaque *cu_graph;
+typedef struct cu_graph_node_opaque *cu_graph_node;
 
 /* The driver's enumerations, as wide as it has them. */
 typedef unsigned cu_device_attribute;
@@ -27,6 +29,8 @@ typedef unsigned cu_handle_type;
 typedef unsigned cu_granularity;
 typedef unsigned cu_memory_type;
 typedef unsigned cu_symbol_status;
+typedef unsigned cu_capture_status;
+typedef unsigned cu_capture_mode;
 
 typedef void (*cu_host_function)(void *user);
 

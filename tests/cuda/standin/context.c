@@ -132,7 +132,9 @@ cu_result cuCtxGetDevice(cu_device *device) {
 cu_result cuCtxSynchronize(void) {
   SI_ENTER(cuCtxSynchronize, SI_CONTEXT);
   pthread_mutex_lock(&si_lock);
-  cu_result result = si_context_wait(context);
+  cu_result result = si_context_capture_forbids(context);
+  if (result == CUDA_SUCCESS)
+    result = si_context_wait(context);
   pthread_mutex_unlock(&si_lock);
   return result;
 }

@@ -133,6 +133,8 @@ struct si_stream {
   pthread_cond_t wake;  /* its thread: there is work, or a reason to look */
   pthread_cond_t moved; /* `done` went up */
   si_op *first, *last;
+  cu_capture_status capture;
+  size_t captured;          /* nodes of its graph */
   uint64_t submitted, done; /* numbers of operations */
   uint64_t random;          /* the thread's own */
 };
@@ -149,6 +151,12 @@ cu_result si_submit_wait(si_stream *stream, si_stream *on, uint64_t number);
 cu_result si_enqueue(si_context *context, cu_stream handle, const si_op *op, size_t bytes, bool wait);
 /* Waits until operation `number` is done. Locked. */
 cu_result si_stream_wait(si_stream *stream, uint64_t number);
+/* capture.c: whether a blocking stream of the context captures a graph: then its NULL stream takes nothing. Locked. */
+bool si_context_captures(const si_context *context, bool blocking_only);
+/* What must not be done while streams of the context (or this one) capture: their captures are invalid, if there are
+ * any. Locked. Errors: STREAM_CAPTURE_UNSUPPORTED, STREAM_CAPTURE_INVALIDATED. */
+cu_result si_capture_forbids(si_stream *stream);
+cu_result si_context_capture_forbids(const si_context *context);
 /* Makes a context sick, if it is well, and lets its work look at that. Locked. */
 void si_sicken(si_context *context, cu_result error);
 /* The context's sticky error, or CUDA_SUCCESS. As on a GPU, who is told one knows that nothing of the context works any

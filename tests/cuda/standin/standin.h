@@ -17,8 +17,9 @@
  *   misuse     no current context, a stream of another context, handles that are none, calls in a host function,
  *   calls in a
  *              forked child, host memory that is mapped read-only and registered without saying so: refused as there.
- * What it does not: GPU time, caches, MPS, graphs, managed memory, textures, PTX (see kernel names below). A killed
- * process stops at once, where a GPU goes on for some 10 ms. New memory is full of 0xa5, not of zeros.
+ *   graphs     a stream that captures runs nothing; waiting for it, or on it for what is outside, spoils the capture.
+ * What it does not: GPU time, caches, MPS, launches of graphs, managed memory, textures, PTX (see kernel names below).
+ * A killed process stops at once, where a GPU goes on for some 10 ms. New memory is full of 0xa5, not of zeros.
  *
  * Environment, read at the first call
  *   CUDA_STANDIN_DEVICES=1         GPUs of this machine, 0 to 8; CUDA_VISIBLE_DEVICES chooses among them

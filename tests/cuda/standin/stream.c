@@ -240,8 +240,25 @@ static void drop_wait(si_op *op) {
   si_stream_release(((wait_op *)op)->on);
 }
 
+/* A graph has nodes and runs nothing by itself. */
+static cu_result capture(si_stream *stream, si_op *op, uint64_t *number) {
+  if (op->drop)
+    op->drop(op);
+  free(op);
+  if (number)
+    *number = stream->submitted;
+  stream->captured++;
+  return stream->capture == CU_STREAM_CAPTURE_STATUS_ACTIVE ? CUDA_SUCCESS : CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+}
+
 cu_result si_submit_wait(si_stream *stream, si_stream *on, uint64_t number) {
-  if (stream == on || on->done >= number)
+  if (stream == on)
+    return CUDA_SUCCESS;
+  if (stream->capture != CU_STREAM_CAPTURE_STATUS_NONE) { /* for work that is in no graph */
+    stream->capture = CU_STREAM_CAPTURE_STATUS_INVALIDATED;
+    return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
+  }
+  if (on->done >= number)
     return CUDA_SUCCESS;
   wait_op *wait = malloc(sizeof *wait);
   if (!wait)
@@ -256,6 +273,10 @@ static cu_result submit_order(si_stream *stream) {
   si_context *context = stream->context;
   cu_result result = CUDA_SUCCESS;
   if (stream == context->legacy) {
+    if (si_context_captures(context, true)) {
+      (void)si_context_capture_forbids(context);
+      return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
+    }
     for (si_stream *s = context->streams; s && result == CUDA_SUCCESS; s = s->next)
       if (s->blocking)
         result = si_submit_wait(stream, s, s->submitted);
@@ -266,6 +287,8 @@ static cu_result submit_order(si_stream *stream) {
 }
 
 cu_result si_submit(si_stream *stream, si_op *op, uint64_t *number) {
+  if (stream->capture != CU_STREAM_CAPTURE_STATUS_NONE)
+    return capture(stream, op, number);
   cu_result result = submit_order(stream);
   if (result == CUDA_SUCCESS)
     return push(stream, op, number);
@@ -310,6 +333,8 @@ cu_result si_enqueue(si_context *context, cu_stream handle, const si_op *op, siz
   si_stream *stream;
   uint64_t number;
   cu_result result = si_stream_find(context, handle, &stream);
+  if (result == CUDA_SUCCESS && wait)
+    result = si_capture_forbids(stream);
   if (result == CUDA_SUCCESS) {
     result = si_submit(stream, copy, &number);
     if (result == CUDA_SUCCESS && wait)
@@ -443,7 +468,9 @@ cu_result cuStreamSynchronize(cu_stream handle) {
   }
   pthread_mutex_lock(&si_lock);
   si_stream *stream = find_handle(handle);
-  cu_result result = stream ? si_stream_wait(stream, stream->submitted) : CUDA_ERROR_INVALID_HANDLE;
+  cu_result result = stream ? si_capture_forbids(stream) : CUDA_ERROR_INVALID_HANDLE;
+  if (result == CUDA_SUCCESS)
+    result = si_stream_wait(stream, stream->submitted);
   pthread_mutex_unlock(&si_lock);
   return result;
 }
@@ -458,7 +485,9 @@ cu_result cuStreamQuery(cu_stream handle) {
         result = CUDA_ERROR_NOT_READY;
   } else {
     si_stream *stream = find_handle(handle);
+    cu_result forbidden = stream ? si_capture_forbids(stream) : CUDA_SUCCESS;
     result = !stream                            ? CUDA_ERROR_INVALID_HANDLE
+             : forbidden != CUDA_SUCCESS        ? forbidden
              : stream->context->sick            ? si_sickness(stream->context)
              : stream->done < stream->submitted ? CUDA_ERROR_NOT_READY
                                                 : CUDA_SUCCESS;
