@@ -429,6 +429,83 @@ def check_two_streams():
     assert lost == [0, 0]
 
 
+def check_graph():
+    """A CUDA graph takes no frame, holds none that is given back during its capture, and stays good; it works on a
+    tensor that each frame is copied into."""
+    torch = gpu_torch()
+    other, subscriber, frame, y, _ = one_frame(leases=1)
+    with other:
+        tensor, luma = frame.torch()[0], torch.zeros(y.shape, dtype=torch.uint8, device="cuda")
+        negative = torch.empty_like(luma)
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()
+        torch.cuda.synchronize()
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="relaxed"):
+            refused = 0
+            for take in (frame.torch, lambda: torch.from_dlpack(frame.planes.y), lambda: frame.planes.y.cai(stream)):
+                try:
+                    take()
+                except ValueError as error:
+                    refused += "captures a CUDA graph" in str(error)
+            torch.sub(255, luma, out=negative)
+            del tensor
+            frame.release(stream)
+        assert refused == 3, f"{refused} of 3 were refused"
+        other.say()
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                frame = subscriber.next(PATIENCE)
+                break
+            except cuframes.LeaseLimit:
+                assert time.monotonic() < end, "the frame did not come back"
+        with torch.cuda.stream(stream):
+            luma.copy_(frame.torch()[0])
+            graph.replay()
+        frame.release(stream)
+        stream.synchronize()
+        assert (negative.cpu().numpy() == 255 - y).all()
+        other.say()
+        subscriber.next(PATIENCE).release()
+    numbers("no frame in a graph: 3 of 3 refused; what was released during the capture came back")
+
+
+def role_negative(frames):
+    """Looks at what the example publishes: each picture is a stamp's negative."""
+    numpy = module("numpy")
+    deadline, seen = time.monotonic() + PATIENCE, 0
+    print("ready")
+    subscriber = cuframes.subscribe("stamps-negative", timeout=PATIENCE, leases=3)
+    while seen < int(frames):
+        assert time.monotonic() < deadline + PATIENCE
+        frame = subscriber.next(PATIENCE)
+        y, uv = frame.numpy(copy=True)
+        stamp = frame.pts % 251
+        assert (y == 255 - stamp).all() and (uv == stamp).all(), f"frame {frame.pts} is torn"
+        seen += 1
+        del y, uv
+        frame.release()
+    print(numpy.__version__)
+
+
+def check_cupy_filter():
+    """The example, with no end, and another process that compares what it publishes."""
+    module("cupy")
+    example = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                            "../../bindings/python/examples/cupy_filter.py"))
+    frames = 200
+    with Other("role_stamps", "stamps", WIDTH, HEIGHT):
+        program = subprocess.Popen([sys.executable, "-u", example, "stamps"], stdout=subprocess.PIPE, text=True)
+        try:
+            assert program.stdout.readline() == "ready\n", "the example does not start"
+            with Other("role_negative", frames) as reader:
+                assert reader.line() != "", "the reader failed"
+            assert program.poll() is None, "the example ended"
+        finally:
+            program.kill()
+            program.wait()
+    numbers(f"{frames} frames that the example published, {WIDTH} x {HEIGHT}: each one is the negative, whole")
+
+
 def check_timeline():
     """Frames that are given before they are complete: the stream of next() waits, for others the CPU does."""
     torch = gpu_torch()
