@@ -26,8 +26,7 @@ static bool wants_reconnect(const media *m) {
 /* A film behind a web address has a length: it ends like a file. (A camera's RTSP may tell one, too.) */
 static bool is_finite(const media *m) {
   const bool film = strncmp(m->job->options->input, "http", 4) == 0 || m->leads_to != NULL;
-  return film && m->in->duration != AV_NOPTS_VALUE && m->in->duration > 0 &&
-         !media_is_snapshot(m);
+  return film && m->in->duration != AV_NOPTS_VALUE && m->in->duration > 0 && !media_is_snapshot(m);
 }
 
 static enum end fatal(int code, int *out) {
