@@ -107,8 +107,16 @@ typedef struct cuframes_publisher_options {
 CUFRAMES_API int cuframes_publisher_create(const char *name, const cuframes_publisher_options *options,
                                            cuframes_publisher **publisher);
 
+/** Waits until those who are to get everything have it: ordered subscribers every frame that was published, and the
+ *  memory it lies in, those of packets alone every packet. Call it before cuframes_publisher_destroy() where the last
+ *  frames matter: a subscriber that has joined and not yet mapped a frame's memory needs the publisher for that. Who
+ *  takes the newest frame is not waited for, nor who was evicted; one that is stopped is, until the time is over.
+ *  Errors: TIMEOUT, INVALID.
+ *  Thread-safety: any thread; frame calls need not wait for it. Blocks: up to timeout_ns. */
+CUFRAMES_API int cuframes_publisher_drain(cuframes_publisher *publisher, int64_t timeout_ns);
+
 /** Ends the stream: subscribers get PUBLISHER_GONE and keep what they hold. Frames that are open are cancelled;
- *  references to them stay good until they are released.
+ *  references to them stay good until they are released. It waits for nobody: cuframes_publisher_drain() does.
  *  Thread-safety: the last call on the publisher. Blocks: until the service thread has ended; on a GPU until the work
  *  of the context is done, so that the last frames are complete. */
 CUFRAMES_API void cuframes_publisher_destroy(cuframes_publisher *publisher);

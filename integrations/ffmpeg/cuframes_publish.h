@@ -15,7 +15,6 @@
  * with each frame. So many keyframes without an orientation, and there is none any more. */
 #define CF_AV_PROGRESSIVE_RUN 25
 #define CF_AV_KEYS_WITHOUT 2
-#define CF_AV_DRAIN_NS (CF_AV_SECOND / 500)
 #define CF_AV_TAIL 64        /* bytes that FFmpeg's vector code may read behind a plane */
 #define CF_AV_CUDA_PITCH 512 /* as FFmpeg lays out its own CUDA frames: textures and NVENC take the slots, too */
 
@@ -256,22 +255,9 @@ static av_unused int cf_av_publish_format(void *log, cf_av_publisher *p, const c
 static av_unused void cf_av_publish_drain(cf_av_publisher *p, const cf_av_publish_options *o,
                                           const cf_av_interrupt *interrupt) {
   const int64_t limit = cuframes_now() + o->timeout * 1000;
-  bool all = !p->publisher;
-  while (!all && cuframes_now() < limit && !cf_av_interrupted(interrupt)) {
-    cuframes_publisher_stats stats = { .struct_size = sizeof stats };
-    cuframes_stream_info *info = NULL;
-    all = cuframes_publisher_get_stats(p->publisher, &stats) != CUFRAMES_OK || stats.subscribers == 0;
-    if (all || cuframes_publisher_wait_subscribers(p->publisher, stats.subscribers, CF_AV_DRAIN_NS) != CUFRAMES_OK)
-      continue; /* those of packets count while they wait for another one */
-    all = true;
-    if (cuframes_stream_query(o->directory, p->name, CF_AV_SLICE, &info) == CUFRAMES_OK)
-      for (size_t i = 0; i < info->subscriber_count; i++)
-        all = all && (info->subscribers[i]->mode != CUFRAMES_MODE_ORDERED || info->subscribers[i]->lag == 0 ||
-                      info->subscribers[i]->evicted);
-    cuframes_stream_info_free(info);
-    if (!all)
-      av_usleep(CF_AV_DRAIN_NS / 1000);
-  }
+  while (p->publisher && cuframes_now() < limit && !cf_av_interrupted(interrupt) &&
+         cuframes_publisher_drain(p->publisher, CF_AV_SLICE) == CUFRAMES_ERR_TIMEOUT)
+    ;
 }
 
 /* Before the first frame, in its format. `interrupt`, which may be NULL, says whether to give up. */

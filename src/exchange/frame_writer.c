@@ -461,6 +461,38 @@ uint32_t cf_writer_ready_seats(cf_frame_writer *writer, uint32_t packet_wake) {
   return count;
 }
 
+void cf_writer_seat_given(cf_writer_seat *seat, uint32_t segment) {
+  if (segment > atomic_load_explicit(&seat->given, memory_order_relaxed))
+    atomic_store_explicit(&seat->given, segment, memory_order_release); /* pairs with seat_is_behind */
+}
+
+static bool seat_is_behind(cf_frame_writer *writer, cf_writer_seat *seat, uint32_t wake) {
+  if (atomic_load_explicit(&seat->evicted, memory_order_acquire))
+    return false;
+  if (seat->leases == 0)
+    return !seat_is_ready(writer, seat, wake);
+  if (seat->depth == 0 || writer->head_slot == CF_NO_SLOT)
+    return false;
+  const bool begun = atomic_load_explicit(&seat->cursor, memory_order_relaxed) != CF_CURSOR_NONE;
+  const uint64_t cursor = seat_cursor(writer, seat);
+  if (cursor == CF_CURSOR_NONE)
+    return !begun; /* or it has left */
+  /* it moves its cursor before it asks for memory that it has not mapped: pairs with cf_writer_seat_given */
+  return cursor < writer->seq ||
+         atomic_load_explicit(&seat->given, memory_order_acquire) < writer->notes[writer->head_slot].run->segment;
+}
+
+uint32_t cf_writer_behind_seats(cf_frame_writer *writer, uint32_t packet_wake) {
+  uint32_t count = 0, top = scan_begin(writer, FRAME_THREAD);
+  for (uint32_t i = 0; i < top; i++) {
+    cf_writer_seat *seat = seat_at(writer, i);
+    if (seat && seat_is_behind(writer, seat, packet_wake))
+      count++;
+  }
+  scan_end(writer, FRAME_THREAD);
+  return count;
+}
+
 uint32_t cf_writer_packet_sleepers(cf_frame_writer *writer) {
   uint32_t count = 0;
   uint32_t top = scan_begin(writer, PACKET_THREAD);

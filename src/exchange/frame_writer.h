@@ -62,6 +62,7 @@ typedef struct cf_writer_seat {
   _Atomic uint64_t fenced;  /* word of the newest frame whose fence was handed to the GPU; 0: none */
   _Atomic uint64_t cursor;  /* the furthest cursor seen; CF_CURSOR_NONE before the first */
   _Atomic uint32_t evicted; /* its cursor no longer pins; its leases do until it is removed */
+  _Atomic uint32_t given;   /* the newest segment that the service gave it; 0: none yet */
 } cf_writer_seat;
 
 typedef struct cf_frame_writer {
@@ -183,6 +184,11 @@ uint32_t cf_writer_packet_sleepers(cf_frame_writer *writer);
 /* writer: seats whose subscribers miss nothing from now on: all but ordered ones that have not begun, and those without
  * frames that do not wait for another packet than those up to this wake of the packet region. */
 uint32_t cf_writer_ready_seats(cf_frame_writer *writer, uint32_t packet_wake);
+/* writer: seats whose subscribers have not got all that waits for them: ordered ones every frame, and the memory that
+ * the newest lies in, those without frames every packet up to this wake. */
+uint32_t cf_writer_behind_seats(cf_frame_writer *writer, uint32_t packet_wake);
+/* service: a seat has the memory of a segment, and needs nobody any more to look at frames in it. */
+void cf_writer_seat_given(cf_writer_seat *seat, uint32_t segment);
 
 /* writer or, once it has ended, service: the stream is over. */
 void cf_writer_end(cf_frame_writer *writer);

@@ -290,7 +290,7 @@ void cuframes_publisher_destroy(cuframes_publisher *p) {
 
 /* ---- looking at it ---- */
 
-/* How often it is looked whether an ordered subscriber has begun, which rings nobody. */
+/* How often it is looked whether an ordered subscriber has begun, or has taken all, which rings nobody. */
 #define BEGUN_AGAIN_NS (2 * CF_MS)
 
 int cuframes_publisher_wait_subscribers(cuframes_publisher *p, uint32_t count, int64_t timeout_ns) {
@@ -312,6 +312,28 @@ int cuframes_publisher_wait_subscribers(cuframes_publisher *p, uint32_t count, i
       return cf_fail(CUFRAMES_ERR_TIMEOUT, "%u of %u subscribers have joined in the time given", ready, count);
     bool beginning = cf_counter_get(&p->service.subscribers) > ready;
     int64_t until = beginning && now + BEGUN_AGAIN_NS < deadline ? now + BEGUN_AGAIN_NS : deadline;
+    (void)cf_futex_wait(&p->service.joined.value, joined, until);
+  }
+}
+
+int cuframes_publisher_drain(cuframes_publisher *p, int64_t timeout_ns) {
+  int64_t deadline = cf_deadline(timeout_ns);
+  if (!p)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_drain: no publisher given");
+  int result = cf_publisher_check(p);
+  if (result != CUFRAMES_OK)
+    return result;
+  for (;;) {
+    uint32_t joined = cf_flag_get(&p->service.joined); /* before the look */
+    pthread_mutex_lock(&p->frame_lock);
+    uint32_t behind = cf_writer_behind_seats(&p->writer, cf_packets_wake(&p->packets));
+    pthread_mutex_unlock(&p->frame_lock);
+    int64_t now = cf_now();
+    if (behind == 0)
+      return CUFRAMES_OK;
+    if (now >= deadline)
+      return cf_fail(CUFRAMES_ERR_TIMEOUT, "%u subscribers have not taken all in the time given", behind);
+    int64_t until = now + BEGUN_AGAIN_NS < deadline ? now + BEGUN_AGAIN_NS : deadline;
     (void)cf_futex_wait(&p->service.joined.value, joined, until);
   }
 }

@@ -30,6 +30,17 @@ bool cf_peer_refuse(cuframes_publisher *p, cf_peer *peer, int code) {
   return false;
 }
 
+/* Which answer is the last that it needs of a segment: memory, events, side data. */
+enum part { MEMORY, EVENTS, SIDE_DATA };
+
+static void part_given(const cuframes_publisher *p, cf_peer *peer, enum part part, uint32_t segment) {
+  enum part last = p->pool.side_data_max > 0                      ? SIDE_DATA
+                   : peer->sync_mode == CUFRAMES_SYNC_SLOT_EVENTS ? EVENTS
+                                                                  : MEMORY;
+  if (part == last)
+    cf_writer_seat_given(&peer->fenced.seat, segment);
+}
+
 bool cf_peer_send_segment(cuframes_publisher *p, cf_peer *peer, const uint8_t *message, size_t length) {
   cf_msg_get_segment get;
   cf_msg_segment segment = { 0 };
@@ -54,6 +65,8 @@ bool cf_peer_send_segment(cuframes_publisher *p, cf_peer *peer, const uint8_t *m
   }
   bool sent = cf_peer_answer(p, peer, CF_MSG_SEGMENT, &segment, &exported.fd, exported.fd >= 0 ? 1 : 0);
   cf_close(exported.fd);
+  if (sent)
+    part_given(p, peer, MEMORY, get.segment);
   return sent;
 }
 
@@ -72,6 +85,8 @@ bool cf_peer_send_events(cuframes_publisher *p, cf_peer *peer, const uint8_t *me
     (void)cf_peer_refuse(p, peer, result);
   else
     sent = cf_peer_answer(p, peer, CF_MSG_EVENTS, &events, NULL, 0);
+  if (result == CUFRAMES_OK && sent)
+    part_given(p, peer, EVENTS, get.segment);
   free(handles);
   return sent;
 }
@@ -90,6 +105,8 @@ bool cf_peer_send_side_data(cuframes_publisher *p, cf_peer *peer, const uint8_t 
   }
   bool sent = cf_peer_answer(p, peer, CF_MSG_SIDE_DATA, &side, &fd, 1);
   cf_close(fd);
+  if (sent)
+    part_given(p, peer, SIDE_DATA, get.segment);
   return sent;
 }
 

@@ -317,6 +317,10 @@ public:
   [[nodiscard]] result<void> try_wait_subscribers(std::uint32_t count, timeout limit = timeout::forever()) noexcept {
     return result<void>::of(cuframes_publisher_wait_subscribers(native_, count, limit.count()));
   }
+  /** cuframes_publisher_drain(). */
+  [[nodiscard]] result<void> try_drain(timeout limit) noexcept {
+    return result<void>::of(cuframes_publisher_drain(native_, limit.count()));
+  }
   /** cuframes_publisher_set_format(). */
   [[nodiscard]] result<void> try_set_format(const format &format) noexcept {
     return result<void>::of(cuframes_publisher_set_format(native_, &format.native()));
@@ -417,6 +421,9 @@ public:
   }
   void wait_subscribers(std::uint32_t count, timeout limit = timeout::forever()) {
     try_wait_subscribers(count, limit).value();
+  }
+  void drain(timeout limit) {
+    try_drain(limit).value();
   }
   void set_format(const format &format) {
     try_set_format(format).value();

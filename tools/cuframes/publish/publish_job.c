@@ -454,16 +454,14 @@ void publish_job_summary(publish_job *job) {
 
 /* --- the worker --- */
 
-/* Who joined just now has yet to ask for the packets and what they are, and a short film is over before. Those who were
+/* Who joined just now has yet to ask for memory and packets, and a short film is over before. Those who were
  * waited for get all of it: as much time as ordered subscribers have for a frame. */
 static void stay_for_readers(publish_job *job, bool well) {
   const int64_t patience = job->options->ordered_timeout_ns > 0 ? job->options->ordered_timeout_ns : STAY;
   const bool waited_for = well && job->options->wait_for > 0;
   const int64_t until = waited_for ? cuframes_now() + patience : job->first_frame + STAY;
-  cuframes_publisher_stats stats = { .struct_size = sizeof stats };
   while (job->publisher != NULL && cuframes_now() < until && !publish_job_stopping(job) &&
-         cuframes_publisher_get_stats(job->publisher, &stats) == CUFRAMES_OK && stats.packets > 0 &&
-         cuframes_publisher_wait_subscribers(job->publisher, stats.subscribers, STAY / 50) == CUFRAMES_ERR_TIMEOUT)
+         cuframes_publisher_drain(job->publisher, STAY / 50) == CUFRAMES_ERR_TIMEOUT)
     ;
 }
 
