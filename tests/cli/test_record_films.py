@@ -57,5 +57,14 @@ def test_sound_before_the_pictures(s):
     check([p["data_hash"] for p in kept] == wanted, "%d packets of %d", len(kept), len(wanted))
 
 
+def test_tracks_are_told_before_anybody_is_waited_for(s):
+    """A reader may ask what there is before it reads: it would be waited for, and wait itself."""
+    publisher = s.start("publish", harness.CLIP, "--name", "film", "--wait-for", "1")
+    publisher.wait_for("waiting for 1 subscribers")
+    info = s.json("info", "film", "--json")
+    check([track["codec"] for track in info["tracks"]][:1] == ["h264"], "%s", info["tracks"])
+    publisher.stop()
+
+
 if __name__ == "__main__":
     harness.main(globals())

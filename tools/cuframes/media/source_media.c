@@ -204,14 +204,13 @@ static enum end attempt(media *m, bool *opened, int *error, int *code) {
   if (!*opened)
     return publish_job_stopping(m->job) ? END_STOPPED : END_BROKEN;
   int result = media_publish_early(m);
-  if (result == CLI_OK)
-    result = publish_job_gather(m->job);
-  media_times_begin(m, is_finite(m));
   if (result == CLI_OK) {
-    media_describe(m);
-    if (!m->outage.stills)
-      publish_state_connected(m->job);
+    media_describe(m); /* first: a subscriber that asks what there is before it reads would be waited for in vain */
+    result = publish_job_gather(m->job);
   }
+  media_times_begin(m, is_finite(m));
+  if (result == CLI_OK && !m->outage.stills)
+    publish_state_connected(m->job);
   enum end end = result == CLI_OK ? play_all(m, code) : fatal(result, code);
   if (end == END_INPUT && m->live && is_finite(m) && !m->job->options->reconnect)
     m->live = false; /* over, like a file */
