@@ -23,7 +23,9 @@ enum cuframes_packet_flag {
   CUFRAMES_PACKET_DISCONTINUITY = 2, /**< first packet after the source restarted: times may jump */
   CUFRAMES_PACKET_CORRUPT = 4,       /**< the demuxer reported damage */
   CUFRAMES_PACKET_NEW_PARAMS = 8,    /**< the codec parameters changed just before this packet */
-  CUFRAMES_PACKET_HIDDEN = 16        /**< decoded for the sake of those behind it, and not to be shown or heard */
+  CUFRAMES_PACKET_HIDDEN = 16,       /**< decoded for the sake of those behind it, and not to be shown or heard */
+  CUFRAMES_PACKET_DISPOSABLE = 32    /**< no other one needs it to be decoded, as the source says: without it there is
+                                          one picture less, and nothing else is damaged */
 };
 
 /** What a muxer or decoder must know of one track. */

@@ -545,6 +545,10 @@ static int fill_packet(AVFormatContext *s, const cuframes_packet *packet, AVPack
     pkt->flags |= AV_PKT_FLAG_KEY;
   if (flags & CUFRAMES_PACKET_CORRUPT)
     pkt->flags |= AV_PKT_FLAG_CORRUPT;
+  if (flags & CUFRAMES_PACKET_HIDDEN)
+    pkt->flags |= AV_PKT_FLAG_DISCARD;
+  if (flags & CUFRAMES_PACKET_DISPOSABLE)
+    pkt->flags |= AV_PKT_FLAG_DISPOSABLE;
   if (flags & CUFRAMES_PACKET_NEW_PARAMS)
     result = new_params(s, track, pkt);
   if (result < 0)

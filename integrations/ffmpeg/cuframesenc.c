@@ -224,7 +224,9 @@ static int write_packet_now(AVFormatContext *s, AVPacket *pkt, uint32_t track) {
     .dts = cf_av_ns(pkt->dts, CF_AV_NS),
     .duration = pkt->duration > 0 ? pkt->duration : 0,
     .flags = (pkt->flags & AV_PKT_FLAG_KEY ? CUFRAMES_PACKET_KEY : 0u) |
-             (pkt->flags & AV_PKT_FLAG_CORRUPT ? CUFRAMES_PACKET_CORRUPT : 0u),
+             (pkt->flags & AV_PKT_FLAG_CORRUPT ? CUFRAMES_PACKET_CORRUPT : 0u) |
+             (pkt->flags & AV_PKT_FLAG_DISCARD ? CUFRAMES_PACKET_HIDDEN : 0u) |
+             (pkt->flags & AV_PKT_FLAG_DISPOSABLE ? CUFRAMES_PACKET_DISPOSABLE : 0u),
   };
   error = cuframes_publisher_publish_packet(c->publisher.publisher, &info);
   if (error == CUFRAMES_ERR_PACKET_OVERSIZED) {

@@ -278,7 +278,7 @@ int cf_publish_packet_of(cuframes_publisher *p, const cuframes_packet_info *info
   if (result == CUFRAMES_OK) {
     uint32_t bit = 1u << packet.track;
     uint32_t flags = packet.flags & (CUFRAMES_PACKET_KEY | CUFRAMES_PACKET_DISCONTINUITY | CUFRAMES_PACKET_CORRUPT |
-                                     CUFRAMES_PACKET_HIDDEN);
+                                     CUFRAMES_PACKET_HIDDEN | CUFRAMES_PACKET_DISPOSABLE);
     flags |= (packets->new_params & bit ? CUFRAMES_PACKET_NEW_PARAMS : 0) |
              (packets->new_epoch ? CUFRAMES_PACKET_DISCONTINUITY : 0);
     packets->new_params &= ~bit;

@@ -213,7 +213,7 @@ static void packets_of_all_streams_arrive_in_order(void **state) {
     const uint32_t said = (i % 10 == 0  ? KEY
                            : i % 3 == 0 ? CUFRAMES_PACKET_CORRUPT
                                         : 0) |
-                          (i % 4 == 0 ? CUFRAMES_PACKET_HIDDEN : 0);
+                          (i % 4 == 0 ? CUFRAMES_PACKET_HIDDEN : 0) | (i % 5 == 0 ? CUFRAMES_PACKET_DISPOSABLE : 0);
     CHECK_OK(packet_publish(publisher, i % 2, i, size, said));
     cuframes_packet *packet = NULL;
     CHECK_OK(cuframes_subscriber_next_packet(subscriber, patience(), &packet));

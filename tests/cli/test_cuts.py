@@ -7,7 +7,7 @@ import mp4
 import recording
 from harness import OK, check
 
-HIDDEN = 16
+HIDDEN, DISPOSABLE = 16, 32
 SECOND = 1e9
 
 
@@ -63,6 +63,22 @@ def test_parts_of_a_film(s):
               track, mine)
         check(all(abs(packet[1] / SECOND - float(one["pts_time"])) < 1e-3 for packet, one in zip(mine, want)
                   if not packet[3] & HIDDEN), "track %d: times %s", track, mine)
+
+
+def disposable(path):
+    """Which packets of the video FFmpeg takes for such that no other one needs."""
+    rows = recording.ffmpeg("-i", path, "-map", "0:v", "-c", "copy", "-f", "framecrc", "-").splitlines()
+    return [", F=0x10" in row for row in rows if not row.startswith("#")]
+
+
+def test_what_no_other_picture_needs(s):
+    """Packets that may be left out are marked as they are in the source."""
+    path = film(s, "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=0")
+    _, packets = seen(s, path)
+    wanted = disposable(path)
+    check(wanted.count(True) > 10, "the film has none: %s", wanted)
+    mine = [bool(packet[3] & DISPOSABLE) for packet in packets if packet[0] == 0]
+    check(len(mine) > 10 and mine == wanted[-len(mine):], "%s, not %s", mine, wanted)
 
 
 def test_round_after_round(s):

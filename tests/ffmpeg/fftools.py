@@ -64,6 +64,12 @@ def rows(text):
             if line and not line.startswith("#")]
 
 
+def flags(text):
+    """FFmpeg's flags of each packet of framecrc."""
+    rows = [line.split(",")[6:] for line in text.splitlines() if line and not line.startswith("#")]
+    return [next((field.strip() for field in row if "F=" in field), "F=0x1") for row in rows]
+
+
 def same(got, wanted, what):
     check(len(got) == len(wanted), "%s: %d came of %d", what, len(got), len(wanted))
     wrong = [number for number, pair in enumerate(zip(got, wanted)) if pair[0] != pair[1]]

@@ -3,6 +3,8 @@
 bit for bit, every one of them, with their times and what they say of themselves."""
 import fftools
 import harness
+import mp4
+import recording
 from harness import CLIP, LIMIT, check
 
 
@@ -50,6 +52,25 @@ def test_frames_and_packets_of_one_ffmpeg(s):
     fftools.same(fftools.sums(frames.expect(harness.OK).out), fftools.direct(s, "-i", CLIP), "frames")
     source = fftools.run(s, "-i", CLIP, "-map", "0:v", "-map", "0:a", "-c", "copy", "-f", "framecrc", "-").out
     fftools.same(sorted(fftools.rows(packets.expect(harness.OK).out)), sorted(fftools.rows(source)), "packets")
+
+
+def test_packets_keep_what_they_say_of_themselves(s):
+    """Those that no other one needs, and those that are not to be shown: through `cuframes publish`, and through the
+    muxer."""
+    whole = s.path("whole.mp4")
+    recording.ffmpeg("-f", "lavfi", "-i", "testsrc2=s=160x120:r=25:d=4", "-c:v", "libx265", "-preset", "ultrafast",
+                     "-g", "25", "-x265-params", "log-level=0", "-pix_fmt", "yuv420p", whole)
+    copy = "-map", "0:v", "-c", "copy", "-f", "framecrc", "-"
+    for path, mark in (whole, "F=0x10"), (mp4.edit(whole, s.path("cut.mp4"), (0.5, 1.5)), "F=0x4"):
+        wanted = fftools.flags(fftools.run(s, "-i", path, *copy).out)
+        check(wanted.count(mark) > 5, "%s: the film has none: %s", mark, wanted)
+        for own in False, True:
+            reader = fftools.reader(s, "film", *copy, options=("-packets", "1", "-start", "oldest"))
+            if own:
+                muxed(s, ("-i", path), "-map", "0:v", "-c", "copy").expect(harness.OK)
+            else:
+                s.start("publish", path, "--name", "film", "--wait-for", "1").expect(harness.OK)
+            fftools.same(fftools.flags(reader.expect(harness.OK).out), wanted, "flags")
 
 
 def test_raw_video_into_the_muxer(s):

@@ -241,7 +241,7 @@ static void numbers_are_as_documented(void **state) {
   assert_true(CF_CONTROL_RUNNING == 1 && CF_CONTROL_ENDED == 2 && CF_SEAT_ACTIVE == 1 && CF_SEAT_EVICTED == 2);
   assert_true(CUFRAMES_FRAME_KEY == 4 && CUFRAMES_FRAME_CORRUPT == 8);
   assert_true(CUFRAMES_PACKET_KEY == 1 && CUFRAMES_PACKET_DISCONTINUITY == 2 && CUFRAMES_PACKET_CORRUPT == 4 &&
-              CUFRAMES_PACKET_NEW_PARAMS == 8);
+              CUFRAMES_PACKET_NEW_PARAMS == 8 && CUFRAMES_PACKET_HIDDEN == 16 && CUFRAMES_PACKET_DISPOSABLE == 32);
   for (uint32_t depth = 0; depth < 10; depth++)
     assert_int_equal(cf_seat_cost(3, depth), 3 + (depth ? (depth > 2 ? depth : 2) - 1 : 0));
 }

@@ -32,7 +32,8 @@ enum class packet_flag : std::uint32_t {
   discontinuity = CUFRAMES_PACKET_DISCONTINUITY,
   corrupt = CUFRAMES_PACKET_CORRUPT,
   new_params = CUFRAMES_PACKET_NEW_PARAMS,
-  hidden = CUFRAMES_PACKET_HIDDEN
+  hidden = CUFRAMES_PACKET_HIDDEN,
+  disposable = CUFRAMES_PACKET_DISPOSABLE
 };
 using packet_flags = flags<packet_flag>;
 [[nodiscard]] constexpr packet_flags operator|(packet_flag a, packet_flag b) noexcept {

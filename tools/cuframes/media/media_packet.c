@@ -203,7 +203,8 @@ static bool publish(media *m, uint32_t number, const AVPacket *packet) {
                                 .duration = packet->duration,
                                 .flags = (is_key(m, packet) ? CUFRAMES_PACKET_KEY : 0u) |
                                          (packet->flags & AV_PKT_FLAG_CORRUPT ? CUFRAMES_PACKET_CORRUPT : 0u) |
-                                         (packet->flags & AV_PKT_FLAG_DISCARD ? CUFRAMES_PACKET_HIDDEN : 0u) };
+                                         (packet->flags & AV_PKT_FLAG_DISCARD ? CUFRAMES_PACKET_HIDDEN : 0u) |
+                                         (packet->flags & AV_PKT_FLAG_DISPOSABLE ? CUFRAMES_PACKET_DISPOSABLE : 0u) };
   int error = cuframes_publisher_publish_packet(m->job->publisher, &info);
   uint64_t swallowed;
   if (error == CUFRAMES_ERR_PACKET_OVERSIZED)
