@@ -437,6 +437,19 @@ static int add_track(AVFormatContext *s, uint32_t track, const cuframes_codec_pa
   return result < 0 ? result : set_extradata(par, extradata, size);
 }
 
+/* Whether the source is live and has not a single track: its pictures are not encoded, and no packet will come. */
+static bool has_no_tracks(AVFormatContext *s) {
+  CuframesDevice *c = s->priv_data;
+  cuframes_source_info source = { .struct_size = sizeof source };
+  cuframes_stream_info *info = NULL;
+  if (cuframes_subscriber_get_source(c->subscriber, &source) != CUFRAMES_OK || source.state != CUFRAMES_SOURCE_LIVE)
+    return false;
+  const bool none = cuframes_stream_query(c->directory, stream_name(s), 2 * CF_AV_SECOND, &info) == CUFRAMES_OK &&
+                    info->track_count == 0 && info->source->state == CUFRAMES_SOURCE_LIVE;
+  cuframes_stream_info_free(info);
+  return none;
+}
+
 /* As many as the publisher has described; it waits for the first one. They are described one by one, so it looks twice
  * without a pause between. */
 static int find_tracks(AVFormatContext *s) {
@@ -449,6 +462,11 @@ static int find_tracks(AVFormatContext *s) {
     if (error == CUFRAMES_OK && count > 0 && count == before)
       break;
     before = count;
+    if (error == CUFRAMES_OK && count == 0 && has_no_tracks(s)) {
+      av_log(s, AV_LOG_ERROR, "%s carries no packets: its pictures are not encoded, and come without -packets\n",
+             stream_name(s));
+      return AVERROR_STREAM_NOT_FOUND;
+    }
     if (error == CUFRAMES_OK && count == 0)
       wait_lease(&c->wrapper, LOOK_AGAIN);
     result = judge(s, error == CUFRAMES_OK ? CUFRAMES_ERR_TIMEOUT : error, limit);

@@ -165,6 +165,31 @@ def test_a_stream_without_a_picture_is_waited_for(s):
     publisher.stop(code=None)
 
 
+def test_pictures_that_are_not_encoded_have_no_packets(s):
+    """The stream has a place for packets, and none will come: it says so instead of waiting."""
+    path = s.path("raw.nut")
+    fftools.run(s, *fftools.pattern("64x48", 50)[0], "-c:v", "rawvideo", "-pix_fmt", "yuv420p", path)
+    s.publish(path, "cam", "--loop", "--realtime")
+    fails(s, "carries no packets", "-f", "cuframes", "-packets", "1", "-i", "cam", "-c", "copy", "-f", "null", "-")
+
+
+def test_a_camera_is_waited_for(s):
+    """A stream that is there before its source: both kinds of readers wait for what comes first."""
+    path = s.path("film.nut")
+    os.mkfifo(path)
+    publisher = s.start("publish", path, "--name", "cam", "--realtime")
+    s.until(lambda: [stream["name"] for stream in s.json("list", "--json")] == ["cam"], "it has its name")
+    frames = fftools.reader(s, "cam", "-frames:v", "5", *fftools.frames_to())
+    packets = fftools.reader(s, "cam", "-frames:v", "5", "-c", "copy", "-f", "framecrc", "-", options=("-packets", "1"))
+    s.until(lambda: len(s.json("info", "cam", "--json")["subscriber_list"]) == 2, "both have joined")
+    source = fftools.ffmpeg(s, *fftools.pattern("64x48", 75)[0], "-c:v", "mpeg4", "-f", "nut", path,
+                            name="source")
+    check(len(fftools.sums(frames.expect(OK).out)) == 5, "no frames")
+    check(len(fftools.sums(packets.expect(OK).out)) == 5, "no packets")
+    source.expect(OK)
+    publisher.wait()
+
+
 def test_a_loop_is_one_stream(s):
     """-stream_loop: no new graph, no end between."""
     source = "-stream_loop", "1", "-i", resizing(s)
