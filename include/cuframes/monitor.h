@@ -88,8 +88,10 @@ typedef struct cuframes_streams {
 } cuframes_streams;
 
 /** All streams of a runtime directory. *streams is the caller's, free it with cuframes_streams_free(). Files that dead
- *  publishers of this user left are removed on the way. No stream is CUFRAMES_OK and a count of 0.
- *  Errors: INVALID, DIRECTORY, NO_MEMORY, SYSTEM.
+ *  publishers of this user left are removed on the way. No stream is CUFRAMES_OK and a count of 0, also where the
+ *  directory does not exist: whoever publishes first makes it.
+ *  Errors: INVALID, DIRECTORY (it is no directory, cannot be entered, or anybody may replace what is in it), NO_MEMORY,
+ *  SYSTEM.
  *  Thread-safety: any thread. Blocks: up to timeout_ns in all: every stream is asked at the same time. */
 CUFRAMES_API int cuframes_stream_list(const char *directory, int64_t timeout_ns, cuframes_streams **streams);
 

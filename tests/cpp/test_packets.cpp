@@ -162,6 +162,7 @@ static void detections_find_their_frame() {
 static void monitors_see_who_is_there() {
   CHECK(cuframes::directory() == std::getenv("CUFRAMES_DIR"));
   CHECK(cuframes::stream_list::query(check::patience()).size() == 0);
+  CHECK(cuframes::stream_list::query(check::patience(), cuframes::directory() + "/not/there").size() == 0);
   auto options = check::gray();
   options.description = "a test";
   options.packets = cuframes::packet_ring_options{};
