@@ -21,6 +21,17 @@
 #error "cuframes/cuframes.hpp needs C++17 (-std=c++17); cuframes/cuframes.h is for C and older C++"
 #endif
 
+/* Words that others make macros of (Qt, windows, curses) are ordinary names in here. Who uses such a name has to see to
+ * that: with Qt by QT_NO_KEYWORDS. */
+#pragma push_macro("max")
+#pragma push_macro("min")
+#pragma push_macro("slots")
+#pragma push_macro("timeout")
+#undef max
+#undef min
+#undef slots
+#undef timeout
+
 #include <cuframes/cpp/annotation.hpp>
 #include <cuframes/cpp/base.hpp>
 #include <cuframes/cpp/format.hpp>
@@ -31,5 +42,10 @@
 #include <cuframes/cpp/result.hpp>
 #include <cuframes/cpp/source.hpp>
 #include <cuframes/cpp/subscriber.hpp>
+
+#pragma pop_macro("timeout")
+#pragma pop_macro("slots")
+#pragma pop_macro("min")
+#pragma pop_macro("max")
 
 #endif

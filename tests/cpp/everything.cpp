@@ -8,7 +8,7 @@
 
 /* An object's layout and name do not depend on how a part of a program is compiled. */
 static_assert(sizeof(cuframes::frame) == 3 * sizeof(void *) && sizeof(cuframes::packet) == sizeof(void *));
-static_assert(sizeof(cuframes::publisher) == 2 * sizeof(void *) && sizeof(cuframes::join) == sizeof(void *));
+static_assert(sizeof(cuframes::publisher) == 3 * sizeof(void *) && sizeof(cuframes::join) == sizeof(void *));
 static_assert(sizeof(cuframes::result<cuframes::frame>) == sizeof(cuframes::error) + sizeof(void *));
 static_assert(sizeof(cuframes::error) == sizeof(void *) + sizeof(int) + 512 + sizeof(int));
 static_assert(sizeof(cuframes::span<int>) == 2 * sizeof(void *) && sizeof(cuframes::plane_view) == 4 * sizeof(void *));
@@ -63,6 +63,10 @@ void frames(cuframes::subscriber &from, cuframes::publisher &to, cudaStream_t st
   for (const float sample : frame.plane(0).row_as<float>(0))
     (void)sample;
 #if __cplusplus >= 202002L
+  static_assert(std::ranges::input_range<cuframes::plane_view> && std::ranges::input_range<cuframes::stream_list>);
+#if CUFRAMES_HAS_EXCEPTIONS
+  static_assert(std::ranges::input_range<cuframes::subscriber::frame_range>);
+#endif
   const std::span<const std::byte> row = frame.plane(0).row(0);
   (void)row.size();
 #endif

@@ -157,6 +157,25 @@ static void an_open_frame_outlives_its_publisher() {
   CHECK(other.try_publish(std::move(*open)).code() == errc::invalid);
 }
 
+/* Nor is it taken for one of a publisher that has the address of the one that is gone: it would never be given back. */
+static void an_open_frame_is_not_of_a_later_publisher() {
+  std::optional<cuframes::publisher::frame> open;
+  const cuframes_publisher *gone = nullptr;
+  {
+    auto publisher = cuframes::publisher::create("s", check::gray());
+    open = publisher.acquire();
+    gone = publisher.native_handle();
+  }
+  std::vector<cuframes::publisher> others;
+  for (int i = 0; i < 16; i++) {
+    others.push_back(cuframes::publisher::create("t" + std::to_string(i), check::gray()));
+    CHECK(others.back().try_publish(std::move(*open)).code() == errc::invalid);
+    CHECK(*open); // NOLINT(bugprone-use-after-move): a refused frame stays
+    if (others.back().native_handle() == gone)
+      break; /* the case that is meant, nearly always the first one */
+  }
+}
+
 static void a_frame_of_another_publisher_is_refused_and_kept() {
   auto one = cuframes::publisher::create("one", check::gray());
   auto two = cuframes::publisher::create("two", check::gray());
@@ -479,6 +498,7 @@ int main(int argc, char **argv) {
           { "errors_carry_the_detail", errors_carry_the_detail },
           { "a_frame_outlives_its_subscriber_and_its_publisher", a_frame_outlives_its_subscriber_and_its_publisher },
           { "an_open_frame_outlives_its_publisher", an_open_frame_outlives_its_publisher },
+          { "an_open_frame_is_not_of_a_later_publisher", an_open_frame_is_not_of_a_later_publisher },
           { "a_frame_of_another_publisher_is_refused_and_kept", a_frame_of_another_publisher_is_refused_and_kept },
           { "destructors_give_back_once", destructors_give_back_once },
           { "leases_are_a_limit_until_one_is_released", leases_are_a_limit_until_one_is_released },

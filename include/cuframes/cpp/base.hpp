@@ -6,7 +6,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <ratio>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -50,13 +52,15 @@ public:
   constexpr span() noexcept = default;
   constexpr span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
   template <std::size_t N> constexpr span(T (&array)[N]) noexcept : data_(array), size_(N) {} // NOLINT: as std::span
-  /** Of whatever has data() and size() of the same elements: a vector, an array, a string, a std::span. */
+  /** Of whatever has data() and size() of the same elements: a vector, an array, a string, a std::span. Not elements
+   *  to be written of a temporary that owns them, which a const one does not give away. */
   // NOLINTBEGIN(modernize-avoid-c-arrays): so std::span asks whether elements are the same
   template <class C,
+            class Of = std::conditional_t<std::is_lvalue_reference_v<C>, C, const std::remove_reference_t<C> &>,
             std::enable_if_t<
                 !std::is_same_v<std::decay_t<C>, span> &&
-                    std::is_convertible_v<std::remove_pointer_t<decltype(std::declval<C &>().data())> (*)[], T (*)[]>,
-                std::size_t> = sizeof(std::declval<C &>().size())>
+                    std::is_convertible_v<std::remove_pointer_t<decltype(std::declval<Of>().data())> (*)[], T (*)[]>,
+                std::size_t> = sizeof(std::declval<Of>().size())>
   constexpr span(C &&container) noexcept // NOLINT: as std::span
       : data_(container.data()), size_(container.size()) {}
   // NOLINTEND(modernize-avoid-c-arrays)
@@ -156,20 +160,28 @@ public:
 private:
   constexpr explicit timeout(std::int64_t ns) noexcept : ns_(ns) {}
 
+  /* Rounded down, and never more than 64 bits hold, whatever counts the ticks: chrono's own casts wrap around. */
   template <class Rep, class Period>
   [[nodiscard]] static constexpr std::int64_t to_ns(std::chrono::duration<Rep, Period> limit) noexcept {
-    using duration = std::chrono::duration<Rep, Period>;
-    if (!(limit > duration::zero()))
+    static_assert(std::is_arithmetic_v<Rep>, "a time limit is counted by a number");
+    constexpr auto most = static_cast<std::uint64_t>(INT64_MAX);
+    if (!(limit.count() > Rep(0)))
       return 0;
-    if constexpr (std::chrono::treat_as_floating_point_v<Rep>) {
-      constexpr double most = 9.2e18;
-      if (std::chrono::duration<double, std::nano>(limit).count() >= most)
+    if constexpr (std::is_floating_point_v<Rep>) {
+      constexpr double per_tick = 1e9 * static_cast<double>(Period::num) / static_cast<double>(Period::den);
+      const auto ticks = static_cast<double>(limit.count());
+      return ticks < static_cast<double>(most) / per_tick ? static_cast<std::int64_t>(ticks * per_tick) : INT64_MAX;
+    } else {
+      using per_tick = std::ratio_divide<Period, std::nano>;
+      constexpr auto num = static_cast<std::uint64_t>(per_tick::num), den = static_cast<std::uint64_t>(per_tick::den);
+      const auto ticks = static_cast<std::uint64_t>(limit.count()), whole = ticks / den;
+      if (whole > most / num)
         return INT64_MAX;
-    } else if constexpr (std::ratio_greater_v<Period, std::nano>) {
-      if (limit > std::chrono::duration_cast<duration>(nanoseconds::max()))
-        return INT64_MAX;
+      /* What is left is less than den; rounded down in two steps where the product would not fit. */
+      const std::uint64_t left = ticks % den;
+      const std::uint64_t part = num <= UINT64_MAX / den ? left * num / den : left / (den / num + 1);
+      return static_cast<std::int64_t>(whole * num > most - part ? most : whole * num + part);
     }
-    return std::chrono::duration_cast<nanoseconds>(limit).count();
   }
 
   std::int64_t ns_;
@@ -177,11 +189,18 @@ private:
 
 namespace detail {
 
-/* CUstream and cudaStream_t point to structs that nobody sees; a pointer to a number is some buffer. */
+template <class T, class = void> struct is_complete : std::false_type {};
+template <class T> struct is_complete<T, std::void_t<decltype(sizeof(T))>> : std::true_type {};
+
+/* What a stream points to. CUstream and cudaStream_t point to structs that nobody sees: a number is of some buffer, and
+ * a class that is seen is some object, as when the address of what has a stream is given instead of itself. */
+template <class T, class = void> struct is_stream_target : std::is_void<T> {};
 template <class T>
-inline constexpr bool is_stream_pointer =
-    std::is_pointer_v<T> && (std::is_void_v<std::remove_pointer_t<T>> ||
-                             std::is_class_v<std::remove_pointer_t<T>>)&&!std::is_const_v<std::remove_pointer_t<T>>;
+struct is_stream_target<T, std::enable_if_t<std::is_class_v<T>>>
+    : std::bool_constant<!is_complete<T>::value && !std::is_const_v<T>> {};
+template <class T>
+inline constexpr bool is_stream_pointer = std::is_pointer_v<T> &&is_stream_target<std::remove_pointer_t<T>>::value &&
+                                          !std::is_const_v<std::remove_pointer_t<T>>;
 
 template <class S, class = void> struct stream_get : std::false_type {};
 template <class S>
@@ -200,18 +219,22 @@ struct stream_converts<S, std::void_t<decltype(+std::declval<const S &>())>>
 template <class S>
 inline constexpr bool is_stream_object = std::is_class_v<S> &&
                                          (stream_get<S>::value || stream_value<S>::value || stream_converts<S>::value);
+/* One that is moved only has its stream alone, and ends it. */
+template <class S> inline constexpr bool is_stream_owner = is_stream_object<S> && !std::is_copy_constructible_v<S>;
 
 } // namespace detail
 
 /** A stream of a GPU: a CUstream or cudaStream_t, or an object that has one, by get(), by value() or by conversion
- *  (std::unique_ptr, cuda::stream_ref, the streams of RMM and of torch). It is not owned, and must belong to the
- *  context of the publisher or subscriber. A literal 0 or nullptr is refused: legacy_default() says what that means. */
+ *  (std::unique_ptr, cuda::stream_ref, the streams of RMM and of torch). It is not owned, must belong to the context of
+ *  the publisher or subscriber, and must outlive the frames that are given back on it. Refused are a literal 0 or
+ *  nullptr (legacy_default() says what that means), a temporary that owns its stream, and the address of an object. */
 class stream_view {
 public:
   template <class S, std::enable_if_t<detail::is_stream_pointer<S>, int> = 0>
   constexpr stream_view(S stream) noexcept : stream_(stream) {} // NOLINT(google-explicit-constructor)
   template <class S, std::enable_if_t<detail::is_stream_object<S> && !std::is_same_v<S, stream_view>, int> = 0>
   stream_view(const S &stream) noexcept : stream_(pointer_of(stream)) {} // NOLINT(google-explicit-constructor)
+  template <class S, std::enable_if_t<detail::is_stream_owner<S>, int> = 0> stream_view(S &&stream) = delete;
   stream_view(std::nullptr_t) = delete;
 
   /** The legacy default stream, which waits for all others of its context and they for it. */

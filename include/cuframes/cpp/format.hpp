@@ -211,7 +211,9 @@ public:
     return static_cast<element>(native_.tensor.element);
   }
   /** The sizes of a tensor, the outermost first; none of a picture. Lives as long as this object. */
-  [[nodiscard]] span<const std::uint32_t> tensor_sizes() const noexcept {
+  [[nodiscard]] span<const std::uint32_t> tensor_sizes() const && =
+      delete; /* of a temporary, as frame.format() is: keep that */
+  [[nodiscard]] span<const std::uint32_t> tensor_sizes() const &noexcept {
     const std::uint32_t dims = native_.tensor.dims;
     return { native_.tensor.size, dims < CUFRAMES_TENSOR_DIMS_MAX ? dims : CUFRAMES_TENSOR_DIMS_MAX };
   }

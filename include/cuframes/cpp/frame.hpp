@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <optional>
 #include <string_view>
 #include <type_traits>
@@ -54,6 +55,13 @@ template <class Byte> struct basic_plane_view {
   /** Goes from row to row. */
   class iterator {
   public:
+    using iterator_category = std::input_iterator_tag; /* gives spans, no references to any */
+    using value_type = span<Byte>;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const span<Byte> *;
+    using reference = span<Byte>;
+
+    iterator() noexcept = default;
     iterator(const basic_plane_view &plane, std::size_t index) noexcept
         : row_(plane.data), pitch_(plane.pitch), row_bytes_(plane.row_bytes), index_(index) {}
     [[nodiscard]] span<Byte> operator*() const noexcept {
@@ -64,6 +72,11 @@ template <class Byte> struct basic_plane_view {
       index_++;
       return *this;
     }
+    iterator operator++(int) noexcept {
+      iterator before = *this;
+      ++*this;
+      return before;
+    }
     friend bool operator!=(const iterator &a, const iterator &b) noexcept {
       return a.index_ != b.index_;
     }
@@ -72,10 +85,10 @@ template <class Byte> struct basic_plane_view {
     }
 
   private:
-    Byte *row_; /* the first one of end(), which is not read */
-    std::size_t pitch_;
-    std::size_t row_bytes_;
-    std::size_t index_;
+    Byte *row_ = nullptr; /* the first one of end(), which is not read */
+    std::size_t pitch_ = 0;
+    std::size_t row_bytes_ = 0;
+    std::size_t index_ = 0;
   };
   [[nodiscard]] iterator begin() const noexcept {
     return { *this, 0 };
@@ -134,7 +147,7 @@ using dlpack_flags = flags<dlpack_flag>;
 /** A plane as an array: shape, strides and type. Owns nothing. */
 using array = cuframes_array;
 
-/** enum cuframes_side_data; types of an application count from `application` on: application_type(). */
+/** enum cuframes_side_data; types of an application count from `application` on: application_side_data(). */
 enum class side_data_type : std::uint32_t {
   sei_user_data = CUFRAMES_SIDE_DATA_SEI_USER_DATA,
   a53_captions = CUFRAMES_SIDE_DATA_A53_CAPTIONS,
@@ -431,13 +444,16 @@ public:
   }
 
   /** The plane for the CPU; an empty one, without rows, if there is no such plane or the frame is on a GPU. */
-  [[nodiscard]] plane_view plane(std::size_t index) const noexcept {
+  [[nodiscard]] plane_view plane(std::size_t index) const &noexcept {
     return view_of<plane_view, const std::byte *>(index, on_host());
   }
+  [[nodiscard]] plane_view plane(std::size_t index) const && =
+      delete; /* the frame would be given back before the view is used */
   /** The plane as an address, for work on the device of the frame. Do not read it with the CPU unless on_host(). */
-  [[nodiscard]] cuframes::device_plane device_plane(std::size_t index) const noexcept {
+  [[nodiscard]] cuframes::device_plane device_plane(std::size_t index) const &noexcept {
     return view_of<cuframes::device_plane, const void *>(index, true);
   }
+  [[nodiscard]] cuframes::device_plane device_plane(std::size_t index) const && = delete;
 
   /** cuframes_frame_ref(): another reference, given back on the same stream; empty of an empty frame. */
   [[nodiscard]] frame clone() const noexcept {

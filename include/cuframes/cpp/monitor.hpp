@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -132,6 +133,13 @@ template <class View, class Native> class view_range {
 public:
   class iterator {
   public:
+    using iterator_category = std::input_iterator_tag; /* gives views, no references to any */
+    using value_type = View;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const View *;
+    using reference = View;
+
+    iterator() noexcept = default;
     explicit iterator(const Native *const *at) noexcept : at_(at) {}
     [[nodiscard]] View operator*() const noexcept {
       return View(*at_);
@@ -139,6 +147,9 @@ public:
     iterator &operator++() noexcept {
       at_++;
       return *this;
+    }
+    iterator operator++(int) noexcept {
+      return iterator(at_++);
     }
     friend bool operator!=(iterator a, iterator b) noexcept {
       return a.at_ != b.at_;
@@ -148,7 +159,7 @@ public:
     }
 
   private:
-    const Native *const *at_;
+    const Native *const *at_ = nullptr;
   };
 
   view_range(const Native *const *first, std::size_t count) noexcept : first_(first), count_(count) {}
@@ -280,6 +291,16 @@ public:
     return try_query(name, limit, directory).value();
   }
 #endif
+
+  /** Views into this object, which a loop over one of a temporary would outlive. */
+  [[nodiscard]] tracks_range tracks() const &noexcept {
+    return stream_info_view::tracks();
+  }
+  [[nodiscard]] tracks_range tracks() const && = delete;
+  [[nodiscard]] subscribers_range subscribers() const &noexcept {
+    return stream_info_view::subscribers();
+  }
+  [[nodiscard]] subscribers_range subscribers() const && = delete;
 
 private:
   struct free_info {

@@ -64,7 +64,7 @@ struct codec_parameters {
     cuframes_codec_params p{};
     p.struct_size = sizeof p;
     p.media_type = static_cast<std::uint32_t>(type);
-    std::memcpy(p.codec, codec.data(), std::min(codec.size(), sizeof p.codec - 1));
+    std::memcpy(p.codec, codec.data(), (std::min)(codec.size(), sizeof p.codec - 1));
     p.profile = profile.value_or(UINT32_MAX);
     p.level = level.value_or(UINT32_MAX);
     p.width = size.width;
@@ -156,7 +156,7 @@ using detection = cuframes_detection;
 inline void set_label(detection &found, std::string_view label) noexcept {
   std::memset(found.label, 0, sizeof found.label);
   if (!label.empty())
-    std::memcpy(found.label, label.data(), std::min(label.size(), sizeof found.label - 1));
+    std::memcpy(found.label, label.data(), (std::min)(label.size(), sizeof found.label - 1));
 }
 
 /** What a packet of annotations says; the data live as long as the packet. */
@@ -202,7 +202,8 @@ public:
     return packet_ != nullptr;
   }
   /** Followed by 64 zero bytes, as decoders want. Good as long as the packet is in hand. */
-  [[nodiscard]] bytes data() const noexcept {
+  [[nodiscard]] bytes data() const && = delete;
+  [[nodiscard]] bytes data() const &noexcept {
     return { static_cast<const std::byte *>(cuframes_packet_data(packet_)), cuframes_packet_size(packet_) };
   }
   [[nodiscard]] std::size_t size() const noexcept {

@@ -116,11 +116,12 @@ public:
   public:
     /** An empty one, to be moved into. */
     frame() noexcept = default;
-    frame(frame &&other) noexcept : any_frame(other.take()), owner_(other.owner_) {}
+    frame(frame &&other) noexcept : any_frame(other.take()), owner_(other.owner_), since_(other.since_) {}
     frame &operator=(frame &&other) noexcept {
       if (this != &other) {
         cancel();
         owner_ = other.owner_;
+        since_ = other.since_;
         any_frame::operator=(std::move(other));
       }
       return *this;
@@ -132,11 +133,11 @@ public:
     }
 
     /** The plane for the CPU; an empty one, without rows, if there is no such plane or the frame is on a GPU. */
-    [[nodiscard]] writable_plane_view plane(std::size_t index) noexcept {
+    [[nodiscard]] writable_plane_view plane(std::size_t index) &noexcept {
       return view_of<writable_plane_view, std::byte *>(index, on_host());
     }
     /** The plane as an address, for work on the device of the frame. */
-    [[nodiscard]] writable_device_plane device_plane(std::size_t index) noexcept {
+    [[nodiscard]] writable_device_plane device_plane(std::size_t index) &noexcept {
       return view_of<writable_device_plane, void *>(index, true);
     }
     /** cuframes_frame_copy_from_host(): rows `pitch` bytes apart, 0: packed. */
@@ -194,9 +195,15 @@ public:
 
   private:
     friend class publisher;
-    frame(cuframes_frame *native, cuframes_publisher *owner) noexcept : any_frame(native), owner_(owner) {}
+    frame(cuframes_frame *native, const publisher &owner) noexcept
+        : any_frame(native), owner_(owner.native_), since_(owner.since_) {}
+    [[nodiscard]] bool is_of(const publisher &other) const noexcept {
+      return owner_ == other.native_ && since_ == other.since_;
+    }
 
+    /* A publisher that is made later may have the address of one that is gone, but not the time. */
     cuframes_publisher *owner_ = nullptr;
+    std::int64_t since_ = 0;
   };
 
   /** A frame in memory of yours, which stays registered until unregister_external(), or the publisher's end: a name for
@@ -235,11 +242,13 @@ public:
   /** cuframes_publisher_create(). */
   [[nodiscard]] static result<publisher> try_create(zstring_view name, const options &with = {}) noexcept;
 
-  publisher(publisher &&other) noexcept : native_(std::exchange(other.native_, nullptr)), external_(other.external_) {}
+  publisher(publisher &&other) noexcept
+      : native_(std::exchange(other.native_, nullptr)), since_(other.since_), external_(other.external_) {}
   publisher &operator=(publisher &&other) noexcept {
     if (this != &other) {
       cuframes_publisher_destroy(native_);
       native_ = std::exchange(other.native_, nullptr);
+      since_ = other.since_;
       external_ = other.external_;
     }
     return *this;
@@ -259,7 +268,7 @@ public:
     const int code = cuframes_publisher_acquire(native_, &native);
     if (detail::failed(code))
       return error::last(code);
-    return frame(native, native_);
+    return frame(native, *this);
   }
   /** cuframes_publisher_publish(). The frame is gone afterwards, also on failure; one of another publisher is refused
    *  and stays what it was. errc::dropped: by policy::drop. */
@@ -386,7 +395,7 @@ public:
     if (code == CUFRAMES_ERR_DROPPED)
       return std::nullopt;
     detail::check(code);
-    return frame(native, native_);
+    return frame(native, *this);
   }
   delivery publish(frame &&open, const publish_info &info = {}) {
     const cuframes_publish_info native = info.native();
@@ -469,7 +478,8 @@ public:
   }
 
 private:
-  publisher(cuframes_publisher *native, bool external) noexcept : native_(native), external_(external) {}
+  publisher(cuframes_publisher *native, bool external) noexcept
+      : native_(native), since_(cuframes_now()), external_(external) {}
 
   [[nodiscard]] static error not_own() noexcept {
     return { errc::invalid, "this publisher's frames are buffers of yours: take them with acquire_buffer()" };
@@ -478,13 +488,13 @@ private:
   /* A frame of another publisher is refused by the library, and then given back by its own destructor. */
   [[nodiscard]] int publish_native(frame &&open, const cuframes_publish_info &info) noexcept {
     const int code = cuframes_publisher_publish(native_, open.native_handle(), &info);
-    if (open.owner_ == native_)
+    if (open.is_of(*this))
       (void)open.take();
     return code;
   }
   [[nodiscard]] int publish_native_on(frame &&open, stream_view stream, const cuframes_publish_info &info) noexcept {
     const int code = cuframes_publisher_publish_on(native_, open.native_handle(), stream.native_handle(), &info);
-    if (open.owner_ == native_)
+    if (open.is_of(*this))
       (void)open.take();
     return code;
   }
@@ -498,6 +508,7 @@ private:
 #endif
 
   cuframes_publisher *native_;
+  std::int64_t since_; /* when it was made */
   bool external_;
 };
 

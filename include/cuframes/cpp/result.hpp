@@ -64,8 +64,9 @@ enum class errc : int {
   lost = CUFRAMES_ERR_LOST
 };
 
-/** A failure: its code, and the library's own sentence about this very case. Copies cannot fail. */
-class [[nodiscard]] error : public std::exception {
+/** A failure: its code, and the library's own sentence about this very case. Copies cannot fail. It is visible beyond a
+ *  shared library that is compiled with -fvisibility=hidden, so that others can catch what that throws. */
+class [[nodiscard, gnu::visibility("default")]] error : public std::exception {
 public:
   /** A longer sentence is cut. NULL is an empty one. */
   error(errc code, const char *detail) noexcept : code_(code) {
@@ -152,12 +153,27 @@ template <class T> class result;
 namespace detail {
 template <class T> struct is_result : std::false_type {};
 template <class T> struct is_result<result<T>> : std::true_type {};
+
+/* What transform() gives: the function's value, or that it was called. */
+template <class T, class F> [[nodiscard]] result<T> map_to(const error *failure, F &&function) {
+  if (failure != nullptr)
+    return *failure;
+  if constexpr (std::is_void_v<T>) {
+    std::forward<F>(function)();
+    return {};
+  } else {
+    return T(std::forward<F>(function)());
+  }
+}
 } // namespace detail
 
 /** A value, or the error that there is none: std::expected<T, error>, with its names, for every standard from C++17 on;
  *  moved only. `*r` and `r->` of an error, and error() of a value, end the program; value() throws the error itself.
  *  Under C++23 a result that is moved from becomes a std::expected<T, error>. */
 template <class T> class [[nodiscard]] result {
+  static_assert(std::is_object_v<T> && !std::is_const_v<T> && !std::is_array_v<T>,
+                "a result holds an object: of a reference take a pointer");
+  static_assert(!std::is_same_v<T, cuframes::error>, "an error is what a result without a value has");
   static_assert(std::is_nothrow_move_constructible_v<T>, "what may throw when it is moved cannot be in a result");
 
 public:
@@ -213,7 +229,12 @@ public:
   }
 
   /** The error. Of a value: the program ends. */
-  [[nodiscard]] const error_type &error() const noexcept {
+  [[nodiscard]] const error_type &error() const &noexcept {
+    detail::require(!has_value_);
+    return error_;
+  }
+  /** Of a temporary, whose error would end with it. */
+  [[nodiscard]] error_type error() const &&noexcept {
     detail::require(!has_value_);
     return error_;
   }
@@ -241,17 +262,29 @@ public:
   template <class U> [[nodiscard]] T value_or(U &&other) && {
     return has_value_ ? std::move(value_) : static_cast<T>(std::forward<U>(other));
   }
+  template <class U> [[nodiscard]] T value_or(U &&other) const & {
+    return has_value_ ? value_ : static_cast<T>(std::forward<U>(other));
+  }
 
   /** What the function makes of the value, which is a result itself; the error stays. */
   template <class F> [[nodiscard]] auto and_then(F &&function) && {
-    using next = std::decay_t<std::invoke_result_t<F, T &&>>;
-    static_assert(detail::is_result<next>::value, "and_then() takes a function that gives a result");
-    return has_value_ ? std::forward<F>(function)(std::move(value_)) : next(error_);
+    return chain(std::move(*this), std::forward<F>(function));
   }
-  /** A result of what the function makes of the value; the error stays. */
+  template <class F> [[nodiscard]] auto and_then(F &&function) & {
+    return chain(*this, std::forward<F>(function));
+  }
+  template <class F> [[nodiscard]] auto and_then(F &&function) const & {
+    return chain(*this, std::forward<F>(function));
+  }
+  /** A result of what the function makes of the value, of void if it gives nothing; the error stays. */
   template <class F> [[nodiscard]] auto transform(F &&function) && {
-    using next = result<std::decay_t<std::invoke_result_t<F, T &&>>>;
-    return has_value_ ? next(std::forward<F>(function)(std::move(value_))) : next(error_);
+    return map(std::move(*this), std::forward<F>(function));
+  }
+  template <class F> [[nodiscard]] auto transform(F &&function) & {
+    return map(*this, std::forward<F>(function));
+  }
+  template <class F> [[nodiscard]] auto transform(F &&function) const & {
+    return map(*this, std::forward<F>(function));
   }
   /** What the function, which gives a result of the same kind, makes of the error; the value stays. */
   template <class F> [[nodiscard]] result or_else(F &&function) && {
@@ -268,6 +301,18 @@ public:
 #endif
 
 private:
+  template <class Self, class F> [[nodiscard]] static auto chain(Self &&self, F &&function) {
+    using next = std::decay_t<decltype(std::forward<F>(function)(std::forward<Self>(self).value_))>;
+    static_assert(detail::is_result<next>::value, "and_then() takes a function that gives a result");
+    return self.has_value_ ? std::forward<F>(function)(std::forward<Self>(self).value_) : next(self.error_);
+  }
+  template <class Self, class F> [[nodiscard]] static auto map(Self &&self, F &&function) {
+    using made = std::decay_t<decltype(std::forward<F>(function)(std::forward<Self>(self).value_))>;
+    return detail::map_to<made>(self.has_value_ ? nullptr : std::addressof(self.error_), [&]() -> decltype(auto) {
+      return std::forward<F>(function)(std::forward<Self>(self).value_);
+    });
+  }
+
   void take(result &other) noexcept {
     if (has_value_)
       ::new (static_cast<void *>(std::addressof(value_))) T(std::move(other.value_));
@@ -335,7 +380,12 @@ public:
     detail::require(has_value_);
   }
   /** The error. Of success: the program ends. */
-  [[nodiscard]] const error_type &error() const noexcept {
+  [[nodiscard]] const error_type &error() const &noexcept {
+    detail::require(!has_value_);
+    return error_;
+  }
+  /** Of a temporary, whose error would end with it. */
+  [[nodiscard]] error_type error() const &&noexcept {
     detail::require(!has_value_);
     return error_;
   }
@@ -354,6 +404,11 @@ public:
     using next = std::decay_t<std::invoke_result_t<F>>;
     static_assert(detail::is_result<next>::value, "and_then() takes a function that gives a result");
     return has_value_ ? std::forward<F>(function)() : next(error_);
+  }
+  /** A result of what the function gives; the error stays. */
+  template <class F> [[nodiscard]] auto transform(F &&function) && {
+    return detail::map_to<std::decay_t<std::invoke_result_t<F>>>(has_value_ ? nullptr : std::addressof(error_),
+                                                                 std::forward<F>(function));
   }
   template <class F> [[nodiscard]] result or_else(F &&function) && {
     return has_value_ ? result() : std::forward<F>(function)(std::as_const(error_));

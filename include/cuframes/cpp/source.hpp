@@ -42,7 +42,7 @@ struct source_info {
     info.state = static_cast<std::uint32_t>(state);
     info.since = since ? since->time_since_epoch().count() : 0;
     info.next_attempt = next_attempt ? next_attempt->time_since_epoch().count() : 0;
-    std::memcpy(info.reason, reason.data(), std::min(reason.size(), sizeof info.reason - 1));
+    std::memcpy(info.reason, reason.data(), (std::min)(reason.size(), sizeof info.reason - 1));
     return info;
   }
   [[nodiscard]] static source_info from_native(const cuframes_source_info &info) {

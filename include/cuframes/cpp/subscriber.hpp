@@ -165,6 +165,7 @@ public:
       using pointer = frame *;
       using reference = frame &;
 
+      iterator() noexcept = default; /* an end */
       explicit iterator(frame_range *range) noexcept : range_(range) {}
       [[nodiscard]] frame &operator*() const noexcept {
         return range_->current_;
@@ -191,14 +192,14 @@ public:
       [[nodiscard]] bool more() const noexcept {
         return range_ != nullptr && range_->more_;
       }
-      frame_range *range_;
+      frame_range *range_ = nullptr;
     };
 
-    [[nodiscard]] iterator begin() {
+    [[nodiscard]] iterator begin() & {
       advance();
       return iterator(this);
     }
-    [[nodiscard]] iterator end() noexcept {
+    [[nodiscard]] iterator end() &noexcept {
       return iterator(nullptr);
     }
 
