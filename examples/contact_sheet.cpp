@@ -3,41 +3,13 @@
 // kind by its name. cv::Mat looks at the planes where they lie: nothing is copied before it is scaled.
 #include <cstdio>
 #include <cstdlib>
-#include <cuframes/cuframes.hpp>
 #include <opencv2/imgcodecs.hpp>
-#include <opencv2/imgproc.hpp>
+
+#include "opencv.hpp"
 
 using namespace std::chrono_literals;
 
 static constexpr int columns = 4, tile_width = 320, tile_height = 180;
-
-// A plane as OpenCV has it. It owns nothing, and OpenCV has no const ones: do not draw on it.
-static cv::Mat mat_of(const cuframes::plane_view &plane, int type) {
-  const auto width = static_cast<int>(plane.row_bytes / CV_ELEM_SIZE(type));
-  return { static_cast<int>(plane.rows), width, type, const_cast<std::byte *>(plane.data), plane.pitch };
-}
-
-// The picture in OpenCV's own order of colours; empty for a format that this example does not know.
-static cv::Mat bgr_of(const cuframes::frame &frame) {
-  cv::Mat bgr;
-  switch (frame.pixel_format()) {
-    case cuframes::pixel_format::bgr24: return mat_of(frame.plane(0), CV_8UC3);
-    case cuframes::pixel_format::rgb24: cv::cvtColor(mat_of(frame.plane(0), CV_8UC3), bgr, cv::COLOR_RGB2BGR); break;
-    case cuframes::pixel_format::gray8: cv::cvtColor(mat_of(frame.plane(0), CV_8UC1), bgr, cv::COLOR_GRAY2BGR); break;
-    case cuframes::pixel_format::nv12:
-      cv::cvtColorTwoPlane(mat_of(frame.plane(0), CV_8UC1), mat_of(frame.plane(1), CV_8UC2), bgr,
-                           cv::COLOR_YUV2BGR_NV12);
-      break;
-    case cuframes::pixel_format::yuv420p: {
-      cv::Mat chroma;
-      cv::merge(std::vector<cv::Mat>{ mat_of(frame.plane(1), CV_8UC1), mat_of(frame.plane(2), CV_8UC1) }, chroma);
-      cv::cvtColorTwoPlane(mat_of(frame.plane(0), CV_8UC1), chroma, bgr, cv::COLOR_YUV2BGR_NV12);
-      break;
-    }
-    default: break;
-  }
-  return bgr;
-}
 
 static bool run(const char *name, const char *file, int count) {
   cuframes::subscriber_options options;

@@ -50,6 +50,29 @@ def test_contact_sheet(s):
         camera.stop()
 
 
+def test_viewer_without_a_window(s):
+    """The last picture as a file is the one that `cuframes snapshot` shows; a format of OpenCV's own is not copied."""
+    program = harness.need_built("examples", "opencv_viewer")
+    for pixels in ("nv12", "bgr24"):
+        camera = still(s, "320:180", pixels)
+        path = s.path("viewer.png")
+        said = s.start_program(program, "camera", "--count", "3", "--output", path).expect(harness.OK).out
+        check(said == "camera: 3 pictures\n", "the viewer says %r", said)
+        differs = worst(gray(path, 320, 180), shot(s, "camera", 320, 180))
+        check(differs <= 30, "%s: a sample differs by %d", pixels, differs)  # two ways to make RGB
+        camera.stop()
+
+
+def test_viewer_says_what_is_missing(s):
+    """A window needs a display, and is built where there is that part of OpenCV: either way there is a remedy."""
+    program = harness.need_built("examples", "opencv_viewer")
+    bare = {name: "" for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")}
+    result = s.start_program(program, "camera", env=bare).wait()
+    check(result.code == 1 and "no window: " in result.err and "--output FILE" in result.err, "%s", result)
+    for wrong in (["x", "--count", "0"], ["x", "--count", "y"], ["x", "--output", "x.png"], ["a", "b"]):
+        check(s.start_program(program, *wrong).wait().code == 2, "%s is taken", wrong)
+
+
 def test_bridge(s):
     camera = still(s, "640:360", "gray8")
     bridge = s.start_program(harness.need_built("examples", "bridge"), "camera", "half")
@@ -79,7 +102,7 @@ def test_inference(s):
 
 
 def test_words(s):
-    for name in ("bridge", "inference", "contact_sheet"):
+    for name in ("bridge", "inference", "contact_sheet", "opencv_viewer"):
         program = harness.need_built("examples", name)
         result = s.start_program(program).wait()
         check(result.code == 2 and ("usage: %s " % name) in result.err, "%s says %s", name, result)
