@@ -112,6 +112,19 @@ def test_t_ends_both_sides_and_leaves_nothing(s):
     check(not os.path.exists(os.path.join(s.dir, "cam.sock")), "the stream's socket is still there")
 
 
+def test_t_before_i_counts_from_the_first_frame(s):
+    """Of a stream that has been there for long, too."""
+    source, _ = fftools.pattern("64x48", 500)
+    publisher = fftools.publish(s, "cam", *source, filters=["setpts=PTS+3600/TB", "realtime"],
+                                options="wait_subscribers=0")
+    s.wait_stream("cam", publisher)
+    for options in (), ("-re",), ("-stream_loop", "2"):
+        reader = fftools.reader(s, "cam", *fftools.frames_to(), options=(*options, "-mode", "ordered", "-t", "0.4"))
+        got = fftools.rows(reader.expect(OK).out)
+        check(len(got) in (9, 10, 11), "%s: %s", options, got)
+    publisher.stop(code=None)
+
+
 def resizing(s):
     """Half a second each in three sizes, in one transport stream."""
     path = s.path("resize.ts")
