@@ -488,13 +488,13 @@ private:
   /* A frame of another publisher is refused by the library, and then given back by its own destructor. */
   [[nodiscard]] int publish_native(frame &&open, const cuframes_publish_info &info) noexcept {
     const int code = cuframes_publisher_publish(native_, open.native_handle(), &info);
-    if (open.is_of(*this))
+    if (!detail::failed(code) || open.is_of(*this))
       (void)open.take();
     return code;
   }
   [[nodiscard]] int publish_native_on(frame &&open, stream_view stream, const cuframes_publish_info &info) noexcept {
     const int code = cuframes_publisher_publish_on(native_, open.native_handle(), stream.native_handle(), &info);
-    if (open.is_of(*this))
+    if (!detail::failed(code) || open.is_of(*this))
       (void)open.take();
     return code;
   }
