@@ -128,7 +128,8 @@ class OnAGpu(Streams):
         frame.used_on(stream)
         self.driver.destroy(stream)
         del capsule, frame
-        self.again()
+        self.send(self.publisher)
+        until(self.is_back)  # a thread looked for the stream first
 
     def test_a_stream_that_captures_a_graph(self):
         stream = self.driver.stream()
