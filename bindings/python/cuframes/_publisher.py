@@ -59,6 +59,10 @@ class Publisher(_core.Publisher):
                  trace: TracebackType | None) -> None:
         self.close()
 
+    def __reduce__(self) -> Any:
+        raise TypeError("a publisher is its process's own and cannot be pickled: call cuframes.publish() in the process "
+                        "that makes the pictures")
+
     # ---- frames ----
 
     def frame(self, *, pts: int | None = None, duration: int = 0, capture_time: int | None = None, key: bool = False,
@@ -231,13 +235,24 @@ def _use_later(plane: Any, stream: Any) -> None:
         plane.record_stream(torch.cuda.ExternalStream(int(handle), device=plane.device))
 
 
+def _nanoseconds(what: str, seconds: float) -> int:
+    if not isinstance(seconds, (int, float)) or not 0 <= seconds < 2**33:
+        raise InvalidError(f"{what}: expected seconds, 0 or more, not {seconds!r}")
+    return int(seconds * 1e9)
+
+
 def _format(name: str, width: int, height: int, said: Mapping[str, Any]) -> dict[str, Any]:
     known = {"color", "chroma_location", "field_order", "orientation", "sample_aspect_num", "sample_aspect_den",
              "shape", "element"}
     unknown = set(said) - known
     if unknown:
         raise TypeError(f"publish(): {', '.join(sorted(unknown))}: expected {', '.join(sorted(known))}")
-    return {"format": name, "width": whole("width", width), "height": whole("height", height), **said}
+    color = said.get("color") or (0,) * 4
+    if not isinstance(color, (tuple, list)) or len(color) != 4 or not all(
+            isinstance(one, int) and 0 <= one < 256 for one in color):
+        raise InvalidError(f"color: expected (matrix, range, primaries, transfer), code points of H.273, not {color!r}")
+    return {"format": name, "width": whole("width", width), "height": whole("height", height), **said,
+            "color": tuple(color)}
 
 
 def publish(name: str, width: int = 0, height: int = 0, format: str | None = "nv12", *, device: str = "host",
@@ -261,6 +276,6 @@ def publish(name: str, width: int = 0, height: int = 0, format: str | None = "nv
         raise InvalidError(f"policy: expected 'wait' or 'drop', not {policy!r}")
     publisher = Publisher(name, None if format is None else _format(format, width, height, said), device,
                           directory_of(directory), description, slots, max_slots, max_open, POLICIES[policy],
-                          int(ordered_timeout * 1e9), side_data_max, packets, packet_bytes, 1 if reserve else 0)
+                          _nanoseconds("ordered_timeout", ordered_timeout), side_data_max, packets, packet_bytes, 1 if reserve else 0)
     publisher.format, publisher.width, publisher.height = format, width, height
     return publisher

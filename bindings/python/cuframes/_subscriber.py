@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator
@@ -152,28 +153,37 @@ class Subscriber(_core.Subscriber):
             if frame is not None:
                 return frame
             await self._readable()
+            if self.closed:
+                raise Interrupted("the subscriber was closed while this task waited")
 
     async def _readable(self) -> None:
-        if self._waiter is not None:
+        if self._waiter is not None and not self._waiter.get_loop().is_closed():
             raise RuntimeError("another task waits for a frame of this subscriber: subscribe() once for each task")
         loop = asyncio.get_running_loop()
-        fd = self.fileno()
+        # The loop's own: close() in any thread leaves it alone, and nobody else gets its number meanwhile.
+        fd = os.dup(self.fileno())
         waiter = self._waiter = loop.create_future()
-        loop.add_reader(fd, _wake, waiter)
         try:
+            loop.add_reader(fd, _wake, waiter)
             await waiter
         finally:
-            self._waiter = None
-            loop.remove_reader(fd)
+            if self._waiter is waiter:
+                self._waiter = None
+            if not loop.is_closed():
+                loop.remove_reader(fd)
+            os.close(fd)
 
     def close(self) -> None:
         """Leaves the stream; frames in hand stay good. Ends a wait of another thread or task."""
         waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            loop = waiter.get_loop()
-            loop.remove_reader(self.fileno())
-            waiter.cancel()
         super().close()
+        if waiter is not None:
+            with contextlib.suppress(RuntimeError):  # its loop is closed
+                waiter.get_loop().call_soon_threadsafe(_wake, waiter)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a subscriber is a connection of its own process and cannot be pickled: call "
+                        f"cuframes.subscribe({self.name!r}) in the other process")
 
     # ---- packets ----
 
@@ -255,6 +265,8 @@ def subscribe(name: str, *, mode: str = "newest", device: str = "auto", leases: 
 def _nanoseconds(timeout: float | None) -> int:
     if timeout is None:
         return -1
+    if not isinstance(timeout, (int, float)):
+        raise TypeError(f"timeout: expected seconds or None (for ever), not {timeout!r}")
     if not timeout >= 0:
         raise InvalidError(f"timeout: expected seconds, 0 or more, or None (for ever), not {timeout!r}")
     return min(int(timeout * 1e9), 2**62)

@@ -1,5 +1,6 @@
 """Publishing: what send() takes, what it refuses and how, writing in place."""
 import array
+import pickle
 import threading
 
 import cuframes
@@ -176,6 +177,25 @@ class Publishing(Streams):
         with self.assertRaisesRegex(ValueError, "closed"):
             publisher.send(nv12(1))
         until(lambda: publisher.closed)
+
+
+class Wrong(Streams):
+    def test_options_say_what_they_want(self):
+        for option, error, words in (("ordered_timeout", ValueError, "expected seconds"), ("color", ValueError, "H.273")):
+            for value in (float("nan"), float("inf"), -1, "x", 3 if option == "color" else 1e300, (1, 2, 3)):
+                with self.assertRaisesRegex(error, words, msg=f"{option}={value}"):
+                    cuframes.publish("w", 8, 8, **{option: value})
+        with self.assertRaisesRegex(TypeError, "timeout: expected seconds"):
+            cuframes.subscribe("w", timeout="x")
+        with self.assertRaisesRegex(ValueError, "H.273"):
+            cuframes.publish("w", 8, 8, color=(-1, 0, 0, 256))
+
+    def test_neither_side_is_pickled(self):
+        publisher = self.publish()
+        with self.assertRaisesRegex(TypeError, r"cuframes\.publish"):
+            pickle.dumps(publisher)
+        with self.assertRaisesRegex(TypeError, r"cuframes\.subscribe\('s'\)"):
+            pickle.dumps(self.subscribe())
 
 
 if __name__ == "__main__":

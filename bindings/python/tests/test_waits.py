@@ -255,10 +255,47 @@ class Asyncio(Streams):
             with self.assertRaisesRegex(RuntimeError, "another task"):
                 await subscriber.anext()
             subscriber.close()
-            with self.assertRaises(asyncio.CancelledError):
+            with self.assertRaises(cuframes.Interrupted):  # nobody cancelled it
                 await first
 
         asyncio.run(asyncio.wait_for(both(), LIMIT))
+
+    def test_another_thread_closes_it(self):
+        """The loop sleeps, and is woken."""
+        self.publish(form="gray8")
+        subscriber, waits = self.subscribe(), threading.Event()
+
+        async def follow():
+            asyncio.get_running_loop().call_soon(waits.set)
+            async for _ in subscriber:
+                pass
+            return "ended"
+
+        def close():
+            waits.wait(LIMIT)
+            subscriber.close()
+
+        with thread(close):
+            self.assertEqual(asyncio.run(asyncio.wait_for(follow(), LIMIT / 2)), "ended")
+
+    def test_a_loop_that_went_without_a_word(self):
+        """A task of a loop that was closed waits for nothing any more, and is in nobody's way."""
+        publisher = self.publish(form="gray8")
+        subscriber = self.subscribe()
+        gone = asyncio.new_event_loop()
+        left = gone.create_task(subscriber.anext())
+        gone.run_until_complete(asyncio.sleep(0))
+        gone.close()
+        with publisher.frame():
+            pass
+
+        async def after():
+            return (await subscriber.anext()).seq, asyncio.ensure_future(subscriber.anext())
+
+        self.assertEqual(asyncio.run(asyncio.wait_for(after(), LIMIT))[0], 1)
+        left._log_destroy_pending = False
+        left.get_coro().close()
+        subscriber.close()
 
 
 if __name__ == "__main__":
