@@ -60,8 +60,8 @@ class Publisher(_core.Publisher):
         self.close()
 
     def __reduce__(self) -> Any:
-        raise TypeError("a publisher is its process's own and cannot be pickled: call cuframes.publish() in the process "
-                        "that makes the pictures")
+        raise TypeError("a publisher is its process's own and cannot be pickled: call cuframes.publish() in the "
+                        "process that makes the pictures")
 
     # ---- frames ----
 

@@ -181,9 +181,9 @@ class Publishing(Streams):
 
 class Wrong(Streams):
     def test_options_say_what_they_want(self):
-        for option, error, words in (("ordered_timeout", ValueError, "expected seconds"), ("color", ValueError, "H.273")):
+        for option, words in (("ordered_timeout", "expected seconds"), ("color", "H.273")):
             for value in (float("nan"), float("inf"), -1, "x", 3 if option == "color" else 1e300, (1, 2, 3)):
-                with self.assertRaisesRegex(error, words, msg=f"{option}={value}"):
+                with self.assertRaisesRegex(ValueError, words, msg=f"{option}={value}"):
                     cuframes.publish("w", 8, 8, **{option: value})
         with self.assertRaisesRegex(TypeError, "timeout: expected seconds"):
             cuframes.subscribe("w", timeout="x")
