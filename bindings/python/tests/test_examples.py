@@ -146,6 +146,45 @@ class Examples(Streams):
                 urllib.request.urlopen(f"{url}nobody.jpg", timeout=LIMIT)
             web.end()
 
+    def test_rows_of_i420(self):
+        """The same bytes of both formats, as Frigate reads them."""
+        sys.path.insert(0, EXAMPLES)
+        import i420
+        whole = numpy.arange(96 * 64, dtype="u2").reshape(96, 64).astype("u1")
+        chroma = whole[64:].reshape(2, 32, 32)
+        for form, picture in (("yuv420p", whole), ("nv12", (whole[:64], numpy.dstack(tuple(chroma))))):
+            with self.publish(64, 64, form, f"cam-{form}") as publisher:
+                self.send(publisher, picture, pts=5)
+                got, pts = next(i420.frames(f"cam-{form}"))
+                numpy.testing.assert_array_equal(got, whole)
+                self.assertEqual((pts, got.flags.c_contiguous), (5, True))
+                with Program("i420.py", "--frames", 1, f"cam-{form}") as program:
+                    said = program.process.stdout.buffer.read()
+                self.assertEqual(said, whole.tobytes())
+        with self.publish(6, 4, "nv12", "odd") as publisher:
+            self.send(publisher)
+            with self.assertRaisesRegex(ValueError, "multiple of 4"):
+                next(i420.frames("odd"))
+
+    def test_a_model_of_ultralytics(self):
+        """Its interface alone, as documented: predict() of a tensor, and boxes in that tensor's pixels."""
+        torch = module("torch")
+        sys.path.insert(0, EXAMPLES)
+        import yolo
+        camera, reader = self.publish(128, 64, color=(1, 1, 1, 1)), self.subscribe()
+        picture = numpy.full((96, 128), 16, "u1")
+        picture[64:], picture[32:64, :64] = 128, 235
+        self.send(camera, picture)
+        batch, place = yolo.batch_of(reader.next(LIMIT), 64)
+        self.assertEqual((tuple(batch.shape), place), ((1, 3, 64, 64), (0, 16, 64, 32)))
+        self.assertTrue(0 <= float(batch.min()) and float(batch.max()) <= 1)
+        self.assertAlmostEqual(float(batch[0, 0, 0, 0]), 114 / 255, 5)
+        self.assertGreater(float(batch[0, 0, 40, 10]), 0.95)
+        boxes = type("Boxes", (), {"xyxy": torch.tensor([[0, 32, 32, 48.0]]), "conf": torch.tensor([0.5]),
+                                   "cls": torch.tensor([2.0])})
+        found = yolo.found_in(type("Results", (), {"boxes": boxes, "names": {2: "car"}}), place)
+        self.assertEqual(found, [cuframes.Detection(0.0, 0.5, 0.5, 0.5, 0.5, "car")])
+
     def test_a_filter_on_a_gpu(self):
         cupy = module("cupy")
         try:
