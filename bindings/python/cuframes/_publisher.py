@@ -276,6 +276,7 @@ def publish(name: str, width: int = 0, height: int = 0, format: str | None = "nv
         raise InvalidError(f"policy: expected 'wait' or 'drop', not {policy!r}")
     publisher = Publisher(name, None if format is None else _format(format, width, height, said), device,
                           directory_of(directory), description, slots, max_slots, max_open, POLICIES[policy],
-                          _nanoseconds("ordered_timeout", ordered_timeout), side_data_max, packets, packet_bytes, 1 if reserve else 0)
+                          _nanoseconds("ordered_timeout", ordered_timeout), side_data_max, packets,
+                          packet_bytes, 1 if reserve else 0)
     publisher.format, publisher.width, publisher.height = format, width, height
     return publisher
