@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import types
 import urllib.request
 
 import cuframes
@@ -184,6 +185,30 @@ class Examples(Streams):
                                    "cls": torch.tensor([2.0])})
         found = yolo.found_in(type("Results", (), {"boxes": boxes, "names": {2: "car"}}), place)
         self.assertEqual(found, [cuframes.Detection(0.0, 0.5, 0.5, 0.5, 0.5, "car")])
+
+    def test_a_source_of_roboflow(self):
+        """Its interface alone: what the pipeline calls of a VideoFrameProducer, and the words of SourceProperties."""
+        sys.path.insert(0, EXAMPLES)
+        import roboflow
+        entities = types.ModuleType("streamvision.camera.entities")
+        entities.SourceProperties = types.SimpleNamespace
+        sys.modules[entities.__name__] = entities
+        self.addCleanup(sys.modules.pop, entities.__name__)
+        for parent in ("streamvision", "streamvision.camera"):
+            sys.modules[parent] = types.ModuleType(parent)
+            self.addCleanup(sys.modules.pop, parent)
+        publisher = self.publish(64, 64, name="cam0", color=(1, 1, 1, 1))
+        made = roboflow.source("cam0", label="roboflow")()
+        self.addCleanup(made.release)
+        self.assertTrue(made.isOpened())
+        self.send(publisher, self.bright_corner())
+        self.assertTrue(made.grab())
+        there, picture = made.retrieve()
+        self.assertEqual((there, picture.shape, picture.dtype), (True, (64, 64, 3), numpy.dtype("u1")))
+        told = made.discover_source_properties()
+        self.assertEqual((told.width, told.height, told.is_file, told.is_reconnectable), (64, 64, False, True))
+        publisher.close()
+        self.assertFalse(made.grab() or made.isOpened())
 
     def test_a_filter_on_a_gpu(self):
         cupy = module("cupy")
