@@ -183,7 +183,7 @@ class Feed:
         """Gives how many packets were published so far."""
         before = len(self.process.out)
         self.process.say(" ".join(map(str, words)))
-        self.count = int(self.process.wait_for(r"^done \d+ (\d+)\n", "out", before).group(1))
+        self.count = int(self.process.wait_for(r"^done -?\d+ (\d+)\n", "out", before).group(1))
         return self.count
 
     def play(self, seconds):

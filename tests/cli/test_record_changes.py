@@ -97,5 +97,33 @@ def test_sets_come_with_a_later_keyframe(s):
     publisher.stop(code=None)
 
 
+def shown(path):
+    """When the pictures of a recording are shown, in the order in which a decoder gives them out."""
+    frames = recording.probe(path, "-select_streams", "v:0", "-show_frames", "-show_entries", "frame=pts_time")
+    return [float(frame["pts_time"]) for frame in frames["frames"]]
+
+
+def test_a_clock_set_back_among_pictures_out_of_order(s):
+    """By much or little, at each place of a group of eight: pictures stay in their order, and none comes behind one
+    that is shown later."""
+    for by, rate, sound in ((-100, 1, False), (-100, 1, True), (-0.4, 4, False)):
+        film = recording.film(s, "film", seconds=8 // rate, fps=rate, sound=sound)
+        for pictures in range(1, 9):
+            recording.folder(s)
+            feed = recording.Feed(s, "cam", film)
+            feed.play(8 / rate)
+            recorder = recording.Recorder(s, "cam", "rec/%s.mkv", "--segment", "1d", "--no-reconnect")
+            recorder.wait("open")
+            feed.play(pictures / rate)
+            feed.tell("jump", by)
+            feed.play((24 - pictures) / rate)
+            feed.end()
+            recorder.process.expect(OK)
+            came = [shown(s.path(event["file"])) for event in recorder.events("file")]
+            steps = {round((after - before) * rate, 2) for times in came for before, after in zip(times, times[1:])}
+            check(steps == {1.0} and sum(map(len, came)) == 32, "set back by %s s after %d pictures, sound %s: %s", -by,
+                  pictures, sound, came)
+
+
 if __name__ == "__main__":
     harness.main(globals())

@@ -390,6 +390,14 @@ static bool leaves_out(muxer *m, const track *t, int64_t shown) {
   return false;
 }
 
+/* Whether decoding goes on with a packet, or begins with it, or will with the next keyframe. */
+static bool goes_on(const muxer *m, uint32_t index, uint32_t flags) {
+  for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++)
+    if (m->tracks[i].stream && m->tracks[i].needs_key)
+      return false;
+  return !m->tracks[index].video || !(flags & CUFRAMES_PACKET_KEY);
+}
+
 /* At the times that the source says, brought into the file's. */
 static bool take_now(muxer *m, const cuframes_packet *packet) {
   const uint32_t index = cuframes_packet_track(packet), flags = cuframes_packet_flags(packet);
@@ -399,7 +407,7 @@ static bool take_now(muxer *m, const cuframes_packet *packet) {
   if (!m->begun)
     muxer_times_begin(&m->times, pts, !m->options.source_times || pts < 0);
   else
-    muxer_times_join(&m->times, index, pts, dts);
+    muxer_times_join(&m->times, index, pts, dts, goes_on(m, index, flags));
   m->begun = true;
   pts += m->times.offset;
   dts += m->times.offset;

@@ -35,6 +35,7 @@ void muxer_times_source(muxer_times *times, const cuframes_packet *packet, int64
   track_times *t = &times->track[cuframes_packet_track(packet)];
   *pts = cuframes_packet_pts(packet);
   *dts = cuframes_packet_dts(packet);
+  t->dts_told = *dts != NO_TIME;
   if (*pts == NO_TIME && *dts == NO_TIME)
     *dts = t->last_dts == NO_TIME ? 0 : t->last_dts + t->interval;
   if (*pts == NO_TIME)
@@ -87,15 +88,24 @@ static void join_end(muxer_times *times, int64_t pts, int64_t dts) {
     times->offset = offset;
 }
 
-/* At an epoch any step back is a new clock; in between, only one that is larger than the streams' own disorder. */
-void muxer_times_join(muxer_times *times, uint32_t index, int64_t pts, int64_t dts) {
+/* Whether a track is not to go on with this offset. At an epoch any step back is a new clock; in between, only one that
+ * is larger than the streams' own disorder, or takes a video back behind what was decoded before. */
+static bool jumps(const muxer_times *times, const track_times *t, int64_t dts) {
+  const int64_t step = dts + times->offset - t->next;
+  if (times->new_epoch)
+    return step < -t->interval / 2 || step > OUTAGE_NS;
+  return step < -DISORDER_NS || (t->video && t->dts_told && dts + times->offset < t->reached);
+}
+
+/* Where a clock is set back among pictures that are decoded from each other, all tracks go on as they did: a picture
+ * that comes now may have its place before one that has come, and must not be put behind that. */
+void muxer_times_join(muxer_times *times, uint32_t index, int64_t pts, int64_t dts, bool goes_on) {
   const track_times *t = &times->track[index];
-  if (t->next != NO_TIME) {
-    const int64_t step = dts + times->offset - t->next;
-    if (step < (times->new_epoch ? -t->interval / 2 : -DISORDER_NS) || (times->new_epoch && step > OUTAGE_NS))
+  if (t->next == NO_TIME ? times->new_epoch : jumps(times, t, dts)) { /* without: late, with a new clock perhaps */
+    if (goes_on && !times->new_epoch)
+      times->offset = t->next - dts;
+    else
       join_end(times, pts, dts);
-  } else if (times->new_epoch) {
-    join_end(times, pts, dts); /* a stream that comes late, and with a new clock perhaps */
   }
   times->new_epoch = false;
 }
@@ -111,6 +121,7 @@ int64_t muxer_times_note(muxer_times *times, const cuframes_packet *packet, int6
   const int64_t duration = cuframes_packet_duration(packet) > 0 ? cuframes_packet_duration(packet) : t->interval;
   if (t->first == NO_TIME && !(cuframes_packet_flags(packet) & CUFRAMES_PACKET_HIDDEN))
     t->first = t->video ? dts : times->begin;
+  t->reached = dts;
   t->next = dts + duration;
   if (pts + duration > t->shown)
     t->shown = pts + duration;

@@ -12,7 +12,9 @@ typedef struct track_times {
   bool video;
   int64_t interval;    /* ns from packet to packet, for missing times */
   int64_t last_dts;    /* ns of the source, for missing times */
+  bool dts_told;       /* the source said the last one */
   int64_t first, next; /* ns in the file: decoding time of the first packet, end of the last one */
+  int64_t reached;     /* ns in the file: decoding time of the last packet */
   int64_t shown;       /* ns in the file: the latest presentation time with its duration */
 } track_times;
 
@@ -37,8 +39,9 @@ void muxer_times_source(muxer_times *times, const cuframes_packet *packet, int64
 /* The source's time that the file begins with, and whether it is 0 there, or as it is. */
 void muxer_times_begin(muxer_times *times, int64_t pts, bool from_zero);
 
-/* Before a packet with these source times: chooses the offset anew if they jump. */
-void muxer_times_join(muxer_times *times, uint32_t index, int64_t pts, int64_t dts);
+/* Before a packet with these source times: chooses the offset anew if they jump. goes_on: decoding does not begin here,
+ * but goes on from what was before. */
+void muxer_times_join(muxer_times *times, uint32_t index, int64_t pts, int64_t dts, bool goes_on);
 
 /* The source has started anew, and with another clock perhaps. */
 void muxer_times_epoch(muxer_times *times);
