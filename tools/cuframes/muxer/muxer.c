@@ -138,8 +138,10 @@ static bool add_track(muxer *m, uint32_t index, const cuframes_codec_params *par
   t->params = *params;
   t->video = params->media_type == CUFRAMES_MEDIA_VIDEO;
   if (!t->video && params->media_type != CUFRAMES_MEDIA_AUDIO) {
-    snprintf(m->problem, sizeof(m->problem), "stream %u is neither video nor audio", index);
-    return false;
+    const muxer_tracks *w = &m->options.tracks;
+    snprintf(m->problem, sizeof(m->problem), "stream %u (%s) is neither video nor sound", index, params->codec);
+    return !(w->indices >> index & 1) &&
+           (w->indices || w->video || w->audio); /* who chose others wants to hear nothing */
   }
   if (!is_wanted(m, index, t->video))
     return true;

@@ -102,7 +102,7 @@ bool stream_tracks_fit(stream_tracks *t, const muxer_options *options, const cha
     track->in_file = taken && muxer_has(m, i);
     if (track->in_file)
       note_orientation(t, m, i, name);
-    else if (track->known && !taken && track->params.media_type != CUFRAMES_MEDIA_DATA)
+    else if (track->known && !taken)
       cli_note("%s: left out: %s", name, muxer_problem(m));
     const bool video = track->params.media_type == CUFRAMES_MEDIA_VIDEO;
     if (track->in_file &&
