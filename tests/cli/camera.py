@@ -80,6 +80,7 @@ class Plan:
     """How one connection is treated. Frames are counted from 0 in each."""
     film: Film = None  # None: no video track
     sound: rtp.Sound = None
+    then: tuple = ()  # (frame, film): this film from that frame on, of another codec perhaps, and nothing says so
     edit_sdp: typing.Callable = None  # gets the text and gives another one
     content_base: typing.Callable = None  # gets the address that was asked for; the default adds a slash
     edit_reply: typing.Callable = None  # gets the method and the reply's bytes and gives others; None: it hangs up
@@ -400,6 +401,8 @@ class Connection:
     def send_picture(self, number, clock):
         plan = self.plan
         film, self.frame = plan.film, number
+        if plan.then and number >= plan.then[0]:
+            film = plan.then[1]
         unit = film.units[number % len(film.units)]
         source = SOURCES[VIDEO]
         if plan.new_source_at is not None and number >= plan.new_source_at:

@@ -2,8 +2,8 @@
  * things), media_input.c (opening, reading, time-outs), media_transport.c (RTP's way), media_relay.c, media_setup.c,
  * media_reason.c and media_outage.c (when that goes wrong), media_device.c (cameras of this machine), media_choice.c,
  * media_tables.c, media_sets.c, media_order.c, media_extra.c, media_decoder.c, media_slots.c, media_track.c,
- * media_packet.c, media_multipart.c, media_document.c, media_leads.c, media_variants.c, media_hold.c, media_side.c and
- * media_frame.c. */
+ * media_codec.c, media_packet.c, media_multipart.c, media_document.c, media_leads.c, media_variants.c, media_hold.c,
+ * media_side.c and media_frame.c. */
 #ifndef CUFRAMES_CLI_MEDIA_H
 #define CUFRAMES_CLI_MEDIA_H
 
@@ -193,6 +193,7 @@ typedef struct media {
   bool uncompressed_said;    /* that the video is so, and comes as pictures only */
   bool split;                /* of a file: its programme's table changes, and FFmpeg has a stream for each PID */
   bool tables_known;         /* whether that is so has been found out */
+  uint8_t foreign;           /* media_codec.c: what came that only another codec has */
   int table_version;         /* at first; -1: none */
   unsigned table_streams;    /* that the first table names */
   int64_t table_began;       /* position of the first packet of the PID that is decoded; 0: of the first one */
@@ -450,6 +451,14 @@ void media_describe_packet(media *m, uint32_t number);
  * code, after a message. skip: the packet is for nobody. */
 int media_follow_video(media *m, bool *skip);
 void media_track_free(media *m);
+
+/* media_codec.c */
+/* The input was opened. */
+void media_codec_begin(media *m);
+/* Whether m->packet, which has just been read, is of another codec than its stream; m->reason. */
+bool media_codec_changed(media *m);
+/* Whether the input ended for that and goes on where it was, if it is opened again: it is live, or a pipe. */
+bool media_codec_again(const media *m);
 
 /* media_sets.c */
 /* A copy of m->packet, with its parameter sets as AV_PKT_DATA_NEW_EXTRADATA, if some of them are not among those known.

@@ -26,6 +26,7 @@ typedef struct media_connection {
   bool taken_up;                 /* times go on from its first packet */
   bool backwards;                /* a film's index is behind its pictures, and the server gives nothing twice */
   bool hopeless;                 /* no other try can do better */
+  bool another_codec;            /* its video has become another codec's, which FFmpeg does not follow */
   bool still;                    /* it was one picture, and came to its end in order */
   int error;                     /* that it failed with, AVERROR; 0: none */
 } media_connection;

@@ -287,6 +287,7 @@ int media_open(media *m) {
     error = media_decoder_open(m);
   if (error == 0)
     media_note_rate(m);
+  media_codec_begin(m);
   m->mapped = 0;
   m->table_began = 0;
   m->table_last = AV_NOPTS_VALUE;

@@ -55,6 +55,8 @@ const char *media_remedy(const media *m, int error) {
   if (m->connection.hopeless)
     return m->live ? "download it first, or have its index in front: ffmpeg -i IN -c copy -movflags +faststart OUT"
                    : "give the file itself, or have its index in front: ffmpeg -i IN -c copy -movflags +faststart OUT";
+  if (m->connection.another_codec && !media_codec_again(m))
+    return "FFmpeg does not follow that under one PID: give it in parts, each of one codec";
   if (is_document(m, error))
     return "open the address in a browser: it may want a login, or the stream has another path";
   return NULL;

@@ -20,7 +20,7 @@ enum end {
 };
 
 static bool wants_reconnect(const media *m) {
-  return !m->job->options->no_reconnect && (m->live || m->job->options->reconnect);
+  return !m->job->options->no_reconnect && (m->live || m->job->options->reconnect || media_codec_again(m));
 }
 
 /* A film behind a web address has a length: it ends like a file. (A camera's RTSP may tell one, too.) */
@@ -107,7 +107,22 @@ static enum end take_part(media *m, int *code) {
   return END_INPUT;
 }
 
+static enum end drain(media *m, int *code) {
+  int result = media_decoder_drain(m);
+  return result == CLI_OK ? END_INPUT : fatal(result, code);
+}
+
+/* What m->packet, and all that follow, cannot be decoded as: the input has to be opened anew. */
+static enum end leave_codec(media *m, int *code) {
+  av_packet_unref(m->packet);
+  const enum end end = drain(m, code);
+  return end == END_INPUT ? END_BROKEN : end;
+}
+
 static enum end take_packet(media *m, int *code) {
+  if (media_codec_changed(m))
+    return leave_codec(m, code);
+
   if (media_is_repeated(m)) {
     av_packet_unref(m->packet);
     return END_INPUT;
@@ -119,11 +134,6 @@ static enum end take_packet(media *m, int *code) {
 static bool may_read_on(media *m, int *errors_in_row) {
   publish_job_count(m->job, &m->job->counts.read_errors);
   return !m->live && ++*errors_in_row < READ_ERRORS_MAX;
-}
-
-static enum end drain(media *m, int *code) {
-  int result = media_decoder_drain(m);
-  return result == CLI_OK ? END_INPUT : fatal(result, code);
 }
 
 /* Whether the decoder can wait for what follows the end of this input. Nothing must wait in it for a camera that may
