@@ -194,6 +194,12 @@ int core_put(PyObject *dict, const char *key, PyObject *value) {
 static PyObject *module_register(PyObject *module, PyObject *args) {
   PyObject *maker, *frame, *open_frame;
   (void)module;
+  /* A second interpreter gets a copy of this module without its setup, and would replace the first one's classes. */
+  if (PyInterpreterState_GetID(PyInterpreterState_Get()) != 0) {
+    PyErr_SetString(PyExc_ImportError, "cuframes works in the main interpreter of a process only: import it there, or "
+                                       "start a process");
+    return NULL;
+  }
   if (!PyArg_ParseTuple(args, "OO!O!:_register", &maker, &PyType_Type, &frame, &PyType_Type, &open_frame))
     return NULL;
   if (!PyType_IsSubtype((PyTypeObject *)frame, frame_type) ||

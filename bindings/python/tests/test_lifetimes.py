@@ -74,6 +74,24 @@ def descriptors():
     return len(os.listdir("/proc/self/fd"))
 
 
+SECOND = r"""
+import sys
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+import cuframes
+other = interpreters.create()
+program = f"import sys; sys.path[:] = {sys.path!r}\n"
+interpreters.run_string(other, program + "try: import cuframes\nexcept ImportError: print('refused', flush=True)")
+interpreters.destroy(other)
+publisher = cuframes.publish("second", 8, 8, "gray8")
+with publisher.frame():
+    pass
+print(isinstance(cuframes.subscribe("second").next(60), cuframes.Frame) and "whole")
+"""
+
+
 class Lifetimes(Streams):
     def setUp(self):
         super().setUp()
@@ -162,6 +180,10 @@ class Lifetimes(Streams):
         publisher.close()
         del subscriber, publisher
         numpy.testing.assert_array_equal(view, nv12(1)[:32])
+
+    def test_a_second_interpreter_is_refused(self):
+        with Child(SECOND) as child:
+            self.assertEqual(child.end(), "refused\nwhole\n")
 
 
 if __name__ == "__main__":
