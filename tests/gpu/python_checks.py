@@ -446,7 +446,7 @@ def check_graph():
                     take()
                 except ValueError as error:
                     refused += "captures a CUDA graph" in str(error)
-            torch.sub(255, luma, out=negative)
+            torch.bitwise_not(luma, out=negative)  # 255 - luma
             del tensor
             frame.release(stream)
         assert refused == 3, f"{refused} of 3 were refused"
