@@ -450,15 +450,20 @@ static bool seat_is_ready(cf_frame_writer *writer, cf_writer_seat *seat, uint32_
   return seat->depth == 0 || seat_cursor(writer, seat) != CF_CURSOR_NONE;
 }
 
-uint32_t cf_writer_ready_seats(cf_frame_writer *writer, uint32_t packet_wake) {
+static uint32_t seats_that(cf_frame_writer *writer, uint32_t packet_wake,
+                           bool (*are)(cf_frame_writer *writer, cf_writer_seat *seat, uint32_t packet_wake)) {
   uint32_t count = 0, top = scan_begin(writer, FRAME_THREAD);
   for (uint32_t i = 0; i < top; i++) {
     cf_writer_seat *seat = seat_at(writer, i);
-    if (seat && seat_is_ready(writer, seat, packet_wake))
+    if (seat && are(writer, seat, packet_wake))
       count++;
   }
   scan_end(writer, FRAME_THREAD);
   return count;
+}
+
+uint32_t cf_writer_ready_seats(cf_frame_writer *writer, uint32_t packet_wake) {
+  return seats_that(writer, packet_wake, seat_is_ready);
 }
 
 void cf_writer_seat_given(cf_writer_seat *seat, uint32_t segment) {
@@ -483,14 +488,7 @@ static bool seat_is_behind(cf_frame_writer *writer, cf_writer_seat *seat, uint32
 }
 
 uint32_t cf_writer_behind_seats(cf_frame_writer *writer, uint32_t packet_wake) {
-  uint32_t count = 0, top = scan_begin(writer, FRAME_THREAD);
-  for (uint32_t i = 0; i < top; i++) {
-    cf_writer_seat *seat = seat_at(writer, i);
-    if (seat && seat_is_behind(writer, seat, packet_wake))
-      count++;
-  }
-  scan_end(writer, FRAME_THREAD);
-  return count;
+  return seats_that(writer, packet_wake, seat_is_behind);
 }
 
 uint32_t cf_writer_packet_sleepers(cf_frame_writer *writer) {

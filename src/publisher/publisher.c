@@ -291,7 +291,24 @@ void cuframes_publisher_destroy(cuframes_publisher *p) {
 /* ---- looking at it ---- */
 
 /* How often it is looked whether an ordered subscriber has begun, or has taken all, which rings nobody. */
-#define BEGUN_AGAIN_NS (2 * CF_MS)
+#define SEATS_AGAIN_NS (2 * CF_MS)
+
+static uint32_t seats_count(cuframes_publisher *p, uint32_t (*count)(cf_frame_writer *writer, uint32_t packet_wake)) {
+  pthread_mutex_lock(&p->frame_lock);
+  uint32_t seats = count(&p->writer, cf_packets_wake(&p->packets));
+  pthread_mutex_unlock(&p->frame_lock);
+  return seats;
+}
+
+/* Until it is worth another look: somebody joins, or with `again` soon. False: the time is over. */
+static bool seats_wait(cuframes_publisher *p, uint32_t joined, bool again, int64_t deadline) {
+  int64_t now = cf_now();
+  if (now >= deadline)
+    return false;
+  int64_t until = again && now + SEATS_AGAIN_NS < deadline ? now + SEATS_AGAIN_NS : deadline;
+  (void)cf_futex_wait(&p->service.joined.value, joined, until);
+  return true;
+}
 
 int cuframes_publisher_wait_subscribers(cuframes_publisher *p, uint32_t count, int64_t timeout_ns) {
   int64_t deadline = cf_deadline(timeout_ns);
@@ -302,17 +319,11 @@ int cuframes_publisher_wait_subscribers(cuframes_publisher *p, uint32_t count, i
     return result;
   for (;;) {
     uint32_t joined = cf_flag_get(&p->service.joined); /* before the look */
-    pthread_mutex_lock(&p->frame_lock);
-    uint32_t ready = cf_writer_ready_seats(&p->writer, cf_packets_wake(&p->packets));
-    pthread_mutex_unlock(&p->frame_lock);
-    int64_t now = cf_now();
+    uint32_t ready = seats_count(p, cf_writer_ready_seats);
     if (ready >= count)
       return CUFRAMES_OK;
-    if (now >= deadline)
+    if (!seats_wait(p, joined, cf_counter_get(&p->service.subscribers) > ready, deadline))
       return cf_fail(CUFRAMES_ERR_TIMEOUT, "%u of %u subscribers have joined in the time given", ready, count);
-    bool beginning = cf_counter_get(&p->service.subscribers) > ready;
-    int64_t until = beginning && now + BEGUN_AGAIN_NS < deadline ? now + BEGUN_AGAIN_NS : deadline;
-    (void)cf_futex_wait(&p->service.joined.value, joined, until);
   }
 }
 
@@ -325,16 +336,11 @@ int cuframes_publisher_drain(cuframes_publisher *p, int64_t timeout_ns) {
     return result;
   for (;;) {
     uint32_t joined = cf_flag_get(&p->service.joined); /* before the look */
-    pthread_mutex_lock(&p->frame_lock);
-    uint32_t behind = cf_writer_behind_seats(&p->writer, cf_packets_wake(&p->packets));
-    pthread_mutex_unlock(&p->frame_lock);
-    int64_t now = cf_now();
+    uint32_t behind = seats_count(p, cf_writer_behind_seats);
     if (behind == 0)
       return CUFRAMES_OK;
-    if (now >= deadline)
+    if (!seats_wait(p, joined, true, deadline))
       return cf_fail(CUFRAMES_ERR_TIMEOUT, "%u subscribers have not taken all in the time given", behind);
-    int64_t until = now + BEGUN_AGAIN_NS < deadline ? now + BEGUN_AGAIN_NS : deadline;
-    (void)cf_futex_wait(&p->service.joined.value, joined, until);
   }
 }
 
