@@ -12,8 +12,9 @@ typedef struct rtsp_bytes {
   bool failed; /* there was no memory for some */
 } rtsp_bytes;
 
+/* NULL before the first came: nothing is added to that, not even 0. */
 static inline uint8_t *rtsp_bytes_data(const rtsp_bytes *b) {
-  return b->data + b->begin;
+  return b->data ? b->data + b->begin : NULL;
 }
 void rtsp_bytes_add(rtsp_bytes *b, const void *data, size_t size);
 void rtsp_bytes_print(rtsp_bytes *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
