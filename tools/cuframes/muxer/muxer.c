@@ -282,6 +282,15 @@ static int64_t waited(const muxer *m) {
   return most > least ? most - least : 0;
 }
 
+/* Whether something that a file's head should have may still come with a track's first packet or picture. */
+static bool lacks_something(const muxer *m, uint32_t index) {
+  const track *t = &m->tracks[index];
+  if (!t->described)
+    return false;
+  const bool packet_tells = !tracks_known(t->described) || tracks_make_head(t->described->codec_id);
+  return tracks_lack_light(&t->params) || (packet_tells && !muxer_first_of(m, index));
+}
+
 /* Whether all that is announced is known well enough, and when the first packet is to be shown. */
 static bool is_ready(const muxer *m) {
   bool timed = false;
@@ -289,9 +298,7 @@ static bool is_ready(const muxer *m) {
     timed = cuframes_packet_track(m->waiting[i]) == m->lead &&
             (cuframes_packet_pts(m->waiting[i]) != NO_TIME || cuframes_packet_dts(m->waiting[i]) != NO_TIME);
   for (uint32_t i = 0; timed && i < CUFRAMES_TRACKS_MAX; i++)
-    if (m->tracks[i].described && !muxer_first_of(m, i) &&
-        (!tracks_known(m->tracks[i].described) || tracks_make_head(m->tracks[i].described->codec_id)))
-      return false;
+    timed = !lacks_something(m, i);
   return timed;
 }
 

@@ -107,6 +107,10 @@ static bool has_description(enum AVCodecID id) {
   }
 }
 
+bool tracks_lack_light(const cuframes_codec_params *params) {
+  return params->color.transfer == AVCOL_TRC_SMPTE2084 && !has_display(params) && !has_light(params);
+}
+
 bool tracks_make_head(enum AVCodecID codec) {
   return codec == AV_CODEC_ID_AC3 || codec == AV_CODEC_ID_EAC3;
 }

@@ -14,6 +14,10 @@ enum AVCodecID tracks_codec_id(const char *name);
 /* As described. NULL without memory. */
 AVCodecParameters *tracks_parameters(const cuframes_codec_params *params, const void *extradata, size_t size);
 
+/* Whether the first picture that is decoded may say what a file's head should have: the display that an HDR film was
+ * made for stands in messages among the packets, and is described only then. */
+bool tracks_lack_light(const cuframes_codec_params *params);
+
 /* Whether a file's head can be written without having seen one of its packets. */
 bool tracks_known(const AVCodecParameters *parameters);
 /* Whether the head of an MP4 is made of the first packet: without one none is written, and nothing plays. */
