@@ -98,8 +98,8 @@ static void each_format_has_its_shape(void **state) {
     assert_int_equal(array.device_type, 1);
     assert_int_equal(array.device_index, 0);
     CHECK_RESULT(cuframes_frame_array(frame, 3, &array), CUFRAMES_ERR_INVALID);
+    CHECK_OK(cuframes_publisher_cancel(publisher, frame)); /* which destroy() would do, too */
     cuframes_publisher_destroy(publisher);
-    cuframes_frame_release(frame);
   }
 }
 
@@ -113,8 +113,8 @@ static void a_pitch_of_half_an_element_is_refused(void **state) {
   CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
   CHECK_OK(cuframes_publisher_acquire(publisher, &frame));
   CHECK_RESULT(cuframes_frame_array(frame, 0, &array), CUFRAMES_ERR_UNSUPPORTED);
+  CHECK_OK(cuframes_publisher_cancel(publisher, frame));
   cuframes_publisher_destroy(publisher);
-  cuframes_frame_release(frame);
 }
 
 static void a_tensor_holds_the_frame(void **state) {

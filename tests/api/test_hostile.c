@@ -339,7 +339,8 @@ static void a_publisher_that_scribbles_leads_nobody_outside(void **state) {
   CHECK_OK(cuframes_subscriber_next(subscriber, patience(), &frame));
   assert_int_equal(pthread_create(&thread, NULL, scribble_side_data, p), 0);
   const uint8_t *first = NULL;
-  for (int64_t end = cuframes_now() + 300 * MS; cuframes_now() < end;) {
+  const int64_t end = cuframes_now() + 300 * MS, late = cuframes_now() + patience();
+  for (int64_t now = 0; now < end || (!first && now < late); now = cuframes_now()) {
     uint32_t type = 0;
     size_t size = 0;
     for (uint32_t i = 0;; i++) {
