@@ -216,12 +216,16 @@ static av_unused int cf_av_publish_open(void *log, cf_av_publisher *p, const cha
   }
   av_strlcpy(p->name, name, sizeof p->name);
   p->format = format ? *format : (cuframes_format){ 0 };
-  const cuframes_source_info live = { .struct_size = sizeof live, .state = CUFRAMES_SOURCE_LIVE };
-  (void)cuframes_publisher_set_source(p->publisher, &live); /* which cannot fail with this */
   const char *reason = NULL;
   const char *device = cuframes_publisher_device(p->publisher, &reason);
   av_log(log, AV_LOG_VERBOSE, "publishing %s on %s\n", name, device);
   return 0;
+}
+
+/* When its tracks are described: of a live stream without one readers believe that there are no packets. */
+static av_unused void cf_av_publish_live(cf_av_publisher *p) {
+  const cuframes_source_info live = { .struct_size = sizeof live, .state = CUFRAMES_SOURCE_LIVE };
+  (void)cuframes_publisher_set_source(p->publisher, &live); /* which cannot fail with this */
 }
 
 /* Whether frames of this device may go into the publisher. */

@@ -178,6 +178,8 @@ static int open_publisher(AVFormatContext *s, const cuframes_format *format, AVB
     if (error != CUFRAMES_OK)
       result = cf_av_fail(s, "describing a track", error);
   }
+  if (result >= 0)
+    cf_av_publish_live(&c->publisher);
   return result;
 }
 

@@ -201,7 +201,10 @@ static int config_input(AVFilterLink *link) {
     }
     cf_av_publish_close(&s->publisher);
   }
-  return cf_av_publish_open(ctx, &s->publisher, s->name, &s->options, &format, device_ref, NULL);
+  const int result = cf_av_publish_open(ctx, &s->publisher, s->name, &s->options, &format, device_ref, NULL);
+  if (result >= 0)
+    cf_av_publish_live(&s->publisher);
+  return result;
 }
 
 static int publish(AVFilterContext *ctx, const AVFrame *frame) {
