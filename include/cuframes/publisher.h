@@ -115,8 +115,9 @@ CUFRAMES_API int cuframes_publisher_create(const char *name, const cuframes_publ
  *  Thread-safety: any thread; frame calls need not wait for it. Blocks: up to timeout_ns. */
 CUFRAMES_API int cuframes_publisher_drain(cuframes_publisher *publisher, int64_t timeout_ns);
 
-/** Ends the stream: subscribers get PUBLISHER_GONE and keep what they hold. Frames that are open are cancelled;
- *  references to them stay good until they are released. It waits for nobody: cuframes_publisher_drain() does.
+/** Ends the stream: subscribers get PUBLISHER_GONE and keep what they hold. Frames that are open are cancelled, which
+ *  ends the references that acquire() gave; further ones stay good until they are released. It waits for nobody:
+ *  cuframes_publisher_drain() does.
  *  Thread-safety: the last call on the publisher. Blocks: until the service thread has ended; on a GPU until the work
  *  of the context is done, so that the last frames are complete. */
 CUFRAMES_API void cuframes_publisher_destroy(cuframes_publisher *publisher);

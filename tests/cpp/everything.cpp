@@ -8,7 +8,7 @@
 
 /* An object's layout and name do not depend on how a part of a program is compiled. */
 static_assert(sizeof(cuframes::frame) == 3 * sizeof(void *) && sizeof(cuframes::packet) == sizeof(void *));
-static_assert(sizeof(cuframes::publisher) == 3 * sizeof(void *) && sizeof(cuframes::join) == sizeof(void *));
+static_assert(sizeof(cuframes::publisher) == 4 * sizeof(void *) && sizeof(cuframes::join) == sizeof(void *));
 static_assert(sizeof(cuframes::result<cuframes::frame>) == sizeof(cuframes::error) + sizeof(void *));
 static_assert(sizeof(cuframes::error) == sizeof(void *) + sizeof(int) + 512 + sizeof(int));
 static_assert(sizeof(cuframes::span<int>) == 2 * sizeof(void *) && sizeof(cuframes::plane_view) == 4 * sizeof(void *));

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include <cuframes/annotation.h>
+#include <cuframes/cpp/alive.hpp>
 #include <cuframes/cpp/frame.hpp>
 #include <cuframes/cpp/packet.hpp>
 #include <cuframes/cpp/source.hpp>
@@ -116,12 +117,11 @@ public:
   public:
     /** An empty one, to be moved into. */
     frame() noexcept = default;
-    frame(frame &&other) noexcept : any_frame(other.take()), owner_(other.owner_), since_(other.since_) {}
+    frame(frame &&other) noexcept : any_frame(other.take()), owner_(other.owner_) {}
     frame &operator=(frame &&other) noexcept {
       if (this != &other) {
         cancel();
         owner_ = other.owner_;
-        since_ = other.since_;
         any_frame::operator=(std::move(other));
       }
       return *this;
@@ -187,23 +187,22 @@ public:
     [[nodiscard]] cuframes::frame share() const noexcept {
       return cuframes::frame::adopt(cuframes_frame_ref(native_handle()));
     }
-    /** Gives it back unpublished, as the destructor does. */
+    /** Gives it back unpublished, as the destructor does. When its publisher has ended, that did so. */
     void cancel() noexcept {
-      if (cuframes_frame *const mine = take()) /* no call where the compiler sees that there is none */
+      cuframes_frame *const mine = take();
+      if (mine != nullptr && owner_.is_alive()) /* no call where the compiler sees that there is none */
         cuframes_frame_release(mine);
     }
 
   private:
     friend class publisher;
-    frame(cuframes_frame *native, const publisher &owner) noexcept
-        : any_frame(native), owner_(owner.native_), since_(owner.since_) {}
-    [[nodiscard]] bool is_of(const publisher &other) const noexcept {
-      return owner_ == other.native_ && since_ == other.since_;
+    frame(cuframes_frame *native, const publisher &owner) noexcept : any_frame(native), owner_(owner.self_) {}
+    /* The handle for a call of that publisher, which refuses NULL: one of another may be gone. */
+    [[nodiscard]] cuframes_frame *native_of(const publisher &other) const noexcept {
+      return owner_.is_of(other.self_) ? native_handle() : nullptr;
     }
 
-    /* A publisher that is made later may have the address of one that is gone, but not the time. */
-    cuframes_publisher *owner_ = nullptr;
-    std::int64_t since_ = 0;
+    detail::membership owner_;
   };
 
   /** A frame in memory of yours, which stays registered until unregister_external(), or the publisher's end: a name for
@@ -243,12 +242,13 @@ public:
   [[nodiscard]] static result<publisher> try_create(zstring_view name, const options &with = {}) noexcept;
 
   publisher(publisher &&other) noexcept
-      : native_(std::exchange(other.native_, nullptr)), since_(other.since_), external_(other.external_) {}
+      : native_(std::exchange(other.native_, nullptr)), self_(std::exchange(other.self_, {})),
+        external_(other.external_) {}
   publisher &operator=(publisher &&other) noexcept {
     if (this != &other) {
-      cuframes_publisher_destroy(native_);
+      end();
       native_ = std::exchange(other.native_, nullptr);
-      since_ = other.since_;
+      self_ = std::exchange(other.self_, {});
       external_ = other.external_;
     }
     return *this;
@@ -256,7 +256,7 @@ public:
   publisher(const publisher &) = delete;
   publisher &operator=(const publisher &) = delete;
   ~publisher() {
-    cuframes_publisher_destroy(native_);
+    end();
   }
 
   /** cuframes_publisher_acquire(): an open frame, or errc::dropped when there is none for this picture. With the option
@@ -478,25 +478,30 @@ public:
   }
 
 private:
-  publisher(cuframes_publisher *native, bool external) noexcept
-      : native_(native), since_(cuframes_now()), external_(external) {}
+  publisher(cuframes_publisher *native, detail::membership self, bool external) noexcept
+      : native_(native), self_(self), external_(external) {}
+
+  void end() noexcept {
+    detail::cells::give_back(self_.at); /* first: from here on no open frame gives itself back */
+    cuframes_publisher_destroy(native_);
+  }
 
   [[nodiscard]] static error not_own() noexcept {
     return { errc::invalid, "this publisher's frames are buffers of yours: take them with acquire_buffer()" };
   }
 
-  /* A frame of another publisher is refused by the library, and then given back by its own destructor. */
+  /* A frame of another publisher stays what it was. */
   [[nodiscard]] int publish_native(frame &&open, const cuframes_publish_info &info) noexcept {
-    const int code = cuframes_publisher_publish(native_, open.native_handle(), &info);
-    if (!detail::failed(code) || open.is_of(*this))
+    cuframes_frame *const native = open.native_of(*this);
+    if (native != nullptr)
       (void)open.take();
-    return code;
+    return cuframes_publisher_publish(native_, native, &info);
   }
   [[nodiscard]] int publish_native_on(frame &&open, stream_view stream, const cuframes_publish_info &info) noexcept {
-    const int code = cuframes_publisher_publish_on(native_, open.native_handle(), stream.native_handle(), &info);
-    if (!detail::failed(code) || open.is_of(*this))
+    cuframes_frame *const native = open.native_of(*this);
+    if (native != nullptr)
       (void)open.take();
-    return code;
+    return cuframes_publisher_publish_on(native_, native, stream.native_handle(), &info);
   }
 #if CUFRAMES_HAS_EXCEPTIONS
   static delivery delivered(int code) {
@@ -508,7 +513,7 @@ private:
 #endif
 
   cuframes_publisher *native_;
-  std::int64_t since_; /* when it was made */
+  detail::membership self_;
   bool external_;
 };
 
@@ -546,7 +551,13 @@ inline result<publisher> publisher::try_create(zstring_view name, const options 
   const int code = cuframes_publisher_create(name.c_str(), &native, &made);
   if (detail::failed(code))
     return error::last(code);
-  return publisher(made, with.external);
+  detail::membership self;
+  self.at = detail::cells::take(self.number);
+  if (self.at == nullptr) {
+    cuframes_publisher_destroy(made);
+    return error(errc::no_memory, "no memory for a publisher");
+  }
+  return publisher(made, self, with.external);
 }
 
 inline result<void> publisher::try_set_track(std::uint32_t track, const codec_parameters &parameters) noexcept {
