@@ -14,9 +14,12 @@ def clock(number):
 
 
 def shown(process):
-    """The pictures that a subscriber saw: pts and when they were taken, ns."""
-    rows = [line.split() for line in process.out.splitlines() if line.startswith("frame ")]
-    return [(int(row[2]), int(row[3])) for row in rows]
+    """The pictures that a subscriber saw: pts and when they were taken, ns. The first ones may be there before the
+    camera's report, and are dated by the next."""
+    rows = [line.split()[2:4] for line in process.out.splitlines() if line.startswith("frame ")]
+    ahead = [int(taken) - int(pts) for pts, taken in rows if taken != "-"]
+    check(ahead and [taken for _, taken in rows[-len(ahead):]].count("-") == 0, "no picture has a time: %s", rows)
+    return [(int(pts), int(pts) + ahead[0] if taken == "-" else int(taken)) for pts, taken in rows]
 
 
 def check_pictures(name, number, rows, frames=FRAMES):
