@@ -286,11 +286,14 @@ public:
     static_assert(std::is_invocable_v<std::decay_t<F> &, result<frame>>, "a callback takes a result<frame>");
     using callback = detail::frame_callback<std::decay_t<F>>;
     auto made = std::make_shared<callback>(std::forward<F>(function));
-    const int code = cuframes_subscriber_start(native_, &callback::call, made.get());
-    if (detail::failed(code))
-      return error::last(code);
-    callback_ = std::move(made);
-    return {};
+    void *const user = made.get();
+    std::shared_ptr<void> before = std::exchange(callback_, std::move(made));
+    /* last: the function may destroy this object at once */
+    const int code = cuframes_subscriber_start(native_, &callback::call, user);
+    if (!detail::failed(code))
+      return {};
+    callback_ = std::move(before);
+    return error::last(code);
   }
   /** cuframes_subscriber_stop(): there is no call after it, but the one that calls it. */
   [[nodiscard]] result<void> try_stop() noexcept {
