@@ -12,6 +12,19 @@ if(TARGET cuframes_program)
   install(TARGETS cuframes_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 
+if(TARGET cuframes_manual)
+  set(CUFRAMES_BASH_COMPLETIONS ${CMAKE_INSTALL_DATADIR}/bash-completion/completions CACHE STRING "Directory for bash")
+  set(CUFRAMES_ZSH_COMPLETIONS ${CMAKE_INSTALL_DATADIR}/zsh/site-functions CACHE STRING "Directory for zsh")
+  set(CUFRAMES_FISH_COMPLETIONS ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d CACHE STRING "Directory for fish")
+  set(completions ${PROJECT_BINARY_DIR}/manual/completions)
+  install(FILES ${completions}/bash/cuframes DESTINATION ${CUFRAMES_BASH_COMPLETIONS})
+  install(FILES ${completions}/zsh/_cuframes DESTINATION ${CUFRAMES_ZSH_COMPLETIONS})
+  install(FILES ${completions}/fish/cuframes.fish DESTINATION ${CUFRAMES_FISH_COMPLETIONS})
+  if(CUFRAMES_SCDOC)
+    install(DIRECTORY ${PROJECT_BINARY_DIR}/manual/man/ DESTINATION ${CMAKE_INSTALL_MANDIR})
+  endif()
+endif()
+
 install(FILES README.md LICENSE CHANGELOG.md SECURITY.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs examples DESTINATION ${CMAKE_INSTALL_DOCDIR}
   FILES_MATCHING PATTERN "*.md" PATTERN "*.c" PATTERN "*.cpp" PATTERN "*.hpp" PATTERN "*.cu" PATTERN "*.jpg"
