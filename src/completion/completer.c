@@ -79,16 +79,22 @@ static int completion_put(cf_completer *completer, void *stream, void *event, co
   return counters_write(completer, stream, writes, count);
 }
 
-int cf_completer_submit(cf_completer *completer, uint32_t slot, void **const *events, uint64_t index, void *stream) {
-  const cf_device_ops *ops = completer->device->ops;
+/* The picture's own counter. */
+static cf_device_write ready_write(const cf_completer *completer, uint32_t slot) {
+  return (cf_device_write){ .in = &completer->control,
+                            .counter = cf_writer_ready_counter(completer->writer, slot),
+                            .value = cf_writer_next_seq(completer->writer) };
+}
+
+/* With seats whose streams wait. A function of its own: what it needs for 256 of them would lie between the caller's
+ * part of the stack and the driver's, each time on pages that have cooled down. */
+static __attribute__((noinline)) int submit_fenced(cf_completer *completer, uint32_t slot, void **const *events,
+                                                   uint64_t index, void *stream) {
   cf_frame_writer *writer = completer->writer;
   cf_writer_seat *seats[CF_SEATS_MAX];
   cf_device_write writes[CF_SEATS_MAX + 1];
   uint32_t writes_count = 0;
   bool by_event = false;
-  int result = ops->stream_check(completer->device, stream);
-  if (result != CUFRAMES_OK)
-    return result;
   uint64_t seq = cf_writer_next_seq(writer);
   uint32_t count = cf_writer_enter_fences(writer, slot, seats);
   for (uint32_t i = 0; i < count; i++) {
@@ -99,14 +105,35 @@ int cf_completer_submit(cf_completer *completer, uint32_t slot, void **const *ev
                                                   .value = seq };
   }
   /* last: once it is there the GPU does nothing more for this frame */
-  writes[writes_count++] =
-      (cf_device_write){ .in = &completer->control, .counter = cf_writer_ready_counter(writer, slot), .value = seq };
-  result = completion_put(completer, stream, by_event && *events ? (*events)[index] : NULL, writes, writes_count);
+  writes[writes_count++] = ready_write(completer, slot);
+  int result = completion_put(completer, stream, by_event && *events ? (*events)[index] : NULL, writes, writes_count);
   if (result != CUFRAMES_OK) {
-    ops->settle(completer->device);
+    completer->device->ops->settle(completer->device);
     cf_writer_take_back(writer, slot, seats, count);
   }
   cf_writer_leave_fences(writer);
+  return result;
+}
+
+static int submit_plain(cf_completer *completer, uint32_t slot, void *stream) {
+  cf_device_write ready = ready_write(completer, slot);
+  int result = counters_write(completer, stream, &ready, 1);
+  if (result != CUFRAMES_OK) {
+    completer->device->ops->settle(completer->device);
+    cf_writer_take_back(completer->writer, slot, NULL, 0);
+  }
+  return result;
+}
+
+int cf_completer_submit(cf_completer *completer, uint32_t slot, void **const *events, uint64_t index, void *stream) {
+  const cf_device_ops *ops = completer->device->ops;
+  bool began;
+  int result = ops->stream_begin(completer->device, stream, &began);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = cf_writer_has_fenced(completer->writer) ? submit_fenced(completer, slot, events, index, stream)
+                                                   : submit_plain(completer, slot, stream);
+  ops->stream_end(completer->device, began);
   stream_remember(completer, stream);
   return result;
 }

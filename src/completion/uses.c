@@ -81,12 +81,14 @@ static int use_add(cf_uses *uses, uint32_t row, cf_flag *count, void *stream) {
 }
 
 int cf_uses_add(cf_uses *uses, uint32_t row, cf_flag *count, void *stream) {
-  int result = uses->device->ops->stream_check(uses->device, stream);
+  bool began;
+  int result = uses->device->ops->stream_begin(uses->device, stream, &began);
   if (result != CUFRAMES_OK)
     return result;
   pthread_mutex_lock(&uses->lock);
   result = use_add(uses, row, count, stream);
   pthread_mutex_unlock(&uses->lock);
+  uses->device->ops->stream_end(uses->device, began);
   return result;
 }
 

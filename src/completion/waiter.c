@@ -72,16 +72,18 @@ int cf_waiter_wait_on(cf_waiter *waiter, uint32_t slot, uint64_t seq, void *even
 
 int cf_waiter_release_on(cf_waiter *waiter, uint32_t k, uint64_t seq, void *stream) {
   cf_device *device = waiter->device;
-  int result = device->ops->stream_check(device, stream);
+  bool began;
+  int result = device->ops->stream_begin(device, stream, &began);
   if (result != CUFRAMES_OK)
     return result;
   result = counters_open(waiter);
-  if (result != CUFRAMES_OK)
-    return result;
   cf_device_write write = { .in = &waiter->counters,
                             .counter = cf_seat_released_counter(waiter->reader->seat, k),
                             .value = seq };
-  return device->ops->counters_write(device, stream, &write, 1);
+  if (result == CUFRAMES_OK)
+    result = device->ops->counters_write(device, stream, &write, 1);
+  device->ops->stream_end(device, began);
+  return result;
 }
 
 void cf_waiter_note(cf_waiter *waiter, uint32_t slot, uint64_t seq) {

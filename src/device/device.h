@@ -90,27 +90,32 @@ typedef struct cf_device_ops {
 
   /* What follows only devices with streams have; NULL for the host. */
 
-  /* Whether work can be put on this stream now. INVALID: it belongs to another context, or captures a graph, which
-   * would do the work later, and again and again. */
-  int (*stream_check)(cf_device *device, void *stream);
+  /* Whether work can be put on this stream now, and if so the device is ready for it. What is marked "on a stream"
+   * below is called between this and stream_end(), on the same thread: so the driver is asked once for a frame what
+   * must be known for each of its calls. INVALID: the stream belongs to another context, or captures a graph, which
+   * would do the work later, and again and again. On failure there is nothing to end. */
+  int (*stream_begin)(cf_device *device, void *stream, bool *began);
+  void (*stream_end)(cf_device *device, bool began);
   /* Only whether it captures; of any context. */
   int (*stream_capture_check)(cf_device *device, void *stream);
   /* Makes host memory visible. It must stay mapped until counters_close(), and no work may use it then. */
   int (*counters_open)(cf_device *device, void *memory, uint64_t bytes, cf_device_counters *counters);
   void (*counters_close)(cf_device *device, cf_device_counters *counters);
-  /* When the stream has done all that is on it, writes the counters, one after the other. */
+  /* On a stream: when it has done all that is on it, writes the counters, one after the other. */
   int (*counters_write)(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count);
-  /* The same of one counter, without holding the stream up: it costs more CPU, and comes some microseconds later. */
+  /* On a stream: the same of one counter, without holding the stream up: it costs more CPU, and comes some
+   * microseconds later. */
   int (*counter_write_on_side)(cf_device *device, void *stream, const cf_device_write *write);
-  /* The stream goes on when every counter that was written on the side stream so far is there. */
+  /* On a stream: it goes on when every counter that was written on the side stream so far is there. */
   int (*side_wait)(cf_device *device, void *stream);
-  /* The stream goes on when the counter has reached the value. Only in sync mode timeline. */
+  /* On a stream: it goes on when the counter has reached the value. Only in sync mode timeline. */
   int (*counter_wait)(cf_device *device, void *stream, const cf_device_write *wait);
 
   /* Interprocess events, for sync mode slot-events. */
   int (*event_create)(cf_device *device, void **event, uint8_t handle[64]);
   int (*event_import)(cf_device *device, const uint8_t handle[64], void **event);
   void (*event_destroy)(cf_device *device, void *event);
+  /* On a stream. */
   int (*event_record)(cf_device *device, void *event, void *stream);
   int (*event_wait)(cf_device *device, void *event, void *stream);
 

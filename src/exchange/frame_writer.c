@@ -309,11 +309,13 @@ _Atomic uint64_t *cf_writer_ready_counter(const cf_frame_writer *writer, uint32_
   return &writer->slots[slot].ready;
 }
 
+bool cf_writer_has_fenced(const cf_frame_writer *writer) {
+  return atomic_load_explicit(&writer->fenced_seats, memory_order_relaxed) > 0;
+}
+
 uint32_t cf_writer_enter_fences(cf_frame_writer *writer, uint32_t slot, cf_writer_seat *seats[CF_SEATS_MAX]) {
   uint32_t count = 0;
   uint64_t seq = writer->seq + 1;
-  if (atomic_load_explicit(&writer->fenced_seats, memory_order_relaxed) == 0)
-    return 0; /* one that is just being seated gets fences from the next frame on */
   uint32_t top = scan_begin(writer, FRAME_THREAD);
   for (uint32_t i = 0; i < top; i++) {
     cf_writer_seat *seat = seat_at(writer, i);

@@ -153,6 +153,8 @@ uint64_t cf_writer_publish(cf_frame_writer *writer, uint32_t slot, const cf_fram
 uint64_t cf_writer_next_seq(const cf_frame_writer *writer);
 /* writer: the word of a taken slot that its GPU sets to that seq. */
 _Atomic uint64_t *cf_writer_ready_counter(const cf_frame_writer *writer, uint32_t slot);
+/* writer: whether there are seats that want to be told; one that is just being seated is, from the next frame on. */
+bool cf_writer_has_fenced(const cf_frame_writer *writer);
 /* writer: the seats that want to be told by the GPU when the next frame, in this slot, is complete. They stay until
  * cf_writer_leave_fences(), which must follow: who takes one away waits meanwhile. Gives their number. */
 uint32_t cf_writer_enter_fences(cf_frame_writer *writer, uint32_t slot, cf_writer_seat *seats[CF_SEATS_MAX]);

@@ -437,13 +437,9 @@ static int frame_wait(cf_connection *c, cf_frame *frame, const cf_take_how *how)
   return result;
 }
 
-int cf_connection_take(cf_connection *c, cf_take_how *how, bool gone, cf_frame **pending, cf_frame **frame) {
+static int take(cf_connection *c, cf_take_how *how, bool gone, cf_frame **pending, cf_frame **frame) {
   cf_frame *f = *pending;
-  int result = CUFRAMES_OK;
-  if (how->on_stream && c->waiter.gpu)
-    result = c->device->ops->stream_check(c->device, how->stream);
-  if (result == CUFRAMES_OK && !f)
-    result = frame_lease(c, how, gone, &f);
+  int result = f ? CUFRAMES_OK : frame_lease(c, how, gone, &f);
   if (result != CUFRAMES_OK)
     return result;
   result = c->waiter.gpu ? frame_wait(c, f, how) : CUFRAMES_OK;
@@ -454,5 +450,17 @@ int cf_connection_take(cf_connection *c, cf_take_how *how, bool gone, cf_frame *
     *frame = f;
   else if (result != CUFRAMES_ERR_BUSY)
     cf_connection_put_back(f);
+  return result;
+}
+
+int cf_connection_take(cf_connection *c, cf_take_how *how, bool gone, cf_frame **pending, cf_frame **frame) {
+  bool began;
+  if (!how->on_stream || !c->waiter.gpu)
+    return take(c, how, gone, pending, frame);
+  int result = c->device->ops->stream_begin(c->device, how->stream, &began);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = take(c, how, gone, pending, frame);
+  c->device->ops->stream_end(c->device, began);
   return result;
 }

@@ -31,7 +31,7 @@ static int is_capturing(cf_cuda *cuda, cu_stream stream, bool *capturing) {
     return CUFRAMES_OK;
   cu_result result = cuda->driver.cuStreamIsCapturing(stream, &status);
   *capturing = result == CUDA_ERROR_STREAM_CAPTURE_IMPLICIT || status != CU_STREAM_CAPTURE_STATUS_NONE;
-  if (*capturing)
+  if (*capturing || result == CUDA_SUCCESS)
     return CUFRAMES_OK;
   return (cf_cuda_result)(cuda, result, "cuStreamIsCapturing()", "asking a stream whether it captures");
 }
@@ -63,17 +63,21 @@ static int context_check(cf_cuda *cuda, cu_stream stream) {
   return CUFRAMES_OK;
 }
 
-int cf_cuda_stream_check(cf_device *device, void *stream) {
+int cf_cuda_stream_begin(cf_device *device, void *stream, bool *began) {
   cf_cuda *cuda = (cf_cuda *)device;
-  bool pushed;
-  int result = cf_cuda_enter(cuda, &pushed);
+  int result = cf_cuda_enter(cuda, began);
   if (result != CUFRAMES_OK)
     return result;
   result = context_check(cuda, stream);
   if (result == CUFRAMES_OK)
     result = capture_check(cuda, stream);
-  cf_cuda_leave(cuda, pushed);
+  if (result != CUFRAMES_OK)
+    cf_cuda_leave(cuda, *began);
   return result;
+}
+
+void cf_cuda_stream_end(cf_device *device, bool began) {
+  cf_cuda_leave((cf_cuda *)device, began);
 }
 
 int cf_cuda_stream_capture_check(cf_device *device, void *stream) {
@@ -140,18 +144,25 @@ void cf_cuda_settle(cf_device *device) {
 
 /* ---- copies ---- */
 
-static int copy(cf_cuda *cuda, const cu_copy_2d *what, cu_stream stream, bool wait) {
+/* With the context current. */
+static int copy_put(cf_cuda *cuda, const cu_copy_2d *what, cu_stream stream) {
   if (what->width == 0 || what->height == 0)
     return CUFRAMES_OK;
+  cu_result put = cuda->driver.cuMemcpy2DAsync(what, stream);
+  if (put == CUDA_SUCCESS)
+    return CUFRAMES_OK;
+  return (cf_cuda_result)(cuda, put, "cuMemcpy2DAsync()", "copying %zu x %zu bytes", what->width, what->height);
+}
+
+static int copy_and_wait(cf_cuda *cuda, const cu_copy_2d *what) {
   bool pushed;
   int result = cf_cuda_enter(cuda, &pushed);
   if (result != CUFRAMES_OK)
     return result;
-  result = cf_cuda_result(cuda, cuda->driver.cuMemcpy2DAsync(what, stream), "copying %zu x %zu bytes", what->width,
-                          what->height);
-  if (result != CUFRAMES_OK || !wait)
+  result = copy_put(cuda, what, cuda->stream);
+  if (result != CUFRAMES_OK)
     goto leave;
-  result = cf_cuda_result(cuda, cuda->driver.cuStreamSynchronize(stream), "waiting for a copy");
+  result = cf_cuda_result(cuda, cuda->driver.cuStreamSynchronize(cuda->stream), "waiting for a copy");
   if (result != CUFRAMES_OK)
     cf_cuda_drain(cuda); /* the caller's memory */
 leave:
@@ -169,7 +180,7 @@ int cf_cuda_copy_to_host(cf_device *device, cf_rows host, cf_rows from, size_t r
                       .to_pitch = host.pitch,
                       .width = row_bytes,
                       .height = rows };
-  return copy(cuda, &what, cuda->stream, true);
+  return copy_and_wait(cuda, &what);
 }
 
 int cf_cuda_copy_from_host(cf_device *device, cf_rows to, cf_rows host, size_t row_bytes, uint32_t rows) {
@@ -182,7 +193,7 @@ int cf_cuda_copy_from_host(cf_device *device, cf_rows to, cf_rows host, size_t r
                       .to_pitch = to.pitch,
                       .width = row_bytes,
                       .height = rows };
-  return copy(cuda, &what, cuda->stream, true);
+  return copy_and_wait(cuda, &what);
 }
 
 int cf_cuda_copy_on(cf_device *device, void *stream, cf_rows to, cf_rows from, size_t row_bytes, uint32_t rows) {
@@ -194,8 +205,13 @@ int cf_cuda_copy_on(cf_device *device, void *stream, cf_rows to, cf_rows from, s
                       .to_pitch = to.pitch,
                       .width = row_bytes,
                       .height = rows };
-  int result = cf_cuda_stream_check(device, stream);
-  return result != CUFRAMES_OK ? result : copy((cf_cuda *)device, &what, stream, false);
+  bool began;
+  int result = cf_cuda_stream_begin(device, stream, &began);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = copy_put((cf_cuda *)device, &what, stream);
+  cf_cuda_stream_end(device, began);
+  return result;
 }
 
 /* ---- counters in host memory ---- */
@@ -266,13 +282,12 @@ static int write_by_callback(cf_cuda *cuda, cu_stream stream, const cf_device_wr
   return cf_cuda_result(cuda, launched, "queueing a callback on the stream");
 }
 
-static int write_by_stream(cf_cuda *cuda, cu_stream stream, const cf_device_write *writes, uint32_t count) {
-  static const char doing[] = "signalling that a picture is complete";
-  if (count == 1)
-    return cf_cuda_result(
-        cuda,
-        cuda->driver.cuStreamWriteValue64(stream, address_of(writes), writes->value, CU_STREAM_WRITE_VALUE_DEFAULT),
-        doing);
+static const char signalling[] = "signalling that a picture is complete";
+
+/* A function of its own: the operations would lie on the stack between a single write's caller and the driver, on pages
+ * that have cooled down since the last frame. */
+static __attribute__((noinline)) int write_batches(cf_cuda *cuda, cu_stream stream, const cf_device_write *writes,
+                                                   uint32_t count) {
   cu_batch_op batch[BATCH];
   for (uint32_t done = 0; done < count; done += BATCH) {
     uint32_t part = count - done < BATCH ? count - done : BATCH;
@@ -283,11 +298,19 @@ static int write_by_stream(cf_cuda *cuda, cu_stream stream, const cf_device_writ
       batch[i].value.value = writes[done + i].value;
       batch[i].value.flags = CU_STREAM_WRITE_VALUE_DEFAULT;
     }
-    int result = cf_cuda_result(cuda, cuda->driver.cuStreamBatchMemOp(stream, part, batch, 0), doing);
+    int result = cf_cuda_result(cuda, cuda->driver.cuStreamBatchMemOp(stream, part, batch, 0), signalling);
     if (result != CUFRAMES_OK)
       return result;
   }
   return CUFRAMES_OK;
+}
+
+static int write_by_stream(cf_cuda *cuda, cu_stream stream, const cf_device_write *writes, uint32_t count) {
+  if (count > 1)
+    return write_batches(cuda, stream, writes, count);
+  cu_result put =
+      cuda->driver.cuStreamWriteValue64(stream, address_of(writes), writes->value, CU_STREAM_WRITE_VALUE_DEFAULT);
+  return put == CUDA_SUCCESS ? CUFRAMES_OK : (cf_cuda_result)(cuda, put, "cuStreamWriteValue64()", signalling);
 }
 
 /* `second` goes on when `first` has done what is on it now. */
@@ -304,54 +327,28 @@ static int write_on(cf_cuda *cuda, cu_stream stream, const cf_device_write *writ
   return cuda->can_time ? write_by_stream(cuda, stream, writes, count) : write_by_callback(cuda, stream, writes, count);
 }
 
+/* From here on the context is current where stream_begin() and stream_end() stand around the calls. */
+
 int cf_cuda_counters_write(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count) {
-  cf_cuda *cuda = (cf_cuda *)device;
-  bool pushed;
-  int result = cf_cuda_enter(cuda, &pushed);
-  if (result != CUFRAMES_OK)
-    return result;
-  result = write_on(cuda, stream, writes, count);
-  cf_cuda_leave(cuda, pushed);
-  return result;
+  return write_on((cf_cuda *)device, stream, writes, count);
 }
 
 int cf_cuda_counter_write_on_side(cf_device *device, void *stream, const cf_device_write *write) {
   cf_cuda *cuda = (cf_cuda *)device;
-  bool pushed;
-  int result = cf_cuda_enter(cuda, &pushed);
-  if (result != CUFRAMES_OK)
-    return result;
-  result = put_behind(cuda, stream, cuda->side);
-  if (result != CUFRAMES_OK)
-    goto leave;
-  result = write_on(cuda, cuda->side, write, 1);
-leave:
-  cf_cuda_leave(cuda, pushed);
-  return result;
+  int result = put_behind(cuda, stream, cuda->side);
+  return result != CUFRAMES_OK ? result : write_on(cuda, cuda->side, write, 1);
 }
 
 int cf_cuda_side_wait(cf_device *device, void *stream) {
   cf_cuda *cuda = (cf_cuda *)device;
-  bool pushed;
-  int result = cf_cuda_enter(cuda, &pushed);
-  if (result != CUFRAMES_OK)
-    return result;
-  result = put_behind(cuda, cuda->side, stream);
-  cf_cuda_leave(cuda, pushed);
-  return result;
+  return put_behind(cuda, cuda->side, stream);
 }
 
 int cf_cuda_counter_wait(cf_device *device, void *stream, const cf_device_write *wait) {
   cf_cuda *cuda = (cf_cuda *)device;
-  bool pushed;
-  int result = cf_cuda_enter(cuda, &pushed);
-  if (result != CUFRAMES_OK)
-    return result;
-  result = cf_cuda_result(
+  return cf_cuda_result(
       cuda, cuda->driver.cuStreamWaitValue64(stream, address_of(wait), wait->value, CU_STREAM_WAIT_VALUE_GEQ),
       "making the stream wait for a picture");
-  cf_cuda_leave(cuda, pushed);
-  return result;
 }
 
 /* ---- events ---- */
@@ -411,23 +408,11 @@ void cf_cuda_event_destroy(cf_device *device, void *event) {
 
 int cf_cuda_event_record(cf_device *device, void *event, void *stream) {
   cf_cuda *cuda = (cf_cuda *)device;
-  bool pushed;
-  int result = cf_cuda_enter(cuda, &pushed);
-  if (result != CUFRAMES_OK)
-    return result;
-  result = cf_cuda_result(cuda, cuda->driver.cuEventRecord(event, stream), "recording a slot's event");
-  cf_cuda_leave(cuda, pushed);
-  return result;
+  return cf_cuda_result(cuda, cuda->driver.cuEventRecord(event, stream), "recording a slot's event");
 }
 
 int cf_cuda_event_wait(cf_device *device, void *event, void *stream) {
   cf_cuda *cuda = (cf_cuda *)device;
-  bool pushed;
-  int result = cf_cuda_enter(cuda, &pushed);
-  if (result != CUFRAMES_OK)
-    return result;
-  result = cf_cuda_result(cuda, cuda->driver.cuStreamWaitEvent(stream, event, 0),
-                          "making the stream wait for a slot's event");
-  cf_cuda_leave(cuda, pushed);
-  return result;
+  return cf_cuda_result(cuda, cuda->driver.cuStreamWaitEvent(stream, event, 0),
+                        "making the stream wait for a slot's event");
 }
