@@ -88,6 +88,11 @@ CUFRAMES_API const char *cuframes_strerror(int error);
  *  Thread-safety: any thread; each has its own. Blocks: never. */
 CUFRAMES_API const char *cuframes_last_error(void);
 
+/** For libraries and bindings on top of this one that fail in its manner: what cuframes_last_error() says next on this
+ *  thread. Gives `error` back. NULL is an empty sentence; what is longer than 511 bytes is cut.
+ *  Thread-safety: any thread; each has its own. Blocks: never. */
+CUFRAMES_API int cuframes_set_last_error(int error, const char *sentence);
+
 /** "MAJOR.MINOR.PATCH" of the library that runs, which may be newer than the headers. Static.
  *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API const char *cuframes_version(void);

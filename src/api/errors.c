@@ -1,4 +1,6 @@
 /* api/errors.c - error sentences, version, clock. */
+#include <stdio.h>
+
 #include <cuframes/common.h>
 
 #include "os/clock.h"
@@ -45,6 +47,12 @@ const char *cuframes_strerror(int error) {
 
 const char *cuframes_last_error(void) {
   return cf_last_detail();
+}
+
+int cuframes_set_last_error(int error, const char *sentence) {
+  char copy[512]; /* it may be the very sentence that this one takes the place of */
+  snprintf(copy, sizeof copy, "%s", sentence ? sentence : "");
+  return cf_fail(error, "%s", copy);
 }
 
 const char *cuframes_version(void) {
