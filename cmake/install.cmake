@@ -7,7 +7,8 @@ include(CMakePackageConfigHelpers)
 install(TARGETS cuframes cuframes_static cuframes_cpp EXPORT cuframes-targets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(DIRECTORY include/cuframes DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
+install(DIRECTORY include/cuframes DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp"
+  PATTERN "vision" EXCLUDE PATTERN "vision.h" EXCLUDE)
 if(TARGET cuframes_program)
   install(TARGETS cuframes_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
@@ -53,3 +54,18 @@ set(pc_includedir "\${prefix}")
 cmake_path(APPEND pc_includedir ${CMAKE_INSTALL_INCLUDEDIR})
 configure_file(cmake/cuframes.pc.in cuframes.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/cuframes.pc DESTINATION ${pc_dir})
+
+# The second library has components of its own, and an export file of its own, which the package file takes in where it
+# is installed: `vision` is what programs need to run, `vision-dev` what they need to be built.
+if(TARGET cuframes_vision)
+  install(TARGETS cuframes_vision EXPORT cuframes-vision-targets
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT vision NAMELINK_COMPONENT vision-dev)
+  install(TARGETS cuframes_vision_static EXPORT cuframes-vision-targets
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT vision-dev)
+  install(FILES include/cuframes/vision.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/cuframes COMPONENT vision-dev)
+  install(DIRECTORY include/cuframes/vision DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/cuframes COMPONENT vision-dev
+    FILES_MATCHING PATTERN "*.h")
+  install(EXPORT cuframes-vision-targets NAMESPACE cuframes:: DESTINATION ${package_dir} COMPONENT vision-dev)
+  configure_file(cmake/cuframes-vision.pc.in cuframes-vision.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/cuframes-vision.pc DESTINATION ${pc_dir} COMPONENT vision-dev)
+endif()
