@@ -272,17 +272,37 @@ static void tile_of(int64_t begin, int64_t size, unsigned shift, int32_t *first,
   *count = (uint32_t)(high - low);
 }
 
-/* Where a layer goes on the grid of a component of the output. Its rectangle in whole pixels is that of the coarsest
- * component. */
-static void plan_tile(const cuframes_layer *layer, const cf_pixel *to, int of, cf_plan *plan) {
-  const cf_pixel_component *grid = &to->component[of], *coarsest = &to->component[to->model == CF_MODEL_YUV ? 1 : 0];
-  unsigned finer_x = coarsest->shift_x - grid->shift_x, finer_y = coarsest->shift_y - grid->shift_y;
-  tile_of(layer->x, layer->width, coarsest->shift_x, &plan->x, &plan->width);
-  tile_of(layer->y, layer->height, coarsest->shift_y, &plan->y, &plan->height);
-  plan->x *= 1 << finer_x;
-  plan->y *= 1 << finer_y;
-  plan->width <<= finer_x;
-  plan->height <<= finer_y;
+/* The pixels of the output that a layer fills: its rectangle, rounded outwards to whole chroma samples, of which the
+ * last one of an odd output has fewer pixels. Nothing stays nothing. */
+typedef struct cf_tile {
+  int32_t x, y;
+  uint32_t width, height;
+} cf_tile;
+
+static void round_out(int32_t begin, uint32_t size, unsigned shift, uint32_t output, int32_t *first, uint32_t *count) {
+  tile_of(begin, size, shift, first, count);
+  *first *= 1 << shift;
+  *count <<= shift;
+  if ((int64_t)begin + size <= output && (int64_t)*first + *count > output)
+    *count = (uint32_t)((int64_t)output - *first);
+}
+
+static cf_tile pixels_of(const cuframes_layer *layer, const cuframes_format *output, const cf_pixel *to) {
+  const cf_pixel_component *coarsest = &to->component[to->model == CF_MODEL_YUV ? 1 : 0];
+  cf_tile tile = { 0 };
+  if (layer->width == 0 || layer->height == 0)
+    return tile;
+  round_out(layer->x, layer->width, coarsest->shift_x, output->width, &tile.x, &tile.width);
+  round_out(layer->y, layer->height, coarsest->shift_y, output->height, &tile.y, &tile.height);
+  return tile;
+}
+
+/* The same on the grid of a component of the output. */
+static void plan_tile(const cf_tile *tile, const cf_pixel_component *grid, cf_plan *plan) {
+  plan->x = tile->x / (1 << grid->shift_x); /* nothing is left over, whatever the sign */
+  plan->y = tile->y / (1 << grid->shift_y);
+  plan->width = (tile->width + (1u << grid->shift_x) - 1) >> grid->shift_x;
+  plan->height = (tile->height + (1u << grid->shift_y) - 1) >> grid->shift_y;
 }
 
 /* From codes of one format to codes of the other. */
@@ -306,15 +326,15 @@ static void convert(const cf_pixel *from, const cf_colour *from_colour, const cf
 }
 
 /* Group `of` of the output: 0 all of it, or Y; 1 Cb and Cr. */
-static void plan_group(const cuframes_layer *layer, const cf_crop *crop, const cuframes_format *output, int of,
-                       double m[3][4], cf_plan *plan) {
+static void plan_group(const cuframes_layer *layer, const cf_crop *crop, const cuframes_format *output,
+                       const cf_tile *tile, int of, double m[3][4], cf_plan *plan) {
   const cf_pixel *to = cf_pixel_of(output->pixel_format), *from = cf_pixel_of(layer->picture.format->pixel_format);
   const cf_pixel_component *grid_of = &to->component[of];
   double moved_x = 0, moved_y = 0, to_sample = 1.0 / (1u << from->shift);
   if (of > 0)
     cf_chroma_shift(to, output->chroma_location, &moved_x, &moved_y);
-  cf_grid grid = { .pixels_x = crop->width / plan->width,
-                   .pixels_y = crop->height / plan->height,
+  cf_grid grid = { .pixels_x = crop->width / tile->width * (1u << grid_of->shift_x),
+                   .pixels_y = crop->height / tile->height * (1u << grid_of->shift_y),
                    .filter = layer->filter };
   grid.middle_x = crop->x + (0.5 + moved_x) * grid.pixels_x;
   grid.middle_y = crop->y + (0.5 + moved_y) * grid.pixels_y;
@@ -357,11 +377,12 @@ int cf_plan_layer_make(const cuframes_layer *layer, uint32_t index, const cufram
                                 m[i][3] + 0.5);
   } else
     convert(cf_pixel_of(layer->picture.format->pixel_format), &from_colour, to, &to_colour, m);
+  const cf_tile tile = pixels_of(layer, output, to);
   for (int i = 0; i < groups; i++) {
-    plan_tile(layer, to, i, &p.group[i]);
+    plan_tile(&tile, &to->component[i], &p.group[i]);
     p.group[i].values = i == 1 ? 2 : groups == 2 || to->components == 1 ? 1 : 3;
     if (!rectangle && layer->width > 0 && layer->height > 0)
-      plan_group(layer, &crop, output, i, m, &p.group[i]);
+      plan_group(layer, &crop, output, &tile, i, m, &p.group[i]);
   }
   *plan = p;
   return CUFRAMES_OK;

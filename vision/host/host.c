@@ -61,6 +61,21 @@ static int preprocess_launch(void *state, uint32_t count, void *tensor, void *st
   return preprocess_run(state, p->table, count, tensor, stream);
 }
 
+/* A compositor keeps nothing from picture to picture. */
+static int compositor_create(uint32_t capacity, const char *device, void **state, char *name) {
+  (void)capacity; /* the caller of this table keeps to it */
+  int result = check_name(device);
+  if (result != CUFRAMES_OK)
+    return result;
+  strcpy(name, "host");
+  *state = NULL;
+  return CUFRAMES_OK;
+}
+
+static void compositor_destroy(void *state) {
+  (void)state;
+}
+
 const cf_vision_ops cf_vision_host = {
   .kind = "host",
   .preprocess_create = preprocess_create,
@@ -68,4 +83,7 @@ const cf_vision_ops cf_vision_host = {
   .preprocess_run = preprocess_run,
   .preprocess_set = preprocess_set,
   .preprocess_launch = preprocess_launch,
+  .compositor_create = compositor_create,
+  .compositor_destroy = compositor_destroy,
+  .compositor_run = cf_host_compositor,
 };

@@ -7,4 +7,9 @@
 /* One picture into its place in a tensor: `out` is element 0 of it. Padding is written, too. NO_MEMORY. */
 int cf_host_preprocess(const cf_plan *plan, const cf_plan_tensor *tensor, void *out);
 
+/* Black, then the layers in their order, into first_row and rows of each component of the surface. Any thread, several
+ * at a time. NO_MEMORY, and then nothing was drawn. state and stream are not looked at. */
+int cf_host_compositor(void *state, const cf_plan_layer *layers, uint32_t count, const cf_surface *surface,
+                       void *stream);
+
 #endif
