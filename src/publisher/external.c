@@ -13,7 +13,7 @@ int cuframes_publisher_register_external(cuframes_publisher *p, void *address, u
     return CUFRAMES_ERR_INVALID;
   if (!p->pool.external)
     return cf_fail(CUFRAMES_ERR_INVALID, "this publisher has memory of its own: create it with options.external");
-  pthread_mutex_lock(&p->frame_lock);
+  cf_lock_take(&p->frame_lock);
   int result = cf_pool_register(&p->pool, address, bytes, &segment);
   if (result == CUFRAMES_OK && !cf_handle_open(p->handles, &segment->frame)) {
     cf_pool_unregister(&p->pool, segment);
@@ -32,7 +32,7 @@ int cuframes_publisher_register_external(cuframes_publisher *p, void *address, u
     cf_publisher_open_frame(p, f, segment->frame.slot);
     *frame = f->handle;
   }
-  pthread_mutex_unlock(&p->frame_lock);
+  cf_lock_give(&p->frame_lock);
   return result;
 }
 
@@ -83,9 +83,9 @@ int cuframes_publisher_reopen(cuframes_publisher *p, cuframes_frame *frame) {
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_reopen: publisher and frame must be given");
   if (cf_publisher_check(p) != CUFRAMES_OK)
     return CUFRAMES_ERR_INVALID;
-  pthread_mutex_lock(&p->frame_lock);
+  cf_lock_take(&p->frame_lock);
   int result = reopen(p, frame);
-  pthread_mutex_unlock(&p->frame_lock);
+  cf_lock_give(&p->frame_lock);
   return result;
 }
 
@@ -129,8 +129,8 @@ int cuframes_publisher_unregister_external(cuframes_publisher *p, cuframes_frame
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_unregister_external: publisher and frame must be given");
   if (cf_publisher_check(p) != CUFRAMES_OK)
     return CUFRAMES_ERR_INVALID;
-  pthread_mutex_lock(&p->frame_lock);
+  cf_lock_take(&p->frame_lock);
   int result = unregister(p, frame);
-  pthread_mutex_unlock(&p->frame_lock);
+  cf_lock_give(&p->frame_lock);
   return result;
 }

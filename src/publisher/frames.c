@@ -160,7 +160,7 @@ static void registered_keep(void *user, cf_segment *segment) {
 
 void cf_publisher_end_frames(cuframes_publisher *p) {
   cf_completer_quiesce(&p->completer);
-  pthread_mutex_lock(&p->frame_lock);
+  cf_lock_take(&p->frame_lock);
   for (uint32_t i = 0; i < p->max_open; i++)
     frame_abandon(&p->frames[i]);
   if (p->pool.external)
@@ -170,7 +170,7 @@ void cf_publisher_end_frames(cuframes_publisher *p) {
     frame_keep(p, &p->frames[i]);
   if (p->pool.external)
     cf_pool_visit_registered(&p->pool, registered_keep, p);
-  pthread_mutex_unlock(&p->frame_lock);
+  cf_lock_give(&p->frame_lock);
 }
 
 /* ---- acquire ---- */
@@ -297,9 +297,9 @@ int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
     return cf_publisher_check(p); /* which says why */
   if (cf_flag_get(&p->failed))
     return device_failed(p);
-  pthread_mutex_lock(&p->frame_lock);
+  cf_lock_take(&p->frame_lock);
   int result = frame_acquire(p, frame);
-  pthread_mutex_unlock(&p->frame_lock);
+  cf_lock_give(&p->frame_lock);
   return result;
 }
 
@@ -449,12 +449,12 @@ static int publish(cuframes_publisher *p, cuframes_frame *frame, const cf_comple
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_publish: publisher and frame must be given");
   if (!cf_process_is(p->maker))
     return cf_publisher_check(p);
-  pthread_mutex_lock(&p->frame_lock);
+  cf_lock_take(&p->frame_lock);
   cf_frame *f = open_frame(p, frame);
   int result = f ? frame_publish(p, f, completion, info) : not_open();
   if (f)
     frame_close(p, f, result == CUFRAMES_OK);
-  pthread_mutex_unlock(&p->frame_lock);
+  cf_lock_give(&p->frame_lock);
   return result;
 }
 
@@ -474,11 +474,11 @@ int cuframes_publisher_cancel(cuframes_publisher *p, cuframes_frame *frame) {
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_cancel: no publisher given");
   if (cf_publisher_check(p) != CUFRAMES_OK)
     return CUFRAMES_ERR_INVALID;
-  pthread_mutex_lock(&p->frame_lock);
+  cf_lock_take(&p->frame_lock);
   cf_frame *f = open_frame(p, frame);
   if (f)
     frame_close(p, f, false);
-  pthread_mutex_unlock(&p->frame_lock);
+  cf_lock_give(&p->frame_lock);
   return f ? CUFRAMES_OK : not_open();
 }
 
@@ -489,14 +489,14 @@ int cuframes_publisher_set_format(cuframes_publisher *p, const cuframes_format *
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_set_format: publisher and format must be given");
   if (cf_publisher_check(p) != CUFRAMES_OK)
     return CUFRAMES_ERR_INVALID;
-  pthread_mutex_lock(&p->frame_lock);
+  cf_lock_take(&p->frame_lock);
   cf_publisher_settle_frames(p);
   int result = cf_pool_set_format(&p->pool, format);
   if (result == CUFRAMES_ERR_DEVICE)
     cf_publisher_look_at_device(p);
   if (cf_writer_has_changed(&p->writer))
     cf_doorbell_ring(p->service.doorbell); /* for cf_pool_reap() */
-  pthread_mutex_unlock(&p->frame_lock);
+  cf_lock_give(&p->frame_lock);
   return result;
 }
 
@@ -505,11 +505,11 @@ int cuframes_publisher_set_limits(cuframes_publisher *p, uint32_t max_open, uint
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_set_limits: no publisher given");
   if (cf_publisher_check(p) != CUFRAMES_OK)
     return CUFRAMES_ERR_INVALID;
-  pthread_mutex_lock(&p->frame_lock);
+  cf_lock_take(&p->frame_lock);
   int result = cf_pool_set_limits(&p->pool, max_open, max_slots);
   if (result == CUFRAMES_OK && max_open > 0)
     p->max_open = max_open; /* nothing was ever open: no frame beyond is in use */
-  pthread_mutex_unlock(&p->frame_lock);
+  cf_lock_give(&p->frame_lock);
   return result;
 }
 
@@ -518,9 +518,9 @@ int cuframes_publisher_discontinuity(cuframes_publisher *p) {
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_discontinuity: no publisher given");
   if (cf_publisher_check(p) != CUFRAMES_OK)
     return CUFRAMES_ERR_INVALID;
-  pthread_mutex_lock(&p->frame_lock);
+  cf_lock_take(&p->frame_lock);
   cf_writer_new_epoch(&p->writer);
-  pthread_mutex_unlock(&p->frame_lock);
+  cf_lock_give(&p->frame_lock);
   pthread_mutex_lock(&p->packets.lock);
   p->packets.new_epoch = true;
   pthread_mutex_unlock(&p->packets.lock);

@@ -218,7 +218,6 @@ int cuframes_publisher_create(const char *name, const cuframes_publisher_options
   p->allow_gid_count = o.allow_gid_count;
   p->socket_mode = (mode_t)o.socket_mode;
   p->socket_gid = o.socket_gid;
-  pthread_mutex_init(&p->frame_lock, NULL);
   pthread_mutex_init(&p->source.lock, NULL);
   cf_uses_init(&p->uses);
   cf_flag_set(&p->references, 1);
@@ -257,7 +256,6 @@ void cf_publisher_drop(cuframes_publisher *p) {
   cf_close(p->control_fd);
   cf_device_close(p->device);
   cf_handles_drop(p->handles);
-  pthread_mutex_destroy(&p->frame_lock);
   pthread_mutex_destroy(&p->source.lock);
   pthread_mutex_destroy(&p->log_limit.lock);
   free(p->frames);
@@ -294,9 +292,9 @@ void cuframes_publisher_destroy(cuframes_publisher *p) {
 #define SEATS_AGAIN_NS (2 * CF_MS)
 
 static uint32_t seats_count(cuframes_publisher *p, uint32_t (*count)(cf_frame_writer *writer, uint32_t packet_wake)) {
-  pthread_mutex_lock(&p->frame_lock);
+  cf_lock_take(&p->frame_lock);
   uint32_t seats = count(&p->writer, cf_packets_wake(&p->packets));
-  pthread_mutex_unlock(&p->frame_lock);
+  cf_lock_give(&p->frame_lock);
   return seats;
 }
 

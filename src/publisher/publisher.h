@@ -19,6 +19,7 @@
 #include "exchange/packet_ring.h"
 #include "link/channel.h"
 #include "link/directory.h"
+#include "os/lock.h"
 #include "publisher/pool.h"
 #include "publisher/rates.h"
 #include "wire/handshake.h"
@@ -156,7 +157,7 @@ struct cuframes_publisher {
   cf_device *device;
   uint64_t instance;
 
-  pthread_mutex_t frame_lock; /* of frame calls */
+  cf_lock frame_lock; /* of frame calls */
   uint32_t policy;
   uint32_t maker; /* os/process.h */
   int64_t ordered_timeout_ns;

@@ -14,9 +14,9 @@ static void wait_for_release(cuframes_subscriber *s) {
     return;
   cf_flag_set(&connection->release_awaited, 1); /* before the look: pairs with announce_release */
   uint32_t seen = cf_flag_get(&connection->releases);
-  pthread_mutex_lock(&connection->lock);
+  cf_lock_take(&connection->lock);
   bool full = connection->free_leases == 0;
-  pthread_mutex_unlock(&connection->lock);
+  cf_lock_give(&connection->lock);
   if (full && !cf_flag_get(&s->callback.stop))
     (void)cf_futex_wait(&connection->releases.value, seen, cf_now() + 100 * CF_MS); /* looks again either way */
   cf_connection_drop(connection);

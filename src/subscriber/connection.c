@@ -148,7 +148,6 @@ static void connection_free(void *connection) {
   cf_device_close(c->device);
   (void)cf_hang_up(c->fd); /* last: the publisher may now use our slots; or it stays open, and has ended */
   pthread_mutex_destroy(&c->request_lock);
-  pthread_mutex_destroy(&c->lock);
   free(c->frames);
   cf_handles_drop(c->handles);
   free(c->message);
@@ -169,7 +168,6 @@ int cf_connection_open(const cf_join *join, cf_joined *joined, int64_t deadline,
   cf_uses_init(&c->uses);
   c->references = 1;
   pthread_mutex_init(&c->request_lock, NULL);
-  pthread_mutex_init(&c->lock, NULL);
   c->message = malloc(CF_WIRE_MESSAGE_MAX);
   c->mode_packets = join->hello->mode == CUFRAMES_MODE_PACKETS;
   int result = c->message ? connection_map(c, &joined->welcome, join, joined->fds)
@@ -192,14 +190,14 @@ void cf_connection_leave(cf_connection *c) {
 }
 
 void cf_connection_hold(cf_connection *c) {
-  pthread_mutex_lock(&c->lock);
+  cf_lock_take(&c->lock);
   c->references++;
-  pthread_mutex_unlock(&c->lock);
+  cf_lock_give(&c->lock);
 }
 
 void cf_connection_unlock(cf_connection *c) {
   bool last = c->references == 0 && c->free_leases == c->every_lease;
-  pthread_mutex_unlock(&c->lock);
+  cf_lock_give(&c->lock);
   if (!last)
     return;
   if (c->waiter.gpu)
@@ -211,7 +209,7 @@ void cf_connection_unlock(cf_connection *c) {
 void cf_connection_drop(cf_connection *c) {
   if (!c)
     return;
-  pthread_mutex_lock(&c->lock);
+  cf_lock_take(&c->lock);
   c->references--;
   cf_connection_unlock(c);
 }

@@ -23,6 +23,7 @@
 #include "exchange/packet_ring.h"
 #include "os/clock.h"
 #include "os/futex.h"
+#include "os/lock.h"
 #include "wire/message.h"
 
 /* The life of a connection, which only goes on:
@@ -107,8 +108,8 @@ typedef struct cf_connection {
   uint32_t unmapped_lease;
   cf_taken unmapped;
 
-  pthread_mutex_t lock; /* what follows */
-  cf_logger logger;     /* silent once the subscriber was destroyed */
+  cf_lock lock;     /* what follows */
+  cf_logger logger; /* silent once the subscriber was destroyed */
   uint32_t references;
   uint32_t leases;      /* granted */
   uint64_t every_lease; /* bit per lease */

@@ -63,11 +63,11 @@ static void frame_lose(cf_connection *c, cf_frame *frame) {
 
 /* Marks what is LOST. */
 static void frames_lose(cf_connection *c) {
-  pthread_mutex_lock(&c->lock); /* a frame is fenced under it only while the connection is not gone */
+  cf_lock_take(&c->lock); /* a frame is fenced under it only while the connection is not gone */
   for (uint32_t k = 0; k < c->leases; k++)
     if (is_awaited(c, &c->frames[k]))
       frame_lose(c, &c->frames[k]);
-  pthread_mutex_unlock(&c->lock);
+  cf_lock_give(&c->lock);
 }
 
 bool cf_connection_lose(cf_connection *c) {
@@ -93,10 +93,10 @@ static void lose_and_abandon(cf_connection *c) {
 
 /* Whether a stream may wait for a fence that is still to be signaled, also of a frame that is LOST or given back. */
 static bool stream_waits(cf_connection *c) {
-  pthread_mutex_lock(&c->lock);
+  cf_lock_take(&c->lock);
   const enum cf_life life = cf_connection_life(c);
   const bool waits = (life == CF_LIVE || life == CF_GONE) && cf_waiter_streams_wait(&c->waiter);
-  pthread_mutex_unlock(&c->lock);
+  cf_lock_give(&c->lock);
   return waits;
 }
 
@@ -108,7 +108,7 @@ static void connection_drain(void *connection) {
     for (int64_t began = cf_now(); stream_waits(c); cf_wait_turn(began, CF_NEVER))
       if (poll(&end, 1, 0) != 0 || cf_connection_gone(c))
         lose_and_abandon(c);
-  pthread_mutex_lock(&c->lock);
+  cf_lock_take(&c->lock);
   (void)cf_connection_move(c, CF_DRAINED);
   if (c->is_unmapped) { /* or the publisher would wait for a frame that nobody can give back */
     cf_reader_release(c->seat, c->unmapped_lease);
@@ -116,9 +116,9 @@ static void connection_drain(void *connection) {
     c->is_unmapped = false;
   }
   if (c->returning != 0) {
-    pthread_mutex_unlock(&c->lock);
+    cf_lock_give(&c->lock);
     bool lost = cf_waiter_settle(&c->waiter); /* nothing of it runs any more, and nothing writes counters */
-    pthread_mutex_lock(&c->lock);
+    cf_lock_take(&c->lock);
     leases_reclaim(c, lost);
   }
   c->references--;
@@ -136,11 +136,11 @@ static int lease_wait(cf_frame *frame, int64_t deadline) {
   cf_connection *c = frame->owner;
   for (int64_t began = cf_now();; cf_wait_turn(began, deadline)) {
     bool gone = cf_connection_gone(c); /* before the look: it may have been completed at the last moment */
-    pthread_mutex_lock(&c->lock);
+    cf_lock_take(&c->lock);
     bool lost = frame->lost, complete = !lost && cf_waiter_is_ready(&c->waiter, frame->slot, frame->seq);
     if (gone && !lost && !complete) /* whoever asks next is to hear the same, also before cf_connection_abandon() */
       frame_lose(c, frame);
-    pthread_mutex_unlock(&c->lock);
+    cf_lock_give(&c->lock);
     if (complete)
       return CUFRAMES_OK;
     if (lost || gone)
@@ -155,27 +155,27 @@ static int lease_wait(cf_frame *frame, int64_t deadline) {
 
 void cf_connection_put_back(cf_frame *frame) {
   cf_connection *c = frame->owner;
-  pthread_mutex_lock(&c->lock);
+  cf_lock_take(&c->lock);
   lease_return(c, frame);
   if (cf_flag_get(&c->release_awaited))
     announce_release(c);
   if (c->references == 0)
     cf_connection_unlock(c); /* perhaps with its end */
   else
-    pthread_mutex_unlock(&c->lock);
+    cf_lock_give(&c->lock);
 }
 
 /* Streams still use it: it comes back when they have come so far. */
 static void return_later(cf_connection *c, cf_frame *frame) {
-  pthread_mutex_lock(&c->lock);
+  cf_lock_take(&c->lock);
   frame->state = CF_FRAME_RETURNING;
   c->returning |= UINT64_C(1) << frame->lease;
   if (cf_flag_get(&c->release_awaited))
     announce_release(c);
   bool drained = cf_connection_life(c) == CF_DRAINED;
   c->references += drained;
-  pthread_mutex_unlock(&c->lock); /* it may be gone from here on */
-  if (drained)                    /* nobody else will look for it */
+  cf_lock_give(&c->lock); /* it may be gone from here on */
+  if (drained)            /* nobody else will look for it */
     cf_connection_end(c);
 }
 
@@ -205,9 +205,9 @@ static int lease_used_on(cf_frame *frame, void *stream) {
 
 static void lease_complain(cf_frame *frame) {
   cf_connection *c = frame->owner;
-  pthread_mutex_lock(&c->lock);
+  cf_lock_take(&c->lock);
   cf_logger logger = c->logger;
-  pthread_mutex_unlock(&c->lock);
+  cf_lock_give(&c->lock);
   cf_log(&logger, CUFRAMES_LOG_WARNING, "a thread waits for a stream that uses a frame: %s", cf_last_detail());
 }
 
@@ -308,7 +308,7 @@ static int frame_describe(cf_connection *c, uint32_t k, const cf_taken *taken, c
 static int lease_next(cf_connection *c, bool gone, uint32_t *lease, cf_taken *taken, cf_frame **frame) {
   bool must_wake = false;
   int result = CUFRAMES_OK;
-  pthread_mutex_lock(&c->lock); /* once: who spins for a frame feels each turn */
+  cf_lock_take(&c->lock); /* once: who spins for a frame feels each turn */
   if (c->returning)
     leases_reclaim(c, false);
   uint64_t free = c->free_leases;
@@ -326,7 +326,7 @@ static int lease_next(cf_connection *c, bool gone, uint32_t *lease, cf_taken *ta
       result = frame_describe(c, k, taken, view, frame);
     }
   }
-  pthread_mutex_unlock(&c->lock);
+  cf_lock_give(&c->lock);
   if (!free)
     return hands_full(c, gone, returning);
   if (take != CF_TAKE_OK)
@@ -345,12 +345,12 @@ static bool may_map_later(int error) {
 /* What became of a frame whose segment was asked for. The thread that takes packets may have ended the connection
  * meanwhile, and given the lease back that it saw: then it is nobody's. */
 static int unmapped_note(cf_connection *c, uint32_t k, const cf_taken *taken, int result) {
-  pthread_mutex_lock(&c->lock);
+  cf_lock_take(&c->lock);
   bool drained = cf_connection_life(c) == CF_DRAINED;
   c->is_unmapped = may_map_later(result) && !drained;
   c->unmapped_lease = k;
   c->unmapped = *taken;
-  pthread_mutex_unlock(&c->lock);
+  cf_lock_give(&c->lock);
   return drained ? cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher is gone") : result;
 }
 
@@ -368,7 +368,7 @@ static int frame_map(cf_connection *c, cf_take_how *how, uint32_t k, const cf_ta
   result = unmapped_note(c, k, taken, result);
   if (may_map_later(result)) /* it stays leased, and the next call goes on here */
     return result;
-  pthread_mutex_lock(&c->lock);
+  cf_lock_take(&c->lock);
   if (result == CUFRAMES_OK) {
     result = frame_describe(c, k, taken, view, frame);
   } else {
@@ -377,7 +377,7 @@ static int frame_map(cf_connection *c, cf_take_how *how, uint32_t k, const cf_ta
     if (held)
       view->frames--;
   }
-  pthread_mutex_unlock(&c->lock); /* the caller has a reference */
+  cf_lock_give(&c->lock); /* the caller has a reference */
   return result;
 }
 
@@ -413,13 +413,13 @@ static int stream_wait(cf_connection *c, cf_frame *frame, void *stream) {
   void *event = c->waiter.sync_mode == CUFRAMES_SYNC_TIMELINE ? NULL : event_of(frame);
   if (!cf_waiter_can_wait_on(&c->waiter, frame->seq, event))
     return CUFRAMES_ERR_BUSY;
-  pthread_mutex_lock(&c->lock);
+  cf_lock_take(&c->lock);
   /* pairs with cf_connection_abandon: it signals the fence of what is fenced by then */
   bool gone = cf_connection_gone(c);
   frame->fenced = !gone;
   if (!gone)
     cf_waiter_note(&c->waiter, frame->slot, frame->seq); /* also when the frame is given back before it is complete */
-  pthread_mutex_unlock(&c->lock);
+  cf_lock_give(&c->lock);
   if (gone)
     return CUFRAMES_ERR_BUSY; /* and then its end is seen */
   return cf_waiter_wait_on(&c->waiter, frame->slot, frame->seq, event, stream);

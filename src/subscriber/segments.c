@@ -154,7 +154,7 @@ static int view_fetch(cf_connection *c, uint32_t number, int64_t deadline, cf_vi
  * wait for the work of other frames first, and so for a fence, and who signals fences needs the lock. */
 static void views_prune(cf_connection *c) {
   cf_view *unused = NULL;
-  pthread_mutex_lock(&c->lock);
+  cf_lock_take(&c->lock);
   for (cf_view **link = &c->views; *link;) {
     cf_view *view = *link;
     if (view->segment < c->floor_known && view->frames == 0) {
@@ -165,7 +165,7 @@ static void views_prune(cf_connection *c) {
       link = &view->next;
     }
   }
-  pthread_mutex_unlock(&c->lock);
+  cf_lock_give(&c->lock);
   while (unused) {
     cf_view *view = unused;
     unused = view->next;
@@ -174,23 +174,23 @@ static void views_prune(cf_connection *c) {
 }
 
 int cf_view_hold(cf_connection *c, uint32_t number, int64_t deadline, cf_view **held) {
-  pthread_mutex_lock(&c->lock);
+  cf_lock_take(&c->lock);
   cf_view *view = c->views;
   while (view && view->segment != number)
     view = view->next;
   if (view)
     view->frames++;
-  pthread_mutex_unlock(&c->lock);
+  cf_lock_give(&c->lock);
   if (!view) { /* only the thread that takes frames adds views */
     int result = view_fetch(c, number, deadline, &view);
     if (result != CUFRAMES_OK)
       return result;
     view->frames = 1;
     views_prune(c);
-    pthread_mutex_lock(&c->lock);
+    cf_lock_take(&c->lock);
     view->next = c->views;
     c->views = view;
-    pthread_mutex_unlock(&c->lock);
+    cf_lock_give(&c->lock);
   }
   *held = view;
   return CUFRAMES_OK;
@@ -218,9 +218,9 @@ int cf_views_look_ahead(cf_connection *c, int64_t deadline) {
     cf_view *view;
     int result = cf_view_hold(c, number, deadline, &view);
     if (result == CUFRAMES_OK) {
-      pthread_mutex_lock(&c->lock);
+      cf_lock_take(&c->lock);
       view->frames--;
-      pthread_mutex_unlock(&c->lock);
+      cf_lock_give(&c->lock);
     } else if (result == CUFRAMES_ERR_TIMEOUT) { /* the next look goes on */
       c->segments_known = number - 1;
       return CUFRAMES_OK;

@@ -162,9 +162,9 @@ static void pending_give_up(cuframes_subscriber *s) {
 
 /* Nobody takes frames from it any more; frames in hand keep it. */
 static void connection_end(cf_connection *connection) {
-  pthread_mutex_lock(&connection->lock);
+  cf_lock_take(&connection->lock);
   connection->logger = (cf_logger){ 0 };
-  pthread_mutex_unlock(&connection->lock);
+  cf_lock_give(&connection->lock);
   cf_connection_end(connection);
 }
 
@@ -488,10 +488,10 @@ int cuframes_subscriber_get_stats(cuframes_subscriber *s, cuframes_subscriber_st
   };
   cf_connection *connection = cf_subscriber_current(s);
   if (connection) {
-    pthread_mutex_lock(&connection->lock);
+    cf_lock_take(&connection->lock);
     given.frames_lost += cf_counter_get(&connection->lost);
     given.leases_held = connection->leases - (uint32_t)__builtin_popcountll(connection->free_leases);
-    pthread_mutex_unlock(&connection->lock);
+    cf_lock_give(&connection->lock);
     cf_connection_drop(connection);
   }
   return cf_stats_give(stats, &given, sizeof given, "cuframes_subscriber_stats");
