@@ -11,12 +11,6 @@
 
 enum { FRAME_THREAD = 0, PACKET_THREAD = 1 };
 
-/* What seats pinned when they were looked at. */
-typedef struct pins {
-  uint64_t leased[CF_SLOTS_MAX / 64];
-  uint64_t floor; /* frames above it wait for an ordered seat */
-} pins;
-
 void cf_writer_init(cf_frame_writer *writer, void *control, uint32_t capacity, cf_slot_note *notes, uint64_t instance,
                     uint64_t first_seq) {
   memset(writer, 0, sizeof *writer);
@@ -137,25 +131,28 @@ static uint64_t seat_lease(const cf_writer_seat *seat, uint32_t *k) {
   return 0;
 }
 
-/* What all seats pin; scan_end() must follow, when nothing depends on it any more: until then no seat that was counted
- * is gone, and so no slots that came with it retire. The cursor is read before the leases, and a reader writes its
- * lease before its cursor: a frame that is no longer waiting is seen leased. */
-static void pins_look(cf_frame_writer *writer, pins *p) {
-  memset(p->leased, 0, (writer->capacity + 63) / 64 * sizeof p->leased[0]);
-  p->floor = CF_CURSOR_NONE;
+/* What all seats pin: notes what is leased, and gives the floor above which frames wait for an ordered seat. scan_end()
+ * must follow, when nothing depends on it any more: until then no seat that was counted is gone, and so no slots that
+ * came with it retire. The cursor is read before the leases, and a reader writes its lease before its cursor: a frame
+ * that is no longer waiting is seen leased. (A slot that no look found leased for 2^32 of them may pass for leased
+ * once: then it is free one look later.) */
+static uint64_t pins_look(cf_frame_writer *writer) {
+  uint64_t lowest = CF_CURSOR_NONE;
+  uint32_t number = ++writer->looks;
   uint32_t top = scan_begin(writer, FRAME_THREAD);
   for (uint32_t i = 0; i < top; i++) {
     cf_writer_seat *seat = seat_at(writer, i);
     if (!seat)
       continue;
     uint64_t floor = seat->depth > 0 ? seat_floor(writer, seat) : CF_CURSOR_NONE;
-    if (floor < p->floor)
-      p->floor = floor;
+    if (floor < lowest)
+      lowest = floor;
     uint32_t k = 0;
     for (uint64_t word; (word = seat_lease(seat, &k)) != 0;)
       if (cf_ref_slot(word) < writer->capacity)
-        p->leased[cf_ref_slot(word) / 64] |= UINT64_C(1) << (cf_ref_slot(word) % 64);
+        writer->notes[cf_ref_slot(word)].leased = number;
   }
+  return lowest;
 }
 
 /* ---- taking slots ---- */
@@ -164,9 +161,9 @@ static void pins_look(cf_frame_writer *writer, pins *p) {
  * after its lease is announced, so a lease of an older frame holds only if it stood before that frame was followed by
  * another, which was before this look; one that comes later is taken back by its reader. What waits in order is above
  * the floor until it is leased, or until its seat was evicted, for which its reader looks after its lease, too. */
-static bool is_used(const cf_frame_writer *writer, const pins *pinned, uint32_t slot) {
+static bool is_used(const cf_frame_writer *writer, uint64_t floor, uint32_t slot) {
   const cf_slot_note *note = &writer->notes[slot];
-  return (pinned->leased[slot / 64] >> (slot % 64) & 1) || note->kept || note->seq > pinned->floor;
+  return note->leased == writer->looks || note->kept || (note->filled && note->last > floor);
 }
 
 /* No slot of a retiring run is in the table any more. */
@@ -208,18 +205,17 @@ static void slot_leave(cf_frame_writer *writer, uint32_t slot) {
 
 /* Looks at every seat: what nobody uses becomes free, or leaves the table if it retires. */
 static void look(cf_frame_writer *writer) {
-  pins pinned;
   bool retiring = atomic_load_explicit(&writer->retiring, memory_order_relaxed) > 0;
   if (retiring)
     hold_retiring(writer);
-  pins_look(writer, &pinned);
+  const uint64_t floor = pins_look(writer);
   for (uint32_t slot = writer->held.first, next; slot != CF_NO_SLOT; slot = next) {
     next = writer->notes[slot].next;
     bool goes = retiring && retires(writer, slot);
-    if (is_used(writer, &pinned, slot) || (goes && !slot_ready(writer, slot, writer->notes[slot].last)))
+    if (is_used(writer, floor, slot) || (goes && !slot_ready(writer, slot, writer->notes[slot].last)))
       continue;
     list_remove(writer, &writer->held, slot);
-    writer->notes[slot].seq = 0; /* no frame any more */
+    writer->notes[slot].filled = false; /* no frame any more */
     if (goes)
       slot_leave(writer, slot);
     else
@@ -292,7 +288,8 @@ uint64_t cf_writer_publish(cf_frame_writer *writer, uint32_t slot, const cf_fram
   atomic_store_explicit(&writer->index[seq & (writer->capacity - 1)], word, memory_order_release);
   /* pairs with reader: take_newest, cf_reader_prepare_wait */
   atomic_store_explicit(&writer->control->head, word, memory_order_seq_cst);
-  writer->notes[slot].seq = writer->notes[slot].last = seq;
+  writer->notes[slot].last = seq;
+  writer->notes[slot].filled = true;
   if (writer->head_slot != CF_NO_SLOT)
     list_append(writer, &writer->held, writer->head_slot);
   writer->head_slot = slot;
@@ -562,7 +559,7 @@ static bool is_in(const cf_frame_writer *writer, const cf_slot_list *list, uint3
 
 void cf_writer_keep(cf_frame_writer *writer, uint32_t slot, bool kept) {
   writer->notes[slot].kept = kept;
-  if (!kept || writer->notes[slot].seq != 0)
+  if (!kept || writer->notes[slot].filled)
     return;
   list_remove(writer, &writer->free, slot); /* a look had freed it */
   list_append(writer, &writer->held, slot);

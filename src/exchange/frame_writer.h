@@ -31,13 +31,14 @@ typedef struct cf_slot_run {
   struct cf_slot_run *next; /* in whatever list it is */
 } cf_slot_run;
 
-/* What the publisher remembers of a slot; never shared. */
+/* What the publisher remembers of a slot; never shared. Half a cache line. */
 typedef struct cf_slot_note {
-  uint64_t seq;            /* as in the table; 0: never written or open */
-  uint64_t last;           /* of the frame that was last published in it; 0: none */
-  bool kept;               /* the publisher itself still uses that frame */
+  uint64_t last;           /* seq of the frame that was last published in it; 0: none */
   cf_slot_run *run;        /* NULL: the table entry is free */
   uint32_t previous, next; /* neighbours in its list, CF_NO_SLOT at the ends */
+  uint32_t leased;         /* the number of the last look that found it leased */
+  bool filled;             /* that frame is in it; else it is open, or nobody uses it any more */
+  bool kept;               /* the publisher itself still uses that frame */
 } cf_slot_note;
 
 /* Slots, linked by their notes. */
@@ -80,6 +81,7 @@ typedef struct cf_frame_writer {
   uint64_t seq;       /* of the newest frame */
   uint32_t head_slot; /* its slot, CF_NO_SLOT before the first */
   uint32_t epoch;
+  uint32_t looks;                 /* the number of the last look at the seats */
   bool adopted;                   /* runs, since somebody asked */
   _Atomic(cf_slot_run *) offered; /* runs from the service thread */
   _Atomic(cf_slot_run *) emptied; /* runs to the service thread */
