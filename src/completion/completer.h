@@ -24,14 +24,14 @@ typedef struct cf_deferred_free {
 } cf_deferred_free;
 
 typedef struct cf_completer {
-  cf_device *device;
-  cf_frame_writer *writer;
   bool gpu;
-  cf_device_counters control;    /* the control page, for the device */
-  void *stream;                  /* of the last frame */
   bool any_stream, many_streams; /* one was used; more than one were */
   bool side_pending;             /* the side stream may still write counters */
-  cf_deferred_free *deferred;    /* the service thread's */
+  cf_device *device;
+  cf_frame_writer *writer;
+  void *stream;               /* of the last frame */
+  cf_device_counters control; /* the control page, for the device */
+  cf_deferred_free *deferred; /* the service thread's */
 } cf_completer;
 
 /* control: the writer's page, of so many bytes. */

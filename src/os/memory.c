@@ -27,6 +27,14 @@ static int seals_of(enum cf_seal seal) {
   return seal == CF_SEAL_PUBLIC ? seals | F_SEAL_FUTURE_WRITE : seals;
 }
 
+#define LINE ((size_t)64)
+
+void *cf_memory_lines(size_t bytes) {
+  bytes = (bytes + LINE - 1) / LINE * LINE;
+  void *memory = aligned_alloc(LINE, bytes);
+  return memory ? memset(memory, 0, bytes) : NULL;
+}
+
 uint64_t cf_page_round(uint64_t bytes) {
   return (bytes + PAGE - 1) & ~(PAGE - 1);
 }

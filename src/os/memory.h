@@ -3,6 +3,7 @@
 #define CF_OS_MEMORY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum cf_seal {
@@ -25,6 +26,9 @@ int cf_memory_map(int fd, uint64_t bytes, enum cf_seal seal, void **address);
 
 /* NULL is fine. */
 void cf_memory_unmap(void *address, uint64_t bytes);
+
+/* Zeroed memory of this process on cache lines of its own, to be freed with free(). NULL: out of memory. */
+void *cf_memory_lines(size_t bytes);
 
 uint64_t cf_page_round(uint64_t bytes);
 

@@ -384,7 +384,7 @@ static int picture_complete(cuframes_publisher *p, const cf_frame *f, const cf_c
 static int frame_publish(cuframes_publisher *p, cf_frame *f, const cf_completion *completion,
                          const cuframes_publish_info *info) {
   cuframes_publish_info i;
-  int result = cf_options_copy(&i, sizeof i, info, "cuframes_publish_info");
+  int result = cf_options_take(&i, sizeof i, info, "cuframes_publish_info");
   if (result == CUFRAMES_OK && cf_flag_get(&p->failed))
     result = device_failed(p);
   if (result == CUFRAMES_OK && cf_writer_has_ordered(&p->writer))

@@ -34,17 +34,20 @@ typedef struct cf_segment {
 } cf_segment;
 
 typedef struct cf_pool {
+  /* what each frame looks at */
+  bool external;          /* every segment is one buffer of the application */
+  uint32_t side_data_max; /* bytes that a frame has room for; 0: none */
+  cuframes_format format; /* of new frames, every pitch and offset filled in */
+
   pthread_mutex_t lock;
   cf_device *device;
   cf_frame_writer *writer;
-  cf_segment *segments;   /* all that are allocated, newest first */
-  cuframes_format format; /* of new frames, every pitch and offset filled in */
-  uint64_t stride;        /* bytes of one slot */
-  uint32_t asked_slots;   /* to begin with */
-  uint32_t base_slots;    /* never fewer: these, or with `full` what must be there without subscribers */
-  cf_flag max_slots;      /* never more, in all formats together, but for the base of a new one */
+  cf_segment *segments; /* all that are allocated, newest first */
+  uint64_t stride;      /* bytes of one slot */
+  uint32_t asked_slots; /* to begin with */
+  uint32_t base_slots;  /* never fewer: these, or with `full` what must be there without subscribers */
+  cf_flag max_slots;    /* never more, in all formats together, but for the base of a new one */
   uint32_t max_open;
-  uint32_t side_data_max;            /* bytes that a frame has room for; 0: none */
   uint32_t slots;                    /* of the current format, not retiring */
   uint32_t cost;                     /* of all seats: cf_seat_cost() */
   uint16_t depths[CF_DEPTH_MAX + 1]; /* ordered seats of each depth */
@@ -52,8 +55,7 @@ typedef struct cf_pool {
   uint32_t formats;                  /* so many there were */
   bool full;                         /* slots for the cost of all seats are there, needed or not */
   uint32_t next_segment;
-  bool external; /* every segment is one buffer of the application */
-  bool events;   /* segments get events */
+  bool events; /* segments get events */
   cf_counter memory_bytes, segment_count, slot_count;
 } cf_pool;
 

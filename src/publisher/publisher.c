@@ -120,8 +120,8 @@ static int exchange_create(cuframes_publisher *p, const cuframes_publisher_optio
   /* while a format changes, slots of the old one are still pinned */
   uint32_t capacity = power_of_two_from(2 * o->max_slots);
   p->control_bytes = cf_page_round(cf_control_bytes(capacity));
-  p->notes = calloc(capacity, sizeof *p->notes);
-  p->frames = calloc(o->max_open, sizeof *p->frames);
+  p->notes = cf_memory_lines(capacity * sizeof *p->notes);
+  p->frames = cf_memory_lines(o->max_open * sizeof *p->frames);
   p->handles = cf_handles_create();
   if (!p->notes || !p->frames || !p->handles)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
@@ -197,7 +197,7 @@ int cuframes_publisher_create(const char *name, const cuframes_publisher_options
   int result = options_take(name, options, &o);
   if (result != CUFRAMES_OK)
     return result;
-  cuframes_publisher *p = calloc(1, sizeof *p);
+  cuframes_publisher *p = cf_memory_lines(sizeof *p);
   if (!p)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   p->maker = cf_process_here();

@@ -38,15 +38,15 @@ enum cf_prewake {
 
 /* The thread that wakes where there are many to wake. */
 typedef struct cf_waker {
-  pthread_t thread;
   cf_flag running;
-  cf_flag stop;
-  cf_flag rung;      /* moves when somebody is to be woken: the word that it sleeps on */
-  cf_flag due;       /* somebody is to be woken, whether or not a frame is begun */
-  cf_flag asleep;    /* or it is about to be */
   cf_flag prewake;   /* enum cf_prewake */
   cf_flag woken;     /* so many were, the last time */
+  cf_flag asleep;    /* or it is about to be */
+  cf_flag rung;      /* moves when somebody is to be woken: the word that it sleeps on */
+  cf_flag due;       /* somebody is to be woken, whether or not a frame is begun */
   cf_flag processor; /* of the thread that rang last */
+  cf_flag stop;
+  pthread_t thread;
 } cf_waker;
 
 /* One connection, of the service thread alone but for the seat's shared parts. */
@@ -149,6 +149,22 @@ typedef struct cf_source {
 } cf_source;
 
 struct cuframes_publisher {
+  /* What each frame touches comes first, on as few cache lines as may be: they have cooled down since the last one. */
+  cf_lock frame_lock; /* of frame calls */
+  uint32_t maker;     /* os/process.h */
+  uint32_t policy;
+  uint32_t max_open;
+  cf_frame *frames; /* max_open of them */
+  cf_handles *handles;
+  cf_flag failed;       /* the device is lost, and the stream ends */
+  cf_flag looked_after; /* the service thread looks whether the GPU still works: a frame is not complete */
+  int64_t second_start; /* 0 before the first frame */
+  cf_counter published, newest_timestamp;
+  cf_waker waker;
+  cf_completer completer;
+  cf_pool pool; /* its first fields */
+  cf_frame_writer writer;
+
   char name[CUFRAMES_NAME_MAX + 1];
   char description[CF_TEXT_BYTES];
   cf_logger logger;
@@ -157,29 +173,17 @@ struct cuframes_publisher {
   cf_device *device;
   uint64_t instance;
 
-  cf_lock frame_lock; /* of frame calls */
-  uint32_t policy;
-  uint32_t maker; /* os/process.h */
   int64_t ordered_timeout_ns;
-  cf_frame_writer writer;
   cf_slot_note *notes;
   int control_fd;
   uint64_t control_bytes;
   void *control;
-  cf_completer completer;
-  cf_flag failed;       /* the device is lost, and the stream ends */
-  cf_flag looked_after; /* the service thread looks whether the GPU still works: a frame is not complete */
-  cf_pool pool;
   cf_growth growth;
-  cf_handles *handles;
-  cf_frame *frames; /* max_open of them */
-  uint32_t max_open;
   cf_uses uses;       /* streams that use frames of ours */
   cf_flag references; /* the application's until it is destroyed, then each frame's that is still referred to */
   cf_flag destroyed;
-  int64_t second_start; /* 0 before the first frame */
   uint64_t second_frames;
-  cf_counter published, dropped, evictions, waits, rate_micro, newest_timestamp, seat_bytes;
+  cf_counter dropped, evictions, waits, rate_micro, seat_bytes;
 
   uint32_t max_subscribers, max_leases, max_depth;
   uint32_t access;
@@ -189,7 +193,6 @@ struct cuframes_publisher {
   int64_t socket_gid;
 
   cf_packets packets;
-  cf_waker waker;
   cf_service service;
   cf_source source;
   cf_track_rate rates[CUFRAMES_TRACKS_MAX]; /* by the packets' lock */

@@ -78,48 +78,51 @@ typedef struct cf_watched {
 } cf_watched;
 
 typedef struct cf_connection {
-  cf_flag life;                  /* enum cf_life */
+  /* What each frame touches comes first, on as few cache lines as may be. */
+  cf_flag life; /* enum cf_life */
+  cf_lock lock; /* of what is marked with *, and of what is said to be under it */
+  /* of the thread that takes frames */
+  uint32_t segments_known; /* the newest one looked at */
+  uint32_t floor_known;    /* segments below it were unmapped */
+  uint64_t serial;         /* tells the subscriber's connections apart: 1, 2, 3, ... */
+  bool is_unmapped;        /* a frame was leased whose segment is still to be mapped: `unmapped` */
+  bool mode_packets;
+  cf_flag release_awaited; /* somebody sleeps on `releases`, or is about to */
+  cf_seat *seat;
+  uint64_t free_leases; /* * bit per lease: those that hold no frame */
+  uint64_t returning;   /* * bit per lease that streams give back */
+  cf_view *views;       /* * */
+  cf_frame *frames;     /* * one per lease */
+  cf_frame_reader reader;
+  cf_handles *handles;
+  cf_device *device;
+  uint32_t references; /* * */
+  uint32_t leases;     /* granted */
+  cf_waiter waiter;    /* for the GPU to complete pictures */
+
   cf_flag sleepers[CF_SLEEPERS]; /* threads that sleep on the publisher's words, or are about to */
   cf_flag releases;              /* moves when somebody waits for a frame to be given back: a word to sleep on */
-  cf_flag release_awaited;       /* somebody sleeps on it, or is about to */
   int fd;
   pthread_mutex_t request_lock; /* socket, message buffer and what was asked */
   uint8_t *message;
   cf_asked asked[CF_ASKERS];
   bool packets_first; /* of two questions, whose answer comes first */
-  cf_device *device;
   void *control;
   uint64_t control_bytes;
-  cf_seat *seat;
   uint64_t seat_bytes;
-  cf_frame_reader reader;
-  bool mode_packets;
-  cf_waiter waiter;     /* for the GPU to complete pictures */
-  cf_uses uses;         /* and to be done with them */
+  cf_uses uses;         /* for the GPU to be done with frames */
   char device_name[64]; /* of the stream */
   char name[CUFRAMES_NAME_MAX + 1];
   uint64_t instance; /* of the publisher */
   cf_flag forgotten; /* in a process that was forked from the maker's: one more than frames in hand there. 0: not so */
-  uint64_t serial;   /* tells the subscriber's connections apart: 1, 2, 3, ... */
   /* of the thread that takes frames */
-  uint32_t segments_known; /* the newest one looked at */
-  uint32_t floor_known;    /* segments below it were unmapped */
-  bool is_unmapped;        /* a frame was leased whose segment is still to be mapped: */
   uint32_t unmapped_lease;
   cf_taken unmapped;
+  cf_view *unfinished; /* mapped, but its events have not come */
 
-  cf_lock lock;     /* what follows */
-  cf_logger logger; /* silent once the subscriber was destroyed */
-  uint32_t references;
-  uint32_t leases;      /* granted */
+  cf_logger logger;     /* * silent once the subscriber was destroyed */
   uint64_t every_lease; /* bit per lease */
-  uint64_t free_leases; /* those that hold no frame */
-  uint64_t returning;   /* bit per lease that streams give back */
-  cf_view *views;
-  cf_view *unfinished; /* mapped, but its events have not come; of the thread that takes frames */
-  cf_frame *frames;    /* one per lease */
-  cf_handles *handles;
-  cf_counter lost; /* frames that were LOST */
+  cf_counter lost;      /* frames that were LOST */
 
   cf_watched watched; /* the watcher's */
 

@@ -82,13 +82,29 @@ typedef struct cf_rejoin {
 } cf_rejoin;
 
 struct cuframes_subscriber {
-  uint32_t maker; /* os/process.h */
+  /* What each frame touches comes first, on as few cache lines as may be. Of the thread that takes frames, where
+   * nothing else is said. */
+  uint32_t maker;        /* os/process.h; constant */
+  uint32_t taking_since; /* as `changes` was when `taking` was right */
+  cf_connection *taking; /* where frames come from; one reference, NULL: none yet */
+  cf_flag changes;       /* moves with connection and left_over, under the lock */
+  bool any_frame;
+  uint32_t last_epoch;
+  uint32_t last_segment; /* of that connection */
+  uint64_t last_serial;  /* of the connection that gave the last frame */
+  cf_frame *pending;     /* taken, and not complete yet */
+  int64_t spin_ns;       /* constant */
+  cf_callback callback;
+  cf_counter delivered, skipped;
+  uint64_t skipped_before; /* on earlier connections */
+  cf_msg_hello hello;
+  cuframes_format last_format;
+  cf_counter reconnects, lost_before;
+
   char name[CUFRAMES_NAME_MAX + 1];
   char *directory; /* as given, or NULL */
   char *device;    /* as given, or NULL */
-  cf_msg_hello hello;
   bool reconnect;
-  int64_t spin_ns;
   cf_logger logger;
   cf_log_limit log_limit; /* of what a publisher can make it say */
   cf_handles *handles;    /* of frames */
@@ -99,7 +115,6 @@ struct cuframes_subscriber {
   cf_connection *connection;    /* NULL while there is none; one reference */
   cf_connection *left_over;     /* the one before, which may still have frames; NULL: none. One reference */
   cf_rejoin rejoin;
-  cf_flag changes;        /* moves with connection and left_over */
   cf_connection *watched; /* the watcher's list */
 
   cf_flag interruptions;                   /* so many have been */
@@ -108,20 +123,7 @@ struct cuframes_subscriber {
   struct cuframes_subscriber *next_watched; /* of this process */
 
   cf_notifier notifier;
-  cf_callback callback;
   cf_packet_side packets;
-
-  /* of the thread that takes frames */
-  cf_connection *taking; /* where they come from; one reference, NULL: none yet */
-  uint32_t taking_since; /* as `changes` was when that was right */
-  uint64_t last_serial;  /* of the connection that gave the last frame */
-  cf_frame *pending;     /* taken, and not complete yet */
-  bool any_frame;
-  uint32_t last_epoch;
-  uint32_t last_segment; /* of that connection */
-  cuframes_format last_format;
-  uint64_t skipped_before; /* on earlier connections */
-  cf_counter delivered, skipped, reconnects, lost_before;
 };
 
 /* The connection there is, with a reference for the caller; NULL: none. */

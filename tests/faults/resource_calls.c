@@ -205,6 +205,12 @@ void *__wrap_calloc(size_t count, size_t size) {
   return taken(OR_FAIL(CALL_MEMORY, ENOMEM, NULL, kept_take(count, size)));
 }
 
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size) {
+  return taken(OR_FAIL(CALL_MEMORY, ENOMEM, NULL, __real_aligned_alloc(alignment, size)));
+}
+
 void *__real_realloc(void *block, size_t size);
 void *__wrap_realloc(void *block, size_t size);
 void *__wrap_realloc(void *block, size_t size) {
