@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/picture_hash.h"
 #include "common/reader.h"
 #include "latency.h"
 #include "pattern/pattern.h"
@@ -49,36 +50,6 @@ typedef struct verify {
   int64_t first_latency;
   latency latency;
 } verify;
-
-/* Any change of a picture changes it with near certainty: each step is one-to-one in the new word. */
-static uint64_t hash_bytes(uint64_t hash, const uint8_t *data, size_t size) {
-  const uint64_t factor = 0x9E3779B97F4A7C15u;
-  uint64_t lane[4] = { hash, hash ^ 1, hash ^ 2, hash ^ 3 }, word[4];
-  for (; size >= sizeof(word); data += sizeof(word), size -= sizeof(word)) {
-    memcpy(word, data, sizeof(word));
-    for (int i = 0; i < 4; i++)
-      lane[i] = ((lane[i] << 23 | lane[i] >> 41) ^ word[i]) * factor;
-  }
-  memset(word, 0, sizeof(word));
-  memcpy(word, data, size);
-  for (int i = 0; i < 4; i++) {
-    hash = (hash ^ lane[i] ^ word[i]) * factor;
-    hash ^= hash >> 31;
-  }
-  return hash;
-}
-
-static uint64_t hash_picture(const picture_planes *planes, const cuframes_format *format) {
-  uint64_t hash = 1;
-  for (int i = 0; i < CUFRAMES_PLANES && planes->plane[i]; i++) {
-    uint32_t row_bytes = 0, rows = 0;
-    if (cuframes_format_plane_size(format, i, &row_bytes, &rows))
-      break;
-    for (uint32_t row = 0; row < rows; row++)
-      hash = hash_bytes(hash, planes->plane[i] + (size_t)row * planes->pitch[i], row_bytes);
-  }
-  return hash;
-}
 
 static void note_duplicate(verify *v) {
   v->duplicates++;
@@ -164,14 +135,14 @@ static int check_frame(verify *v, const cuframes_frame *frame) {
   int error = picture_view(&v->planes, frame, true);
   if (error)
     return error;
-  const uint64_t hash = hash_picture(&v->planes, format);
+  const uint64_t hash = picture_hash(&v->planes, format);
   const uint64_t torn_before = v->torn;
   bool has_number = check_picture(v, format, &number);
   check_order(v, seq, has_number, number);
   v->frames++;
   (void)reader_pause(cuframes_now() + v->delay_ns); /* a signal ends it early: checked and released all the same */
   error = picture_view(&v->planes, frame, true);
-  if (!error && v->torn == torn_before && hash_picture(&v->planes, format) != hash)
+  if (!error && v->torn == torn_before && picture_hash(&v->planes, format) != hash)
     v->torn++; /* it changed under the lease */
   return error;
 }
