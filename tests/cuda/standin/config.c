@@ -137,6 +137,9 @@ static void read_environment(void) {
   const char *without = getenv("CUDA_STANDIN_WITHOUT");
   snprintf(config.without, sizeof config.without, ",%s,", without ? without : "");
   text("CUDA_STANDIN_FAIL", config.fail, sizeof config.fail);
+  text("CUDA_STANDIN_NAME", config.name, sizeof config.name);
+  text("CUDA_STANDIN_HANG", config.hang, sizeof config.hang);
+  text("CUDA_STANDIN_CRASH", config.crash, sizeof config.crash);
   text("CUDA_STANDIN_REPORT", config.report, sizeof config.report);
   choose_attributes();
 }

@@ -31,7 +31,11 @@ cu_result cuDeviceGetName(char *name, int size, cu_device device) {
     return CUDA_ERROR_INVALID_VALUE;
   if (!is_device(device))
     return CUDA_ERROR_INVALID_DEVICE;
-  snprintf(name, (size_t)size, "CUDA stand-in %d", si_configuration()->machine[device]);
+  const si_config *config = si_configuration();
+  if (config->name[0])
+    snprintf(name, (size_t)size, "%s", config->name);
+  else
+    snprintf(name, (size_t)size, "CUDA stand-in %d", config->machine[device]);
   return CUDA_SUCCESS;
 }
 

@@ -1,7 +1,9 @@
 /* entry.c - what every call to the stand-in does first: whether it may be made, and whether it was asked to fail. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "internal.h"
 
@@ -161,10 +163,20 @@ static cu_result may(enum si_needs needs, const si_context *context) {
   return si_sickness(context);
 }
 
+/* A broken card, or a broken driver: without any lock held, as nobody comes back from it. */
+static void break_down(enum si_function function) {
+  const si_config *config = si_configuration();
+  if (config->crash[0] && strcmp(config->crash, functions[function].name) == 0)
+    (void)raise(SIGSEGV); /* cannot fail for a signal that there is */
+  while (config->hang[0] && strcmp(config->hang, functions[function].name) == 0)
+    (void)pause();
+}
+
 cu_result si_enter_release(enum si_function function, enum si_needs needs, si_context **context, cu_result *say) {
   *context = NULL;
   *say = CUDA_SUCCESS;
   pthread_once(&once, start);
+  break_down(function);
   if (forked)
     return needs == SI_NOTHING && function != SI_cuInit ? CUDA_SUCCESS : CUDA_ERROR_NOT_INITIALIZED;
   pthread_mutex_lock(&si_lock);

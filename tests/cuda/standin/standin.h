@@ -33,6 +33,9 @@
  *                                  before each operation, and in the middle of long ones, a stream waits for a random
  *                                  time up to that
  *   CUDA_STANDIN_FAIL=name:nth:error,...  as standin_fail()
+ *   CUDA_STANDIN_NAME=TEXT         the name of each GPU
+ *   CUDA_STANDIN_HANG=name         a function that never returns, as of a card that is broken
+ *   CUDA_STANDIN_CRASH=name        one in which the process dies of SIGSEGV
  *   CUDA_STANDIN_REPORT=FILE       at exit a line of what was left is appended: "PID KIND=N ..."
  *
  * Kernels: cuModuleLoadData() takes any image, cuModuleGetFunction() finds these (all parameters are 64-bit but where
