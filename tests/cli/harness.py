@@ -149,7 +149,7 @@ def patient(args):
     test may say how long."""
     args = [str(argument) for argument in args]
     said = any(argument.split("=")[0] == "--timeout" for argument in args)
-    if said or args[:1] not in (["verify"], ["snapshot"], ["record"], ["pipe"]):
+    if said or args[:1] not in (["verify"], ["snapshot"], ["record"], ["pipe"], ["doctor"]):
         return args
     return [args[0], "--timeout", str(LIMIT), *args[1:]]
 

@@ -10,7 +10,7 @@ import piping
 from harness import check
 
 LONG = re.compile(r"--[a-z][a-z-]*[a-z]")
-COMMANDS = ("publish", "list", "info", "top", "snapshot", "record", "pipe", "verify")
+COMMANDS = ("publish", "list", "info", "top", "snapshot", "record", "pipe", "verify", "doctor")
 PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"] + sorted(
     os.path.relpath(path, harness.SOURCE_DIR)
     for path in glob.glob(os.path.join(harness.SOURCE_DIR, "docs", "**", "*.md"), recursive=True))
@@ -66,6 +66,7 @@ def test_json_keys(s):
         "pipe": [piping.report(s.start("pipe", "film", "-o", "/dev/null", "--json", *words).expect(harness.OK))
                  for words in (("--count", "2"), ("--packets", "--container", "ts", "--duration", "0.5"))],
         "verify": reader.json(),
+        "doctor": s.json("doctor", "film", "--all", "--json"),
         "publish": [harness.parse_json(line) for line in film.stop().out.splitlines()],
     }
     pages = sections("docs/cli.md")

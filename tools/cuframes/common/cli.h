@@ -21,6 +21,7 @@ int cmd_snapshot(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_pipe(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 
 /* Messages to stderr, one line each, with "cuframes COMMAND: " in front. None waits for who reads them (output.h). */
 void cli_set_command(const char *command);

@@ -1,0 +1,93 @@
+"""doctoring.py - what the tests of `cuframes doctor` share: running it, its findings, and trying what it says mends."""
+import os
+import re
+import subprocess
+
+import harness
+from harness import FAILED, OK, check
+
+STATES = {"problem", "well", "note", "unknown"}
+SUBJECTS = {"directory", "kernel", "limits", "stream", "accounts", "device", "container", "trial"}
+
+
+class Report:
+    """What one run of it said, with --all."""
+
+    def __init__(self, result):
+        told = harness.parse_json(result.out, "doctor: " + result.err)
+        self.findings = told["findings"]
+        self.problems = {finding["check"]: finding for finding in self.findings if finding["state"] == "problem"}
+        count = sum(finding["state"] == "problem" for finding in self.findings)
+        check(result.code == (FAILED if count else OK), "%d problems, and it ended with %s", count, result.code)
+        check(told["problems"] == count and told["ready"] == (count == 0), "it says %s", told)
+        for finding in self.findings:
+            check(finding["state"] in STATES and finding["subject"] in SUBJECTS and finding["what"], "%s", finding)
+            check(not re.search(r"[\x00-\x1f\x7f-\x9f]", "".join(map(str, finding.values()))), "%r", finding)
+            if finding["state"] == "problem":
+                check(finding["why"] and finding["mend"], "a problem without cause or remedy: %s", finding)
+
+    def ready(self):
+        check(not self.problems, "not ready: %s", list(self.problems.values()))
+        return self
+
+    def problem(self, name, *texts, alone=True):
+        """There is this problem, and it says these things; alone: and no other. Gives the finding."""
+        check(name in self.problems, "no problem \"%s\", but %s", name, list(self.problems.values()))
+        said = "\n".join(self.problems[name][key] for key in ("what", "why", "mend"))
+        for text in texts:
+            check(str(text) in said, "nothing of %r in %s", text, said)
+        check(not alone or len(self.problems) == 1, "there are others: %s", list(self.problems.values()))
+        return self.problems[name]
+
+    def finding(self, state, name, *texts):
+        """There is a finding of this state, and one such says these things."""
+        there = [finding["what"] for finding in self.findings if (finding["check"], finding["state"]) == (name, state)]
+        check(any(all(text in what for text in texts) for what in there), "no %s \"%s\" with %s, but %s", state, name,
+              texts, [finding for finding in self.findings if finding["check"] == name])
+
+
+def words(*args):
+    """A command with --all and --json, for a program that starts it."""
+    return (harness.program(), *harness.patient(("doctor", *args, "--all", "--json")))
+
+
+def doctor(s, *args, **options):
+    """Runs it with --all --json."""
+    return Report(s.run("doctor", *args, "--all", "--json", **options))
+
+
+def mend(s, finding):
+    """Does what it says, up to the first explanation behind it."""
+    command = re.split(r"; | \(| removes | takes |, ", finding["mend"])[0].replace("sudo ", "")
+    command = re.sub(r"^cuframes ", harness.program() + " ", command)
+    done = subprocess.run(command, shell=True, env=s.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False)
+    check(done.returncode == 0, "%s: %s", command, done.stdout)
+
+
+def need_mounts(*more):
+    """The test is skipped where mount namespaces cannot be had, or these other ones of unshare's."""
+    harness.need_program("unshare")
+    if os.geteuid() != 0:
+        harness.skip("needs root, to mount")
+    tried = subprocess.run(["unshare", "--mount", *more, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True,
+                           text=True, check=False)
+    if tried.returncode != 0:
+        harness.skip("cannot make a mount namespace here: " + tried.stderr.strip())
+
+
+def doctor_in(s, script, *args, more=(), **options):
+    """As doctor(), in a mount namespace of its own in which a shell script was run before. Its $0 is the test's
+    directory."""
+    need_mounts(*more)
+    argv = ["unshare", "--mount", *more, "sh", "-ec", script + '\nexec "$@"', s.root]
+    return Report(s.start_program(*argv, *words(*args), name="doctor", **options).wait())
+
+
+def denied(s, call, error, *args):
+    """As doctor(), where that call fails with that error; see deny.py."""
+    launcher = os.path.join(harness.HERE, "deny.py")
+    result = s.start_program("python3", launcher, call, error, *words(*args), name="doctor").wait()
+    if result.code == harness.SKIP:
+        harness.skip("no seccomp filter can be made here")
+    return Report(result)

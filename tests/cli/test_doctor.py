@@ -1,0 +1,351 @@
+#!/usr/bin/env python3
+"""test_doctor.py - cuframes doctor names what is wrong with the directory, the kernel, the limits and the accounts of
+this machine, each fault made by the test, and what mends it. test_doctor_stream.py does so for streams,
+test_doctor_gpu.py for GPUs."""
+import os
+
+import doctoring
+import harness
+from doctoring import denied, doctor, doctor_in, mend
+from harness import FAILED, OK, USAGE, check
+
+HOST = ("--device", "host")  # a machine with a GPU and no driver for it (harness.py) is not ready otherwise
+NOBODY, SOMEBODY = 65534, 54321
+
+
+# ---- what it says, and how ----
+
+
+def test_ready(s):
+    result = s.run("doctor", *HOST)
+    check((result.code, result.out) == (OK, "ready\n"), "it says %s", result)
+    report = doctor(s, *HOST).ready()
+    for name in ("owner", "rights", "access", "namespace", "leftovers", "memfd", "seals", "descriptors", "futex",
+                 "pidfd", "file-size", "addresses", "tasks", "memory", "socket", "host"):
+        check(any(finding["check"] == name for finding in report.findings), "nothing is said of %s", name)
+    report.finding("well", "host", "every byte was right")
+    s.publish("test:320x180@25", "cam")
+    result = s.run("doctor", "cam")
+    check((result.code, result.out) == (OK, "ready\n"), "it says %s", result)
+
+
+def test_plain(s):
+    os.chmod(s.dir, 0o777)
+    lines = s.run("doctor", *HOST).out.splitlines()
+    check(len(lines) == 4 and lines[0].startswith("problem  directory: anybody may write") and
+          lines[1].startswith("  why    ") and lines[2].startswith("  mend   chmod go-w") and lines[3] == "1 problem",
+          "it says %s", lines)
+    os.chmod(s.dir, 0o770)
+    all_lines = s.run("doctor", "--all", *HOST).out.splitlines()
+    check(all_lines[-1] == "1 problem" and sum(line.startswith("well ") for line in all_lines) > 10, "%s", all_lines)
+    os.chmod(s.dir, 0o700)
+    check(s.run("doctor", "--all", *HOST).out.splitlines()[-1] == "ready", "not ready")
+    told = s.json("doctor", "--json", *HOST)
+    check(told["findings"] == [] and told["name"] is None and told["directory"] == s.dir, "%s", told)
+
+
+def test_usage(s):
+    for args, text in ((("a/b",), "a/b"), (("cam", "cam"), "unexpected"), (("--wait",), "--wait"),
+                       (("--device", "gpu"), "gpu"), (("--timeout", "0"), "--timeout"), (("--al",), None)):
+        result = s.run("doctor", *args)
+        check(result.code == USAGE and text in result.err if text else result.code == OK, "%s: %s", args, result)
+
+
+def test_changes_nothing(s):
+    """Neither files of the dead nor the directory for temporary files."""
+    place = s.path("tmp")
+    os.mkdir(place)
+    pub = s.publish("test:320x180@25", "cam")
+    pub.kill()
+    before = sorted(os.listdir(s.dir))
+    doctor(s, *HOST, env={"TMPDIR": place}).problem("leftovers", "cam")
+    check(sorted(os.listdir(s.dir)) == before and os.listdir(place) == [], "something was changed")
+    s.run("list")
+
+
+def test_interrupted(s):
+    """Ctrl-C while something hangs: it ends at once, and leaves nothing."""
+    place = s.path("tmp")
+    os.mkdir(place)
+    standin = os.path.dirname(harness.need_built("tests", "cuda", "standin", "libcuda.so.1"))
+    env = {"LD_LIBRARY_PATH": standin, "CUDA_STANDIN_HANG": "cuInit", "TMPDIR": place}
+    process = s.start("doctor", "--device", "cuda", env=env)
+    process.wait_for("starting the GPU's driver")
+    result = process.stop(code=FAILED)
+    check("ready" not in result.out and "before it was through" in result.err, "it says %s", result)
+    check(os.listdir(place) == [], "it left %s", os.listdir(place))
+
+
+# ---- the directory ----
+
+
+def test_rights(s):
+    for mode, text in ((0o777, "anybody"), (0o770, "group")):
+        os.chmod(s.dir, mode)
+        mend(s, doctor(s, *HOST).problem("rights", text, "%04o" % mode))
+        doctor(s, *HOST).ready()
+    os.chmod(s.dir, 0o1777)
+    doctor(s, *HOST).ready()
+
+
+def test_owner(s):
+    harness.give(s.dir, NOBODY)
+    finding = doctor(s, *HOST).problem("owner", NOBODY, s.dir)
+    mend(s, finding)
+    doctor(s, *HOST).ready()
+
+
+def test_another_users(s):
+    """Without a NAME it must do for a publisher; with one for a reader, who takes what was named."""
+    harness.need_user(NOBODY)
+    report = doctor(s, *HOST, user=NOBODY)
+    report.problem("access", "may not enter", s.dir, "0700")
+    os.chmod(s.dir, 0o755)
+    doctor(s, *HOST, user=NOBODY).problem("access", "may not write", "chmod 3770")
+    s.publish("test:320x180@25", "cam", "--mode", "0666")
+    doctor(s, "cam", user=NOBODY).ready()
+
+
+def test_not_there(s):
+    path = s.path("no", "such")
+    finding = doctor(s, "--dir", path, *HOST).problem("exists", path, "is not there", "install -d")
+    mend(s, finding)
+    doctor(s, "--dir", path, *HOST).ready()
+    doctor(s, "--dir", s.path("soon"), *HOST).ready().finding("well", "exists", "the first publisher makes it")
+    with open(s.path("file"), "w"):
+        doctor(s, "--dir", s.path("file"), *HOST).problem("exists", "a file and no directory")
+
+
+def test_link(s):
+    link = s.path("link")
+    os.symlink(s.dir, link)
+    doctor(s, "--dir", link, *HOST).ready()
+    try:
+        os.lchown(link, NOBODY, NOBODY)
+    except OSError as why:
+        harness.skip("cannot give a link to another user: %s" % why)
+    doctor(s, "--dir", link + "/", *HOST).problem("link", "user %d" % NOBODY, link)
+
+
+def test_long_path(s):
+    path = s.path("d" * 120)
+    os.mkdir(path)
+    doctor(s, "--dir", path, *HOST).ready()
+    doctor(s, "--dir", "/" + "d" * 300, *HOST).problem("path", "301 bytes", "255")
+    report = doctor_in(s, "mount -t tmpfs none /proc", "--dir", path, *HOST)
+    report.problem("length", "mount -t proc", "107", alone=False)
+
+
+def test_read_only(s):
+    script = 'mount --bind "$0/run" "$0/run" && mount -o remount,bind,ro "$0/run"'
+    doctor_in(s, script, *HOST).problem("access", "read-only", ":ro")
+    s.publish("test:320x180@25", "cam")
+    doctor_in(s, script, "cam").ready().finding("note", "access", "enough to read")
+
+
+def test_no_room(s):
+    script = 'mount -t tmpfs -o nr_inodes=2,mode=0700 none "$0/run" && touch "$0/run/x"'
+    doctor_in(s, script, *HOST).problem("room", "df -i")
+
+
+def test_default_that_is_not_taken(s):
+    """Streams in /run/cuframes, where this user may not write, and so does not look."""
+    harness.need_user(SOMEBODY)
+    harness.need_program("setpriv")
+    pub = s.publish("test:320x180@25", "cam")
+    copy = s.for_user(SOMEBODY, harness.program())
+    script = 'mount -t tmpfs none /run && mkdir /run/cuframes && mount --bind "$0/run" /run/cuframes && chmod 755 ' \
+             '/run/cuframes && unset CUFRAMES_DIR XDG_RUNTIME_DIR'
+    argv = ["unshare", "--mount", "sh", "-ec", script + '\nexec "$@"', s.root, "setpriv", "--reuid", SOMEBODY,
+            "--regid", SOMEBODY, "--clear-groups", copy]
+    doctoring.need_mounts()
+    for name, problem in (((), "choice"), (("cam",), "exists")):
+        _, *args = doctoring.words(*name, *HOST)
+        report = doctoring.Report(s.start_program(*argv, *args, name="doctor").wait())
+        report.problem(problem, "/run/cuframes", "CUFRAMES_DIR=/run/cuframes")
+    pub.stop()
+
+
+def test_user_namespace(s):
+    """A directory whose owner has no number in a rootless container."""
+    harness.need_program("unshare")
+    harness.give(s.dir, SOMEBODY)
+    os.chmod(s.dir, 0o755)
+    report = doctor_in(s, ":", *HOST, more=("--user", "--map-root-user"))
+    report.problem("owner", "user namespace", "mkdir", alone=False)
+
+
+def test_leftovers(s):
+    pub = s.publish("test:320x180@25", "cam")
+    doctor(s, *HOST).ready()
+    pub.kill()
+    mend(s, doctor(s, *HOST).problem("leftovers", "cam", "killed"))
+    check(os.listdir(s.dir) == [], "it left %s", os.listdir(s.dir))
+    doctor(s, *HOST).ready()
+    for name, mode in (("alone", 0o600), ("another-programs", 0o644)):  # a lock without a socket
+        os.close(os.open(os.path.join(s.dir, name + ".lock"), os.O_CREAT, mode))
+        s.leaves(name + ".lock")
+    check("another" not in doctor(s, *HOST).problem("leftovers", "alone")["what"], "it takes any lock for ours")
+
+
+def test_leftovers_of_another(s):
+    harness.need_user(NOBODY)
+    os.chmod(s.dir, 0o1777)
+    pub = s.publish("test:320x180@25", "cam", "--mode", "0666", user=NOBODY)
+    pub.kill()
+    doctor(s, *HOST, user=SOMEBODY).problem("leftovers", "other users", "sudo cuframes list", alone=False)
+    mend(s, doctor(s, *HOST).problem("leftovers", "cam"))
+
+
+# ---- kernel and seccomp ----
+
+
+def test_kernel(s):
+    for call, error, name, text in (("memfd_create", "ENOSYS", "memfd", "memfd_create"),
+                                    ("memfd_create", "EPERM", "memfd", "seccomp"),
+                                    ("fcntl:1=1033", "EINVAL", "seals", "5.1"),
+                                    ("fcntl:1=1033", "EPERM", "seals", "seccomp"),
+                                    ("socketpair", "EPERM", "sockets", "AF_UNIX"),
+                                    ("sendmsg", "EPERM", "descriptors", "SCM_RIGHTS"),
+                                    ("getsockopt:2=17", "ENOPROTOOPT", "credentials", "SO_PEERCRED"),
+                                    ("futex:1=9", "ENOSYS", "futex", "sleep"),
+                                    ("epoll_create1", "EPERM", "epoll", "epoll_create1"),
+                                    ("eventfd2", "ENOSYS", "epoll", "eventfd")):
+        denied(s, call, error, *HOST).problem(name, text, alone=False)
+
+
+def test_kernel_that_lacks_what_need_not_be(s):
+    for call, error, name in (("pidfd_open", "ENOSYS", "pidfd"), ("futex_waitv", "ENOSYS", "futex_waitv"),
+                              ("setsockopt:2=83", "ENOPROTOOPT", "passrights")):
+        report = denied(s, call, error, *HOST).ready()
+        report.finding("note", name)
+        report.finding("note", "seccomp", "in force")
+
+
+def test_memfd_noexec(s):
+    """An administrator can forbid executable memory: to Linux 6.6 that was all memory of ours, too."""
+    setting = "/proc/sys/vm/memfd_noexec"
+    if not os.path.exists(setting):
+        harness.skip("no %s: Linux before 6.3" % setting)
+    script, more = "echo 2 > " + setting, ("--pid", "--fork", "--mount-proc")
+    old = 'set -- python3 "%s" memfd_create EACCES "$@"' % os.path.join(harness.HERE, "deny.py")
+    report = doctor_in(s, script + "\n" + old, *HOST, more=more)
+    report.problem("memfd", "vm.memfd_noexec is 2", "sysctl", alone=False)
+
+
+# ---- limits ----
+
+
+def test_limits(s):
+    doctor(s, *HOST, limit=("--nofile=100",)).problem("descriptors", "100", "ulimit -n")
+    doctor(s, *HOST, limit=("--nofile=14",)).problem("descriptors", "14", alone=False)
+    doctor(s, *HOST, limit=("--fsize=1000000",)).problem("file-size", "FSIZE", "ulimit -f", alone=False)
+    doctor(s, *HOST, limit=("--memlock=0",)).ready().finding("unknown", "locked-memory", "MEMLOCK")
+    s.publish("test:320x180@25", "cam")
+    doctor(s, "cam", limit=("--nofile=100",)).ready()
+    doctor(s, "cam", limit=("--nofile=40",)).problem("descriptors", "reader")
+    if not harness.SANITIZED:  # which maps terabytes
+        doctor(s, *HOST, limit=("--as=900000000",)).problem("addresses", "ulimit -v")
+
+
+def test_processes(s):
+    """No further process: the limit of a user who has nothing else."""
+    harness.need_user(SOMEBODY)
+    report = doctor(s, *HOST, user=SOMEBODY, limit=("--nproc=1",))
+    report.problem("process", "fork", "ulimit -u", alone=False)
+
+
+def make_group(s, controller, file, value):
+    """A control group of version 1 or 2 with a limit, as a path; or the test is skipped."""
+    with open("/proc/self/cgroup") as groups:
+        for line in groups.read().splitlines():
+            _, controllers, path = line.split(":", 2)
+            first = controller in controllers.split(",")
+            top = "/sys/fs/cgroup/" + controller if first else "/sys/fs/cgroup"
+            place = "%s%s/cuframes-doctor-%d" % (top, path, os.getpid())
+            if not first and controllers:
+                continue
+            try:
+                os.mkdir(place)
+            except OSError:
+                continue
+            s.at_end(os.rmdir, place)
+            limit = os.path.join(place, file[first])
+            if os.path.exists(limit):
+                with open(limit, "w") as out:
+                    out.write(str(value))
+                return place
+    return harness.skip("needs the right to make a control group with a limit of " + controller)
+
+
+def test_group_memory(s):
+    group = make_group(s, "memory", ("memory.max", "memory.limit_in_bytes"), 30 << 20)
+    doctor_in(s, 'echo $$ > %s/cgroup.procs' % group, *HOST).problem("group-memory", "30.0 MiB", "docker update")
+
+
+def test_group_tasks(s):
+    group = make_group(s, "pids", ("pids.max", "pids.max"), 15)
+    doctor_in(s, 'echo $$ > %s/cgroup.procs' % group, *HOST).problem("tasks", "TasksMax", "15")
+
+
+def test_machine_memory(s):
+    with open(s.path("meminfo"), "w") as out:
+        out.write("MemTotal: 100000 kB\nMemAvailable:  9000 kB\nSwapFree: 0 kB\n")
+    finding = doctor_in(s, 'mount --bind "$0/meminfo" /proc/meminfo', *HOST).problem("memory", "8.8 MiB", "free -h")
+    check(finding["subject"] == "limits", "%s", finding)
+
+
+def test_nothing_can_be_seen(s):
+    """Without /proc what cannot be seen is unknown, and neither well nor wrong."""
+    report = doctor_in(s, "mount -t tmpfs none /proc", *HOST).ready()
+    for name in ("version", "seccomp", "memory", "namespace"):
+        report.finding("unknown", name)
+
+
+# ---- accounts ----
+
+
+def test_wrong_group(s):
+    harness.need_user(SOMEBODY)
+    os.chmod(s.dir, 0o755)
+    pub = s.publish("test:320x180@25", "cam", "--mode", "0660")
+    report = doctor(s, "cam", user=SOMEBODY)
+    report.problem("socket", "may not connect to cam", "0660", "group 0", SOMEBODY)
+    doctor(s, *HOST, user=SOMEBODY).finding("unknown", "socket", "cam")
+    os.chown(os.path.join(s.dir, "cam.sock"), 0, NOBODY)
+    doctor(s, "cam", user=SOMEBODY).problem("socket", "usermod -aG", "--group-add %d" % NOBODY)
+    pub.stop()
+
+
+def test_allow_list(s):
+    harness.need_user(SOMEBODY)
+    os.chmod(s.dir, 0o755)
+    s.publish("test:320x180@25", "cam", "--mode", "0666", "--allow-uid", "1")
+    doctor(s, "cam", user=SOMEBODY).problem("answer", "allow list", "--allow-uid %d" % SOMEBODY)
+
+
+def test_container(s):
+    """In a container its own directory is shared with nobody: what a new user meets first."""
+    with open(s.path("containerenv"), "w"):
+        pass
+    script = 'mount -t tmpfs none /run && cp "$0/containerenv" /run/.containerenv && mkdir -m 700 /run/cuframes && ' \
+             'unset CUFRAMES_DIR'
+    report = doctor_in(s, script, *HOST).ready()
+    report.finding("note", "container", "a container")
+    report.finding("note", "namespace", "/run/cuframes", "-v")
+    doctor_in(s, script, "cam").problem("exists", "docker run -v /run/cuframes:/run/cuframes")
+    bound = script + ' && mount --bind "$0/run" /run/cuframes'
+    doctor_in(s, bound, *HOST).ready().finding("well", "namespace", "mounted into this container")
+
+
+def test_no_place_for_a_trial(s):
+    """TMPDIR that cannot be written to: the next one is taken. If none is left, that is unknown."""
+    doctor(s, *HOST, env={"TMPDIR": "/proc/no"}).ready().finding("well", "host")
+    script = "mount --bind /tmp /tmp && mount -o remount,bind,ro /tmp && mount -t tmpfs -o ro none /dev/shm && " \
+             "mount -t tmpfs -o mode=0700 none /mnt"
+    report = doctor_in(s, script, "--dir", "/mnt", *HOST, env={"TMPDIR": "/proc/no"}).ready()
+    report.finding("unknown", "host", "not tried")
+
+
+if __name__ == "__main__":
+    harness.main(globals())

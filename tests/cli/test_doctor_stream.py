@@ -1,0 +1,331 @@
+#!/usr/bin/env python3
+"""test_doctor_stream.py - cuframes doctor NAME names what is wrong with a stream: its publisher, its camera, its
+readers, its clock; and never hangs or dies of what another process does."""
+import array
+import os
+import select
+import signal
+import socket
+import subprocess
+import threading
+
+import doctoring
+import harness
+from doctoring import doctor, doctor_in, mend
+from harness import check
+from test_containers import contain, stop
+
+NOBODY = 65534
+SHORT = ("--timeout", "6")  # where it is to give up
+
+
+def unruly(s, what, name="cam"):
+    """A publisher that breaks rules (unruly.c), until the test ends."""
+    process = s.start_program(harness.need_built("tests", "unruly"), name, what, name="unruly", stdin=subprocess.PIPE)
+    s.until(lambda: os.path.exists(os.path.join(s.dir, name + ".sock")) and s.json("list", "--json"), "it publishes")
+    return process
+
+
+def end(process):
+    process.popen.stdin.close()
+    process.popen.stdin = None
+    process.expect(harness.OK)
+
+
+# ---- is it there ----
+
+
+def test_nobody(s):
+    doctor(s, "cam").problem("exists", "nobody publishes cam", s.dir, "cuframes publish INPUT --name cam")
+    s.publish("test:320x180@25", "cam1")
+    doctor(s, "cam").problem("exists", "there is cam1")
+
+
+def test_in_another_directory(s):
+    session = s.path("session")
+    os.makedirs(os.path.join(session, "cuframes"), 0o700)
+    pub = s.start("publish", "test:320x180@25", "--name", "cam", "--dir", os.path.join(session, "cuframes"))
+    s.until(lambda: s.run("info", "cam", "--dir", os.path.join(session, "cuframes")).code == 0, "it publishes")
+    env = {"XDG_RUNTIME_DIR": session}
+    doctor(s, "cam", env=env).problem("exists", "different runtime directories", "--dir %s/cuframes" % session)
+    pub.stop()
+
+
+def test_in_another_container(s):
+    """The same path, and another mount there."""
+    doctoring.need_mounts("--pid")
+    script = 'mount -t tmpfs -o mode=700 none "$CUFRAMES_DIR" && exec "$@"'
+    pub = s.start_program("unshare", "--mount", "sh", "-c", script, "sh", harness.program(), "publish",
+                          "test:320x180@25", "--name", "cam", name="publisher")
+    there = "/proc/%d/root%s/cam.sock" % (pub.pid, s.dir)
+    s.until(lambda: os.path.exists(there) and not os.path.exists(os.path.join(s.dir, "cam.sock")), "it publishes")
+    doctor(s, "cam").problem("exists", "another mount namespace", pub.pid, "docker run -v")
+    pub.stop()
+
+
+def test_dead(s):
+    pub = s.publish("test:320x180@25", "cam")
+    pub.kill()
+    report = doctor(s, "cam")
+    report.problem("exists", "has died", "cuframes publish INPUT --name cam", alone=False)
+    s.run("list")
+
+
+# ---- does it answer ----
+
+
+def test_stopped(s):
+    """A publisher that is stopped is named with its process, and what it says lets it go on."""
+    pub = s.publish("test:320x180@25", "cam")
+    pub.send(signal.SIGSTOP)
+    finding = doctor(s, "cam").problem("answer", "stopped", pub.pid, "kill -CONT %d" % pub.pid)
+    mend(s, finding)
+    doctor(s, "cam").ready()
+    pub.stop()
+
+
+def test_frozen(s):
+    if not os.access("/sys/fs/cgroup/freezer", os.W_OK):
+        harness.skip("needs the right to freeze control groups of version 1")
+    group = "/sys/fs/cgroup/freezer/cuframes-doctor-%d" % os.getpid()
+    pub = s.publish("test:320x180@25", "cam")
+    os.mkdir(group)
+
+    def put(file, value):
+        with open(os.path.join(group, file), "w") as out:
+            out.write(str(value))
+
+    try:
+        put("cgroup.procs", pub.pid)
+        put("freezer.state", "FROZEN")
+        doctor(s, "cam").problem("answer", "frozen", pub.pid, "docker unpause")
+    finally:
+        put("freezer.state", "THAWED")
+        pub.stop()
+        os.rmdir(group)
+
+
+def test_stopped_in_another_pid_namespace(s):
+    """It cannot be seen that it is stopped: it says what it may be."""
+    pub = contain(s, "publish", "test:320x180@25", "--name", "cam", name="publisher")
+    s.wait_stream("cam", pub)
+    with open("/proc/%d/task/%d/children" % (pub.pid, pub.pid)) as file:
+        inside = int(file.read())
+    os.kill(inside, signal.SIGSTOP)
+    report = doctor_in(s, ":", "cam", *SHORT, more=("--pid", "--fork", "--mount-proc"))
+    report.problem("answer", "does not answer", "another PID namespace", alone=False)
+    doctor(s, "cam").problem("answer", "stopped", inside)  # from the host it can
+    os.kill(inside, signal.SIGCONT)
+    stop(pub)
+
+
+class Hostile:
+    """A listener in the place of a publisher, which does to each that connects what a function says."""
+
+    def __init__(self, s, answer):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.bind(os.path.join(s.dir, "cam.sock"))
+        self.socket.listen(64)
+        self.answer, self.over, self.kept = answer, os.eventfd(0), []
+        self.thread = threading.Thread(target=self._serve)
+        self.thread.start()
+
+    def _serve(self):
+        while self.over not in select.select([self.socket, self.over], [], [])[0]:
+            peer = self.socket.accept()[0]
+            self.kept.append(peer)
+            try:
+                self.answer(peer)
+            except OSError:
+                pass  # it has gone
+
+    def close(self, s):
+        os.eventfd_write(self.over, 1)
+        self.thread.join(harness.LIMIT)
+        for peer in self.kept + [self.socket]:
+            peer.close()
+        os.close(self.over)
+        os.unlink(os.path.join(s.dir, "cam.sock"))
+
+
+def flood(peer):
+    """Descriptors, and no end of messages."""
+    with open("/dev/null") as file:
+        rights = array.array("i", [file.fileno()] * 50)
+        for _ in range(20):
+            peer.sendmsg([b"x" * 1000], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)], socket.MSG_DONTWAIT)
+
+
+def test_hostile(s):
+    for what, answer in (("says nothing", lambda peer: None), ("closes", lambda peer: peer.close()),
+                         ("garbage", lambda peer: peer.send(os.urandom(4000))),
+                         ("an empty message", lambda peer: peer.send(b"")),
+                         ("half a header", lambda peer: peer.send(b"\1\0\0")),
+                         ("zeros", lambda peer: peer.send(bytes(65000))), ("a flood", flood)):
+        hostile = Hostile(s, answer)
+        report = doctor(s, "cam", *SHORT)
+        hostile.close(s)
+        check(report.problems and "crash" not in report.problems, "%s: it says %s", what, report.findings)
+
+
+def test_no_socket(s):
+    """What is no socket in the place of one, and a name with everything in it."""
+    for make in (lambda path: open(path, "w").close(), os.mkfifo, lambda path: os.symlink("/dev/zero", path),
+                 lambda path: os.symlink("cam.sock", path), os.mkdir):
+        path = os.path.join(s.dir, "cam.sock")
+        make(path)
+        report = doctor(s, "cam", *SHORT)
+        check(report.problems, "it is ready with %s", os.listdir(s.dir))
+        os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
+    odd = os.path.join(s.dir, "\x1b[31mred.sock")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(odd)
+    listener.close()
+    doctor(s, "--device", "host").problem("leftovers", "red")
+    os.unlink(odd)
+
+
+# ---- the camera ----
+
+
+def test_camera_that_is_away(s):
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    address = "rtsp://user:secret@127.0.0.1:%d/cam" % listener.getsockname()[1]  # nobody listens
+    pub = s.start("publish", address, "--name", "cam")
+    s.until(lambda: "refused" in (s.json("info", "cam", "--json").get("state_reason") or "")
+            if os.path.exists(os.path.join(s.dir, "cam.sock")) else False, "it has tried")
+    report = doctor(s, "cam", *SHORT)
+    finding = report.problem("camera", "connecting", "Connection refused", "ping")
+    check("secret" not in str(report.findings), "it tells a password")
+    check(finding["subject"] == "stream", "%s", finding)
+    pub.stop()
+    listener.close()
+
+
+def test_what_the_camera_does(s):
+    for state, text in (("stalled", "sends nothing"), ("refused", "--password-file"), ("ended", "nothing more")):
+        process = unruly(s, state)
+        doctor(s, "cam", *SHORT).problem("camera", state, text)
+        end(process)
+
+
+def test_old_picture(s):
+    """A publisher that says nothing of its source: its newest picture tells."""
+    process = unruly(s, "old")
+    s.until(lambda: s.run("info", "cam", "--check").code == harness.NOT_LIVE, "the picture is old")
+    doctor(s, "cam", *SHORT).problem("camera", "old", "may be 5 s")
+    end(process)
+
+
+def test_packets_alone(s):
+    process = unruly(s, "packets")
+    doctor(s, "cam").ready().finding("well", "join", "for its packets")
+    end(process)
+
+
+# ---- readers ----
+
+
+def until_seat(s, condition, what):
+    s.until(lambda: any(condition(seat) for seat in s.json("info", "cam", "--json")["subscriber_list"]), what)
+
+
+def stopped_reader(s, *args):
+    """A reader that holds pictures, and is stopped."""
+    reader = s.start_program(harness.need_built("tests", "observer"), "cam", "--hold", "2000", *args, name="observer")
+    until_seat(s, lambda seat: seat["leases_held"], "it holds some")
+    reader.send(signal.SIGSTOP)
+    return reader
+
+
+def test_reader_that_holds_slots(s):
+    s.publish("test:320x180@50", "cam")
+    reader = stopped_reader(s)
+    until_seat(s, lambda seat: seat["lag"] > 150, "it is behind")
+    finding = doctor(s, "cam").problem("readers", "holds slot", reader.pid, "kill -CONT")
+    check("of the last" in finding["what"], "%s", finding)
+    reader.send(signal.SIGCONT)
+
+
+def test_reader_that_is_waited_for(s):
+    s.publish("test:320x180@50", "cam")
+    reader = stopped_reader(s, "--ordered")
+    s.until(lambda: s.json("info", "cam", "--json")["age_ms"] > 1500, "the stream stands still")
+    report = doctor(s, "cam", *SHORT)
+    report.problem("readers", "in ordered mode", "waits for it", reader.pid, alone=False)
+    reader.send(signal.SIGCONT)
+
+
+def test_reader_that_was_evicted(s):
+    s.publish("test:320x180@50", "cam", "--ordered-timeout", "0.2")
+    reader = stopped_reader(s, "--ordered")
+    until_seat(s, lambda seat: seat["evicted"], "it is evicted")
+    doctor(s, "cam").problem("readers", "evicted", "--depth")
+    reader.send(signal.SIGCONT)
+
+
+def test_no_slot_left(s):
+    pub = s.publish("test:320x180@25", "cam", "--slots", "3", "--max-slots", "4")
+    reader = s.start("verify", "cam", "--leases", "2", "--duration", "1000")
+    s.until(lambda: s.json("info", "cam", "--json")["subscribers"], "it has joined")
+    report = doctor(s, "cam")
+    report.problem("join", "--max-slots", "the publisher's limit is 4", alone=False)
+    reader.stop(code=None)
+    pub.stop()
+
+
+def test_limits_of_the_publisher(s):
+    pub = s.publish("test:320x180@25", "cam", limit=("--fsize=70000000",))
+    doctor(s, "cam").problem("file-size", "the publisher %d" % pub.pid, "ulimit -f")
+    pub.stop()
+    pub = s.publish("test:320x180@25", "cam")
+    have = pub.descriptors()
+    subprocess.run([harness.need_program("prlimit"), "--pid", str(pub.pid), "--nofile=%d:" % (have + 8)], check=True)
+    finding = doctor(s, "cam").problem("publisher-descriptors", "of %d" % (have + 8), "prlimit --pid %d" % pub.pid)
+    mend(s, finding)
+    doctor(s, "cam").ready()
+
+
+# ---- pictures and clocks ----
+
+
+def test_clock(s):
+    """A time namespace: another CLOCK_MONOTONIC."""
+    doctoring.need_mounts("--time")
+    ahead = ["unshare", "--time", "--monotonic", "100000", "--fork", "--kill-child"]
+    pub = s.start_program(*ahead, harness.program(), "publish", "test:320x180@25", "--name", "cam", name="publisher")
+    s.wait_stream("cam", pub)
+    doctor(s, "cam").problem("clock", "in the future", "CLOCK_MONOTONIC", alone=False)
+    stop(pub)
+    pub = s.publish("test:320x180@25", "cam")
+    report = doctoring.Report(s.start_program(*ahead, *doctoring.words("cam"), name="doctor").wait())
+    report.problem("clock", "in the past", alone=False)
+    pub.stop()
+
+
+def test_times(s):
+    for what, text in (("still", "stands still"), ("back", "goes back")):
+        process = unruly(s, what)
+        doctor(s, "cam").problem("times", text, "--times arrival")
+        end(process)
+
+
+def test_pictures_that_change_in_hand(s):
+    process = unruly(s, "scribble")
+    for _ in range(20):  # it is seen only if it happens between two looks
+        report = doctor(s, "cam")
+        if report.problems:
+            break
+    report.problem("join", "not whole", "cuframes verify cam")
+    end(process)
+
+
+def test_device_and_mode(s):
+    s.publish("test:320x180@25", "cam")
+    doctor(s, "cam", "--device", "host").ready()
+    doctor(s, "cam", "--device", "cuda").problem("driver", "no CUDA driver", "docker run --gpus all", alone=False)
+
+
+if __name__ == "__main__":
+    harness.main(globals())

@@ -1,0 +1,255 @@
+/* directory.c - the runtime directory: which one it is, whose, who may write there, and whether others see the same. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "doctor.h"
+#include "places.h"
+#include "proc.h"
+
+#define SYSTEM_DIRECTORY "/run/cuframes"
+#define SOCKET_PATH_MOST 107
+
+/* Owner, rights and links are to be as a publisher wants them (the library refuses others); a reader takes a directory
+ * that somebody named as it is. */
+static bool for_publishing(const doctor *d) {
+  return d->name == NULL;
+}
+
+static void look_at_link(doctor *d) {
+  struct stat status;
+  char path[DOCTOR_PATH], word[SHELL_WORD];
+  snprintf(path, sizeof path, "%s", d->path);
+  for (size_t length = strlen(path); length > 1 && path[length - 1] == '/'; length--)
+    path[length - 1] = '\0';
+  if (lstat(path, &status) != 0 || !S_ISLNK(status.st_mode) || status.st_uid == geteuid() || status.st_uid == 0)
+    return;
+  finding *f =
+      found(d, FOUND_PROBLEM, "link", "the runtime directory %s is a link of user %u", path, (unsigned)status.st_uid);
+  finding_why(f, "who owns the link can let it lead elsewhere at any time, so publishers refuse it");
+  finding_mend(f, "ls -l %s, and --dir or CUFRAMES_DIR with a directory of this user (%u) or root",
+               shell_word(word, sizeof word, path), (unsigned)geteuid());
+}
+
+/* An owner that this user namespace has no number for shows as the overflow user. */
+static bool is_unmapped(uid_t owner) {
+  char text[32], map[64];
+  return proc_read("/proc/sys/kernel/overflowuid", text, sizeof text) && strtoul(text, NULL, 10) == owner &&
+         proc_read("/proc/self/uid_map", map, sizeof map) && !strstr(map, "4294967295");
+}
+
+static void look_at_owner(doctor *d, const struct stat *status) {
+  char word[SHELL_WORD];
+  const unsigned owner = status->st_uid, us = geteuid();
+  if (owner == us || owner == 0) {
+    found(d, FOUND_WELL, "owner", "%s belongs to %s", d->path, owner == us ? "this user" : "root");
+    return;
+  }
+  if (!for_publishing(d) && places_is_chosen(d)) {
+    found(d, FOUND_NOTE, "owner", "%s belongs to user %u: what is published there is that user's", d->path, owner);
+    return;
+  }
+  finding *f = found(d, FOUND_PROBLEM, "owner",
+                     "the runtime directory %s belongs to user %u, not to this one (%u) or root", d->path, owner, us);
+  shell_word(word, sizeof word, d->path);
+  if (is_unmapped(status->st_uid)) {
+    finding_why(
+        f, "its owner has no number in this user namespace (a rootless container), and anybody could be behind it");
+    finding_mend(f,
+                 "make it inside: mkdir -m 0700 DIR, and --dir DIR on both sides; or map its owner (--userns=keep-id)");
+    return;
+  }
+  finding_why(f, "its owner could replace what is published there, so publishers refuse it, and readers where nobody "
+                 "named it");
+  finding_mend(f, "sudo chown %u %s, or another one with --dir or CUFRAMES_DIR", us, word);
+}
+
+static void look_at_rights(doctor *d, const struct stat *status) {
+  char word[SHELL_WORD];
+  const bool sticky = status->st_mode & S_ISVTX;
+  shell_word(word, sizeof word, d->path);
+  if ((status->st_mode & S_IWOTH) && !sticky) {
+    finding *f = found(d, FOUND_PROBLEM, "rights", "anybody may write to the runtime directory %s (mode %04o)", d->path,
+                       status->st_mode & 07777u);
+    finding_why(f, "and so remove another one's socket and put something else there; publishers refuse it");
+    finding_mend(f, "chmod go-w %s", word);
+  } else if ((status->st_mode & S_IWGRP) && !sticky) {
+    finding *f = found(d, FOUND_PROBLEM, "rights", "group %u may write to the runtime directory %s (mode %04o)",
+                       (unsigned)status->st_gid, d->path, status->st_mode & 07777u);
+    finding_why(f, "and it is not sticky: its members could remove each other's sockets; publishers refuse it");
+    finding_mend(f, "chmod 3770 %s", word);
+  } else {
+    found(d, FOUND_WELL, "rights", "%s has mode %04o", d->path, status->st_mode & 07777u);
+  }
+}
+
+/* What we may do there. */
+static void look_at_access(doctor *d, const struct stat *status) {
+  char word[SHELL_WORD];
+  struct statvfs file_system;
+  shell_word(word, sizeof word, d->path);
+  if (faccessat(AT_FDCWD, d->path, X_OK, AT_EACCESS) != 0) {
+    finding *f = found(d, FOUND_PROBLEM, "access", "this user (%u) may not enter the runtime directory %s",
+                       (unsigned)geteuid(), d->path);
+    finding_why(f, "it belongs to user %u and group %u, with mode %04o: %s", (unsigned)status->st_uid,
+                (unsigned)status->st_gid, status->st_mode & 07777u, strerror(errno));
+    finding_mend(f, "sudo chgrp GROUP %s && sudo chmod 3770 %s, with this user in GROUP", word, word);
+    d->stream_barred = true;
+    return;
+  }
+  if (faccessat(AT_FDCWD, d->path, W_OK, AT_EACCESS) == 0) {
+    found(d, FOUND_WELL, "access", "%s can be entered and written to", d->path);
+    return;
+  }
+  const bool read_only = statvfs(d->path, &file_system) == 0 && (file_system.f_flag & ST_RDONLY);
+  if (!for_publishing(d)) {
+    found(d, FOUND_NOTE, "access", "%s can be entered, not written to%s: enough to read streams", d->path,
+          read_only ? " (a read-only mount)" : "");
+    return;
+  }
+  finding *f = found(d, FOUND_PROBLEM, "access", "this user (%u) may not write to the runtime directory %s",
+                     (unsigned)geteuid(), d->path);
+  if (read_only) {
+    finding_why(f, "it is mounted read-only: enough to read streams, not to publish");
+    finding_mend(f, "docker run -v %s:%s without :ro for the publisher", word, word);
+  } else {
+    finding_why(f, "it belongs to user %u and group %u, with mode %04o", (unsigned)status->st_uid,
+                (unsigned)status->st_gid, status->st_mode & 07777u);
+    finding_mend(f, "sudo chgrp GROUP %s && sudo chmod 3770 %s, with this user in GROUP", word, word);
+  }
+}
+
+/* A publisher makes two files. */
+static void look_at_room(doctor *d) {
+  struct statvfs file_system;
+  char word[SHELL_WORD];
+  if (!for_publishing(d))
+    return;
+  if (statvfs(d->path, &file_system) != 0) {
+    found(d, FOUND_UNKNOWN, "room", "how much room there is at %s: %s", d->path, strerror(errno));
+    return;
+  }
+  if (file_system.f_files == 0 || file_system.f_favail > 1) {
+    found(d, FOUND_WELL, "room", "there is room for files at %s", d->path);
+    return;
+  }
+  finding *f = found(d, FOUND_PROBLEM, "room", "no further file can be made in the runtime directory %s", d->path);
+  finding_why(f, "its file system has %llu files, and %llu are left; a publisher needs two",
+              (unsigned long long)file_system.f_files, (unsigned long long)file_system.f_favail);
+  finding_mend(f, "df -i %s shows it; remove files there, or mount it with more (nr_inodes=)",
+               shell_word(word, sizeof word, d->path));
+}
+
+static void look_at_length(doctor *d) {
+  const size_t length = strlen(d->path) + 1 + (d->name ? strlen(d->name) : 1) + strlen(".sock");
+  if (length <= SOCKET_PATH_MOST) {
+    found(d, FOUND_WELL, "length", "the socket's path of %zu bytes is short enough", length);
+  } else if (access("/proc/self/fd", X_OK) == 0) {
+    found(d, FOUND_WELL, "length", "the socket's path has %zu bytes; with /proc that does not matter", length);
+  } else {
+    finding *f = found(d, FOUND_PROBLEM, "length", "the socket's path would have %zu bytes: %s", length, d->path);
+    finding_why(f, "sockets allow %d; with /proc mounted the length does not matter, and it is not", SOCKET_PATH_MOST);
+    finding_mend(f, "mount -t proc proc /proc, or a shorter --dir on both sides");
+  }
+}
+
+static void look_at_nothing(doctor *d, int error) {
+  char parent[DOCTOR_PATH], word[SHELL_WORD];
+  snprintf(parent, sizeof parent, "%s", d->path);
+  for (size_t length = strlen(parent); length > 1 && parent[length - 1] == '/'; length--)
+    parent[length - 1] = '\0';
+  char *slash = strrchr(parent, '/');
+  if (slash)
+    slash[slash == parent] = '\0';
+  else
+    snprintf(parent, sizeof parent, ".");
+  if (error == ENOENT && faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS) == 0) {
+    found(d, d->name ? FOUND_NOTE : FOUND_WELL, "exists", "%s is not there yet: the first publisher makes it", d->path);
+    return;
+  }
+  finding *f = found(d, FOUND_PROBLEM, "exists", "the runtime directory %s %s", d->path,
+                     error == ENOENT ? "is not there, and cannot be made by this user" : "cannot be opened");
+  if (error == ENOTDIR)
+    finding_why(f, "it, or something on the way to it, is a file and no directory");
+  else if (error == ENOENT)
+    finding_why(f, "only its last part is made by a publisher, and %s %s", parent,
+                access(parent, F_OK) == 0 ? "may not be written to" : "is not there");
+  else
+    finding_why(f, "%s", strerror(error));
+  finding_mend(f, "%s-d -m 0700 -o %u %s, or another one with --dir or CUFRAMES_DIR on both sides",
+               geteuid() == 0 ? "install " : "sudo install ", (unsigned)geteuid(),
+               shell_word(word, sizeof word, d->path));
+  d->stream_barred = true;
+}
+
+/* Nobody named a directory, and what stands first may not be written to: so ours is another one than a service's. */
+static void look_at_choice(doctor *d) {
+  char names[256];
+  if (places_is_chosen(d) || strcmp(d->path, SYSTEM_DIRECTORY) == 0 || access(SYSTEM_DIRECTORY, F_OK) != 0) {
+    found(d, FOUND_WELL, "choice", "the runtime directory is %s, %s", d->path,
+          places_is_chosen(d) ? "as it was named" : "the default");
+    return;
+  }
+  const size_t streams = places_list(SYSTEM_DIRECTORY, names, sizeof names);
+  if (streams == 0 || (d->name && !places_has(SYSTEM_DIRECTORY, d->name))) {
+    found(d, FOUND_NOTE, "choice", "%s is there, and this user may not write to it: so %s is used", SYSTEM_DIRECTORY,
+          d->path);
+    return;
+  }
+  if (d->name)
+    return; /* said of the stream */
+  finding *f = found(d, FOUND_PROBLEM, "choice", "there are streams in %s (%s), and %s is used here", SYSTEM_DIRECTORY,
+                     names, d->path);
+  finding_why(f, "the default is taken only by who may write to it, and this user (%u) may not", (unsigned)geteuid());
+  finding_mend(f, "CUFRAMES_DIR=%s to read them; to publish there, the group of %s", SYSTEM_DIRECTORY,
+               SYSTEM_DIRECTORY);
+}
+
+/* In a container a directory that is no mount belongs to that container alone. */
+static void look_at_mount(doctor *d) {
+  char mount[DOCTOR_PATH], type[32];
+  if (!places_mount(d->path, mount, sizeof mount, type, sizeof type)) {
+    found(d, FOUND_UNKNOWN, "namespace", "whether others see the same %s: /proc/self/mountinfo does not say", d->path);
+    return;
+  }
+  if (!places_in_container(d)) {
+    found(d, FOUND_WELL, "namespace", "%s is of this machine's file system (%s)", d->path, type);
+    return;
+  }
+  if (places_is_mount(d->path)) {
+    found(d, FOUND_WELL, "namespace", "%s is mounted into this container", d->path);
+    return;
+  }
+  /* In one container everything can be; where a stream is missed it is said again. */
+  found(d, FOUND_NOTE, "namespace",
+        "%s lies in this container's mount at %s: no other container, nor the host, sees it without -v", d->path,
+        mount);
+}
+
+void doctor_directory(doctor *d) {
+  struct stat status;
+  if (d->path[0] == '\0') {
+    finding *f = found(d, FOUND_PROBLEM, "path", "there is no runtime directory");
+    finding_error(f, d, CUFRAMES_ERR_DIRECTORY, places_error(d));
+    d->stream_barred = true;
+    return;
+  }
+  doctor_stage(d, "looking at the runtime directory %.100s", d->path);
+  look_at_choice(d);
+  look_at_length(d);
+  if (stat(d->path, &status) != 0 || (!S_ISDIR(status.st_mode) && (errno = ENOTDIR))) {
+    look_at_nothing(d, errno);
+    return;
+  }
+  look_at_link(d);
+  look_at_owner(d, &status);
+  look_at_rights(d, &status);
+  look_at_access(d, &status);
+  look_at_room(d);
+  look_at_mount(d);
+}

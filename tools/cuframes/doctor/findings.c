@@ -1,0 +1,148 @@
+/* findings.c - what the parts of the doctor found, and what mends the library's errors. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "doctor.h"
+
+finding *found(doctor *d, enum finding_state state, const char *check, const char *format, ...) {
+  size_t at = d->finding_count < FINDINGS_MOST ? d->finding_count : FINDINGS_MOST - 1;
+  finding *f = &d->findings[at];
+  memset(f, 0, sizeof *f);
+  f->state = state;
+  snprintf(f->subject, sizeof f->subject, "%s", d->part);
+  snprintf(f->check, sizeof f->check, "%s", check);
+  va_list list;
+  va_start(list, format);
+  vsnprintf(f->what, sizeof f->what, format, list);
+  va_end(list);
+  d->finding_count = at + 1;
+  return f;
+}
+
+void finding_why(finding *f, const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  vsnprintf(f->why, sizeof f->why, format, list);
+  va_end(list);
+}
+
+void finding_mend(finding *f, const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  vsnprintf(f->mend, sizeof f->mend, format, list);
+  va_end(list);
+}
+
+size_t finding_count(const doctor *d, enum finding_state state) {
+  size_t count = 0;
+  for (size_t i = 0; i < d->finding_count; i++)
+    count += d->findings[i].state == state;
+  return count;
+}
+
+void doctor_stage(doctor *d, const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  vsnprintf(d->stage, sizeof d->stage, format, list);
+  va_end(list);
+}
+
+const char *shell_word(char *text, size_t size, const char *path) {
+  static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@,%";
+  if (*path != '\0' && path[strspn(path, plain)] == '\0') {
+    snprintf(text, size, "%s", path);
+    return text;
+  }
+  size_t used = (size_t)snprintf(text, size, "'");
+  for (; *path != '\0' && used + 6 < size; path++)
+    used += (size_t)snprintf(text + used, size - used, *path == '\'' ? "'\\''" : "%c", *path);
+  snprintf(text + used, size - used, "'");
+  return text;
+}
+
+bool device_is_gpu(const char *device) {
+  return strncmp(device, "cuda", 4) == 0;
+}
+
+const char *doctor_gpu(const doctor *d) {
+  return device_is_gpu(d->device) ? d->device : device_is_gpu(d->stream_device) ? d->stream_device : NULL;
+}
+
+/* ---- what mends an error of the library ---- */
+
+static void mend_no_capacity(finding *f, const doctor *d, const char *sentence) {
+  if (strstr(sentence, "limit of open files") || strstr(sentence, "connections"))
+    finding_mend(f, "cuframes info %s shows who has them: end some; or a higher `ulimit -n` for the publisher",
+                 d->name);
+  else if (strstr(sentence, "max_subscribers"))
+    finding_mend(f, "cuframes info %s shows who reads it: end some, or raise max_subscribers of the publisher",
+                 d->name);
+  else
+    finding_mend(f, "cuframes publish ... --name %s --max-slots N with a larger N, or fewer readers", d->name);
+}
+
+static void mend_permission(finding *f, const doctor *d, const char *sentence) {
+  if (strstr(sentence, "allow list"))
+    finding_mend(f, "cuframes publish ... --name %s --allow-uid %u (or --allow-gid %u)", d->name, (unsigned)geteuid(),
+                 (unsigned)getegid());
+  else
+    finding_mend(f, "cuframes publish ... --name %s --group GROUP --mode 0660, with this user in GROUP", d->name);
+}
+
+static void mend_no_memory(finding *f, const char *sentence) {
+  if (strstr(sentence, "control group"))
+    finding_mend(f, "docker update --memory SIZE CONTAINER, or MemoryMax= of the systemd unit");
+  else if (strstr(sentence, "file sizes"))
+    finding_mend(f, "ulimit -f unlimited, or LimitFSIZE=infinity in the systemd unit");
+  else if (strstr(sentence, "GPU") || strstr(sentence, "CUDA"))
+    finding_mend(f, "nvidia-smi shows who uses the GPU's memory: end some, or publish all cameras from one process");
+  else if (strstr(sentence, "descriptor") || strstr(sentence, "ulimit -n"))
+    finding_mend(f, "ulimit -n 4096, or LimitNOFILE=4096 in the systemd unit");
+  else
+    finding_mend(f,
+                 "free -h shows what is left: end what uses it, or publish with a lower --max-slots, --packet-bytes");
+}
+
+static void mend_gpu(finding *f, const char *sentence) {
+  if (strstr(sentence, "none of them is"))
+    finding_mend(f, "CUDA_VISIBLE_DEVICES=UUID of that GPU, or docker run --gpus all");
+  else if (strstr(sentence, "peer access"))
+    finding_mend(f, "nvidia-smi topo -p2p r shows which GPUs reach each other; read it on the GPU where it lies");
+  else if (strstr(sentence, "legacy"))
+    finding_mend(f, "docker run --pid container:PUBLISHER, or publish without --memory legacy");
+  else if (strstr(sentence, "host memory only"))
+    finding_mend(f, "cuframes publish ... --device host, or read it with --device auto");
+  else if (strstr(sentence, "host"))
+    finding_mend(f, "cuframes publish ... --device cuda, or read it with --device host");
+  else if (strstr(sentence, "no CUDA driver"))
+    finding_mend(f, "docker run --gpus all; on a machine itself, apt install nvidia-driver");
+  else
+    finding_mend(f, "nvidia-smi, and dmesg | grep -i xid, say how the GPU is");
+}
+
+void finding_error(finding *f, const doctor *d, int error, const char *sentence) {
+  finding_why(f, "%s", *sentence ? sentence : cuframes_strerror(error));
+  switch (error) {
+    case CUFRAMES_ERR_NO_CAPACITY: mend_no_capacity(f, d, sentence); break;
+    case CUFRAMES_ERR_PERMISSION: mend_permission(f, d, sentence); break;
+    case CUFRAMES_ERR_NO_MEMORY: mend_no_memory(f, sentence); break;
+    case CUFRAMES_ERR_UNSUPPORTED:
+    case CUFRAMES_ERR_DEVICE: mend_gpu(f, sentence); break;
+    case CUFRAMES_ERR_VERSION: finding_mend(f, "cuframes --version on both sides, and the newer one on both"); break;
+    case CUFRAMES_ERR_PROTOCOL:
+      finding_mend(f, "cuframes --version on both sides; if they are the same, end the publisher: it breaks the rules");
+      break;
+    case CUFRAMES_ERR_TIMEOUT:
+      finding_mend(f, "ps -o pid,stat,cmd -C cuframes shows whether it is stopped (T): kill -CONT PID");
+      break;
+    case CUFRAMES_ERR_DIRECTORY: finding_mend(f, "another directory: --dir DIR, or CUFRAMES_DIR, on both sides"); break;
+    case CUFRAMES_ERR_NO_SUCH_STREAM:
+    case CUFRAMES_ERR_PUBLISHER_GONE:
+      finding_mend(f, "cuframes publish INPUT --name %s", d->name ? d->name : "NAME");
+      break;
+    default: finding_mend(f, "strace -f cuframes ... shows the call that fails"); break;
+  }
+}

@@ -1,0 +1,87 @@
+/* proc.c - see proc.h. */
+#include "proc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PATH_SIZE 1024
+
+bool proc_read(const char *path, char *text, size_t size) {
+  const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  size_t length = 0;
+  ssize_t got = -1;
+  while (file >= 0 && length < size - 1 && (got = read(file, text + length, size - 1 - length)) > 0)
+    length += (size_t)got;
+  if (file >= 0)
+    (void)close(file);
+  text[length] = '\0';
+  return file >= 0 && got >= 0;
+}
+
+bool proc_read_of(int pid, const char *file, char *text, size_t size) {
+  char path[64];
+  if (pid > 0)
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
+  else
+    snprintf(path, sizeof path, "/proc/self/%s", file);
+  return proc_read(path, text, size);
+}
+
+bool proc_line(const char *text, const char *key, char *value, size_t size) {
+  const size_t length = strlen(key);
+  for (const char *line = text; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+    if (strncmp(line, key, length) == 0 && line[length] == ':') {
+      line += length + 1;
+      line += strspn(line, " \t");
+      snprintf(value, size, "%.*s", (int)strcspn(line, "\n"), line);
+      return true;
+    }
+  return false;
+}
+
+char proc_state(int pid) {
+  char text[1024];
+  if (pid <= 0 || !proc_read_of(pid, "stat", text, sizeof text))
+    return '\0';
+  const char *name_end = strrchr(text, ')'); /* a name may have brackets */
+  return name_end && name_end[1] == ' ' ? name_end[2] : '\0';
+}
+
+void proc_name(char *text, size_t size, int pid) {
+  char name[32];
+  if (proc_read_of(pid, "comm", name, sizeof name))
+    snprintf(text, size, "%d (%.*s)", pid, (int)strcspn(name, "\n"), name);
+  else
+    snprintf(text, size, "%d", pid);
+}
+
+bool proc_limit(int pid, const char *name, uint64_t *limit) {
+  char text[4096], *end;
+  const char *line = proc_read_of(pid, "limits", text, sizeof text) ? strstr(text, name) : NULL;
+  if (!line)
+    return false;
+  line += strlen(name);
+  line += strspn(line, " ");
+  *limit = strtoull(line, &end, 10);
+  if (end == line)
+    *limit = UINT64_MAX; /* "unlimited" */
+  return true;
+}
+
+int proc_descriptors(int pid) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/fd", pid);
+  DIR *directory = opendir(path);
+  int count = 0;
+  if (!directory)
+    return -1;
+  while (readdir(directory))
+    count++;
+  (void)closedir(directory); /* nothing was written */
+  return count - 2;          /* "." and ".." */
+}
