@@ -1,12 +1,20 @@
 """What the library refuses, as exceptions: one class for each code of the C API."""
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class Error(Exception):
     """An error of cuframes. `code` is the C API's number, `name` what it means, `detail` what was expected and what
     came; str() is the detail."""
 
     code = 0
+    _kinds: ClassVar[dict[int, type[Error]]] = {}
+
+    def __init_subclass__(cls, code: int | None = None) -> None:
+        if code is not None:
+            cls.code = code
+            Error._kinds[code] = cls
 
     def __init__(self, detail: str = "", name: str = "", code: int | None = None) -> None:
         super().__init__(detail)
@@ -19,144 +27,114 @@ class Error(Exception):
         return self.detail or self.name
 
 
-class InvalidError(Error, ValueError):
+class InvalidError(Error, ValueError, code=-1):
     """An argument is wrong."""
-    code = -1
 
 
-class NoMemory(Error, MemoryError):
+class NoMemory(Error, MemoryError, code=-2):
     """Memory, device memory or table space ran out."""
-    code = -2
 
 
-class SystemCallError(Error):
+class SystemCallError(Error, code=-3):
     """A system call failed; the detail names it."""
-    code = -3
 
 
-class BadName(Error, ValueError):
+class BadName(Error, ValueError, code=-4):
     """Not a stream name."""
-    code = -4
 
 
-class NameInUse(Error):
+class NameInUse(Error, code=-5):
     """A living publisher has this name."""
-    code = -5
 
 
-class NoSuchStream(Error, LookupError):
+class NoSuchStream(Error, LookupError, code=-6):
     """Nobody publishes this name in this runtime directory."""
-    code = -6
 
 
-class BadDirectory(Error):
+class BadDirectory(Error, code=-7):
     """The runtime directory cannot be used."""
-    code = -7
 
 
-class NotPermitted(Error):
+class NotPermitted(Error, code=-8):
     """The file system or the publisher's allow list says no."""
-    code = -8
 
 
-class Timeout(Error, TimeoutError):
+class Timeout(Error, TimeoutError, code=-9):
     """The time given ran out."""
-    code = -9
 
 
-class Interrupted(Error):
+class Interrupted(Error, code=-10):
     """interrupt() ended the wait."""
-    code = -10
 
 
-class PublisherGone(Error, ConnectionError):
+class PublisherGone(Error, ConnectionError, code=-11):
     """The publisher ended or died. Frames in hand stay good."""
-    code = -11
 
 
-class Evicted(Error):
+class Evicted(Error, code=-12):
     """This ordered subscriber was too slow and lost its place."""
-    code = -12
 
 
-class Stale(Error):
+class Stale(Error, code=-13):
     """What was asked for has gone meanwhile."""
-    code = -13
 
 
-class NoCapacity(Error):
+class NoCapacity(Error, code=-14):
     """The pool may not grow enough for what was asked."""
-    code = -14
 
 
-class LeaseLimit(Error):
+class LeaseLimit(Error, code=-15):
     """Every granted lease (or open frame) is in hand; the detail says by what."""
-    code = -15
 
 
-class VersionMismatch(Error):
+class VersionMismatch(Error, code=-16):
     """The two sides speak no common protocol version."""
-    code = -16
 
 
-class ProtocolError(Error):
+class ProtocolError(Error, code=-17):
     """The peer sent something that the protocol forbids."""
-    code = -17
 
 
-class BadFormat(Error, ValueError):
+class BadFormat(Error, ValueError, code=-18):
     """Invalid picture format."""
-    code = -18
 
 
-class Dropped(Error):
+class Dropped(Error, code=-19):
     """The frame was dropped: for a full ordered subscriber, or no slot was free."""
-    code = -19
 
 
-class PacketOversized(Error, ValueError):
+class PacketOversized(Error, ValueError, code=-20):
     """Larger than the packet ring takes."""
-    code = -20
 
 
-class NoPacketRing(Error):
+class NoPacketRing(Error, code=-21):
     """The stream carries no packets."""
-    code = -21
 
 
-class NoCodecParams(Error):
+class NoCodecParams(Error, code=-22):
     """The publisher has not described this track."""
-    code = -22
 
 
-class PacketOverrun(Error):
+class PacketOverrun(Error, code=-23):
     """Packets were overwritten before they were read; said once."""
-    code = -23
 
 
-class DeviceError(Error):
+class DeviceError(Error, code=-24):
     """The device failed."""
-    code = -24
 
 
-class Unsupported(Error):
+class Unsupported(Error, code=-25):
     """This build, device or peer cannot do that."""
-    code = -25
 
 
-class Busy(Error):
+class Busy(Error, code=-26):
     """Not in this state."""
-    code = -26
 
 
-class LostError(Error):
+class LostError(Error, code=-27):
     """The publisher died before this picture was complete."""
-    code = -27
-
-
-_CLASSES: dict[int, type[Error]] = {kind.code: kind for kind in Error.__subclasses__()}
 
 
 def make_error(code: int, name: str, detail: str) -> Error:
     """The exception for what the C API said."""
-    return _CLASSES.get(code, Error)(detail, name, code)
+    return Error._kinds.get(code, Error)(detail, name, code)

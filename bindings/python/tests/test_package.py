@@ -55,9 +55,10 @@ class Package(Streams):
                 self.assertIn(f"def {name}(", part, kind)
 
     def test_each_code_of_the_library_has_a_class(self):
-        from cuframes._errors import _CLASSES
-        self.assertEqual(sorted(_CLASSES), list(range(-27, 0)))
-        self.assertEqual({kind.__name__ for kind in _CLASSES.values()} - set(cuframes.__all__), set())
+        kinds = cuframes.Error._kinds
+        self.assertEqual(sorted(kinds), list(range(-27, 0)))
+        self.assertTrue(all(kind.code == code for code, kind in kinds.items()))
+        self.assertEqual({kind.__name__ for kind in kinds.values()} - set(cuframes.__all__), set())
 
     def test_nothing_of_the_library_is_exported(self):
         """A program may have another one beside it."""
