@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import weakref
 from types import TracebackType
 from typing import Any
 
@@ -197,16 +198,49 @@ class OpenFrame(_Arrays):
     """A frame that its publisher writes: into the views of planes, numpy(), torch() or cupy(), within `with`. At its
     end it is published, with the times that were set (ns, or None), or cancelled if there was an exception. On a GPU it
     is complete when `stream` has come so far; unless it is set, that is the one of the last torch() or cupy(), else the
-    legacy default stream."""
+    legacy default stream.
 
-    __slots__ = ("pts", "duration", "capture_time", "key", "stream", "_publisher")
+    What was published is read by others: whoever writes into a view that he kept tears their picture. The arrays of
+    numpy() are read-only from then on. Nobody can take the right to write from a tensor, a memoryview or a slice:
+    publish() refuses while there are any, as release() does, and `with` does not."""
+
+    __slots__ = ("pts", "duration", "capture_time", "key", "corrupt", "stream", "_publisher", "_arrays_given")
 
     pts: int | None
     duration: int
     capture_time: int | None
     key: bool
+    corrupt: bool
     stream: Any
     _publisher: Any
+    _arrays_given: list[weakref.ref[Any]]
+
+    def numpy(self, copy: bool = False) -> Any:
+        made = super().numpy(copy)
+        if not copy:
+            self._arrays_given += map(weakref.ref, _tuple(made))
+        return made
+
+    def publish(self) -> None:
+        """Publishes it now. BufferError, and it stays open, while views of it (tensors, arrays, buffers) are alive.
+        Raises Dropped, ValueError if it was published or cancelled before."""
+        views = self.references - 1
+        if views:
+            raise BufferError(f"publish(): {views} view{'s' * (views > 1)} of the frame (tensor, array or buffer) "
+                              "could still be written: del them first, or publish at the end of `with`")
+        self._publisher._publish_open(self)
+
+    def cancel(self) -> None:
+        """Gives it back unpublished; nothing if it was published or cancelled before."""
+        if not self.released:
+            self._lock_arrays()
+            self._publisher._cancel(self)
+
+    def _lock_arrays(self) -> None:
+        for given in self._arrays_given:
+            array = given()
+            if array is not None:
+                array.flags.writeable = False
 
     def torch(self) -> Any:
         gpu = self.gpu
@@ -225,11 +259,10 @@ class OpenFrame(_Arrays):
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
                  trace: TracebackType | None) -> None:
-        if self.released:
-            return
         if kind is not None:
-            self._publisher._cancel(self)
-        else:
+            self.cancel()
+        elif not self.released:
+            self._lock_arrays()
             self._publisher._publish_open(self)
 
     def __repr__(self) -> str:

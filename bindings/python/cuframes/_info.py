@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from . import _core
-from ._errors import Error, make_error
+from ._errors import Error, InvalidError, make_error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,8 +92,21 @@ class StreamEntry:
     error: Error | None
 
 
-def directory_of(directory: str | os.PathLike[str] | None) -> str | None:
-    return None if directory is None else os.fspath(directory)
+def directory_of(directory: str | os.PathLike[str] | None) -> bytes | None:
+    """As the C side takes it: a path need not be UTF-8."""
+    if directory is None:
+        return None
+    path = os.fsencode(directory)
+    if b"\0" in path:
+        raise ValueError(f"directory: expected a path, not {directory!r}")
+    return path
+
+
+def choice(what: str, given: str, known: dict[str, int]) -> int:
+    """The number of a word."""
+    if not isinstance(given, str) or given not in known:
+        raise InvalidError(f"{what}: expected {', '.join(map(repr, known))}, not {given!r}")
+    return known[given]
 
 
 def _stream(given: dict[str, Any]) -> StreamInfo:
@@ -105,13 +118,15 @@ def _stream(given: dict[str, Any]) -> StreamInfo:
                       color=layout.get("color", (0, 0, 0, 0)), **given)
 
 
-def info(name: str, *, directory: str | os.PathLike[str] | None = None, timeout: float = 2.0) -> StreamInfo:
-    """Asks the publisher of a stream. Waits `timeout` seconds at most. Raises NoSuchStream, Timeout, BadName, ..."""
-    return _stream(_core.query(directory_of(directory), name, int(timeout * 1e9)))
+def info(name: str, *, directory: str | os.PathLike[str] | None = None, timeout: float | None = 2.0) -> StreamInfo:
+    """Asks the publisher of a stream. Waits `timeout` seconds at most, and hears Ctrl-C then. Raises NoSuchStream,
+    Timeout, BadName, ..."""
+    return _stream(_core.query(directory_of(directory), name, timeout))
 
 
-def list_streams(*, directory: str | os.PathLike[str] | None = None, timeout: float = 2.0) -> list[StreamEntry]:
+def list_streams(*, directory: str | os.PathLike[str] | None = None,
+                 timeout: float | None = 2.0) -> list[StreamEntry]:
     """All streams of a runtime directory, by name. Waits `timeout` seconds at most in all."""
     return [StreamEntry(name, None if given is None else _stream(given),
                         None if error == 0 else make_error(error, "", detail or ""))
-            for name, error, detail, given in _core.list(directory_of(directory), int(timeout * 1e9))]
+            for name, error, detail, given in _core.list(directory_of(directory), timeout)]

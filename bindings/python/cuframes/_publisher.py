@@ -10,8 +10,8 @@ from typing import Any
 
 from . import _core
 from ._errors import Dropped, InvalidError
-from ._frame import KEY, Frame, OpenFrame, Picture, torch_stream
-from ._info import directory_of
+from ._frame import CORRUPT, KEY, Frame, OpenFrame, Picture, torch_stream
+from ._info import choice, directory_of
 
 POLICIES = {"wait": 0, "drop": 1}
 STATES = {"unknown": 0, "live": 1, "stalled": 2, "reconnecting": 3, "ended": 4, "connecting": 5, "refused": 6}
@@ -19,13 +19,6 @@ HOST_KINDS = (1, 3)  # DLPack's device types of host memory
 
 # What a publisher of a format takes, in the words of an error.
 _PLANAR = {"yuv420p": (2, 2), "yuv422p": (1, 2), "yuv444p": (1, 1), "yuv420p10": (2, 2), "yuv422p10": (1, 2)}
-
-
-def whole(what: str, given: int) -> int:
-    """A count."""
-    if not isinstance(given, int) or not 0 <= given < 2**32:
-        raise InvalidError(f"{what}: expected a whole number, 0 or more, not {given!r}")
-    return given
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,24 +59,27 @@ class Publisher(_core.Publisher):
     # ---- frames ----
 
     def frame(self, *, pts: int | None = None, duration: int = 0, capture_time: int | None = None, key: bool = False,
-              stream: Any = None) -> OpenFrame:
+              corrupt: bool = False, stream: Any = None) -> OpenFrame:
         """The next frame, to be written in place: `with publisher.frame(pts=...) as f: f.numpy()[0][:] = ...`. At the
-        end of `with` it is published, or cancelled if there was an exception. Times are ns; capture_time since 1970.
-        Raises Dropped when no slot is free and the pool has not grown yet, LeaseLimit when views of frames before are
-        still alive."""
+        end of `with` it is published, or cancelled if there was an exception; without `with` by its publish() and
+        cancel(). Times are ns; capture_time since 1970. key: decoded from a keyframe; corrupt: the decoder reported
+        damage. Raises Dropped when no slot is free and the pool has not grown yet, LeaseLimit when views of frames
+        before are still alive."""
         made: OpenFrame = self._acquire()
-        made.pts, made.duration, made.capture_time, made.key = pts, duration, capture_time, key
-        made.stream, made._publisher = stream, self
+        made.pts, made.duration, made.capture_time = pts, duration, capture_time
+        made.key, made.corrupt, made.stream = key, corrupt, stream
+        made._publisher, made._arrays_given = self, []
         return made
 
     def _publish_open(self, frame: OpenFrame) -> None:
         stream = frame.stream
         if stream is None and frame.gpu is not None:
             stream = 1  # the legacy default stream waits for all but those made not to
-        self._publish(frame, frame.pts, frame.duration, frame.capture_time, KEY if frame.key else 0, stream)
+        flags = (KEY if frame.key else 0) | (CORRUPT if frame.corrupt else 0)
+        self._publish(frame, frame.pts, frame.duration, frame.capture_time, flags, stream)
 
     def send(self, picture: Any, *, pts: int | None = None, duration: int = 0, capture_time: int | None = None,
-             key: bool = False, stream: Any = None) -> bool:
+             key: bool = False, corrupt: bool = False, stream: Any = None) -> bool:
         """Publishes a copy of a picture: of an array of NumPy, torch, CuPy or PIL, whatever DLPack or the buffer
         protocol knows, or of a tuple of one such array for each plane. An array of one piece is fine for nv12 and
         yuv420p (rows of Y, then those of chroma: height * 3 / 2 rows) and for rgbp (3 x height x width). Memory of a
@@ -94,7 +90,8 @@ class Publisher(_core.Publisher):
         planes = self._split(picture)
         handle = self._stream_of(planes, stream)
         try:
-            frame = self.frame(pts=pts, duration=duration, capture_time=capture_time, key=key, stream=handle)
+            frame = self.frame(pts=pts, duration=duration, capture_time=capture_time, key=key, corrupt=corrupt,
+                               stream=handle)
         except Dropped:
             return False
         try:
@@ -180,19 +177,21 @@ class Publisher(_core.Publisher):
         self._describe(track, given)
 
     def send_packet(self, data: Any, *, track: int = 0, pts: int | None = None, dts: int | None = None,
-                    duration: int = 0, key: bool = False, discontinuity: bool = False) -> None:
-        """Publishes an encoded packet, bytes or a Packet; it is copied. Times in ns. Raises PacketOversized,
-        NoPacketRing, NoCodecParams."""
-        self._send_packet(track, data, pts, dts, duration, (1 if key else 0) | (2 if discontinuity else 0))
+                    duration: int = 0, key: bool = False, discontinuity: bool = False, corrupt: bool = False,
+                    hidden: bool = False, disposable: bool = False) -> None:
+        """Publishes an encoded packet, bytes or a Packet; it is copied. Times in ns. key: decoding can start here;
+        discontinuity: the source restarted; corrupt: it came damaged; hidden: decoded for the sake of those behind it,
+        and not to be shown; disposable: no other one needs it to be decoded. Raises PacketOversized, NoPacketRing,
+        NoCodecParams."""
+        said = ((1, key), (2, discontinuity), (4, corrupt), (16, hidden), (32, disposable))
+        self._send_packet(track, data, pts, dts, duration, sum(bit for bit, is_said in said if is_said))
 
     # ---- what the source does, and what it is ----
 
     def set_source(self, state: str, reason: str = "") -> None:
         """Says what the source is doing: "live", "stalled", "reconnecting", "ended", "unknown"; "connecting": it has
         given nothing yet; "refused": it wants another user or password."""
-        if state not in STATES:
-            raise InvalidError(f"state: expected one of {', '.join(map(repr, STATES))}, not {state!r}")
-        self._set_source(STATES[state], reason)
+        self._set_source(choice("state", state, STATES), reason)
 
     def annotate(self, frame: Any, detections: Iterable[Any], *, track: int = 0) -> None:
         """Says what was found in a frame of another stream (the frame, or its id): cuframes.Detection's, or none."""
@@ -235,24 +234,15 @@ def _use_later(plane: Any, stream: Any) -> None:
         plane.record_stream(torch.cuda.ExternalStream(int(handle), device=plane.device))
 
 
-def _nanoseconds(what: str, seconds: float) -> int:
-    if not isinstance(seconds, (int, float)) or not 0 <= seconds < 2**33:
-        raise InvalidError(f"{what}: expected seconds, 0 or more, not {seconds!r}")
-    return int(seconds * 1e9)
-
-
 def _format(name: str, width: int, height: int, said: Mapping[str, Any]) -> dict[str, Any]:
     known = {"color", "chroma_location", "field_order", "orientation", "sample_aspect_num", "sample_aspect_den",
              "shape", "element"}
     unknown = set(said) - known
     if unknown:
         raise TypeError(f"publish(): {', '.join(sorted(unknown))}: expected {', '.join(sorted(known))}")
-    color = said.get("color") or (0,) * 4
-    if not isinstance(color, (tuple, list)) or len(color) != 4 or not all(
-            isinstance(one, int) and 0 <= one < 256 for one in color):
-        raise InvalidError(f"color: expected (matrix, range, primaries, transfer), code points of H.273, not {color!r}")
-    return {"format": name, "width": whole("width", width), "height": whole("height", height), **said,
-            "color": tuple(color)}
+    color = said.get("color")
+    return {"format": name, "width": width, "height": height, **said,
+            "color": tuple(color) if isinstance(color, list) else color}
 
 
 def publish(name: str, width: int = 0, height: int = 0, format: str | None = "nv12", *, device: str = "host",
@@ -272,11 +262,9 @@ def publish(name: str, width: int = 0, height: int = 0, format: str | None = "nv
     color      (matrix, range, primaries, transfer), code points of H.273; 0: not said
 
     Raises NameInUse, BadName, BadFormat, BadDirectory, NotPermitted, Unsupported, NoMemory, ..."""
-    if policy not in POLICIES:
-        raise InvalidError(f"policy: expected 'wait' or 'drop', not {policy!r}")
     publisher = Publisher(name, None if format is None else _format(format, width, height, said), device,
-                          directory_of(directory), description, slots, max_slots, max_open, POLICIES[policy],
-                          _nanoseconds("ordered_timeout", ordered_timeout), side_data_max, packets,
-                          packet_bytes, 1 if reserve else 0)
+                          directory_of(directory), description, slots, max_slots, max_open,
+                          choice("policy", policy, POLICIES), ordered_timeout, side_data_max, packets, packet_bytes,
+                          reserve)
     publisher.format, publisher.width, publisher.height = format, width, height
     return publisher

@@ -10,21 +10,14 @@ from types import TracebackType
 from typing import Any
 
 from . import _core
-from ._errors import Interrupted, InvalidError, NoSuchStream, PacketOverrun, PublisherGone
+from ._errors import Interrupted, PacketOverrun, Timeout
 from ._frame import Frame
-from ._info import SourceInfo, StreamInfo, directory_of, info
+from ._info import SourceInfo, StreamInfo, choice, directory_of, info
 
 MODES = {"newest": 0, "ordered": 1, "packets": 2}
 SYNCS = {"complete": 1, "timeline": 2, "slot-events": 4}
 STARTS = {"keyframe": 0, "next-keyframe": 1, "oldest": 2}
 MEDIA = {1: "video", 2: "audio", 3: "data"}
-
-
-def choice(what: str, given: str, known: dict[str, int]) -> int:
-    """The number of a word."""
-    if given not in known:
-        raise InvalidError(f"{what}: expected {', '.join(map(repr, known))}, not {given!r}")
-    return known[given]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +78,6 @@ class PacketReader:
         PublisherGone, PacketOverrun."""
         packet = self._subscriber._next_packet(timeout)
         if packet is None:
-            from ._errors import Timeout
             raise Timeout(f"no packet of {self._subscriber.name!r} came within {timeout} s")
         return packet
 
@@ -229,7 +221,7 @@ class Subscriber(_core.Subscriber):
         """What this subscriber has had so far."""
         return Stats(**self._stats())
 
-    _directory: str | None = None
+    _directory: str | os.PathLike[str] | None = None
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:
@@ -254,22 +246,7 @@ def subscribe(name: str, *, mode: str = "newest", device: str = "auto", leases: 
     label      shown by `cuframes info` and `top`; None: the program's name
 
     Raises NoSuchStream, BadName, BadDirectory, NotPermitted, Timeout, NoCapacity, VersionMismatch, Unsupported, ..."""
-    from ._publisher import whole
-    subscriber = Subscriber(name, choice("mode", mode, MODES), directory_of(directory), label, whole("leases", leases),
-                            whole("depth", depth), reconnect, choice("sync", sync, SYNCS), _nanoseconds(timeout),
-                            None if device == "auto" else device)
-    subscriber._directory = directory_of(directory)
+    subscriber = Subscriber(name, choice("mode", mode, MODES), directory_of(directory), label, leases, depth, reconnect,
+                            choice("sync", sync, SYNCS), timeout, None if device == "auto" else device)
+    subscriber._directory = directory
     return subscriber
-
-
-def _nanoseconds(timeout: float | None) -> int:
-    if timeout is None:
-        return -1
-    if not isinstance(timeout, (int, float)):
-        raise TypeError(f"timeout: expected seconds or None (for ever), not {timeout!r}")
-    if not timeout >= 0:
-        raise InvalidError(f"timeout: expected seconds, 0 or more, or None (for ever), not {timeout!r}")
-    return min(int(timeout * 1e9), 2**62)
-
-
-__all__ = ["PacketReader", "Stats", "Subscriber", "Track", "subscribe", "NoSuchStream", "PublisherGone"]

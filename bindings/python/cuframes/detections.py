@@ -71,7 +71,8 @@ class Join(_core.Join):
         return None if packet is None else unpack(packet._annotation()[2])
 
 
-def join(name: str, *, keep: int = 0, timeout: float = 0.0, reconnect: bool = False,
+def join(name: str, *, keep: int = 0, timeout: float | None = 0.0, reconnect: bool = False,
          directory: str | os.PathLike[str] | None = None) -> Join:
-    """Joins the stream of a detector. keep: so many annotations, 0: 64. timeout: seconds to wait for the name."""
-    return Join(name, keep, directory_of(directory), int(timeout * 1e9), reconnect, DETECTIONS)
+    """Joins the stream of a detector. keep: so many annotations, 0: 64. timeout: seconds to wait for the
+    name; None: for ever. Raises what subscribe() does."""
+    return Join(name, keep, directory_of(directory), timeout, reconnect, DETECTIONS)

@@ -67,14 +67,15 @@ def add_streams(container: Any, tracks: Iterable[Track]) -> dict[int, Any]:
 
 
 def packet(given: _core.Packet, stream: Any = None) -> Any:
-    """An av.Packet of a packet; times in ns (its time_base says so). With a stream it is for that one, to be muxed."""
+    """An av.Packet of a packet; times in ns (its time_base says so). With a stream it is for that one, to be muxed.
+    PyAV lets nobody mark a packet as hidden or disposable: see Packet.hidden."""
     import av
     made = av.Packet(bytes(given))
     made.time_base = NANOSECONDS
     made.pts, made.dts = given.pts, given.dts
     if given.duration:
         made.duration = given.duration
-    made.is_keyframe = given.key
+    made.is_keyframe, made.is_corrupt = given.key, given.corrupt
     if stream is not None:
         made.stream = stream
     return made
@@ -115,4 +116,5 @@ def send(publisher: Publisher, given: Any, *, track: int = 0) -> None:
         return None if value is None else int(value * given.time_base * 10**9)
 
     publisher.send_packet(given, track=track, pts=time(given.pts), dts=time(given.dts),
-                          duration=time(given.duration) or 0, key=bool(given.is_keyframe))
+                          duration=time(given.duration) or 0, key=given.is_keyframe, corrupt=given.is_corrupt,
+                          hidden=given.is_discard, disposable=given.is_disposable)

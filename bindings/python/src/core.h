@@ -90,8 +90,18 @@ int core_process_check(unsigned made_in, const char *what);
 unsigned core_process(void);
 /* A time, or None. */
 PyObject *core_time(int64_t time);
-/* Seconds or None (for ever) as nanoseconds. -1 with an error. */
-int core_timeout(PyObject *seconds, int64_t *nanoseconds);
+/* Whole numbers, for "O&": "I" and "K" would cut what does not fit without a word, and know no name for the error. */
+typedef struct core_number {
+  const char *name;
+  uint64_t most, value;
+} core_number;
+#define CORE_NUMBER(name)                                                                                              \
+  { name, UINT32_MAX, 0 }
+int core_number_take(PyObject *object, void *number);
+/* Takes a number of a dict; there may be none. -1 with an error. */
+int core_number_get(PyObject *dict, core_number *number);
+/* Seconds or None (for ever) as nanoseconds; the name is for the error. -1 with an error. */
+int core_timeout(const char *name, PyObject *seconds, int64_t *nanoseconds);
 /* A stream: None (*given is 0), a number, or an object of torch, CuPy, numba or cuda.core. -1 with an error. */
 int core_stream(PyObject *stream, void **handle, int *given);
 /* Makes a type of a spec, and adds it to the module. NULL with an error. */
@@ -132,6 +142,8 @@ PyObject *packet_give(cuframes_packet *packet);
 PyObject *codec_params_give(const cuframes_codec_params *params, const void *extradata, size_t size);
 int codec_params_take(PyObject *dict, cuframes_codec_params *params, Py_buffer *extradata);
 int join_setup(PyObject *module);
+PyObject *color_give(cuframes_color color);
+int color_take(PyObject *tuple, cuframes_color *color);
 PyObject *format_give(const cuframes_format *format);
 int format_take(PyObject *dict, cuframes_format *format);
 PyObject *source_give(const cuframes_source_info *source);

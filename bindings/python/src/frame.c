@@ -38,9 +38,14 @@ PyObject *frame_give_open(cuframes_frame *frame, publisher_object *publisher) {
   return made;
 }
 
+/* The end of its publisher ended an open frame: what it was may be gone. */
+static int ended_by_publisher(const frame_object *self) {
+  return self->publisher && !self->publisher->handle;
+}
+
 /* Ends the object's reference; on a GPU the last one may wait for its work. */
 static void end(frame_object *self, void *stream, int has_stream) {
-  cuframes_frame *frame = self->frame;
+  cuframes_frame *frame = ended_by_publisher(self) ? NULL : self->frame;
   self->frame = NULL;
   if (!frame)
     return;
@@ -64,13 +69,15 @@ static void frame_delete(PyObject *object) {
 }
 
 cuframes_frame *frame_of(frame_object *self) {
-  if (self->frame && self->process == core_process())
-    return self->frame;
-  if (self->frame)
-    (void)core_process_check(self->process, "frame");
-  else
+  if (!self->frame)
     PyErr_SetString(PyExc_ValueError, "this frame was released (or published): keep it as long as it is used, or take "
                                       "a copy with clone()");
+  else if (core_process_check(self->process, "frame") != 0)
+    return NULL;
+  else if (ended_by_publisher(self))
+    PyErr_SetString(PyExc_ValueError, "the publisher of this open frame was closed, which cancelled it");
+  else
+    return self->frame;
   return NULL;
 }
 
@@ -118,16 +125,8 @@ GETTER(device, PyUnicode_FromString(cuframes_frame_device(frame)))
 GETTER(flags, PyLong_FromUnsignedLong(cuframes_frame_flags(frame)))
 GETTER(layout, format_give(cuframes_frame_format(frame)))
 GETTER(plane_count, PyLong_FromLong(cuframes_pixel_format_planes(cuframes_frame_pixel_format(frame))))
+GETTER(color, color_give(cuframes_frame_color(frame)))
 GETTER(references, PyLong_FromUnsignedLong(cuframes_frame_references(frame)))
-
-static PyObject *frame_color(PyObject *object, void *closure) {
-  cuframes_frame *frame = frame_of((frame_object *)object);
-  (void)closure;
-  if (!frame)
-    return NULL;
-  cuframes_color color = cuframes_frame_color(frame);
-  return Py_BuildValue("(iiii)", color.matrix, color.range, color.primaries, color.transfer);
-}
 
 /* The GPU's number, or None. */
 static PyObject *frame_gpu(PyObject *object, void *closure) {
@@ -146,7 +145,7 @@ static PyObject *frame_gpu(PyObject *object, void *closure) {
 
 static PyObject *frame_released(PyObject *object, void *closure) {
   (void)closure;
-  return PyBool_FromLong(!((frame_object *)object)->frame);
+  return PyBool_FromLong(!((frame_object *)object)->frame || ended_by_publisher((frame_object *)object));
 }
 
 static PyObject *frame_id(PyObject *object, void *closure) {
@@ -210,7 +209,7 @@ static PyObject *frame_release(PyObject *object, PyObject *args, PyObject *words
   if (!PyArg_ParseTupleAndKeywords(args, words, "|O:release", names, &given) ||
       core_stream(given, &stream, &has_stream) != 0)
     return NULL;
-  if (!self->frame)
+  if (!self->frame || ended_by_publisher(self))
     Py_RETURN_NONE;
   uint32_t views = self->process == core_process() ? cuframes_frame_references(self->frame) : 1;
   if (views > 1) {
@@ -244,7 +243,7 @@ static PyObject *frame_wait(PyObject *object, PyObject *args, PyObject *words) {
   int64_t timeout;
   int result, go_on = 1;
   if (!frame || !PyArg_ParseTupleAndKeywords(args, words, "|O:wait", names, &seconds) ||
-      core_timeout(seconds, &timeout) != 0)
+      core_timeout("timeout", seconds, &timeout) != 0)
     return NULL;
   int64_t deadline = core_deadline(timeout);
   frame = cuframes_frame_ref(frame);
@@ -262,23 +261,21 @@ static PyObject *frame_wait(PyObject *object, PyObject *args, PyObject *words) {
 }
 
 static PyObject *frame_plane(PyObject *object, PyObject *index) {
-  long plane = PyLong_AsLong(index);
-  if (plane == -1 && PyErr_Occurred())
-    return NULL;
-  return plane_give((frame_object *)object, (int)plane);
+  core_number plane = { "plane", CUFRAMES_PLANES - 1, 0 };
+  return core_number_take(index, &plane) ? plane_give((frame_object *)object, (int)plane.value) : NULL;
 }
 
 /* (plane, stream, flags): what tensors are made of. */
 static PyObject *frame_capsule(PyObject *object, PyObject *args) {
   frame_object *self = (frame_object *)object;
-  int plane, has_stream;
-  unsigned flags;
+  core_number plane = CORE_NUMBER("plane"), flags = CORE_NUMBER("flags");
   PyObject *given;
   void *stream;
-  if (!PyArg_ParseTuple(args, "iOI:_capsule", &plane, &given, &flags) ||
+  int has_stream;
+  if (!PyArg_ParseTuple(args, "O&OO&:_capsule", core_number_take, &plane, &given, core_number_take, &flags) ||
       core_stream(given, &stream, &has_stream) != 0 || frame_complete(self, stream, 1) != 0)
     return NULL;
-  return capsule_give(self->frame, plane, stream, flags);
+  return capsule_give(self->frame, (int)plane.value, stream, (uint32_t)flags.value);
 }
 
 static PyObject *frame_array(PyObject *object, PyObject *index) {
@@ -305,11 +302,11 @@ static PyObject *frame_fill(PyObject *object, PyObject *args) {
 
 static PyObject *frame_add_side_data(PyObject *object, PyObject *args) {
   cuframes_frame *frame = frame_of((frame_object *)object);
-  unsigned type;
+  core_number type = CORE_NUMBER("type");
   Py_buffer data;
-  if (!frame || !PyArg_ParseTuple(args, "Iy*:add_side_data", &type, &data))
+  if (!frame || !PyArg_ParseTuple(args, "O&y*:add_side_data", core_number_take, &type, &data))
     return NULL;
-  int result = cuframes_frame_add_side_data(frame, type, data.buf, (size_t)data.len);
+  int result = cuframes_frame_add_side_data(frame, (uint32_t)type.value, data.buf, (size_t)data.len);
   PyObject *none = core_none(result);
   PyBuffer_Release(&data);
   return none;

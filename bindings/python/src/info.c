@@ -17,37 +17,52 @@ static PyObject *numbers_give(const void *values, size_t size, uint32_t count) {
   return tuple;
 }
 
+PyObject *color_give(cuframes_color color) {
+  return Py_BuildValue("(iiii)", color.matrix, color.range, color.primaries, color.transfer);
+}
+
+int color_take(PyObject *tuple, cuframes_color *color) {
+  uint8_t *to[] = { &color->matrix, &color->range, &color->primaries, &color->transfer };
+  int fits = PyTuple_Check(tuple) && PyTuple_Size(tuple) == 4;
+  for (int i = 0; fits && i < 4; i++) {
+    core_number point = { "color", UINT8_MAX, 0 };
+    fits = core_number_take(PyTuple_GetItem(tuple, i), &point);
+    *to[i] = (uint8_t)point.value;
+  }
+  if (!fits) {
+    PyErr_Clear();
+    PyErr_Format(PyExc_ValueError,
+                 "color: expected (matrix, range, primaries, transfer), code points of H.273, 0 to 255 each, not %R",
+                 tuple);
+  }
+  return fits ? 0 : -1;
+}
+
 PyObject *format_give(const cuframes_format *format) {
   const cuframes_tensor *t = &format->tensor;
   if (format->pixel_format == CUFRAMES_PIXEL_NONE)
     Py_RETURN_NONE;
-  return Py_BuildValue(
-      "{s:s,s:I,s:I,s:(iiii),s:i,s:i,s:i,s:I,s:I,s:N,s:N,s:N,s:s}", "format",
-      cuframes_pixel_format_name(format->pixel_format), "width", format->width, "height", format->height, "color",
-      format->color.matrix, format->color.range, format->color.primaries, format->color.transfer, "chroma_location",
-      format->chroma_location, "field_order", format->field_order, "orientation", format->orientation,
-      "sample_aspect_num", format->sample_aspect_num, "sample_aspect_den", format->sample_aspect_den, "pitch",
-      numbers_give(format->pitch, 4, CUFRAMES_PLANES), "offset", numbers_give(format->offset, 8, CUFRAMES_PLANES),
-      "shape", numbers_give(t->size, 4, t->dims), "element", cuframes_element_name(t->element));
+  return Py_BuildValue("{s:s,s:I,s:I,s:N,s:i,s:i,s:i,s:I,s:I,s:N,s:N,s:N,s:s}", "format",
+                       cuframes_pixel_format_name(format->pixel_format), "width", format->width, "height",
+                       format->height, "color", color_give(format->color), "chroma_location", format->chroma_location,
+                       "field_order", format->field_order, "orientation", format->orientation, "sample_aspect_num",
+                       format->sample_aspect_num, "sample_aspect_den", format->sample_aspect_den, "pitch",
+                       numbers_give(format->pitch, 4, CUFRAMES_PLANES), "offset",
+                       numbers_give(format->offset, 8, CUFRAMES_PLANES), "shape", numbers_give(t->size, 4, t->dims),
+                       "element", cuframes_element_name(t->element));
 }
 
-static int number_take(PyObject *dict, const char *key, uint32_t most, uint32_t *number) {
-  PyObject *value = PyDict_GetItemString(dict, key);
-  if (!value || value == Py_None)
-    return 0;
-  unsigned long given = PyLong_AsUnsignedLong(value);
-  if (PyErr_Occurred() || given > most) {
-    PyErr_Format(PyExc_ValueError, "%s: expected a number from 0 to %u, not %R", key, most, value);
-    return -1;
-  }
-  *number = (uint32_t)given;
-  return 0;
+static int number_take(PyObject *dict, const char *key, uint32_t most, uint32_t *to) {
+  core_number number = { key, most, 0 };
+  int result = core_number_get(dict, &number);
+  *to = (uint32_t)number.value;
+  return result;
 }
 
-static int byte_take(PyObject *dict, const char *key, uint8_t *byte) {
-  uint32_t number = 0;
-  int result = number_take(dict, key, 255, &number);
-  *byte = (uint8_t)number;
+static int byte_take(PyObject *dict, const char *key, uint8_t *to) {
+  core_number number = { key, UINT8_MAX, 0 };
+  int result = core_number_get(dict, &number);
+  *to = (uint8_t)number.value;
   return result;
 }
 
@@ -64,10 +79,10 @@ static int tensor_take(PyObject *dict, cuframes_tensor *tensor) {
   }
   tensor->dims = (uint32_t)dims;
   for (Py_ssize_t i = 0; i < dims; i++) {
-    unsigned long size = PyLong_AsUnsignedLong(PyTuple_GetItem(shape, i));
-    if (PyErr_Occurred())
+    core_number size = CORE_NUMBER("shape");
+    if (!core_number_take(PyTuple_GetItem(shape, i), &size))
       return -1;
-    tensor->size[i] = (uint32_t)size;
+    tensor->size[i] = (uint32_t)size.value;
   }
   return 0;
 }
@@ -87,9 +102,7 @@ int format_take(PyObject *dict, cuframes_format *format) {
   if (format->pixel_format == CUFRAMES_PIXEL_TENSOR)
     return tensor_take(dict, &format->tensor);
   PyObject *color = PyDict_GetItemString(dict, "color");
-  if (color && color != Py_None &&
-      !PyArg_ParseTuple(color, "bbbb:color", &format->color.matrix, &format->color.range, &format->color.primaries,
-                        &format->color.transfer))
+  if (color && color != Py_None && color_take(color, &format->color) != 0)
     return -1;
   if (number_take(dict, "width", CUFRAMES_SIZE_MAX, &format->width) != 0 ||
       number_take(dict, "height", CUFRAMES_SIZE_MAX, &format->height) != 0 ||
@@ -155,11 +168,14 @@ static PyObject *info_give(const cuframes_stream_info *info) {
 
 PyObject *core_query(PyObject *module, PyObject *args) {
   const char *directory, *name;
+  Py_ssize_t length;
+  PyObject *seconds;
   int64_t timeout;
   cuframes_stream_info *info = NULL;
   int result;
   (void)module;
-  if (!PyArg_ParseTuple(args, "zsL:query", &directory, &name, &timeout))
+  if (!PyArg_ParseTuple(args, "z#sO:query", &directory, &length, &name, &seconds) ||
+      core_timeout("timeout", seconds, &timeout) != 0)
     return NULL;
   Py_BEGIN_ALLOW_THREADS
   result = cuframes_stream_query(directory, name, timeout, &info);
@@ -173,11 +189,14 @@ PyObject *core_query(PyObject *module, PyObject *args) {
 
 PyObject *core_list(PyObject *module, PyObject *args) {
   const char *directory;
+  Py_ssize_t length;
+  PyObject *seconds;
   int64_t timeout;
   cuframes_streams *streams = NULL;
   int result;
   (void)module;
-  if (!PyArg_ParseTuple(args, "zL:list", &directory, &timeout))
+  if (!PyArg_ParseTuple(args, "z#O:list", &directory, &length, &seconds) ||
+      core_timeout("timeout", seconds, &timeout) != 0)
     return NULL;
   Py_BEGIN_ALLOW_THREADS
   result = cuframes_stream_list(directory, timeout, &streams);

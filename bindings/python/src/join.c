@@ -30,12 +30,18 @@ int id_take(PyObject *tuple, cuframes_frame_id *id) {
 static PyObject *join_create(PyTypeObject *type, PyObject *args, PyObject *words) {
   static char *names[] = { "name", "keep", "directory", "timeout", "reconnect", "type", NULL };
   cuframes_join_options options = { .struct_size = sizeof options };
+  core_number keep = CORE_NUMBER("keep"), kind = CORE_NUMBER("type");
   const char *name;
+  Py_ssize_t length;
+  PyObject *seconds;
   int64_t timeout;
   int reconnect, result, go_on = 1;
-  if (!PyArg_ParseTupleAndKeywords(args, words, "sIzLpI:Join", names, &name, &options.keep, &options.directory,
-                                   &timeout, &reconnect, &options.type))
+  if (!PyArg_ParseTupleAndKeywords(args, words, "sO&z#OpO&:Join", names, &name, core_number_take, &keep,
+                                   &options.directory, &length, &seconds, &reconnect, core_number_take, &kind) ||
+      core_timeout("timeout", seconds, &timeout) != 0)
     return NULL;
+  options.keep = (uint32_t)keep.value;
+  options.type = (uint32_t)kind.value;
   options.reconnect = (uint32_t)reconnect;
   join_object *self = core_new(type);
   if (!self)
@@ -131,7 +137,7 @@ static PyObject *join_find(PyObject *object, PyObject *args) {
   int64_t timeout;
   int result, go_on = 1;
   if (!PyArg_ParseTuple(args, "OO:_find", &of, &seconds) || id_take(of, &id) != 0 ||
-      core_timeout(seconds, &timeout) != 0)
+      core_timeout("timeout", seconds, &timeout) != 0)
     return NULL;
   cuframes_join *handle = begin(self);
   if (!handle)

@@ -65,18 +65,40 @@ PyObject *core_time(int64_t time) {
   return PyLong_FromLongLong(time);
 }
 
-int core_timeout(PyObject *seconds, int64_t *nanoseconds) {
+int core_number_take(PyObject *object, void *to) {
+  core_number *number = to;
+  PyObject *index = PyNumber_Index(object);
+  if (!index && !PyErr_ExceptionMatches(PyExc_TypeError))
+    return 0;
+  if (index)
+    number->value = PyLong_AsUnsignedLongLong(index);
+  Py_XDECREF(index);
+  if (!PyErr_Occurred() && number->value <= number->most)
+    return 1;
+  PyErr_Clear();
+  PyErr_Format(index ? PyExc_ValueError : PyExc_TypeError, "%s: expected a whole number from 0 to %llu, not %R",
+               number->name, (unsigned long long)number->most, object);
+  return 0;
+}
+
+int core_number_get(PyObject *dict, core_number *number) {
+  PyObject *given = PyDict_GetItemString(dict, number->name);
+  return !given || given == Py_None || core_number_take(given, number) ? 0 : -1;
+}
+
+int core_timeout(const char *name, PyObject *seconds, int64_t *nanoseconds) {
   if (!seconds || seconds == Py_None) {
     *nanoseconds = CUFRAMES_WAIT_FOREVER;
     return 0;
   }
   double value = PyFloat_AsDouble(seconds);
   if (value == -1.0 && PyErr_Occurred()) {
-    PyErr_Format(PyExc_TypeError, "timeout: expected seconds or None (for ever), not %R", seconds);
+    PyErr_Clear();
+    PyErr_Format(PyExc_TypeError, "%s: expected seconds or None (for ever), not %R", name, seconds);
     return -1;
   }
   if (!(value >= 0)) {
-    PyErr_Format(PyExc_ValueError, "timeout: expected seconds, 0 or more, or None (for ever), not %R", seconds);
+    PyErr_Format(PyExc_ValueError, "%s: expected seconds, 0 or more, or None (for ever), not %R", name, seconds);
     return -1;
   }
   *nanoseconds = value >= 9e9 ? CUFRAMES_WAIT_FOREVER : (int64_t)(value * 1e9);
@@ -235,8 +257,8 @@ static PyMethodDef functions[] = {
   { "version", module_version, METH_NOARGS, "Version of the library that runs." },
   { "now", module_now, METH_NOARGS, "CLOCK_MONOTONIC in nanoseconds." },
   { "directory", module_directory, METH_NOARGS, "The default runtime directory." },
-  { "list", core_list, METH_VARARGS, "list(directory, timeout_ns) -> [(name, error, detail, info)]" },
-  { "query", core_query, METH_VARARGS, "query(directory, name, timeout_ns) -> dict" },
+  { "list", core_list, METH_VARARGS, "list(directory, timeout) -> [(name, error, detail, info)]" },
+  { "query", core_query, METH_VARARGS, "query(directory, name, timeout) -> dict" },
   { NULL, NULL, 0, NULL },
 };
 

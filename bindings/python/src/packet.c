@@ -34,6 +34,9 @@ GETTER(duration, PyLong_FromLongLong(cuframes_packet_duration(packet)))
 GETTER(flags, PyLong_FromUnsignedLong(cuframes_packet_flags(packet)))
 GETTER(key, PyBool_FromLong(cuframes_packet_flags(packet) & CUFRAMES_PACKET_KEY))
 GETTER(discontinuity, PyBool_FromLong(cuframes_packet_flags(packet) & CUFRAMES_PACKET_DISCONTINUITY))
+GETTER(corrupt, PyBool_FromLong(cuframes_packet_flags(packet) & CUFRAMES_PACKET_CORRUPT))
+GETTER(hidden, PyBool_FromLong(cuframes_packet_flags(packet) & CUFRAMES_PACKET_HIDDEN))
+GETTER(disposable, PyBool_FromLong(cuframes_packet_flags(packet) & CUFRAMES_PACKET_DISPOSABLE))
 GETTER(new_params, PyBool_FromLong(cuframes_packet_flags(packet) & CUFRAMES_PACKET_NEW_PARAMS))
 
 static PyGetSetDef getters[] = {
@@ -46,6 +49,9 @@ static PyGetSetDef getters[] = {
     "Bits: 1 key, 2 discontinuity, 4 corrupt, 8 new parameters, 16 hidden, 32 needed by no other.", NULL },
   { "key", packet_key, NULL, "Decoding can start here.", NULL },
   { "discontinuity", packet_discontinuity, NULL, "The first one after the source restarted: times may jump.", NULL },
+  { "corrupt", packet_corrupt, NULL, "It came damaged.", NULL },
+  { "hidden", packet_hidden, NULL, "To be decoded for those behind it, and not to be shown or heard.", NULL },
+  { "disposable", packet_disposable, NULL, "No other one needs it to be decoded.", NULL },
   { "new_params", packet_new_params, NULL, "The parameters of its track changed just before.", NULL },
   { NULL, NULL, NULL, NULL, NULL },
 };
@@ -82,10 +88,10 @@ static PyMethodDef methods[] = {
 
 static const struct number {
   const char *name;
-  size_t offset;
+  size_t offset, size;
 } numbers[] = {
 #define NUMBER(name)                                                                                                   \
-  { #name, offsetof(cuframes_codec_params, name) }
+  { #name, offsetof(cuframes_codec_params, name), sizeof(((cuframes_codec_params *)0)->name) }
   NUMBER(media_type),
   NUMBER(profile),
   NUMBER(level),
@@ -98,44 +104,39 @@ static const struct number {
   NUMBER(frame_size),
   NUMBER(time_base_num),
   NUMBER(time_base_den),
+  NUMBER(bit_rate),
+  NUMBER(chroma_location),
+  NUMBER(field_order),
+  NUMBER(orientation),
   NUMBER(sample_aspect_num),
   NUMBER(sample_aspect_den),
+}, blobs[] = { /* as side data of that type */
+  NUMBER(mastering_display),
+  NUMBER(content_light),
 #undef NUMBER
 };
-enum { NUMBERS = sizeof numbers / sizeof numbers[0] };
+enum { NUMBERS = sizeof numbers / sizeof numbers[0], BLOBS = sizeof blobs / sizeof blobs[0] };
 
 PyObject *codec_params_give(const cuframes_codec_params *params, const void *extradata, size_t size) {
   PyObject *dict = PyDict_New();
+  const char *at = (const char *)params;
   for (size_t i = 0; dict && i < NUMBERS; i++) {
-    uint32_t value;
-    memcpy(&value, (const char *)params + numbers[i].offset, sizeof value);
-    if (core_put(dict, numbers[i].name, PyLong_FromUnsignedLong(value)) != 0)
+    uint64_t value = 0;
+    memcpy(&value, at + numbers[i].offset, numbers[i].size); /* little-endian */
+    if (core_put(dict, numbers[i].name, PyLong_FromUnsignedLongLong(value)) != 0)
       Py_CLEAR(dict);
   }
+  for (size_t i = 0; dict && i < BLOBS; i++)
+    if (core_put(dict, blobs[i].name, PyBytes_FromStringAndSize(at + blobs[i].offset, (Py_ssize_t)blobs[i].size)) != 0)
+      Py_CLEAR(dict);
   if (dict && (core_put(dict, "codec", PyUnicode_FromString(params->codec)) != 0 ||
-               core_put(dict, "bit_rate", PyLong_FromUnsignedLongLong(params->bit_rate)) != 0 ||
-               core_put(dict, "color",
-                        Py_BuildValue("(iiii)", params->color.matrix, params->color.range, params->color.primaries,
-                                      params->color.transfer)) != 0 ||
-               core_put(dict, "orientation", PyLong_FromLong(params->orientation)) != 0 ||
+               core_put(dict, "color", color_give(params->color)) != 0 ||
                core_put(dict, "extradata", PyBytes_FromStringAndSize(extradata, (Py_ssize_t)size)) != 0))
     Py_CLEAR(dict);
   return dict;
 }
 
-int codec_params_take(PyObject *dict, cuframes_codec_params *params, Py_buffer *extradata) {
-  params->profile = params->level = UINT32_MAX;
-  for (size_t i = 0; i < NUMBERS; i++) {
-    PyObject *value = PyDict_GetItemString(dict, numbers[i].name);
-    unsigned long number = value && value != Py_None ? PyLong_AsUnsignedLong(value) : 0;
-    if (PyErr_Occurred())
-      return -1;
-    uint32_t narrow = (uint32_t)number;
-    if (value && value != Py_None)
-      memcpy((char *)params + numbers[i].offset, &narrow, sizeof narrow);
-  }
-  PyObject *codec = PyDict_GetItemString(dict, "codec"), *bit_rate = PyDict_GetItemString(dict, "bit_rate"),
-           *color = PyDict_GetItemString(dict, "color"), *bytes = PyDict_GetItemString(dict, "extradata");
+static int codec_take(PyObject *codec, cuframes_codec_params *params) {
   if (!codec || !PyUnicode_Check(codec)) {
     PyErr_SetString(PyExc_TypeError, "codec parameters need \"codec\", FFmpeg's name of it");
     return -1;
@@ -149,10 +150,34 @@ int codec_params_take(PyObject *dict, cuframes_codec_params *params, Py_buffer *
     return -1;
   }
   memcpy(params->codec, name, (size_t)length);
-  if (bit_rate && bit_rate != Py_None)
-    params->bit_rate = PyLong_AsUnsignedLongLong(bit_rate);
-  if (PyErr_Occurred() || (color && !PyArg_ParseTuple(color, "bbbb:color", &params->color.matrix, &params->color.range,
-                                                      &params->color.primaries, &params->color.transfer)))
+  return 0;
+}
+
+int codec_params_take(PyObject *dict, cuframes_codec_params *params, Py_buffer *extradata) {
+  char *at = (char *)params;
+  params->profile = params->level = UINT32_MAX;
+  for (size_t i = 0; i < NUMBERS; i++) {
+    uint64_t value = 0;
+    memcpy(&value, at + numbers[i].offset, numbers[i].size);
+    core_number number = { numbers[i].name, UINT64_MAX >> (64 - 8 * numbers[i].size), value };
+    if (core_number_get(dict, &number) != 0) /* it stays what it is where none is said */
+      return -1;
+    memcpy(at + numbers[i].offset, &number.value, numbers[i].size);
+  }
+  for (size_t i = 0; i < BLOBS; i++) {
+    PyObject *blob = PyDict_GetItemString(dict, blobs[i].name);
+    if (!blob || blob == Py_None)
+      continue;
+    if (!PyBytes_Check(blob) || (size_t)PyBytes_Size(blob) != blobs[i].size) {
+      PyErr_Format(PyExc_ValueError, "%s: expected %zu bytes, as in side data, not %R", blobs[i].name, blobs[i].size,
+                   blob);
+      return -1;
+    }
+    memcpy(at + blobs[i].offset, PyBytes_AsString(blob), blobs[i].size);
+  }
+  PyObject *color = PyDict_GetItemString(dict, "color"), *bytes = PyDict_GetItemString(dict, "extradata");
+  if (codec_take(PyDict_GetItemString(dict, "codec"), params) != 0 ||
+      (color && color != Py_None && color_take(color, &params->color) != 0))
     return -1;
   return bytes && bytes != Py_None ? PyObject_GetBuffer(bytes, extradata, PyBUF_SIMPLE) : 0;
 }

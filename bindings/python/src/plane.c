@@ -192,16 +192,31 @@ static PyObject *plane_dlpack_device(PyObject *object, PyObject *none) {
   return Py_BuildValue("(II)", self->array.device_type, self->array.device_index);
 }
 
+/* Two numbers, or None. BufferError for what is neither: after a TypeError torch would ask again in other words. */
+static int pair_take(const char *name, PyObject *pair, long *first, long *second) {
+  if (!pair || pair == Py_None)
+    return 0;
+  if (PyTuple_Check(pair) && PyTuple_Size(pair) == 2) {
+    *first = PyLong_AsLong(PyTuple_GetItem(pair, 0));
+    *second = PyErr_Occurred() ? 0 : PyLong_AsLong(PyTuple_GetItem(pair, 1));
+    if (!PyErr_Occurred())
+      return 0;
+  }
+  PyErr_Clear();
+  PyErr_Format(PyExc_BufferError, "__dlpack__: %s: expected a tuple of two numbers, not %R", name, pair);
+  return -1;
+}
+
 /* The flags for what was asked; -1 with an error. */
 static int wanted(plane_object *self, PyObject *max_version, PyObject *device, PyObject *copy) {
   uint32_t type = self->array.device_type, index = self->array.device_index;
   long asked_type = (long)type, asked_index = (long)index, major = 0, minor = 0;
   int flags = 0, must_copy = copy == Py_True, may_copy = copy != Py_False;
-  if (max_version && max_version != Py_None && !PyArg_ParseTuple(max_version, "ll:max_version", &major, &minor))
+  if (pair_take("max_version", max_version, &major, &minor) != 0)
     return -1;
   if (major < 1)
     flags |= CUFRAMES_DLPACK_UNVERSIONED;
-  if (device && device != Py_None && !PyArg_ParseTuple(device, "ll:dl_device", &asked_type, &asked_index))
+  if (pair_take("dl_device", device, &asked_type, &asked_index) != 0)
     return -1;
   int elsewhere = asked_type != (long)type || (asked_type != DL_HOST && asked_index != (long)index);
   if (elsewhere && (asked_type != DL_HOST || !may_copy)) {

@@ -9,22 +9,38 @@ static PyTypeObject *publisher_type;
 /* ---- life ---- */
 
 static PyObject *publisher_create(PyTypeObject *type, PyObject *args, PyObject *words) {
-  static char *names[] = { "name",          "format",       "device",       "directory", "description",
-                           "slots",         "max_slots",    "max_open",     "policy",    "ordered_timeout_ns",
-                           "side_data_max", "packet_slots", "packet_bytes", "reserve",   NULL };
+  static char *names[] = { "name",          "format",    "device",       "directory", "description",
+                           "slots",         "max_slots", "max_open",     "policy",    "ordered_timeout",
+                           "side_data_max", "packets",   "packet_bytes", "reserve",   NULL };
   cuframes_packet_ring_options ring = { .struct_size = sizeof ring };
   cuframes_publisher_options options = { .struct_size = sizeof options };
+  core_number slots = CORE_NUMBER("slots"), max_slots = CORE_NUMBER("max_slots"), max_open = CORE_NUMBER("max_open"),
+              policy = CORE_NUMBER("policy"), side_data_max = CORE_NUMBER("side_data_max"),
+              packets = CORE_NUMBER("packets"), packet_bytes = { "packet_bytes", UINT64_MAX, 0 };
   const char *name;
-  PyObject *format;
-  unsigned long long ring_bytes = 0;
-  int result;
-  if (!PyArg_ParseTupleAndKeywords(args, words, "sOzzzIIIILIIKI:Publisher", names, &name, &format, &options.device,
-                                   &options.directory, &options.description, &options.slots, &options.max_slots,
-                                   &options.max_open, &options.policy, &options.ordered_timeout_ns,
-                                   &options.side_data_max, &ring.slots, &ring_bytes, &options.reserve) ||
+  Py_ssize_t length;
+  PyObject *format, *seconds;
+  int result, reserve;
+  if (!PyArg_ParseTupleAndKeywords(args, words, "sOzz#zO&O&O&O&OO&O&O&p:Publisher", names, &name, &format,
+                                   &options.device, &options.directory, &length, &options.description, core_number_take,
+                                   &slots, core_number_take, &max_slots, core_number_take, &max_open, core_number_take,
+                                   &policy, &seconds, core_number_take, &side_data_max, core_number_take, &packets,
+                                   core_number_take, &packet_bytes, &reserve) ||
+      core_timeout("ordered_timeout", seconds, &options.ordered_timeout_ns) != 0 ||
       (format != Py_None && format_take(format, &options.format) != 0))
     return NULL;
-  ring.data_bytes = ring_bytes;
+  if (options.ordered_timeout_ns < 0) { /* for ever: publish() hears no Ctrl-C meanwhile */
+    PyErr_Format(PyExc_ValueError, "ordered_timeout: expected seconds, fewer than 9e9, not %R", seconds);
+    return NULL;
+  }
+  options.slots = (uint32_t)slots.value;
+  options.max_slots = (uint32_t)max_slots.value;
+  options.max_open = (uint32_t)max_open.value;
+  options.policy = (uint32_t)policy.value;
+  options.side_data_max = (uint32_t)side_data_max.value;
+  options.reserve = (uint32_t)reserve;
+  ring.slots = (uint32_t)packets.value;
+  ring.data_bytes = packet_bytes.value;
   if (ring.slots > 0)
     options.packets = &ring;
   publisher_object *self = core_new(type);
@@ -79,6 +95,14 @@ static void over(publisher_object *self) {
   PyErr_Restore(type, value, trace);
 }
 
+/* One call of the library; it may wait for its turn behind a frame that waits for an ordered subscriber. */
+#define CALL(result, call)                                                                                             \
+  do {                                                                                                                 \
+    Py_BEGIN_ALLOW_THREADS(result)                                                                                     \
+    = (call);                                                                                                          \
+    Py_END_ALLOW_THREADS                                                                                               \
+  } while (0)
+
 /* None for CUFRAMES_OK, at the end of a call. */
 static PyObject *done(publisher_object *self, int result) {
   PyObject *none = core_none(result);
@@ -106,21 +130,24 @@ static PyObject *publisher_acquire(PyObject *object, PyObject *none) {
   (void)none;
   if (!handle)
     return NULL;
-  Py_BEGIN_ALLOW_THREADS
-  result = cuframes_publisher_acquire(handle, &frame);
-  Py_END_ALLOW_THREADS
+  CALL(result, cuframes_publisher_acquire(handle, &frame));
   PyObject *made = result == CUFRAMES_OK ? frame_give_open(frame, self) : core_error(result);
   over(self);
   return made;
 }
 
-/* The open frame of this publisher that an argument is, or NULL with an error. */
-static frame_object *open_of(publisher_object *self, PyObject *object) {
+/* Begins a call that takes an open frame of this publisher out of its object. NULL with an error. */
+static cuframes_publisher *begin_with(publisher_object *self, PyObject *object, cuframes_frame **frame) {
   if (!PyObject_TypeCheck(object, frame_type) || ((frame_object *)object)->publisher != self) {
     PyErr_Format(PyExc_TypeError, "expected an open frame of this publisher, not %R", object);
     return NULL;
   }
-  return frame_of((frame_object *)object) ? (frame_object *)object : NULL;
+  cuframes_publisher *handle = frame_of((frame_object *)object) ? begin(self) : NULL;
+  if (handle) {
+    *frame = ((frame_object *)object)->frame;
+    ((frame_object *)object)->frame = NULL;
+  }
+  return handle;
 }
 
 static int time_of(PyObject *object, const char *what, int64_t *time) {
@@ -138,36 +165,35 @@ static int time_of(PyObject *object, const char *what, int64_t *time) {
 static PyObject *publisher_publish(PyObject *object, PyObject *args) {
   publisher_object *self = (publisher_object *)object;
   cuframes_publish_info info = { .struct_size = sizeof info, .pts = CUFRAMES_NO_TIME };
-  PyObject *frame, *pts, *duration, *capture_time, *given;
+  core_number flags = CORE_NUMBER("flags");
+  PyObject *open, *pts, *duration, *capture_time, *given;
+  cuframes_frame *frame = NULL;
   void *stream;
   int has_stream, result;
-  if (!PyArg_ParseTuple(args, "OOOOIO:_publish", &frame, &pts, &duration, &capture_time, &info.flags, &given) ||
+  if (!PyArg_ParseTuple(args, "OOOOO&O:_publish", &open, &pts, &duration, &capture_time, core_number_take, &flags,
+                        &given) ||
       core_stream(given, &stream, &has_stream) != 0 || time_of(pts, "pts", &info.pts) != 0 ||
       time_of(duration, "duration", &info.duration) != 0 ||
       time_of(capture_time, "capture_time", &info.capture_time) != 0)
     return NULL;
-  frame_object *open = open_of(self, frame);
-  cuframes_publisher *handle = open ? begin(self) : NULL;
+  info.flags = (uint32_t)flags.value;
+  cuframes_publisher *handle = begin_with(self, open, &frame);
   if (!handle)
     return NULL;
-  cuframes_frame *taken = open->frame;
-  open->frame = NULL;
-  Py_BEGIN_ALLOW_THREADS
-  result = has_stream ? cuframes_publisher_publish_on(handle, taken, stream, &info)
-                      : cuframes_publisher_publish(handle, taken, &info);
-  Py_END_ALLOW_THREADS
+  CALL(result, has_stream ? cuframes_publisher_publish_on(handle, frame, stream, &info)
+                          : cuframes_publisher_publish(handle, frame, &info));
   return done(self, result);
 }
 
-static PyObject *publisher_cancel(PyObject *object, PyObject *frame) {
+static PyObject *publisher_cancel(PyObject *object, PyObject *open) {
   publisher_object *self = (publisher_object *)object;
-  frame_object *open = open_of(self, frame);
-  cuframes_publisher *handle = open ? begin(self) : NULL;
+  cuframes_frame *frame = NULL;
+  int result;
+  cuframes_publisher *handle = begin_with(self, open, &frame);
   if (!handle)
     return NULL;
-  cuframes_frame *taken = open->frame;
-  open->frame = NULL;
-  return done(self, cuframes_publisher_cancel(handle, taken));
+  CALL(result, cuframes_publisher_cancel(handle, frame));
+  return done(self, result);
 }
 
 static PyObject *publisher_set_format(PyObject *object, PyObject *dict) {
@@ -179,40 +205,44 @@ static PyObject *publisher_set_format(PyObject *object, PyObject *dict) {
   cuframes_publisher *handle = begin(self);
   if (!handle)
     return NULL;
-  Py_BEGIN_ALLOW_THREADS
-  result = cuframes_publisher_set_format(handle, &format);
-  Py_END_ALLOW_THREADS
+  CALL(result, cuframes_publisher_set_format(handle, &format));
   return done(self, result);
 }
 
 static PyObject *publisher_discontinuity(PyObject *object, PyObject *none) {
   publisher_object *self = (publisher_object *)object;
   cuframes_publisher *handle = begin(self);
+  int result;
   (void)none;
-  return handle ? done(self, cuframes_publisher_discontinuity(handle)) : NULL;
+  if (!handle)
+    return NULL;
+  CALL(result, cuframes_publisher_discontinuity(handle));
+  return done(self, result);
 }
 
 static PyObject *publisher_set_source(PyObject *object, PyObject *args) {
   publisher_object *self = (publisher_object *)object;
   cuframes_source_info source = { .struct_size = sizeof source };
+  core_number state = CORE_NUMBER("state");
   const char *reason;
-  if (!PyArg_ParseTuple(args, "Is:_set_source", &source.state, &reason))
+  int result;
+  if (!PyArg_ParseTuple(args, "O&s:_set_source", core_number_take, &state, &reason))
     return NULL;
+  source.state = (uint32_t)state.value;
   snprintf(source.reason, sizeof source.reason, "%s", reason);
   cuframes_publisher *handle = begin(self);
-  return handle ? done(self, cuframes_publisher_set_source(handle, &source)) : NULL;
+  if (!handle)
+    return NULL;
+  CALL(result, cuframes_publisher_set_source(handle, &source));
+  return done(self, result);
 }
 
-/* False: the time is up. */
-static PyObject *publisher_wait_subscribers(PyObject *object, PyObject *args, PyObject *words) {
-  static char *names[] = { "count", "timeout", NULL };
-  publisher_object *self = (publisher_object *)object;
-  PyObject *seconds = NULL, *made = NULL;
-  unsigned count = 1;
+/* Until so many have joined, or (drain) they have everything. False: the time is up. */
+static PyObject *wait_for(publisher_object *self, int drain, uint32_t count, PyObject *seconds) {
+  PyObject *made = NULL;
   int64_t timeout;
   int result, go_on = 1;
-  if (!PyArg_ParseTupleAndKeywords(args, words, "|IO:wait_subscribers", names, &count, &seconds) ||
-      core_timeout(seconds, &timeout) != 0)
+  if (core_timeout("timeout", seconds, &timeout) != 0)
     return NULL;
   cuframes_publisher *handle = begin(self);
   if (!handle)
@@ -220,9 +250,8 @@ static PyObject *publisher_wait_subscribers(PyObject *object, PyObject *args, Py
   int64_t deadline = core_deadline(timeout);
   do {
     int64_t step = core_step(deadline);
-    Py_BEGIN_ALLOW_THREADS
-    result = cuframes_publisher_wait_subscribers(handle, count, step);
-    Py_END_ALLOW_THREADS
+    CALL(result,
+         drain ? cuframes_publisher_drain(handle, step) : cuframes_publisher_wait_subscribers(handle, count, step));
     if (result == CUFRAMES_ERR_TIMEOUT)
       go_on = core_go_on(deadline);
   } while (result == CUFRAMES_ERR_TIMEOUT && go_on > 0 && !self->closing);
@@ -234,23 +263,42 @@ static PyObject *publisher_wait_subscribers(PyObject *object, PyObject *args, Py
   return made;
 }
 
+static PyObject *publisher_wait_subscribers(PyObject *object, PyObject *args, PyObject *words) {
+  static char *names[] = { "count", "timeout", NULL };
+  core_number count = { "count", UINT32_MAX, 1 };
+  PyObject *seconds = NULL;
+  if (!PyArg_ParseTupleAndKeywords(args, words, "|O&O:wait_subscribers", names, core_number_take, &count, &seconds))
+    return NULL;
+  return wait_for((publisher_object *)object, 0, (uint32_t)count.value, seconds);
+}
+
+static PyObject *publisher_drain(PyObject *object, PyObject *args, PyObject *words) {
+  static char *names[] = { "timeout", NULL };
+  PyObject *seconds = NULL;
+  if (!PyArg_ParseTupleAndKeywords(args, words, "|O:drain", names, &seconds))
+    return NULL;
+  return wait_for((publisher_object *)object, 1, 0, seconds);
+}
+
 /* ---- packets ---- */
 
 static PyObject *publisher_describe(PyObject *object, PyObject *args) {
   publisher_object *self = (publisher_object *)object;
   cuframes_codec_params params = { .struct_size = sizeof params };
+  core_number track = CORE_NUMBER("track");
   Py_buffer extradata = { .buf = NULL };
-  unsigned track;
   PyObject *dict;
-  if (!PyArg_ParseTuple(args, "IO!:_describe", &track, &PyDict_Type, &dict) ||
+  int result;
+  if (!PyArg_ParseTuple(args, "O&O!:_describe", core_number_take, &track, &PyDict_Type, &dict) ||
       codec_params_take(dict, &params, &extradata) != 0)
     return NULL;
   cuframes_publisher *handle = begin(self);
   PyObject *none = NULL;
   if (handle) {
-    int result = cuframes_publisher_set_codec_params(handle, track, &params);
+    uint32_t index = (uint32_t)track.value;
+    CALL(result, cuframes_publisher_set_codec_params(handle, index, &params));
     if (result == CUFRAMES_OK)
-      result = cuframes_publisher_set_codec_extradata(handle, track, extradata.buf, (size_t)extradata.len);
+      CALL(result, cuframes_publisher_set_codec_extradata(handle, index, extradata.buf, (size_t)extradata.len));
     none = done(self, result);
   }
   PyBuffer_Release(&extradata);
@@ -261,16 +309,24 @@ static PyObject *publisher_describe(PyObject *object, PyObject *args) {
 static PyObject *publisher_send_packet(PyObject *object, PyObject *args) {
   publisher_object *self = (publisher_object *)object;
   cuframes_packet_info info = { .struct_size = sizeof info, .pts = CUFRAMES_NO_TIME, .dts = CUFRAMES_NO_TIME };
+  core_number track = CORE_NUMBER("track"), flags = CORE_NUMBER("flags");
   PyObject *pts, *dts, *duration, *none = NULL;
   Py_buffer data;
-  if (!PyArg_ParseTuple(args, "Iy*OOOI:_send_packet", &info.track, &data, &pts, &dts, &duration, &info.flags))
+  int result;
+  if (!PyArg_ParseTuple(args, "O&y*OOOO&:_send_packet", core_number_take, &track, &data, &pts, &dts, &duration,
+                        core_number_take, &flags))
     return NULL;
+  info.track = (uint32_t)track.value;
+  info.flags = (uint32_t)flags.value;
   info.data = data.buf;
   info.size = (size_t)data.len;
   if (time_of(pts, "pts", &info.pts) == 0 && time_of(dts, "dts", &info.dts) == 0 &&
       time_of(duration, "duration", &info.duration) == 0) {
     cuframes_publisher *handle = begin(self);
-    none = handle ? done(self, cuframes_publisher_publish_packet(handle, &info)) : NULL;
+    if (handle) {
+      CALL(result, cuframes_publisher_publish_packet(handle, &info));
+      none = done(self, result);
+    }
   }
   PyBuffer_Release(&data);
   return none;
@@ -280,15 +336,19 @@ static PyObject *publisher_send_packet(PyObject *object, PyObject *args) {
 static PyObject *publisher_annotate(PyObject *object, PyObject *args) {
   publisher_object *self = (publisher_object *)object;
   cuframes_frame_id id = { .struct_size = sizeof id };
-  unsigned track, type;
+  core_number track = CORE_NUMBER("track"), type = CORE_NUMBER("type");
   PyObject *of, *none = NULL;
   Py_buffer data;
-  if (!PyArg_ParseTuple(args, "IOIy*:_annotate", &track, &of, &type, &data))
+  int result;
+  if (!PyArg_ParseTuple(args, "O&OO&y*:_annotate", core_number_take, &track, &of, core_number_take, &type, &data))
     return NULL;
   if (id_take(of, &id) == 0) {
     cuframes_publisher *handle = begin(self);
-    if (handle)
-      none = done(self, cuframes_publisher_publish_annotation(handle, track, &id, type, data.buf, (size_t)data.len));
+    if (handle) {
+      CALL(result, cuframes_publisher_publish_annotation(handle, (uint32_t)track.value, &id, (uint32_t)type.value,
+                                                         data.buf, (size_t)data.len));
+      none = done(self, result);
+    }
   }
   PyBuffer_Release(&data);
   return none;
@@ -303,7 +363,8 @@ static PyObject *publisher_stats(PyObject *object, PyObject *none) {
   (void)none;
   if (!handle)
     return NULL;
-  int result = cuframes_publisher_get_stats(handle, &s);
+  int result;
+  CALL(result, cuframes_publisher_get_stats(handle, &s));
   over(self);
   if (result != CUFRAMES_OK)
     return core_error(result);
@@ -344,6 +405,10 @@ static PyMethodDef methods[] = {
     "discontinuity()\n--\n\nThe source (re)started: the next frame and packet say so to every subscriber." },
   { "wait_subscribers", (PyCFunction)(void (*)(void))publisher_wait_subscribers, METH_VARARGS | METH_KEYWORDS,
     "wait_subscribers(count=1, timeout=None)\n--\n\nWaits until so many have joined; False when the time is up." },
+  { "drain", (PyCFunction)(void (*)(void))publisher_drain, METH_VARARGS | METH_KEYWORDS,
+    "drain(timeout=None)\n--\n\nWaits until ordered subscribers have every frame, and readers of packets wait "
+    "for\nmore: before "
+    "close(), where the last ones matter. False when the time is up." },
   { "_acquire", publisher_acquire, METH_NOARGS, "_acquire() -> open frame" },
   { "_publish", publisher_publish, METH_VARARGS, "_publish(frame, pts, duration, capture_time, flags, stream)" },
   { "_cancel", publisher_cancel, METH_O, "_cancel(frame)" },

@@ -40,12 +40,22 @@ static PyObject *subscriber_create(PyTypeObject *type, PyObject *args, PyObject 
   static char *names[] = { "name",      "mode", "directory", "label",  "leases", "depth",
                            "reconnect", "sync", "timeout",   "device", NULL };
   asked a = { .options = { .struct_size = sizeof a.options } };
+  core_number mode = CORE_NUMBER("mode"), leases = CORE_NUMBER("leases"), depth = CORE_NUMBER("depth"),
+              sync = CORE_NUMBER("sync");
+  PyObject *seconds;
+  Py_ssize_t length;
   int reconnect;
-  if (!PyArg_ParseTupleAndKeywords(args, words, "sIzzIIpILz:Subscriber", names, &a.name, &a.options.mode,
-                                   &a.options.directory, &a.options.label, &a.options.leases, &a.options.depth,
-                                   &reconnect, &a.options.sync, &a.timeout, &a.options.device))
+  if (!PyArg_ParseTupleAndKeywords(args, words, "sO&z#zO&O&pO&Oz:Subscriber", names, &a.name, core_number_take, &mode,
+                                   &a.options.directory, &length, &a.options.label, core_number_take, &leases,
+                                   core_number_take, &depth, &reconnect, core_number_take, &sync, &seconds,
+                                   &a.options.device) ||
+      core_timeout("timeout", seconds, &a.timeout) != 0)
     return NULL;
+  a.options.mode = (uint32_t)mode.value;
+  a.options.leases = (uint32_t)leases.value;
+  a.options.depth = (uint32_t)depth.value;
   a.options.reconnect = (uint32_t)reconnect;
+  a.options.sync = (uint32_t)sync.value;
   subscriber_object *self = core_new(type);
   if (!self)
     return NULL;
@@ -77,13 +87,17 @@ static void subscriber_delete(PyObject *object) {
   core_delete(object);
 }
 
+static int is_closed(const subscriber_object *self) {
+  return !self->handle || self->closing;
+}
+
 /* The handle, or NULL with an error. */
 static cuframes_subscriber *handle_of(subscriber_object *self) {
   if (self->process != core_process()) {
     (void)core_process_check(self->process, "subscriber");
     return NULL;
   }
-  if (!self->handle || self->closing) {
+  if (is_closed(self)) {
     PyErr_Format(PyExc_ValueError, "this subscriber of \"%s\" was closed", self->name);
     return NULL;
   }
@@ -213,7 +227,7 @@ static PyObject *subscriber_next(PyObject *object, PyObject *args, PyObject *wor
   void *stream;
   int has_stream;
   if (!PyArg_ParseTupleAndKeywords(args, words, "|O$O:next", names, &seconds, &given) ||
-      core_timeout(seconds, &timeout) != 0 || core_stream(given, &stream, &has_stream) != 0)
+      core_timeout("timeout", seconds, &timeout) != 0 || core_stream(given, &stream, &has_stream) != 0)
     return NULL;
   PyObject *made = take((subscriber_object *)object, timeout, stream, has_stream, 0);
   if (made != Py_None)
@@ -231,18 +245,20 @@ static PyObject *subscriber_poll(PyObject *object, PyObject *none) {
   return take((subscriber_object *)object, 0, NULL, 0, 0);
 }
 
-/* For loops: waits for ever, and ends at interrupt(). */
+/* For loops: waits for ever, and ends at interrupt(), and where another thread has closed it. */
 static PyObject *subscriber_iternext(PyObject *object) {
-  cuframes_subscriber *handle = ((subscriber_object *)object)->handle;
-  PyObject *made = take((subscriber_object *)object, CUFRAMES_WAIT_FOREVER, NULL, 0, 1);
-  if (made != Py_None || !handle)
+  subscriber_object *self = (subscriber_object *)object;
+  if (is_closed(self))
+    return NULL;
+  PyObject *made = take(self, CUFRAMES_WAIT_FOREVER, NULL, 0, 1);
+  if (made != Py_None)
     return made;
-  Py_DECREF(made); /* interrupt(), or another thread closed it */
+  Py_DECREF(made);
   return NULL;
 }
 
 static PyObject *subscriber_iter(PyObject *object) {
-  return Py_NewRef(object);
+  return handle_of((subscriber_object *)object) ? Py_NewRef(object) : NULL;
 }
 
 static PyObject *subscriber_fileno(PyObject *object, PyObject *none) {
@@ -268,12 +284,12 @@ static PyObject *subscriber_interrupt(PyObject *object, PyObject *none) {
 
 static PyObject *subscriber_enable_packets(PyObject *object, PyObject *start) {
   subscriber_object *self = (subscriber_object *)object;
-  unsigned long from = PyLong_AsUnsignedLong(start);
+  core_number from = CORE_NUMBER("start");
   int result;
-  if (PyErr_Occurred() || call_begins(self, &self->reading, "next_packet()") != 0)
+  if (!core_number_take(start, &from) || call_begins(self, &self->reading, "next_packet()") != 0)
     return NULL;
   Py_BEGIN_ALLOW_THREADS
-  result = cuframes_subscriber_enable_packets(self->handle, (uint32_t)from);
+  result = cuframes_subscriber_enable_packets(self->handle, (uint32_t)from.value);
   Py_END_ALLOW_THREADS
   PyObject *none = core_none(result);
   call_ends(self, &self->reading);
@@ -286,7 +302,7 @@ static PyObject *subscriber_next_packet(PyObject *object, PyObject *args) {
   PyObject *seconds = NULL, *made = NULL;
   int64_t timeout;
   int result, go_on = 1;
-  if (!PyArg_ParseTuple(args, "|O:_next_packet", &seconds) || core_timeout(seconds, &timeout) != 0 ||
+  if (!PyArg_ParseTuple(args, "|O:_next_packet", &seconds) || core_timeout("timeout", seconds, &timeout) != 0 ||
       call_begins(self, &self->reading, "next_packet()") != 0)
     return NULL;
   int64_t deadline = core_deadline(timeout);
@@ -382,7 +398,7 @@ static PyObject *subscriber_source(PyObject *object, PyObject *none) {
 static PyObject *subscriber_closed(PyObject *object, void *closure) {
   subscriber_object *self = (subscriber_object *)object;
   (void)closure;
-  return PyBool_FromLong(!self->handle || self->closing);
+  return PyBool_FromLong(is_closed(self));
 }
 
 static PyObject *subscriber_name(PyObject *object, void *closure) {

@@ -3,7 +3,7 @@ import io
 import os
 
 import cuframes
-from support import LIMIT, Streams, main, module, numpy, nv12
+from support import LIMIT, Streams, main, module, numpy, nv12, thread
 
 FILM = os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(__file__)),
                                      "../../../tests/data/sintel-trailer-14s.mp4"))
@@ -38,6 +38,38 @@ class Packets(Streams):
             publisher.send_packet(bytes(3 << 20))
         publisher.describe(1, first.parameters)
         self.assertEqual(subscriber.tracks[1].extradata, b"\1\2")
+
+    def test_what_is_said_of_packets_and_tracks(self):
+        publisher = self.publish(0, 0, None, packets=8)
+        said = {"codec": "hevc", "color": (9, 1, 9, 16), "orientation": 3, "chroma_location": 1, "field_order": 2,
+                "bit_rate": 2**40, "level": 120, "mastering_display": bytes(range(24)), "content_light": b"\1\0\2\0"}
+        publisher.describe(0, said)
+        subscriber = self.subscribe(mode="packets")
+        track, packets = subscriber.tracks[0], subscriber.packets()
+        self.assertEqual({key: track.parameters[key] for key in said}, said)
+        publisher.describe(1, track.parameters)
+        self.assertEqual(subscriber.tracks[1].parameters, track.parameters)
+        words = ("key", "discontinuity", "corrupt", "hidden", "disposable")
+        for word in words:
+            publisher.send_packet(b"x", **{word: True, "key": True} if word != "key" else {"key": True})
+            packet = next(packets)
+            self.assertEqual({name for name in words if getattr(packet, name)}, {"key", word})
+
+    def test_the_last_ones_are_waited_for(self):
+        publisher = self.publish(form="gray8", packets=8)
+        publisher.describe(0, {"codec": "h264"})
+        self.assertTrue(publisher.drain(0))
+        frames, packets = self.subscribe(mode="ordered"), self.subscribe(mode="packets").packets()
+        with publisher.frame():
+            pass
+        publisher.send_packet(b"x", key=True)
+        self.assertFalse(publisher.drain(0.01))
+        with thread(lambda: self.assertEqual(len(list(packets)), 1)):  # it has all when it waits for more
+            self.assertFalse(publisher.drain(0.01))
+            frame = next(frames)
+            self.assertTrue(publisher.drain(LIMIT))
+            packets._subscriber.interrupt()
+        del frame
 
     def test_an_overrun_is_said_once(self):
         publisher = self.publish(0, 0, None, packets=4)
