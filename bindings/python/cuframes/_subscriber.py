@@ -2,9 +2,13 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import dataclasses
 import os
+import queue
+import threading
+import weakref
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
@@ -17,6 +21,8 @@ from ._info import SourceInfo, StreamInfo, choice, directory_of, info
 MODES = {"newest": 0, "ordered": 1, "packets": 2}
 SYNCS = {"complete": 1, "timeline": 2, "slot-events": 4}
 STARTS = {"keyframe": 0, "next-keyframe": 1, "oldest": 2}
+_Order = concurrent.futures.Future[_core.Packet | None]
+_FETCH_SECONDS = 0.5  # after which a reader that is gone is noticed
 MEDIA = {1: "video", 2: "audio", 3: "data"}
 
 
@@ -66,24 +72,66 @@ class Track:
 
 
 class PacketReader:
-    """The packets of a stream, as Subscriber.packets() gives them: `for packet in reader`. A reader that was too slow
-    loses packets and goes on at a keyframe: next() raises PacketOverrun once, a loop counts it in `overruns`."""
+    """The packets of a stream, as Subscriber.packets() gives them: `for packet in reader`, `async for`, or next(). A
+    reader that was too slow loses packets and goes on at a keyframe: next() raises PacketOverrun once, a loop counts it
+    in `overruns`. One thread or task at a time."""
 
     def __init__(self, subscriber: Subscriber) -> None:
         self._subscriber = subscriber
+        self._orders: queue.SimpleQueue[_Order | None] | None = None
+        self._ordered: _Order | None = None
+        self._waiter: asyncio.Future[None] | None = None
         self.overruns = 0
 
     def next(self, timeout: float | None = None) -> _core.Packet:
         """The next packet; waits `timeout` seconds at most, None: for ever. Raises TimeoutError (Timeout), Interrupted,
         PublisherGone, PacketOverrun."""
-        packet = self._subscriber._next_packet(timeout)
+        packet = self._take(timeout)
         if packet is None:
             raise Timeout(f"no packet of {self._subscriber.name!r} came within {timeout} s")
         return packet
 
     def poll(self) -> _core.Packet | None:
         """A packet that is there, or None."""
-        return self._subscriber._next_packet(0)
+        return self._take(0)
+
+    async def anext(self) -> _core.Packet:
+        """next() for asyncio. A thread of the reader's own waits, and a cancelled wait loses no packet: the next call
+        gives it. Raises what next() does."""
+        refuse_second(self._waiter, "a packet of this reader")
+        packet = self._take(0)
+        if packet is None:
+            waiter = self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                self._order().add_done_callback(lambda _: wake(waiter))
+                await waiter
+                packet = self._take(0)
+            finally:
+                self._waiter = None
+        if packet is None:
+            raise Interrupted("the subscriber was closed while this task waited")
+        return packet
+
+    def _order(self) -> _Order:
+        """What the thread is to fetch, or has fetched."""
+        if self._orders is None:
+            self._orders = queue.SimpleQueue()
+            weakref.finalize(self, self._orders.put, None).atexit = False
+            threading.Thread(target=_fetch, args=(self._orders, self._subscriber), daemon=True).start()
+        if self._ordered is None:
+            self._ordered = concurrent.futures.Future()
+            self._orders.put(self._ordered)
+        return self._ordered
+
+    def _take(self, timeout: float | None) -> _core.Packet | None:
+        order = self._ordered
+        if order is None:
+            return self._subscriber._next_packet(timeout)
+        concurrent.futures.wait([order], timeout)
+        if not order.done():
+            return None
+        self._ordered = None
+        return order.result()
 
     def __iter__(self) -> Iterator[_core.Packet]:
         return self
@@ -91,15 +139,59 @@ class PacketReader:
     def __next__(self) -> _core.Packet:
         while True:
             try:
-                packet = self._subscriber._next_packet(None)
+                packet = None if self._subscriber.closed else self._take(None)
             except PacketOverrun:
                 self.overruns += 1
                 continue
             except Interrupted:
-                raise StopIteration from None
+                packet = None
             if packet is None:  # closed by another thread
                 raise StopIteration
             return packet
+
+    def __aiter__(self) -> PacketReader:
+        return self
+
+    async def __anext__(self) -> _core.Packet:
+        while not self._subscriber.closed:
+            try:
+                return await self.anext()
+            except PacketOverrun:
+                self.overruns += 1
+            except Interrupted:
+                break
+        raise StopAsyncIteration
+
+
+def _fetch(orders: queue.SimpleQueue[_Order | None], subscriber: Subscriber) -> None:
+    """The thread that waits for packets where a task does (for frames there is a descriptor): one for each order, until
+    the reader is gone, which orders None."""
+    while (order := orders.get()) is not None:
+        packet = None
+        try:
+            while packet is None and not subscriber.closed and orders.empty():
+                packet = subscriber._next_packet(_FETCH_SECONDS)
+        except BaseException as error:
+            order.set_exception(error)
+        else:
+            order.set_result(packet)
+
+
+def wake(waiter: asyncio.Future[None]) -> None:
+    """Ends a task's wait, from any thread; nothing if its loop is closed."""
+    with contextlib.suppress(RuntimeError):
+        waiter.get_loop().call_soon_threadsafe(_woken, waiter)
+
+
+def _woken(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def refuse_second(waiter: asyncio.Future[None] | None, what: str) -> None:
+    """Of two tasks that wait for the same thing."""
+    if waiter is not None and not waiter.get_loop().is_closed():
+        raise RuntimeError(f"another task waits for {what}: subscribe() once for each task")
 
 
 class Subscriber(_core.Subscriber):
@@ -130,9 +222,12 @@ class Subscriber(_core.Subscriber):
     # ---- frames in asyncio ----
 
     def __aiter__(self) -> Subscriber:
+        iter(self)  # says so if it is closed
         return self
 
     async def __anext__(self) -> Frame:
+        if self.closed:
+            raise StopAsyncIteration
         try:
             return await self.anext()
         except Interrupted:
@@ -140,38 +235,46 @@ class Subscriber(_core.Subscriber):
 
     async def anext(self) -> Frame:
         """next() for asyncio. No thread waits, and a cancelled wait takes no frame."""
-        while True:
-            frame = self.poll()
-            if frame is not None:
-                return frame
+        frame = self.poll()
+        while frame is None:
             await self._readable()
-            if self.closed:
-                raise Interrupted("the subscriber was closed while this task waited")
+            try:
+                frame = self.poll()
+            except ValueError:
+                if not self.closed:
+                    raise
+                raise Interrupted("the subscriber was closed while this task waited") from None
+        return frame
 
     async def _readable(self) -> None:
-        if self._waiter is not None and not self._waiter.get_loop().is_closed():
-            raise RuntimeError("another task waits for a frame of this subscriber: subscribe() once for each task")
+        """Until poll() may have something to say."""
+        refuse_second(self._waiter, "a frame of this subscriber")
         loop = asyncio.get_running_loop()
-        # The loop's own: close() in any thread leaves it alone, and nobody else gets its number meanwhile.
-        fd = os.dup(self.fileno())
-        waiter = self._waiter = loop.create_future()
+        waiter = self._waiter = loop.create_future()  # before closed is looked at: close() wakes it, or is seen
+        fd = -1
         try:
-            loop.add_reader(fd, _wake, waiter)
-            await waiter
+            # The loop's own: close() in any thread leaves it alone, and nobody else gets its number meanwhile.
+            fd = os.dup(self.fileno())
+            loop.add_reader(fd, _woken, waiter)
+            if not self.closed:
+                await waiter
+        except (ValueError, OSError):
+            if not self.closed:
+                raise
         finally:
             if self._waiter is waiter:
                 self._waiter = None
-            if not loop.is_closed():
-                loop.remove_reader(fd)
-            os.close(fd)
+            if fd >= 0:
+                if not loop.is_closed():
+                    loop.remove_reader(fd)
+                os.close(fd)
 
     def close(self) -> None:
         """Leaves the stream; frames in hand stay good. Ends a wait of another thread or task."""
         waiter = self._waiter
         super().close()
         if waiter is not None:
-            with contextlib.suppress(RuntimeError):  # its loop is closed
-                waiter.get_loop().call_soon_threadsafe(_wake, waiter)
+            wake(waiter)
 
     def __reduce__(self) -> Any:
         raise TypeError("a subscriber is a connection of its own process and cannot be pickled: call "
@@ -222,11 +325,6 @@ class Subscriber(_core.Subscriber):
         return Stats(**self._stats())
 
     _directory: str | os.PathLike[str] | None = None
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
 
 
 def subscribe(name: str, *, mode: str = "newest", device: str = "auto", leases: int = 3, depth: int = 4,

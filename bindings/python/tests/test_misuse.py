@@ -34,7 +34,7 @@ threads = [threading.Thread(target=target, daemon=True)
            for target in (subscriber.next, packets.next, publisher.drain, lambda: publisher.wait_subscribers(9))]
 async def left():
     waits = [asyncio.ensure_future(one.anext())
-             for one in (cuframes.subscribe("s"), cuframes.subscribe("s"))]
+             for one in (cuframes.subscribe("s"), cuframes.subscribe("s").packets())]
     await asyncio.sleep(0)
     return waits
 for thread in threads:
