@@ -1,4 +1,4 @@
-/* device/cuda/cuda.c - opening the CUDA device: the driver, the GPU that a name stands for, the context. */
+/* device/cuda/cuda.c - opening the CUDA device: the driver, the GPU, the context. */
 #include "device/cuda/cuda.h"
 
 #include <ctype.h>
@@ -9,10 +9,8 @@
 
 #include <cuframes/subscriber.h>
 
+#include "device/cuda/which.h"
 #include "os/error.h"
-
-#define KIND "cuda"
-#define UUID_TEXT 41 /* "GPU-" and 8-4-4-4-12 hexadecimal digits, terminated */
 
 /* "cuMemMap", of "cuda->driver.cuMemMap(address, ...)"; nothing of what is no call of the driver. */
 static void name_call(char name[64], const char *call) {
@@ -54,77 +52,6 @@ void cf_cuda_leave(cf_cuda *cuda, bool pushed) {
     (void)cuda->driver.cuCtxPopCurrent(&popped); /* it was pushed */
 }
 
-/* ---- which GPU ---- */
-
-static int gpu_uuid(cf_cuda *cuda, cu_device gpu, char text[UUID_TEXT]) {
-  cu_uuid uuid;
-  int result =
-      cf_cuda_result(cuda, cuda->driver.cuDeviceGetUuid(&uuid, gpu), "reading the UUID of CUDA device %d", gpu);
-  if (result != CUFRAMES_OK)
-    return result;
-  char *at = text + sprintf(text, "GPU");
-  for (int i = 0; i < 16; i++) {
-    bool dash = i == 0 || i == 4 || i == 6 || i == 8 || i == 10;
-    at += sprintf(at, "%s%02x", dash ? "-" : "", uuid.bytes[i]);
-  }
-  return CUFRAMES_OK;
-}
-
-static int gpu_by_uuid(cf_cuda *cuda, const char *wanted, int count, cu_device *gpu) {
-  char text[UUID_TEXT];
-  for (int i = 0; i < count; i++) {
-    int result = gpu_uuid(cuda, i, text);
-    if (result != CUFRAMES_OK)
-      return result;
-    if (strcasecmp(text, wanted) == 0) {
-      *gpu = i;
-      return CUFRAMES_OK;
-    }
-  }
-  return cf_fail(CUFRAMES_ERR_UNSUPPORTED,
-                 "this process sees %d GPU%s and none of them is %.45s (CUDA_VISIBLE_DEVICES "
-                 "chooses what it sees)",
-                 count, count == 1 ? "" : "s", wanted);
-}
-
-static cu_device gpu_current(cf_cuda *cuda) {
-  cu_context current = NULL;
-  cu_device gpu = 0;
-  if (cuda->driver.cuCtxGetCurrent(&current) != CUDA_SUCCESS || !current ||
-      cuda->driver.cuCtxGetDevice(&gpu) != CUDA_SUCCESS)
-    return 0;
-  return gpu;
-}
-
-/* name: "cuda", "cuda:N" or "cuda:GPU-UUID". */
-static int gpu_find(cf_cuda *cuda, const char *name, cu_device *gpu) {
-  int count;
-  int result = cf_cuda_result(cuda, cuda->driver.cuDeviceGetCount(&count), "counting CUDA devices");
-  if (result != CUFRAMES_OK)
-    return result;
-  if (count == 0)
-    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "the CUDA driver finds no device (is CUDA_VISIBLE_DEVICES set?)");
-  if (strncmp(name, KIND, strlen(KIND)) != 0 || (name[4] != '\0' && name[4] != ':'))
-    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "\"%.63s\" is not a GPU: expected cuda, cuda:NUMBER or cuda:GPU-UUID",
-                   name);
-  if (name[4] == '\0') {
-    *gpu = gpu_current(cuda);
-    return CUFRAMES_OK;
-  }
-  const char *part = name + 5;
-  if (strncasecmp(part, "GPU-", 4) == 0)
-    return gpu_by_uuid(cuda, part, count, gpu);
-  size_t digits = strspn(part, "0123456789");
-  if (digits == 0 || digits > 3 || part[digits] != '\0')
-    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "\"%.63s\" is not a GPU: expected cuda, cuda:NUMBER or cuda:GPU-UUID",
-                   name);
-  *gpu = (cu_device)strtoul(part, NULL, 10);
-  if (*gpu >= count)
-    return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "there is no CUDA device %d: this process sees %d, numbered from 0", *gpu,
-                   count);
-  return CUFRAMES_OK;
-}
-
 static int attribute(const cf_cuda *cuda, cu_device_attribute which) {
   int value = 0;
   return cuda->driver.cuDeviceGetAttribute(&value, which, cuda->gpu) == CUDA_SUCCESS ? value : 0;
@@ -162,18 +89,18 @@ static void look_at_abilities(cf_cuda *cuda, bool legacy) {
 }
 
 static int describe(cf_cuda *cuda, const char *named) {
-  char name[64] = "", uuid[UUID_TEXT];
+  char name[64] = "", uuid[CF_CUDA_UUID_TEXT];
   cu_device owner = cuda->gpu;
   /* the name on the wire is the maker's, also for a subscriber that maps on another GPU */
-  int result = named ? gpu_find(cuda, named, &owner) : CUFRAMES_OK;
+  int result = named ? cf_cuda_find(&cuda->driver, named, &owner) : CUFRAMES_OK;
   if (result != CUFRAMES_OK)
     return result;
-  result = gpu_uuid(cuda, owner, uuid);
+  result = cf_cuda_uuid(&cuda->driver, owner, uuid);
   if (result != CUFRAMES_OK)
     return result;
   (void)cuda->driver.cuDeviceGetName(name, (int)sizeof name, cuda->gpu); /* only for people */
   cf_device *d = &cuda->device;
-  snprintf(d->name, sizeof d->name, KIND ":%s", uuid);
+  snprintf(d->name, sizeof d->name, CF_CUDA_KIND ":%s", uuid);
   snprintf(d->reason, sizeof d->reason, "CUDA device %d, %s, driver for CUDA %d.%d", cuda->gpu, name,
            cuda->driver.version / 1000, cuda->driver.version % 1000 / 10);
   snprintf(d->memory, sizeof d->memory, "%s", cuda->can_export ? "vmm" : "legacy");
@@ -188,7 +115,7 @@ static int describe(cf_cuda *cuda, const char *named) {
 static int peer_check(cf_cuda *cuda, const char *maker_name) {
   cu_device maker;
   int can = 0;
-  int result = gpu_find(cuda, maker_name, &maker);
+  int result = cf_cuda_find(&cuda->driver, maker_name, &maker);
   if (result != CUFRAMES_OK || maker == cuda->gpu)
     return result;
   result = cf_cuda_result(cuda, cuda->driver.cuDeviceCanAccessPeer(&can, cuda->gpu, maker), "asking for peer access");
@@ -244,7 +171,7 @@ static int gpu_open(cf_cuda *cuda, const cf_device_request *request) {
   int result = cf_cuda_driver_load(&cuda->driver);
   if (result != CUFRAMES_OK)
     return result;
-  result = gpu_find(cuda, request->for_gpu ? request->for_gpu : request->name, &cuda->gpu);
+  result = cf_cuda_find(&cuda->driver, request->for_gpu ? request->for_gpu : request->name, &cuda->gpu);
   if (result != CUFRAMES_OK)
     return result;
   look_at_abilities(cuda, request->legacy);
@@ -302,7 +229,7 @@ static bool cuda_is_lost(cf_device *device) {
 }
 
 const cf_device_ops cf_cuda_device = {
-  .kind = KIND,
+  .kind = CF_CUDA_KIND,
   .open = cuda_open,
   .close = cuda_close,
   .segment_create = cf_cuda_segment_create,
