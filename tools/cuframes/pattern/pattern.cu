@@ -1,7 +1,7 @@
 /* pattern.cu - draws the test picture on a GPU: a thread for each sample, see ../pattern_sample.h.
  *
  * The program carries it as pattern.ptx, which every driver compiles for its GPU, so building needs no CUDA. After a
- * change here or in pattern_sample.h `scripts/pattern-ptx` makes that file again, with clang 14's NVPTX back end. */
+ * change here or in pattern_sample.h `scripts/ptx` makes that file again, with clang 14's NVPTX back end. */
 #define PATTERN_FUNCTION static inline __attribute__((device))
 #include "pattern_sample.h"
 
