@@ -5,7 +5,7 @@
 
 #include "vision/error.h"
 
-static const cf_vision_ops *const kinds[] = { &cf_vision_host };
+static const cf_vision_ops *const kinds[] = { &cf_vision_host, &cf_vision_cuda };
 
 int cf_vision_device(const char *name, const cf_vision_ops **ops) {
   if (!name)

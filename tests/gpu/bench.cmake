@@ -1,5 +1,5 @@
 # The program cuframes-gpu-bench and the one that sums up decoded frames for tests/gpu/nvdec.
-if(NOT TARGET cuframes_static)
+if(NOT TARGET cuframes_static OR NOT TARGET cuframes_vision)
   return()
 endif()
 
@@ -10,9 +10,11 @@ foreach(part crew report samples)
 endforeach()
 add_executable(cuframes-gpu-bench ${gpu_bench_sources})
 target_include_directories(cuframes-gpu-bench PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src)
-target_compile_definitions(cuframes-gpu-bench PRIVATE BENCH_TORCH="${CMAKE_CURRENT_LIST_DIR}/bench_torch.py")
+target_compile_definitions(cuframes-gpu-bench PRIVATE
+  BENCH_TORCH="${CMAKE_CURRENT_LIST_DIR}/bench_torch.py" BENCH_VISION="${CMAKE_CURRENT_LIST_DIR}/bench_vision.py")
 # The library as it is shipped, and of the static one no more than that table.
-target_link_libraries(cuframes-gpu-bench PRIVATE cuframes cuframes_static cuframes_flags Threads::Threads m)
+target_link_libraries(cuframes-gpu-bench PRIVATE
+  cuframes cuframes_vision cuframes_static cuframes_flags Threads::Threads m)
 
 add_executable(gpu_frame_sums ${CMAKE_CURRENT_LIST_DIR}/frame_sums.c)
 set_target_properties(gpu_frame_sums PROPERTIES

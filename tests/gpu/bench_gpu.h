@@ -110,6 +110,7 @@ void bench_growth(bool quick);
 /* Before the fork: what descriptors go through. */
 void growth_line(void);
 void bench_torch(bool quick);
+void bench_vision(bool quick);
 
 /* From the work's end to the return of next() of one sleeper; NO_FIGURE before bench_handoff() ran. */
 figure handoff_to_one(void);

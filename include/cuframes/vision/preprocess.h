@@ -73,7 +73,8 @@ CUFRAMES_API int cuframes_preprocess_create(const cuframes_preprocess_options *o
 
 /** Ends it; NULL is fine. Work that was put on a stream before goes on and ends well. No graph that launches it may run
  *  afterwards.
- *  Thread-safety: any thread, when no other uses it. Blocks: never for work on a stream. */
+ *  Thread-safety: any thread, when no other uses it. Blocks: on a GPU until its own work on streams has ended, and as
+ *  long as the driver takes to free memory. */
 CUFRAMES_API void cuframes_preprocess_destroy(cuframes_preprocess *preprocess);
 
 /** pictures[0..count-1] -> tensor[0..count-1]. tensor is dense memory of the preprocess's device, aligned to its

@@ -52,6 +52,7 @@
   F(REQUIRED, cuStreamGetCtx, cuStreamGetCtx, 9020, (cu_stream stream, cu_context * context))                          \
   F(REQUIRED, cuStreamWaitEvent, cuStreamWaitEvent, 3020, (cu_stream stream, cu_event event, unsigned flags))          \
   F(OPTIONAL, cuStreamIsCapturing, cuStreamIsCapturing, 10000, (cu_stream stream, cu_capture_status * status))         \
+  F(OPTIONAL, cuThreadExchangeStreamCaptureMode, cuThreadExchangeStreamCaptureMode, 10010, (cu_capture_mode * mode))   \
   F(OPTIONAL, cuStreamBeginCapture, cuStreamBeginCapture_v2, 10010, (cu_stream stream, cu_capture_mode mode))          \
   F(OPTIONAL, cuStreamEndCapture, cuStreamEndCapture, 10000, (cu_stream stream, cu_graph * graph))                     \
   F(OPTIONAL, cuStreamWriteValue64, cuStreamWriteValue64_v2, 11070,                                                    \
@@ -65,7 +66,8 @@
   F(REQUIRED, cuEventDestroy, cuEventDestroy_v2, 4000, (cu_event event))                                               \
   F(REQUIRED, cuEventRecord, cuEventRecord, 2000, (cu_event event, cu_stream stream))                                  \
   F(OPTIONAL, cuEventQuery, cuEventQuery, 2000, (cu_event event))                                                      \
-  F(OPTIONAL, cuEventSynchronize, cuEventSynchronize, 2000, (cu_event event))
+  F(OPTIONAL, cuEventSynchronize, cuEventSynchronize, 2000, (cu_event event))                                          \
+  F(OPTIONAL, cuEventElapsedTime, cuEventElapsedTime, 2000, (float *milliseconds, cu_event start, cu_event end))
 
 #define CF_CUDA_FUNCTIONS_MEMORY(F)                                                                                    \
   F(REQUIRED, cuMemAlloc, cuMemAlloc_v2, 3020, (cu_deviceptr * address, size_t bytes))                                 \
@@ -135,6 +137,8 @@
   F(OPTIONAL, cuGraphGetNodes, cuGraphGetNodes, 10000, (cu_graph graph, cu_graph_node * nodes, size_t * count))        \
   F(OPTIONAL, cuGraphDestroy, cuGraphDestroy, 10000, (cu_graph graph))                                                 \
   F(OPTIONAL, cuMemcpyHtoD, cuMemcpyHtoD_v2, 3020, (cu_deviceptr to, const void *from, size_t bytes))                  \
+  F(OPTIONAL, cuMemcpyHtoDAsync, cuMemcpyHtoDAsync_v2, 3020,                                                           \
+    (cu_deviceptr to, const void *from, size_t bytes, cu_stream stream))                                               \
   F(OPTIONAL, cuMemcpyDtoH, cuMemcpyDtoH_v2, 3020, (void *to, cu_deviceptr from, size_t bytes))                        \
   F(OPTIONAL, cuMemcpyDtoHAsync, cuMemcpyDtoHAsync_v2, 3020,                                                           \
     (void *to, cu_deviceptr from, size_t bytes, cu_stream stream))                                                     \

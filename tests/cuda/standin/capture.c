@@ -31,6 +31,18 @@ cu_result si_context_capture_forbids(const si_context *context) {
   return result;
 }
 
+static _Thread_local cu_capture_mode thread_mode; /* global, unless it was exchanged */
+
+cu_result cuThreadExchangeStreamCaptureMode(cu_capture_mode *mode) {
+  SI_ENTER(cuThreadExchangeStreamCaptureMode, SI_INIT);
+  if (!mode || *mode > CU_STREAM_CAPTURE_MODE_RELAXED)
+    return CUDA_ERROR_INVALID_VALUE;
+  cu_capture_mode before = thread_mode;
+  thread_mode = *mode;
+  *mode = before;
+  return CUDA_SUCCESS;
+}
+
 cu_result cuStreamIsCapturing(cu_stream handle, cu_capture_status *status) {
   SI_ENTER(cuStreamIsCapturing, SI_CONTEXT);
   if (!status)

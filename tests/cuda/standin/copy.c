@@ -143,6 +143,12 @@ cu_result cuMemcpyDtoH_v2(void *to, cu_deviceptr from, size_t bytes) {
   return start_copy(context, NULL, &copy, false, true, true);
 }
 
+cu_result cuMemcpyHtoDAsync_v2(cu_deviceptr to, const void *from, size_t bytes, cu_stream stream) {
+  SI_ENTER(cuMemcpyHtoDAsync, SI_CONTEXT);
+  copy_op copy = line(to, (uint64_t)(uintptr_t)from, bytes);
+  return start_copy(context, stream, &copy, true, false, false);
+}
+
 cu_result cuMemcpyDtoHAsync_v2(void *to, cu_deviceptr from, size_t bytes, cu_stream stream) {
   SI_ENTER(cuMemcpyDtoHAsync, SI_CONTEXT);
   copy_op copy = line((uint64_t)(uintptr_t)to, from, bytes);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -28,13 +29,25 @@ typedef struct shared_page {
   page *page;
 } shared_page;
 
+/* When a record was reached. */
+typedef struct stamp {
+  unsigned references; /* the event, the operation */
+  uint64_t ns;         /* 0: not yet */
+} stamp;
+
+typedef struct stamp_op {
+  si_op op;
+  stamp *stamp;
+} stamp_op;
+
 typedef struct event {
   struct event *next;
   si_context *context;
   si_stream *stream; /* where it was recorded last; NULL: never */
   uint64_t number;
+  stamp *stamp;        /* of that record */
   shared_page *shared; /* interprocess */
-  bool imported;
+  bool imported, timed;
 } event;
 
 typedef struct shared_op {
@@ -130,6 +143,25 @@ static cu_result submit_shared(si_stream *stream, shared_page *shared, uint64_t 
   return si_submit(stream, &op->op, NULL);
 }
 
+static void stamp_release(stamp *s) {
+  if (s && --s->references == 0)
+    free(s);
+}
+
+static cu_result run_stamp(si_stream *stream, si_op *op) {
+  (void)stream;
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  pthread_mutex_lock(&si_lock);
+  ((stamp_op *)op)->stamp->ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+  pthread_mutex_unlock(&si_lock);
+  return CUDA_SUCCESS;
+}
+
+static void drop_stamp(si_op *op) {
+  stamp_release(((stamp_op *)op)->stamp);
+}
+
 /* ---- making and ending ---- */
 
 static cu_result add(si_context *context, shared_page *shared, bool imported, cu_event *handle) {
@@ -163,6 +195,8 @@ cu_result cuEventCreate(cu_event *handle, unsigned flags) {
   cu_result result = CUDA_ERROR_OUT_OF_MEMORY;
   if (!interprocess || shared)
     result = add(context, shared, false, handle);
+  if (result == CUDA_SUCCESS)
+    find(*handle)->timed = !(flags & CU_EVENT_DISABLE_TIMING);
   if (result != CUDA_SUCCESS && shared)
     page_release(shared);
   else if (result != CUDA_SUCCESS && fd >= 0)
@@ -180,6 +214,7 @@ static void end(event *e) {
   if (e->stream)
     si_stream_release(e->stream);
   page_release(e->shared);
+  stamp_release(e->stamp);
   free(e);
 }
 
@@ -207,26 +242,30 @@ long si_events_sweep(si_context *context) {
 
 /* ---- recording and waiting ---- */
 
-static cu_result run_nothing(si_stream *stream, si_op *op) {
-  (void)stream, (void)op;
-  return CUDA_SUCCESS;
-}
-
 /* Locked. */
 static cu_result record_local(event *e, si_stream *stream) {
-  si_op *op = malloc(sizeof *op);
-  if (!op)
+  stamp_op *op = malloc(sizeof *op);
+  stamp *made = calloc(1, sizeof *made);
+  if (!op || !made) {
+    free(op);
+    free(made);
     return CUDA_ERROR_OUT_OF_MEMORY;
-  *op = (si_op){ .run = run_nothing };
+  }
+  made->references = 2;
+  *op = (stamp_op){ .op = { .run = run_stamp, .drop = drop_stamp }, .stamp = made };
   uint64_t number;
-  cu_result result = si_submit(stream, op, &number);
-  if (result != CUDA_SUCCESS)
+  cu_result result = si_submit(stream, &op->op, &number);
+  if (result != CUDA_SUCCESS) {
+    stamp_release(made);
     return result;
+  }
   si_stream_reference(stream);
   if (e->stream)
     si_stream_release(e->stream);
+  stamp_release(e->stamp);
   e->stream = stream;
   e->number = number;
+  e->stamp = made;
   return CUDA_SUCCESS;
 }
 
@@ -282,6 +321,21 @@ cu_result cuEventQuery(cu_event handle) {
                      : e->context->sick ? si_sickness(e->context)
                      : done             ? CUDA_SUCCESS
                                         : CUDA_ERROR_NOT_READY;
+  pthread_mutex_unlock(&si_lock);
+  return result;
+}
+
+cu_result cuEventElapsedTime(float *milliseconds, cu_event start, cu_event end) {
+  SI_ENTER(cuEventElapsedTime, SI_INIT);
+  pthread_mutex_lock(&si_lock);
+  const event *from = find(start), *to = find(end);
+  cu_result result = CUDA_SUCCESS;
+  if (!milliseconds || !from || !to || !from->timed || !to->timed || !from->stamp || !to->stamp)
+    result = CUDA_ERROR_INVALID_HANDLE;
+  else if (from->stamp->ns == 0 || to->stamp->ns == 0)
+    result = CUDA_ERROR_NOT_READY;
+  else
+    *milliseconds = (float)((double)(int64_t)(to->stamp->ns - from->stamp->ns) / 1e6);
   pthread_mutex_unlock(&si_lock);
   return result;
 }

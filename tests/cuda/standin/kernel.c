@@ -7,13 +7,14 @@
 
 #include "../../../tools/cuframes/pattern/pattern_sample.h"
 #include "internal.h"
+#include "vision.h"
 
 #define PARAMETERS PATTERN_KERNEL_PARAMETERS /* most of any kernel */
 
 typedef struct kernel {
   const char *name;
-  const char *sizes; /* of its parameters in bytes, a digit each */
-  cu_result (*run)(si_stream *stream, const uint64_t *parameters);
+  size_t sizes[PARAMETERS + 1]; /* of its parameters in bytes, then 0 */
+  cu_result (*run)(si_stream *stream, const uint64_t *parameters, const unsigned grid[3]);
 } kernel;
 
 typedef struct module {
@@ -26,10 +27,12 @@ typedef struct function {
   bool given;
 } function;
 
+/* Parameters lie one behind the other, each at a multiple of eight bytes. */
 typedef struct launch_op {
   si_op op;
   const kernel *kernel;
-  uint64_t parameters[PARAMETERS];
+  unsigned grid[3];
+  uint64_t parameters[SI_PARAMETER_BYTES / sizeof(uint64_t)];
 } launch_op;
 
 static module *modules;
@@ -74,15 +77,18 @@ static cu_result each_word(si_stream *stream, const uint64_t *p, int how, word_w
   return result;
 }
 
-static cu_result run_fill(si_stream *stream, const uint64_t *p) {
+static cu_result run_fill(si_stream *stream, const uint64_t *p, const unsigned grid[3]) {
+  (void)grid;
   return each_word(stream, p, SI_WRITES, set_word, NULL);
 }
 
-static cu_result run_add(si_stream *stream, const uint64_t *p) {
+static cu_result run_add(si_stream *stream, const uint64_t *p, const unsigned grid[3]) {
+  (void)grid;
   return each_word(stream, p, SI_READS | SI_WRITES, add_word, NULL);
 }
 
-static cu_result run_check(si_stream *stream, const uint64_t *p) {
+static cu_result run_check(si_stream *stream, const uint64_t *p, const unsigned grid[3]) {
+  (void)grid;
   uint64_t different = 0;
   cu_result result = each_word(stream, p, SI_READS, compare_word, &different);
   si_pin pin;
@@ -95,11 +101,13 @@ static cu_result run_check(si_stream *stream, const uint64_t *p) {
   return CUDA_SUCCESS;
 }
 
-static cu_result run_spin(si_stream *stream, const uint64_t *p) {
+static cu_result run_spin(si_stream *stream, const uint64_t *p, const unsigned grid[3]) {
+  (void)grid;
   return si_stream_sleep(stream, p[0]) ? CUDA_SUCCESS : SI_STOPPED;
 }
 
-static cu_result run_until(si_stream *stream, const uint64_t *p) {
+static cu_result run_until(si_stream *stream, const uint64_t *p, const unsigned grid[3]) {
+  (void)grid;
   for (;;) {
     si_pin pin;
     if (si_pin_range(stream->context, p[0], sizeof(uint64_t), SI_READS | SI_BY_KERNEL, &pin) != CUDA_SUCCESS)
@@ -113,8 +121,8 @@ static cu_result run_until(si_stream *stream, const uint64_t *p) {
   }
 }
 
-static cu_result run_trap(si_stream *stream, const uint64_t *p) {
-  (void)stream, (void)p;
+static cu_result run_trap(si_stream *stream, const uint64_t *p, const unsigned grid[3]) {
+  (void)stream, (void)p, (void)grid;
   return CUDA_ERROR_LAUNCH_FAILED;
 }
 
@@ -140,7 +148,8 @@ static cu_result draw_plane(si_stream *stream, const uint64_t *p, uint32_t plane
   return result;
 }
 
-static cu_result run_pattern(si_stream *stream, const uint64_t *p) {
+static cu_result run_pattern(si_stream *stream, const uint64_t *p, const unsigned grid[3]) {
+  (void)grid;
   cu_result result = p[5] >> 32 && (uint32_t)p[5] ? CUDA_SUCCESS : CUDA_ERROR_LAUNCH_FAILED;
   for (uint32_t plane = 0; result == CUDA_SUCCESS && plane < pattern_plane_count((uint32_t)p[6]); plane++)
     result = draw_plane(stream, p, plane);
@@ -148,13 +157,15 @@ static cu_result run_pattern(si_stream *stream, const uint64_t *p) {
 }
 
 static const kernel kernels[] = {
-  { "fill", "888", run_fill },
-  { "check", "8888", run_check },
-  { "add", "888", run_add },
-  { "spin", "8", run_spin },
-  { "until", "88", run_until },
-  { "trap", "", run_trap },
-  { PATTERN_KERNEL, "88888888", run_pattern },
+  { "fill", { 8, 8, 8 }, run_fill },
+  { "check", { 8, 8, 8, 8 }, run_check },
+  { "add", { 8, 8, 8 }, run_add },
+  { "spin", { 8 }, run_spin },
+  { "until", { 8, 8 }, run_until },
+  { "trap", { 0 }, run_trap },
+  { PATTERN_KERNEL, { 8, 8, 8, 8, 8, 8, 8, 8 }, run_pattern },
+  { CF_KERNEL_PREPROCESS, { sizeof(cf_preprocess_job), sizeof(cf_plans_few) }, si_vision_preprocess },
+  { CF_KERNEL_FILL, { sizeof(cf_fill_few) }, si_vision_fill },
 };
 #define KERNELS (sizeof kernels / sizeof kernels[0])
 static function functions[SI_DEVICES][KERNELS];
@@ -240,7 +251,7 @@ cu_result cuModuleGetFunction(cu_function *handle, cu_module of, const char *nam
 
 static cu_result run_launch(si_stream *stream, si_op *op) {
   const launch_op *launch = (const launch_op *)op;
-  return launch->kernel->run(stream, launch->parameters);
+  return launch->kernel->run(stream, launch->parameters, launch->grid);
 }
 
 static const kernel *kernel_of(cu_function handle, const si_context *context) {
@@ -250,7 +261,7 @@ static const kernel *kernel_of(cu_function handle, const si_context *context) {
   return NULL;
 }
 
-/* The grid must be one that a GPU takes; the work does not depend on it. */
+/* The grid must be one that a GPU takes; the work of most kernels does not depend on it. */
 cu_result cuLaunchKernel(cu_function handle, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
                          unsigned block_y, unsigned block_z, unsigned shared_bytes, cu_stream stream, void **parameters,
                          void **extra) {
@@ -264,11 +275,13 @@ cu_result cuLaunchKernel(cu_function handle, unsigned grid_x, unsigned grid_y, u
   pthread_mutex_unlock(&si_lock);
   if (!found)
     return CUDA_ERROR_INVALID_HANDLE;
-  launch_op launch = { .op = { .run = run_launch }, .kernel = found };
+  launch_op launch = { .op = { .run = run_launch }, .kernel = found, .grid = { grid_x, grid_y, grid_z } };
+  size_t at = 0;
   for (size_t i = 0; found->sizes[i]; i++) {
     if (!parameters || !parameters[i])
       return CUDA_ERROR_INVALID_VALUE;
-    memcpy(&launch.parameters[i], parameters[i], (size_t)(found->sizes[i] - '0'));
+    memcpy(&launch.parameters[at], parameters[i], found->sizes[i]);
+    at += (found->sizes[i] + sizeof launch.parameters[0] - 1) / sizeof launch.parameters[0];
   }
   return si_enqueue(context, stream, &launch.op, sizeof launch, false);
 }
