@@ -1,7 +1,8 @@
 # A thin front over CMake's presets; CMakeLists.txt builds, scripts/ do.
 .DEFAULT_GOAL := build
 .PHONY: build test quick test-load test-record-day demo lint format asan tsan chaos soak bench bench-peers \
-  bench-check bench-record bench-soak fuzz wheel coverage docs ffmpeg chroot-test install uninstall clean help
+  bench-check bench-record bench-soak fuzz wheel deb deb-test coverage docs ffmpeg chroot-test install uninstall \
+  clean help
 
 PREFIX ?= /usr/local
 
@@ -93,6 +94,14 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS (60), two at a time
 wheel: ## a wheel of the Python package for any x86-64 Linux, checked and tested, in build/wheels; 500 MB of tools
 	@scripts/install-deps wheel
 	@scripts/wheel
+
+deb: ## Debian packages for the Debian that runs here, in build/deb, checked by lintian
+	@scripts/install-deps deb
+	@scripts/deb
+
+deb-test: ## make the packages in bare Debian 12 and 13 (CHROOT_SUITES), install, use, upgrade, purge them; as root
+	@scripts/install-deps chroot deb
+	@scripts/deb-test $(CHROOT_SUITES)
 
 coverage: ## all tests with line and branch coverage; report in build-coverage/coverage/
 	@scripts/install-deps coverage
