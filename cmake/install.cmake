@@ -26,6 +26,21 @@ if(TARGET cuframes_manual)
   endif()
 endif()
 
+# For systemd, which looks for them below /usr and /usr/local. Where that is another place, packages say so.
+if(TARGET cuframes_program)
+  set(CUFRAMES_SYSTEMD_UNITS lib/systemd/system CACHE STRING "Directory of systemd's units")
+  set(systemd ${PROJECT_SOURCE_DIR}/packaging/systemd)
+  file(GLOB units CONFIGURE_DEPENDS ${systemd}/*.in)
+  foreach(unit ${units})
+    get_filename_component(name ${unit} NAME_WLE)
+    configure_file(${unit} ${PROJECT_BINARY_DIR}/systemd/${name} @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/systemd/${name} DESTINATION ${CUFRAMES_SYSTEMD_UNITS})
+  endforeach()
+  install(FILES ${systemd}/sysusers.conf DESTINATION lib/sysusers.d RENAME cuframes.conf)
+  install(FILES ${systemd}/tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME cuframes.conf)
+  install(FILES ${systemd}/cameras.json DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/cuframes/examples)
+endif()
+
 install(FILES README.md LICENSE CHANGELOG.md SECURITY.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(DIRECTORY docs examples DESTINATION ${CMAKE_INSTALL_DOCDIR}
   FILES_MATCHING PATTERN "*.md" PATTERN "*.c" PATTERN "*.cpp" PATTERN "*.hpp" PATTERN "*.cu" PATTERN "*.jpg"

@@ -18,12 +18,14 @@
 #include "media/media_device.h"
 #include "media/media_extra.h"
 #include "publish_fleet.h"
+#include "publish_service.h"
 
 #define STATUS_NS (PUBLISH_SECOND / 2)
 #define SHOWN_MAX 4 /* streams in the live line */
 
 typedef struct watch {
   publish_fleet fleet;
+  publish_service service;
   publish_run *run;
   char **argv; /* to be read anew, with the file that it names */
   int argc;
@@ -128,6 +130,7 @@ static void reload(watch *w) {
     publish_run_stop(w->run); /* the terminal has gone, and who began this with it */
     return;
   }
+  publish_service_reloading(&w->service);
   const int code = read_request(w->argc, w->argv, &request);
   cli_last_said(said, sizeof said);
   if (code == CLI_OK)
@@ -135,6 +138,10 @@ static void reload(watch *w) {
   else
     say_not_reloaded(w, said);
   publish_request_free(&request);
+}
+
+static int64_t earlier(int64_t a, int64_t b) {
+  return a < b ? a : b;
 }
 
 /* Until every worker has ended. After a stop they get a moment, then those that hang in FFmpeg are left behind. */
@@ -147,6 +154,7 @@ static void watch_workers(watch *w) {
       reload(w);
     if (!stopping && (cli_stopped || publish_run_stopping(w->run) || (deadline != 0 && now >= deadline))) {
       stopping = true;
+      publish_service_stopping(&w->service);
       publish_fleet_stop(&w->fleet);
       open_signals(w);
     }
@@ -159,8 +167,8 @@ static void watch_workers(watch *w) {
       until = w->status_last + STATUS_NS;
     if (!stopping && deadline != 0 && deadline < until)
       until = deadline;
-    until = look < until ? look : until;
-    wait_for_something(w, tend < until ? tend : until);
+    until = earlier(until, earlier(look, publish_service_tell(&w->service, &w->fleet, now)));
+    wait_for_something(w, earlier(tend, until));
   }
   cli_live_end();
 }
@@ -209,6 +217,7 @@ static int publish_all(publish_request *request, int argc, char **argv) {
   catch_signals(&w, request->has_config);
   avformat_network_init();
   output_on_error(stop_without_output, &run);
+  publish_service_begin(&w.service);
   publish_fleet_begin(&w.fleet, request);
   watch_workers(&w);
   output_on_error(NULL, NULL);

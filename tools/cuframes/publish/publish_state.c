@@ -29,6 +29,7 @@ static void change(publish_job *job, uint32_t state, int64_t since, const char *
   source->next_attempt = next_attempt;
   secrets_hide(source->reason, sizeof source->reason, reason); /* it goes to whoever asks */
   tell(job);
+  wake_main(job); /* it tells a service manager */
 }
 
 void publish_state_begin(publish_job *job) {
