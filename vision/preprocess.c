@@ -61,7 +61,7 @@ static int check_options(const cuframes_preprocess_options *o) {
   return result == CUFRAMES_OK ? check_numbers(o) : result;
 }
 
-static void make_tensor(const cuframes_preprocess_options *o, cf_plan_tensor *tensor) {
+static int make_tensor(const cuframes_preprocess_options *o, cf_plan_tensor *tensor) {
   cf_plan_tensor t = { .width = o->width, .height = o->height, .layout = o->layout, .element = o->element };
   double scale = o->scale != 0 ? o->scale : o->element == CUFRAMES_ELEMENT_UINT8 ? 1 : 1.0 / 255;
   t.channels = o->channels == CUFRAMES_CHANNELS_GRAY ? 1 : 3;
@@ -71,9 +71,14 @@ static void make_tensor(const cuframes_preprocess_options *o, cf_plan_tensor *te
     t.add[i] = (float)(-o->mean[i] / deviation);
     t.padding[i] = o->padding[o->channels == CUFRAMES_CHANNELS_BGR ? 2 - i : i];
   }
+  for (uint32_t i = 0; i < t.channels; i++)
+    if (!isfinite(t.multiply[i]) || !isfinite(t.add[i]))
+      return cf_vision_fail(CUFRAMES_ERR_INVALID, "scale %g, mean[%u] %g and std[%u] %g give more than a float32 holds",
+                            scale, i, o->mean[i], i, o->std[i]);
   if (t.channels == 1)
     t.padding[0] = (float)(0.299 * o->padding[0] + 0.587 * o->padding[1] + 0.114 * o->padding[2]);
   *tensor = t;
+  return CUFRAMES_OK;
 }
 
 int cuframes_preprocess_create(const cuframes_preprocess_options *options, cuframes_preprocess **preprocess) {
@@ -89,6 +94,9 @@ int cuframes_preprocess_create(const cuframes_preprocess_options *options, cufra
   if (o.capacity == 0)
     o.capacity = CAPACITY;
   result = check_options(&o);
+  cf_plan_tensor tensor;
+  if (result == CUFRAMES_OK)
+    result = make_tensor(&o, &tensor);
   if (result == CUFRAMES_OK)
     result = cf_vision_device(o.device, &ops);
   if (result != CUFRAMES_OK)
@@ -99,7 +107,7 @@ int cuframes_preprocess_create(const cuframes_preprocess_options *options, cufra
   p->ops = ops;
   p->setup.options = o;
   p->setup.options.device = NULL; /* the caller's, which may go */
-  make_tensor(&o, &p->setup.tensor);
+  p->setup.tensor = tensor;
   result = ops->preprocess_create(&p->setup, o.device ? o.device : "host", &p->state, p->device);
   if (result != CUFRAMES_OK) {
     free(p);

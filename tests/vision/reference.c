@@ -6,6 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ---- numbers ---- */
+
+float half_to_float(uint16_t half) {
+  int exponent = half >> 10 & 31, sign = half >> 15;
+  double fraction = half & 1023, value;
+  if (exponent == 0)
+    value = ldexp(fraction, -24);
+  else if (exponent == 31)
+    value = fraction ? NAN : INFINITY;
+  else
+    value = ldexp(1024 + fraction, exponent - 25);
+  return (float)(sign ? -value : value);
+}
+
 /* ---- pictures ---- */
 
 static uint32_t noise(uint32_t *state) {
@@ -253,11 +267,10 @@ double reference_gray(const cuframes_picture *picture, const double crop[4], uin
   return cut(255 * (0.299 * e[0] + 0.587 * e[1] + 0.114 * e[2]));
 }
 
-double reference_value(const cuframes_preprocess_options *o, const cuframes_picture *picture, uint32_t x, uint32_t y,
-                       uint32_t channel) {
+void reference_values(const cuframes_preprocess_options *o, const cuframes_picture *picture, uint32_t x, uint32_t y,
+                      double values[3]) {
   double crop[4] = { picture->crop.x, picture->crop.y, picture->crop.width, picture->crop.height };
   uint32_t width = o->width, height = o->height, left = 0, top = 0;
-  uint32_t color = o->channels == CUFRAMES_CHANNELS_BGR ? 2 - channel : channel;
   if (crop[2] == 0) {
     crop[2] = picture->format->width;
     crop[3] = picture->format->height;
@@ -279,12 +292,14 @@ double reference_value(const cuframes_preprocess_options *o, const cuframes_pict
     crop[3] = seen[1];
   }
   bool outside = x < left || y < top || x >= left + width || y >= top + height;
-  if (o->channels == CUFRAMES_CHANNELS_GRAY)
-    return outside ? 0.299 * o->padding[0] + 0.587 * o->padding[1] + 0.114 * o->padding[2]
-                   : reference_gray(picture, crop, width, height, x - left, y - top, o->filter);
-  if (outside)
-    return o->padding[color];
-  double rgb[3];
-  reference_pixel(picture, crop, width, height, x - left, y - top, o->filter, rgb);
-  return rgb[color];
+  if (o->channels == CUFRAMES_CHANNELS_GRAY) {
+    values[0] = outside ? 0.299 * o->padding[0] + 0.587 * o->padding[1] + 0.114 * o->padding[2]
+                        : reference_gray(picture, crop, width, height, x - left, y - top, o->filter);
+    return;
+  }
+  double rgb[3] = { o->padding[0], o->padding[1], o->padding[2] };
+  if (!outside)
+    reference_pixel(picture, crop, width, height, x - left, y - top, o->filter, rgb);
+  for (int c = 0; c < 3; c++)
+    values[c] = rgb[o->channels == CUFRAMES_CHANNELS_BGR ? 2 - c : c];
 }

@@ -6,6 +6,9 @@
 
 #include <cuframes/vision.h>
 
+/* The value of an IEEE 754 binary16. */
+float half_to_float(uint16_t half);
+
 /* Memory of a picture, filled with noise or with what is smooth; pitches with some room behind the rows. */
 typedef struct test_picture {
   cuframes_format format;
@@ -26,8 +29,8 @@ void reference_pixel(const cuframes_picture *picture, const double crop[4], uint
 double reference_gray(const cuframes_picture *picture, const double crop[4], uint32_t width, uint32_t height,
                       uint32_t i, uint32_t j, uint32_t filter);
 
-/* Value 0..255 of a channel of a pixel of the tensor, padding included, before scale, mean and std. */
-double reference_value(const cuframes_preprocess_options *options, const cuframes_picture *picture, uint32_t x,
-                       uint32_t y, uint32_t channel);
+/* Values 0..255 of the channels of a pixel of the tensor, padding included, before scale, mean and std. */
+void reference_values(const cuframes_preprocess_options *options, const cuframes_picture *picture, uint32_t x,
+                      uint32_t y, double values[3]);
 
 #endif

@@ -71,6 +71,10 @@ static void options(void **state) {
     REFUSE(std[0], bad[i], "std[0]");
     REFUSE(padding[1], bad[i], "padding[1]");
   }
+  o = options_of();
+  o.scale = 1e38f;
+  o.std[2] = 1e-30f;
+  refuse_options(&o, "std[2]");
   /* Of a newer caller: what this library does not know must not be set. */
   struct {
     cuframes_preprocess_options known;

@@ -12,18 +12,6 @@
 /* In values of 0..255. What is promised is 1; what float32 can do is much better, and a wrong weight would show. */
 #define TOLERANCE 0.02
 
-static float half_to_float(uint16_t half) {
-  int exponent = half >> 10 & 31, sign = half >> 15;
-  double fraction = half & 1023, value;
-  if (exponent == 0)
-    value = ldexp(fraction, -24);
-  else if (exponent == 31)
-    value = fraction ? NAN : INFINITY;
-  else
-    value = ldexp(1024 + fraction, exponent - 25);
-  return (float)(sign ? -value : value);
-}
-
 /* Element `at` of a tensor, back in values of 0..255. */
 static double value_of(const cuframes_preprocess_options *o, const void *tensor, size_t at, uint32_t channel) {
   double scale = o->scale != 0 ? o->scale : o->element == CUFRAMES_ELEMENT_UINT8 ? 1 : 1 / 255.0;
@@ -62,17 +50,20 @@ static void compare(const cuframes_preprocess_options *o, const cuframes_picture
   uint32_t channels = o->channels == CUFRAMES_CHANNELS_GRAY ? 1 : 3;
   size_t pixels = (size_t)o->width * o->height;
   for (uint32_t y = 0; y < o->height; y++)
-    for (uint32_t x = 0; x < o->width; x++)
+    for (uint32_t x = 0; x < o->width; x++) {
+      double values[3];
+      reference_values(o, p, x, y, values);
       for (uint32_t c = 0; c < channels; c++) {
         size_t pixel = (size_t)y * o->width + x, at = number * pixels * channels;
         at += o->layout == CUFRAMES_LAYOUT_NCHW ? c * pixels + pixel : pixel * channels + c;
-        double wanted = reference_value(o, p, x, y, c), got = value_of(o, tensor, at, c);
+        double wanted = values[c], got = value_of(o, tensor, at, c);
         double error = fabs(got - wanted);
         if (!(error <= allowed(o)))
           fail_msg("%s: pixel %u,%u channel %u is %g, wanted %g", said(o, p), x, y, c, got, wanted);
         if (o->element != CUFRAMES_ELEMENT_UINT8 && o->element != CUFRAMES_ELEMENT_FLOAT16 && error > worst_float32)
           worst_float32 = error;
       }
+    }
 }
 
 static void *tensor_new(const cuframes_preprocess *preprocess, uint32_t count) {
@@ -252,17 +243,17 @@ static void batches(void **state) {
 /* A point of the picture comes back from where the geometry put it, and the tile is where the pixels are. */
 static void geometry_there_and_back(void **state) {
   (void)state;
-  for (uint32_t way = 0; way < 400; way++) {
+  for (uint32_t way = 0; way < 120; way++) {
     cuframes_format format = { .pixel_format = CUFRAMES_PIXEL_GRAY8,
-                               .width = 1 + way * 7919 % 4000,
-                               .height = 1 + way * 104729 % 3000 };
+                               .width = 1 + way * 7919 % 1900,
+                               .height = 1 + way * 104729 % 1100 };
     cuframes_preprocess_options o = { .struct_size = sizeof o,
                                       .width = 1 + way * 31 % 900,
                                       .height = 1 + way * 57 % 700,
                                       .fit = way % 4,
                                       .element = CUFRAMES_ELEMENT_UINT8,
                                       .channels = 2 };
-    test_picture *p = test_picture_new(format, CONTENT_SMOOTH, way);
+    test_picture *p = test_picture_new(format, CONTENT_NOISE, way);
     cuframes_preprocess *preprocess = NULL;
     cuframes_geometry g;
     if (way % 3 == 1)

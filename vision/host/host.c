@@ -8,6 +8,7 @@
 
 typedef struct host_preprocess {
   cf_plan_tensor tensor;
+  const cf_host_loops *loops;
   size_t picture_bytes; /* of one picture in the tensor */
   uint32_t capacity;
   cf_plan table[];
@@ -28,6 +29,7 @@ static int preprocess_create(const cf_preprocess_setup *setup, const char *devic
   if (!p)
     return cf_vision_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory for a table of %u pictures", capacity);
   p->tensor = setup->tensor;
+  p->loops = cf_host_loops_best();
   p->capacity = capacity;
   p->picture_bytes =
       (size_t)p->tensor.width * p->tensor.height * p->tensor.channels * cuframes_element_size(p->tensor.element);
@@ -38,12 +40,18 @@ static int preprocess_create(const cf_preprocess_setup *setup, const char *devic
 
 static int preprocess_run(void *state, const cf_plan *plans, uint32_t count, void *tensor, void *stream) {
   const host_preprocess *p = state;
-  (void)stream; /* the host has none */
+  (void)stream;    /* the host has none */
+  size_t most = 0; /* one block for all pictures, before any is made: on failure nothing is written */
   for (uint32_t i = 0; i < count; i++) {
-    int result = cf_host_preprocess(&plans[i], &p->tensor, (char *)tensor + i * p->picture_bytes);
-    if (result != CUFRAMES_OK)
-      return result;
+    size_t bytes = cf_host_preprocess_bytes(&plans[i], &p->tensor);
+    most = bytes > most ? bytes : most;
   }
+  void *scratch = malloc(most);
+  if (!scratch)
+    return cf_vision_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory for rows of a picture: %zu bytes", most);
+  for (uint32_t i = 0; i < count; i++)
+    cf_host_preprocess(&plans[i], &p->tensor, p->loops, (char *)tensor + i * p->picture_bytes, scratch);
+  free(scratch);
   return CUFRAMES_OK;
 }
 
