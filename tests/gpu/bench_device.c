@@ -20,7 +20,8 @@ cu_stream work;
 static cu_device device;
 static cu_context context;
 static line *words; /* a page */
-static cu_deviceptr words_address, sources, bare;
+static cu_deviceptr words_address, sources, bare, mapped;
+static cu_mem_handle mapped_handle;
 
 void cu_check(cu_result result, const char *what) {
   if (result != CUDA_SUCCESS) {
@@ -58,6 +59,31 @@ void word_store(enum word word, uint64_t value) {
 
 /* ---- the device ---- */
 
+#define GRANULE ((size_t)2 << 20)
+#define MAPPED ((BARE_PICTURES * PICTURE + GRANULE - 1) / GRANULE * GRANULE)
+
+/* Memory as the slots of frames are in; none where the GPU has no such. */
+static void mapped_begin(void) {
+  int vmm = 0;
+  CHECK_CUDA(cu.cuDeviceGetAttribute(&vmm, CU_DEVICE_ATTRIBUTE_VIRTUAL_ADDRESS_MANAGEMENT_SUPPORTED, device));
+  if (!vmm)
+    return;
+  cu_mem_prop prop = { .type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                       .handle_types = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
+                       .location = { CU_MEM_LOCATION_TYPE_DEVICE, device } };
+  cu_mem_access access = { .location = prop.location, .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE };
+  CHECK_CUDA(cu.cuMemCreate(&mapped_handle, MAPPED, &prop, 0));
+  CHECK_CUDA(cu.cuMemAddressReserve(&mapped, MAPPED, 0, 0, 0));
+  CHECK_CUDA(cu.cuMemMap(mapped, MAPPED, 0, mapped_handle, 0));
+  CHECK_CUDA(cu.cuMemSetAccess(mapped, MAPPED, &access, 1));
+}
+
+static void mapped_end(void) {
+  CHECK_CUDA(cu.cuMemUnmap(mapped, MAPPED));
+  CHECK_CUDA(cu.cuMemAddressFree(mapped, MAPPED));
+  CHECK_CUDA(cu.cuMemRelease(mapped_handle));
+}
+
 void device_begin(bool pictures) {
   bench_check(cf_cuda_driver_load(&cu), "CUDA");
   if (!cu.cuStreamWriteValue64 || !cu.cuStreamWaitValue64)
@@ -72,6 +98,7 @@ void device_begin(bool pictures) {
     CHECK_CUDA(cu.cuMemAlloc(&sources, SOURCES * PICTURE));
     CHECK_CUDA(cu.cuMemAlloc(&bare, BARE_PICTURES * PICTURE));
     CHECK_CUDA(cu.cuMemsetD8(sources, 0x55, SOURCES * PICTURE));
+    mapped_begin();
   }
 }
 
@@ -80,6 +107,8 @@ void device_end(void) {
     CHECK_CUDA(cu.cuMemFree(sources));
   if (bare)
     CHECK_CUDA(cu.cuMemFree(bare));
+  if (mapped)
+    mapped_end();
   CHECK_CUDA(cu.cuMemHostUnregister(words));
   CHECK_CUDA(cu.cuStreamDestroy(work));
   cu_context popped;
@@ -91,13 +120,24 @@ static cu_deviceptr source_plane(unsigned number, int plane) {
   return sources + number % SOURCES * PICTURE + (size_t)plane * PITCH * HEIGHT;
 }
 
-void work_copy(unsigned number) {
+void work_ask(void) {
+  cu_context current;
+  cu_capture_status status;
+  CHECK_CUDA(cu.cuCtxGetCurrent(&current));
+  if (cu.cuStreamIsCapturing)
+    CHECK_CUDA(cu.cuStreamIsCapturing(work, &status));
+}
+
+void work_copy(unsigned number, bool as_a_frame) {
   for (int plane = 0; plane < 2; plane++) {
+    if (as_a_frame)
+      work_ask();
     cu_copy_2d copy = { .from_type = CU_MEMORYTYPE_DEVICE,
                         .from_device = source_plane(number, plane),
                         .from_pitch = PITCH,
                         .to_type = CU_MEMORYTYPE_DEVICE,
-                        .to_device = bare + number % BARE_PICTURES * PICTURE + (size_t)plane * PITCH * HEIGHT,
+                        .to_device = (as_a_frame && mapped ? mapped : bare) + number % BARE_PICTURES * PICTURE +
+                                     (size_t)plane * PITCH * HEIGHT,
                         .to_pitch = PITCH,
                         .width = WIDTH,
                         .height = plane ? HEIGHT / 2 : HEIGHT };

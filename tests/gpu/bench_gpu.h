@@ -64,8 +64,10 @@ void word_store(enum word word, uint64_t value);
 void device_begin(bool pictures);
 void device_end(void);
 /* Copies a picture, both planes, on the stream `work`: between memory that cuframes has nothing to do with, or into a
- * frame. */
-void work_copy(unsigned number);
+ * frame. as_a_frame: into memory of the frames' kind, and the driver is asked before each plane what a frame's is. */
+void work_copy(unsigned number, bool as_a_frame);
+/* Asks the driver what must be known for each frame: the current context, and whether the stream captures. */
+void work_ask(void);
 void work_fill(cuframes_frame *frame, unsigned number);
 /* "name", driver and so on as JSON members, or as a line. */
 void device_describe(FILE *out, bool json);

@@ -67,7 +67,7 @@ static double let_go(const pair *p, unsigned step) {
 static double bare_send(const pair *p, unsigned round) {
   unsigned step = 2 * round;
   counter_wait(work, WORD_FENCE, p->fence + step + 1);
-  work_copy(round);
+  work_copy(round, false);
   word_write(work, WORD_DONE, p->done + step + 1);
   word_write(work, WORD_BARE, p->bare + round + 1);
   return let_go(p, step);
