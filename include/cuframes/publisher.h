@@ -183,14 +183,16 @@ CUFRAMES_API int cuframes_publisher_register_external(cuframes_publisher *publis
 
 /** Takes a registered frame that was published or cancelled back, to write the next picture into it.
  *  (cuframes_publisher_acquire() takes any, the one published longest ago.)
- *  Errors: BUSY (it is the newest frame, a subscriber uses it, or another reference of yours does), INVALID (it is open
- *  already, not a registered frame, or of a format that has changed since), DEVICE.
+ *  Errors: BUSY (it is the newest frame, a subscriber uses it, or is to get it in order and has not asked for it yet,
+ *  or another reference of yours does), INVALID (it is open already, not a registered frame, or of a format that has
+ *  changed since), DEVICE.
  *  Thread-safety: any thread. Blocks: as cuframes_publisher_acquire(). */
 CUFRAMES_API int cuframes_publisher_reopen(cuframes_publisher *publisher, cuframes_frame *frame);
 
 /** Forgets a registered frame that is open, or whose format has changed and that nobody uses any more; its memory may
  *  be freed then.
- *  Errors: INVALID, BUSY (it was published: reopen it first; or another reference uses it).
+ *  Errors: INVALID, BUSY (it was published: reopen it first; it is the newest frame; a subscriber uses it, or is to get
+ *  it in order and has not asked for it yet; or another reference of yours does).
  *  Thread-safety: any thread. Blocks: never; but after a frame in it was cancelled, until the work of the context is
  *  done. */
 CUFRAMES_API int cuframes_publisher_unregister_external(cuframes_publisher *publisher, cuframes_frame *frame);

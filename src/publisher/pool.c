@@ -451,8 +451,8 @@ int cf_pool_set_format(cf_pool *pool, const cuframes_format *wanted) {
 }
 
 void cf_pool_reap(cf_pool *pool) {
+  pthread_mutex_lock(&pool->lock); /* first: what one thread has collected the next one finds done */
   cf_slot_run *run = cf_writer_collect(pool->writer);
-  pthread_mutex_lock(&pool->lock);
   for (cf_slot_run *next; run; run = next) {
     next = run->next;
     cf_segment *segment = CF_CONTAINER_OF(run, cf_segment, run);

@@ -95,7 +95,8 @@ void cf_pool_shrink(cf_pool *pool, uint32_t slots);
 /* On the writer's thread: new slots in the new format, the old ones retire. On failure the old format stays. */
 int cf_pool_set_format(cf_pool *pool, const cuframes_format *format);
 
-/* On the service thread, after the writer adopted or emptied segments: frees what is empty. */
+/* On the service thread, after the writer adopted or emptied segments: frees what is empty. With buffers of the
+ * application on the writer's thread, too: nothing is freed then, and it is known at once which are emptied. */
 void cf_pool_reap(cf_pool *pool);
 
 /* What others import a segment by, with a duplicate of its descriptor (the caller closes it; -1: none), and its format;
