@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Records a camera while something moves, beginning some seconds before: the packets since the last keyframes are kept,
-and written when the pictures change.
+and written when the pictures change. With --publish a stream of annotations says where each picture has changed, for
+`cuframes grid --boxes`.
 
-usage: motion.py [--before SECONDS] [--after SECONDS] [--files N] NAME PREFIX"""
+usage: motion.py [--before SECONDS] [--after SECONDS] [--files N] [--publish STREAM] NAME PREFIX"""
 import argparse
 import collections
 import threading
@@ -14,6 +15,8 @@ import cuframes
 
 SECOND = 10**9
 THRESHOLD = 4.0  # mean difference of luma
+STEP = 8          # every eighth sample is compared, in both directions
+CHANGED = 24      # difference of one of them that counts
 
 
 class Recorder:
@@ -58,15 +61,30 @@ class Recorder:
         self.file = None
 
 
-def watch(name, moved, ended):
-    """Says the pts of pictures that differ from the one before."""
+def box_of(difference):
+    """Where samples differ, as a list of one detection, or none."""
+    y, x = numpy.nonzero(difference > CHANGED)
+    if len(x) == 0:
+        return []
+    height, width = difference.shape
+    left, top, right, bottom = x.min() / width, y.min() / height, (x.max() + 1) / width, (y.max() + 1) / height
+    share = min(1.0, len(x) / difference.size * 10)
+    return [cuframes.Detection(left, top, right - left, bottom - top, share, "motion")]
+
+
+def watch(name, moved, ended, found):
+    """Says the pts of pictures that differ from the one before, and where to `found`, a publisher, if there is one."""
     before = None
     try:
         for frame in cuframes.subscribe(name, timeout=10):
-            luma = numpy.asarray(frame.planes[0])[::8, ::8].astype("i2") if frame.gpu is None else \
-                frame.numpy(copy=True)[0][::8, ::8].astype("i2")
-            if before is not None and before.shape == luma.shape and abs(luma - before).mean() > THRESHOLD:
-                moved(frame.pts or 0)
+            luma = numpy.asarray(frame.planes[0]) if frame.gpu is None else frame.numpy(copy=True)[0]
+            luma = luma[::STEP, ::STEP].astype("i2")
+            if before is not None and before.shape == luma.shape:
+                difference = abs(luma - before)
+                if difference.mean() > THRESHOLD:
+                    moved(frame.pts or 0)
+                if found is not None:
+                    found.annotate(frame, box_of(difference))
             before = luma
             if ended.is_set():
                 return
@@ -81,14 +99,16 @@ def main():
     parser.add_argument("--before", type=float, default=5)
     parser.add_argument("--after", type=float, default=10)
     parser.add_argument("--files", type=int, help="end after so many files")
+    parser.add_argument("--publish", metavar="STREAM", help="where the picture changes, as annotations")
     args = parser.parse_args()
     camera = cuframes.subscribe(args.name, mode="packets", timeout=10)
     recorder, ended = Recorder(camera, args.prefix, args.before), threading.Event()
+    found = cuframes.publish(args.publish, format=None, packets=64) if args.publish else None
 
     def moved(pts):
         recorder.until = pts + int(args.after * SECOND)
 
-    watcher = threading.Thread(target=watch, args=(args.name, moved, ended), daemon=True)
+    watcher = threading.Thread(target=watch, args=(args.name, moved, ended, found), daemon=True)
     watcher.start()
     print("ready", flush=True)
     try:

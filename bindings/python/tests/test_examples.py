@@ -107,10 +107,12 @@ class Examples(Streams):
     def test_motion_is_recorded_from_before_it_began(self):
         av = module("av")
         publisher = self.publish(1280, 720, "yuv420p", packets=1024, packet_bytes=64 << 20)
-        with Program("motion.py", "--before", 3, "--after", 2, "--files", 1, "s",
+        with Program("motion.py", "--before", 3, "--after", 2, "--files", 1, "--publish", "moves", "s",
                      os.path.join(self.directory, "out")) as motion:
             self.assertEqual(motion.line(), "ready")
             publisher.wait_subscribers(2, LIMIT)
+            boxes, looks = cuframes.join("moves", timeout=LIMIT), cuframes.subscribe("s", timeout=LIMIT)
+            found, frame = [], None
             with av.open(FILM) as film:
                 video = film.streams.video[0]
                 cuframes.pyav.describe(publisher, 0, video)
@@ -125,10 +127,14 @@ class Examples(Streams):
                         seen = publisher.stats.frames
                         until(lambda: publisher.send(planes, pts=int(packet.pts * packet.time_base * 10**9)))
                         self.assertEqual(publisher.stats.frames, seen + 1)
+                        frame = looks.poll() or frame
+                        found = boxes.latest(frame) or found
                     if motion.process.poll() is not None:
                         break
                 publisher.close()
             self.assertEqual(motion.end(), "1 files")
+        found = boxes.latest(frame) or found  # all of the picture changes
+        self.assertEqual([(one.x, one.y, one.width, one.height, one.label) for one in found], [(0, 0, 1, 1, "motion")])
         with av.open(os.path.join(self.directory, "out-1.mkv")) as file:
             times = [frame.time for frame in file.decode(video=0)]
         self.assertGreater(len(times), 48)  # two seconds, and what was before
