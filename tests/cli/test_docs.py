@@ -10,7 +10,7 @@ import piping
 from harness import check
 
 LONG = re.compile(r"--[a-z][a-z-]*[a-z]")
-COMMANDS = ("publish", "list", "info", "top", "snapshot", "record", "pipe", "verify", "doctor")
+COMMANDS = ("publish", "list", "info", "top", "snapshot", "record", "pipe", "grid", "verify", "doctor")
 PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"] + sorted(
     os.path.relpath(path, harness.SOURCE_DIR)
     for path in glob.glob(os.path.join(harness.SOURCE_DIR, "docs", "**", "*.md"), recursive=True))
@@ -65,6 +65,9 @@ def test_json_keys(s):
         "record": s.json("record", "film", s.path("a.ts"), "--duration", "0.5", "--json"),
         "pipe": [piping.report(s.start("pipe", "film", "-o", "/dev/null", "--json", *words).expect(harness.OK))
                  for words in (("--count", "2"), ("--packets", "--container", "ts", "--duration", "0.5"))],
+        "grid": [harness.parse_json(line) for line in
+                 s.start("grid", "film", "none", "--output", "wall", "--size", "128x128", "--json", "--count", "9")
+                 .expect(harness.OK).out.splitlines()],
         "verify": reader.json(),
         "doctor": s.json("doctor", "film", "--all", "--json"),
         "publish": [harness.parse_json(line) for line in film.stop().out.splitlines()],

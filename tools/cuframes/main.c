@@ -20,6 +20,7 @@ static const cli_command commands[] = {
   { "snapshot", cmd_snapshot, "a picture of a stream as PNG, JPEG or raw" },
   { "record", cmd_record, "the packets of a stream into MP4, MKV or TS, without encoding" },
   { "pipe", cmd_pipe, "pictures or packets into a pipe, for FFmpeg, GStreamer, OpenCV, Frigate" },
+  { "grid", cmd_grid, "many streams as one picture, published as a stream: a wall of cameras" },
   { "verify", cmd_verify, "prove a stream: gaps, duplicates, torn pictures, latency" },
   { "doctor", cmd_doctor, "find why sharing does not work, and what mends it" },
 };

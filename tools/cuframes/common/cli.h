@@ -20,6 +20,7 @@ int cmd_top(int argc, char **argv);
 int cmd_snapshot(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_pipe(int argc, char **argv);
+int cmd_grid(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 

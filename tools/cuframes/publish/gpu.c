@@ -185,6 +185,19 @@ const char *gpu_name(const gpu_context *gpu) {
   return gpu->name;
 }
 
+void *gpu_symbol(const gpu_context *gpu, const char *symbol) {
+  return dlsym(gpu->driver.library, symbol);
+}
+
+bool gpu_enter(gpu_context *gpu, char *why, size_t size) {
+  return good(&gpu->driver, gpu->driver.context_push(gpu->context), "making the context current", why, size);
+}
+
+void gpu_leave(gpu_context *gpu) {
+  void *popped;
+  (void)gpu->driver.context_pop(&popped); /* it was pushed */
+}
+
 /* With the context current. */
 static void *pattern_kernel(gpu_context *gpu, char *why, size_t size) {
   const driver *d = &gpu->driver;
@@ -227,10 +240,10 @@ static bool launch(gpu_context *gpu, void *kernel, const cuframes_frame *frame, 
 }
 
 bool gpu_draw(gpu_context *gpu, const cuframes_frame *frame, uint64_t number, char *why, size_t size) {
-  if (!good(&gpu->driver, gpu->driver.context_push(gpu->context), "making the context current", why, size))
+  if (!gpu_enter(gpu, why, size))
     return false;
-  void *kernel = pattern_kernel(gpu, why, size), *popped;
+  void *kernel = pattern_kernel(gpu, why, size);
   bool drawn = kernel != NULL && launch(gpu, kernel, frame, number, why, size);
-  (void)gpu->driver.context_pop(&popped); /* it was pushed */
+  gpu_leave(gpu);
   return drawn;
 }

@@ -25,6 +25,12 @@ int gpu_ordinal(const gpu_context *gpu);
 /* "cuda:GPU-UUID", what cuframes_publisher_device() says of this GPU. */
 const char *gpu_name(const gpu_context *gpu);
 
+/* For what else of the driver somebody needs: one of its functions, NULL if it lacks it; and its context current on the
+ * calling thread, from enter to leave. */
+void *gpu_symbol(const gpu_context *gpu, const char *symbol);
+bool gpu_enter(gpu_context *gpu, char *why, size_t size);
+void gpu_leave(gpu_context *gpu);
+
 /* Draws pattern.h's picture `number` into a publisher's open frame, on the default stream. False, with the cause in
  * why, if this GPU cannot; nothing was drawn then. */
 bool gpu_draw(gpu_context *gpu, const cuframes_frame *frame, uint64_t number, char *why, size_t size);
