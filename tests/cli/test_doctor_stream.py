@@ -3,6 +3,7 @@
 readers, its clock; and never hangs or dies of what another process does."""
 import array
 import os
+import re
 import select
 import signal
 import socket
@@ -325,6 +326,47 @@ def test_device_and_mode(s):
     s.publish("test:320x180@25", "cam")
     doctor(s, "cam", "--device", "host").ready()
     doctor(s, "cam", "--device", "cuda").problem("driver", "no CUDA driver", "docker run --gpus all", alone=False)
+
+
+# ---- messages that point here ----
+
+
+def ask(s, said, user=None):
+    """What a message says of doctor, done: it finds a problem."""
+    command = re.search(r"; `(cuframes doctor[^`]*)` says more$", said, re.M)
+    check(command, "no word of doctor: %s", said)
+    path = harness.program() if user is None else s.for_user(user, harness.program())
+    argv = ["sh", "-c", command[1].replace("cuframes", path, 1) + " --all --json"]
+    return doctoring.Report(s.start_program(*argv, name="doctor", user=user).wait())
+
+
+def test_messages_point_here(s):
+    for command in (("info", "cam"), ("verify", "cam"), ("snapshot", "cam", "-"), ("record", "cam", "x.ts"),
+                    ("pipe", "cam", "-o", "/dev/null")):
+        ask(s, s.run(*command).err).problem("exists", "nobody publishes cam")
+    odd = s.path("it's a $(place)")
+    os.mkdir(odd, 0o777)
+    os.chmod(odd, 0o777)
+    ask(s, s.run("info", "cam", "--dir", odd).err).problem("exists", odd, alone=False)
+    said = s.run("publish", "test:64x64@25", "--name", "cam", "--dir", odd).err
+    ask(s, said).problem("rights", "anybody", alone=False)
+    ask(s, s.run("list", "--dir", s.path("no-driver", "libcuda.so.1")).err).problem("exists", "no directory")
+    said = s.run("publish", "test:64x64@25", "--name", "cam", "--device", "cuda").err
+    ask(s, said).problem("driver", "no CUDA driver")
+    pub = s.publish("test:320x180@25", "cam")
+    ask(s, s.run("verify", "cam", "--device", "cuda").err).problem("driver", "no CUDA driver", alone=False)
+    pub.send(signal.SIGSTOP)
+    ask(s, s.run("info", "cam").err).problem("answer", "stopped")
+    pub.send(signal.SIGCONT)
+    check("doctor" not in s.run("verify", "cam", "--leases", "60").err, "it promises what doctor does not look for")
+    check("doctor" not in s.run("publish", "test:64x64@25", "--name", "cam").err, "likewise, of a name in use")
+
+
+def test_messages_of_no_permission_point_here(s):
+    harness.need_user(NOBODY)
+    os.chmod(s.dir, 0o755)
+    s.publish("test:320x180@25", "cam")
+    ask(s, s.run("info", "cam", user=NOBODY).err, user=NOBODY).problem("socket", "may not connect")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ and an output that takes nothing more."""
 import harness
 from harness import FAILED, OK, USAGE, check
 
-COMMANDS = ("publish", "list", "info", "top", "snapshot", "record", "verify")
+COMMANDS = ("publish", "list", "info", "top", "snapshot", "record", "verify", "doctor")
 
 
 def test_version_and_help(s):
@@ -32,7 +32,8 @@ def test_output_that_takes_nothing(s):
     s.publish("test:64x64@25", "cam")
     for args in (("list",), ("list", "--json"), ("info", "cam"), ("info", "cam", "--json"), ("top", "--count", "1"),
                  ("top", "--count", "1", "--json"), ("verify", "cam", "--frames", "3"),
-                 ("verify", "cam", "--frames", "3", "--json"), ("snapshot", "cam", "-", "--format", "raw"),
+                 ("verify", "cam", "--frames", "3", "--json"), ("doctor", "cam"), ("doctor", "cam", "--json"),
+                 ("snapshot", "cam", "-", "--format", "raw"),
                  ("snapshot", "cam", "a.png", "--json"), ("publish", "test:64x64@25", "--name", "other", "--json"),
                  ("--help",), ("help",), ("version",), ("--version",), *((command, "--help") for command in COMMANDS)):
         result = s.start_program("sh", "-c", 'exec "$0" "$@" > /dev/full', harness.program(), *args).wait()

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "output.h"
+#include "shell_word.h"
 #include "suggest.h"
 
 #define PLAIN_LIVE_EVERY_NS (5 * INT64_C(1000000000))
@@ -30,6 +31,7 @@ static pthread_mutex_t screen = PTHREAD_MUTEX_INITIALIZER;
 static bool live_on_screen;
 static int64_t plain_live_last;
 static _Thread_local char last_said[LINE_MAX_BYTES];
+static _Thread_local char doctor_hint[1280];
 
 void cli_set_command(const char *command) {
   command_name = command;
@@ -82,9 +84,41 @@ void cli_note(const char *format, ...) {
   va_end(arguments);
 }
 
+/* What it finds of an error in reading, and in publishing, for certain. */
+static bool doctor_finds(int error, bool reads) {
+  switch (error) {
+    case CUFRAMES_ERR_DIRECTORY:
+    case CUFRAMES_ERR_UNSUPPORTED:
+    case CUFRAMES_ERR_DEVICE: return true;
+    case CUFRAMES_ERR_NO_SUCH_STREAM:
+    case CUFRAMES_ERR_PERMISSION:
+    case CUFRAMES_ERR_TIMEOUT:
+    case CUFRAMES_ERR_VERSION:
+    case CUFRAMES_ERR_PROTOCOL: return reads;
+    default: return false;
+  }
+}
+
+void cli_doctor_knows(int error, const char *name, const char *directory, const char *device) {
+  char word[SHELL_WORD_FOR(256)];
+  size_t used = 0;
+  *doctor_hint = '\0';
+  if (!doctor_finds(error, name != NULL))
+    return;
+  used +=
+      (size_t)snprintf(doctor_hint, sizeof doctor_hint, "; `cuframes doctor%s%.64s", name ? " " : "", name ? name : "");
+  if (directory && *directory)
+    used += (size_t)snprintf(doctor_hint + used, sizeof doctor_hint - used, " --dir %s",
+                             shell_word(word, sizeof word, directory));
+  if (device && strcmp(device, "auto") != 0)
+    used += (size_t)snprintf(doctor_hint + used, sizeof doctor_hint - used, " --device %.64s", device);
+  snprintf(doctor_hint + used, sizeof doctor_hint - used, "` says more");
+}
+
 int cli_failed(int error, const char *what) {
   const char *detail = cuframes_last_error();
-  cli_error("%s: %s", what, *detail ? detail : cuframes_strerror(error));
+  cli_error("%s: %s%s", what, *detail ? detail : cuframes_strerror(error), doctor_hint);
+  *doctor_hint = '\0';
   switch (error) {
     case CUFRAMES_OK: return CLI_OK;
     case CUFRAMES_ERR_NO_SUCH_STREAM: return CLI_NO_STREAM;

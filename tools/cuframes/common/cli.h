@@ -32,6 +32,10 @@ void cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_last_said(char *text, size_t size);
 /* "what: detail of the library's last error"; gives the exit code that fits the error. */
 int cli_failed(int error, const char *what);
+/* Where the cause of an error is one that `cuframes doctor` finds, so much is put behind the message of this thread's
+ * next cli_failed(): "; `cuframes doctor NAME --dir DIR --device DEVICE` says more". The name is of the stream to be
+ * read, NULL: to publish. directory and device: as given, or NULL. */
+void cli_doctor_knows(int error, const char *name, const char *directory, const char *device);
 /* A usage error: the message and where help is; gives CLI_USAGE. */
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* getopt_long() that prints nothing itself; cli_bad_option() then knows the options. `shorts` begins with ':', or '-'

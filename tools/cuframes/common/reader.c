@@ -124,6 +124,7 @@ static bool keep_waiting(const reader_config *options, int error, int64_t start,
     return false;
   }
   if (!options->wait_ns || error != CUFRAMES_ERR_NO_SUCH_STREAM) {
+    cli_doctor_knows(error, options->name, options->directory, options->device);
     *code = cli_failed(error, options->name);
     return false;
   }

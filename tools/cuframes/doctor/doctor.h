@@ -12,6 +12,8 @@
 
 #include <cuframes/cuframes.h>
 
+#include "common/shell_word.h"
+
 enum finding_state {
   FOUND_WELL,
   FOUND_NOTE,    /* good to know, and keeps nobody from sharing */
@@ -73,9 +75,8 @@ size_t finding_count(const doctor *d, enum finding_state state);
 /* Says what the part is doing from here on. */
 void doctor_stage(doctor *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A path as a word for a shell, in `size` bytes. Gives text. */
-const char *shell_word(char *text, size_t size, const char *path);
-#define SHELL_WORD (DOCTOR_PATH * 4 + 3)
+/* Of a directory as a word for a shell. */
+#define SHELL_WORD SHELL_WORD_FOR(DOCTOR_PATH)
 
 /* The parts, in their order. */
 void doctor_directory(doctor *d);

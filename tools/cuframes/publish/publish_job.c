@@ -209,8 +209,10 @@ int publish_job_claim(publish_job *job) {
   };
   cuframes_publisher *publisher;
   int error = cuframes_publisher_create(o->name, &options, &publisher);
-  if (error < 0)
+  if (error < 0) {
+    cli_doctor_knows(error, NULL, options.directory, o->device);
     return library_failed(job, error, "cannot publish");
+  }
   pthread_mutex_lock(&job->lock);
   job->publisher = publisher;
   pthread_mutex_unlock(&job->lock);

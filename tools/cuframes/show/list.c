@@ -122,8 +122,10 @@ int cmd_list(int argc, char **argv) {
     return code;
   cuframes_streams *streams = NULL;
   int error = cuframes_stream_list(reader.directory, READER_QUERY_NS, &streams);
-  if (error)
+  if (error) {
+    cli_doctor_knows(error, NULL, reader.directory, NULL);
     return cli_failed(error, "list");
+  }
   if (reader.json) {
     code = cli_json_print(streams_json(streams), false);
   } else if (streams->count) {

@@ -48,8 +48,10 @@ static void look_free(look *view) {
 
 static int look_at_all(const char *directory, look *view) {
   int error = cuframes_stream_list(directory, READER_QUERY_NS, &view->streams);
-  if (error)
+  if (error) {
+    cli_doctor_knows(error, NULL, directory, NULL);
     return cli_failed(error, "top");
+  }
   view->rows = calloc(view->streams->count + 1, sizeof(row));
   if (!view->rows)
     return reader_no_memory();
