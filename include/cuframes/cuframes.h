@@ -4,6 +4,7 @@
 #define CUFRAMES_CUFRAMES_H
 
 #include <cuframes/annotation.h>
+#include <cuframes/batch.h>
 #include <cuframes/common.h>
 #include <cuframes/dlpack.h>
 #include <cuframes/format.h>

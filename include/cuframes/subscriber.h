@@ -61,8 +61,8 @@ typedef struct cuframes_subscriber_options {
 CUFRAMES_API int cuframes_subscriber_create(const char *name, const cuframes_subscriber_options *options,
                                             cuframes_subscriber **subscriber);
 
-/** Leaves the stream; stops the callback thread. Frames in hand stay good until they are released. From within its own
- *  callback it only says so: the callback thread leaves when the callback has returned.
+/** Leaves the stream, and its batch; stops the callback thread. Frames in hand stay good until they are released. From
+ *  within its own callback it only says so: the callback thread leaves when the callback has returned.
  *  Thread-safety: the last call on the subscriber. Blocks: until a callback that runs has returned, not from within it;
  *  on a GPU the last of destroy() and the releases of frames in hand waits for the work of the context that
  *  may still use them. */
@@ -73,8 +73,8 @@ CUFRAMES_API void cuframes_subscriber_destroy(cuframes_subscriber *subscriber);
  *  a lease on *frame until it releases it. A stream may have no pictures yet, or never: it is waited for as ever, and
  *  the detail of TIMEOUT says what the source is doing, if it is not live.
  *  Errors: TIMEOUT, INTERRUPTED, LEASE_LIMIT (release one first), EVICTED,
- *  PUBLISHER_GONE (not with reconnect), BUSY (the callback thread runs), and those of create() when a segment cannot
- *  be mapped.
+ *  PUBLISHER_GONE (not with reconnect), BUSY (the callback thread runs, or it is a member of a batch), and those of
+ *  create() when a segment cannot be mapped.
  *  Thread-safety: one thread at a time. Blocks: up to timeout_ns. */
 CUFRAMES_API int cuframes_subscriber_next(cuframes_subscriber *subscriber, int64_t timeout_ns, cuframes_frame **frame);
 
@@ -117,7 +117,7 @@ CUFRAMES_API int cuframes_subscriber_fd(cuframes_subscriber *subscriber, int *fd
 typedef void (*cuframes_frame_fn)(void *user, cuframes_frame *frame, int error);
 
 /** Starts the callback thread.
- *  Errors: BUSY (running already), INVALID, UNSUPPORTED (packets only), SYSTEM.
+ *  Errors: BUSY (running already, or a member of a batch), INVALID, UNSUPPORTED (packets only), SYSTEM.
  *  Thread-safety: one thread at a time, in the place of next(). Blocks: never. */
 CUFRAMES_API int cuframes_subscriber_start(cuframes_subscriber *subscriber, cuframes_frame_fn callback, void *user);
 

@@ -12,7 +12,7 @@ static void wait_for_release(cuframes_subscriber *s) {
   cf_connection *connection = cf_subscriber_current(s);
   if (!connection)
     return;
-  cf_flag_set(&connection->release_awaited, 1); /* before the look: pairs with announce_release */
+  cf_flag_set(&connection->release_awaited, 1); /* before the look: pairs with cf_connection_announce_release */
   uint32_t seen = cf_flag_get(&connection->releases);
   cf_lock_take(&connection->lock);
   bool full = connection->free_leases == 0;
@@ -65,6 +65,8 @@ int cuframes_subscriber_start(cuframes_subscriber *s, cuframes_frame_fn call, vo
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this subscriber joined for packets only");
   if (s->callback.running)
     return cf_fail(CUFRAMES_ERR_BUSY, "the callback thread runs already: stop it first");
+  if (cf_subscriber_check_taker(s) != CUFRAMES_OK)
+    return CUFRAMES_ERR_BUSY;
   s->callback.call = call;
   s->callback.user = user;
   cf_flag_set(&s->callback.stop, 0);

@@ -193,6 +193,18 @@ static inline int64_t cf_take_deadline(cf_take_how *how) {
  * mapping its segment says. gone: the connection was, before the caller looks for its last frames. *pending: a frame
  * of this connection, taken and not complete yet; NULL: none. One thread at a time. */
 int cf_connection_take(cf_connection *connection, cf_take_how *how, bool gone, cf_frame **pending, cf_frame **frame);
+/* The same, but for a frame that needs no waiting nothing is taken: OK says that there is one. One that must be waited
+ * for, and one whose segment had to be mapped, becomes *pending. */
+int cf_connection_look(cf_connection *connection, cf_take_how *how, bool gone, cf_frame **pending);
+/* As cf_connection_take(); where *pending is complete and there is a newer frame that is, too, that one, if there is a
+ * lease for it, and the other is given back. One that is newer and not complete becomes *pending. */
+int cf_connection_take_newest(cf_connection *connection, cf_take_how *how, bool gone, cf_frame **pending,
+                              cf_frame **frame);
+/* Whether a lease is free; any thread. Streams may be to give one back. */
+bool cf_connection_has_lease(cf_connection *connection);
+bool cf_connection_is_returning(cf_connection *connection);
+/* Who waits for a lease is to look: one was given back, or none ever will be. */
+void cf_connection_announce_release(cf_connection *connection);
 /* In a process that was forked from the maker's: frees what this process has of it, but for what frames in hand need;
  * forked.c says how. Any number of times. */
 void cf_connection_forget(cf_connection *connection);

@@ -16,7 +16,7 @@
 /* ---- leases ---- */
 
 /* After the lease: pairs with wait_for_release, which looks at leases after it has said that it waits. */
-static void announce_release(cf_connection *c) {
+void cf_connection_announce_release(cf_connection *c) {
   if (!cf_flag_swap(&c->release_awaited, 0))
     return;
   (void)cf_flag_add(&c->releases, 1);
@@ -42,6 +42,22 @@ static void leases_reclaim(cf_connection *c, bool all) {
     c->returning &= ~(UINT64_C(1) << frame->lease);
     lease_return(c, frame);
   }
+}
+
+bool cf_connection_has_lease(cf_connection *c) {
+  cf_lock_take(&c->lock);
+  if (c->returning)
+    leases_reclaim(c, false);
+  bool has = c->free_leases != 0;
+  cf_lock_give(&c->lock);
+  return has;
+}
+
+bool cf_connection_is_returning(cf_connection *c) {
+  cf_lock_take(&c->lock);
+  bool is = c->returning != 0;
+  cf_lock_give(&c->lock);
+  return is;
 }
 
 /* ---- lost with the publisher ---- */
@@ -158,7 +174,7 @@ void cf_connection_put_back(cf_frame *frame) {
   cf_lock_take(&c->lock);
   lease_return(c, frame);
   if (cf_flag_get(&c->release_awaited))
-    announce_release(c);
+    cf_connection_announce_release(c);
   if (c->references == 0)
     cf_connection_unlock(c); /* perhaps with its end */
   else
@@ -171,7 +187,7 @@ static void return_later(cf_connection *c, cf_frame *frame) {
   frame->state = CF_FRAME_RETURNING;
   c->returning |= UINT64_C(1) << frame->lease;
   if (cf_flag_get(&c->release_awaited))
-    announce_release(c);
+    cf_connection_announce_release(c);
   bool drained = cf_connection_life(c) == CF_DRAINED;
   c->references += drained;
   cf_lock_give(&c->lock); /* it may be gone from here on */
@@ -440,7 +456,7 @@ static int frame_wait(cf_connection *c, cf_frame *frame, const cf_take_how *how)
 static int take(cf_connection *c, cf_take_how *how, bool gone, cf_frame **pending, cf_frame **frame) {
   cf_frame *f = *pending;
   int result = f ? CUFRAMES_OK : frame_lease(c, how, gone, &f);
-  if (result != CUFRAMES_OK)
+  if (result != CUFRAMES_OK || !f)
     return result;
   result = c->waiter.gpu ? frame_wait(c, f, how) : CUFRAMES_OK;
   if (result == CUFRAMES_OK && !cf_handle_open(c->handles, f))
@@ -462,5 +478,64 @@ int cf_connection_take(cf_connection *c, cf_take_how *how, bool gone, cf_frame *
     return result;
   result = take(c, how, gone, pending, frame);
   c->device->ops->stream_end(c->device, began);
+  return result;
+}
+
+/* ---- looking, for a batch ---- */
+
+/* What taking a frame would say, that needs no waiting and whose segment is mapped. */
+static int peek(cf_connection *c, bool gone) {
+  bool has = cf_connection_has_lease(c);
+  if (!has)
+    return hands_full(c, gone, cf_connection_is_returning(c));
+  enum cf_take take = cf_reader_peek(&c->reader);
+  return take == CF_TAKE_NONE ? CUFRAMES_ERR_TIMEOUT : take == CF_TAKE_OK ? CUFRAMES_OK : take_error(take);
+}
+
+/* Whether a leased frame may be handed out so. BUSY: not yet. */
+static int frame_look(cf_connection *c, const cf_frame *frame, const cf_take_how *how) {
+  bool gone = cf_flag_get(&c->life) != CF_LIVE || cf_reader_ended(&c->reader); /* before the look */
+  if (cf_waiter_is_ready(&c->waiter, frame->slot, frame->seq))
+    return CUFRAMES_OK;
+  if (gone)
+    return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher ended before its last picture was complete");
+  void *event = c->waiter.sync_mode == CUFRAMES_SYNC_TIMELINE ? NULL : event_of(frame);
+  bool stream_can = how->on_stream && c->waiter.sync_mode != CUFRAMES_SYNC_COMPLETE &&
+                    cf_waiter_can_wait_on(&c->waiter, frame->seq, event);
+  return stream_can ? CUFRAMES_OK : CUFRAMES_ERR_BUSY;
+}
+
+int cf_connection_look(cf_connection *c, cf_take_how *how, bool gone, cf_frame **pending) {
+  bool cpu_waits = c->waiter.gpu && !(how->on_stream && c->waiter.sync_mode != CUFRAMES_SYNC_COMPLETE);
+  if (!*pending && !cpu_waits && !c->is_unmapped)
+    return peek(c, gone);
+  int result = *pending ? CUFRAMES_OK : frame_lease(c, how, gone, pending);
+  if (result != CUFRAMES_OK || !*pending)
+    return result;
+  result = frame_look(c, *pending, how);
+  if (result != CUFRAMES_OK && result != CUFRAMES_ERR_BUSY) {
+    cf_connection_put_back(*pending);
+    *pending = NULL;
+  }
+  return result;
+}
+
+int cf_connection_take_newest(cf_connection *c, cf_take_how *how, bool gone, cf_frame **pending, cf_frame **frame) {
+  cf_frame *older = *pending, *newer = NULL;
+  if (!older || c->reader.ordered || c->is_unmapped || cf_reader_peek(&c->reader) != CF_TAKE_OK)
+    return cf_connection_take(c, how, gone, pending, frame);
+  int result = cf_connection_take(c, how, gone, &newer, frame);
+  if (result == CUFRAMES_OK) {
+    cf_connection_put_back(older);
+    c->reader.skipped++;
+    *pending = NULL;
+    return CUFRAMES_OK;
+  }
+  result = cf_connection_take(c, how, gone, &older, frame); /* whatever kept the newer one from us */
+  *pending = newer ? newer : older;
+  if (newer && older) { /* neither: that was not to be expected, and the newer one is waited for */
+    cf_connection_put_back(older);
+    c->reader.skipped++;
+  }
   return result;
 }

@@ -175,6 +175,8 @@ void cuframes_subscriber_destroy(cuframes_subscriber *s) {
   }
   if (!s || cf_callback_destroys(s))
     return;
+  if (cf_flag_get(&s->membership.state) == CF_MEMBER_IN)
+    s->membership.leave(s->membership.batch, s);
   cf_callback_stop(s);
   cf_subscriber_free(s);
 }
@@ -342,22 +344,58 @@ static void frame_delivered(cuframes_subscriber *s, const cf_connection *connect
   cf_counter_set(&s->skipped, s->skipped_before + connection->reader.skipped);
 }
 
+/* What a look at a connection says for its subscriber. gone: it was, before. */
+static int result_of(const cuframes_subscriber *s, int result, bool gone) {
+  if (result == CUFRAMES_ERR_STALE) /* the frame's segment went while we asked for it: there are newer ones */
+    return CUFRAMES_ERR_TIMEOUT;
+  if (result == CUFRAMES_ERR_TIMEOUT && gone)
+    return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher of \"%s\" is gone", s->name);
+  return result;
+}
+
+static void pending_of(cuframes_subscriber *s, const cf_connection *connection) {
+  if (s->pending && s->pending->owner != connection)
+    pending_give_up(s);
+}
+
 /* Takes what is there now. TIMEOUT: nothing. */
 static int take_now(cuframes_subscriber *s, cf_connection *connection, cf_take_how *how, cuframes_frame **frame) {
   cf_frame *taken;
   bool gone = cf_flag_get(&connection->life) != CF_LIVE; /* before the look: the last frames are still taken */
-  if (s->pending && s->pending->owner != connection)
-    pending_give_up(s);
+  pending_of(s, connection);
   int result = cf_connection_take(connection, how, gone, &s->pending, &taken);
-  if (result == CUFRAMES_OK) {
-    frame_delivered(s, connection, taken);
-    *frame = taken->handle;
-  } else if (result == CUFRAMES_ERR_STALE) { /* the frame's segment went while we asked for it: there are newer ones */
-    result = CUFRAMES_ERR_TIMEOUT;
-  } else if (result == CUFRAMES_ERR_TIMEOUT && gone) {
-    result = cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher of \"%s\" is gone", s->name);
-  }
-  return result;
+  if (result != CUFRAMES_OK)
+    return result_of(s, result, gone);
+  frame_delivered(s, connection, taken);
+  *frame = taken->handle;
+  return CUFRAMES_OK;
+}
+
+int cf_subscriber_take(cuframes_subscriber *s, cf_connection *connection, cf_take_how *how, cuframes_frame **frame) {
+  cf_frame *taken;
+  bool gone = cf_flag_get(&connection->life) != CF_LIVE;
+  pending_of(s, connection);
+  int result = cf_connection_take_newest(connection, how, gone, &s->pending, &taken);
+  if (result != CUFRAMES_OK)
+    return result_of(s, result, gone);
+  frame_delivered(s, connection, taken);
+  *frame = taken->handle;
+  return CUFRAMES_OK;
+}
+
+int cf_subscriber_look(cuframes_subscriber *s, cf_connection *connection, cf_take_how *how) {
+  bool gone = cf_flag_get(&connection->life) != CF_LIVE;
+  pending_of(s, connection);
+  return result_of(s, cf_connection_look(connection, how, gone, &s->pending), gone);
+}
+
+int cf_subscriber_check_taker(const cuframes_subscriber *s) {
+  if (s->callback.running)
+    return cf_fail(CUFRAMES_ERR_BUSY, "the callback thread takes the frames: stop it first");
+  if (cf_flag_get(&s->membership.state) != CF_MEMBER_OUT)
+    return cf_fail(CUFRAMES_ERR_BUSY, "\"%s\" is a member of a batch, which takes the frames: remove it first",
+                   s->name);
+  return CUFRAMES_OK;
 }
 
 #define SPINS 64 /* between two looks at the clock, which takes as long as one of them */
@@ -388,7 +426,7 @@ static int sleep_for_more(cuframes_subscriber *s, cf_connection *connection, boo
   if (cf_callback_stops(s))
     return CUFRAMES_ERR_INTERRUPTED;
   if (cf_now() >= deadline) {
-    cf_notifier_arm(s, connection);
+    cf_notifier_arm(s, connection, 0);
     if (connection && !busy && !s->pending)
       cf_source_explain(connection, "new frame");
     return CUFRAMES_ERR_TIMEOUT;
@@ -438,8 +476,9 @@ static int next(cuframes_subscriber *s, int64_t timeout_ns, bool on_stream, void
     return cf_subscriber_check(s); /* which says why */
   if (s->hello.mode == CUFRAMES_MODE_PACKETS)
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this subscriber joined for packets only");
-  if (s->callback.running)
-    return cf_fail(CUFRAMES_ERR_BUSY, "the callback thread takes the frames: stop it first");
+  int result = cf_subscriber_check_taker(s);
+  if (result != CUFRAMES_OK)
+    return result;
   return cf_subscriber_next(s, &(cf_take_how){ on_stream, stream, timeout_ns, 0 }, frame);
 }
 

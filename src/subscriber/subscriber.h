@@ -1,7 +1,7 @@
 /* subscriber/subscriber.h - the parts of a subscriber: its life and next() (subscriber.c), joining again (rejoin.c),
- * sleeping (sleep.c) and being woken by death or interruption (watcher.c), the descriptor to poll (notifier.c), the
- * callback thread (callback.c), packets (packets.c), its tie to a publisher (connection.h), and what a forked process
- * does with it (forked.c).
+ * sleeping (sleep.c) and being woken by death or interruption (watcher.c), waiting in others' place (notifier.c), the
+ * callback thread (callback.c), what a batch does with it (member.h), packets (packets.c), its tie to a publisher
+ * (connection.h), and what a forked process does with it (forked.c).
  */
 #ifndef CF_SUBSCRIBER_SUBSCRIBER_H
 #define CF_SUBSCRIBER_SUBSCRIBER_H
@@ -20,20 +20,42 @@ enum cf_notifier_state {
   CF_NOTIFIER_WAITS  /* its thread waits for more */
 };
 
-/* What is behind cuframes_subscriber_fd(). Under the group's lock. */
+/* What a batch sleeps on, beside its members' words: whoever has something for it rings. */
+typedef struct cf_bell {
+  cf_flag rung;     /* moves; a word to sleep on */
+  cf_flag doorbell; /* one more than a descriptor that is rung as well; 0: none */
+} cf_bell;
+
+/* Async-signal-safe. */
+void cf_bell_ring(cf_bell *bell);
+
+/* Who waits for news of a subscriber in the place of next(): behind cuframes_subscriber_fd(), and beyond what a batch
+ * can sleep on itself, a thread of ours (notifier.c), under its group's lock; else a batch's own thread (member.h). */
 typedef struct cf_notifier {
-  cf_notifier_group *group; /* NULL: nobody asked for the descriptor; of the thread that takes frames */
-  int fd;                   /* a doorbell: the caller's to poll */
+  cf_notifier_group *group; /* NULL: no thread of ours; of the thread that takes frames */
+  int fd;                   /* a doorbell: the caller's to poll; -1: nobody asked for it */
+  cf_bell *bell;            /* of the batch that it is a member of, in the place of fd; NULL: none */
   enum cf_notifier_state state;
   bool started; /* what the reader had taken when it was armed */
   uint64_t last;
   uint64_t serial;       /* of the connection then; 0: none */
   bool unmapped;         /* a frame was taken whose segment is asked for */
+  bool full;             /* every lease is in hand: one is waited for */
+  int64_t look_at;       /* nothing but this moment is waited for; 0: not so */
   uint32_t pending_slot; /* a frame of it that is waited for; pending_seq 0: none */
   uint64_t pending_seq;
   cf_connection *connection; /* while it waits: on which it counts as a sleeper; one reference, NULL: none */
   int64_t began;             /* to wait */
 } cf_notifier;
+
+/* A batch that takes the frames of a subscriber (member.h). */
+typedef struct cf_membership {
+  cf_flag state; /* enum cf_membership_state; what follows is good while it is CF_MEMBER_IN */
+  void *batch;
+  void (*leave)(void *batch, cuframes_subscriber *subscriber); /* for destroy() */
+} cf_membership;
+
+enum cf_membership_state { CF_MEMBER_OUT, CF_MEMBER_JOINS, CF_MEMBER_IN };
 
 /* The callback thread is to end: after this callback, or its sleep is to end, too. */
 enum cf_stop { CF_STOP_LATER = 1, CF_STOP_NOW };
@@ -95,6 +117,7 @@ struct cuframes_subscriber {
   cf_frame *pending;     /* taken, and not complete yet */
   int64_t spin_ns;       /* constant */
   cf_callback callback;
+  cf_membership membership;
   cf_counter delivered, skipped;
   uint64_t skipped_before; /* on earlier connections */
   cf_msg_hello hello;
@@ -137,6 +160,13 @@ int cf_subscriber_connection_for_frames(cuframes_subscriber *subscriber, cf_conn
 /* That connection is over. Its frames were taken, or are left for the thread that takes frames. Never waits. */
 enum cf_frames { CF_FRAMES_LEFT, CF_FRAMES_TAKEN };
 void cf_subscriber_retire(cuframes_subscriber *subscriber, cf_connection *connection, enum cf_frames frames);
+/* Takes what is there now, or says that there is something: TIMEOUT: nothing. PUBLISHER_GONE of a connection that the
+ * subscriber has still is for the caller to retire, where it is to join again. */
+int cf_subscriber_take(cuframes_subscriber *subscriber, cf_connection *connection, cf_take_how *how,
+                       cuframes_frame **frame);
+int cf_subscriber_look(cuframes_subscriber *subscriber, cf_connection *connection, cf_take_how *how);
+/* BUSY if somebody else takes its frames: its callback thread, or a batch. */
+int cf_subscriber_check_taker(const cuframes_subscriber *subscriber);
 /* next() for the callback thread too. */
 int cf_subscriber_next(cuframes_subscriber *subscriber, cf_take_how *how, cuframes_frame **frame);
 
@@ -188,9 +218,20 @@ void cf_sleep_for_packet(cuframes_subscriber *subscriber, cf_connection *connect
 /* Sleep while there is no connection, until there may be one. */
 void cf_sleep_for_connection(cuframes_subscriber *subscriber, enum cf_sleeper who, int64_t deadline);
 
-/* next() had nothing: make the descriptor readable when that changes. connection NULL: there is none. */
-void cf_notifier_arm(cuframes_subscriber *subscriber, const cf_connection *connection);
+/* next() had nothing: make the descriptor readable, or ring the bell, when that changes. connection NULL: there is
+ * none. look_at: not before that moment; 0: at any. Nothing without a group. */
+void cf_notifier_arm(cuframes_subscriber *subscriber, cf_connection *connection, int64_t look_at);
+/* A thread of ours is to wait for it from now on, and no longer. */
+int cf_notifier_join(cuframes_subscriber *subscriber);
+void cf_notifier_leave(cuframes_subscriber *subscriber);
 void cf_notifier_stop(cuframes_subscriber *subscriber);
+/* Whether its thread still waits. */
+bool cf_notifier_waits(cuframes_subscriber *subscriber);
+/* Without a group, for the thread that takes frames: begins to wait for what it does not have; whether that has not
+ * come, then *pair is to be slept on, until the deadline, which only becomes earlier; and gives up waiting. */
+void cf_notifier_begin(cuframes_subscriber *subscriber, cf_connection *connection, int64_t look_at);
+bool cf_notifier_step(cuframes_subscriber *subscriber, cf_futex_pair *pair, int64_t *deadline);
+void cf_notifier_end(cuframes_subscriber *subscriber);
 /* In a process that was forked: the threads are not there. */
 void cf_notifiers_forget(void);
 /* destroy() in a process that was forked from the maker's (forked.c). */

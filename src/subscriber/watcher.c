@@ -73,9 +73,10 @@ static bool turn_says(const turn *t, int place) {
 static void sleepers_wake(const cuframes_subscriber *s, cf_connection *c, enum cf_sleeper who, turn *t) {
   if (cf_flag_get(&c->sleepers[who]) == 0 || !cf_must_not_sleep(s, c, who))
     return;
-  if (who == CF_SLEEPER_FRAMES)
+  if (who == CF_SLEEPER_FRAMES) {
     (void)cf_futex_wake(&c->reader.control->wake, INT32_MAX);
-  else /* it sleeps: the region is there */
+    cf_connection_announce_release(c); /* for who waits for a lease */
+  } else                               /* it sleeps: the region is there */
     (void)cf_futex_wake(&c->packet_reader.region->wake, INT32_MAX);
   turn_by(t, cf_now() + WAKE_AGAIN_NS); /* one may have been between its look and its sleep */
 }

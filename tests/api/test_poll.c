@@ -1,12 +1,9 @@
 /* test_poll.c - the descriptor for event loops: readable exactly when next() has something to say. */
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 
+#include "support/batches.h"
 #include "support/child.h"
 #include "support/stream.h"
 
@@ -260,18 +257,9 @@ static void many_tell(int wanted_threads) {
   cuframes_publisher_destroy(other);
 }
 
-/* A kernel that does not know futex_waitv. */
 static void many_tell_on_an_old_kernel(int test, void *unused) {
-  struct sock_filter filter[] = {
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 449, 0, 1),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  struct sock_fprog program = { .len = sizeof filter / sizeof *filter, .filter = filter };
   (void)unused;
-  CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-  CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+  kernel_forget_futex_waitv();
   many_tell(MANY);
   say(test, 0);
 }

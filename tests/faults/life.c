@@ -187,6 +187,39 @@ static void other_ways_to_wait(cuframes_subscriber *subscriber) {
   cuframes_subscriber_destroy(other);
 }
 
+static int batch_take(cuframes_batch *batch) {
+  cuframes_batch_entry entry = { 0 };
+  uint32_t got = 0;
+  CHECK_OK(publish());
+  int result = cuframes_batch_next(batch, 1, SECOND, &entry, 1, &got);
+  CHECK((result == CUFRAMES_OK) == (got == 1));
+  if (got == 1 && entry.frame)
+    CHECK(picture_is(entry.frame, picture_number(entry.frame)));
+  cuframes_frame_release(entry.frame);
+  return result == CUFRAMES_OK ? entry.error : result;
+}
+
+/* Twice: it is slept for by the thread that calls, and by one of the library's. */
+static void in_a_batch(void) {
+  cuframes_batch *batch = NULL;
+  cuframes_subscriber *member = NULL;
+  int fd = -1;
+  TRY(cuframes_batch_create(NULL, &batch));
+  TRY(join(CUFRAMES_MODE_NEWEST, 1, &member));
+  if (batch && member) {
+    TRY(cuframes_batch_add(batch, member, NULL, NULL));
+    if (!l.on)
+      TRY(batch_take(batch));
+    TRY(cuframes_batch_fd(batch, &fd));
+    if (!l.on) /* else it may have nobody, and waits for its time */
+      TRY(batch_take(batch));
+    (void)cuframes_batch_remove(batch, member);
+    TRY(cuframes_batch_add(batch, member, NULL, NULL));
+  }
+  cuframes_subscriber_destroy(member);
+  cuframes_batch_destroy(batch);
+}
+
 static void live(void) {
   cuframes_format larger = { .pixel_format = CUFRAMES_PIXEL_NV12, .width = 200, .height = 100 };
   TRY(create());
@@ -219,6 +252,7 @@ static void live(void) {
   cuframes_subscriber_destroy(l.ordered);
   cuframes_subscriber_destroy(l.packets);
   CHECK_OK(publish());
+  in_a_batch();
   CHECK_OK(cuframes_publisher_discontinuity(l.publisher));
 }
 
