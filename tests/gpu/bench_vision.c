@@ -17,8 +17,12 @@
 #define LAUNCHES 32u /* fit into the queue of a stream */
 #define BATCHES 3u
 #define TORCH_GOAL (1.0 / 25)
+#define TILES 16u
+#define WALL_WIDTH 3840u
+#define WALL_HEIGHT 2160u
 
 static const char section[] = "1080p NV12 to a tensor, 640x640 letterboxed, float16 NCHW: GPU time a picture";
+static const char section_wall[] = "16 x 1080p NV12 put together to 3840x2160 NV12";
 static const char section_cpu[] = "1080p NV12 to a tensor: the caller's time for a call";
 static const struct {
   uint32_t pictures;
@@ -62,15 +66,44 @@ static void launch(cuframes_preprocess *preprocess, uint32_t count) {
   turn = (turn + count) % PICTURES;
 }
 
+/* What is measured: `count` pictures made into a tensor, or put together. */
+typedef struct way {
+  cuframes_preprocess *preprocess;
+  cuframes_compositor *compositor;
+  const cuframes_picture *output;
+  uint32_t count;
+} way;
+
+static void compose(const way *w) {
+  static cuframes_layer layers[TILES];
+  for (uint32_t i = 0; i < TILES; i++) {
+    layers[i] = (cuframes_layer){ .x = (int32_t)(i % 4 * WALL_WIDTH / 4),
+                                  .y = (int32_t)(i / 4 * WALL_HEIGHT / 4),
+                                  .width = WALL_WIDTH / 4,
+                                  .height = WALL_HEIGHT / 4,
+                                  .color = { 0, 0, 0, 255 } };
+    layers[i].picture = pictures[turn + i];
+  }
+  bench_check(cuframes_compositor_run(w->compositor, layers, TILES, w->output, work), "compose");
+  turn = (turn + TILES) % PICTURES;
+}
+
+static void step(const way *w) {
+  if (w->compositor)
+    compose(w);
+  else
+    launch(w->preprocess, w->count);
+}
+
 /* GPU time of a launch, in ns, of so many one behind the other. */
-static double launches(cuframes_preprocess *preprocess, uint32_t count, unsigned number) {
+static double launches(const way *w, unsigned number) {
   float milliseconds;
   uint64_t value = atomic_load_explicit(word_at(WORD_FENCE), memory_order_relaxed) + 1;
   CHECK_CUDA(cu.cuStreamSynchronize(work));
   counter_wait(work, WORD_FENCE, value);
   CHECK_CUDA(cu.cuEventRecord(events[0], work));
   for (unsigned i = 0; i < number; i++)
-    launch(preprocess, count);
+    step(w);
   CHECK_CUDA(cu.cuEventRecord(events[1], work));
   word_store(WORD_FENCE, value);
   CHECK_CUDA(cu.cuStreamSynchronize(work));
@@ -78,12 +111,13 @@ static double launches(cuframes_preprocess *preprocess, uint32_t count, unsigned
   return (double)milliseconds * 1e6 / number;
 }
 
-static figure measure(cuframes_preprocess *preprocess, uint32_t count, unsigned number, unsigned rounds) {
+/* A picture, of a launch that makes `count`. */
+static figure measure(way w, unsigned number, unsigned rounds) {
   samples *list = samples_new(rounds);
-  (void)launches(preprocess, count, number);
+  (void)launches(&w, number);
   for (unsigned i = 0; i < rounds; i++) {
     bench_go_on();
-    samples_add(list, launches(preprocess, count, number) / count);
+    samples_add(list, launches(&w, number) / w.count);
   }
   figure seen = samples_figure(list, 0);
   samples_free(list);
@@ -133,6 +167,36 @@ static bool ask_torch(double medians[BATCHES], char *why, size_t size) {
   return true;
 }
 
+static void bench_wall(bool quick) {
+  cuframes_compositor *compositor;
+  cuframes_compositor_options options = { .struct_size = sizeof options, .device = "cuda:0" };
+  cuframes_format wall = {
+    .pixel_format = CUFRAMES_PIXEL_NV12, .width = WALL_WIDTH, .height = WALL_HEIGHT, .pitch = { 4096, 4096 }
+  };
+  cuframes_picture output = { .format = &wall };
+  cu_deviceptr memory;
+  stopwatch watch;
+  unsigned rounds = quick ? 2 : 200;
+  CHECK_CUDA(cu.cuMemAlloc(&memory, (size_t)4096 * WALL_HEIGHT * 3 / 2));
+  output.plane[0] = (const void *)(uintptr_t)memory;
+  output.plane[1] = (const void *)(uintptr_t)(memory + (size_t)4096 * WALL_HEIGHT);
+  bench_check(cuframes_compositor_create(&options, &compositor), "a compositor");
+  way w = { .compositor = compositor, .output = &output, .count = 1 };
+  row_limit(section_wall, measure(w, quick ? 1 : 8, quick ? 2 : 50), 1e6, "GPU time");
+  stopwatch_init(&watch, rounds);
+  for (unsigned i = 0; i < rounds; i++) {
+    CHECK_CUDA(cu.cuStreamSynchronize(work));
+    stopwatch_start(&watch);
+    step(&w);
+    stopwatch_stop(&watch);
+  }
+  row_add((report_row){ .section = section_wall, .figure = stopwatch_wall(&watch), .bare = NO_FIGURE },
+          "the caller's time for the call");
+  stopwatch_free(&watch);
+  cuframes_compositor_destroy(compositor);
+  CHECK_CUDA(cu.cuMemFree(memory));
+}
+
 void bench_vision(bool quick) {
   cuframes_preprocess *preprocess;
   cuframes_preprocess_options options = { .struct_size = sizeof options,
@@ -144,10 +208,12 @@ void bench_vision(bool quick) {
   figure seen[BATCHES];
   begin();
   bench_check(cuframes_preprocess_create(&options, &preprocess), "a preprocess");
-  row_limit(section, measure(preprocess, 1, 1, rounds), batches[0].most, "1 picture, a launch alone");
+  row_limit(section, measure((way){ .preprocess = preprocess, .count = 1 }, 1, rounds), batches[0].most,
+            "1 picture, a launch alone");
   for (unsigned i = 0; i < BATCHES; i++) {
     uint32_t count = batches[i].pictures;
-    seen[i] = measure(preprocess, count, quick ? 2 : LAUNCHES, quick ? 2 : rounds / count + 8);
+    seen[i] = measure((way){ .preprocess = preprocess, .count = count }, quick ? 2 : LAUNCHES,
+                      quick ? 2 : rounds / count + 8);
     if (batches[i].most > 0)
       row_limit(section, seen[i], batches[i].most, "%u picture%s, launches one behind the other", count,
                 count > 1 ? "s" : "");
@@ -159,11 +225,13 @@ void bench_vision(bool quick) {
   options.filter = CUFRAMES_FILTER_AREA;
   cuframes_preprocess_destroy(preprocess);
   bench_check(cuframes_preprocess_create(&options, &preprocess), "a preprocess");
-  row_add((report_row){ .section = section,
-                        .figure = measure(preprocess, 32, quick ? 1 : 8, quick ? 2 : 20),
-                        .bare = NO_FIGURE },
-          "32 pictures, filter area");
+  row_add(
+      (report_row){ .section = section,
+                    .figure = measure((way){ .preprocess = preprocess, .count = 32 }, quick ? 1 : 8, quick ? 2 : 20),
+                    .bare = NO_FIGURE },
+      "32 pictures, filter area");
   cuframes_preprocess_destroy(preprocess);
+  bench_wall(quick);
   end();
   double torch[BATCHES];
   char why[256];

@@ -26,37 +26,8 @@ static double allowed(const twins *t) {
   return t->options.element == CUFRAMES_ELEMENT_FLOAT16 ? APART_HALF : APART_FLOAT;
 }
 
-/* A test as a process of its own: CUDA does not survive a fork. */
-typedef void in_a_child(const gpu *g, cu_stream stream);
-
-typedef struct job {
-  in_a_child *run;
-  char note[200]; /* for the table */
-} job;
-
-static char noted[200]; /* in the child */
-
-static void child_main(int test, void *user) {
-  gpu g;
-  cu_stream stream;
-  gpu_begin(&g, 0);
-  CHECK_OK(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
-  ((const job *)user)->run(&g, stream);
-  CHECK_OK(cu.cuStreamDestroy(stream));
-  gpu_end(&g);
-  tell(test, noted, sizeof noted);
-}
-
-static void play(in_a_child *run) {
-  job j = { .run = run };
-  child *c = child_start(child_main, &j);
-  learn(c->fd, j.note, sizeof j.note);
-  child_finish(c);
-  program_note("%s", j.note);
-}
-
 static void note_distance(double worst, uint32_t count) {
-  snprintf(noted, sizeof noted, "%u pictures, host and GPU at most %.3g of 255 apart", count, worst);
+  vision_note("%u pictures, host and GPU at most %.3g of 255 apart", count, worst);
 }
 
 /* ---- values ---- */
@@ -125,7 +96,7 @@ static void run_matrix(const gpu *g, cu_stream stream) {
 
 static void matrix_of_all(void **state) {
   (void)state;
-  play(run_matrix);
+  vision_play(run_matrix);
 }
 
 static void run_crops(const gpu *g, cu_stream stream) {
@@ -152,7 +123,7 @@ static void run_crops(const gpu *g, cu_stream stream) {
 
 static void crops(void **state) {
   (void)state;
-  play(run_crops);
+  vision_play(run_crops);
 }
 
 /* Against the formulas in double. */
@@ -181,12 +152,12 @@ static void run_formulas(const gpu *g, cu_stream stream) {
     free_all(all);
   }
   CHECK(worst <= APART_FLOAT);
-  snprintf(noted, sizeof noted, "%u pictures, GPU at most %.3g of 255 from exact arithmetic", n, worst);
+  vision_note("%u pictures, GPU at most %.3g of 255 from exact arithmetic", n, worst);
 }
 
 static void formulas(void **state) {
   (void)state;
-  play(run_formulas);
+  vision_play(run_formulas);
 }
 
 int main(int argc, char **argv) {

@@ -2,8 +2,45 @@
 #include "vision.h"
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "program.h"
+
+typedef struct job {
+  vision_test *run;
+  char note[200];
+} job;
+
+static char noted[200]; /* in the child */
+
+void vision_note(const char *format, ...) {
+  va_list list;
+  va_start(list, format);
+  vsnprintf(noted, sizeof noted, format, list);
+  va_end(list);
+}
+
+static void child_main(int test, void *user) {
+  gpu g;
+  cu_stream stream;
+  gpu_begin(&g, 0);
+  CHECK_OK(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  ((const job *)user)->run(&g, stream);
+  CHECK_OK(cu.cuStreamDestroy(stream));
+  gpu_end(&g);
+  tell(test, noted, sizeof noted);
+}
+
+void vision_play(vision_test *run) {
+  job j = { .run = run };
+  child *c = child_start(child_main, &j);
+  learn(c->fd, j.note, sizeof j.note);
+  child_finish(c);
+  program_note("%s", j.note);
+}
 
 both_picture both_new(cuframes_format format, enum test_content content, uint32_t seed) {
   both_picture b = { .host = test_picture_new(format, content, seed) };
@@ -18,6 +55,42 @@ both_picture both_new(cuframes_format format, enum test_content content, uint32_
     b.gpu.plane[i] = (const void *)(uintptr_t)b.memory[i]; // NOLINT(performance-no-int-to-ptr)
   }
   return b;
+}
+
+/* Bytes of a sample, and what its codes are multiplied with. */
+static void sample_of(uint32_t pixel_format, uint32_t *bytes, uint32_t *step) {
+  bool wide = pixel_format == CUFRAMES_PIXEL_P010 || pixel_format == CUFRAMES_PIXEL_GRAY16 ||
+              pixel_format == CUFRAMES_PIXEL_YUV420P10 || pixel_format == CUFRAMES_PIXEL_YUV422P10;
+  *bytes = wide ? 2 : 1;
+  *step = pixel_format == CUFRAMES_PIXEL_P010 ? 64 : 1;
+}
+
+static uint32_t apart(const uint8_t *a, const uint8_t *b, size_t bytes, uint32_t sample, uint32_t step) {
+  uint32_t worst = 0;
+  for (size_t i = 0; i + sample <= bytes; i += sample) {
+    int first = sample == 1 ? a[i] : a[i] | a[i + 1] << 8, second = sample == 1 ? b[i] : b[i] | b[i + 1] << 8;
+    uint32_t distance = (uint32_t)abs(first - second);
+    worst = distance > worst ? distance : worst;
+  }
+  return (worst + step - 1) / step;
+}
+
+uint32_t both_distance(const both_picture *b) {
+  const cuframes_format *f = &b->host->format;
+  uint32_t worst = 0, sample, step;
+  sample_of(f->pixel_format, &sample, &step);
+  for (int i = 0; i < cuframes_pixel_format_planes(f->pixel_format); i++) {
+    uint32_t row_bytes, rows;
+    CHECK_OK(cuframes_format_plane_size(f, i, &row_bytes, &rows));
+    size_t bytes = (size_t)(rows - 1) * f->pitch[i] + row_bytes;
+    uint8_t *fetched = malloc(bytes);
+    CHECK(fetched != NULL);
+    CHECK_OK(cu.cuMemcpyDtoH(fetched, b->memory[i], bytes));
+    uint32_t distance = apart(fetched, b->host->picture.plane[i], bytes, sample, step);
+    worst = distance > worst ? distance : worst;
+    free(fetched);
+  }
+  return worst;
 }
 
 void both_free(both_picture *b) {

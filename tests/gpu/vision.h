@@ -8,6 +8,12 @@
 #include "cuda/gpu.h"
 #include "vision/reference.h"
 
+/* A test runs as a process of its own, since CUDA does not survive a fork; with a context and a stream. What it notes
+ * is for the table. */
+typedef void vision_test(const gpu *g, cu_stream stream);
+void vision_play(vision_test *run);
+void vision_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* A picture on the host and the same in the GPU's memory: its planes are allocations of just what they need. */
 typedef struct both_picture {
   test_picture *host;
@@ -17,6 +23,9 @@ typedef struct both_picture {
 
 both_picture both_new(cuframes_format format, enum test_content content, uint32_t seed);
 void both_free(both_picture *picture);
+/* Fetches the GPU's planes and gives how far samples are apart from the host's at most, in codes; what lies between the
+ * rows counts as samples. */
+uint32_t both_distance(const both_picture *picture);
 
 /* A preprocess on the host and one on the GPU with the same options, and a tensor of each that holds its capacity. */
 typedef struct twins {

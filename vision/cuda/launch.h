@@ -32,8 +32,18 @@ typedef struct cf_fill_few {
   uint32_t word[(CF_PARAMETER_BYTES - 16) / 4];
 } cf_fill_few;
 
+/* A picture that layers are drawn to. Blocks of threads are numbered row by row, those of group 0 first. */
+typedef struct cf_compose_job {
+  cf_surface surface;
+  uint64_t layers; /* cf_plan_layer, in the GPU's memory */
+  uint32_t count;
+  uint32_t blocks;    /* of group 0 */
+  uint32_t across[2]; /* blocks in a row of each group */
+} cf_compose_job;
+
 /* Of kernels.cu. */
 #define CF_KERNEL_PREPROCESS "cuframes_vision_preprocess" /* (cf_preprocess_job, cf_plans_few) */
+#define CF_KERNEL_COMPOSE "cuframes_vision_compose"       /* (cf_compose_job) */
 #define CF_KERNEL_FILL "cuframes_vision_fill"             /* (cf_fill_few) */
 
 #endif

@@ -72,7 +72,8 @@ int cf_tables_fill(cf_gpu *gpu, cf_tables *tables, cu_function fill, const void 
     return result;
   if (found) {
     memcpy(found->host, from, bytes);
-    result = CF_GPU_CALL(gpu, cuMemcpyHtoDAsync, "filling a table", found->device, found->host, bytes, stream);
+    if (bytes > 0)
+      result = CF_GPU_CALL(gpu, cuMemcpyHtoDAsync, "filling a table", found->device, found->host, bytes, stream);
   } else { /* the pinned memory may be read yet, but the words can come along with a launch */
     found = &tables->table[tables->oldest];
     if (found->lost)

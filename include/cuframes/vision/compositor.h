@@ -54,7 +54,8 @@ CUFRAMES_API int cuframes_compositor_create(const cuframes_compositor_options *o
                                             cuframes_compositor **compositor);
 
 /** Ends it; NULL is fine. Work that was put on a stream before goes on and ends well.
- *  Thread-safety: any thread, when no other uses it. Blocks: never for work on a stream. */
+ *  Thread-safety: any thread, when no other uses it. Blocks: on a GPU until its own work on streams has ended, and as
+ *  long as the driver takes to free memory. */
 CUFRAMES_API void cuframes_compositor_destroy(cuframes_compositor *compositor);
 
 /** Draws layers[0..count-1] (count 0: black) into output: planes that may be written, in any picture format, for
@@ -64,8 +65,9 @@ CUFRAMES_API void cuframes_compositor_destroy(cuframes_compositor *compositor);
  *  CUstream, NULL the legacy default stream; the host does not look at it), and the pictures must stay until that has
  *  come so far.
  *  Errors: INVALID (count above the capacity, an output or a layer without planes or pitches, of another device, a crop
- *  outside of its picture or not a number, a layer too large or too far away, an unknown filter), FORMAT (a format that
- *  cannot be, a tensor, a matrix that is not known), NO_MEMORY, DEVICE. The detail names the layer.
+ *  outside of its picture or not a number, a layer too large or too far away, an unknown filter, a stream that captures
+ *  a CUDA graph), FORMAT (a format that cannot be, a tensor, a matrix that is not known), NO_MEMORY, DEVICE. The detail
+ *  names the layer.
  *  Thread-safety: any thread, several at a time, each with an output of its own; on a GPU one at a time for a stream.
  *  Blocks: on the host while it works; on a GPU never, but while the stream has no room for more work. */
 CUFRAMES_API int cuframes_compositor_run(cuframes_compositor *compositor, const cuframes_layer *layers, uint32_t count,

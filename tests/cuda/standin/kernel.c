@@ -165,6 +165,7 @@ static const kernel kernels[] = {
   { "trap", { 0 }, run_trap },
   { PATTERN_KERNEL, { 8, 8, 8, 8, 8, 8, 8, 8 }, run_pattern },
   { CF_KERNEL_PREPROCESS, { sizeof(cf_preprocess_job), sizeof(cf_plans_few) }, si_vision_preprocess },
+  { CF_KERNEL_COMPOSE, { sizeof(cf_compose_job) }, si_vision_compose },
   { CF_KERNEL_FILL, { sizeof(cf_fill_few) }, si_vision_fill },
 };
 #define KERNELS (sizeof kernels / sizeof kernels[0])

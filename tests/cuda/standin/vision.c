@@ -8,6 +8,7 @@
 #include "vision.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CF_GPU static inline __attribute__((always_inline))
@@ -66,7 +67,7 @@ static uint32_t half_of(float value) {
 
 #include "vision/cuda/kernel.h"
 
-#define PINS 4 /* three components and the tensor */
+#define PINS 8 /* of a layer: four components of two groups; of a tensor, three and itself */
 
 typedef struct pins {
   si_pin pin[PINS];
@@ -99,8 +100,11 @@ static cu_result pin_component(si_stream *stream, pins *all, cf_plan_component *
 
 static cu_result pin_plan(si_stream *stream, pins *all, cf_plan *plan) {
   cu_result result = CUDA_SUCCESS;
-  for (uint32_t i = 0; i < 3 && plan->kind != CF_PLAN_NONE && result == CUDA_SUCCESS; i++)
-    if (plan->used >> i & 1u)
+  if (plan->kind == CF_PLAN_NONE || plan->width == 0 || plan->height == 0)
+    return CUDA_SUCCESS;
+  uint32_t used = plan->used & 6u ? plan->used | 6u : plan->used; /* Cb and Cr are read together */
+  for (uint32_t i = 0; i < 4 && result == CUDA_SUCCESS; i++)
+    if (used >> i & 1u)
       result = pin_component(stream, all, &plan->component[i], plan->sample_bytes);
   return result;
 }
@@ -158,6 +162,97 @@ cu_result si_vision_preprocess(si_stream *stream, const uint64_t *parameters, co
     result = run_picture(stream, job, few, number, grid);
   return result == CUDA_SUCCESS && misaligned ? CUDA_ERROR_MISALIGNED_ADDRESS : result;
 }
+
+/* ---- the compositor ---- */
+
+/* What threads have in registers. */
+typedef struct registers {
+  cf_codes codes[CF_BLOCK_HEIGHT][CF_BLOCK_WIDTH];
+} registers;
+
+static cf_brush brush_of(const cf_plan_layer *layer, uint32_t group) {
+  cf_brush brush = { .plan = layer->group[group], .opacity = layer->opacity };
+  memcpy(brush.color, layer->color, sizeof brush.color);
+  return brush;
+}
+
+static void compose_block(const cf_compose_job *job, const cf_plan_layer *layers, uint32_t block) {
+  static _Thread_local registers r;
+  cf_place place = cf_place_of(job, block);
+  uint32_t hiding = 0;
+  for (uint32_t i = 0; i < job->count; i++)
+    hiding = cf_hides(job, &layers[i], &place) ? i : hiding;
+  for (uint32_t n = 0; n < CF_BLOCK_HEIGHT * CF_BLOCK_WIDTH; n++)
+    cf_black(&job->surface, place.group, &r.codes[n / CF_BLOCK_WIDTH][n % CF_BLOCK_WIDTH]);
+  for (uint32_t i = hiding; i < job->count; i++) {
+    if (!cf_touches(&layers[i], &place))
+      continue;
+    cf_brush brush = brush_of(&layers[i], place.group);
+    for (uint32_t y = 0; y < CF_BLOCK_HEIGHT; y++)
+      for (uint32_t x = 0; x < CF_BLOCK_WIDTH; x++)
+        cf_draw(&job->surface, &brush, place.group, place.x + x * CF_THREAD_PIXELS, place.y + y, &r.codes[y][x]);
+  }
+  for (uint32_t y = 0; y < CF_BLOCK_HEIGHT; y++)
+    for (uint32_t x = 0; x < CF_BLOCK_WIDTH; x++)
+      cf_write(&job->surface, &r.codes[y][x], place.group, place.x + x * CF_THREAD_PIXELS, place.y + y);
+}
+
+/* Of each layer what its plans allow, of the surface the rows that are drawn. */
+static cu_result pin_surface(si_stream *stream, pins *all, cf_surface *surface) {
+  cu_result result = CUDA_SUCCESS;
+  for (uint32_t i = 0; i < surface->components && result == CUDA_SUCCESS; i++) {
+    cf_surface_component *c = &surface->component[i];
+    if (c->rows == 0)
+      continue;
+    uint64_t before = (uint64_t)c->first_row * c->pitch, address = c->base + before;
+    uint64_t bytes = (uint64_t)(c->rows - 1) * c->pitch + (uint64_t)(c->width - 1) * c->step + surface->sample_bytes;
+    result = pin(stream, all, &address, bytes, SI_WRITES);
+    c->base = address - before;
+  }
+  return result;
+}
+
+static cu_result compose(si_stream *stream, cf_compose_job *job, cf_plan_layer *layers, pins *all, uint32_t blocks) {
+  pins surface = { .count = 0 };
+  cu_result result = pin_surface(stream, &surface, &job->surface);
+  for (uint32_t i = 0; i < job->count && result == CUDA_SUCCESS; i++)
+    for (uint32_t g = 0; g < job->surface.groups && result == CUDA_SUCCESS; g++)
+      result = pin_plan(stream, &all[i], &layers[i].group[g]);
+  for (uint32_t block = 0; block < blocks && result == CUDA_SUCCESS; block++)
+    if (block == blocks / 2 && !si_stream_pause(stream))
+      result = SI_STOPPED;
+    else
+      compose_block(job, layers, block);
+  for (uint32_t i = 0; i < job->count; i++)
+    unpin(&all[i]);
+  unpin(&surface);
+  return result == CUDA_SUCCESS && misaligned ? CUDA_ERROR_MISALIGNED_ADDRESS : result;
+}
+
+cu_result si_vision_compose(si_stream *stream, const uint64_t *parameters, const unsigned grid[3]) {
+  cf_compose_job job;
+  si_pin table = { .memory = NULL };
+  memcpy(&job, parameters, sizeof job);
+  misaligned = job.layers % 8 != 0;
+  size_t bytes = job.count * sizeof(cf_plan_layer);
+  if (bytes > 0 && si_pin_range(stream->context, job.layers, bytes, SI_READS | SI_BY_KERNEL, &table) != CUDA_SUCCESS)
+    return CUDA_ERROR_ILLEGAL_ADDRESS;
+  cf_plan_layer *layers = malloc(bytes + 1);
+  pins *all = calloc(job.count + 1u, sizeof *all);
+  cu_result result = CUDA_ERROR_OUT_OF_MEMORY;
+  if (layers && all) {
+    if (bytes > 0)
+      memcpy(layers, table.memory, bytes);
+    result = compose(stream, &job, layers, all, grid[0]);
+  }
+  if (bytes > 0)
+    si_unpin(&table);
+  free(layers);
+  free(all);
+  return result;
+}
+
+/* ---- tables ---- */
 
 cu_result si_vision_fill(si_stream *stream, const uint64_t *parameters, const unsigned grid[3]) {
   const cf_fill_few *few = (const void *)parameters;

@@ -1,0 +1,107 @@
+/* tensor.h - device code: pictures become a tensor. Part of kernel.h. */
+#ifndef CF_VISION_CUDA_TENSOR_H
+#define CF_VISION_CUDA_TENSOR_H
+
+#include <cuframes/vision/preprocess.h>
+
+#include "vision/cuda/read.h"
+
+CF_GPU float cf_clamp(float value) {
+  value = value > 0.0f ? value : 0.0f;
+  return value < 255.0f ? value : 255.0f;
+}
+
+CF_GPU uint32_t cf_byte(float value) {
+  return (uint32_t)(cf_clamp(value) + 0.5f);
+}
+
+/* Four elements that follow each other, of which `count` are the tensor's. */
+CF_GPU void cf_store(const cf_preprocess_job *job, uint64_t element, const float v[4], uint32_t count) {
+  if (job->target.element == CUFRAMES_ELEMENT_FLOAT32) {
+    uint64_t to = job->tensor + element * 4;
+    if (job->quads) {
+      CF_STORE_4(to, v[0], v[1], v[2], v[3]);
+      return;
+    }
+    CF_UNROLL
+    for (uint32_t k = 0; k < 4; k++)
+      if (k < count)
+        CF_STORE(float, to, k, v[k]);
+  } else if (job->target.element == CUFRAMES_ELEMENT_FLOAT16) {
+    uint64_t to = job->tensor + element * 2;
+    if (job->quads) {
+      CF_STORE_2(to, CF_HALF(v[0]) | CF_HALF(v[1]) << 16, CF_HALF(v[2]) | CF_HALF(v[3]) << 16);
+      return;
+    }
+    CF_UNROLL
+    for (uint32_t k = 0; k < 4; k++)
+      if (k < count)
+        CF_STORE(uint16_t, to, k, CF_HALF(v[k]));
+  } else {
+    uint64_t to = job->tensor + element;
+    if (job->quads) {
+      CF_STORE(uint32_t, to, 0, cf_byte(v[0]) | cf_byte(v[1]) << 8 | cf_byte(v[2]) << 16 | cf_byte(v[3]) << 24);
+      return;
+    }
+    CF_UNROLL
+    for (uint32_t k = 0; k < 4; k++)
+      if (k < count)
+        CF_STORE(uint8_t, to, k, cf_byte(v[k]));
+  }
+}
+
+CF_GPU uint32_t cf_left(uint32_t all, uint32_t before) {
+  uint32_t left = all > before ? all - before : 0;
+  return left < 4 ? left : 4;
+}
+
+/* Element `channel` of a pixel, or of padding. */
+CF_GPU float cf_element(const cf_plan *plan, const cf_plan_tensor *target, uint32_t channel, const cf_raw *raw,
+                        uint32_t inside) {
+  const float *m = plan->matrix[channel], *v = raw->value;
+  float value = CF_FMA(m[0], v[0], CF_FMA(m[1], v[1], CF_FMA(m[2], v[2], m[3])));
+  return CF_FMA(inside ? cf_clamp(value) : target->padding[channel], target->multiply[channel], target->add[channel]);
+}
+
+CF_GPU void cf_pixels_store(const cf_preprocess_job *job, const cf_plan *plan, const cf_pixels *pixels, uint32_t number,
+                            uint32_t column, uint32_t row) {
+  const cf_plan_tensor *target = &job->target;
+  uint32_t count = cf_left(target->width, column), channels = target->channels;
+  uint64_t all = (uint64_t)target->width * target->height, at = (uint64_t)row * target->width + column;
+  uint32_t mixed = channels == 3 && target->layout == CUFRAMES_LAYOUT_NHWC; /* twelve elements, pixel by pixel */
+  float out[3][CF_THREAD_PIXELS];
+  CF_UNROLL
+  for (uint32_t c = 0; c < 3; c++) {
+    CF_UNROLL
+    for (uint32_t k = 0; k < CF_THREAD_PIXELS; k++)
+      out[c][k] = cf_element(plan, target, c, &pixels->raw[k], pixels->inside >> k & 1u);
+  }
+  CF_UNROLL
+  for (uint32_t q = 0; q < 3; q++) {
+    float v[4];
+    CF_UNROLL
+    for (uint32_t k = 0; k < 4; k++)
+      v[k] = mixed ? out[(q * 4 + k) % 3][(q * 4 + k) / 3] : out[q][k];
+    uint64_t element = mixed ? (number * all + at) * 3 + q * 4 : (number * (uint64_t)channels + q) * all + at;
+    if (q < channels)
+      cf_store(job, element, v, mixed ? cf_left(count * 3, q * 4) : count);
+  }
+}
+
+/* ---- a thread ---- */
+
+/* Pixels `column`.. of a row of picture `number` of the launch. */
+CF_GPU void cf_preprocess_thread(const cf_preprocess_job *job, const cf_plan *plan, uint32_t number, uint32_t column,
+                                 uint32_t row) {
+  cf_pixels pixels = { { { { 0.0f, 0.0f, 0.0f } } }, 0 };
+  if (column >= job->target.width || row >= job->target.height)
+    return;
+  int32_t x = (int32_t)column - plan->x, y = (int32_t)row - plan->y;
+  if (plan->kind != CF_PLAN_NONE)
+    pixels.inside = cf_inside(plan, x, y);
+  if (pixels.inside)
+    cf_read(&pixels, plan, x, y);
+  cf_pixels_store(job, plan, &pixels, number, column, row);
+}
+
+#endif
