@@ -1,8 +1,8 @@
 # A thin front over CMake's presets; CMakeLists.txt builds, scripts/ do.
 .DEFAULT_GOAL := build
 .PHONY: build test quick test-load test-record-day demo lint format asan tsan chaos soak bench bench-peers \
-  bench-check bench-record bench-soak fuzz wheel deb deb-test coverage docs ffmpeg chroot-test install uninstall \
-  clean help
+  bench-vision bench-check bench-record bench-soak fuzz wheel deb deb-test coverage docs ffmpeg chroot-test install \
+  uninstall clean help
 
 PREFIX ?= /usr/local
 
@@ -72,6 +72,12 @@ bench-peers: ## beside other ways to do the same, those that are installed; writ
 	@cmake --preset default -DCUFRAMES_BUILD_TESTS=ON > /dev/null
 	@cmake --build --preset default --target cuframes-bench-peers cuframes subscribe libcuframes.so
 	@bench/peers/run
+
+bench-vision: ## pictures into tensors on one core, beside OpenCV; writes docs/benchmarks.md; two minutes
+	@scripts/install-deps bench-vision
+	@cmake --preset default -DCUFRAMES_BUILD_TESTS=ON > /dev/null
+	@cmake --build --preset default --target libcuframes-vision.so
+	@bench/vision --write
 
 bench-check: ## instructions and cache lines of a frame against bench/expected-costs.json; measures no time
 	@scripts/install-deps bench-check
