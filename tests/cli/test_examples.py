@@ -48,6 +48,20 @@ def test_detector_and_viewer(s):
         ended.expect(harness.OK)
 
 
+def test_prepare(s):
+    """A camera's pictures become a stream of tensors; where each lies in it is said."""
+    camera = s.publish("test:640x360@25,gray8", "camera")
+    prepare = s.start_program(harness.need_built("examples", "prepare"), "camera", "tensors")
+    s.until(lambda: s.run("info", "tensors").code == harness.OK and s.json("info", "tensors", "--json")["frames"] >= 3,
+            "three tensors")
+    text = s.run("info", "tensors").out
+    check("1x3x640x640 float32" in text, "info: %s", text)
+    camera.stop()
+    result = prepare.expect(harness.OK)
+    check(result.out == "640x360 fills 640x360 at 0, 140; a box comes back by (x - 0) / 1, (y - 140) / 1\n",
+          "prepare: %s", result.out)
+
+
 def test_a_stream_without_pictures(s):
     """The commands know that there is nothing to look at."""
     camera = s.publish("test:64x48@25,gray8", "camera")
