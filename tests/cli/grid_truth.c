@@ -1,10 +1,11 @@
 /* grid_truth.c - the judge of a grid for the end-to-end tests: which test picture each tile shows, by making the tile
  * of every number that it can be with the vision library, until one is the same byte for byte:
  *
- *   grid_truth GRID PICTURES FILTER X,Y,WIDTH,HEIGHT:WIDTHxHEIGHT:PIXFMT:MARGIN...
+ *   grid_truth GRID PICTURES FILTER[/MOST] X,Y,WIDTH,HEIGHT:WIDTHxHEIGHT:PIXFMT:MARGIN...
  *
  * PICTURES of the grid are looked at, a line for each tile of them: "tile INDEX number N", "tile INDEX lost" where its
- * border says that there is no signal, or "tile INDEX wrong". MARGIN pixels at the edges of a tile are not looked at:
+ * border says that there is no signal, or "tile INDEX wrong". Samples may differ by
+ * MOST (0). MARGIN pixels at the edges of a tile are not looked at:
  * a border may be there.
  *
  * Exit 0, or 1 with the library's reason. */
@@ -79,18 +80,25 @@ static bool tile_parse(const char *text, tile *t) {
   return sheet_make(&t->source, test_format(cuframes_pixel_format_from_name(name), width, height));
 }
 
+static bool alike(const uint8_t *a, const uint8_t *b, uint32_t count, int most) {
+  if (memcmp(a, b, count) == 0)
+    return true;
+  for (uint32_t i = 0; i < count; i++)
+    if (abs(a[i] - b[i]) > most)
+      return false;
+  return true;
+}
+
 /* Whether the grid's picture has what was made, inside of the margin. NV12. */
-static bool same(const tile *t, const sheet *seen) {
-  for (uint32_t y = t->y + t->margin; y < t->y + t->height - t->margin; y++)
-    if (memcmp(seen->plane[0] + (size_t)y * seen->format.pitch[0] + t->x + t->margin,
-               t->made.plane[0] + (size_t)y * t->made.format.pitch[0] + t->x + t->margin,
-               t->width - 2 * t->margin) != 0)
-      return false;
-  for (uint32_t y = (t->y + t->margin) / 2; y < (t->y + t->height - t->margin) / 2; y++)
-    if (memcmp(seen->plane[1] + (size_t)y * seen->format.pitch[1] + t->x + t->margin,
-               t->made.plane[1] + (size_t)y * t->made.format.pitch[1] + t->x + t->margin,
-               t->width - 2 * t->margin) != 0)
-      return false;
+static bool same(const tile *t, const sheet *seen, int most) {
+  const uint32_t x = t->x + t->margin, count = t->width - 2 * t->margin;
+  for (int plane = 0; plane < 2; plane++) {
+    const uint32_t half = plane == 1 ? 2 : 1;
+    for (uint32_t y = (t->y + t->margin) / half; y < (t->y + t->height - t->margin) / half; y++)
+      if (!alike(seen->plane[plane] + (size_t)y * seen->format.pitch[plane] + x,
+                 t->made.plane[plane] + (size_t)y * t->made.format.pitch[plane] + x, count, most))
+        return false;
+  }
   return true;
 }
 
@@ -100,20 +108,27 @@ static bool is_lost(const tile *t, const sheet *seen) {
   return chroma[1] > 200 && chroma[0] < 120;
 }
 
-static int judge(cuframes_compositor *compositor, tile *t, uint32_t filter, const sheet *seen, uint64_t *number) {
+/* What the tiles are made with, and how far a sample may be from that. */
+typedef struct judge_how {
+  cuframes_compositor *compositor;
+  uint32_t filter;
+  int most;
+} judge_how;
+
+static int judge(const judge_how *how, tile *t, const sheet *seen, uint64_t *number) {
   const cuframes_layer layer = { .picture = t->source.picture,
                                  .x = (int32_t)t->x,
                                  .y = (int32_t)t->y,
                                  .width = t->width,
                                  .height = t->height,
-                                 .filter = filter,
+                                 .filter = how->filter,
                                  .color = { 0, 0, 0, 255 } };
   for (uint64_t n = t->next; n < t->next + AHEAD; n++) {
     pattern_draw(t->source.plane, t->source.format.pitch, &t->source.format, n);
-    const int error = cuframes_compositor_run(compositor, &layer, 1, &t->made.picture, NULL);
+    const int error = cuframes_compositor_run(how->compositor, &layer, 1, &t->made.picture, NULL);
     if (error != CUFRAMES_OK)
       return error;
-    if (same(t, seen)) {
+    if (same(t, seen, how->most)) {
       t->next = *number = n;
       return CUFRAMES_OK;
     }
@@ -135,13 +150,13 @@ static int look(cuframes_subscriber *subscriber, sheet *seen) {
   return error;
 }
 
-static int judge_all(cuframes_compositor *compositor, tile *tiles, int count, uint32_t filter, const sheet *seen) {
+static int judge_all(const judge_how *how, tile *tiles, int count, const sheet *seen) {
   for (int i = 0; i < count; i++) {
     uint64_t number = 0;
     if (tiles[i].made.plane[0] == NULL && !sheet_make(&tiles[i].made, seen->format))
       return CUFRAMES_ERR_NO_MEMORY;
     const bool lost = is_lost(&tiles[i], seen);
-    const int error = lost ? CUFRAMES_OK : judge(compositor, &tiles[i], filter, seen, &number);
+    const int error = lost ? CUFRAMES_OK : judge(how, &tiles[i], seen, &number);
     if (error != CUFRAMES_OK)
       return error;
     if (number != 0)
@@ -158,7 +173,7 @@ int main(int argc, char **argv) {
   const cuframes_subscriber_options options = { .struct_size = sizeof options, .connect_timeout_ns = 60 * SECOND };
   const cuframes_compositor_options host = { .struct_size = sizeof host };
   cuframes_subscriber *subscriber = NULL;
-  cuframes_compositor *compositor = NULL;
+  judge_how how = { .compositor = NULL };
   sheet seen = { .picture = { .format = NULL } };
   const int count = argc - 4;
   if (count < 1 || count > TILES)
@@ -166,18 +181,20 @@ int main(int argc, char **argv) {
   for (int i = 0; i < count; i++)
     if (!tile_parse(argv[i + 4], &tiles[i]))
       return 2;
-  int error = cuframes_compositor_create(&host, &compositor);
+  if (sscanf(argv[3], "%" SCNu32 "/%d", &how.filter, &how.most) < 1)
+    return 2;
+  int error = cuframes_compositor_create(&host, &how.compositor);
   if (error == CUFRAMES_OK)
     error = cuframes_subscriber_create(argv[1], &options, &subscriber);
   for (unsigned long left = strtoul(argv[2], NULL, 10); error == CUFRAMES_OK && left > 0; left--) {
     error = look(subscriber, &seen);
     if (error == CUFRAMES_OK)
-      error = judge_all(compositor, tiles, count, (uint32_t)strtoul(argv[3], NULL, 10), &seen);
+      error = judge_all(&how, tiles, count, &seen);
   }
   if (error != CUFRAMES_OK)
     fprintf(stderr, "grid_truth: %s\n", cuframes_last_error());
   cuframes_subscriber_destroy(subscriber);
-  cuframes_compositor_destroy(compositor);
+  cuframes_compositor_destroy(how.compositor);
   for (int i = 0; i < count; i++) {
     sheet_free(&tiles[i].source);
     sheet_free(&tiles[i].made);

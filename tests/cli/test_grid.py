@@ -52,11 +52,13 @@ def tile(stream, x, y, width, height, **more):
     return dict({"stream": stream, "x": x, "y": y, "width": width, "height": height, "fit": "stretch"}, **more)
 
 
-def judge(s, grid, tiles, picture_filter, pictures=5):
-    """Which numbers the tiles show, a list for each; those that say so when they have no signal are left out."""
+def judge(s, grid, tiles, picture_filter, pictures=5, most=0, **options):
+    """Which numbers the tiles show, a list for each; those that say so when they have no signal are left out. most: by
+    which samples may differ."""
     specs = ["%d,%d,%d,%d:%s:%s:%d" % (t["x"], t["y"], t["width"], t["height"], size, form, margin)
              for t, size, form, margin in tiles]
-    out = s.start_program(harness.need_built(*TRUTH), grid, pictures, picture_filter, *specs).expect(OK).out
+    out = s.start_program(harness.need_built(*TRUTH), grid, pictures, "%d/%d" % (picture_filter, most), *specs,
+                          **options).expect(OK).out
     numbers = [[] for _ in tiles]
     for index, what, number in re.findall(r"^tile (\d+) (\w+) ?(\d*)$", out, re.M):
         check(what != "wrong", "tile %s is no picture of its stream:\n%s", index, out)
@@ -85,6 +87,30 @@ def test_each_tile_is_its_picture(s):
             wait_event(grid, "live", "c%d" % index)
         seen = judge(s, "wall", [(t, kinds[i][1], kinds[i][0], 4) for i, t in enumerate(tiles)], number)
         check(all(rises(one) for one in seen) and sum(map(len, seen)) >= 5, "%s: tiles show %s", name, seen)
+        grid.stop()
+
+
+def test_on_a_gpu(s):
+    """Over the stand-in: streams of the GPU, of another one and of the host, in a grid on the GPU; and a GPU's in a
+    grid on the host."""
+    standin = os.path.join(harness.BUILD_DIR, "tests", "cuda", "standin")
+    if not os.path.exists(os.path.join(standin, "libcuda.so.1")):
+        harness.skip("no stand-in for a GPU was built")
+    gpu = {"LD_LIBRARY_PATH": standin, "CUDA_STANDIN_DEVICES": "2", "CUDA_STANDIN_DELAY_US": "300"}
+    places = [tile("here", 0, 0, 320, 180), tile("there", 320, 0, 200, 100), tile("host", 0, 180, 240, 176)]
+    for name, device in (("here", "cuda:0"), ("there", "cuda:1"), ("host", "host")):
+        s.publish("test:320x240@25,nv12", name, "--device", device, env=gpu)
+    tiles = [(place, "320x240", "nv12", 4) for place in places]
+    for device in ("cuda:0", "host", "auto"):
+        path = write_config(s, output="wall", size="640x360", tiles=places, device=device, clock=True)
+        grid = start(s, "--config", path, "--no-labels", env=gpu)
+        for place in places:
+            wait_event(grid, "live", place["stream"])
+        where = events(grid)[0]["device"]
+        check(where.startswith("host" if device == "host" else "cuda:GPU-"), "it is on %s", where)
+        seen = judge(s, "wall", tiles, AREA, most=1, env=gpu)
+        check(all(rises(one) for one in seen), "%s: tiles show %s", device, seen)
+        pace(all(seen), "%s: tiles show %s", device, seen)
         grid.stop()
 
 
@@ -213,6 +239,9 @@ def test_reload(s):
     grid.send(signal.SIGHUP)
     event, at = wait_event(grid, "reloaded", after=at)
     check(event["needs_restart"] == ["output"], "it says %s", event)
+    grid.send(signal.SIGHUP)
+    event, at = wait_event(grid, "reloaded", after=at)
+    check(event["needs_restart"] == ["output"], "the second time it says %s", event)
     check(end(grid)["output"] == "wall", "it changed its name")
 
 

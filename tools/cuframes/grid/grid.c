@@ -189,6 +189,14 @@ static void swap_text(char **a, char **b) {
   *b = kept;
 }
 
+/* What is said again at the next time, as long as it differs. */
+static void keep_texts(grid_options *now, grid_options *options) {
+  swap_text(&now->output, &options->output);
+  swap_text(&now->directory, &options->directory);
+  swap_text(&now->device, &options->device);
+  swap_text(&now->font, &options->font);
+}
+
 /* Replaces the options; what cannot change stays. A negative CUFRAMES_ERR_* if the picture cannot become what it
  * should: then nothing has changed. */
 static int replace_options(grid_run *r, grid_options *options, json_t **needs_restart) {
@@ -200,9 +208,11 @@ static int replace_options(grid_run *r, grid_options *options, json_t **needs_re
       return error;
   }
   *needs_restart = keep_fixed(now, options);
-  swap_text(&now->output, &options->output);
-  swap_text(&now->directory, &options->directory);
+  keep_texts(now, options);
   options->json = now->json;
+  options->threads = now->threads;
+  options->policy = now->policy;
+  options->ordered_timeout_ns = now->ordered_timeout_ns;
   if (now->rate_num != options->rate_num || now->rate_den != options->rate_den) {
     r->first_tick += tick_time(r, r->tick);
     r->tick = 0;

@@ -246,6 +246,9 @@ const char *grid_check_stream(const char *text) {
 
 static const char *add_boxes(grid_options *o, const char *text) {
   const char *wrong = check_name(text);
+  for (uint32_t i = 0; i < o->box_count; i++)
+    if (strcmp(o->boxes[i], text) == 0)
+      return NULL; /* the file and the command line may both name it */
   if (wrong == NULL && o->box_count == GRID_BOXES_MAX)
     wrong = "is one too many: at most 16 streams of detections";
   if (wrong != NULL)
