@@ -102,8 +102,9 @@ def test_on_a_gpu(s):
         s.publish("test:320x240@25,nv12", name, "--device", device, env=gpu)
     tiles = [(place, "320x240", "nv12", 4) for place in places]
     for device in ("cuda:0", "host", "auto"):
+        report = s.path(device + ".report")
         path = write_config(s, output="wall", size="640x360", tiles=places, device=device, clock=True)
-        grid = start(s, "--config", path, "--no-labels", env=gpu)
+        grid = start(s, "--config", path, "--no-labels", env=dict(gpu, CUDA_STANDIN_REPORT=report))
         for place in places:
             wait_event(grid, "live", place["stream"])
         where = events(grid)[0]["device"]
@@ -112,6 +113,12 @@ def test_on_a_gpu(s):
         check(all(rises(one) for one in seen), "%s: tiles show %s", device, seen)
         pace(all(seen), "%s: tiles show %s", device, seen)
         grid.stop()
+        with open(report) as file:
+            left = dict(part.split("=") for part in file.read().split()[1:])
+        check(left["streams"] == "0" and left["host_allocations"] == "0", "%s: it left %s", device, left)
+        left = {key: value for key, value in left.items()
+                if value != "0" and key not in ("contexts", "modules", "swept")}
+        check(not left, "%s: it left %s on the GPU", device, left)
 
 
 def test_a_tile_of_the_same_size_is_a_copy(s):
@@ -203,6 +210,33 @@ def test_all_streams_come_and_go(s):
         process.stop()
         names = {event["stream"] for event in events(process) if "stream" in event}
         check(names == {"cam1", "cam2"}, "it showed %s", names)
+
+
+def test_a_camera_changes_its_size(s):
+    """In mid-stream, by one publisher: no signal is lost, and nobody joins again."""
+    ffmpeg, parts = harness.need_program("ffmpeg"), []
+    for index, size in enumerate(("320x240", "176x144")):
+        parts.append(s.path("part%d.ts" % index))
+        subprocess.run([ffmpeg, "-loglevel", "error", "-f", "lavfi", "-i", "testsrc=size=%s:rate=25" % size, "-t", "1",
+                        "-c:v", "mpeg2video", "-output_ts_offset", str(index), parts[-1]], check=True,
+                       stdin=subprocess.DEVNULL)
+    with open(s.path("film.ts"), "wb") as film:
+        for part in parts:
+            with open(part, "rb") as file:
+                film.write(file.read())
+    s.publish(s.path("film.ts"), "film", "--realtime", "--loop")
+    grid = start(s, "film", "--output", "wall", "--size", "320x180")
+    wait_event(grid, "live", "film")
+    widths = set()
+
+    def both():
+        widths.add(s.json("info", "film", "--json")["width"])
+        return widths == {320, 176}
+    s.until(both, "both sizes", every=0.05)
+    before = s.json("info", "film", "--json")["subscriber_list"][0]["delivered"]
+    s.until(lambda: s.json("info", "film", "--json")["subscriber_list"][0]["delivered"] > before + 30, "pictures")
+    check(len(s.json("info", "film", "--json")["subscriber_list"]) == 1, "it joined again")
+    end(grid)
 
 
 def test_patterns(s):

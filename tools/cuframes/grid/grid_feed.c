@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/stream_state.h"
-
 #define SECOND INT64_C(1000000000)
 #define JOIN_SLICE (SECOND / 4) /* how long one try waits for a name; then it is looked whether it is still wanted */
 #define LEASES 3                /* one shown, one taken, one that a GPU has not finished with */
@@ -253,8 +251,9 @@ void grid_feed_state(const grid_feed *feed, int64_t now, grid_state *state) {
       cuframes_subscriber_get_source(feed->subscriber, &source) != CUFRAMES_OK) {
     state_without_publisher(feed, now, state);
   } else if (source.state != CUFRAMES_SOURCE_UNKNOWN && source.state != CUFRAMES_SOURCE_LIVE) {
+    const char *name = cuframes_source_state_name(source.state);
     char cause[GRID_CAUSE];
-    snprintf(cause, sizeof cause, "%s%s%.250s", state_name(&source), *feed->reason ? ": " : "", feed->reason);
+    snprintf(cause, sizeof cause, "%s%s%.250s", name ? name : "unknown", *feed->reason ? ": " : "", feed->reason);
     none(state, source.since ? source.since : feed->joined_at, cause);
   } else {
     state_of_pictures(feed, now, state);
