@@ -28,6 +28,7 @@
   F(cu_pool, CUmemoryPool)                                                                                             \
   F(cu_graph, CUgraph)                                                                                                 \
   F(cu_graph_node, CUgraphNode)                                                                                        \
+  F(cu_graph_exec, CUgraphExec)                                                                                        \
   F(cu_host_function, CUhostFn)
 
 #define STRUCT_PAIRS(F)                                                                                                \

@@ -135,6 +135,10 @@
 
 #define CF_CUDA_FUNCTIONS_WORK(F)                                                                                      \
   F(OPTIONAL, cuGraphGetNodes, cuGraphGetNodes, 10000, (cu_graph graph, cu_graph_node * nodes, size_t * count))        \
+  F(OPTIONAL, cuGraphInstantiateWithFlags, cuGraphInstantiateWithFlags, 11040,                                         \
+    (cu_graph_exec * exec, cu_graph graph, unsigned long long flags))                                                  \
+  F(OPTIONAL, cuGraphLaunch, cuGraphLaunch, 10000, (cu_graph_exec exec, cu_stream stream))                             \
+  F(OPTIONAL, cuGraphExecDestroy, cuGraphExecDestroy, 10000, (cu_graph_exec exec))                                     \
   F(OPTIONAL, cuGraphDestroy, cuGraphDestroy, 10000, (cu_graph graph))                                                 \
   F(OPTIONAL, cuMemcpyHtoD, cuMemcpyHtoD_v2, 3020, (cu_deviceptr to, const void *from, size_t bytes))                  \
   F(OPTIONAL, cuMemcpyHtoDAsync, cuMemcpyHtoDAsync_v2, 3020,                                                           \

@@ -21,6 +21,7 @@ typedef struct cu_function_opaque *cu_function;
 typedef struct cu_pool_opaque *cu_pool;
 typedef struct cu_graph_opaque *cu_graph;
 typedef struct cu_graph_node_opaque *cu_graph_node;
+typedef struct cu_graph_exec_opaque *cu_graph_exec;
 
 /* The driver's enumerations, as wide as it has them. */
 typedef unsigned cu_device_attribute;

@@ -23,6 +23,7 @@ static cu_result allocate(si_context *context, uint64_t bytes, uint64_t *address
 
 cu_result cuMemAlloc_v2(cu_deviceptr *address, size_t bytes) {
   SI_ENTER(cuMemAlloc, SI_CONTEXT);
+  SI_MAY_WAIT();
   if (!address)
     return CUDA_ERROR_INVALID_VALUE;
   pthread_mutex_lock(&si_lock);

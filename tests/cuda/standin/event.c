@@ -314,6 +314,7 @@ cu_result cuStreamWaitEvent(cu_stream by, cu_event handle, unsigned flags) {
 
 cu_result cuEventQuery(cu_event handle) {
   SI_ENTER(cuEventQuery, SI_INIT);
+  SI_MAY_WAIT();
   pthread_mutex_lock(&si_lock);
   const event *e = find(handle);
   bool done = e && (e->shared ? reached(e->shared, newest(e)) : !e->stream || e->stream->done >= e->number);

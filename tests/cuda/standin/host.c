@@ -79,6 +79,7 @@ cu_result cuMemHostUnregister(void *memory) {
 
 cu_result cuMemHostAlloc(void **memory, size_t bytes, unsigned flags) {
   SI_ENTER(cuMemHostAlloc, SI_CONTEXT);
+  SI_MAY_WAIT();
   unsigned known = CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP | CU_MEMHOSTALLOC_WRITECOMBINED;
   if (!memory || bytes == 0 || bytes > SIZE_MAX - 4096 || (flags & ~known))
     return CUDA_ERROR_INVALID_VALUE;

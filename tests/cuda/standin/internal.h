@@ -119,6 +119,7 @@ long si_swept(void);          /* locked */
 struct si_op {
   si_op *next;
   uint64_t number;
+  size_t bytes; /* of what may be done again as often as one likes, since it owns nothing; 0: it may not */
   cu_result (*run)(si_stream *stream, si_op *op);
   void (*drop)(si_op *op);
 };
@@ -136,7 +137,9 @@ struct si_stream {
   pthread_cond_t moved; /* `done` went up */
   si_op *first, *last;
   cu_capture_status capture;
-  size_t captured;          /* nodes of its graph */
+  cu_capture_mode capture_mode;
+  const char *capturer;     /* the thread that began it */
+  si_op *captured;          /* nodes of its graph, the last one first */
   uint64_t submitted, done; /* numbers of operations */
   uint64_t random;          /* the thread's own */
 };
@@ -155,10 +158,21 @@ cu_result si_enqueue(si_context *context, cu_stream handle, const si_op *op, siz
 cu_result si_stream_wait(si_stream *stream, uint64_t number);
 /* capture.c: whether a blocking stream of the context captures a graph: then its NULL stream takes nothing. Locked. */
 bool si_context_captures(const si_context *context, bool blocking_only);
+/* Takes an operation over as the next node of the graph that a stream captures. Locked. */
+void si_capture_add(si_stream *stream, si_op *op);
+/* Frees such nodes. Locked. */
+void si_capture_drop(si_op *nodes);
+/* What a call may not do that might wait for a capture without knowing, where captures of this thread, or of others in
+ * global mode, forbid it: they are invalid then. Not locked. Errors: STREAM_CAPTURE_UNSUPPORTED. */
+cu_result si_capture_spoiled(void);
 /* What must not be done while streams of the context (or this one) capture: their captures are invalid, if there are
  * any. Locked. Errors: STREAM_CAPTURE_UNSUPPORTED, STREAM_CAPTURE_INVALIDATED. */
 cu_result si_capture_forbids(si_stream *stream);
 cu_result si_context_capture_forbids(const si_context *context);
+#define SI_MAY_WAIT()                                                                                                  \
+  cu_result spoiled = si_capture_spoiled();                                                                            \
+  if (spoiled != CUDA_SUCCESS)                                                                                         \
+  return spoiled
 /* Makes a context sick, if it is well, and lets its work look at that. Locked. */
 void si_sicken(si_context *context, cu_result error);
 /* The context's sticky error, or CUDA_SUCCESS. As on a GPU, who is told one knows that nothing of the context works any

@@ -2,6 +2,7 @@
  *
  * A new kernel is a function below and a row in the table; tests that run on a GPU too need the same in PTX.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,20 +18,28 @@ typedef struct kernel {
   cu_result (*run)(si_stream *stream, const uint64_t *parameters, const unsigned grid[3]);
 } kernel;
 
-typedef struct module {
+#define KERNELS_MOST 16
+
+typedef struct module module;
+
+/* What cuModuleGetFunction() gives is a pointer to one of these. */
+typedef struct function {
+  module *module;
+  const kernel *kernel; /* NULL: it was not asked for */
+} function;
+
+/* It stays when it is unloaded, since there may be launches under way. Those fail then: a GPU would run what lies there. */
+struct module {
   struct module *next;
   si_context *context;
-} module;
-
-/* What cuModuleGetFunction() gives is a pointer to one of these: they live as long as the process. */
-typedef struct function {
-  bool given;
-} function;
+  bool loaded;
+  function functions[KERNELS_MOST];
+};
 
 /* Parameters lie one behind the other, each at a multiple of eight bytes. */
 typedef struct launch_op {
   si_op op;
-  const kernel *kernel;
+  const function *function;
   unsigned grid[3];
   uint64_t parameters[SI_PARAMETER_BYTES / sizeof(uint64_t)];
 } launch_op;
@@ -169,53 +178,43 @@ static const kernel kernels[] = {
   { CF_KERNEL_FILL, { sizeof(cf_fill_few) }, si_vision_fill },
 };
 #define KERNELS (sizeof kernels / sizeof kernels[0])
-static function functions[SI_DEVICES][KERNELS];
+static_assert(KERNELS <= KERNELS_MOST, "a module has them all");
 
 /* ---- modules ---- */
 
-static bool module_known(cu_module handle, const si_context *context) {
-  for (const module *m = modules; m; m = m->next)
+static module *module_find(cu_module handle, const si_context *context) {
+  for (module *m = modules; m; m = m->next)
     if ((cu_module)(void *)m == handle)
-      return m->context == context;
-  return false;
+      return m->loaded && m->context == context ? m : NULL;
+  return NULL;
 }
 
 long si_modules_live(void) {
   long count = 0;
   for (const module *m = modules; m; m = m->next)
-    count++;
-  return count;
-}
-
-/* Removes one module, or all of a context. */
-static long remove_modules(cu_module handle, const si_context *context) {
-  long count = 0;
-  for (module **at = &modules; *at;) {
-    module *m = *at;
-    if (m->context == context && (!handle || (cu_module)(void *)m == handle)) {
-      *at = m->next;
-      free(m);
-      count++;
-    } else {
-      at = &m->next;
-    }
-  }
+    count += m->loaded;
   return count;
 }
 
 long si_modules_sweep(si_context *context) {
-  return remove_modules(NULL, context);
+  long count = 0;
+  for (module *m = modules; m; m = m->next)
+    if (m->loaded && m->context == context) {
+      m->loaded = false;
+      count++;
+    }
+  return count;
 }
 
 cu_result cuModuleLoadData(cu_module *handle, const void *image) {
   SI_ENTER(cuModuleLoadData, SI_CONTEXT);
   if (!handle || !image)
     return CUDA_ERROR_INVALID_VALUE;
-  module *made = malloc(sizeof *made);
+  module *made = calloc(1, sizeof *made);
   if (!made)
     return CUDA_ERROR_OUT_OF_MEMORY;
   pthread_mutex_lock(&si_lock);
-  *made = (module){ .next = modules, .context = context };
+  *made = (module){ .next = modules, .context = context, .loaded = true };
   modules = made;
   pthread_mutex_unlock(&si_lock);
   *handle = (cu_module)(void *)made;
@@ -225,9 +224,11 @@ cu_result cuModuleLoadData(cu_module *handle, const void *image) {
 cu_result cuModuleUnload(cu_module handle) {
   SI_ENTER_RELEASE(cuModuleUnload, SI_CONTEXT);
   pthread_mutex_lock(&si_lock);
-  long removed = handle ? remove_modules(handle, context) : 0;
+  module *m = module_find(handle, context);
+  if (m)
+    m->loaded = false;
   pthread_mutex_unlock(&si_lock);
-  return removed == 1 ? say : CUDA_ERROR_INVALID_HANDLE;
+  return m ? say : CUDA_ERROR_INVALID_HANDLE;
 }
 
 cu_result cuModuleGetFunction(cu_function *handle, cu_module of, const char *name) {
@@ -236,12 +237,13 @@ cu_result cuModuleGetFunction(cu_function *handle, cu_module of, const char *nam
     return CUDA_ERROR_INVALID_VALUE;
   cu_result result = CUDA_ERROR_NOT_FOUND;
   pthread_mutex_lock(&si_lock);
-  if (!module_known(of, context))
+  module *m = module_find(of, context);
+  if (!m)
     result = CUDA_ERROR_INVALID_HANDLE;
   for (size_t i = 0; i < KERNELS && result == CUDA_ERROR_NOT_FOUND; i++)
     if (strcmp(kernels[i].name, name) == 0) {
-      functions[context->device][i].given = true;
-      *handle = (cu_function)(void *)&functions[context->device][i];
+      m->functions[i] = (function){ .module = m, .kernel = &kernels[i] };
+      *handle = (cu_function)(void *)&m->functions[i];
       result = CUDA_SUCCESS;
     }
   pthread_mutex_unlock(&si_lock);
@@ -252,13 +254,18 @@ cu_result cuModuleGetFunction(cu_function *handle, cu_module of, const char *nam
 
 static cu_result run_launch(si_stream *stream, si_op *op) {
   const launch_op *launch = (const launch_op *)op;
-  return launch->kernel->run(stream, launch->parameters, launch->grid);
+  pthread_mutex_lock(&si_lock);
+  bool loaded = launch->function->module->loaded;
+  pthread_mutex_unlock(&si_lock);
+  return loaded ? launch->function->kernel->run(stream, launch->parameters, launch->grid) : CUDA_ERROR_LAUNCH_FAILED;
 }
 
-static const kernel *kernel_of(cu_function handle, const si_context *context) {
-  for (size_t i = 0; i < KERNELS; i++)
-    if ((cu_function)(void *)&functions[context->device][i] == handle && functions[context->device][i].given)
-      return &kernels[i];
+/* Locked. */
+static const function *function_find(cu_function handle, const si_context *context) {
+  for (const module *m = modules; m; m = m->next)
+    for (size_t i = 0; i < KERNELS && m->loaded && m->context == context; i++)
+      if ((cu_function)(void *)(uintptr_t)&m->functions[i] == handle && m->functions[i].kernel)
+        return &m->functions[i];
   return NULL;
 }
 
@@ -272,17 +279,17 @@ cu_result cuLaunchKernel(cu_function handle, unsigned grid_x, unsigned grid_y, u
       extra)
     return CUDA_ERROR_INVALID_VALUE;
   pthread_mutex_lock(&si_lock);
-  const kernel *found = kernel_of(handle, context);
+  const function *found = function_find(handle, context);
   pthread_mutex_unlock(&si_lock);
   if (!found)
     return CUDA_ERROR_INVALID_HANDLE;
-  launch_op launch = { .op = { .run = run_launch }, .kernel = found, .grid = { grid_x, grid_y, grid_z } };
+  launch_op launch = { .op = { .run = run_launch }, .function = found, .grid = { grid_x, grid_y, grid_z } };
   size_t at = 0;
-  for (size_t i = 0; found->sizes[i]; i++) {
+  for (size_t i = 0; found->kernel->sizes[i]; i++) {
     if (!parameters || !parameters[i])
       return CUDA_ERROR_INVALID_VALUE;
-    memcpy(&launch.parameters[at], parameters[i], found->sizes[i]);
-    at += (found->sizes[i] + sizeof launch.parameters[0] - 1) / sizeof launch.parameters[0];
+    memcpy(&launch.parameters[at], parameters[i], found->kernel->sizes[i]);
+    at += (found->kernel->sizes[i] + sizeof launch.parameters[0] - 1) / sizeof launch.parameters[0];
   }
   return si_enqueue(context, stream, &launch.op, sizeof launch, false);
 }

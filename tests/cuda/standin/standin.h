@@ -17,8 +17,10 @@
  *   misuse     no current context, a stream of another context, handles that are none, calls in a host function,
  *   calls in a
  *              forked child, host memory that is mapped read-only and registered without saying so: refused as there.
- *   graphs     a stream that captures runs nothing; waiting for it, or on it for what is outside, spoils the capture.
- * What it does not: GPU time, caches, MPS, launches of graphs, managed memory, textures, PTX (see kernel names below).
+ *   graphs     a stream that captures runs nothing; waiting for it, or on it for what is outside, spoils the capture,
+ *              and so do cuMemAlloc(), cuMemHostAlloc() and cuEventQuery() by threads that the capture's mode means.
+ *              Graphs of kernels and fills can be launched.
+ * What it does not: GPU time, caches, MPS, managed memory, textures, PTX (see kernel names below).
  * A killed process stops at once, where a GPU goes on for some 10 ms. New memory is full of 0xa5, not of zeros.
  *
  * Environment, read at the first call

@@ -75,6 +75,7 @@ void si_stream_reference(si_stream *stream) {
 void si_stream_release(si_stream *stream) {
   if (--stream->references > 0)
     return;
+  si_capture_drop(stream->captured);
   pthread_cond_destroy(&stream->wake);
   pthread_cond_destroy(&stream->moved);
   free(stream);
@@ -242,12 +243,9 @@ static void drop_wait(si_op *op) {
 
 /* A graph has nodes and runs nothing by itself. */
 static cu_result capture(si_stream *stream, si_op *op, uint64_t *number) {
-  if (op->drop)
-    op->drop(op);
-  free(op);
+  si_capture_add(stream, op);
   if (number)
     *number = stream->submitted;
-  stream->captured++;
   return stream->capture == CU_STREAM_CAPTURE_STATUS_ACTIVE ? CUDA_SUCCESS : CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
 }
 
@@ -329,6 +327,7 @@ cu_result si_enqueue(si_context *context, cu_stream handle, const si_op *op, siz
   if (!copy)
     return CUDA_ERROR_OUT_OF_MEMORY;
   memcpy(copy, op, bytes);
+  copy->bytes = copy->drop ? 0 : bytes;
   pthread_mutex_lock(&si_lock);
   si_stream *stream;
   uint64_t number;
