@@ -7,8 +7,8 @@
  *            or an error, and never throws; so with every function that can fail. With -fno-exceptions only those that
  *            begin with try_ are there. Functions that fill strings or vectors (monitors, tracks, options) may throw
  *            std::bad_alloc.
- * Ownership  publisher, subscriber, join, frame, packet are moved only, and their moves cannot fail. A destructor gives
- *            back what the object stands for. What is moved from may be destroyed and assigned to.
+ * Ownership  publisher, subscriber, batch, join, frame, packet are moved only, and their moves cannot fail. A
+ *            destructor gives back what the object stands for. What is moved from may be destroyed and assigned to.
  * Misuse     Most does not compile: frames that are copied or written by a subscriber, results that are ignored, time
  *            without a unit. What is left of it, an index beyond the end or the value of an error, ends the program
  *            (__builtin_trap()) where it happens.
@@ -34,6 +34,7 @@
 
 #include <cuframes/cpp/annotation.hpp>
 #include <cuframes/cpp/base.hpp>
+#include <cuframes/cpp/batch.hpp>
 #include <cuframes/cpp/format.hpp>
 #include <cuframes/cpp/frame.hpp>
 #include <cuframes/cpp/monitor.hpp>
