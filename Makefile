@@ -1,8 +1,8 @@
 # A thin front over CMake's presets; CMakeLists.txt builds, scripts/ do.
 .DEFAULT_GOAL := build
 .PHONY: build test quick test-load test-record-day demo lint format asan tsan chaos soak bench bench-peers \
-  bench-vision bench-check bench-record bench-soak fuzz wheel deb deb-test coverage docs ffmpeg chroot-test install \
-  uninstall clean help
+  bench-vision bench-check bench-record bench-soak fuzz wheel deb deb-test release coverage docs ffmpeg chroot-test \
+  install uninstall clean help
 
 PREFIX ?= /usr/local
 
@@ -108,6 +108,10 @@ deb: ## Debian packages for the Debian that runs here, in build/deb, checked by 
 deb-test: ## make the packages in bare Debian 12 and 13 (CHROOT_SUITES), install, use, upgrade, purge them; as root
 	@scripts/install-deps chroot deb
 	@scripts/deb-test $(CHROOT_SUITES)
+
+release: ## sources, bill of materials, notes, checksums in build/release; made twice, and built without git
+	@scripts/install-deps release
+	@scripts/release
 
 coverage: ## all tests with line and branch coverage; report in build-coverage/coverage/
 	@scripts/install-deps coverage
