@@ -19,6 +19,11 @@ test-record-day: ## 24 hours of recording in minutes: each packet in exactly one
 	@scripts/install-deps test
 	@CUFRAMES_LONG=1 scripts/test default -R cli/record_day
 
+.PHONY: test-python-real
+test-python-real: ## the Python package with torch, Ultralytics, Roboflow's pipeline and supervision of PyPI; 7 GB
+	@scripts/install-deps test
+	@CUFRAMES_PYTHON_REAL=1 scripts/test default -R '^python/'
+
 demo: ## publish a film and let several processes use it (under a minute)
 	@scripts/install-deps demo
 	@$(MAKE) --no-print-directory build
