@@ -1,5 +1,6 @@
 /* capture.c - streams of the stand-in that capture a graph: what is put on them becomes a node and runs nothing, and
- * what cannot be part of a graph makes the capture invalid, as on a GPU. A graph of kernels and fills can be launched. */
+ * what cannot be part of a graph makes the capture invalid, as on a GPU. A graph of kernels and fills can be
+ * launched. */
 #include <stdlib.h>
 #include <string.h>
 

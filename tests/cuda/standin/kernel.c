@@ -28,7 +28,8 @@ typedef struct function {
   const kernel *kernel; /* NULL: it was not asked for */
 } function;
 
-/* It stays when it is unloaded, since there may be launches under way. Those fail then: a GPU would run what lies there. */
+/* It stays when it is unloaded, since there may be launches under way. Those fail then; a GPU would run what lies
+ * there. */
 struct module {
   struct module *next;
   si_context *context;
