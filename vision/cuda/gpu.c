@@ -90,11 +90,24 @@ int cf_gpu_open(cf_gpu *gpu, const char *device, char *name) {
   return result;
 }
 
+/* Twice: a call that failed once may do the second time, and a context that is lost does nothing more. */
+static void wait_for_all(cf_gpu *gpu) {
+  if (gpu->driver.cuCtxSynchronize() != CUDA_SUCCESS)
+    (void)gpu->driver.cuCtxSynchronize();
+}
+
+void cf_gpu_event_wait(cf_gpu *gpu, cu_event event) {
+  if (gpu->driver.cuEventSynchronize(event) != CUDA_SUCCESS)
+    wait_for_all(gpu);
+}
+
 void cf_gpu_settle(cf_gpu *gpu) {
   cu_capture_mode mode = cf_gpu_beside_captures(gpu);
   for (int i = 0; i < CF_GPU_STREAMS; i++)
     if (gpu->work[i].used)
-      (void)gpu->driver.cuEventSynchronize(gpu->work[i].event); /* a context that failed does nothing more */
+      cf_gpu_event_wait(gpu, gpu->work[i].event);
+  if (gpu->unknown)
+    wait_for_all(gpu);
   cf_gpu_beside_captures_end(gpu, mode);
 }
 
@@ -138,7 +151,10 @@ int cf_gpu_enter(cf_gpu *gpu, bool *pushed) {
   *pushed = gpu->driver.cuCtxGetCurrent(&current) != CUDA_SUCCESS || current != gpu->context;
   if (!*pushed)
     return CUFRAMES_OK;
-  return CF_GPU_CALL(gpu, cuCtxPushCurrent, "making the CUDA context current", gpu->context);
+  cu_result result = gpu->driver.cuCtxPushCurrent(gpu->context);
+  if (result != CUDA_SUCCESS && !cf_cuda_is_sticky(result)) /* who frees something has no other chance */
+    result = gpu->driver.cuCtxPushCurrent(gpu->context);
+  return cf_gpu_result(gpu, result, "cuCtxPushCurrent", "making the CUDA context current");
 }
 
 void cf_gpu_leave(cf_gpu *gpu, bool pushed) {
@@ -207,6 +223,8 @@ int cf_gpu_note(cf_gpu *gpu, cu_stream stream) {
   if (result == CUFRAMES_OK) {
     work->used = true;
     work->stream = stream;
+  } else {
+    gpu->unknown = true;
   }
   return result;
 }

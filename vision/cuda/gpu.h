@@ -31,6 +31,7 @@ typedef struct cf_gpu {
   cu_module module;
   cf_gpu_work work[CF_GPU_STREAMS];
   uint32_t oldest; /* of them, the next to be used anew */
+  bool unknown;    /* there is work that no event stands for: the driver recorded none */
 } cf_gpu;
 
 /* Opens the GPU of that name, loads the kernels, and gives the device's own name (CUFRAMES_DEVICE_NAME_MAX + 1 bytes).
@@ -64,6 +65,8 @@ int cf_gpu_launch(cf_gpu *gpu, cu_function kernel, const uint32_t blocks[3], cu_
 
 /* Remembers that there is work of ours on the stream, for cf_gpu_close(). One thread at a time. */
 int cf_gpu_note(cf_gpu *gpu, cu_stream stream);
+/* Waits for an event, however that may be done. */
+void cf_gpu_event_wait(cf_gpu *gpu, cu_event event);
 
 /* cf_cuda_check() with the name of the driver's function, which is the text of the call. */
 int cf_gpu_result(const cf_gpu *gpu, cu_result result, const char *call, const char *what);

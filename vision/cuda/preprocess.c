@@ -63,7 +63,6 @@ void cf_vision_cuda_preprocess_destroy(void *of) {
   state *s = of;
   bool pushed;
   if (cf_gpu_enter(&s->gpu, &pushed) == CUFRAMES_OK) {
-    cf_gpu_settle(&s->gpu);
     cf_tables_close(&s->gpu, &s->tables);
     if (s->own)
       (void)s->gpu.driver.cuMemFree(s->own); /* nothing can be done */
@@ -99,14 +98,14 @@ int cf_vision_cuda_preprocess_create(const cf_preprocess_setup *setup, const cha
 
 /* ---- work ---- */
 
-/* table 0: the plans come along. */
+/* Of plans that come along (table 0), or of those in a table (plans NULL). */
 static int launch(state *s, const cf_plan *plans, cu_deviceptr table, uint32_t count, void *tensor, cu_stream stream) {
   const cf_plan_tensor *t = &s->target;
   uint32_t element = cuframes_element_size(t->element);
   cf_preprocess_job job = { .target = *t, .tensor = (uintptr_t)tensor, .table = table };
   cf_plans_few few;
   memset(&few, 0, sizeof few);
-  if (!table)
+  if (plans)
     memcpy(few.plan, plans, count * sizeof *plans);
   job.quads = t->width % CF_THREAD_PIXELS == 0 && job.tensor % (element * CF_THREAD_PIXELS) == 0;
   uint32_t across = CF_BLOCK_WIDTH * CF_THREAD_PIXELS;

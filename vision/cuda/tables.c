@@ -32,11 +32,12 @@ int cf_tables_open(cf_gpu *gpu, cf_tables *tables, size_t bytes) {
 
 void cf_tables_close(cf_gpu *gpu, cf_tables *tables) {
   const cf_cuda_driver *cu = &gpu->driver;
+  cf_gpu_settle(gpu);
   cu_capture_mode mode = cf_gpu_beside_captures(gpu);
   /* nothing can be done about what fails */
   for (uint32_t i = 0; i < CF_TABLES; i++) {
     if (tables->table[i].used)
-      (void)cu->cuEventSynchronize(tables->table[i].event);
+      cf_gpu_event_wait(gpu, tables->table[i].event);
     if (tables->table[i].event)
       (void)cu->cuEventDestroy(tables->table[i].event);
   }
@@ -95,5 +96,6 @@ int cf_tables_used(cf_gpu *gpu, cf_table *table, cu_stream stream) {
   int result = CF_GPU_CALL(gpu, cuEventRecord, "recording an event", table->event, stream);
   table->used = true;
   table->lost = result != CUFRAMES_OK; /* its event may come too early */
+  gpu->unknown |= table->lost;
   return result;
 }
