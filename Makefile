@@ -1,8 +1,8 @@
 # A thin front over CMake's presets; CMakeLists.txt builds, scripts/ do.
 .DEFAULT_GOAL := build
 .PHONY: build test quick test-load test-record-day demo lint format asan tsan chaos soak bench bench-peers \
-  bench-vision bench-check bench-record bench-soak fuzz wheel deb deb-test release coverage docs ffmpeg chroot-test \
-  install uninstall clean help
+  bench-vision bench-check bench-record bench-soak fuzz wheel deb deb-test release image coverage docs ffmpeg \
+  chroot-test install uninstall clean help
 
 PREFIX ?= /usr/local
 
@@ -117,6 +117,10 @@ deb-test: ## make the packages in bare Debian 12 and 13 (CHROOT_SUITES), install
 release: ## sources, bill of materials, notes, checksums in build/release; made twice, and built without git
 	@scripts/install-deps release
 	@scripts/release
+
+image: ## an image for containers in build/image, made and tried without a daemon; as root
+	@scripts/install-deps deb chroot image
+	@scripts/image
 
 coverage: ## all tests with line and branch coverage; report in build-coverage/coverage/
 	@scripts/install-deps coverage

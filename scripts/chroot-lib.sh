@@ -7,6 +7,7 @@ mirror=${CHROOT_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-B
 mkdir -p "$directory"
 
 # In the chroot, in namespaces of its own, so that nothing stays mounted: inside ROOT COMMAND...
+# INSIDE_BIND="DIRECTORY PATH": that directory is at PATH there.
 inside() {
   local root=$1
   shift
@@ -25,6 +26,8 @@ inside() {
     ln -s pts/ptmx "$1/dev/ptmx"
     ln -s /proc/self/fd "$1/dev/fd"
     mount -t tmpfs -o mode=1777,size=64m tmpfs "$1/dev/shm"
+    read -r from to <<< "${INSIDE_BIND:-}"
+    [ -z "$from" ] || mount --bind "$from" "$1$to"
     root=$1
     shift
     exec chroot "$root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
