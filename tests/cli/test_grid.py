@@ -212,6 +212,54 @@ def test_all_streams_come_and_go(s):
         check(names == {"cam1", "cam2"}, "it showed %s", names)
 
 
+def test_a_stream_that_cannot_be_drawn_harms_nobody(s):
+    """Colours that nobody can convert, pixels of a shape that cannot be, and an array that is no picture."""
+    ffmpeg = harness.need_program("ffmpeg")
+    for name, options in (("ycgco", ("-colorspace", "ycgco")), ("thin", ("-vf", "setsar=1/60000")),
+                          ("flat", ("-vf", "setsar=60000"))):
+        subprocess.run([ffmpeg, "-loglevel", "error", "-f", "lavfi", "-i", "testsrc=size=160x120:rate=25", "-t", "1",
+                        "-pix_fmt", "yuv420p", "-c:v", "ffv1", *options, s.path(name + ".mkv")], check=True,
+                       stdin=subprocess.DEVNULL)
+        s.publish(s.path(name + ".mkv"), name, "--realtime", "--loop")
+    s.publish("test:160x120@25", "cam")
+    s.start_program(harness.need_built("tests", "tensors"), "array")
+    s.wait_stream("array")
+    for fit in ("contain", "cover", "stretch"):
+        grid = start(s, "cam", "ycgco", "thin", "flat", "array", "--output", "wall", "--size", "320x180", "--fit", fit)
+        for name in ("cam", "thin", "flat"):
+            wait_event(grid, "live", name)
+        for name, why in (("ycgco", "matrix 8"), ("array", "tensor")):
+            lost, _ = wait_event(grid, "no_signal", name)
+            check(lost["reason"].startswith("cannot be shown: ") and why in lost["reason"], "it says %s", lost)
+        before = s.json("info", "wall", "--json")["frames"]
+        s.until(lambda: s.json("info", "wall", "--json")["frames"] > before + 5, "pictures")
+        grid.stop()
+
+
+def test_who_comes_and_goes_leaves_nothing(s):
+    """Streams of a pattern, and a detector's, again and again: no descriptor and no thread is left."""
+    s.publish("test:160x120@25", "cam")
+    s.leaves("other.sock", "other.lock")
+    grid = start(s, "--output", "wall", "--size", "320x180", "--keep", "0.1", "--boxes", "bright")
+    _, at = wait_event(grid, "live", "cam")
+
+    def come_and_go(at):
+        other = s.publish("test:160x120@25", "other")
+        _, at = wait_event(grid, "live", "other", at)
+        other.kill()
+        return wait_event(grid, "removed", "other", at)[1]
+
+    def holds():
+        return grid.descriptors(), len(os.listdir("/proc/%d/task" % grid.pid))
+    at = come_and_go(at)
+    before = holds()
+    for _ in range(5):
+        at = come_and_go(at)
+    # a thread that joins, or that looks at the directory, has some for a moment
+    s.until(lambda: all(now <= was for now, was in zip(holds(), before)), "what it held before, %s" % (before,))
+    grid.stop()
+
+
 def test_a_camera_changes_its_size(s):
     """In mid-stream, by one publisher: no signal is lost, and nobody joins again."""
     ffmpeg, parts = harness.need_program("ffmpeg"), []

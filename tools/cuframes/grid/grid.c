@@ -33,7 +33,6 @@ typedef struct grid_run {
   bool has_terminal;     /* it began on one */
   grid_wall wall;
   grid_directory *directory;
-  grid_draw *draw;
   grid_paint paint;
   cuframes_publisher *publisher;
   int64_t began, first_tick;
@@ -110,7 +109,7 @@ static int publish_picture(grid_run *r, cuframes_frame *frame) {
     snprintf(why, sizeof why, "%s", cuframes_last_error());
   } else {
     output.device = NULL;
-    error = grid_draw_picture(r->draw, r->paint.layers, r->paint.count, &output, stream, why, sizeof why);
+    error = grid_draw_picture(r->wall.draw, r->paint.layers, r->paint.count, &output, stream, why, sizeof why);
   }
   if (error != CUFRAMES_OK) {
     (void)cuframes_publisher_cancel(r->publisher, frame); /* it is open, so this cannot fail */
@@ -418,14 +417,14 @@ static int begin(grid_run *r, char *why_host, size_t size) {
   }
   if (*why != '\0')
     cli_note("%s", why);
-  r->draw = open_draw(r, why, sizeof why);
-  if (r->draw == NULL && is_auto(o) && grid_device_is_gpu(r->wall.device)) {
+  r->wall.draw = open_draw(r, why, sizeof why);
+  if (r->wall.draw == NULL && is_auto(o) && grid_device_is_gpu(r->wall.device)) {
     snprintf(why_host, size, "%s", why);
     grid_device_close(r->wall.device);
     r->wall.device = grid_device_open("host", why, sizeof why);
-    r->draw = r->wall.device ? open_draw(r, why, sizeof why) : NULL;
+    r->wall.draw = r->wall.device ? open_draw(r, why, sizeof why) : NULL;
   }
-  if (r->draw == NULL) {
+  if (r->wall.draw == NULL) {
     cli_error("%s: the picture cannot be made here: %s", o->output, why);
     return CLI_FAILED;
   }
@@ -443,7 +442,7 @@ static void finish(grid_run *r) {
     grid_wall_free(&r->wall);
     grid_paint_free(&r->paint, &r->wall);
   }
-  grid_draw_close(r->draw);
+  grid_draw_close(r->wall.draw);
   grid_font_close(r->wall.font);
   grid_device_close(r->wall.device);
 }

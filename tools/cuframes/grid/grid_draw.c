@@ -2,7 +2,6 @@
 #include "grid_draw.h"
 
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,6 +19,7 @@ typedef struct job {
 
 typedef struct grid_draw {
   cuframes_compositor *compositor;
+  cuframes_compositor *host; /* of grid_draw_can() */
   pthread_t threads[GRID_THREADS_MAX];
   uint32_t thread_count; /* beside the caller's */
   uint32_t next_number;  /* for threads that begin; lock */
@@ -75,6 +75,13 @@ grid_draw *grid_draw_open(const char *device, uint32_t threads, char *why, size_
     free(d);
     return NULL;
   }
+  const cuframes_compositor_options on_host = { .struct_size = sizeof on_host };
+  if (cuframes_compositor_create(&on_host, &d->host) != CUFRAMES_OK) {
+    snprintf(why, size, "%s", cuframes_last_error());
+    cuframes_compositor_destroy(d->compositor);
+    free(d);
+    return NULL;
+  }
   pthread_mutex_init(&d->lock, NULL); /* none of these can fail without attributes */
   pthread_cond_init(&d->begin, NULL);
   pthread_cond_init(&d->done, NULL);
@@ -93,6 +100,7 @@ void grid_draw_close(grid_draw *d) {
   for (uint32_t i = 0; i < d->thread_count; i++)
     (void)pthread_join(d->threads[i], NULL);
   cuframes_compositor_destroy(d->compositor);
+  cuframes_compositor_destroy(d->host);
   pthread_cond_destroy(&d->begin);
   pthread_cond_destroy(&d->done);
   pthread_mutex_destroy(&d->lock);
@@ -122,4 +130,16 @@ int grid_draw_picture(grid_draw *d, const cuframes_layer *layers, uint32_t count
   snprintf(why, size, "%s", d->why);
   pthread_mutex_unlock(&d->lock);
   return error;
+}
+
+bool grid_draw_can(grid_draw *d, const cuframes_picture *picture, char *why, size_t size) {
+  uint8_t pixel[1];
+  const cuframes_format format = { .pixel_format = CUFRAMES_PIXEL_GRAY8, .width = 1, .height = 1, .pitch = { 1 } };
+  const cuframes_picture output = { .format = &format, .plane = { pixel } };
+  cuframes_layer layer = { .picture = *picture }; /* of no size: it is checked and planned, and nothing is drawn */
+  layer.picture.device = NULL;
+  if (cuframes_compositor_run(d->host, &layer, 1, &output, NULL) == CUFRAMES_OK)
+    return true;
+  snprintf(why, size, "%s", cuframes_last_error());
+  return false;
 }

@@ -6,6 +6,7 @@
 /* The shape that most cameras' pictures have. */
 #define USUAL_WIDTH 16.0
 #define USUAL_HEIGHT 9.0
+#define PART_LEAST (1.0 / 16) /* pixels */
 
 static uint32_t rows_of(uint32_t count, uint32_t columns) {
   return (count + columns - 1) / columns;
@@ -56,6 +57,11 @@ static uint32_t even(double length, uint32_t most) {
   return rounded < 2 ? 2 : rounded > most ? most : rounded;
 }
 
+/* A part of a side, but so much that it can be looked at: there are pixels of any shape. */
+static float part(uint32_t side, double share) {
+  return (float)fmax(side * share, PART_LEAST);
+}
+
 void grid_place(const grid_box *tile, const cuframes_format *format, enum grid_fit fit, grid_box *box,
                 grid_crop *crop) {
   const bool said = format->sample_aspect_num != 0 && format->sample_aspect_den != 0;
@@ -69,10 +75,10 @@ void grid_place(const grid_box *tile, const cuframes_format *format, enum grid_f
     box->x += (tile->width - box->width) / 2 & ~1u;
     box->y += (tile->height - box->height) / 2 & ~1u;
   } else if (fit == GRID_FIT_COVER && shape > tile_shape) {
-    crop->width = (float)(format->width * tile_shape / shape);
+    crop->width = part(format->width, tile_shape / shape);
     crop->x = ((float)format->width - crop->width) / 2;
   } else if (fit == GRID_FIT_COVER) {
-    crop->height = (float)(format->height * shape / tile_shape);
+    crop->height = part(format->height, shape / tile_shape);
     crop->y = ((float)format->height - crop->height) / 2;
   }
 }

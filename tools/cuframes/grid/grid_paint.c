@@ -226,14 +226,10 @@ static void time_text(char *text, size_t size, int64_t moment, bool utc) {
 static void add_note(grid_paint *p, grid_wall *wall, grid_tile *tile) {
   const grid_source *s = tile->source;
   char text[GRID_CAUSE + 96], since[64];
-  if (s->state.signal == GRID_NONE) {
-    time_text(since, sizeof since, s->state.since, wall->options->utc);
-    snprintf(text, sizeof text, "no signal since %s\n%s", since, s->state.cause);
-  } else if (*s->trouble != '\0') {
-    snprintf(text, sizeof text, "cannot be shown\n%s", s->trouble);
-  } else {
+  if (s->state.signal != GRID_NONE)
     return;
-  }
+  time_text(since, sizeof since, s->state.since, wall->options->utc);
+  snprintf(text, sizeof text, "no signal since %s\n%s", since, s->state.cause);
   if (!grid_label_make(wall, &tile->note, text, letters(&tile->box), tile->box.width))
     return;
   const int32_t x = (int32_t)tile->box.x + ((int32_t)(tile->box.width - tile->note.image.width) / 2 & ~1);

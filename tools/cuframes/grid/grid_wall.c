@@ -336,6 +336,12 @@ bool grid_wall_change(grid_wall *wall, const grid_options *options, int64_t now)
 
 static void look_at_signal(grid_wall *wall, grid_source *s, int64_t now) {
   grid_feed_state(&s->feed, now, &s->state);
+  if (*s->trouble == '\0') {
+    s->trouble_since = now;
+  } else if (s->state.signal != GRID_NONE) {
+    s->state = (grid_state){ .signal = GRID_NONE, .since = s->trouble_since };
+    snprintf(s->state.cause, sizeof s->state.cause, "cannot be shown: %.290s", s->trouble);
+  }
   if (s->state.signal == GRID_LATE && !s->was_live && s->lost_at == 0)
     return; /* it begins */
   if (s->state.signal != GRID_NONE) {
@@ -384,6 +390,15 @@ static void use_frame(grid_source *s) {
   s->copy.picture.device = NULL; /* it is mapped for this GPU, whichever made it */
 }
 
+static void show_frame(grid_wall *wall, grid_source *s) {
+  if (grid_device_is_gpu(wall->device) && strcmp(cuframes_frame_device(s->feed.frame), "host") != 0)
+    use_frame(s);
+  else
+    bring(wall, s);
+  if (s->copy.picture.format != NULL && !grid_draw_can(wall->draw, &s->copy.picture, s->trouble, sizeof s->trouble))
+    s->copy.picture = (cuframes_picture){ 0 };
+}
+
 void grid_wall_take(grid_wall *wall, int64_t now) {
   const grid_feed_how how = { .directory = wall->options->directory,
                               .label = "grid",
@@ -393,13 +408,8 @@ void grid_wall_take(grid_wall *wall, int64_t now) {
     if (s->tiles == 0)
       continue;
     grid_feed_take(&s->feed, &how, grid_device_stream(wall->device), now);
-    if (s->feed.is_new) {
-      const bool there = grid_device_is_gpu(wall->device) && strcmp(cuframes_frame_device(s->feed.frame), "host") != 0;
-      if (!there)
-        bring(wall, s);
-      else
-        use_frame(s);
-    }
+    if (s->feed.is_new)
+      show_frame(wall, s);
     look_at_signal(wall, s, now);
   }
   reap_sources(wall);

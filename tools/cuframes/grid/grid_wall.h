@@ -12,6 +12,7 @@
 #include "grid_boxes.h"
 #include "grid_device.h"
 #include "grid_directory.h"
+#include "grid_draw.h"
 #include "grid_feed.h"
 #include "grid_options.h"
 #include "grid_text.h"
@@ -35,7 +36,8 @@ typedef struct grid_source {
   bool said;                /* of this loss */
   grid_copy copy;           /* its picture for the device, where it lies elsewhere */
   picture_planes view;      /* a GPU's picture for the host */
-  char trouble[GRID_CAUSE]; /* why the picture cannot be brought to the device */
+  char trouble[GRID_CAUSE]; /* why the picture cannot be shown */
+  int64_t trouble_since;    /* CLOCK_MONOTONIC */
 } grid_source;
 
 typedef struct grid_tile {
@@ -52,6 +54,7 @@ typedef struct grid_wall {
   const grid_options *options;
   grid_device *device;
   grid_font *font;
+  grid_draw *draw;
   grid_tile **tiles;
   uint32_t tile_count, shown; /* shown: tiles that have a place */
   grid_source **sources;
