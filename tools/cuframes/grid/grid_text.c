@@ -9,7 +9,8 @@
 #include <ft2build.h>
 #include FT_FREETYPE_H
 
-#define NO_CHARACTER 0xfffdu
+#include "common/utf8.h"
+
 #define PLATE_ALPHA 150 /* of the plate behind the text */
 #define DOTS 3          /* "..." behind text that is cut */
 #define LINES_MAX 8u
@@ -110,29 +111,6 @@ void grid_font_close(grid_font *font) {
 
 /* ---- characters ---- */
 
-uint32_t grid_text_next(const char **text) {
-  static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
-  const unsigned char *at = (const unsigned char *)*text;
-  if (at[0] == 0)
-    return 0;
-  const unsigned more = at[0] < 0x80 ? 0 : at[0] >> 5 == 6 ? 1 : at[0] >> 4 == 14 ? 2 : at[0] >> 3 == 30 ? 3 : 4;
-  (*text)++;
-  if (more == 0)
-    return at[0];
-  if (more == 4)
-    return NO_CHARACTER;
-  uint32_t character = at[0] & (0x3fu >> more);
-  for (unsigned i = 1; i <= more; i++) {
-    if (at[i] >> 6 != 2)
-      return NO_CHARACTER;
-    character = character << 6 | (at[i] & 0x3fu);
-  }
-  if (character < least[more] || character > 0x10ffff || (character >= 0xd800 && character < 0xe000))
-    return NO_CHARACTER;
-  *text += more;
-  return character;
-}
-
 /* A character's place and coverage: a bitmap of FreeType's, or a box. */
 typedef struct glyph {
   int32_t advance;
@@ -143,7 +121,7 @@ typedef struct glyph {
 static glyph glyph_of(grid_font *font, uint32_t character, uint32_t size) {
   glyph g = { .advance = (int32_t)(size * 5 / 8) };
   const FT_UInt index =
-      font->face && character >= 0x20 && character != NO_CHARACTER ? FT_Get_Char_Index(font->face, character) : 0;
+      font->face && character >= 0x20 && character != UTF8_NONE ? FT_Get_Char_Index(font->face, character) : 0;
   if (index == 0 || FT_Load_Glyph(font->face, index, FT_LOAD_RENDER | FT_LOAD_TARGET_LIGHT) != 0 ||
       font->face->glyph->bitmap.pixel_mode != FT_PIXEL_MODE_GRAY)
     return g;
@@ -173,7 +151,7 @@ static line measure(grid_font *font, const char *text, uint32_t size, int32_t ma
   line l = { .from = text, .end = text };
   int32_t width = 0, short_width = 0;
   while (at < end) {
-    width += glyph_of(font, grid_text_next(&at), size).advance;
+    width += glyph_of(font, utf8_next(&at), size).advance;
     if (at > end)
       at = end; /* half a character before the end of a line */
     if (width + dots <= max_width) {
@@ -219,7 +197,7 @@ static void draw_line(grid_font *font, const line *l, uint32_t size, const grid_
                       int32_t base) {
   int32_t pen = ((int32_t)image->width - l->width) / 2;
   for (const char *at = l->from; at < l->end;)
-    pen = draw_character(font, grid_text_next(&at), size, image, coverage, pen, base);
+    pen = draw_character(font, utf8_next(&at), size, image, coverage, pen, base);
   for (int i = 0; l->cut && i < DOTS; i++)
     pen = draw_character(font, '.', size, image, coverage, pen, base);
 }

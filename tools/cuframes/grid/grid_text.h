@@ -28,7 +28,4 @@ void grid_font_close(grid_font *font);
  * wider than max_width ends with dots. False: out of memory, or there is nothing to draw; image is untouched then. */
 bool grid_text_draw(grid_font *font, const char *text, uint32_t size, uint32_t max_width, grid_image *image);
 
-/* The next character of UTF-8; moves on behind it, over one byte if it is none: then it is U+FFFD. 0: the end. */
-uint32_t grid_text_next(const char **text);
-
 #endif
