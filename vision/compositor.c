@@ -61,14 +61,13 @@ const char *cuframes_compositor_device(const cuframes_compositor *compositor) {
 }
 
 static int check_output(const cuframes_compositor *compositor, const cuframes_picture *output) {
-  static const cuframes_rectangle none;
   cf_colour colour;
   if (!output)
     return cf_vision_fail(CUFRAMES_ERR_INVALID, "no output given");
   int result = cf_picture_check(output, compositor->device, "output", 0);
   if (result != CUFRAMES_OK)
     return result;
-  if (memcmp(&output->crop, &none, sizeof none) != 0)
+  if (!cf_rectangle_none(&output->crop))
     return cf_vision_fail(CUFRAMES_ERR_INVALID, "the output has a crop; it is drawn into as a whole");
   if (!cf_colour_of(output->format, &colour))
     return cf_vision_fail(CUFRAMES_ERR_FORMAT, "the output's colour matrix %u is not known",

@@ -13,10 +13,14 @@
 
 /* ---- checks ---- */
 
+bool cf_rectangle_none(const cuframes_rectangle *r) {
+  return r->x == 0 && r->y == 0 && r->width == 0 && r->height == 0;
+}
+
 bool cf_picture_none(const cuframes_picture *picture) {
   static const cuframes_picture none;
   return !picture->format && !picture->plane[0] && !picture->plane[1] && !picture->plane[2] && !picture->plane[3] &&
-         !picture->device && memcmp(&picture->crop, &none.crop, sizeof none.crop) == 0 &&
+         !picture->device && cf_rectangle_none(&picture->crop) &&
          memcmp(picture->reserved, none.reserved, sizeof none.reserved) == 0;
 }
 
@@ -59,7 +63,7 @@ int cf_picture_check(const cuframes_picture *picture, const char *device, const 
 int cf_picture_crop(const cuframes_picture *picture, const char *what, uint32_t index, cf_crop *crop) {
   cuframes_rectangle r = picture->crop;
   double width = picture->format->width, height = picture->format->height;
-  if (r.x == 0 && r.y == 0 && r.width == 0 && r.height == 0) {
+  if (cf_rectangle_none(&r)) {
     *crop = (cf_crop){ 0, 0, width, height };
     return CUFRAMES_OK;
   }

@@ -14,6 +14,9 @@ typedef struct cf_preprocess_setup {
   cf_plan_tensor tensor;
 } cf_preprocess_setup;
 
+/* True if it is all zeros: the whole picture. */
+bool cf_rectangle_none(const cuframes_rectangle *rectangle);
+
 /* True if the picture is all zeros. */
 bool cf_picture_none(const cuframes_picture *picture);
 

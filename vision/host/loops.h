@@ -22,6 +22,8 @@ typedef struct cf_host_windows {
 
 /* Windows of so many samples at most have a weight for each sample. */
 #define CF_HOST_TAPS_MAX 8
+/* Windows that are all alike may be so many samples apart. */
+#define CF_HOST_STEP_MAX 4
 
 /* How values become elements. `in` are rows of component means, those that are not needed NULL; `out` rows of values.
  * */
@@ -43,6 +45,8 @@ typedef struct cf_host_loops {
   /* Along x: a line to output pixels. */
   void (*pick)(const float *line, const int32_t *at, float *out, size_t n);
   void (*between)(const float *line, const int32_t *at, const float *fraction, float *out, size_t n);
+  /* samples step * i + k, each times weights[k], for k below taps, 1..CF_HOST_TAPS_MAX; step 1..CF_HOST_STEP_MAX */
+  void (*steps)(const float *line, uint32_t step, const float *weights, uint32_t taps, float *out, size_t n);
   /* samples at[i] + k, each times weights[k * apart + i], for k below taps, 2..CF_HOST_TAPS_MAX */
   void (*taps)(const float *line, const int32_t *at, const float *weights, size_t apart, uint32_t taps, float *out,
                size_t n);

@@ -98,6 +98,35 @@ static void between(const float *restrict line, const int32_t *restrict at, cons
   }
 }
 
+/* The first sample of each window, then the second added to it, and so on: each loop is a vector's. */
+static void steps(const float *restrict line, uint32_t step, const float *restrict weights, uint32_t count,
+                  float *restrict out, size_t n) {
+  if (count == 1 && step == 1) {
+    memcpy(out, line, n * sizeof *out);
+    return;
+  }
+  for (uint32_t k = 0; k < count; k++) {
+    const float *restrict s = line + k;
+    float w = weights[k];
+#define STEP(apart)                                                                                                    \
+  case apart:                                                                                                          \
+    if (k == 0)                                                                                                        \
+      for (size_t i = 0; i < n; i++)                                                                                   \
+        out[i] = s[(apart)*i] * w;                                                                                     \
+    else                                                                                                               \
+      for (size_t i = 0; i < n; i++)                                                                                   \
+        out[i] += s[(apart)*i] * w;                                                                                    \
+    break
+    switch (step) {
+      STEP(1);
+      STEP(2);
+      STEP(3);
+      STEP(4);
+      default: break; /* CF_HOST_STEP_MAX */
+    }
+  }
+}
+
 /* One loop for each number of samples, so that it has no other inside. */
 #define TAPS(count, total)                                                                                             \
   case count:                                                                                                          \
@@ -237,6 +266,7 @@ const cf_host_loops CF_LOOPS = {
   .mean = mean,
   .pick = pick,
   .between = between,
+  .steps = steps,
   .taps = taps,
   .windows = windows,
   .colour = colour,

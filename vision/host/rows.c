@@ -89,6 +89,12 @@ static void taps_make(cf_host_columns *columns, uint32_t count, float *taps) {
   columns->taps = taps;
 }
 
+/* Whether all pixels have windows alike, a whole number of samples apart: then they need no table. */
+static bool is_regular(const cf_plan_axis *axis) {
+  return (axis->step & (CF_PLAN_ONE - 1)) == 0 && axis->step >> 32 <= CF_HOST_STEP_MAX &&
+         most_samples(axis) <= CF_HOST_TAPS_MAX;
+}
+
 static void columns_make(cf_host_columns *columns, const cf_plan_axis *axis, uint32_t first, uint32_t count,
                          char **memory) {
   reach(axis, first, count, columns);
@@ -113,6 +119,11 @@ static void columns_make(cf_host_columns *columns, const cf_plan_axis *axis, uin
     for (uint32_t i = 0; i < count; i++)
       if (columns->count[i] == 1)
         columns->last[i] = 0;
+  columns->step = is_regular(axis) ? (uint32_t)(axis->step >> 32) : 0;
+  for (uint32_t k = 0; columns->step > 0 && k < columns->most; k++) {
+    float weight = k == 0 ? columns->first[0] : k + 1 == columns->most ? columns->last[0] : 1;
+    columns->regular[k] = weight * columns->scale;
+  }
   if (has_taps(axis))
     taps_make(columns, count, take(memory, most_samples(axis) * padded(count * sizeof(float))));
 }
@@ -167,7 +178,7 @@ static void line_make(cf_host_rows *rows, uint32_t k, uint32_t j, float *line, s
 void cf_host_rows_get(cf_host_rows *rows, uint32_t component, uint32_t j, float *out) {
   const cf_host_columns *c = &rows->columns[component];
   const cf_host_loops *loops = rows->loops;
-  size_t before = (size_t)(c->valid - c->low), n = (size_t)(c->valid_end - c->valid + 1);
+  size_t before = (size_t)(c->valid - c->low), n = (size_t)(c->valid_end - c->valid) + 1;
   size_t behind = (size_t)(c->high - c->valid_end);
   float *line = rows->line;
   line_make(rows, component, j, line + before, n);
@@ -175,8 +186,8 @@ void cf_host_rows_get(cf_host_rows *rows, uint32_t component, uint32_t j, float 
     line[i] = line[before];
   for (size_t i = 0; i < behind + SPARE; i++)
     line[before + n + i] = line[before + n - 1];
-  if (c->most == 1 && rows->plan->component[component].x.step == CF_PLAN_ONE)
-    memcpy(out, line + c->at[0], rows->count * sizeof *out); /* sample by sample */
+  if (c->step > 0)
+    loops->steps(line + c->at[0], c->step, c->regular, c->most, out, rows->count);
   else if (c->most == 1)
     loops->pick(line, c->at, out, rows->count);
   else if (rows->plan->component[component].x.window == CF_PLAN_ONE)

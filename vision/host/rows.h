@@ -16,6 +16,8 @@ typedef struct cf_host_columns {
   int32_t *at, *count;      /* of each pixel, from `low` on */
   float *first, *last;      /* weights; for linear, `last` is the fraction */
   float *taps;              /* the weights of all samples, scaled, if no window has more than CF_HOST_TAPS_MAX */
+  uint32_t step;            /* samples from each window to the next, if they are all alike; else 0 */
+  float regular[CF_HOST_TAPS_MAX]; /* and their weights, scaled */
 } cf_host_columns;
 
 typedef struct cf_host_rows {
