@@ -254,6 +254,15 @@ static void calls(void **state) {
   CHECK_RESULT(cuframes_preprocess_format(p, 1, NULL), CUFRAMES_ERR_INVALID);
   CHECK_RESULT(cuframes_preprocess_format(p, 5, &format), CUFRAMES_ERR_INVALID);
   assert_memory_equal(f->tensor, f->before, sizeof f->tensor);
+  cuframes_preprocess_options large = options_of();
+  cuframes_preprocess *most = NULL;
+  large.width = large.height = CUFRAMES_PREPROCESS_SIZE_MAX;
+  large.capacity = CUFRAMES_PREPROCESS_CAPACITY_MAX;
+  CHECK_OK(cuframes_preprocess_create(&large, &most));
+  CHECK_OK(cuframes_preprocess_format(most, 1, &format));
+  CHECK_OK(cuframes_preprocess_format(most, large.capacity, &format)); /* the largest is one that a stream may have */
+  memset(&format, 0, sizeof format);
+  cuframes_preprocess_destroy(most);
   assert_int_equal(format.pixel_format, 0);
   CHECK_OK(cuframes_preprocess_format(p, 3, &format));
   assert_int_equal(format.tensor.dims, 4);

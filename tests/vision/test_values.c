@@ -137,6 +137,26 @@ static void geometries(void **state) {
         }
 }
 
+/* All of them together, for what cameras send: matrix, range, chroma location, fit, filter, crop, odd sizes. */
+static void together(void **state) {
+  (void)state;
+  static const uint32_t kinds[] = { CUFRAMES_PIXEL_NV12, CUFRAMES_PIXEL_P010 };
+  static const uint8_t matrices[] = { 1, 5, 9 };
+  for (uint32_t way = 0; way < 2 * 3 * 2 * 6 * 4 * 2 * 2; way++) {
+    uint32_t rest = way, kind = rest % 2, matrix = (rest /= 2) % 3, range = (rest /= 3) % 2, place = (rest /= 2) % 6;
+    uint32_t fit = (rest /= 6) % 4, filter = (rest /= 4) % 2, crop = rest / 2;
+    cuframes_format format = { .pixel_format = kinds[kind], .width = 31 + way % 2, .height = 21 + way % 3 };
+    format.color = (cuframes_color){ .matrix = matrices[matrix], .range = (uint8_t)(1 + range) };
+    format.chroma_location = (uint8_t)(1 + place);
+    test_picture *p = test_picture_new(format, way % 3, way);
+    if (crop)
+      p->picture.crop = (cuframes_rectangle){ 3.25f, 1.5f, 23.5f, 16.75f };
+    check((cuframes_preprocess_options){ .width = 16 + way % 5, .height = 9, .fit = fit, .filter = filter },
+          &p->picture);
+    test_picture_free(p);
+  }
+}
+
 /* Crops, with fractions; and at the edges, where the neighbours must not be seen. */
 static void crops(void **state) {
   (void)state;
@@ -292,8 +312,13 @@ static void geometry_there_and_back(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    FIXTURE(colours),  FIXTURE(geometries), FIXTURE(crops),
-    FIXTURE(elements), FIXTURE(batches),    FIXTURE(geometry_there_and_back),
+    FIXTURE(colours),
+    FIXTURE(geometries),
+    FIXTURE(together),
+    FIXTURE(crops),
+    FIXTURE(elements),
+    FIXTURE(batches),
+    FIXTURE(geometry_there_and_back),
   };
   int result = FIXTURE_RUN("vision/values", tests);
   printf("float32: at most %.2g of 255 from exact arithmetic\n", worst_float32);

@@ -109,8 +109,7 @@ CUFRAMES_API int cuframes_preprocess_launch(cuframes_preprocess *preprocess, uin
 
 /** The tensor's format, for a stream that publishes it: CUFRAMES_PIXEL_TENSOR of count x C x H x W or count x H x W x
  *  C, laid out.
- *  Errors: INVALID (no preprocess, no format given, count 0 or above the capacity), FORMAT (larger than a frame may
- *  be).
+ *  Errors: INVALID (no preprocess, no format given, count 0 or above the capacity).
  *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API int cuframes_preprocess_format(const cuframes_preprocess *preprocess, uint32_t count,
                                             cuframes_format *format);
