@@ -44,6 +44,14 @@ def test_ready(s):
         doctor(s, "cam", *args, env=gpu(s)).ready().finding("well", "join", "mode " + mode)
 
 
+def test_stream_in_host_memory(s):
+    """A GPU that is broken does not matter to it, nor is its driver touched."""
+    s.publish("test:320x180@25", "cam", "--device", "host")
+    env = gpu(s, CUDA_STANDIN_HANG="cuInit")
+    doctor(s, "cam", env=env).ready().finding("well", "driver", "host memory")
+    doctor(s, "cam", "--timeout", "5", "--device", "cuda", env=env).problem("time", "GPU", alone=False)
+
+
 def test_no_driver(s):
     publish(s, "--device", "cuda")
     finding = doctor(s, "cam").problem("driver", "no CUDA driver", "libcuda.so.1", SECOND_GPU[:-1] + "0")

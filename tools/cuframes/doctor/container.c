@@ -49,7 +49,7 @@ void doctor_container(doctor *d) {
     found(d, FOUND_NOTE, "container", "this is a container");
   else
     found(d, FOUND_WELL, "container", "nothing says that this is a container");
-  if (strcmp(d->device, "host") != 0 && (d->gpu_expected || doctor_gpu(d))) {
+  if (!gpu_is_beside_the_point(d) && (d->gpu_expected || doctor_gpu(d))) {
     look_at_visible(d);
     look_at_capabilities(d);
   }

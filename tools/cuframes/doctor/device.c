@@ -21,8 +21,12 @@
 #define EXCLUSIVE_MODE 3
 #define PROHIBITED_MODE 2
 
+bool gpu_is_beside_the_point(const doctor *d) {
+  return strcmp(d->device, "host") == 0 || (!device_is_gpu(d->device) && strcmp(d->stream_device, "host") == 0);
+}
+
 enum finding_state gpu_severity(const doctor *d) {
-  if (strcmp(d->device, "host") == 0)
+  if (gpu_is_beside_the_point(d))
     return FOUND_NOTE;
   return doctor_gpu(d) || (!d->name && d->gpu_expected) ? FOUND_PROBLEM : FOUND_NOTE;
 }
@@ -285,8 +289,8 @@ static void look_at_gpu(doctor *d, const gpu_driver *driver) {
 void doctor_device(doctor *d) {
   gpu_driver driver;
   char why[512];
-  if (strcmp(d->device, "host") == 0) {
-    found(d, FOUND_WELL, "driver", "host memory was asked for: the GPU is not looked at");
+  if (gpu_is_beside_the_point(d)) {
+    found(d, FOUND_WELL, "driver", "this is about host memory: the GPU is not looked at");
     return;
   }
   doctor_stage(d, "loading the GPU's driver");

@@ -6,6 +6,8 @@
 
 /* Of what is wrong with a GPU: a problem where one is asked for, or, without a NAME, where there is one; else note. */
 enum finding_state gpu_severity(const doctor *d);
+/* Whether a GPU has nothing to do with it: host memory is asked for, or the stream lies there. */
+bool gpu_is_beside_the_point(const doctor *d);
 
 /* Attributes of a GPU, by the driver's numbers. */
 enum gpu_attribute {

@@ -123,6 +123,6 @@ void doctor_hardware(doctor *d) {
     found(d, FOUND_WELL, "hardware", "there is a GPU: %s", sign);
   else
     found(d, FOUND_WELL, "hardware", "no GPU of NVIDIA's is to be seen: frames lie in host memory");
-  if (strcmp(d->device, "host") != 0)
+  if (!gpu_is_beside_the_point(d))
     look_at_nodes(d);
 }

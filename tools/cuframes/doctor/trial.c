@@ -163,7 +163,7 @@ void doctor_trial(doctor *d) {
   }
   try_device(d, "host", "host", 0);
   const char *gpu = doctor_gpu(d);
-  if (strcmp(d->device, "host") == 0)
+  if (gpu_is_beside_the_point(d))
     return;
   if (!d->gpu_works) {
     if (gpu || d->gpu_expected)
