@@ -2,6 +2,7 @@
 """test_doctor_stream.py - cuframes doctor NAME names what is wrong with a stream: its publisher, its camera, its
 readers, its clock; and never hangs or dies of what another process does."""
 import array
+import ctypes
 import os
 import re
 import select
@@ -85,6 +86,22 @@ def test_stopped(s):
     pub.stop()
 
 
+def test_in_a_debugger(s):
+    pub = s.publish("test:320x180@25", "cam")
+    libc = ctypes.CDLL(None, use_errno=True)
+    attach, detach, any_thread = 16, 17, 0x40000000
+    threads = [int(name) for name in os.listdir("/proc/%d/task" % pub.pid)]
+    for thread in threads:  # as a debugger does
+        if libc.ptrace(attach, thread, None, None) != 0:
+            harness.skip("may not trace a child: " + os.strerror(ctypes.get_errno()))
+        os.waitpid(thread, any_thread)
+    report = doctor(s, "cam")
+    for thread in threads:
+        check(libc.ptrace(detach, thread, None, None) == 0, "it cannot go on")
+    report.problem("answer", "a debugger holds it", "TracerPid")
+    pub.stop()
+
+
 def test_frozen(s):
     if not os.access("/sys/fs/cgroup/freezer", os.W_OK):
         harness.skip("needs the right to freeze control groups of version 1")
@@ -108,6 +125,7 @@ def test_frozen(s):
 
 def test_stopped_in_another_pid_namespace(s):
     """It cannot be seen that it is stopped: it says what it may be."""
+    doctoring.need_mounts("--pid", "--fork")
     pub = contain(s, "publish", "test:320x180@25", "--name", "cam", name="publisher")
     s.wait_stream("cam", pub)
     with open("/proc/%d/task/%d/children" % (pub.pid, pub.pid)) as file:
@@ -167,6 +185,8 @@ def test_hostile(s):
         report = doctor(s, "cam", *SHORT)
         hostile.close(s)
         check(report.problems and "crash" not in report.problems, "%s: it says %s", what, report.findings)
+        if what == "says nothing":
+            report.problem("answer", "does not answer", "process %d" % os.getpid(), "top -H -p", alone=False)
 
 
 def test_no_socket(s):
@@ -358,8 +378,8 @@ def test_messages_point_here(s):
     pub.send(signal.SIGSTOP)
     ask(s, s.run("info", "cam").err).problem("answer", "stopped")
     pub.send(signal.SIGCONT)
-    check("doctor" not in s.run("verify", "cam", "--leases", "60").err, "it promises what doctor does not look for")
-    check("doctor" not in s.run("publish", "test:64x64@25", "--name", "cam").err, "likewise, of a name in use")
+    check("says more" not in s.run("verify", "cam", "--leases", "60").err, "it promises what doctor does not look for")
+    check("says more" not in s.run("publish", "test:64x64@25", "--name", "cam").err, "likewise, of a name in use")
 
 
 def test_messages_of_no_permission_point_here(s):
