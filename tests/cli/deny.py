@@ -2,8 +2,8 @@
 
     python3 deny.py CALL[:ARGUMENT=VALUE] ERROR PROGRAM ARGUMENTS...
 
-CALL is one of the names below, ERROR a name of errno; with an ARGUMENT (0 to 5) only calls with that VALUE fail. Ends
-with 77 where filters cannot be had."""
+CALL is one of the names below, ERROR a name of errno, or NOTHING for a call that says yes and does nothing; with an
+ARGUMENT (0 to 5) only calls with that VALUE fail. Ends with 77 where filters cannot be had."""
 import ctypes
 import errno
 import os
@@ -39,7 +39,7 @@ def main():
     number = CALLS.get(platform.machine(), {}).get(call)
     if number is None:
         sys.exit(77)
-    program = build(number, int(argument) if argument else None, int(value or "0", 0), getattr(errno, sys.argv[2]))
+    program = build(number, int(argument) if argument else None, int(value or "0", 0), getattr(errno, sys.argv[2], 0))
     memory = ctypes.create_string_buffer(program, len(program))
     rules = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(memory)))
     libc = ctypes.CDLL(None, use_errno=True)

@@ -91,3 +91,26 @@ def denied(s, call, error, *args):
     if result.code == harness.SKIP:
         harness.skip("no seccomp filter can be made here")
     return Report(result)
+
+
+def make_group(s, controller, file, value):
+    """A control group of version 1 or 2 with a limit, as a path; or the test is skipped."""
+    with open("/proc/self/cgroup") as groups:
+        for line in groups.read().splitlines():
+            _, controllers, path = line.split(":", 2)
+            first = controller in controllers.split(",")
+            top = "/sys/fs/cgroup/" + controller if first else "/sys/fs/cgroup"
+            place = "%s%s/cuframes-doctor-%d" % (top, path, os.getpid())
+            if not first and controllers:
+                continue
+            try:
+                os.mkdir(place)
+            except OSError:
+                continue
+            s.at_end(os.rmdir, place)
+            limit = os.path.join(place, file[first])
+            if os.path.exists(limit):
+                with open(limit, "w") as out:
+                    out.write(str(value))
+                return place
+    return harness.skip("needs the right to make a control group with a limit of " + controller)

@@ -102,6 +102,7 @@ static void run_one(doctor *d, const doctor_part *part) {
     (void)signal(SIGINT, SIG_DFL); /* Ctrl-C is for who runs the parts; these cannot fail */
     (void)signal(SIGTERM, SIG_DFL);
     (void)signal(SIGHUP, SIG_DFL);
+    (void)signal(SIGXFSZ, SIG_IGN); /* past the limit of files is an error, and to be found */
     part->run(d);
     exit(EXIT_SUCCESS);
   }

@@ -138,7 +138,7 @@ static bool pass(int from, int to, int *error) {
     return false;
   }
   message.msg_controllen = sizeof control;
-  const ssize_t length = recvmsg(to, &message, MSG_CMSG_CLOEXEC);
+  const ssize_t length = recvmsg(to, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   *error = length < 0 ? errno : 0;
   header = length == 1 ? CMSG_FIRSTHDR(&message) : NULL;
   if (!header || header->cmsg_type != SCM_RIGHTS)
