@@ -1,10 +1,11 @@
 /* observer.c - a subscriber for the end-to-end tests: holds every frame for a while and says in JSON what it saw.
  *
- *   observer NAME [--ordered] [--hold MS] [--duration S] [--frames N] [--reconnect] [--wait]
+ *   observer NAME [--ordered] [--hold MS] [--duration S] [--frames N] [--reconnect] [--wait] [--pin N]
  *
- * "changed" counts frames whose bytes were not the same at the end of the hold as at its beginning. Ends after the
- * duration or so many frames, on SIGINT or SIGTERM, or with the stream ("end" has the error code). "epochs" and
- * "new_formats" count the flags behind the first frame. Exit 0 unless it could not join.
+ * With --pin it takes N frames (at most 8) and gives none back until it is told to end. "changed" counts frames whose
+ * bytes were not the same at the end of the hold as at its beginning. Ends after the duration or so many frames, on
+ * SIGINT or SIGTERM, or with the stream ("end" has the error code). "epochs" and "new_formats" count the flags behind
+ * the first frame. Exit 0 unless it could not join.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -15,6 +16,8 @@
 #include <string.h>
 
 #include <cuframes/cuframes.h>
+
+#define PINNED_MOST 8
 
 typedef struct observer_record {
   uint64_t frames, gaps, duplicates, back_jumps, changed, epochs, new_formats, corrupt;
@@ -114,6 +117,19 @@ static int watch(observer_record *seen, int hold_ms, uint64_t frames, int64_t de
   return error == CUFRAMES_ERR_TIMEOUT || error == CUFRAMES_ERR_INTERRUPTED ? CUFRAMES_OK : error;
 }
 
+/* Holds so many frames until the end. 0, or why it ended early. */
+static int pin(unsigned count) {
+  cuframes_frame *frames[PINNED_MOST] = { NULL };
+  int error = CUFRAMES_OK;
+  for (unsigned i = 0; i < count && error == CUFRAMES_OK; i++)
+    error = cuframes_subscriber_next(subscriber, CUFRAMES_WAIT_FOREVER, &frames[i]);
+  while (!stopped && error == CUFRAMES_OK)
+    (void)poll(NULL, 0, 200); /* a signal ends it, also one that comes just before */
+  for (unsigned i = 0; i < count; i++)
+    cuframes_frame_release(frames[i]);
+  return error == CUFRAMES_ERR_INTERRUPTED ? CUFRAMES_OK : error;
+}
+
 static void report(const observer_record *seen, const cuframes_subscriber_stats *stats, int end) {
   printf("{\"frames\": %" PRIu64 ", \"first\": %" PRIu64 ", \"last\": %" PRIu64 ", \"gaps\": %" PRIu64
          ", \"duplicates\": %" PRIu64 ", \"back_jumps\": %" PRIu64 ", \"changed\": %" PRIu64 ", \"epochs\": %" PRIu64
@@ -126,13 +142,12 @@ static void report(const observer_record *seen, const cuframes_subscriber_stats 
 }
 
 int main(int argc, char **argv) {
-  const struct option names[] = { { "ordered", no_argument, NULL, 'o' },
-                                  { "hold", required_argument, NULL, 'h' },
-                                  { "duration", required_argument, NULL, 'd' },
-                                  { "frames", required_argument, NULL, 'f' },
-                                  { "reconnect", no_argument, NULL, 'r' },
-                                  { "wait", no_argument, NULL, 'w' },
-                                  { NULL, 0, NULL, 0 } };
+  const struct option names[] = {
+    { "ordered", no_argument, NULL, 'o' },        { "hold", required_argument, NULL, 'h' },
+    { "duration", required_argument, NULL, 'd' }, { "frames", required_argument, NULL, 'f' },
+    { "reconnect", no_argument, NULL, 'r' },      { "wait", no_argument, NULL, 'w' },
+    { "pin", required_argument, NULL, 'p' },      { NULL, 0, NULL, 0 }
+  };
   cuframes_subscriber_options options = { .struct_size = sizeof options,
                                           .label = "observer",
                                           .connect_timeout_ns = 60000000000 };
@@ -151,6 +166,7 @@ int main(int argc, char **argv) {
       case 'f': frames = strtoull(optarg, NULL, 10); break;
       case 'w': options.connect_timeout_ns = INT64_C(36000000000000); break;
       case 'r': options.reconnect = 1; break;
+      case 'p': options.leases = (uint32_t)atoi(optarg) % (PINNED_MOST + 1); break;
       default: return 2;
     }
   }
@@ -163,7 +179,8 @@ int main(int argc, char **argv) {
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);
   fprintf(stderr, "observer: joined\n");
-  int end = watch(&seen, hold_ms, frames, cuframes_now() + (int64_t)(duration * 1e9));
+  int end =
+      options.leases ? pin(options.leases) : watch(&seen, hold_ms, frames, cuframes_now() + (int64_t)(duration * 1e9));
   (void)cuframes_subscriber_get_stats(subscriber, &stats); /* cannot fail with this size */
   report(&seen, &stats, end);
   action.sa_handler = SIG_IGN; /* the handler must not meet a destroyed subscriber */

@@ -182,6 +182,10 @@ def test_device_files(s):
     whole = DEVICES % "nvidiactl nvidia0 nvidia-uvm"
     doctor_in(s, whole + ":", *CUDA, env=gpu(s)).ready().finding("well", "device-files")
     shutil.rmtree(s.path("dev"))
+    if not os.path.exists("/proc/driver/nvidia"):  # a file whose driver has gone
+        report = doctor_in(s, whole + "rm /dev/nvidiactl && mknod /dev/nvidiactl c 195 255", *CUDA, env=gpu(s))
+        report.problem("device-files", "/dev/nvidiactl is there and cannot be used", "nvidia-smi")
+        shutil.rmtree(s.path("dev"))
     copy = s.for_user(SOMEBODY, harness.program())
     harness.give(s.dir, SOMEBODY)
     rights = 'shift; chmod 600 /dev/nvidia0; set -- setpriv --reuid %d --regid %d --clear-groups "%s" "$@"' % (

@@ -286,6 +286,18 @@ def test_reader_that_was_evicted(s):
     reader.send(signal.SIGCONT)
 
 
+def test_every_slot_is_held(s):
+    pub = s.publish("test:320x180@50", "cam", "--slots", "6", "--max-slots", "6")
+    reader = s.start_program(harness.need_built("tests", "observer"), "cam", "--pin", "4", name="observer")
+    until_seat(s, lambda seat: seat["leases_held"] == 4 and seat["lag"] > 150, "it holds them")
+    report = doctor(s, "cam")
+    report.problem("slots", "4 of the 6 slots", "cuframes top cam", alone=False)
+    report.problem("readers", "holds slots", reader.pid, alone=False)
+    report.problem("join", "the publisher's limit is 6", alone=False)
+    reader.stop(code=None)
+    pub.stop()
+
+
 def test_no_slot_left(s):
     pub = s.publish("test:320x180@25", "cam", "--slots", "3", "--max-slots", "4")
     reader = s.start("verify", "cam", "--leases", "2", "--duration", "1000")
@@ -306,6 +318,22 @@ def test_limits_of_the_publisher(s):
     finding = doctor(s, "cam").problem("publisher-descriptors", "of %d" % (have + 8), "prlimit --pid %d" % pub.pid)
     mend(s, finding)
     doctor(s, "cam").ready()
+
+
+def test_memory_of_the_publisher(s):
+    """Its control group has no room for one more reader, for whom its pool may have to grow."""
+    group = doctoring.make_group(s, "memory", ("memory.max", "memory.limit_in_bytes"), 200 << 20)
+    pub = s.publish("test:7680x4320@1", "cam", "--slots", "2", limit=())
+    with open(os.path.join(group, "cgroup.procs"), "w") as out:
+        out.write(str(pub.pid))
+    used = int(s.json("info", "cam", "--json")["memory_bytes"])
+    for file in ("memory.max", "memory.limit_in_bytes"):
+        if os.path.exists(os.path.join(group, file)):
+            with open(os.path.join(group, file), "w") as out:
+                out.write(str(60 << 20))
+    check(used > 0, "no memory")
+    doctor(s, "cam").problem("group-memory", "the publisher %d" % pub.pid, "one more reader", alone=False)
+    pub.stop()
 
 
 # ---- pictures and clocks ----
