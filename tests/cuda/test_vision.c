@@ -126,6 +126,43 @@ static void kernels_that_do_not_load(void **state) {
   child_finish(child_start(load_bad_kernels, NULL));
 }
 
+static void load_for_two_contexts(int test, void *user) {
+  static place p;
+  gpu second;
+  cuframes_preprocess *preprocess[3];
+  cuframes_compositor *compositor;
+  (void)test, (void)user;
+  begin(&p, STANDIN, "CUDA_STANDIN_DEVICES=2");
+  unsigned long before = driver_calls("cuModuleLoadData");
+  CHECK_OK(create(&preprocess[0]));
+  CHECK_OK(create(&preprocess[1]));
+  CHECK_OK(create_compositor(&compositor));
+  CHECK(driver_calls("cuModuleLoadData") == before + 1);
+  cuframes_preprocess_destroy(preprocess[0]);
+  CHECK_OK(cuframes_preprocess_run(preprocess[1], p.pictures, COUNT, tensor(&p), p.stream, NULL));
+  gpu_begin(&second, 1);
+  before = driver_calls("cuModuleLoadData");
+  CHECK_OK(create(&preprocess[2]));
+  CHECK(driver_calls("cuModuleLoadData") == before + 1);
+  cuframes_preprocess_destroy(preprocess[2]);
+  cu_context popped;
+  CHECK_OK(cu.cuModuleUnload(second.module));
+  CHECK_OK(cu.cuCtxPopCurrent(&popped));
+  CHECK_OK(cu.cuDevicePrimaryCtxRelease(1));
+  cuframes_preprocess_destroy(preprocess[1]);
+  CHECK_OK(cuframes_compositor_run(compositor, p.layers, COUNT, &p.output, p.stream));
+  cuframes_compositor_destroy(compositor);
+  CHECK_OK(create(&preprocess[0])); /* nobody had them any more */
+  CHECK(driver_calls("cuModuleLoadData") == before + 2);
+  cuframes_preprocess_destroy(preprocess[0]);
+  end(&p);
+}
+
+static void kernels_are_loaded_once_for_a_context(void **state) {
+  (void)state;
+  child_finish(child_start(load_for_two_contexts, NULL));
+}
+
 /* ---- calls that fail ---- */
 
 /* Everything once; stops at the first error. */
@@ -245,6 +282,7 @@ int main(int argc, char **argv) {
     FIXTURE(an_old_driver_will_do),
     FIXTURE(kernels_that_do_not_load),
     FIXTURE(each_call_fails_once),
+    FIXTURE(kernels_are_loaded_once_for_a_context),
     FIXTURE(a_run_is_one_launch_and_never_waits),
   };
   return FIXTURE_RUN("cuda/vision", tests);

@@ -28,7 +28,12 @@ static void child_main(int test, void *user) {
   cu_stream stream;
   gpu_begin(&g, 0);
   CHECK_OK(cu.cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
+  /* While this one is there the kernels need not be loaded for each that the test makes. */
+  cuframes_preprocess_options options = { .struct_size = sizeof options, .width = 1, .height = 1, .device = "cuda" };
+  cuframes_preprocess *keeper;
+  CHECK_OK(cuframes_preprocess_create(&options, &keeper));
   ((const job *)user)->run(&g, stream);
+  cuframes_preprocess_destroy(keeper);
   CHECK_OK(cu.cuStreamDestroy(stream));
   gpu_end(&g);
   tell(test, noted, sizeof noted);

@@ -9,9 +9,6 @@
 
 #include "vision/error.h"
 
-/* The text of kernels.ptx, zero-terminated; the build makes this array of it. */
-extern const char cf_vision_ptx[];
-
 int cf_gpu_result(const cf_gpu *gpu, cu_result result, const char *call, const char *what) {
   if (result == CUDA_SUCCESS)
     return CUFRAMES_OK;
@@ -50,7 +47,7 @@ static int take_context(cf_gpu *gpu) {
 /* With the context current. */
 static int make_parts(cf_gpu *gpu) {
   cu_capture_mode mode = cf_gpu_beside_captures(gpu);
-  int result = CF_GPU_CALL(gpu, cuModuleLoadData, "loading the kernels", &gpu->module, cf_vision_ptx);
+  int result = cf_module_take(&gpu->driver, gpu->context, &gpu->module);
   for (int i = 0; i < CF_GPU_STREAMS && result == CUFRAMES_OK; i++)
     result = CF_GPU_CALL(gpu, cuEventCreate, "creating an event", &gpu->work[i].event, CU_EVENT_DISABLE_TIMING);
   cf_gpu_beside_captures_end(gpu, mode);
@@ -119,8 +116,7 @@ static void end_parts(cf_gpu *gpu) {
   for (int i = 0; i < CF_GPU_STREAMS; i++)
     if (gpu->work[i].event)
       (void)cu->cuEventDestroy(gpu->work[i].event);
-  if (gpu->module)
-    (void)cu->cuModuleUnload(gpu->module);
+  cf_module_give_back(cu, gpu->module);
   cf_gpu_beside_captures_end(gpu, mode);
 }
 
@@ -131,6 +127,8 @@ void cf_gpu_close(cf_gpu *gpu) {
   if (gpu->context && cf_gpu_enter(gpu, &pushed) == CUFRAMES_OK) {
     end_parts(gpu);
     cf_gpu_leave(gpu, pushed);
+  } else {
+    cf_module_give_back(NULL, gpu->module);
   }
   if (gpu->retained)
     (void)gpu->driver.cuDevicePrimaryCtxRelease(gpu->device); /* as above */
@@ -138,7 +136,7 @@ void cf_gpu_close(cf_gpu *gpu) {
 }
 
 int cf_gpu_kernel(cf_gpu *gpu, const char *name, cu_function *kernel) {
-  return CF_GPU_CALL(gpu, cuModuleGetFunction, name, kernel, gpu->module, name);
+  return CF_GPU_CALL(gpu, cuModuleGetFunction, name, kernel, cf_module_handle(gpu->module), name);
 }
 
 /* ---- contexts and streams ---- */

@@ -11,6 +11,7 @@
 
 #include "vision/cuda/driver.h"
 #include "vision/cuda/launch.h"
+#include "vision/cuda/module.h"
 
 /* Streams whose work is remembered one by one; with more of them, some come to wait for others. */
 #define CF_GPU_STREAMS 8
@@ -28,7 +29,7 @@ typedef struct cf_gpu {
   cu_context context;
   bool retained; /* the primary context, ours to release; else one that the application keeps */
   pid_t process; /* CUDA does not survive a fork */
-  cu_module module;
+  cf_module *module;
   cf_gpu_work work[CF_GPU_STREAMS];
   uint32_t oldest; /* of them, the next to be used anew */
   bool unknown;    /* there is work that no event stands for: the driver recorded none */
