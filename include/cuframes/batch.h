@@ -102,6 +102,13 @@ CUFRAMES_API int cuframes_batch_next(cuframes_batch *batch, uint32_t min, int64_
 CUFRAMES_API int cuframes_batch_next_on(cuframes_batch *batch, uint32_t min, int64_t timeout_ns, void *stream,
                                         cuframes_batch_entry *entries, uint32_t count, uint32_t *got);
 
+/** The wait of next() without taking anything: for who waits in steps, since next() with a shorter time gives fewer.
+ *  CUFRAMES_OK: `min` members have something new, and next() gives it at once. on_stream: nonzero: what next_on() would
+ *  give, so pictures in the sync modes timeline and slot-events need not be complete. `min` as in next().
+ *  Errors: TIMEOUT (fewer have, or none), INTERRUPTED, INVALID, BUSY.
+ *  Thread-safety: the thread that calls next(). Blocks: up to timeout_ns. */
+CUFRAMES_API int cuframes_batch_wait(cuframes_batch *batch, uint32_t min, int on_stream, int64_t timeout_ns);
+
 /** Ends a wait of next() in another thread, now or the next one, with INTERRUPTED; or, when it has frames already, with
  *  those, and INTERRUPTED the next time.
  *  Thread-safety: any thread, and signal handlers. Blocks: never. */

@@ -231,8 +231,11 @@ static int nothing(const cuframes_batch *b) {
                  b->count, away, full, over);
 }
 
-/* Takes if enough have something, or it is time to. True: there are entries to give. */
+/* Takes if enough have something, or it is time to. True: there are entries to give, or, for who only waits, would be
+ * enough of them. */
 static bool take_in_time(cuframes_batch *b, call *c, bool at_once) {
+  if (!c->entries)
+    return still_needed(c) == 0;
   uint32_t due = c->given + c->ready < c->count ? c->given + c->ready : c->count;
   if (still_needed(c) > 0 && !at_once)
     return false;
@@ -270,9 +273,8 @@ static void ages_note(cuframes_batch *b, const call *c) {
   cf_counter_count(&b->calls);
 }
 
-static int next(cuframes_batch *b, call *c, uint32_t *got) {
-  if (!b || !c->entries || c->count == 0 || !got)
-    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_batch_next: batch, room for entries and got must be given");
+/* One call, with entries or without. */
+static int call_run(cuframes_batch *b, call *c) {
   if (!cf_process_is(b->maker))
     return cf_process_check(b->maker, "batch");
   pthread_mutex_lock(&b->lock);
@@ -284,10 +286,17 @@ static int next(cuframes_batch *b, call *c, uint32_t *got) {
   b->call++;
   int result = serve(b, c);
   wait_end(b);
-  if (result == CUFRAMES_ERR_TIMEOUT)
+  if (result == CUFRAMES_ERR_TIMEOUT && c->entries)
     doorbell_arm(b);
   b->inside = false;
   pthread_mutex_unlock(&b->lock);
+  return result;
+}
+
+static int next(cuframes_batch *b, call *c, uint32_t *got) {
+  if (!b || !c->entries || c->count == 0 || !got)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_batch_next: batch, room for entries and got must be given");
+  int result = call_run(b, c);
   if (result != CUFRAMES_OK)
     return result;
   ages_note(b, c);
@@ -315,4 +324,13 @@ int cuframes_batch_next_on(cuframes_batch *b, uint32_t min, int64_t timeout_ns, 
                        .deadline = cf_deadline(timeout_ns),
                        .how = { .on_stream = true, .stream = stream, .deadline = CF_AT_ONCE } },
               got);
+}
+
+int cuframes_batch_wait(cuframes_batch *b, uint32_t min, int on_stream, int64_t timeout_ns) {
+  if (!b)
+    return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_batch_wait: no batch given");
+  return call_run(b, &(call){ .min = min,
+                              .count = UINT32_MAX,
+                              .deadline = cf_deadline(timeout_ns),
+                              .how = { .on_stream = on_stream != 0, .deadline = CF_AT_ONCE } });
 }

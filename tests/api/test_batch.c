@@ -95,6 +95,27 @@ static void a_timeout_gives_what_there_is(void **state) {
   cameras_end(&c);
 }
 
+static void waiting_takes_nothing(void **state) {
+  (void)state;
+  cameras c = { 0 };
+  batched b;
+  cameras_start(&c, ALL, NULL);
+  CHECK_RESULT(cuframes_batch_wait(NULL, 1, 0, 0), CUFRAMES_ERR_INVALID);
+  CHECK_RESULT(cuframes_batch_wait(c.batch, 1, 0, 0), CUFRAMES_ERR_TIMEOUT);
+  pictures_publish(c.publisher[0], 1, 1);
+  CHECK_OK(cuframes_batch_wait(c.batch, 1, 1, patience()));
+  CHECK_RESULT(cuframes_batch_wait(c.batch, 2, 0, 20 * MS), CUFRAMES_ERR_TIMEOUT); /* one has, and keeps it */
+  CHECK(subscriber_stats(c.subscriber[0]).leases_held == 0);
+  pictures_publish(c.publisher[1], 2, 1);
+  CHECK_OK(cuframes_batch_wait(c.batch, 2, 0, patience()));
+  cuframes_batch_interrupt(c.batch);
+  CHECK_RESULT(cuframes_batch_wait(c.batch, 3, 0, patience()), CUFRAMES_ERR_INTERRUPTED);
+  CHECK_OK(batch_take(c.batch, 1, 0, ENTRIES, &b));
+  CHECK(b.got == 2 && number_of(&b, c.subscriber[0]) == 1 && number_of(&b, c.subscriber[1]) == 2);
+  batched_release(&b);
+  cameras_end(&c);
+}
+
 static void members_take_turns(void **state) {
   (void)state;
   cameras c = { 0 };
@@ -412,6 +433,7 @@ static const struct CMUnitTest tests[] = {
   FIXTURE(the_next_in_order),
   FIXTURE(so_many_are_waited_for),
   FIXTURE(a_timeout_gives_what_there_is),
+  FIXTURE(waiting_takes_nothing),
   FIXTURE(members_take_turns),
   FIXTURE(hands_full_is_nothing_new),
   FIXTURE(an_end_is_said_once),

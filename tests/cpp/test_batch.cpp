@@ -55,6 +55,7 @@ static void what_is_said() {
   CHECK(other.try_add(subscriber).code() == errc::busy);
   batch.interrupt();
   CHECK(batch.try_next(entries).code() == errc::interrupted);
+  CHECK(batch.try_wait(1, 0ns).code() == errc::timeout);
   CHECK(batch.fileno() >= 0);
   { const auto gone = std::move(publisher); }
   CHECK(batch.next(entries, 1, check::patience()) && entries.size() == 1);

@@ -9,6 +9,7 @@ docs/howto/python.md."""
 from __future__ import annotations
 
 from . import _core
+from ._batch import Batch, BatchEntry, BatchStats, Entries, batch
 from ._core import Packet, Plane
 from ._errors import (BadDirectory, BadFormat, BadName, Busy, DeviceError, Dropped, Error, Evicted, Interrupted,
                       InvalidError, LeaseLimit, LostError, NameInUse, NoCapacity, NoCodecParams, NoMemory, NoPacketRing,
@@ -17,6 +18,7 @@ from ._errors import (BadDirectory, BadFormat, BadName, Busy, DeviceError, Dropp
 from ._frame import CORRUPT, DISCONTINUITY, KEY, NEW_FORMAT, Frame, OpenFrame, Picture, Planes
 from ._info import SourceInfo, StreamEntry, StreamInfo, SubscriberInfo, TrackInfo, info
 from ._info import list_streams as list
+from ._preprocess import Geometry, Prepared, Preprocess
 from ._publisher import Publisher, PublisherStats, publish
 from ._subscriber import PacketReader, Stats, Subscriber, Track, subscribe
 from . import opencv, pyav
@@ -27,11 +29,12 @@ __version__: str = _core.version()
 now = _core.now
 
 __all__ = [
-    "BadDirectory", "BadFormat", "BadName", "Busy", "CORRUPT", "DISCONTINUITY", "Detection", "DeviceError", "Dropped",
-    "Error", "Evicted", "Frame", "Interrupted", "InvalidError", "Join", "KEY", "LeaseLimit", "LostError", "NEW_FORMAT",
-    "NameInUse", "NoCapacity", "NoCodecParams", "NoMemory", "NoPacketRing", "NoSuchStream", "NotPermitted", "OpenFrame",
-    "Packet", "PacketOverrun", "PacketOversized", "PacketReader", "Picture", "Plane", "Planes", "ProtocolError",
-    "Publisher", "PublisherGone", "PublisherStats", "SourceInfo", "Stale", "Stats", "StreamEntry", "StreamInfo",
-    "Subscriber", "SubscriberInfo", "SystemCallError", "Timeout", "Track", "TrackInfo", "Unsupported",
-    "VersionMismatch", "info", "join", "list", "now", "opencv", "publish", "pyav", "subscribe",
+    "BadDirectory", "BadFormat", "BadName", "Batch", "BatchEntry", "BatchStats", "Busy", "CORRUPT", "DISCONTINUITY",
+    "Detection", "DeviceError", "Dropped", "Entries", "Error", "Evicted", "Frame", "Geometry", "Interrupted",
+    "InvalidError", "Join", "KEY", "LeaseLimit", "LostError", "NEW_FORMAT", "NameInUse", "NoCapacity",
+    "NoCodecParams", "NoMemory", "NoPacketRing", "NoSuchStream", "NotPermitted", "OpenFrame", "Packet",
+    "PacketOverrun", "PacketOversized", "PacketReader", "Picture", "Plane", "Planes", "Prepared", "Preprocess",
+    "ProtocolError", "Publisher", "PublisherGone", "PublisherStats", "SourceInfo", "Stale", "Stats", "StreamEntry",
+    "StreamInfo", "Subscriber", "SubscriberInfo", "SystemCallError", "Timeout", "Track", "TrackInfo", "Unsupported",
+    "VersionMismatch", "batch", "info", "join", "list", "now", "opencv", "publish", "pyav", "subscribe",
 ]

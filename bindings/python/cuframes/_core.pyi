@@ -1,12 +1,17 @@
 """The C API for Python: one method is one call of it."""
+import builtins
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from . import _frame
+from . import _errors, _frame, _subscriber
 
 _Self = TypeVar("_Self")
-_Pieces = list[tuple[int, bytes]]
+_Pieces = builtins.list[tuple[int, bytes]]
 _Id = tuple[str, int, int, int | None]
+_Objects = builtins.list[Any]
+_Members = builtins.list[_subscriber.Subscriber]
+_Entries = builtins.list[tuple[_subscriber.Subscriber, _frame.Frame | None, _errors.Error | None, int]]
+_Placed = builtins.list[tuple[float, float, float, float, int, int, int, int]]
 
 class Frame:
     @property
@@ -195,3 +200,31 @@ def now() -> int:
 def directory() -> str: ...
 def list(directory: bytes | None, timeout: float | None, /) -> Any: ...
 def query(directory: bytes | None, name: str, timeout: float | None, /) -> dict[str, Any]: ...
+
+class Batch:
+    def __new__(cls: type[_Self], quiet: float | None) -> _Self: ...
+    @property
+    def members(self) -> _Members:
+        """The subscribers, in the order in which they were added."""
+    @property
+    def closed(self) -> bool: ...
+    def add(self, member: _subscriber.Subscriber, /) -> int:
+        """Makes a subscriber a member, and gives its number. Raises Busy, Unsupported."""
+    def remove(self, member: _subscriber.Subscriber, /) -> None:
+        """Makes it an ordinary subscriber again. ValueError if it is not in this batch."""
+    def interrupt(self) -> None:
+        """Ends a wait of another thread, now or the next one, with Interrupted."""
+    def fileno(self) -> int:
+        """A descriptor that is readable when a member has something; it stays the library's."""
+    def close(self) -> None: ...
+    def _next(self, min: int, timeout: float | None, stream: Any, /) -> _Entries | None: ...
+    def _stats(self) -> dict[str, int]: ...
+
+class Preprocess:
+    def __new__(cls: type[_Self], width: int, height: int, element: int, layout: int, channels: int, fit: int,
+                filter: int, scale: float, mean: tuple[float, ...], std: tuple[float, ...],
+                padding: tuple[float, ...], capacity: int, device: str) -> _Self: ...
+    @property
+    def device(self) -> str:
+        """Where it works: "host" or "cuda:GPU-..."."""
+    def _run(self, frames: _Objects, crops: _Objects, address: int, stream: Any, /) -> _Placed: ...

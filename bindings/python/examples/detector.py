@@ -6,7 +6,6 @@ usage: detector.py [--frames N] NAME...     publishes NAME-objects for each, whi
 The model is a stand-in made here (it finds what is bright); put your own in its place: it takes a batch of pictures,
 N x 3 x 320 x 320, 0..1, on the GPU if the streams are there."""
 import argparse
-import select
 
 import torch
 
@@ -22,12 +21,6 @@ class Model(torch.nn.Module):
         return torch.nn.functional.adaptive_avg_pool2d(batch.mean(1, keepdim=True), 4)[:, 0]
 
 
-def tensor_of(frame):
-    """3 x SIZE x SIZE, 0..1, of its own: the frame may go."""
-    rgb = torch.as_tensor(frame.to_rgb()).permute(2, 0, 1)[None].float() / 255
-    return torch.nn.functional.interpolate(rgb, (SIZE, SIZE), mode="bilinear", antialias=True)
-
-
 def boxes_of(cells):
     return [cuframes.Detection(x / 4, y / 4, 0.25, 0.25, min(1.0, float(cells[y, x])), "bright")
             for y in range(4) for x in range(4) if cells[y, x] > 0.6]
@@ -40,20 +33,23 @@ def main():
     args = parser.parse_args()
     cameras = [cuframes.subscribe(name, timeout=10, reconnect=True) for name in args.names]
     found = {camera.name: cuframes.publish(f"{camera.name}-objects", format=None, packets=64) for camera in cameras}
+    prepare = cuframes.Preprocess((SIZE, SIZE), fit="stretch", filter="area", capacity=len(cameras), library="torch",
+                                  device=cameras[0].device)
     model = Model().eval()
     print("ready", flush=True)
     seen = 0
-    with torch.inference_mode():
-        while args.frames is None or seen < args.frames:
-            ready, _, _ = select.select(cameras, [], [])
-            frames = [frame for frame in (camera.poll() for camera in ready) if frame is not None]
-            if not frames:
-                continue
-            cells = model(torch.cat([tensor_of(frame) for frame in frames])).cpu()
-            for frame, one in zip(frames, cells):
-                found[frame.id[0]].annotate(frame, boxes_of(one))
-            seen += len(frames)
-            del frames, frame
+    with torch.inference_mode(), cuframes.batch(cameras) as batch:
+        for entries in batch:  # the newest frame of every camera that is alive
+            for entry in entries.errors:
+                print(f"{entry.name}: {entry.error}")
+            if entries.frames:
+                cells = model(prepare(entries.frames).tensor).cpu()
+            for entry, one in zip(entries.sources, cells if entries.frames else ()):
+                found[entry.name].annotate(entry.frame, boxes_of(one))
+            seen += len(entries.frames)
+            entries.release()
+            if args.frames is not None and seen >= args.frames:
+                break
     print(f"{seen} frames of {len(cameras)} cameras")
 
 

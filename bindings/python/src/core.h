@@ -73,7 +73,16 @@ typedef struct join_object {
   unsigned process;
 } join_object;
 
-extern PyTypeObject *frame_type, *plane_type, *packet_type;
+/* Subscribers that one thread serves. `late` are those that were taken out while a thread is in next(). */
+typedef struct batch_object {
+  PyObject ob_base;
+  cuframes_batch *handle;
+  PyObject *members, *late; /* a dict {subscriber: index}, a list */
+  int taking, closing;
+  unsigned process;
+} batch_object;
+
+extern PyTypeObject *frame_type, *plane_type, *packet_type, *subscriber_type;
 /* What subscribers and publishers make: types of Python that are derived from frame_type. */
 extern PyTypeObject *frame_made, *open_frame_made;
 
@@ -136,6 +145,12 @@ PyObject *capsule_give(cuframes_frame *frame, int plane, void *stream, uint32_t 
 int capsule_take(frame_object *self, int plane, PyObject *capsule, void *stream);
 PyObject *core_array_words(const cuframes_array *array);
 int subscriber_setup(PyObject *module);
+/* The handle, or NULL with an error: it was closed, or this is another process. */
+cuframes_subscriber *subscriber_handle(subscriber_object *self);
+/* A frame of it was given: for who asks who holds the leases. */
+void subscriber_note(subscriber_object *self, cuframes_frame *frame);
+int batch_setup(PyObject *module);
+int preprocess_setup(PyObject *module);
 int publisher_setup(PyObject *module);
 int packet_setup(PyObject *module);
 PyObject *packet_give(cuframes_packet *packet);

@@ -277,7 +277,8 @@ PyMODINIT_FUNC PyInit__core(void) {
   if (!followed && pthread_atfork(NULL, NULL, in_child) == 0)
     followed = 1;
   if (frame_setup(module) != 0 || plane_setup(module) != 0 || subscriber_setup(module) != 0 ||
-      publisher_setup(module) != 0 || packet_setup(module) != 0 || join_setup(module) != 0) {
+      publisher_setup(module) != 0 || packet_setup(module) != 0 || join_setup(module) != 0 ||
+      batch_setup(module) != 0 || preprocess_setup(module) != 0) {
     Py_DECREF(module);
     return NULL;
   }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static PyTypeObject *subscriber_type;
+PyTypeObject *subscriber_type;
 
 /* ---- life ---- */
 
@@ -92,7 +92,7 @@ static int is_closed(const subscriber_object *self) {
 }
 
 /* The handle, or NULL with an error. */
-static cuframes_subscriber *handle_of(subscriber_object *self) {
+cuframes_subscriber *subscriber_handle(subscriber_object *self) {
   if (self->process != core_process()) {
     (void)core_process_check(self->process, "subscriber");
     return NULL;
@@ -106,7 +106,7 @@ static cuframes_subscriber *handle_of(subscriber_object *self) {
 
 /* Calls that another thread's close() must wait for: begin, end. */
 static int call_begins(subscriber_object *self, int *busy, const char *what) {
-  if (!handle_of(self))
+  if (!subscriber_handle(self))
     return -1;
   if (*busy) {
     PyErr_Format(PyExc_RuntimeError,
@@ -148,7 +148,7 @@ static int held(const subscriber_object *self, uint32_t i) {
   return frame && cuframes_frame_references(frame) > 0 && cuframes_frame_seq(frame) == self->given[i].seq;
 }
 
-static void note(subscriber_object *self, cuframes_frame *frame) {
+void subscriber_note(subscriber_object *self, cuframes_frame *frame) {
   /* Frames of a connection before have leases of their own there, and their handles may be gone. */
   if (cuframes_frame_flags(frame) & CUFRAMES_FRAME_DISCONTINUITY)
     memset(self->given, 0, sizeof self->given);
@@ -207,7 +207,7 @@ static PyObject *take(subscriber_object *self, int64_t timeout, void *stream, in
   } while (result == CUFRAMES_ERR_TIMEOUT && go_on > 0 && !self->closing);
   PyObject *made = NULL;
   if (result == CUFRAMES_OK) {
-    note(self, frame);
+    subscriber_note(self, frame);
     made = frame_give(frame, stream, has_stream, has_stream && self->sync > CUFRAMES_SYNC_COMPLETE);
   } else if (go_on >= 0 && (result == CUFRAMES_ERR_TIMEOUT || (loop && result == CUFRAMES_ERR_INTERRUPTED))) {
     made = Py_NewRef(Py_None);
@@ -258,11 +258,11 @@ static PyObject *subscriber_iternext(PyObject *object) {
 }
 
 static PyObject *subscriber_iter(PyObject *object) {
-  return handle_of((subscriber_object *)object) ? Py_NewRef(object) : NULL;
+  return subscriber_handle((subscriber_object *)object) ? Py_NewRef(object) : NULL;
 }
 
 static PyObject *subscriber_fileno(PyObject *object, PyObject *none) {
-  cuframes_subscriber *handle = handle_of((subscriber_object *)object);
+  cuframes_subscriber *handle = subscriber_handle((subscriber_object *)object);
   int fd = -1;
   (void)none;
   if (!handle)
@@ -272,7 +272,7 @@ static PyObject *subscriber_fileno(PyObject *object, PyObject *none) {
 }
 
 static PyObject *subscriber_interrupt(PyObject *object, PyObject *none) {
-  cuframes_subscriber *handle = handle_of((subscriber_object *)object);
+  cuframes_subscriber *handle = subscriber_handle((subscriber_object *)object);
   (void)none;
   if (!handle)
     return NULL;
@@ -361,7 +361,7 @@ static PyObject *subscriber_tracks(PyObject *object, PyObject *none) {
 /* ---- what it says ---- */
 
 static PyObject *subscriber_stats(PyObject *object, PyObject *none) {
-  cuframes_subscriber *handle = handle_of((subscriber_object *)object);
+  cuframes_subscriber *handle = subscriber_handle((subscriber_object *)object);
   cuframes_subscriber_stats s = { .struct_size = sizeof s };
   (void)none;
   if (!handle)
@@ -375,7 +375,7 @@ static PyObject *subscriber_stats(PyObject *object, PyObject *none) {
 }
 
 static PyObject *subscriber_device(PyObject *object, PyObject *none) {
-  cuframes_subscriber *handle = handle_of((subscriber_object *)object);
+  cuframes_subscriber *handle = subscriber_handle((subscriber_object *)object);
   char device[CUFRAMES_DEVICE_NAME_MAX + 1];
   uint32_t sync = 0;
   (void)none;
@@ -386,7 +386,7 @@ static PyObject *subscriber_device(PyObject *object, PyObject *none) {
 }
 
 static PyObject *subscriber_source(PyObject *object, PyObject *none) {
-  cuframes_subscriber *handle = handle_of((subscriber_object *)object);
+  cuframes_subscriber *handle = subscriber_handle((subscriber_object *)object);
   cuframes_source_info source = { .struct_size = sizeof source };
   (void)none;
   if (!handle)

@@ -121,6 +121,12 @@ public:
     return {};
   }
 
+  /** cuframes_batch_wait(): takes nothing; of frames that next() or next_on() would give. */
+  [[nodiscard]] result<void> try_wait(at_least min = at_least::alive(), timeout limit = timeout::forever(),
+                                      bool on_stream = false) noexcept {
+    return result<void>::of(cuframes_batch_wait(native_, min.count(), on_stream ? 1 : 0, limit.count()));
+  }
+
   /** cuframes_batch_interrupt(): from any thread and signal handlers. */
   void interrupt() const noexcept {
     cuframes_batch_interrupt(native_);
