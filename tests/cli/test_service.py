@@ -199,6 +199,49 @@ def test_units_may_do_little(s):
     check(not breaks, "takes GPUs, or streams, away: %s", breaks)
 
 
+def calls_of(analyze, name):
+    """The system calls of one of systemd's sets, and of the sets in it."""
+    found = set()
+    for line in run(analyze, "--no-pager", "syscall-filter", name).splitlines()[1:]:
+        word = line.strip()
+        if word.startswith("@"):
+            found |= calls_of(analyze, word)
+        elif word and not word.startswith("#"):
+            found.add(word)
+    return found
+
+
+def test_unit_allows_what_publish_calls(s):
+    """Every system call of a run with a film, a test picture, cameras that are away, readers, a group for the socket
+    and a service manager is one that the unit's filter allows."""
+    analyze, strace = harness.need_program("systemd-analyze"), harness.need_program("strace")
+    if subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True).returncode != 0:
+        harness.skip("strace may not trace here")
+    with open(systemd_file("cuframes-publish@.service.in"), encoding="utf-8") as file:
+        filters = re.findall(r"^SystemCallFilter=(~?)(@\S+)$", file.read(), re.M)
+    check(len(filters) > 1, "no filters: %s", filters)
+    allowed = calls_of(analyze, "@default")
+    for deny, name in filters:
+        allowed = allowed - calls_of(analyze, name) if deny else allowed | calls_of(analyze, name)
+    away = {"input": "rtsp://127.0.0.1:9/", "name": "away"}
+    web = {"input": "http://localhost:9/a.m3u8", "name": "web"}
+    film = {"input": harness.CLIP, "name": "film", "loop": True, "realtime": True}
+    if os.geteuid() == 0:
+        film["group"] = "video"
+    manager = Manager(s)
+    program = s.start_program(strace, "-f", "-qq", "-o", s.path("calls"), harness.program(), "publish", "--config",
+                              configure(s, film, away, web, {"name": "test"}), "--duration", "10",
+                              env=dict(manager.env, WATCHDOG_USEC="1000000"))
+    manager.wait_for("READY", "1")
+    s.start("verify", "film", "--wait", "--frames", "5").expect(OK)
+    s.start("record", "film", s.path("a.mp4"), "--duration", "0.5").expect(OK)
+    program.wait()
+    with open(s.path("calls"), encoding="utf-8", errors="replace") as file:
+        called = {match[1] for match in (re.match(r"\d+ +(?:<\.\.\. )?(\w+)", line) for line in file) if match}
+    check("memfd_create" in called and "sendmsg" in called, "strace saw nothing of it: %s", sorted(called))
+    check(called <= allowed, "the unit's filter refuses %s", sorted(called - allowed))
+
+
 def test_users_and_directories(s):
     """A bare system gets the user, its groups, and directories that a publisher takes and others may not read."""
     sysusers, tmpfiles = harness.need_program("systemd-sysusers"), harness.need_program("systemd-tmpfiles")
