@@ -348,6 +348,28 @@ def check_colours():
     numbers(f"largest difference to the host {worst}")
 
 
+def check_batch():
+    """The newest frames of four cameras, by one thread, in one tensor; they are released before the kernel has run."""
+    torch = gpu_torch()
+    others, worst, frames = [Other("role_stamps", f"cam{i}", 640, 360) for i in range(4)], 0.0, 0
+    prepare = cuframes.Preprocess((64, 36), "float32", channels="GRAY", fit="stretch", scale=1.0, device="cuda")
+    with cuframes.batch([f"cam{i}" for i in range(4)], timeout=PATIENCE) as batch:
+        while frames < 2000:
+            entries = batch.next()
+            luma = [(frame.pts % 251 - 16) * 255 / 219 for frame in entries.frames]
+            wanted = torch.tensor(luma).clamp(0, 255)[:, None, None, None]
+            tensor, geometry = prepare(entries.frames)
+            entries.release()
+            assert tensor.is_cuda and tensor.shape == prepare.shape(len(luma)) and geometry[0].scale_x == 0.1
+            worst = max(worst, float((tensor.cpu() - wanted).abs().max()))
+            frames += len(luma)
+        calls = batch.stats.calls
+    for other in others:
+        other.__exit__()
+    numbers(f"{frames} frames in {calls} batches, largest difference {worst:.2f} of 255")
+    assert worst <= 1
+
+
 # ---- tears ----
 
 def cycles_of(torch, milliseconds):

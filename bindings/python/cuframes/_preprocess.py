@@ -83,7 +83,7 @@ class Preprocess(_core.Preprocess):
 
     _one: tuple[int, ...]
     _dtype: str
-    _gpu: int | None
+    _on_gpu: bool
     _library: str | None
 
     def __new__(cls, size: tuple[int, int], dtype: str = "float32", layout: str = "NCHW", channels: str = "RGB",
@@ -101,7 +101,7 @@ class Preprocess(_core.Preprocess):
         planes = 1 if channels == "GRAY" else 3
         self._one = (planes, height, width) if layout == "NCHW" else (height, width, planes)
         self._dtype = dtype
-        self._gpu = None if self.device == "host" else _ordinal(device)
+        self._on_gpu = self.device != "host"
         self._library = library
         return self
 
@@ -122,9 +122,10 @@ class Preprocess(_core.Preprocess):
         if not given:
             raise ValueError("expected at least one frame")
         shape = self.shape(len(given))
-        if self._gpu is not None and stream is None:
-            stream = self._current_stream()
-        tensor = self._new(shape) if out is None else out
+        gpu = next((frame.gpu for frame in given if frame is not None), None) if self._on_gpu else None
+        if self._on_gpu and stream is None:
+            stream = self._current_stream(gpu or 0)
+        tensor = self._new(shape, gpu or 0) if out is None else out
         address = self._address(tensor, shape)
         parts = [None] * len(given) if crops is None else list(crops)
         if len(parts) != len(given):
@@ -134,26 +135,25 @@ class Preprocess(_core.Preprocess):
     def _kind(self) -> str:
         if self._library is not None:
             return self._library
-        if self._gpu is None:
+        if not self._on_gpu:
             return "numpy"
         return "torch" if "torch" in sys.modules or "cupy" not in sys.modules else "cupy"
 
-    def _current_stream(self) -> int:
-        assert self._gpu is not None
+    def _current_stream(self, gpu: int) -> int:
         if self._kind() == "torch":
-            return torch_stream(self._gpu)
+            return torch_stream(gpu)
         import cupy
         return int(cupy.cuda.get_current_stream().ptr)
 
-    def _new(self, shape: tuple[int, ...]) -> Any:
+    def _new(self, shape: tuple[int, ...], gpu: int) -> Any:
         kind = self._kind()
         if kind == "torch":
             import torch
-            place = "cpu" if self._gpu is None else f"cuda:{self._gpu}"
+            place = f"cuda:{gpu}" if self._on_gpu else "cpu"
             return torch.empty(shape, dtype=getattr(torch, self._dtype), device=place)
         if kind == "cupy":
             import cupy
-            with cupy.cuda.Device(self._gpu or 0):
+            with cupy.cuda.Device(gpu):
                 return cupy.empty(shape, self._dtype)
         return need_numpy().empty(shape, self._dtype)
 
@@ -161,9 +161,9 @@ class Preprocess(_core.Preprocess):
         """Of an array's memory, which must be what the tensor is."""
         if isinstance(out, OpenFrame):
             out = out.plane(0)
-        if self._gpu is None and hasattr(out, "data_ptr") and out.device.type == "cpu":
+        if not self._on_gpu and hasattr(out, "data_ptr") and out.device.type == "cpu":
             out = out.detach().numpy()
-        words = getattr(out, "__array_interface__" if self._gpu is None else "__cuda_array_interface__", None)
+        words = getattr(out, "__cuda_array_interface__" if self._on_gpu else "__array_interface__", None)
         if words is None:
             raise TypeError(f"out: expected an array or tensor on {self.device}, not {type(out).__name__}")
         address, read_only = words["data"]
@@ -188,17 +188,3 @@ def _is_dense(words: dict[str, Any]) -> bool:
             return False
         step *= size
     return True
-
-
-def _ordinal(device: str) -> int:
-    """The number of a GPU, as CUDA_VISIBLE_DEVICES counts."""
-    word = device.partition(":")[2]
-    if word.isdigit():
-        return int(word)
-    if not word:
-        return 0
-    import torch
-    for index in range(torch.cuda.device_count()):
-        if f"GPU-{torch.cuda.get_device_properties(index).uuid}" == word:
-            return index
-    return 0

@@ -82,6 +82,33 @@ class OnAGpu(Streams):
         self.assertFalse(hasattr(frame.planes.y, "__array_interface__"))
         self.assertFalse(hasattr(frame.planes.y, "__cuda_array_interface__"))
 
+    def test_a_tensor_of_a_frame_that_is_released_at_once(self):
+        stream, size = self.driver.stream(), 3 * 8 * 8
+        memory, host = ctypes.c_uint64(), (ctypes.c_uint8 * size)()
+        self.assertEqual(self.driver.library.cuMemAlloc_v2(ctypes.byref(memory), size), 0)
+
+        class Out:
+            __cuda_array_interface__ = {"data": (memory.value, False), "shape": (1, 3, 8, 8), "typestr": "|u1",
+                                        "strides": None, "version": 3}
+
+        prepare = cuframes.Preprocess((8, 8), "uint8", fit="stretch", filter="area", device="cuda")
+        on_host = cuframes.Preprocess((8, 8), "uint8", fit="stretch", filter="area")
+        self.assertRaises(TypeError, prepare, [None], out=numpy.zeros((1, 3, 8, 8), "u1"), stream=stream)
+        frame = self.subscriber.next(LIMIT)
+        with self.assertRaises(cuframes.InvalidError):
+            on_host([frame])
+        self.assertEqual(prepare([frame], out=Out(), stream=stream).geometry[0].width, 8)
+        frame.release()
+        self.assertEqual(self.driver.library.cuStreamSynchronize(ctypes.c_void_p(stream)), 0)
+        self.assertEqual(self.driver.library.cuMemcpyDtoH_v2(host, memory, size), 0)
+        other = self.publish(name="host")
+        self.send(other)
+        wanted = on_host([self.subscribe("host").next(LIMIT)]).tensor
+        found = numpy.frombuffer(host, "u1").reshape(wanted.shape).astype(int)
+        self.assertLessEqual(abs(found - wanted).max(), 1)
+        self.again()  # its lease came back
+        self.assertEqual(self.driver.library.cuMemFree_v2(memory), 0)
+
     def test_copies_to_the_host(self):
         frame = self.subscriber.next(LIMIT)
         y, uv = frame.numpy(copy=True)
