@@ -304,6 +304,27 @@ static void rectangles_have_their_colour(void **state) {
     }
 }
 
+/* A gray picture of one level is a rectangle of it, in every format: its chroma is made of nothing. */
+static void gray_has_no_colour(void **state) {
+  (void)state;
+  test_picture *gray = picture_of(CUFRAMES_PIXEL_GRAY8, 5, 7, 1);
+  for (uint32_t y = 0; y < 7; y++)
+    memset((uint8_t *)gray->memory[0] + (size_t)y * gray->format.pitch[0], 77, 5);
+  for (size_t f = 0; f < FORMATS; f++)
+    for (uint8_t opacity = 255; opacity > 100; opacity -= 100) {
+      const cuframes_layer layer = { .width = 12, .height = 10, .color = { 77, 77, 77, opacity } };
+      cuframes_layer picture = layer_of(gray, 0, 0, 12, 10);
+      test_picture *to = picture_of(formats[f], 12, 10, 1), *other = picture_of(formats[f], 12, 10, 1);
+      picture.color[3] = opacity;
+      draw(to, &layer, 1);
+      draw(other, &picture, 1);
+      same(to, other, "gray");
+      test_picture_free(to);
+      test_picture_free(other);
+    }
+  test_picture_free(gray);
+}
+
 static void pictures_are_blended_by_opacity_and_alpha(void **state) {
   (void)state;
   test_picture *p = picture_of(CUFRAMES_PIXEL_RGBA, 16, 16, 11), *to = picture_of(CUFRAMES_PIXEL_RGB24, 16, 16, 12);
@@ -345,13 +366,10 @@ static void no_layer_is_black(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(every_format_becomes_rgb),
-    cmocka_unit_test(chroma_stays_chroma),
-    cmocka_unit_test(the_same_size_is_copied),
-    cmocka_unit_test(parts_make_the_whole),
-    cmocka_unit_test(what_sticks_out_is_cut),
-    cmocka_unit_test(rectangles_have_their_colour),
-    cmocka_unit_test(pictures_are_blended_by_opacity_and_alpha),
+    cmocka_unit_test(every_format_becomes_rgb), cmocka_unit_test(chroma_stays_chroma),
+    cmocka_unit_test(the_same_size_is_copied),  cmocka_unit_test(parts_make_the_whole),
+    cmocka_unit_test(what_sticks_out_is_cut),   cmocka_unit_test(rectangles_have_their_colour),
+    cmocka_unit_test(gray_has_no_colour),       cmocka_unit_test(pictures_are_blended_by_opacity_and_alpha),
     cmocka_unit_test(no_layer_is_black),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
