@@ -59,6 +59,7 @@ static int place_find(cuframes_batch *b, uint32_t *place) {
     cf_batch_member *larger = realloc(b->member, places * sizeof *larger);
     if (!larger)
       return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
+    memset(&larger[b->places], 0, (places - b->places) * sizeof *larger);
     b->member = larger;
     b->places = places;
   }
@@ -80,8 +81,9 @@ static void go_on(cuframes_batch *b) {
   (void)pthread_cond_broadcast(&b->changed);
 }
 
+/* `call` stays: a place gives one entry in a call, also when its member leaves and another comes while that sleeps. */
 static void place_free(cuframes_batch *b, cf_batch_member *m) {
-  memset(m, 0, sizeof *m);
+  *m = (cf_batch_member){ .call = m->call };
   b->count--;
   while (b->top > 0 && !b->member[b->top - 1].subscriber)
     b->top--;
@@ -108,7 +110,7 @@ static int member_add(cuframes_batch *b, cuframes_subscriber *s, void *user, uin
     return result;
   }
   b->member[place] = (cf_batch_member){
-    .subscriber = s, .user = user, .delegated = delegated, .since = cf_now(), .call = b->call - 1
+    .subscriber = s, .user = user, .delegated = delegated, .since = cf_now(), .call = b->member[place].call
   };
   b->count++;
   if (place == b->top)
