@@ -213,12 +213,12 @@ class OpenFrame(_Arrays):
     corrupt: bool
     stream: Any
     _publisher: Any
-    _arrays_given: list[weakref.ref[Any]]
+    _arrays_given: tuple[weakref.ref[Any], ...]
 
     def numpy(self, copy: bool = False) -> Any:
         made = super().numpy(copy)
         if not copy:
-            self._arrays_given += map(weakref.ref, _tuple(made))
+            self._arrays_given += tuple(map(weakref.ref, _tuple(made)))
         return made
 
     def publish(self) -> None:
@@ -262,7 +262,8 @@ class OpenFrame(_Arrays):
         if kind is not None:
             self.cancel()
         elif not self.released:
-            self._lock_arrays()
+            if self._arrays_given:
+                self._lock_arrays()
             self._publisher._publish_open(self)
 
     def __repr__(self) -> str:

@@ -44,6 +44,7 @@ class Publisher(_core.Publisher):
     format: str | None = None
     width: int = 0
     height: int = 0
+    _on_gpu = False
 
     def __enter__(self) -> Publisher:
         return self
@@ -66,16 +67,23 @@ class Publisher(_core.Publisher):
         damage. Raises Dropped when no slot is free and the pool has not grown yet, LeaseLimit when views of frames
         before are still alive."""
         made: OpenFrame = self._acquire()
-        made.pts, made.duration, made.capture_time = pts, duration, capture_time
-        made.key, made.corrupt, made.stream = key, corrupt, stream
-        made._publisher, made._arrays_given = self, []
+        made.pts = pts
+        made.duration = duration
+        made.capture_time = capture_time
+        made.key = key
+        made.corrupt = corrupt
+        made.stream = stream
+        made._publisher = self
+        made._arrays_given = ()
         return made
 
     def _publish_open(self, frame: OpenFrame) -> None:
         stream = frame.stream
-        if stream is None and frame.gpu is not None:
+        if stream is None and self._on_gpu:
             stream = 1  # the legacy default stream waits for all but those made not to
-        flags = (KEY if frame.key else 0) | (CORRUPT if frame.corrupt else 0)
+        flags = KEY if frame.key else 0
+        if frame.corrupt:
+            flags |= CORRUPT
         self._publish(frame, frame.pts, frame.duration, frame.capture_time, flags, stream)
 
     def send(self, picture: Any, *, pts: int | None = None, duration: int = 0, capture_time: int | None = None,
@@ -267,4 +275,5 @@ def publish(name: str, width: int = 0, height: int = 0, format: str | None = "nv
                           choice("policy", policy, POLICIES), ordered_timeout, side_data_max, packets, packet_bytes,
                           reserve)
     publisher.format, publisher.width, publisher.height = format, width, height
+    publisher._on_gpu = publisher.device != "host"
     return publisher
