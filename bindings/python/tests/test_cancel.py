@@ -19,7 +19,8 @@ class Case:
         self.publisher = test.publish(form="gray8", packets=2 * TURNS, name=self.name)
         self.publisher.describe(0, {"codec": "h264"})
         self.subscriber = test.subscribe(self.name, mode="ordered", depth=DEPTH)
-        self.stream = self.subscriber.packets() if packets else self.subscriber
+        self.stream = self.subscriber.packets("oldest") if packets else self.subscriber
+        self.stream.poll()  # who has asked once gets each from then on
         self.packets, self.sent, self.taken = packets, 0, 0
         self.wait = self.first if loop else self.stream.anext
 
