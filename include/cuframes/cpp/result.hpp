@@ -89,7 +89,7 @@ public:
   ~error() override = default;
 
   /** cuframes_set_last_error(): for libraries on top of this one that fail in its manner; gives the code back. */
-  int set_last() const noexcept {
+  [[nodiscard]] int set_last() const noexcept {
     return cuframes_set_last_error(static_cast<int>(code_), detail_);
   }
 
