@@ -92,7 +92,7 @@ CF_GPU void cf_read_alpha(float alpha[CF_THREAD_PIXELS], const cf_brush *brush, 
 CF_GPU float cf_laid_over(float old, float value, float most, float alpha, uint32_t opaque) {
   value = value > 0.0f ? value : 0.0f;
   value = value < most ? value : most;
-  return (float)(int32_t)((opaque ? value : CF_FMA(value - old, alpha, old)) + 0.5f);
+  return CF_RAISED_FLOOR((opaque ? value : CF_FMA(value - old, alpha, old)) + 0.5f) - CF_RAISE;
 }
 
 /* Of one group, most pictures are luma alone, or chroma side by side alone: the colour is the same. */
@@ -142,7 +142,7 @@ CF_GPU void cf_draw(const cf_surface *surface, const cf_brush *brush, uint32_t g
 /* ---- writing ---- */
 
 CF_GPU uint32_t cf_word(const cf_surface *surface, const cf_codes *codes, uint32_t v, uint32_t k) {
-  return (uint32_t)(int32_t)codes->value[v][k] << surface->shift;
+  return cf_lowered(codes->value[v][k] + CF_RAISE) << surface->shift;
 }
 
 CF_GPU void cf_write_sample(const cf_surface *surface, uint64_t row, const cf_surface_component *c, uint32_t column,

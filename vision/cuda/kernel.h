@@ -8,6 +8,8 @@
  *   CF_LOAD_8, _16, _32(at)         reads from an address what nobody writes meanwhile
  *   CF_STORE(type, at, k, value)    writes element k of an array there
  *   CF_STORE_4(at, a, b, c, d)      four floats in one piece; CF_STORE_2(at, a, b) two words
+ *   CF_STORE_4_HALVES(...)          the binary16 nearest to each of four floats, in one piece
+ *   CF_RAISED_FLOOR(value)          floor(value) + 2^23, for 0 <= value < 2^23
  *   CF_HALF(value)                  the binary16 nearest to a float, as a number
  * Products that are added are written as CF_FMA, and the compiler is told to make no others of its own
  * (-ffp-contract=off): so the GPU and the stand-in give the same bits.

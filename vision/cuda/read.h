@@ -6,6 +6,28 @@
 
 #define CF_FRACTION (1.0f / 4294967296.0f)
 
+/* ---- whole numbers as floats ---- */
+
+/* A float between 2^23 and 2^24 has a whole number below 2^23 as its last bits: raised by 2^23 a sample becomes a float
+ * by one operation on bits, and back. GPUs convert at a quarter or an eighth of the rate of all else that is done here.
+ * Differences of raised numbers are exact. */
+#define CF_RAISE 8388608.0f
+
+typedef union cf_raise {
+  float value;
+  uint32_t bits;
+} cf_raise;
+
+CF_GPU float cf_raised(uint32_t number) {
+  cf_raise raise = { .bits = number | 0x4b000000u };
+  return raise.value;
+}
+
+CF_GPU uint32_t cf_lowered(float raised) {
+  cf_raise raise = { .value = raised };
+  return raise.bits & 0x7fffffu;
+}
+
 /* ---- where samples are ---- */
 
 CF_GPU int32_t cf_limit(int32_t value, int32_t least, int32_t most) {
@@ -23,12 +45,15 @@ typedef struct cf_pair {
   float weight;
 } cf_pair;
 
-CF_GPU cf_pair cf_pair_at(const cf_plan_axis *axis, int32_t i) {
-  int64_t low = cf_low(axis, i);
+CF_GPU cf_pair cf_pair_from(const cf_plan_axis *axis, int64_t low) {
   int32_t a = (int32_t)(low >> 32);
   cf_pair pair = { cf_limit(a, axis->first, axis->last), cf_limit(a + 1, axis->first, axis->last),
                    (float)(uint32_t)low * CF_FRACTION };
   return pair;
+}
+
+CF_GPU cf_pair cf_pair_at(const cf_plan_axis *axis, int32_t i) {
+  return cf_pair_from(axis, cf_low(axis, i));
 }
 
 /* For any window: its samples, of which the first and the last one count in part. */
@@ -57,19 +82,26 @@ CF_GPU uint64_t cf_row(const cf_plan_component *c, int32_t y) {
   return c->base + (uint64_t)(uint32_t)y * c->pitch;
 }
 
+/* Raised. */
 CF_GPU float cf_sample(uint64_t row, int32_t x, uint32_t step, uint32_t bytes) {
   uint64_t at = row + (uint32_t)x * step; /* a row is below 4 GiB */
-  return bytes == 1 ? (float)CF_LOAD_8(at) : (float)CF_LOAD_16(at);
+  return cf_raised(bytes == 1 ? CF_LOAD_8(at) : CF_LOAD_16(at));
 }
 
 CF_GPU float cf_between(float a, float b, float weight) {
   return CF_FMA(b - a, weight, a);
 }
 
+/* Of raised samples, not raised. */
+CF_GPU float cf_between_samples(float a, float b, float weight) {
+  return CF_FMA(b - a, weight, a - CF_RAISE);
+}
+
 CF_GPU float cf_linear(const cf_plan_component *c, uint32_t bytes, uint32_t step, const cf_pair *x, const cf_pair *y) {
   uint64_t above = cf_row(c, y->a), below = cf_row(c, y->b);
-  float first = cf_between(cf_sample(above, x->a, step, bytes), cf_sample(above, x->b, step, bytes), x->weight);
-  float second = cf_between(cf_sample(below, x->a, step, bytes), cf_sample(below, x->b, step, bytes), x->weight);
+  float first = cf_between_samples(cf_sample(above, x->a, step, bytes), cf_sample(above, x->b, step, bytes), x->weight);
+  float second =
+      cf_between_samples(cf_sample(below, x->a, step, bytes), cf_sample(below, x->b, step, bytes), x->weight);
   return cf_between(first, second, y->weight);
 }
 
@@ -78,17 +110,17 @@ typedef struct cf_two {
   float a, b;
 } cf_two;
 
-/* Both of one place; side: they lie side by side and are read in one piece. */
+/* Both of one place, raised; side: they lie side by side and are read in one piece. */
 CF_GPU cf_two cf_sample_two(uint64_t row, uint64_t other, int32_t x, uint32_t step, uint32_t bytes, uint32_t side) {
   cf_two two;
   if (side && bytes == 1) {
     uint32_t both = CF_LOAD_16(row + (uint32_t)x * 2);
-    two.a = (float)(both & 0xffu);
-    two.b = (float)(both >> 8);
+    two.a = cf_raised(both & 0xffu);
+    two.b = cf_raised(both >> 8);
   } else if (side) {
     uint32_t both = CF_LOAD_32(row + (uint32_t)x * 4);
-    two.a = (float)(both & 0xffffu);
-    two.b = (float)(both >> 16);
+    two.a = cf_raised(both & 0xffffu);
+    two.b = cf_raised(both >> 16);
   } else {
     two.a = cf_sample(row, x, step, bytes);
     two.b = cf_sample(other, x, step, bytes);
@@ -101,14 +133,19 @@ CF_GPU cf_two cf_two_between(cf_two p, cf_two q, float weight) {
   return two;
 }
 
+CF_GPU cf_two cf_two_between_samples(cf_two p, cf_two q, float weight) {
+  cf_two two = { cf_between_samples(p.a, q.a, weight), cf_between_samples(p.b, q.b, weight) };
+  return two;
+}
+
 CF_GPU cf_two cf_linear_two(const cf_plan_component *c, uint32_t bytes, uint32_t side, const cf_pair *x,
                             const cf_pair *y) {
   uint64_t above = cf_row(&c[0], y->a), below = cf_row(&c[0], y->b);
   uint64_t above_other = cf_row(&c[1], y->a), below_other = cf_row(&c[1], y->b);
-  cf_two first = cf_two_between(cf_sample_two(above, above_other, x->a, c->step, bytes, side),
-                                cf_sample_two(above, above_other, x->b, c->step, bytes, side), x->weight);
-  cf_two second = cf_two_between(cf_sample_two(below, below_other, x->a, c->step, bytes, side),
-                                 cf_sample_two(below, below_other, x->b, c->step, bytes, side), x->weight);
+  cf_two first = cf_two_between_samples(cf_sample_two(above, above_other, x->a, c->step, bytes, side),
+                                        cf_sample_two(above, above_other, x->b, c->step, bytes, side), x->weight);
+  cf_two second = cf_two_between_samples(cf_sample_two(below, below_other, x->a, c->step, bytes, side),
+                                         cf_sample_two(below, below_other, x->b, c->step, bytes, side), x->weight);
   return cf_two_between(first, second, y->weight);
 }
 
@@ -125,7 +162,8 @@ CF_GPU float cf_area(const cf_plan_component *c, uint32_t bytes, int32_t i, int3
     float line = 0.0f;
     CF_ROLLED
     for (int32_t n = x.first; n <= x.last; n++)
-      line = CF_FMA(cf_sample(row, cf_limit(n, c->x.first, c->x.last), c->step, bytes), cf_window_weight(&x, n), line);
+      line = CF_FMA(cf_sample(row, cf_limit(n, c->x.first, c->x.last), c->step, bytes) - CF_RAISE,
+                    cf_window_weight(&x, n), line);
     sum = CF_FMA(line, cf_window_weight(&y, k), sum);
   }
   return sum * cf_scale(c);
@@ -143,8 +181,8 @@ CF_GPU cf_two cf_area_two(const cf_plan_component *c, uint32_t bytes, uint32_t s
     for (int32_t n = x.first; n <= x.last; n++) {
       float weight = cf_window_weight(&x, n);
       cf_two two = cf_sample_two(row, other, cf_limit(n, c->x.first, c->x.last), c->step, bytes, side);
-      line.a = CF_FMA(two.a, weight, line.a);
-      line.b = CF_FMA(two.b, weight, line.b);
+      line.a = CF_FMA(two.a - CF_RAISE, weight, line.a);
+      line.b = CF_FMA(two.b - CF_RAISE, weight, line.b);
     }
     float weight = cf_window_weight(&y, k);
     sum.a = CF_FMA(line.a, weight, sum.a);
@@ -214,19 +252,21 @@ CF_GPU void cf_read_semiplanar(cf_pixels *pixels, const cf_plan *plan, uint32_t 
                                int32_t x, int32_t y) {
   const cf_plan_component *c = plan->component;
   cf_pair luma_y = cf_pair_at(&c[0].y, y), chroma_y = cf_pair_at(&c[1].y, y);
+  int64_t luma_low = cf_low(&c[0].x, x), chroma_low = cf_low(&c[1].x, x);
   CF_UNROLL
-  for (int32_t k = 0; k < CF_THREAD_PIXELS; k++) {
-    int32_t i = cf_limit(x + k, 0, (int32_t)plan->width - 1); /* beside the tile its edge is read, and not used */
+  for (int32_t k = 0; k < CF_THREAD_PIXELS; k++) { /* beside the tile the picture's edge is read, and not used */
     if (chroma) {
-      cf_pair chroma_x = cf_pair_at(&c[1].x, i);
+      cf_pair chroma_x = cf_pair_from(&c[1].x, chroma_low);
       cf_two two = cf_linear_two(&c[1], bytes, 1, &chroma_x, &chroma_y);
       pixels->raw[k].value[1] = two.a;
       pixels->raw[k].value[2] = two.b;
     }
     if (luma) {
-      cf_pair luma_x = cf_pair_at(&c[0].x, i);
+      cf_pair luma_x = cf_pair_from(&c[0].x, luma_low);
       pixels->raw[k].value[0] = cf_linear(c, bytes, bytes, &luma_x, &luma_y);
     }
+    luma_low += c[0].x.step;
+    chroma_low += c[1].x.step;
   }
 }
 

@@ -12,7 +12,7 @@ CF_GPU float cf_clamp(float value) {
 }
 
 CF_GPU uint32_t cf_byte(float value) {
-  return (uint32_t)(cf_clamp(value) + 0.5f);
+  return cf_lowered(CF_RAISED_FLOOR(cf_clamp(value) + 0.5f));
 }
 
 /* Four elements that follow each other, of which `count` are the tensor's. */
@@ -30,7 +30,7 @@ CF_GPU void cf_store(const cf_preprocess_job *job, uint64_t element, const float
   } else if (job->target.element == CUFRAMES_ELEMENT_FLOAT16) {
     uint64_t to = job->tensor + element * 2;
     if (job->quads) {
-      CF_STORE_2(to, CF_HALF(v[0]) | CF_HALF(v[1]) << 16, CF_HALF(v[2]) | CF_HALF(v[3]) << 16);
+      CF_STORE_4_HALVES(to, v[0], v[1], v[2], v[3]);
       return;
     }
     CF_UNROLL

@@ -15,13 +15,17 @@
 #define CF_UNROLL
 #define CF_ROLLED
 #define CF_FORGET() ((void)0)
-#define CF_FLOOR(value) __builtin_floorf(value)
+#define CF_RAISED_FLOOR(value) (__builtin_floorf(value) + CF_RAISE)
 #define CF_LOAD_8(at) load(at, 1)
 #define CF_LOAD_16(at) load(at, 2)
 #define CF_LOAD_32(at) load(at, 4)
 #define CF_STORE(type, at, k, value) STORE(type, (at) + (k) * sizeof(type), sizeof(type), value)
 #define CF_STORE_4(at, a, b, c, d) store((at), &(const float[]){ a, b, c, d }, 16)
 #define CF_STORE_2(at, a, b) store((at), &(const uint32_t[]){ a, b }, 8)
+#define CF_STORE_4_HALVES(at, a, b, c, d)                                                                              \
+  store((at),                                                                                                          \
+        &(const uint16_t[]){ (uint16_t)half_of(a), (uint16_t)half_of(b), (uint16_t)half_of(c), (uint16_t)half_of(d) }, \
+        8)
 #define CF_HALF(value) half_of(value)
 #define STORE(type, at, bytes, value)                                                                                  \
   do {                                                                                                                 \
