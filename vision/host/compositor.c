@@ -10,8 +10,8 @@
 #include <cuframes/common.h>
 
 #include "vision/error.h"
-#include "vision/host/compositor_rows.h"
 #include "vision/host/host.h"
+#include "vision/host/rows.h"
 
 /* ---- samples of the output ---- */
 
@@ -202,19 +202,26 @@ static size_t scratch_of(const cf_surface *surface, const cf_plan *plan, uint32_
   const size_t rows = VALUE_ROWS * row_bytes(p.width);
   if (plan->kind == CF_PLAN_NONE)
     return rows;
-  return rows + cf_rows_scratch(plan, plan->used, p.skip_x, p.width);
+  return rows + cf_host_rows_bytes(plan, p.skip_x, p.width);
 }
 
 /* Everything that a row of a group is drawn with. */
 typedef struct brush {
   const cf_surface *surface;
   const cf_plan *plan;
-  cf_rows rows;
+  cf_host_rows rows;
   part part;
   uint32_t first, outputs;
   float opacity;
   float *component[4], *value, *alpha;
 } brush;
+
+/* What the row is made of. */
+static void rows_make(brush *b, uint32_t row) {
+  for (uint32_t c = 0; c < b->plan->components; c++)
+    if (b->plan->used >> c & 1)
+      cf_host_rows_get(&b->rows, c, row, b->component[c]);
+}
 
 static void mix(const brush *b, uint32_t v, float *restrict to) {
   const float *m = b->plan->matrix[v];
@@ -224,7 +231,7 @@ static void mix(const brush *b, uint32_t v, float *restrict to) {
     to[i] = constant;
   for (uint32_t c = 0; c < 3; c++) {
     const float *restrict from = b->component[c], factor = m[c];
-    if (factor == 0.0f || !(b->rows.used & 1u << c))
+    if (factor == 0.0f || !(b->plan->used & 1u << c))
       continue;
     for (uint32_t i = 0; i < count; i++)
       to[i] += from[i] * factor;
@@ -234,12 +241,11 @@ static void mix(const brush *b, uint32_t v, float *restrict to) {
 /* Samples that are the output's as they are. */
 static bool copy_row(const brush *b, uint32_t row, uint32_t v, uint8_t *to, uint32_t step) {
   const int component = copied(b->plan->matrix[v]);
-  uint64_t address;
-  if (component < 0 || b->surface->shift != 0 || !cf_rows_are_plain(&b->rows, row, (unsigned)component, &address))
+  if (component < 0 || b->surface->shift != 0)
     return false;
-  const uint8_t *from = (const uint8_t *)(uintptr_t)address;
+  const uint8_t *from = cf_host_rows_plain(&b->rows, (uint32_t)component, row);
   const uint32_t bytes = b->surface->sample_bytes, from_step = b->plan->component[component].step;
-  if (bytes != b->plan->sample_bytes)
+  if (!from || bytes != b->plan->sample_bytes)
     return false;
   if (step == bytes && from_step == bytes) {
     memcpy(to, from, (size_t)b->part.width * bytes);
@@ -253,11 +259,10 @@ static bool copy_row(const brush *b, uint32_t row, uint32_t v, uint8_t *to, uint
 /* Chroma that is not converted, both components at once: most of what there is to draw. False: it is something else. */
 static bool draw_pairs(brush *b, uint32_t y) {
   const float(*m)[4] = b->plan->matrix;
-  uint64_t address;
   if (b->first != 1 || !has_pairs(b->surface) || copied(m[0]) != 1 || copied(m[1]) != 2 ||
-      cf_rows_are_plain(&b->rows, b->part.skip_y + y, 1, &address))
+      cf_host_rows_plain(&b->rows, 1, b->part.skip_y + y))
     return false;
-  cf_rows_make(&b->rows, b->part.skip_y + y, b->component);
+  rows_make(b, b->part.skip_y + y);
   store_8_pairs(sample_at(&b->surface->component[1], b->part.x, b->part.y + y), b->component[1], b->component[2],
                 b->part.width);
   return true;
@@ -275,7 +280,7 @@ static void draw_row(brush *b, uint32_t y) {
     if (!blended && copy_row(b, row, v, to, k->step))
       continue;
     if (!made) {
-      cf_rows_make(&b->rows, row, b->component);
+      rows_make(b, row);
       made = true;
     }
     if (v == 0 && b->plan->components == 4)
@@ -332,7 +337,7 @@ static void draw_group(const cf_surface *surface, const cf_plan_layer *layer, ui
     draw_color(&b, layer->color);
     return;
   }
-  cf_rows_begin(&b.rows, b.plan, b.plan->used, b.part.skip_x, b.part.width, memory + VALUE_ROWS * bytes);
+  cf_host_rows_begin(&b.rows, b.plan, cf_host_loops_best(), b.part.skip_x, b.part.width, memory + VALUE_ROWS * bytes);
   for (uint32_t y = 0; y < b.part.height; y++)
     draw_row(&b, y);
 }

@@ -197,3 +197,13 @@ void cf_host_rows_get(cf_host_rows *rows, uint32_t component, uint32_t j, float 
   else
     loops->windows(line, (cf_host_windows){ c->at, c->count, c->first, c->last }, c->scale, out, rows->count);
 }
+
+const void *cf_host_rows_plain(const cf_host_rows *rows, uint32_t component, uint32_t j) {
+  const cf_host_columns *c = &rows->columns[component];
+  const cf_plan_axis *y = &rows->plan->component[component].y;
+  int64_t at = y->start + j * y->step;
+  bool all_are = c->valid == c->low && c->valid_end == c->high;
+  if (!all_are || c->step != 1 || c->most != 1 || y->window != CF_PLAN_ONE || (at & (CF_PLAN_ONE - 1)) != 0)
+    return NULL;
+  return row_at(rows, component, at >> 32).at;
+}

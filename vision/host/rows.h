@@ -41,4 +41,7 @@ void cf_host_rows_begin(cf_host_rows *rows, const cf_plan *plan, const cf_host_l
  * for. */
 void cf_host_rows_get(cf_host_rows *rows, uint32_t component, uint32_t j, float *out);
 
+/* Whether that row is samples of the picture as they are, side by side: then where the first one is, else NULL. */
+const void *cf_host_rows_plain(const cf_host_rows *rows, uint32_t component, uint32_t j);
+
 #endif
