@@ -9,6 +9,7 @@
 
 #define CROP_LEAST 0.01     /* pixels; what may stick out, too */
 #define CROP_ROUNDED 0.0099 /* the same, as float32 may leave it */
+#define CROP_NOTHING 1e-7   /* less is the rounding of doubles */
 #define MATRICES "1, 4 to 7, 9 and 10 are known"
 
 /* ---- checks ---- */
@@ -91,18 +92,23 @@ static uint32_t rounded_side(double length, uint32_t most) {
   return side < 1 ? 1 : side > most ? most : (uint32_t)side;
 }
 
+/* The middle of a side, unless that is all of it but for the rounding of the quotients: then the side stays as it is,
+ * bit for bit, since half a bit beyond it is another sample. */
+static void cut_down(double *begin, double *side, double seen) {
+  double off = *side - seen;
+  if (off < CROP_NOTHING)
+    return;
+  *begin += off / 2;
+  *side = seen;
+}
+
 void cf_fit(uint32_t fit, uint32_t width, uint32_t height, cf_crop *crop, cuframes_geometry *geometry) {
   double ratio_x = width / crop->width, ratio_y = height / crop->height;
   cuframes_geometry g = { .width = width, .height = height };
   if (fit == CUFRAMES_FIT_COVER) {
-    double ratio = fmax(ratio_x, ratio_y), seen_x = width / ratio, seen_y = height / ratio;
-    if (ratio_x < ratio_y) {
-      crop->x += (crop->width - seen_x) / 2;
-      crop->width = seen_x;
-    } else {
-      crop->y += (crop->height - seen_y) / 2;
-      crop->height = seen_y;
-    }
+    double ratio = fmax(ratio_x, ratio_y);
+    cut_down(&crop->x, &crop->width, width / ratio);
+    cut_down(&crop->y, &crop->height, height / ratio);
   } else if (fit != CUFRAMES_FIT_STRETCH) {
     double ratio = fmin(ratio_x, ratio_y);
     g.width = rounded_side(crop->width * ratio, width);

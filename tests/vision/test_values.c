@@ -261,6 +261,43 @@ static void batches(void **state) {
   free(again);
 }
 
+/* Zeros with 255 all around them in memory: whoever looks at a sample outside of the crop shows it. Tensors of the same
+ * shape as the crop are what COVER rounds at. */
+static void nothing_outside(void **state) {
+  (void)state;
+  enum { AROUND = 2, MOST = 24 };
+  static uint8_t memory[(MOST + 2 * AROUND) * (MOST + 2 * AROUND)];
+  for (uint32_t side = 1; side <= MOST; side++)
+    for (uint32_t size = 1; size <= 4 * MOST; size++)
+      for (uint32_t way = 0; way < 16; way++) {
+        bool cut = way & 8; /* a crop of a larger picture, or planes of larger memory */
+        uint32_t pitch = side + 2 * AROUND, around = cut ? pitch : side;
+        cuframes_format format = { .pixel_format = CUFRAMES_PIXEL_GRAY8, .width = around, .height = around };
+        cuframes_preprocess_options o = { .struct_size = sizeof o,
+                                          .width = size,
+                                          .height = size,
+                                          .element = CUFRAMES_ELEMENT_UINT8,
+                                          .channels = CUFRAMES_CHANNELS_GRAY,
+                                          .fit = way % 4,
+                                          .filter = way / 4 % 2 };
+        static uint8_t tensor[16 * MOST * MOST];
+        cuframes_preprocess *preprocess = NULL;
+        format.pitch[0] = pitch;
+        memset(memory, 255, sizeof memory);
+        for (uint32_t y = 0; y < side; y++)
+          memset(memory + (size_t)(AROUND + y) * pitch + AROUND, 0, side);
+        cuframes_picture picture = { .format = &format, .plane = { memory + (cut ? 0 : AROUND * pitch + AROUND) } };
+        if (cut)
+          picture.crop = (cuframes_rectangle){ AROUND, AROUND, (float)side, (float)side };
+        CHECK_OK(cuframes_preprocess_create(&o, &preprocess));
+        CHECK_OK(cuframes_preprocess_run(preprocess, &picture, 1, tensor, NULL, NULL));
+        for (uint32_t i = 0; i < size * size; i++)
+          if (tensor[i] != 0)
+            fail_msg("%s: pixel %u, %u is %u", said(&o, &picture), i % size, i / size, tensor[i]);
+        cuframes_preprocess_destroy(preprocess);
+      }
+}
+
 /* A point of the picture comes back from where the geometry put it, and the tile is where the pixels are. */
 static void geometry_there_and_back(void **state) {
   (void)state;
@@ -313,13 +350,8 @@ static void geometry_there_and_back(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    FIXTURE(colours),
-    FIXTURE(geometries),
-    FIXTURE(together),
-    FIXTURE(crops),
-    FIXTURE(elements),
-    FIXTURE(batches),
-    FIXTURE(geometry_there_and_back),
+    FIXTURE(colours),  FIXTURE(geometries), FIXTURE(together),        FIXTURE(crops),
+    FIXTURE(elements), FIXTURE(batches),    FIXTURE(nothing_outside), FIXTURE(geometry_there_and_back),
   };
   int result = FIXTURE_RUN("vision/values", tests);
   printf("float32: at most %.2g of 255 from exact arithmetic\n", worst_float32);
