@@ -55,12 +55,40 @@ CF_GPU uint32_t cf_left(uint32_t all, uint32_t before) {
   return left < 4 ? left : 4;
 }
 
-/* Element `channel` of a pixel, or of padding. */
-CF_GPU float cf_element(const cf_plan *plan, const cf_plan_tensor *target, uint32_t channel, const cf_raw *raw,
-                        uint32_t inside) {
-  const float *m = plan->matrix[channel], *v = raw->value;
-  float value = CF_FMA(m[0], v[0], CF_FMA(m[1], v[1], CF_FMA(m[2], v[2], m[3])));
-  return CF_FMA(inside ? cf_clamp(value) : target->padding[channel], target->multiply[channel], target->add[channel]);
+/* Element `channel` of each pixel, or of padding. Where all is padding, which may be half of a tensor, nothing else is
+ * worked out. */
+CF_GPU void cf_elements(float out[CF_THREAD_PIXELS], const cf_plan *plan, const cf_plan_tensor *target,
+                        uint32_t channel, const cf_pixels *pixels) {
+  const float *m = plan->matrix[channel], multiply = target->multiply[channel], add = target->add[channel];
+  float padding = CF_FMA(target->padding[channel], multiply, add);
+  CF_UNROLL
+  for (uint32_t k = 0; k < CF_THREAD_PIXELS; k++)
+    out[k] = padding;
+  if (!pixels->inside)
+    return;
+  CF_UNROLL
+  for (uint32_t k = 0; k < CF_THREAD_PIXELS; k++) {
+    const float *v = pixels->raw[k].value;
+    float value = CF_FMA(m[0], v[0], CF_FMA(m[1], v[1], CF_FMA(m[2], v[2], m[3])));
+    out[k] = pixels->inside >> k & 1u ? CF_FMA(cf_clamp(value), multiply, add) : padding;
+  }
+}
+
+/* Three channels of a pixel side by side: twelve elements that follow each other. */
+CF_GPU void cf_pixels_store_mixed(const cf_preprocess_job *job, const cf_plan *plan, const cf_pixels *pixels,
+                                  uint64_t pixel, uint32_t count) {
+  float out[3][CF_THREAD_PIXELS];
+  CF_UNROLL
+  for (uint32_t c = 0; c < 3; c++)
+    cf_elements(out[c], plan, &job->target, c, pixels);
+  CF_UNROLL
+  for (uint32_t q = 0; q < 3; q++) {
+    float v[4];
+    CF_UNROLL
+    for (uint32_t k = 0; k < 4; k++)
+      v[k] = out[(q * 4 + k) % 3][(q * 4 + k) / 3];
+    cf_store(job, pixel * 3 + q * 4, v, cf_left(count * 3, q * 4));
+  }
 }
 
 CF_GPU void cf_pixels_store(const cf_preprocess_job *job, const cf_plan *plan, const cf_pixels *pixels, uint32_t number,
@@ -68,23 +96,19 @@ CF_GPU void cf_pixels_store(const cf_preprocess_job *job, const cf_plan *plan, c
   const cf_plan_tensor *target = &job->target;
   uint32_t count = cf_left(target->width, column), channels = target->channels;
   uint64_t all = (uint64_t)target->width * target->height, at = (uint64_t)row * target->width + column;
-  uint32_t mixed = channels == 3 && target->layout == CUFRAMES_LAYOUT_NHWC; /* twelve elements, pixel by pixel */
-  float out[3][CF_THREAD_PIXELS];
+  if (channels == 3 && target->layout == CUFRAMES_LAYOUT_NHWC) {
+    cf_pixels_store_mixed(job, plan, pixels, number * all + at, count);
+    return;
+  }
+  uint64_t element = number * channels * all + at;
   CF_UNROLL
   for (uint32_t c = 0; c < 3; c++) {
-    CF_UNROLL
-    for (uint32_t k = 0; k < CF_THREAD_PIXELS; k++)
-      out[c][k] = cf_element(plan, target, c, &pixels->raw[k], pixels->inside >> k & 1u);
-  }
-  CF_UNROLL
-  for (uint32_t q = 0; q < 3; q++) {
-    float v[4];
-    CF_UNROLL
-    for (uint32_t k = 0; k < 4; k++)
-      v[k] = mixed ? out[(q * 4 + k) % 3][(q * 4 + k) / 3] : out[q][k];
-    uint64_t element = mixed ? (number * all + at) * 3 + q * 4 : (number * (uint64_t)channels + q) * all + at;
-    if (q < channels)
-      cf_store(job, element, v, mixed ? cf_left(count * 3, q * 4) : count);
+    float out[CF_THREAD_PIXELS];
+    if (c >= channels)
+      return;
+    cf_elements(out, plan, target, c, pixels);
+    cf_store(job, element, out, count);
+    element += all;
   }
 }
 
