@@ -199,13 +199,19 @@ def test_driver_of_two_halves(s):
     """The module in the kernel and the library are of one version, or the driver was updated under the program."""
     env = gpu(s)
     os.makedirs(s.path("module", "nvidia"))
-    with open(s.path("module", "nvidia", "version"), "w") as out:
-        out.write("NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Thu Jan 23 2025\nGCC version: 13\n")
+    says = ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  570.86.15  Thu Jan 23 2025\nGCC version: 13\n",
+            "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.15  Release Build  (root@)\n")
     script = 'mount --bind "$0/module" /proc/driver'
+    with open(s.path("module", "nvidia", "version"), "w") as out:
+        out.write(says[0])
     report = doctor_in(s, script, "--timeout", "60", env={})
     report.problem("device-files", "the driver's module is loaded", alone=False)
-    for version, problem in (("570.86.15", None), ("580.159.04", "module")):
+    for text, version, problem in ((says[0], "570.86.15", None), (says[0], "580.159.04", "module"),
+                                   (says[1], "570.86.15", None), (says[1], "580.159.04", "module")):
+        with open(s.path("module", "nvidia", "version"), "w") as out:
+            out.write(text)
         directory = s.path("driver-" + version)
+        shutil.rmtree(directory, ignore_errors=True)
         os.mkdir(directory)
         shutil.copy(os.path.join(STANDIN, "libcuda.so.1"), os.path.join(directory, "libcuda.so." + version))
         os.symlink("libcuda.so." + version, os.path.join(directory, "libcuda.so.1"))

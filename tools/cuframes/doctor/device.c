@@ -96,19 +96,37 @@ static bool file_version(const char *path, char *version, size_t size) {
   return true;
 }
 
+/* "580.159.04" of "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build ..." and of what
+ * modules that are not open say, "... x86_64 Kernel Module  580.159.04  Thu ...": the first word behind "Module" that is
+ * all digits and points. */
+static bool module_version(const char *text, char *version, size_t size) {
+  const char *at = strstr(text, "Module");
+  while (at && *at && *at != '\n') {
+    const size_t length = strcspn(at, " \t\n");
+    if (length > 0 && length < size && strspn(at, "0123456789.") == length) {
+      memcpy(version, at, length);
+      version[length] = '\0';
+      return true;
+    }
+    at += length;
+    at += strspn(at, " \t");
+  }
+  return false;
+}
+
 /* The library and the kernel's module are two halves of one driver, unless the library is one for compatibility. */
 static void look_at_halves(doctor *d, const gpu_driver *driver) {
-  char path[4096], library[64], text[512], *at = NULL, module[64] = "";
+  char path[4096], library[64], text[512], module[64];
   if (!gpu_driver_file(driver, path, sizeof path)) {
     found(d, FOUND_UNKNOWN, "library", "which file the CUDA driver was loaded from");
     return;
   }
   const bool compat = strstr(path, "/compat") != NULL;
-  if (proc_read("/proc/driver/nvidia/version", text, sizeof text) && (at = strstr(text, "Module")) != NULL)
-    (void)sscanf(at + strcspn(at, "0123456789"), "%63[0-9.]", module);
+  const bool known =
+      proc_read("/proc/driver/nvidia/version", text, sizeof text) && module_version(text, module, sizeof module);
   found(d, compat ? FOUND_NOTE : FOUND_WELL, "library", "the driver is %s%s", path,
         compat ? ", a library for compatibility with an older module" : "");
-  if (!file_version(path, library, sizeof library) || module[0] == '\0') {
+  if (!file_version(path, library, sizeof library) || !known) {
     found(d, FOUND_UNKNOWN, "module",
           "whether library and module of the driver fit: their versions are not to be seen");
     return;
