@@ -29,6 +29,7 @@ typedef struct cf_batch_member {
   bool delegated;      /* a thread of the library waits for it */
   bool over;           /* its last words were said */
   bool full;           /* at the last look its leases were in hand */
+  bool alive;          /* it has nothing, and is worth waiting for (CUFRAMES_BATCH_ALIVE) */
   int error;           /* to be said; 0: none */
   int said;            /* the last one that was, since its last frame */
   uint32_t call;       /* of next() that gave its last entry */

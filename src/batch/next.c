@@ -76,11 +76,12 @@ static void survey(cuframes_batch *b, call *c) {
     if (!may_give(b, m))
       continue;
     member_update(m, c);
-    bool ready = m->state == CF_BATCH_READY, alive = !ready && c->min == CUFRAMES_BATCH_ALIVE && is_alive(b, m, c->now);
+    bool ready = m->state == CF_BATCH_READY;
+    m->alive = !ready && c->min == CUFRAMES_BATCH_ALIVE && is_alive(b, m, c->now);
     c->ready += ready;
     c->nothing += !ready;
-    c->alive += alive;
-    c->waits += m->state == CF_BATCH_WAITS && (alive || c->min != CUFRAMES_BATCH_ALIVE);
+    c->alive += m->alive;
+    c->waits += m->state == CF_BATCH_WAITS && (m->alive || c->min != CUFRAMES_BATCH_ALIVE);
   }
 }
 
@@ -105,7 +106,7 @@ static bool wait_begin(cuframes_batch *b, call *c) {
   bool nobody_yet = true;
   for (uint32_t i = 0; i < b->top; i++) {
     cf_batch_member *m = in_turn(b, i);
-    if (!may_give(b, m) || m->state == CF_BATCH_READY || (alive_only && !is_alive(b, m, c->now)))
+    if (!may_give(b, m) || m->state == CF_BATCH_READY || (alive_only && !m->alive))
       continue;
     if (m->state == CF_BATCH_NOTHING && c->waits < wanted) {
       cf_member_wait_begin(m->subscriber, m->look_at);
