@@ -11,6 +11,7 @@
 #include "os/thread.h"
 
 #define QUIET_NS CF_SECOND
+#define QUIET_MOST (CF_NEVER / 2) /* a moment and that is a moment */
 #define PLACES 16
 
 int cuframes_batch_create(const cuframes_batch_options *options, cuframes_batch **batch) {
@@ -26,7 +27,7 @@ int cuframes_batch_create(const cuframes_batch_options *options, cuframes_batch 
   if (!b)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   b->maker = cf_process_here();
-  b->quiet_ns = o.quiet_ns > 0 ? o.quiet_ns : QUIET_NS;
+  b->quiet_ns = o.quiet_ns == 0 ? QUIET_NS : o.quiet_ns < QUIET_MOST ? o.quiet_ns : QUIET_MOST;
   b->doorbell = -1;
   pthread_mutex_init(&b->lock, NULL);
   pthread_cond_init(&b->changed, NULL);

@@ -18,6 +18,14 @@ bool __wrap_cf_member_is_live(const cuframes_subscriber *s) {
   return looks_left-- > 0;
 }
 
+/* next() has nothing to give, and sleeps. */
+static void sleeps_in_vain(cuframes_batch *batch, uint32_t min) {
+  batched b;
+  int64_t start = cpu_time();
+  CHECK_RESULT(batch_take(batch, min, 500 * MS, ENTRIES, &b), CUFRAMES_ERR_TIMEOUT);
+  CHECK_BETWEEN(cpu_time() - start, 0, 125 * MS);
+}
+
 static void it_dies_after_the_look(void **state) {
   (void)state;
   cuframes_batch_options options = { .struct_size = sizeof options, .quiet_ns = 20 * MS };
@@ -49,7 +57,22 @@ static void it_dies_after_the_look(void **state) {
   }
 }
 
+static void never_quiet(void **state) {
+  (void)state;
+  cuframes_batch_options options = { .struct_size = sizeof options, .quiet_ns = INT64_MAX };
+  cuframes_publisher *publisher = camera_publisher(0);
+  cuframes_subscriber *subscriber = subscriber_new("s0", CUFRAMES_MODE_NEWEST);
+  cuframes_batch *batch = NULL;
+  CHECK_OK(cuframes_batch_create(&options, &batch));
+  CHECK_OK(cuframes_batch_add(batch, subscriber, NULL, NULL));
+  sleeps_in_vain(batch, CUFRAMES_BATCH_ALIVE);
+  cuframes_batch_destroy(batch);
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
 static const struct CMUnitTest tests[] = {
+  FIXTURE(never_quiet),
   FIXTURE(it_dies_after_the_look),
 };
 
