@@ -45,7 +45,7 @@ typedef struct cuframes_batch_entry {
   int32_t error;  /**< CUFRAMES_OK, or what cuframes_subscriber_next() would say. It is said once: EVICTED
                        and PUBLISHER_GONE (not with reconnect) are the member's last words, and it should be removed;
                        after others, which may pass, it is looked at again, and the same error is not repeated before
-                       another entry came */
+                       another entry came, but for INTERRUPTED */
   int64_t age_ns; /**< of the frame: from its publishing to the return of the call */
   uint64_t reserved[2];
 } cuframes_batch_entry;

@@ -46,7 +46,7 @@ static void member_look(cf_batch_member *m, call *c) {
   }
   m->full = result == CUFRAMES_ERR_LEASE_LIMIT;
   bool nothing = result == CUFRAMES_ERR_TIMEOUT || result == CUFRAMES_ERR_BUSY || m->full;
-  bool again = !nothing && result != CUFRAMES_OK && result == m->said;
+  bool again = !nothing && result != CUFRAMES_OK && result == m->said && result != CUFRAMES_ERR_INTERRUPTED;
   if (again && connection != 0)
     m->look_at = c->now + LOOK_AGAIN;
   if (result != CUFRAMES_OK && !nothing && !again)

@@ -71,8 +71,27 @@ static void never_quiet(void **state) {
   cuframes_publisher_destroy(publisher);
 }
 
+/* Each interruption is told, and the frame that comes with it is not late. */
+static void interrupted_again(void **state) {
+  (void)state;
+  cameras c = { 0 };
+  batched b;
+  cameras_start(&c, 1, NULL);
+  for (int i = 0; i < 3; i++) {
+    cuframes_subscriber_interrupt(c.subscriber[0]);
+    batch_expect(c.batch, 1, &b, 1);
+    CHECK(b.entries[0].error == CUFRAMES_ERR_INTERRUPTED);
+  }
+  pictures_publish(c.publisher[0], 3, 1);
+  CHECK_OK(batch_take(c.batch, 1, 0, ENTRIES, &b));
+  CHECK(number_of(&b, c.subscriber[0]) == 3);
+  batched_release(&b);
+  cameras_end(&c);
+}
+
 static const struct CMUnitTest tests[] = {
   FIXTURE(never_quiet),
+  FIXTURE(interrupted_again),
   FIXTURE(it_dies_after_the_look),
 };
 
