@@ -42,7 +42,7 @@ static uint64_t newest(const cf_frame_reader *reader) {
   return atomic_load_explicit(&reader->control->head, memory_order_seq_cst); /* pairs with writer: cf_writer_publish */
 }
 
-static bool evicted(const cf_frame_reader *reader) {
+bool cf_reader_evicted(const cf_frame_reader *reader) {
   return atomic_load_explicit(&reader->seat->state, memory_order_seq_cst) == CF_SEAT_EVICTED;
 }
 
@@ -90,7 +90,7 @@ static enum cf_take take_newest(cf_frame_reader *reader, uint32_t k, found *f) {
     /* Still the newest: then the writer sees the lease in every look after the next frame. Otherwise it may have looked
      * already, and the lease holds nothing; nor if the publisher has hung up meanwhile and looks at the seat no more.
      * */
-    bool holds = newest(reader) == f->word, gone = evicted(reader); /* pairs with writer: cf_writer_evict */
+    bool holds = newest(reader) == f->word, gone = cf_reader_evicted(reader); /* pairs with writer: cf_writer_evict */
     if (holds && !gone)
       return leased(reader, k, f);
     cf_reader_release(reader->seat, k);
@@ -144,7 +144,7 @@ static enum cf_take take_ordered(cf_frame_reader *reader, uint32_t k, found *f, 
   if (f->seq != want || f->slot >= reader->capacity)
     return CF_TAKE_BROKEN; /* it waited for us, unless we were evicted */
   lease_announce(reader, k, f);
-  if (evicted(reader)) { /* after the lease: pairs with writer: cf_writer_evict */
+  if (cf_reader_evicted(reader)) { /* after the lease: pairs with writer: cf_writer_evict */
     cf_reader_release(reader->seat, k);
     return CF_TAKE_EVICTED;
   }
@@ -182,7 +182,7 @@ enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken
   found f;
   enum cf_take take = reader->ordered ? take_ordered(reader, k, &f, must_wake) : take_newest(reader, k, &f);
   if (take != CF_TAKE_OK)
-    return evicted(reader) ? CF_TAKE_EVICTED : take;
+    return cf_reader_evicted(reader) ? CF_TAKE_EVICTED : take;
   describe(reader, &f, taken);
   if (reader->started)
     reader->skipped += taken->seq - reader->last - 1;
@@ -197,7 +197,7 @@ enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken
 }
 
 enum cf_take cf_reader_peek(const cf_frame_reader *reader) {
-  if (evicted(reader))
+  if (cf_reader_evicted(reader))
     return CF_TAKE_EVICTED;
   bool ended = cf_reader_ended(reader); /* before the look, as in take_newest() */
   uint64_t w = newest(reader);
@@ -269,7 +269,7 @@ void cf_reader_end_packet_wait(const cf_frame_reader *reader) {
 }
 
 bool cf_reader_over(const cf_frame_reader *reader) {
-  return cf_reader_ended(reader) || evicted(reader);
+  return cf_reader_ended(reader) || cf_reader_evicted(reader);
 }
 
 uint32_t cf_reader_segments(const cf_frame_reader *reader, uint32_t *floor) {

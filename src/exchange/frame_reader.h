@@ -92,6 +92,8 @@ void cf_reader_end_packet_wait(const cf_frame_reader *reader);
 
 /* The stream ended. */
 bool cf_reader_ended(const cf_frame_reader *reader);
+/* This seat was: it gets no more frames, nor those that are left. */
+bool cf_reader_evicted(const cf_frame_reader *reader);
 /* No more frames will be published: the stream ended, or this seat was evicted. */
 bool cf_reader_over(const cf_frame_reader *reader);
 /* The newest segment; segments below *floor are gone. */

@@ -47,6 +47,9 @@ static bool is_news(cuframes_subscriber *s) {
     pthread_mutex_unlock(&s->lock);
     return ready || cf_must_not_sleep(s, NULL, CF_SLEEPER_FRAMES);
   }
+  if (n->full && n->unread && c->serial == n->serial && !cf_is_interrupted(s, CF_SLEEPER_FRAMES) &&
+      !cf_callback_stops(s))
+    return cf_connection_has_lease(c) || cf_reader_evicted(&c->reader);
   if (c->serial != n->serial ||
       cf_must_not_sleep(s, c, CF_SLEEPER_FRAMES)) /* another one than next() looked at, for example */
     return true;
@@ -64,7 +67,7 @@ static void wait_begin(cuframes_subscriber *s) {
   cf_notifier *n = &s->notifier;
   n->state = CF_NOTIFIER_WAITS;
   n->began = cf_now();
-  n->connection = cf_subscriber_current(s);
+  n->connection = cf_subscriber_current_for_frames(s);
   if (!n->connection)
     return;
   (void)cf_flag_add(&n->connection->sleepers[CF_SLEEPER_FRAMES], 1);
@@ -242,6 +245,7 @@ static void note(cuframes_subscriber *s, cf_connection *connection, int64_t look
   n->pending_slot = pending ? s->pending->slot : 0;
   n->pending_seq = pending ? s->pending->seq : 0;
   n->full = connection && !pending && !n->unmapped && !cf_connection_has_lease(connection);
+  n->unread = n->full && cf_reader_peek(&connection->reader) == CF_TAKE_OK;
   n->look_at = look_at;
 }
 
@@ -256,6 +260,8 @@ void cf_notifier_end(cuframes_subscriber *s) {
 
 /* It waits for a frame, and would do so anew: since a later one was taken. With the lock held. */
 static void go_on_later(cf_notifier *n, const cf_connection *connection) {
+  if (connection && n->full && connection->serial == n->serial)
+    n->unread = cf_reader_peek(&connection->reader) == CF_TAKE_OK;
   if (!connection || connection->serial != n->serial || n->unmapped || n->full || n->pending_seq != 0 ||
       n->look_at != 0)
     return; /* that has come, or we would not be here: it is seen and told once more than needed */

@@ -217,6 +217,15 @@ cf_connection *cf_subscriber_current(cuframes_subscriber *s) {
   return connection;
 }
 
+cf_connection *cf_subscriber_current_for_frames(cuframes_subscriber *s) {
+  pthread_mutex_lock(&s->lock);
+  cf_connection *connection = s->left_over ? s->left_over : s->connection;
+  if (connection)
+    cf_connection_hold(connection);
+  pthread_mutex_unlock(&s->lock);
+  return connection;
+}
+
 /* Takes over what the watcher joined. */
 static int connect_again(cuframes_subscriber *s, cf_connection **connection) {
   cf_joined joined;
@@ -275,12 +284,8 @@ int cf_subscriber_connection_for_frames(cuframes_subscriber *s, cf_connection **
     *connection = s->taking;
     return CUFRAMES_OK;
   }
-  pthread_mutex_lock(&s->lock);
-  cf_connection *current = s->left_over ? s->left_over : s->connection;
-  if (current)
-    cf_connection_hold(current);
-  s->taking_since = cf_flag_get(&s->changes);
-  pthread_mutex_unlock(&s->lock);
+  s->taking_since = cf_flag_get(&s->changes); /* before the look: who changes something moves it afterwards */
+  cf_connection *current = cf_subscriber_current_for_frames(s);
   cf_connection_drop(s->taking);
   s->taking = NULL;
   int result = connection_get(s, current, false, &s->taking);
@@ -307,10 +312,10 @@ void cf_subscriber_retire(cuframes_subscriber *s, cf_connection *connection, enu
   }
   (void)cf_flag_add(&s->changes, 1);
   pthread_mutex_unlock(&s->lock);
-  if (ours) {
+  if (ours)
     (void)cf_connection_lose(connection);
-    cf_watcher_ring(); /* our other thread may sleep on it, and streams may wait for its pictures */
-  }
+  if (ours || over) /* our other thread may sleep on it, streams may wait for its pictures, and it is watched */
+    cf_watcher_ring();
   if (over) {
     cf_counter_add(&s->lost_before, cf_counter_get(&over->lost));
     connection_end(over);

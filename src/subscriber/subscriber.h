@@ -41,6 +41,7 @@ typedef struct cf_notifier {
   uint64_t serial;       /* of the connection then; 0: none */
   bool unmapped;         /* a frame was taken whose segment is asked for */
   bool full;             /* every lease is in hand: one is waited for */
+  bool unread;           /* with a frame left for it, which is there as well when the publisher is gone */
   int64_t look_at;       /* nothing but this moment is waited for; 0: not so */
   uint32_t pending_slot; /* a frame of it that is waited for; pending_seq 0: none */
   uint64_t pending_seq;
@@ -151,6 +152,8 @@ struct cuframes_subscriber {
 
 /* The connection there is, with a reference for the caller; NULL: none. */
 cf_connection *cf_subscriber_current(cuframes_subscriber *subscriber);
+/* The same for who takes frames: the one before as long as it is left over. */
+cf_connection *cf_subscriber_current_for_frames(cuframes_subscriber *subscriber);
 /* The connection to use, with a reference for the caller; takes over what the watcher joined again. Never waits for a
  * publisher. TIMEOUT: there is none at present; otherwise the error is for the user. */
 int cf_subscriber_connection(cuframes_subscriber *subscriber, cf_connection **connection);

@@ -98,7 +98,7 @@ static void connection_die(cf_connection *c, turn *t) {
 
 /* The connection is over, and nobody will sleep on it. */
 static bool is_done(const cuframes_subscriber *s, const cf_connection *c) {
-  return c != s->connection && cf_connection_life(c) >= CF_ABANDONED && !has_sleepers(c);
+  return c != s->connection && c != s->left_over && cf_connection_life(c) >= CF_ABANDONED && !has_sleepers(c);
 }
 
 /* After the sleep: what happened. With the locks held. */

@@ -4,6 +4,7 @@
 
 #include "subscriber/member.h"
 #include "support/batches.h"
+#include "support/packets.h"
 
 /* A look that comes upon this member says so often that it is live, and then that it is not: as if its publisher had
  * died between the two. */
@@ -89,9 +90,95 @@ static void interrupted_again(void **state) {
   cameras_end(&c);
 }
 
+/* Every lease is in hand, one frame is not read yet, and the publisher is gone. */
+static void gone_with_full_hands(void **state) {
+  (void)state;
+  for (int reconnect = 0; reconnect < 2; reconnect++) {
+    cuframes_subscriber_options options = subscriber_options(CUFRAMES_MODE_NEWEST);
+    cameras c = { 0 };
+    batched held, b;
+    options.leases = 1;
+    options.reconnect = (uint32_t)reconnect;
+    cameras_start(&c, 1, &options);
+    pictures_publish(c.publisher[0], 1, 1);
+    batch_expect(c.batch, 1, &held, 1);
+    pictures_publish(c.publisher[0], 2, 1);
+    cuframes_publisher_destroy(c.publisher[0]);
+    c.publisher[0] = NULL;
+    sleeps_in_vain(c.batch, 1);
+    batch_waiter w;
+    batch_waiter_start(&w, c.batch, 1, patience());
+    cuframes_subscriber_interrupt(c.subscriber[0]);
+    CHECK_OK(batch_waiter_end(&w));
+    CHECK(w.got.got == 1 && w.got.entries[0].error == CUFRAMES_ERR_INTERRUPTED);
+    batch_waiter_start(&w, c.batch, 1, patience());
+    batched_release(&held);
+    CHECK_OK(batch_waiter_end(&w));
+    CHECK(number_of(&w.got, c.subscriber[0]) == 2);
+    batched_release(&w.got);
+    if (reconnect) {
+      c.publisher[0] = camera_publisher(0);
+      CHECK_RESULT(batch_take(c.batch, 1, 0, ENTRIES, &b), CUFRAMES_ERR_TIMEOUT); /* it is away */
+      WAIT_FOR(publisher_stats(c.publisher[0]).subscribers == 1);
+      pictures_publish(c.publisher[0], 7, 1);
+      batch_expect(c.batch, 1, &b, 1);
+      CHECK(number_of(&b, c.subscriber[0]) == 7);
+      batched_release(&b);
+    } else {
+      batch_expect(c.batch, 1, &b, 1);
+      CHECK(b.entries[0].error == CUFRAMES_ERR_PUBLISHER_GONE);
+    }
+    cameras_end(&c);
+  }
+}
+
+/* The same where who takes packets is with the next publisher already. */
+static void gone_with_frames_left_over(void **state) {
+  (void)state;
+  cuframes_subscriber_options options = subscriber_options(CUFRAMES_MODE_NEWEST);
+  cuframes_publisher *publisher = packet_publisher("s", 8, 4096);
+  cuframes_batch *batch = batch_new();
+  cuframes_packet *packet = NULL;
+  batched held, b;
+  batch_waiter w;
+  options.leases = 1;
+  options.reconnect = 1;
+  cuframes_subscriber *subscriber = subscriber_join("s", &options);
+  CHECK_OK(cuframes_subscriber_enable_packets(subscriber, CUFRAMES_PACKETS_FROM_OLDEST));
+  CHECK_OK(cuframes_batch_add(batch, subscriber, NULL, NULL));
+  pictures_publish(publisher, 1, 1);
+  batch_expect(batch, 1, &held, 1);
+  pictures_publish(publisher, 2, 1);
+  cuframes_publisher_destroy(publisher);
+  CHECK_RESULT(cuframes_subscriber_next_packet(subscriber, 0, &packet), CUFRAMES_ERR_TIMEOUT);
+  publisher = packet_publisher("s", 8, 4096);
+  do
+    CHECK_RESULT(cuframes_subscriber_next_packet(subscriber, 10 * MS, &packet), CUFRAMES_ERR_TIMEOUT);
+  while (publisher_stats(publisher).subscribers == 0);
+  sleeps_in_vain(batch, 1);
+  batch_waiter_start(&w, batch, 1, patience());
+  cuframes_subscriber_interrupt(subscriber);
+  CHECK_OK(batch_waiter_end(&w));
+  CHECK(w.got.got == 1 && w.got.entries[0].error == CUFRAMES_ERR_INTERRUPTED);
+  batch_waiter_start(&w, batch, 1, patience());
+  batched_release(&held);
+  CHECK_OK(batch_waiter_end(&w));
+  CHECK(number_of(&w.got, subscriber) == 2);
+  batched_release(&w.got);
+  pictures_publish(publisher, 7, 1);
+  batch_expect(batch, 1, &b, 1);
+  CHECK(number_of(&b, subscriber) == 7);
+  batched_release(&b);
+  cuframes_batch_destroy(batch);
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
 static const struct CMUnitTest tests[] = {
   FIXTURE(never_quiet),
   FIXTURE(interrupted_again),
+  FIXTURE(gone_with_full_hands),
+  FIXTURE(gone_with_frames_left_over),
   FIXTURE(it_dies_after_the_look),
 };
 
