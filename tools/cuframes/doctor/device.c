@@ -96,9 +96,9 @@ static bool file_version(const char *path, char *version, size_t size) {
   return true;
 }
 
-/* "580.159.04" of "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build ..." and of what
- * modules that are not open say, "... x86_64 Kernel Module  580.159.04  Thu ...": the first word behind "Module" that is
- * all digits and points. */
+/* "580.159.04" of "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build ...", and of what
+ * modules that are not open say, "... x86_64 Kernel Module  580.159.04  Thu ...": the first word behind "Module" of
+ * digits and points alone. */
 static bool module_version(const char *text, char *version, size_t size) {
   const char *at = strstr(text, "Module");
   while (at && *at && *at != '\n') {
