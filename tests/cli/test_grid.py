@@ -420,6 +420,23 @@ def png(width, height, pixel):
             chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
+def test_a_note_stays_in_its_tile(s):
+    """Tiles without room for what there is to say: beside them all is as it was."""
+    tiles = [tile("none", 40, 40, 16, 16), tile("none", 100, 100, 200, 16),
+             tile("none", 40, 200, 60, 30, label="a\nb\nc")]
+    path = write_config(s, output="wall", size="320x240", tiles=tiles, background="000000")
+    grid = start(s, "--config", path, "--device", "host")
+    wait_event(grid, "no_signal", "none")
+
+    def spilt():
+        luma, _ = raw_picture(s, "wall")
+        check(any(value > 16 for row in luma for value in row), "there are no borders")
+        return [(x, y) for y, row in enumerate(luma) for x, value in enumerate(row) if value != 16 and
+                not any(t["x"] <= x < t["x"] + t["width"] and t["y"] <= y < t["y"] + t["height"] for t in tiles)]
+    check(not spilt(), "there is something at %s", spilt()[:1])
+    grid.stop()
+
+
 def decoded(s, path):
     """RGB bytes of an image file."""
     ffmpeg = harness.need_program("ffmpeg")
@@ -551,6 +568,15 @@ def test_ends_by_itself(s):
     summary = harness.parse_json(start(s, "none", "--output", "wall", "--size", "128x128", "--duration",
                                        "0.3").expect(OK).out.splitlines()[-1])
     check(summary["ended"] == "duration", "it says %s", summary)
+
+
+def test_texts_that_do_not_fit(s):
+    """Words wider than the picture, and a name of megabytes: neither ends the grid, nor keeps it from its work."""
+    for label in ("none", "x" * 8000000):
+        path = write_config(s, output="wall", size="64x1200", count=2, tiles=[{"stream": "none", "label": label}])
+        for arguments in (("--config", path), ("--output", "wall", "--size", "64x1200", "--count", "2", "--clock")):
+            summary = harness.parse_json(start(s, *arguments).expect(OK).out.splitlines()[-1])
+            pace(summary["cpu_seconds"] < 5, "it drew for %s", summary)
 
 
 def test_pace_of_16_cameras(s):

@@ -101,12 +101,14 @@ static uint32_t letters(const grid_box *box) {
 /* ---- what detectors found ---- */
 
 /* The label with this text, from those that are kept or in the place of the one not used for longest. */
-static const grid_label *word_of(grid_paint *p, grid_wall *wall, const char *text, uint32_t size, uint32_t max_width) {
+static const grid_label *word_of(grid_paint *p, grid_wall *wall, const char *text, uint32_t size, uint32_t max_width,
+                                 uint32_t max_height) {
   grid_label *oldest = &p->words[0];
   p->turn++;
   for (uint32_t i = 0; i < GRID_WORDS; i++) {
     grid_label *one = &p->words[i];
-    if (one->text != NULL && one->size == size && one->max_width == max_width && strcmp(one->text, text) == 0) {
+    if (one->text != NULL && one->size == size && one->max_width == max_width && one->max_height == max_height &&
+        strcmp(one->text, text) == 0) {
       one->used = p->turn;
       return one;
     }
@@ -116,7 +118,7 @@ static const grid_label *word_of(grid_paint *p, grid_wall *wall, const char *tex
   if (oldest->used >= p->began)
     return NULL; /* all are in this picture */
   oldest->used = p->turn;
-  return grid_label_make(wall, oldest, text, size, max_width) ? oldest : NULL;
+  return grid_label_make(wall, oldest, text, size, max_width, max_height) ? oldest : NULL;
 }
 
 /* A box in the picture as a box in the grid, as far as it is within the shown part. False: nothing of it is. */
@@ -144,12 +146,13 @@ static void add_detection(grid_paint *p, grid_wall *wall, const cuframes_detecti
   if (*d->label == '\0')
     return;
   const uint32_t size = within(letters(shown) * 3 / 4, WORDS_LEAST, 28);
-  const grid_label *word = word_of(p, wall, d->label, size, shown->width);
+  const grid_label *word = word_of(p, wall, d->label, size, shown->width, shown->height);
   if (word == NULL)
     return;
   const uint32_t above = box->y >= shown->y + word->image.height ? box->y - word->image.height : box->y;
   const uint32_t right = shown->x + shown->width - word->image.width;
-  add_label(p, word, (int32_t)(box->x < right ? box->x : right), (int32_t)above);
+  const uint32_t bottom = shown->y + shown->height - word->image.height;
+  add_label(p, word, (int32_t)(box->x < right ? box->x : right), (int32_t)(above < bottom ? above : bottom));
 }
 
 static void add_detections(grid_paint *p, grid_wall *wall, grid_boxes *boxes, const grid_tile *tile,
@@ -230,7 +233,7 @@ static void add_note(grid_paint *p, grid_wall *wall, grid_tile *tile) {
     return;
   time_text(since, sizeof since, s->state.since, wall->options->utc);
   snprintf(text, sizeof text, "no signal since %s\n%s", since, s->state.cause);
-  if (!grid_label_make(wall, &tile->note, text, letters(&tile->box), tile->box.width))
+  if (!grid_label_make(wall, &tile->note, text, letters(&tile->box), tile->box.width, tile->box.height))
     return;
   const int32_t x = (int32_t)tile->box.x + ((int32_t)(tile->box.width - tile->note.image.width) / 2 & ~1);
   const int32_t y = (int32_t)tile->box.y + ((int32_t)tile->box.height - (int32_t)tile->note.image.height) / 2;
@@ -242,12 +245,11 @@ static void add_name(grid_paint *p, grid_wall *wall, grid_tile *tile, const grid
   const uint32_t thick = thickness(&tile->box);
   if (wall->options->no_labels && !(own && own->label))
     return;
-  if (!grid_label_make(wall, &tile->label, text, letters(&tile->box), tile->box.width - 2 * thick))
+  if (!grid_label_make(wall, &tile->label, text, letters(&tile->box), tile->box.width - 2 * thick,
+                       tile->box.height - 2 * thick))
     return;
-  const uint32_t height = tile->label.image.height;
-  if (height + 2 * thick <= tile->box.height)
-    add_label(p, &tile->label, (int32_t)(tile->box.x + thick),
-              (int32_t)(tile->box.y + tile->box.height - thick - height));
+  add_label(p, &tile->label, (int32_t)(tile->box.x + thick),
+            (int32_t)(tile->box.y + tile->box.height - thick - tile->label.image.height));
 }
 
 static void add_tile(grid_paint *p, grid_wall *wall, grid_tile *tile) {
@@ -270,7 +272,7 @@ static void add_clock(grid_paint *p, grid_wall *wall) {
   const time_t seconds = time(NULL);
   if ((o->utc ? gmtime_r : localtime_r)(&seconds, &now) == NULL || strftime(text, sizeof text, o->clock, &now) == 0)
     return;
-  if (!grid_label_make(wall, &p->clock, text, within(o->height / 36, WORDS_LEAST, 72), o->width))
+  if (!grid_label_make(wall, &p->clock, text, within(o->height / 36, WORDS_LEAST, 72), o->width, o->height))
     return;
   add_label(p, &p->clock, (int32_t)(o->width - p->clock.image.width), 0);
 }
@@ -282,7 +284,8 @@ bool grid_paint_make(grid_paint *p, grid_wall *wall) {
   add_rectangle(p, 0, 0, o->width, o->height, (color){ o->background[0], o->background[1], o->background[2] });
   for (uint32_t i = 0; i < wall->shown; i++)
     add_tile(p, wall, wall->tiles[i]);
-  if (wall->tile_count == 0 && grid_label_make(wall, &p->empty, "no streams", within(o->height / 20, 12, 60), o->width))
+  if (wall->tile_count == 0 &&
+      grid_label_make(wall, &p->empty, "no streams", within(o->height / 20, 12, 60), o->width, o->height))
     add_label(p, &p->empty, (int32_t)((o->width - p->empty.image.width) / 2 & ~1u),
               (int32_t)((o->height - p->empty.image.height) / 2 & ~1u));
   if (o->has_clock)

@@ -144,13 +144,13 @@ static const char *line_end(const char *text) {
   return text + strcspn(text, "\n");
 }
 
-/* How much of a line fits into max_width pixels, with dots if it is not all. */
+/* How much of a line fits into max_width pixels, with dots if it is not all; nothing where dots have no room. */
 static line measure(grid_font *font, const char *text, uint32_t size, int32_t max_width) {
   const char *end = line_end(text), *at = text;
   const int32_t dots = DOTS * glyph_of(font, '.', size).advance;
   line l = { .from = text, .end = text };
   int32_t width = 0, short_width = 0;
-  while (at < end) {
+  while (at < end && width <= max_width) { /* texts may be megabytes long */
     width += glyph_of(font, utf8_next(&at), size).advance;
     if (at > end)
       at = end; /* half a character before the end of a line */
@@ -159,10 +159,10 @@ static line measure(grid_font *font, const char *text, uint32_t size, int32_t ma
       short_width = width;
     }
   }
-  l.cut = width > max_width;
-  l.width = l.cut ? short_width + dots : width;
-  if (!l.cut)
-    l.end = end;
+  if (width <= max_width)
+    return (line){ .from = text, .end = end, .width = width };
+  l.cut = dots <= max_width;
+  l.width = l.cut ? short_width + dots : 0;
   return l;
 }
 
@@ -212,7 +212,13 @@ static void make_pixels(grid_image *image, const uint8_t *coverage) {
   }
 }
 
-bool grid_text_draw(grid_font *font, const char *text, uint32_t size, uint32_t max_width, grid_image *image) {
+/* Pixels of so many lines. */
+static uint32_t image_height(uint32_t lines, uint32_t size) {
+  return (lines * (size + size / 4) + size / 4 + 2) & ~1u;
+}
+
+bool grid_text_draw(grid_font *font, const char *text, uint32_t size, uint32_t max_width, uint32_t max_height,
+                    grid_image *image) {
   const uint32_t pad = size / 4 + 1, height = size + size / 4;
   line lines[LINES_MAX];
   uint32_t count = 0;
@@ -221,14 +227,16 @@ bool grid_text_draw(grid_font *font, const char *text, uint32_t size, uint32_t m
     return false;
   if (max_width < 4 * pad || *text == '\0')
     return false;
-  for (const char *at = text; count < LINES_MAX; at = line_end(at) + 1) {
+  for (const char *at = text; count < LINES_MAX && image_height(count + 1, size) <= max_height; at = line_end(at) + 1) {
     lines[count] = measure(font, at, size, (int32_t)(max_width - 2 * pad - 2));
     widest = lines[count].width > widest ? lines[count].width : widest;
     count++;
     if (*line_end(at) == '\0')
       break;
   }
-  grid_image made = { .width = ((uint32_t)widest + 2 * pad + 1) & ~1u, .height = (count * height + pad + 1) & ~1u };
+  if (widest == 0)
+    return false;
+  grid_image made = { .width = ((uint32_t)widest + 2 * pad + 1) & ~1u, .height = image_height(count, size) };
   made.pitch = made.width * 4;
   made.data = malloc((size_t)made.pitch * made.height);
   uint8_t *coverage = calloc(made.width, made.height);

@@ -25,7 +25,9 @@ grid_font *grid_font_open(const char *path, char *why, size_t size);
 void grid_font_close(grid_font *font);
 
 /* Lines of text, divided by '\n', white on a dark plate, `size` pixels high each, in the middle of each other. What is
- * wider than max_width ends with dots. False: out of memory, or there is nothing to draw; image is untouched then. */
-bool grid_text_draw(grid_font *font, const char *text, uint32_t size, uint32_t max_width, grid_image *image);
+ * wider than max_width ends with dots, and lines that max_height has no room for are left out. False: out of memory, or
+ * there is nothing to draw; image is untouched then. */
+bool grid_text_draw(grid_font *font, const char *text, uint32_t size, uint32_t max_width, uint32_t max_height,
+                    grid_image *image);
 
 #endif

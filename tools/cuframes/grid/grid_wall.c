@@ -21,8 +21,10 @@ void grid_label_free(grid_wall *wall, grid_label *label) {
   *label = (grid_label){ 0 };
 }
 
-bool grid_label_make(grid_wall *wall, grid_label *label, const char *text, uint32_t size, uint32_t max_width) {
-  if (label->text != NULL && label->size == size && label->max_width == max_width && strcmp(label->text, text) == 0)
+bool grid_label_make(grid_wall *wall, grid_label *label, const char *text, uint32_t size, uint32_t max_width,
+                     uint32_t max_height) {
+  if (label->text != NULL && label->size == size && label->max_width == max_width && label->max_height == max_height &&
+      strcmp(label->text, text) == 0)
     return label->image.data != NULL;
   char why[200];
   grid_image image = { 0 };
@@ -30,7 +32,8 @@ bool grid_label_make(grid_wall *wall, grid_label *label, const char *text, uint3
   label->text = strdup(text);
   label->size = size;
   label->max_width = max_width;
-  if (label->text == NULL || !grid_text_draw(wall->font, text, size, max_width, &image)) {
+  label->max_height = max_height;
+  if (label->text == NULL || !grid_text_draw(wall->font, text, size, max_width, max_height, &image)) {
     grid_image_free(&label->image);
     return false;
   }

@@ -20,7 +20,7 @@
 /* A text as a picture on the device, made anew only when it changes. All zeros at first. */
 typedef struct grid_label {
   char *text;
-  uint32_t size, max_width;
+  uint32_t size, max_width, max_height;
   grid_image image;
   grid_copy copy;
   uint64_t used; /* of those that are kept by text: when */
@@ -78,7 +78,8 @@ void grid_wall_take(grid_wall *wall, int64_t now);
 void grid_wall_free(grid_wall *wall);
 
 /* The text as a picture; false: there is none to draw. */
-bool grid_label_make(grid_wall *wall, grid_label *label, const char *text, uint32_t size, uint32_t max_width);
+bool grid_label_make(grid_wall *wall, grid_label *label, const char *text, uint32_t size, uint32_t max_width,
+                     uint32_t max_height);
 void grid_label_free(grid_wall *wall, grid_label *label);
 
 #endif
