@@ -420,6 +420,59 @@ def png(width, height, pixel):
             chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 
 
+def still(s, name, width=200, height=100, color=(0, 0, 0)):
+    """A camera of one colour."""
+    with open(s.path(name + ".png"), "wb") as file:
+        file.write(png(width, height, lambda x, y: color))
+    s.publish(s.path(name + ".png"), name, "--loop", "--realtime")
+
+
+def detect(s, camera, name, count, *box):
+    s.leaves(name + ".sock", name + ".lock")
+    s.start_program(harness.need_built("tests", "boxes"), camera, name, str(count), ",".join(map(str, box)))
+
+
+GREEN = (81, 72)  # Cb, Cr of a box of class 0
+
+
+def colored(chroma, color):
+    """Samples of that colour."""
+    return {(x // 2, y) for y, row in enumerate(chroma) for x in range(0, len(row), 2)
+            if abs(row[x] - color[0]) <= 2 and abs(row[x + 1] - color[1]) <= 2}
+
+
+def test_boxes_are_in_their_place(s):
+    """To the pixel, for each way to fit: from the pair that a side is in to the pair that the other is in."""
+    still(s, "cam")
+    detect(s, "cam", "found", 1, 0.375, 0.25, 0.25, 0.5)  # 75 to 125 of 200, 25 to 75 of 100
+    at = dict(x=100, y=40, width=300, height=300)
+    for fit, left, top, right, bottom in (("contain", 212, 150, 288, 228),  # shown: 300x150 at 100,114; by 1.5
+                                          ("cover", 174, 114, 326, 266),    # columns 50 to 150, by 3
+                                          ("stretch", 212, 114, 288, 266)):  # by 1.5, and by 3
+        path = write_config(s, output="wall", size="640x360", tiles=[dict(at, stream="cam", fit=fit)], boxes=["found"])
+        grid = start(s, "--config", path, "--no-labels", "--device", "host")
+        wait_event(grid, "live", "cam")
+        wanted = {(x, y) for y in range(top // 2, bottom // 2) for x in range(left // 2, right // 2)
+                  if x in (left // 2, right // 2 - 1) or y in (top // 2, bottom // 2 - 1)}
+        seen = set()
+        s.until(lambda: seen.update(colored(raw_picture(s, "wall")[1], GREEN)) or seen, "a box in the grid")
+        check(seen == wanted, "%s: the box is from %s to %s", fit, min(seen), max(seen))
+        grid.stop()
+
+
+def test_boxes_leave_room_for_pictures(s):
+    """However many there are: the last tile has its picture."""
+    still(s, "cam", color=(255, 255, 255))
+    detect(s, "cam", "found", 64, 0.25, 0.25, 0.5, 0.5)
+    grid = start(s, *["cam"] * 256, "--output", "wall", "--size", "1280x720", "--no-labels", "--fps", "5", "--fit",
+                 "stretch", "--boxes", "found", "--device", "host")
+    wait_event(grid, "live", "cam")
+    s.until(lambda: colored(raw_picture(s, "wall")[1], GREEN), "boxes in the grid")
+    corner = {raw_picture(s, "wall")[0][720 - 12][1280 - 12] for _ in range(5)}
+    check(235 in corner, "the last tile shows %s", corner)
+    grid.stop()
+
+
 def test_a_note_stays_in_its_tile(s):
     """Tiles without room for what there is to say: beside them all is as it was."""
     tiles = [tile("none", 40, 40, 16, 16), tile("none", 100, 100, 200, 16),

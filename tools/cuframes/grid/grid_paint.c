@@ -12,6 +12,7 @@
 #define OPAQUE 255
 #define FADED 80 /* a picture that is not the present one */
 #define WORDS_LEAST 10u
+#define TILE_LAYERS 16u /* more than any tile has beside boxes: ground or bars, picture, note, name, border */
 
 typedef struct color {
   uint8_t r, g, b;
@@ -155,12 +156,17 @@ static void add_detection(grid_paint *p, grid_wall *wall, const cuframes_detecti
   add_label(p, word, (int32_t)(box->x < right ? box->x : right), (int32_t)(above < bottom ? above : bottom));
 }
 
+/* The layers that tiles alone may need are kept for them. */
+static bool has_room(const grid_paint *p) {
+  return p->count < GRID_LAYERS_MAX - GRID_TILES_MAX * TILE_LAYERS;
+}
+
 static void add_detections(grid_paint *p, grid_wall *wall, grid_boxes *boxes, const grid_tile *tile,
                            const grid_box *shown, const grid_crop *crop) {
   cuframes_detection found[GRID_DETECTIONS_MAX];
   const cuframes_frame *frame = tile->source->feed.frame;
   const uint32_t count = grid_boxes_find(boxes, frame, found);
-  for (uint32_t i = 0; i < count; i++) {
+  for (uint32_t i = 0; i < count && has_room(p); i++) {
     grid_box box;
     if (box_in_grid(&found[i], cuframes_frame_format(frame), shown, crop, &box))
       add_detection(p, wall, &found[i], &box, shown);
