@@ -324,6 +324,10 @@ def test_reload(s):
     grid.send(signal.SIGHUP)
     event, at = wait_event(grid, "reloaded", after=at)
     check(event["needs_restart"] == ["output"], "the second time it says %s", event)
+    write_config(s, output="other", size="640x480", streams=["comes", "wall"])  # what it is called now
+    grid.send(signal.SIGHUP)
+    event, at = wait_event(grid, "not_reloaded", after=at)
+    check("cannot be a tile of itself" in event["message"], "it says %s", event)
     check(end(grid)["output"] == "wall", "it changed its name")
 
 

@@ -242,6 +242,8 @@ static void reload(grid_run *r) {
     char said[512];
     cli_last_said(said, sizeof said);
     json_decref(needs_restart);
+  if (code == CLI_OK)
+    code = grid_check_tiles(&options, r->options.output); /* which stays, whatever the file says */
     cli_error("nothing was changed");
     grid_event(&r->options, json_pack("{s:s,s:o}", "event", "not_reloaded", "message", cli_json_text(said)));
     return;

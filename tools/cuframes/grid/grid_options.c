@@ -428,13 +428,17 @@ static int take_names(int argc, char **argv, grid_options *o) {
   return CLI_OK;
 }
 
+int grid_check_tiles(const grid_options *o, const char *output) {
+  for (uint32_t i = 0; i < o->tile_count; i++)
+    if (strcmp(o->tiles[i].stream, output) == 0)
+      return cli_usage("the grid cannot be a tile of itself: '%s' is its own --output", output);
+  return CLI_OK;
+}
+
 /* What only the whole can tell. */
 static int check(const grid_options *o) {
   if (o->output == NULL)
     return cli_usage("--output NAME is missing: the stream that is published");
-  for (uint32_t i = 0; i < o->tile_count; i++)
-    if (strcmp(o->tiles[i].stream, o->output) == 0)
-      return cli_usage("the grid cannot be a tile of itself: '%s' is its own --output", o->output);
   if (o->columns != 0 && o->tile_count != 0 && o->tiles[0].has_box)
     return cli_usage("--columns is for tiles without places of their own");
   for (uint32_t i = 0; i < o->tile_count; i++) {
@@ -443,7 +447,7 @@ static int check(const grid_options *o) {
       return cli_usage("%s: tile %u ends at %ux%u, outside the picture of %ux%u", o->config, i + 1, box->x + box->width,
                        box->y + box->height, o->width, o->height);
   }
-  return CLI_OK;
+  return grid_check_tiles(o, o->output);
 }
 
 int grid_options_read(int argc, char **argv, grid_options *options) {

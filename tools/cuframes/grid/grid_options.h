@@ -62,6 +62,8 @@ const char *grid_take_fit(const char *text, int *fit);
 grid_tile_options *grid_options_add_tile(grid_options *options, const char *stream, const char **wrong);
 /* A name, or a pattern that names could have. NULL, or what is wrong. */
 const char *grid_check_stream(const char *text);
+/* That no tile is the grid's own stream. Gives an exit code, after a message. */
+int grid_check_tiles(const grid_options *options, const char *output);
 bool grid_is_pattern(const char *text);
 
 /* grid_config.c: the JSON file. Gives an exit code, after a message. */
