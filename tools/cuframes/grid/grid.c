@@ -272,7 +272,8 @@ static void show_status(grid_run *r, int64_t now) {
 
 /* Until that time, or a signal. */
 static void wait_until(const grid_run *r, int64_t until) {
-  const int64_t left = until - cuframes_now();
+  const int64_t end = r->began + r->options.duration_ns;
+  const int64_t left = (r->options.duration_ns != 0 && end < until ? end : until) - cuframes_now();
   const struct timespec timeout = { .tv_sec = left > 0 ? left / SECOND : 0, .tv_nsec = left > 0 ? left % SECOND : 0 };
   (void)ppoll(NULL, 0, &timeout, &r->signals_open);
 }
