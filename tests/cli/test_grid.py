@@ -383,6 +383,8 @@ def test_usage(s):
     s.publish("test:64x64@25", "taken")
     taken = s.run("grid", "--output", "taken")
     check(taken.code == FAILED and "taken" in taken.err, "a name in use: %s", taken)
+    nowhere = s.run("grid", "--output", "wall", "--dir", "/dev/null/none")
+    check(nowhere.code == FAILED and "cuframes doctor --dir /dev/null/none` says more" in nowhere.err, "%s", nowhere)
     device = s.run("grid", "--output", "wall", "--device", "cuda")
     check(device.code == FAILED and "no CUDA driver" in device.err, "no GPU: %s", device)
 
@@ -637,6 +639,14 @@ def test_texts_that_do_not_fit(s):
         for arguments in (("--config", path), ("--output", "wall", "--size", "64x1200", "--count", "2", "--clock")):
             summary = harness.parse_json(start(s, *arguments).expect(OK).out.splitlines()[-1])
             pace(summary["cpu_seconds"] < 5, "it drew for %s", summary)
+
+
+def test_quiet(s):
+    grid = s.start("grid", "--output", "wall", "--size", "128x128", "--quiet")
+    s.wait_stream("wall")
+    s.start("verify", "wall", "--frames", "3").expect(OK)
+    said = grid.stop().err
+    check(said == "", "it says %s", said)
 
 
 def test_pace_of_16_cameras(s):

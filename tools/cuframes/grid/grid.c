@@ -72,6 +72,11 @@ static void describe(const grid_options *o, char *text, size_t size) {
     used += (size_t)snprintf(text + used, size - used, "%s%s", i ? ", " : "", o->tiles[i].stream);
 }
 
+static void log_troubles(void *user, int level, const char *line) {
+  if (level <= CUFRAMES_LOG_WARNING)
+    cli_log(user, level, line);
+}
+
 static int begin_publisher(grid_run *r) {
   const grid_options *o = &r->options;
   char description[256];
@@ -84,10 +89,12 @@ static int begin_publisher(grid_run *r) {
                                                .description = description,
                                                .max_open = 1,
                                                .ordered_timeout_ns = o->ordered_timeout_ns,
-                                               .log = cli_log };
+                                               .log = o->quiet ? log_troubles : cli_log };
   const int error = cuframes_publisher_create(o->output, &options, &r->publisher);
-  if (error != CUFRAMES_OK)
+  if (error != CUFRAMES_OK) {
+    cli_doctor_knows(error, NULL, o->directory, o->device);
     return cli_failed(error, o->output);
+  }
   const cuframes_source_info source = { .struct_size = sizeof source, .state = CUFRAMES_SOURCE_LIVE };
   (void)cuframes_publisher_set_source(r->publisher, &source); /* it is well-formed */
   return CLI_OK;
@@ -171,7 +178,8 @@ static json_t *keep_fixed(const grid_options *was, const grid_options *is) {
               { "threads", was->threads != is->threads },
               { "policy", was->policy != is->policy },
               { "ordered-timeout", was->ordered_timeout_ns != is->ordered_timeout_ns },
-              { "json", was->json != is->json } };
+              { "json", was->json != is->json },
+              { "quiet", was->quiet != is->quiet } };
   json_t *names = json_array();
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     if (!all[i].differs)
@@ -209,6 +217,7 @@ static int replace_options(grid_run *r, grid_options *options, json_t **needs_re
   *needs_restart = keep_fixed(now, options);
   keep_texts(now, options);
   options->json = now->json;
+  options->quiet = now->quiet;
   options->threads = now->threads;
   options->policy = now->policy;
   options->ordered_timeout_ns = now->ordered_timeout_ns;
@@ -233,6 +242,8 @@ static void reload(grid_run *r) {
     return;
   }
   int code = grid_options_read(r->argc, r->argv, &options);
+  if (code == CLI_OK)
+    code = grid_check_tiles(&options, r->options.output); /* which stays, whatever the file says */
   if (code == CLI_OK) {
     const int error = replace_options(r, &options, &needs_restart);
     code = error ? cli_failed(error, r->options.output) : CLI_OK;
@@ -242,8 +253,6 @@ static void reload(grid_run *r) {
     char said[512];
     cli_last_said(said, sizeof said);
     json_decref(needs_restart);
-  if (code == CLI_OK)
-    code = grid_check_tiles(&options, r->options.output); /* which stays, whatever the file says */
     cli_error("nothing was changed");
     grid_event(&r->options, json_pack("{s:s,s:o}", "event", "not_reloaded", "message", cli_json_text(said)));
     return;
@@ -270,7 +279,7 @@ static void show_status(grid_run *r, int64_t now) {
   r->shown_pictures = r->counts.pictures;
 }
 
-/* Until that time, or a signal. */
+/* Until that time or the end, or a signal. */
 static void wait_until(const grid_run *r, int64_t until) {
   const int64_t end = r->began + r->options.duration_ns;
   const int64_t left = (r->options.duration_ns != 0 && end < until ? end : until) - cuframes_now();
