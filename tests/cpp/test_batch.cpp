@@ -45,6 +45,24 @@ static void the_newest_of_each() {
   CHECK(batch.get_stats().members == 0 && batch.get_stats().frames == 10);
 }
 
+/* Members may come while next() waits: there is room for all that the C call may give before it has frames, since one
+ * for which memory had to be taken would be lost without it. */
+static void room_before_frames() {
+  auto publisher = cuframes::publisher::create("s", check::gray());
+  auto batch = cuframes::batch::create();
+  std::vector<cuframes::batch_entry> first, second;
+  std::vector<cuframes::subscriber> camera;
+  for (int i = 0; i < 8; i++) {
+    camera.push_back(cuframes::subscriber::create("s"));
+    batch.add(camera.back());
+  }
+  CHECK(!batch.next(first, 1, 0ns)); /* it has asked for eight */
+  while (camera.size() > 1)
+    camera.pop_back();
+  CHECK(!batch.next(second, 1, 0ns));
+  CHECK(second.capacity() >= 8);
+}
+
 static void what_is_said() {
   auto publisher = cuframes::publisher::create("s", check::gray());
   auto subscriber = cuframes::subscriber::create("s");
@@ -68,5 +86,8 @@ static void what_is_said() {
 }
 
 int main(int argc, char **argv) {
-  return check::run_all({ { "the_newest_of_each", the_newest_of_each }, { "what_is_said", what_is_said } }, argc, argv);
+  return check::run_all({ { "the_newest_of_each", the_newest_of_each },
+                          { "room_before_frames", room_before_frames },
+                          { "what_is_said", what_is_said } },
+                        argc, argv);
 }

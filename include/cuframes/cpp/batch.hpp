@@ -202,7 +202,7 @@ private:
     const std::size_t members = now->members > 0 ? now->members : 1; /* others may add some meanwhile: another time */
     if (room_.size() < members)
       room_.resize(members);
-    entries.reserve(members); /* before there are frames, which an exception would lose */
+    entries.reserve(room_.size()); /* before there are frames, which an exception would lose */
     const int code = next(&got);
     if (detail::failed(code))
       return error::last(code);
