@@ -55,7 +55,12 @@ enum cf_asker { CF_ASKER_FRAMES, CF_ASKER_PACKETS, CF_ASKERS };
 
 /* Threads that sleep on the publisher's words: who waits for frames, and the notifier for it; and who waits for
  * packets. Each is woken and interrupted by itself. */
-enum cf_sleeper { CF_SLEEPER_FRAMES, CF_SLEEPER_PACKETS, CF_SLEEPERS };
+enum cf_sleeper {
+  CF_SLEEPER_FRAMES,
+  CF_SLEEPER_LEASES, /* for frames as well, of which one is left: only a lease is missing, and no publisher */
+  CF_SLEEPER_PACKETS,
+  CF_SLEEPERS
+};
 
 /* A question whose answer was not taken yet. */
 typedef struct cf_asked {

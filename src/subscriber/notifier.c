@@ -47,9 +47,8 @@ static bool is_news(cuframes_subscriber *s) {
     pthread_mutex_unlock(&s->lock);
     return ready || cf_must_not_sleep(s, NULL, CF_SLEEPER_FRAMES);
   }
-  if (n->full && n->unread && c->serial == n->serial && !cf_is_interrupted(s, CF_SLEEPER_FRAMES) &&
-      !cf_callback_stops(s))
-    return cf_connection_has_lease(c) || cf_reader_evicted(&c->reader);
+  if (n->who == CF_SLEEPER_LEASES && c->serial == n->serial)
+    return cf_connection_has_lease(c) || cf_must_not_sleep(s, c, n->who);
   if (c->serial != n->serial ||
       cf_must_not_sleep(s, c, CF_SLEEPER_FRAMES)) /* another one than next() looked at, for example */
     return true;
@@ -70,7 +69,7 @@ static void wait_begin(cuframes_subscriber *s) {
   n->connection = cf_subscriber_current_for_frames(s);
   if (!n->connection)
     return;
-  (void)cf_flag_add(&n->connection->sleepers[CF_SLEEPER_FRAMES], 1);
+  (void)cf_flag_add(&n->connection->sleepers[n->who], 1);
   if (!n->full) /* else new frames are no reason to wake up */
     (void)cf_reader_prepare_wait(&n->connection->reader);
 }
@@ -79,7 +78,7 @@ static void wait_end(cf_notifier *n) {
   if (n->state == CF_NOTIFIER_WAITS && n->connection) {
     if (!n->full)
       cf_reader_end_wait(&n->connection->reader);
-    (void)cf_flag_add(&n->connection->sleepers[CF_SLEEPER_FRAMES], -1);
+    (void)cf_flag_add(&n->connection->sleepers[n->who], -1);
     cf_connection_drop(n->connection);
   }
   n->state = CF_NOTIFIER_IDLE;
@@ -234,6 +233,10 @@ int cf_notifier_join(cuframes_subscriber *s) {
   return result;
 }
 
+static enum cf_sleeper sleeper_of(const cf_notifier *n, const cf_connection *connection) {
+  return n->full && cf_reader_peek(&connection->reader) == CF_TAKE_OK ? CF_SLEEPER_LEASES : CF_SLEEPER_FRAMES;
+}
+
 /* What the thread that takes frames has looked at, and so what is news from here on. */
 static void note(cuframes_subscriber *s, cf_connection *connection, int64_t look_at) {
   cf_notifier *n = &s->notifier;
@@ -245,7 +248,7 @@ static void note(cuframes_subscriber *s, cf_connection *connection, int64_t look
   n->pending_slot = pending ? s->pending->slot : 0;
   n->pending_seq = pending ? s->pending->seq : 0;
   n->full = connection && !pending && !n->unmapped && !cf_connection_has_lease(connection);
-  n->unread = n->full && cf_reader_peek(&connection->reader) == CF_TAKE_OK;
+  n->who = sleeper_of(n, connection);
   n->look_at = look_at;
 }
 
@@ -258,10 +261,21 @@ void cf_notifier_end(cuframes_subscriber *s) {
   wait_end(&s->notifier);
 }
 
+/* From here on it counts as another sleeper, while it sleeps. With the lock held. */
+static void sleep_as(cf_notifier *n, enum cf_sleeper who) {
+  enum cf_sleeper before = n->who;
+  n->who = who;
+  if (before == who || n->state != CF_NOTIFIER_WAITS || !n->connection)
+    return;
+  (void)cf_flag_add(&n->connection->sleepers[who], 1);
+  (void)cf_flag_add(&n->connection->sleepers[before], -1);
+  cf_watcher_ring(); /* which may have seen the end before */
+}
+
 /* It waits for a frame, and would do so anew: since a later one was taken. With the lock held. */
 static void go_on_later(cf_notifier *n, const cf_connection *connection) {
-  if (connection && n->full && connection->serial == n->serial)
-    n->unread = cf_reader_peek(&connection->reader) == CF_TAKE_OK;
+  if (connection && connection->serial == n->serial)
+    sleep_as(n, sleeper_of(n, connection));
   if (!connection || connection->serial != n->serial || n->unmapped || n->full || n->pending_seq != 0 ||
       n->look_at != 0)
     return; /* that has come, or we would not be here: it is seen and told once more than needed */

@@ -19,6 +19,8 @@ bool cf_take_interruption(cuframes_subscriber *s, enum cf_sleeper who) {
 }
 
 bool cf_must_not_sleep(const cuframes_subscriber *s, const cf_connection *connection, enum cf_sleeper who) {
+  if (who == CF_SLEEPER_LEASES)
+    return cf_is_interrupted(s, CF_SLEEPER_FRAMES) || cf_callback_stops(s) || cf_reader_evicted(&connection->reader);
   return (connection && cf_connection_gone(connection)) || cf_is_interrupted(s, who) ||
          (who == CF_SLEEPER_FRAMES && cf_callback_stops(s));
 }

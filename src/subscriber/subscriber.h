@@ -41,7 +41,7 @@ typedef struct cf_notifier {
   uint64_t serial;       /* of the connection then; 0: none */
   bool unmapped;         /* a frame was taken whose segment is asked for */
   bool full;             /* every lease is in hand: one is waited for */
-  bool unread;           /* with a frame left for it, which is there as well when the publisher is gone */
+  enum cf_sleeper who;   /* LEASES: full, with a frame left; else FRAMES */
   int64_t look_at;       /* nothing but this moment is waited for; 0: not so */
   uint32_t pending_slot; /* a frame of it that is waited for; pending_seq 0: none */
   uint64_t pending_seq;

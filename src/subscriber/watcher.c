@@ -73,7 +73,7 @@ static bool turn_says(const turn *t, int place) {
 static void sleepers_wake(const cuframes_subscriber *s, cf_connection *c, enum cf_sleeper who, turn *t) {
   if (cf_flag_get(&c->sleepers[who]) == 0 || !cf_must_not_sleep(s, c, who))
     return;
-  if (who == CF_SLEEPER_FRAMES) {
+  if (who != CF_SLEEPER_PACKETS) {
     (void)cf_futex_wake(&c->reader.control->wake, INT32_MAX);
     cf_connection_announce_release(c); /* for who waits for a lease */
   } else                               /* it sleeps: the region is there */
@@ -82,7 +82,10 @@ static void sleepers_wake(const cuframes_subscriber *s, cf_connection *c, enum c
 }
 
 static bool has_sleepers(const cf_connection *c) {
-  return cf_flag_get(&c->sleepers[CF_SLEEPER_FRAMES]) > 0 || cf_flag_get(&c->sleepers[CF_SLEEPER_PACKETS]) > 0;
+  uint32_t count = 0;
+  for (int who = 0; who < CF_SLEEPERS; who++)
+    count += cf_flag_get(&c->sleepers[who]);
+  return count > 0;
 }
 
 /* From the end of a connection, whoever saw it, to streams that go on. */
@@ -117,8 +120,8 @@ static void subscriber_prepare(cuframes_subscriber *s, turn *t) {
     cf_watched *w = &c->watched;
     w->end = w->death = -1;
     connection_die(c, t);
-    sleepers_wake(s, c, CF_SLEEPER_FRAMES, t);
-    sleepers_wake(s, c, CF_SLEEPER_PACKETS, t);
+    for (int who = 0; who < CF_SLEEPERS; who++)
+      sleepers_wake(s, c, (enum cf_sleeper)who, t);
     if (is_done(s, c)) {
       *link = w->next;
       cf_connection_drop(c);

@@ -4,6 +4,7 @@
 
 #include "subscriber/member.h"
 #include "support/batches.h"
+#include "support/child.h"
 #include "support/packets.h"
 
 /* A look that comes upon this member says so often that it is live, and then that it is not: as if its publisher had
@@ -90,7 +91,20 @@ static void interrupted_again(void **state) {
   cameras_end(&c);
 }
 
-/* Every lease is in hand, one frame is not read yet, and the publisher is gone. */
+typedef struct parting {
+  pid_t waiter;
+  cuframes_publisher *publisher;
+} parting;
+
+/* Goes when the waiter sleeps. */
+static void *part(void *argument) {
+  parting *p = argument;
+  thread_wait_asleep(p->waiter);
+  cuframes_publisher_destroy(p->publisher);
+  return NULL;
+}
+
+/* Every lease is in hand, one frame is not read yet, and the publisher goes and is gone. */
 static void gone_with_full_hands(void **state) {
   (void)state;
   for (int reconnect = 0; reconnect < 2; reconnect++) {
@@ -103,9 +117,15 @@ static void gone_with_full_hands(void **state) {
     pictures_publish(c.publisher[0], 1, 1);
     batch_expect(c.batch, 1, &held, 1);
     pictures_publish(c.publisher[0], 2, 1);
-    cuframes_publisher_destroy(c.publisher[0]);
+    parting p = { getpid(), c.publisher[0] };
+    pthread_t other;
     c.publisher[0] = NULL;
+    CHECK(pthread_create(&other, NULL, part, &p) == 0);
+    uint64_t sleeps = batch_sleeps(c.batch);
     sleeps_in_vain(c.batch, 1);
+    CHECK(pthread_join(other, NULL) == 0);
+    sleeps_in_vain(c.batch, 1);
+    CHECK_BETWEEN(batch_sleeps(c.batch) - sleeps, 0, 20); /* the end wakes nobody, or once */
     batch_waiter w;
     batch_waiter_start(&w, c.batch, 1, patience());
     cuframes_subscriber_interrupt(c.subscriber[0]);
