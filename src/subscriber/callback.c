@@ -65,7 +65,7 @@ int cuframes_subscriber_start(cuframes_subscriber *s, cuframes_frame_fn call, vo
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this subscriber joined for packets only");
   if (s->callback.running)
     return cf_fail(CUFRAMES_ERR_BUSY, "the callback thread runs already: stop it first");
-  if (cf_subscriber_check_taker(s) != CUFRAMES_OK)
+  if (cf_subscriber_check_taker(s) != CUFRAMES_OK || cf_subscriber_taker_begin(s, CF_TAKER_CALLBACK) != CUFRAMES_OK)
     return CUFRAMES_ERR_BUSY;
   s->callback.call = call;
   s->callback.user = user;
@@ -73,6 +73,8 @@ int cuframes_subscriber_start(cuframes_subscriber *s, cuframes_frame_fn call, vo
   pthread_mutex_lock(&s->lock); /* the thread waits for it before it calls */
   int result = cf_thread_start(&s->callback.thread, "cuframes-call", callback_run, s);
   s->callback.running = result == CUFRAMES_OK;
+  if (!s->callback.running)
+    cf_flag_set(&s->taker, CF_TAKER_CALLER);
   pthread_mutex_unlock(&s->lock);
   return result;
 }
@@ -90,6 +92,7 @@ void cf_callback_stop(cuframes_subscriber *s) {
   (void)pthread_join(s->callback.thread, NULL); /* it is joinable and ours */
   cf_flag_set(&s->callback.stop, 0);
   s->callback.running = false;
+  cf_flag_set(&s->taker, CF_TAKER_CALLER);
 }
 
 int cuframes_subscriber_stop(cuframes_subscriber *s) {

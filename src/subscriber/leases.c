@@ -397,16 +397,20 @@ static int frame_map(cf_connection *c, cf_take_how *how, uint32_t k, const cf_ta
   return result;
 }
 
+/* The same for one that an earlier call has left. */
+static int frame_map_left(cf_connection *c, cf_take_how *how, cf_frame **frame) {
+  cf_taken taken = c->unmapped;
+  return frame_map(c, how, c->unmapped_lease, &taken, frame);
+}
+
 /* Steps 1 to 3: the next frame, complete or not. */
 static int frame_lease(cf_connection *c, cf_take_how *how, bool gone, cf_frame **frame) {
+  if (c->is_unmapped)
+    return frame_map_left(c, how, frame);
   cf_taken taken; /* to clear all of it would cost 2 ns: what checks look at is enough */
   taken.offset = taken.segment = taken.slot = taken.side_bytes = 0;
   uint32_t k = 0, floor, top;
   int result = CUFRAMES_OK;
-  if (c->is_unmapped) {
-    taken = c->unmapped;
-    return frame_map(c, how, c->unmapped_lease, &taken, frame);
-  }
   top = cf_reader_segments(&c->reader, &floor);
   if (top != c->segments_known || floor != c->floor_known)
     result = cf_views_look_ahead(c, turn_deadline(how));
@@ -453,12 +457,15 @@ static int frame_wait(cf_connection *c, cf_frame *frame, const cf_take_how *how)
   return result;
 }
 
+/* All four steps. frame NULL, of a GPU: none is handed out, BUSY, and it becomes *pending. The one of them with more
+ * than one caller: the compiler makes one function of it and all that it calls, and next() pays for that (bench/costs).
+ */
 static int take(cf_connection *c, cf_take_how *how, bool gone, cf_frame **pending, cf_frame **frame) {
   cf_frame *f = *pending;
   int result = f ? CUFRAMES_OK : frame_lease(c, how, gone, &f);
-  if (result != CUFRAMES_OK || !f)
+  if (!f)
     return result;
-  result = c->waiter.gpu ? frame_wait(c, f, how) : CUFRAMES_OK;
+  result = !c->waiter.gpu ? CUFRAMES_OK : frame ? frame_wait(c, f, how) : CUFRAMES_ERR_BUSY;
   if (result == CUFRAMES_OK && !cf_handle_open(c->handles, f))
     result = cf_fail(CUFRAMES_ERR_LEASE_LIMIT, "too many frames are in hand: release some");
   *pending = result == CUFRAMES_ERR_BUSY ? f : NULL;
@@ -505,11 +512,19 @@ static int frame_look(cf_connection *c, const cf_frame *frame, const cf_take_how
   return stream_can ? CUFRAMES_OK : CUFRAMES_ERR_BUSY;
 }
 
+/* A GPU's frame that the CPU must wait for: leased, and nothing more. */
+static int frame_take_to_look_at(cf_connection *c, cf_take_how *how, bool gone, cf_frame **pending) {
+  int result = take(c, how, gone, pending, NULL);
+  return *pending ? CUFRAMES_OK : result;
+}
+
 int cf_connection_look(cf_connection *c, cf_take_how *how, bool gone, cf_frame **pending) {
   bool cpu_waits = c->waiter.gpu && !(how->on_stream && c->waiter.sync_mode != CUFRAMES_SYNC_COMPLETE);
   if (!*pending && !cpu_waits && !c->is_unmapped)
     return peek(c, gone);
-  int result = *pending ? CUFRAMES_OK : frame_lease(c, how, gone, pending);
+  int result = CUFRAMES_OK;
+  if (!*pending)
+    result = c->is_unmapped ? frame_map_left(c, how, pending) : frame_take_to_look_at(c, how, gone, pending);
   if (result != CUFRAMES_OK || !*pending)
     return result;
   result = frame_look(c, *pending, how);
@@ -520,22 +535,35 @@ int cf_connection_look(cf_connection *c, cf_take_how *how, bool gone, cf_frame *
   return result;
 }
 
-int cf_connection_take_newest(cf_connection *c, cf_take_how *how, bool gone, cf_frame **pending, cf_frame **frame) {
+static int take_newest(cf_connection *c, cf_take_how *how, bool gone, cf_frame **pending, cf_frame **frame) {
   cf_frame *older = *pending, *newer = NULL;
   if (!older || c->reader.ordered || c->is_unmapped || cf_reader_peek(&c->reader) != CF_TAKE_OK)
-    return cf_connection_take(c, how, gone, pending, frame);
-  int result = cf_connection_take(c, how, gone, &newer, frame);
+    return take(c, how, gone, pending, frame);
+  int result = take(c, how, gone, &newer, frame);
   if (result == CUFRAMES_OK) {
     cf_connection_put_back(older);
     c->reader.skipped++;
     *pending = NULL;
     return CUFRAMES_OK;
   }
-  result = cf_connection_take(c, how, gone, &older, frame); /* whatever kept the newer one from us */
+  result = take(c, how, gone, &older, frame); /* whatever kept the newer one from us */
   *pending = newer ? newer : older;
   if (newer && older) { /* neither: that was not to be expected, and the newer one is waited for */
     cf_connection_put_back(older);
     c->reader.skipped++;
   }
+  return result;
+}
+
+/* By take(), since cf_connection_take() is next()'s alone, and the compiler makes one function of both. */
+int cf_connection_take_newest(cf_connection *c, cf_take_how *how, bool gone, cf_frame **pending, cf_frame **frame) {
+  bool began;
+  if (!how->on_stream || !c->waiter.gpu)
+    return take_newest(c, how, gone, pending, frame);
+  int result = c->device->ops->stream_begin(c->device, how->stream, &began);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = take_newest(c, how, gone, pending, frame);
+  c->device->ops->stream_end(c->device, began);
   return result;
 }

@@ -6,21 +6,19 @@
 
 int cf_member_join(cuframes_subscriber *s, cf_bell *bell, void *batch,
                    void (*leave)(void *batch, cuframes_subscriber *subscriber)) {
-  uint32_t out = CF_MEMBER_OUT;
   if (cf_subscriber_check(s) != CUFRAMES_OK)
     return CUFRAMES_ERR_INVALID;
   if (s->hello.mode == CUFRAMES_MODE_PACKETS)
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this subscriber joined for packets only");
-  if (cf_subscriber_check_taker(s) != CUFRAMES_OK || !cf_flag_change(&s->membership.state, &out, CF_MEMBER_JOINS))
-    return cf_fail(CUFRAMES_ERR_BUSY, "\"%s\" has somebody who takes its frames: a batch, or its callback thread",
-                   s->name);
+  if (cf_subscriber_taker_begin(s, CF_TAKER_JOINS) != CUFRAMES_OK)
+    return CUFRAMES_ERR_BUSY;
   cf_notifier_leave(s);
   if (s->notifier.fd >= 0) /* it is silent as long as this is a member */
     cf_doorbell_drain(s->notifier.fd);
   s->notifier.bell = bell;
   s->membership.batch = batch;
   s->membership.leave = leave;
-  cf_flag_set(&s->membership.state, CF_MEMBER_IN);
+  cf_flag_set(&s->taker, CF_TAKER_BATCH);
   return CUFRAMES_OK;
 }
 
@@ -34,7 +32,7 @@ void cf_member_part(cuframes_subscriber *s) {
   n->look_at = 0;
   if (n->fd >= 0 && cf_notifier_join(s) != CUFRAMES_OK)
     cf_doorbell_ring(n->fd); /* stays readable: who polls it calls next(), as ever */
-  cf_flag_set(&s->membership.state, CF_MEMBER_OUT);
+  cf_flag_set(&s->taker, CF_TAKER_CALLER);
 }
 
 int cf_member_delegate(cuframes_subscriber *s) {

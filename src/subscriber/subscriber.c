@@ -175,7 +175,7 @@ void cuframes_subscriber_destroy(cuframes_subscriber *s) {
   }
   if (!s || cf_callback_destroys(s))
     return;
-  if (cf_flag_get(&s->membership.state) == CF_MEMBER_IN)
+  if (cf_flag_get(&s->taker) == CF_TAKER_BATCH)
     s->membership.leave(s->membership.batch, s);
   cf_callback_stop(s);
   cf_subscriber_free(s);
@@ -279,11 +279,7 @@ int cf_subscriber_connection(cuframes_subscriber *s, cf_connection **connection)
   return connection_get(s, cf_subscriber_current(s), true, connection);
 }
 
-int cf_subscriber_connection_for_frames(cuframes_subscriber *s, cf_connection **connection) {
-  if (s->taking && s->taking_since == cf_flag_get(&s->changes)) { /* as nearly always: no lock, no count */
-    *connection = s->taking;
-    return CUFRAMES_OK;
-  }
+int cf_subscriber_connection_anew(cuframes_subscriber *s, cf_connection **connection) {
   s->taking_since = cf_flag_get(&s->changes); /* before the look: who changes something moves it afterwards */
   cf_connection *current = cf_subscriber_current_for_frames(s);
   cf_connection_drop(s->taking);
@@ -327,7 +323,8 @@ void cf_subscriber_retire(cuframes_subscriber *s, cf_connection *connection, enu
 
 /* ---- frames ---- */
 
-static void frame_delivered(cuframes_subscriber *s, const cf_connection *connection, cf_frame *frame) {
+static inline __attribute__((always_inline)) void frame_delivered(cuframes_subscriber *s,
+                                                                  const cf_connection *connection, cf_frame *frame) {
   uint32_t segment = ((const cf_view *)frame->segment)->segment;
   bool is_first = connection->serial != s->last_serial;
   if (is_first || segment != s->last_segment) { /* all frames of a segment have one format */
@@ -363,12 +360,16 @@ static void pending_of(cuframes_subscriber *s, const cf_connection *connection) 
     pending_give_up(s);
 }
 
-/* Takes what is there now. TIMEOUT: nothing. */
-static int take_now(cuframes_subscriber *s, cf_connection *connection, cf_take_how *how, cuframes_frame **frame) {
+typedef int (*take_fn)(cf_connection *connection, cf_take_how *how, bool gone, cf_frame **pending, cf_frame **frame);
+
+/* Takes what is there now. TIMEOUT: nothing. Inlined, since it is twice in the library: next() would pay for the call
+ * of each step that a batch makes, too (bench/costs). */
+static inline __attribute__((always_inline)) int take_now(cuframes_subscriber *s, cf_connection *connection,
+                                                          take_fn take, cf_take_how *how, cuframes_frame **frame) {
   cf_frame *taken;
   bool gone = cf_flag_get(&connection->life) != CF_LIVE; /* before the look: the last frames are still taken */
   pending_of(s, connection);
-  int result = cf_connection_take(connection, how, gone, &s->pending, &taken);
+  int result = take(connection, how, gone, &s->pending, &taken);
   if (result != CUFRAMES_OK)
     return result_of(s, result, gone);
   frame_delivered(s, connection, taken);
@@ -377,15 +378,7 @@ static int take_now(cuframes_subscriber *s, cf_connection *connection, cf_take_h
 }
 
 int cf_subscriber_take(cuframes_subscriber *s, cf_connection *connection, cf_take_how *how, cuframes_frame **frame) {
-  cf_frame *taken;
-  bool gone = cf_flag_get(&connection->life) != CF_LIVE;
-  pending_of(s, connection);
-  int result = cf_connection_take_newest(connection, how, gone, &s->pending, &taken);
-  if (result != CUFRAMES_OK)
-    return result_of(s, result, gone);
-  frame_delivered(s, connection, taken);
-  *frame = taken->handle;
-  return CUFRAMES_OK;
+  return take_now(s, connection, cf_connection_take_newest, how, frame);
 }
 
 int cf_subscriber_look(cuframes_subscriber *s, cf_connection *connection, cf_take_how *how) {
@@ -395,12 +388,23 @@ int cf_subscriber_look(cuframes_subscriber *s, cf_connection *connection, cf_tak
 }
 
 int cf_subscriber_check_taker(const cuframes_subscriber *s) {
-  if (s->callback.running)
-    return cf_fail(CUFRAMES_ERR_BUSY, "the callback thread takes the frames: stop it first");
-  if (cf_flag_get(&s->membership.state) != CF_MEMBER_OUT)
-    return cf_fail(CUFRAMES_ERR_BUSY, "\"%s\" is a member of a batch, which takes the frames: remove it first",
-                   s->name);
+  switch ((enum cf_taker)cf_flag_get(&s->taker)) {
+    case CF_TAKER_CALLER: break;
+    case CF_TAKER_CALLBACK: return cf_fail(CUFRAMES_ERR_BUSY, "the callback thread takes the frames: stop it first");
+    case CF_TAKER_JOINS:
+    case CF_TAKER_BATCH:
+      return cf_fail(CUFRAMES_ERR_BUSY, "\"%s\" is a member of a batch, which takes the frames: remove it first",
+                     s->name);
+  }
   return CUFRAMES_OK;
+}
+
+int cf_subscriber_taker_begin(cuframes_subscriber *s, enum cf_taker taker) {
+  uint32_t caller = CF_TAKER_CALLER;
+  if (cf_flag_change(&s->taker, &caller, taker))
+    return CUFRAMES_OK;
+  return cf_fail(CUFRAMES_ERR_BUSY, "\"%s\" has somebody who takes its frames: a batch, or its callback thread",
+                 s->name);
 }
 
 #define SPINS 64 /* between two looks at the clock, which takes as long as one of them */
@@ -443,7 +447,7 @@ static int sleep_for_more(cuframes_subscriber *s, cf_connection *connection, boo
     return CUFRAMES_OK; /* it waits for the answer */
   } else if (!connection) {
     cf_sleep_for_connection(s, CF_SLEEPER_FRAMES, deadline);
-  } else if (!t->spun) {
+  } else if (!t->spun && s->spin_ns > 0) {
     t->spun = true;
     spin_for_frame(s, connection, deadline);
   } else {
@@ -453,11 +457,11 @@ static int sleep_for_more(cuframes_subscriber *s, cf_connection *connection, boo
 }
 
 int cf_subscriber_next(cuframes_subscriber *s, cf_take_how *how, cuframes_frame **frame) {
-  turns t = { .spun = s->spin_ns == 0 };
+  turns t = { 0 };
   for (;;) {
     cf_connection *connection = NULL;
     int result = cf_subscriber_connection_for_frames(s, &connection);
-    if (result == CUFRAMES_OK && (result = take_now(s, connection, how, frame)) == CUFRAMES_OK)
+    if (result == CUFRAMES_OK && (result = take_now(s, connection, cf_connection_take, how, frame)) == CUFRAMES_OK)
       return CUFRAMES_OK;
     bool busy = result == CUFRAMES_ERR_BUSY;
     if (busy)
@@ -481,10 +485,10 @@ static int next(cuframes_subscriber *s, int64_t timeout_ns, bool on_stream, void
     return cf_subscriber_check(s); /* which says why */
   if (s->hello.mode == CUFRAMES_MODE_PACKETS)
     return cf_fail(CUFRAMES_ERR_UNSUPPORTED, "this subscriber joined for packets only");
-  int result = cf_subscriber_check_taker(s);
-  if (result != CUFRAMES_OK)
-    return result;
-  return cf_subscriber_next(s, &(cf_take_how){ on_stream, stream, timeout_ns, 0 }, frame);
+  if (cf_flag_get(&s->taker) != CF_TAKER_CALLER)
+    return cf_subscriber_check_taker(s);
+  return cf_subscriber_next(s, &(cf_take_how){ .on_stream = on_stream, .stream = stream, .timeout_ns = timeout_ns },
+                            frame);
 }
 
 int cuframes_subscriber_next(cuframes_subscriber *s, int64_t timeout_ns, cuframes_frame **frame) {

@@ -49,14 +49,19 @@ typedef struct cf_notifier {
   int64_t began;             /* to wait */
 } cf_notifier;
 
-/* A batch that takes the frames of a subscriber (member.h). */
+/* The batch that takes the frames of a subscriber (member.h). */
 typedef struct cf_membership {
-  cf_flag state; /* enum cf_membership_state; what follows is good while it is CF_MEMBER_IN */
   void *batch;
   void (*leave)(void *batch, cuframes_subscriber *subscriber); /* for destroy() */
 } cf_membership;
 
-enum cf_membership_state { CF_MEMBER_OUT, CF_MEMBER_JOINS, CF_MEMBER_IN };
+/* Who takes the frames: one word, which next() looks at for each. */
+enum cf_taker {
+  CF_TAKER_CALLER,   /* whoever calls next() */
+  CF_TAKER_CALLBACK, /* the callback thread */
+  CF_TAKER_JOINS,    /* a batch, as soon as it has said which */
+  CF_TAKER_BATCH     /* `membership` says which */
+};
 
 /* The callback thread is to end: after this callback, or its sleep is to end, too. */
 enum cf_stop { CF_STOP_LATER = 1, CF_STOP_NOW };
@@ -117,13 +122,14 @@ struct cuframes_subscriber {
   uint64_t last_serial;  /* of the connection that gave the last frame */
   cf_frame *pending;     /* taken, and not complete yet */
   int64_t spin_ns;       /* constant */
+  cf_flag taker;         /* enum cf_taker; any thread */
   cf_callback callback;
-  cf_membership membership;
   cf_counter delivered, skipped;
   uint64_t skipped_before; /* on earlier connections */
   cf_msg_hello hello;
   cuframes_format last_format;
   cf_counter reconnects, lost_before;
+  cf_membership membership; /* while taker is CF_TAKER_BATCH */
 
   char name[CUFRAMES_NAME_MAX + 1];
   char *directory; /* as given, or NULL */
@@ -158,8 +164,14 @@ cf_connection *cf_subscriber_current_for_frames(cuframes_subscriber *subscriber)
  * publisher. TIMEOUT: there is none at present; otherwise the error is for the user. */
 int cf_subscriber_connection(cuframes_subscriber *subscriber, cf_connection **connection);
 /* The same for the thread that takes frames: first the one that was left with some. The reference is s->taking's, good
- * until the next call. */
-int cf_subscriber_connection_for_frames(cuframes_subscriber *subscriber, cf_connection **connection);
+ * until the next call. anew(): when `changes` has moved. */
+int cf_subscriber_connection_anew(cuframes_subscriber *subscriber, cf_connection **connection);
+static inline int cf_subscriber_connection_for_frames(cuframes_subscriber *subscriber, cf_connection **connection) {
+  if (!subscriber->taking || subscriber->taking_since != cf_flag_get(&subscriber->changes))
+    return cf_subscriber_connection_anew(subscriber, connection);
+  *connection = subscriber->taking; /* as nearly always: no lock, no count */
+  return CUFRAMES_OK;
+}
 /* That connection is over. Its frames were taken, or are left for the thread that takes frames. Never waits. */
 enum cf_frames { CF_FRAMES_LEFT, CF_FRAMES_TAKEN };
 void cf_subscriber_retire(cuframes_subscriber *subscriber, cf_connection *connection, enum cf_frames frames);
@@ -168,8 +180,10 @@ void cf_subscriber_retire(cuframes_subscriber *subscriber, cf_connection *connec
 int cf_subscriber_take(cuframes_subscriber *subscriber, cf_connection *connection, cf_take_how *how,
                        cuframes_frame **frame);
 int cf_subscriber_look(cuframes_subscriber *subscriber, cf_connection *connection, cf_take_how *how);
-/* BUSY if somebody else takes its frames: its callback thread, or a batch. */
+/* BUSY if somebody else than the caller takes its frames: its callback thread, or a batch. */
 int cf_subscriber_check_taker(const cuframes_subscriber *subscriber);
+/* Makes that somebody else. BUSY: another one is. */
+int cf_subscriber_taker_begin(cuframes_subscriber *subscriber, enum cf_taker taker);
 /* next() for the callback thread too. */
 int cf_subscriber_next(cuframes_subscriber *subscriber, cf_take_how *how, cuframes_frame **frame);
 
