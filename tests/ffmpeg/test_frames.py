@@ -1,6 +1,10 @@
 #!/usr/bin/env python3
 """test_frames.py - frames and packets that go through FFmpeg's filter, muxer and input device are those that went in:
 bit for bit, every one of them, with their times and what they say of themselves."""
+import json
+import os
+import re
+
 import fftools
 import harness
 import mp4
@@ -35,6 +39,23 @@ def test_what_cannot_be_shared_is_converted_by_the_graph(s):
     publisher = fftools.publish(s, "film", *source, filters=["format=yuv444p10le"])
     publisher.expect(harness.OK)
     check(len(fftools.sums(reader.expect(harness.OK).out)) >= 3, "no frames")
+
+
+def test_a_grid_is_encoded(s):
+    """By the line of docs/howto/grid.md, with an encoder that needs no GPU: a film that begins with 0."""
+    with open(os.path.join(harness.SOURCE_DIR, "docs", "howto", "grid.md"), encoding="utf-8") as page:
+        line, = re.findall(r"^ *ffmpeg (-f cuframes .*)$", page.read(), re.M)
+    film = s.path("wall.mp4")
+    words = line.replace("-i wall", "-t 1 -i wall").replace("h264_nvenc", "mpeg4").replace("wall.mp4", film)
+    s.publish("test:160x120@25", "cam")
+    s.start("grid", "cam", "--output", "wall", "--size", "320x180", "--ordered-timeout", LIMIT)
+    s.wait_stream("wall")
+    s.until(lambda: s.json("info", "wall", "--json")["frames"] > 10, "pictures")
+    fftools.ffmpeg(s, *words.split()).expect(harness.OK)
+    probe = s.start_program(harness.need_program("ffprobe"), "-v", "error", "-show_entries",
+                            "stream=nb_frames,start_time,width", "-of", "json", film).expect(harness.OK)
+    seen, = json.loads(probe.out)["streams"]
+    check(seen["width"] == 320 and float(seen["start_time"]) == 0 and 24 <= int(seen["nb_frames"]) <= 26, "%s", seen)
 
 
 def muxed(s, source, *streams, readers=1):
