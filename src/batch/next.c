@@ -248,8 +248,9 @@ static int serve(cuframes_batch *b, call *c) {
   c->bell.word = &b->bell.rung.value;
   for (;;) {
     c->bell.expected = cf_flag_get(&b->bell.rung); /* before the look: whoever changes something rings afterwards */
+    bool interrupted = cf_batch_is_interrupted(b); /* before it, too: what was published before that is given */
     survey(b, c);
-    bool interrupted = cf_batch_is_interrupted(b), late = c->now >= c->deadline;
+    bool late = c->now >= c->deadline;
     if (take_in_time(b, c, interrupted || late))
       return CUFRAMES_OK;
     if (interrupted) {
