@@ -54,9 +54,13 @@ static void member_look(cf_batch_member *m, call *c) {
   m->state = nothing || again ? CF_BATCH_NOTHING : CF_BATCH_READY;
 }
 
-static void member_update(cf_batch_member *m, call *c) {
-  if (m->state == CF_BATCH_WAITS && cf_member_waits(m->subscriber, &m->pair, &c->wake_at))
+/* last: nobody is waited for any more, and who is is looked at all the same: a thread that waits for it may not have
+ * seen yet what came. */
+static void member_update(cf_batch_member *m, call *c, bool last) {
+  if (m->state == CF_BATCH_WAITS && !last && cf_member_waits(m->subscriber, &m->pair, &c->wake_at))
     return;
+  if (m->state == CF_BATCH_WAITS && last && !m->delegated)
+    cf_member_wait_end(m->subscriber);
   if (m->error != CUFRAMES_OK)
     m->state = CF_BATCH_READY;
   else if (m->state != CF_BATCH_READY)
@@ -67,7 +71,7 @@ static bool is_alive(const cuframes_batch *b, const cf_batch_member *m, int64_t 
   return !m->full && now - m->since < b->quiet_ns && cf_member_is_live(m->subscriber);
 }
 
-static void survey(cuframes_batch *b, call *c) {
+static void survey(cuframes_batch *b, call *c, bool interrupted) {
   c->now = cf_now();
   c->wake_at = c->deadline;
   c->ready = c->nothing = c->alive = c->waits = 0;
@@ -75,7 +79,7 @@ static void survey(cuframes_batch *b, call *c) {
     cf_batch_member *m = in_turn(b, i);
     if (!may_give(b, m))
       continue;
-    member_update(m, c);
+    member_update(m, c, interrupted || c->now >= c->deadline);
     bool ready = m->state == CF_BATCH_READY;
     m->alive = !ready && c->min == CUFRAMES_BATCH_ALIVE && is_alive(b, m, c->now);
     c->ready += ready;
@@ -249,7 +253,7 @@ static int serve(cuframes_batch *b, call *c) {
   for (;;) {
     c->bell.expected = cf_flag_get(&b->bell.rung); /* before the look: whoever changes something rings afterwards */
     bool interrupted = cf_batch_is_interrupted(b); /* before it, too: what was published before that is given */
-    survey(b, c);
+    survey(b, c, interrupted);
     bool late = c->now >= c->deadline;
     if (take_in_time(b, c, interrupted || late))
       return CUFRAMES_OK;

@@ -12,9 +12,18 @@
 static const cuframes_subscriber *dying;
 static int looks_left;
 
+/* After the look at this member its publisher publishes once, and then the batch is interrupted. */
+static const cuframes_subscriber *late;
+static cameras *late_of;
+
 bool __real_cf_member_is_live(const cuframes_subscriber *s);
 bool __wrap_cf_member_is_live(const cuframes_subscriber *s);
 bool __wrap_cf_member_is_live(const cuframes_subscriber *s) {
+  if (s == late) {
+    late = NULL;
+    pictures_publish(late_of->publisher[0], 2, 1);
+    cuframes_batch_interrupt(late_of->batch);
+  }
   if (s != dying)
     return __real_cf_member_is_live(s);
   return looks_left-- > 0;
@@ -57,6 +66,24 @@ static void it_dies_after_the_look(void **state) {
     cuframes_subscriber_destroy(subscriber[i]);
     cuframes_publisher_destroy(publisher[i]);
   }
+}
+
+/* What was published before an interruption is given with it, also if the look at its member was before both. */
+static void interrupted_after_the_look(void **state) {
+  (void)state;
+  cameras c = { 0 };
+  batched b;
+  cameras_start(&c, 1, NULL);
+  pictures_publish(c.publisher[0], 1, 1);
+  batch_expect(c.batch, 1, &b, 1); /* so its memory is mapped */
+  batched_release(&b);
+  late_of = &c;
+  late = c.subscriber[0];
+  batch_expect(c.batch, CUFRAMES_BATCH_ALIVE, &b, 1);
+  CHECK(number_of(&b, c.subscriber[0]) == 2);
+  batched_release(&b);
+  CHECK_RESULT(batch_take(c.batch, 1, 0, ENTRIES, &b), CUFRAMES_ERR_INTERRUPTED);
+  cameras_end(&c);
 }
 
 static void never_quiet(void **state) {
@@ -197,6 +224,7 @@ static void gone_with_frames_left_over(void **state) {
 static const struct CMUnitTest tests[] = {
   FIXTURE(never_quiet),
   FIXTURE(interrupted_again),
+  FIXTURE(interrupted_after_the_look),
   FIXTURE(gone_with_full_hands),
   FIXTURE(gone_with_frames_left_over),
   FIXTURE(it_dies_after_the_look),
