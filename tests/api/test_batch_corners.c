@@ -222,12 +222,8 @@ static void gone_with_frames_left_over(void **state) {
 }
 
 static const struct CMUnitTest tests[] = {
-  FIXTURE(never_quiet),
-  FIXTURE(interrupted_again),
-  FIXTURE(interrupted_after_the_look),
-  FIXTURE(gone_with_full_hands),
-  FIXTURE(gone_with_frames_left_over),
-  FIXTURE(it_dies_after_the_look),
+  FIXTURE(never_quiet),          FIXTURE(interrupted_again),          FIXTURE(interrupted_after_the_look),
+  FIXTURE(gone_with_full_hands), FIXTURE(gone_with_frames_left_over), FIXTURE(it_dies_after_the_look),
 };
 
 int main(int argc, char **argv) {
