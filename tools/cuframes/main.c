@@ -23,6 +23,7 @@ static const cli_command commands[] = {
   { "grid", cmd_grid, "many streams as one picture, published as a stream: a wall of cameras" },
   { "verify", cmd_verify, "prove a stream: gaps, duplicates, torn pictures, latency" },
   { "doctor", cmd_doctor, "find why sharing does not work, and what mends it" },
+  { "metrics", cmd_metrics, "the numbers of streams for Prometheus" },
 };
 static const size_t command_count = sizeof commands / sizeof *commands;
 
