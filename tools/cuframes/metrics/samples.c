@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/json.h"
+#include "common/reader.h"
 #include "common/secrets.h"
 #include "common/stream_state.h"
 #include "families.h"
