@@ -99,7 +99,9 @@ def test_bad_config(s):
                        ('{"streams": [{"input": "x", "name": "a", "config": "y"}]}', "config"),
                        ('{"streams": [], "loop": true}', "loop")):
         result = s.run("publish", "--config", config(s, text))
-        check(result.code in (USAGE, FAILED) and word in result.err, "%s gives %s", text, result)
+        check(result.code == USAGE and word in result.err, "%s gives %s", text, result)
+    os.mkdir(s.path("directory.json"))
+    check(s.run("publish", "--config", s.path("directory.json")).code == USAGE, "a directory is no file that may come")
 
 
 def test_duration_and_json(s):

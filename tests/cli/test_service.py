@@ -280,5 +280,17 @@ def test_example(s):
     program.stop(signal.SIGTERM, code=None)
 
 
+def test_wrong_file_is_not_tried_again(s):
+    """Whatever is wrong in the file, the end is one that the unit makes no new start of."""
+    with open(systemd_file("cuframes-publish@.service.in"), encoding="utf-8") as file:
+        final = int(re.search(r"^RestartPreventExitStatus=(\d+)$", file.read(), re.M)[1])
+    for text in ("", "{", "[]", '{"streams": [{"input": "x", "name": "a"}', '{"streams": [{"name": "a"}]}',
+                 '{"streams": [{"input": "x", "name": "a", "slots": "many"}]}', "\0", '{"a": "\xff"}'):
+        with open(s.path("wrong.json"), "w", encoding="latin-1") as file:
+            file.write(text)
+        result = s.run("publish", "--config", s.path("wrong.json"))
+        check(result.code == final, "%r: exit code %d; the unit stays away after %d", text, result.code, final)
+
+
 if __name__ == "__main__":
     harness.main(globals())

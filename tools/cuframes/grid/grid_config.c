@@ -195,10 +195,11 @@ int grid_config_read(const char *path, grid_options *options) {
   json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &error), *value;
   if (root == NULL) {
     error.text[strcspn(error.text, "\n")] = '\0';
-    if (error.line > 0)
+    if (error.line > 0) {
       cli_error("%s:%d:%d: %s", path, error.line, error.column, error.text);
-    else
-      cli_error("%s", error.text); /* it could not be opened; the text names it */
+      return CLI_USAGE; /* wrong until somebody mends it: a service manager need not try again */
+    }
+    cli_error("%s", error.text); /* it could not be opened, and perhaps can be later; the text names it */
     return CLI_FAILED;
   }
   int code =

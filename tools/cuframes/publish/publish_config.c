@@ -160,10 +160,11 @@ int publish_config_read(const char *path, publish_request *request) {
     char *near = error.line > 0 ? strstr(error.text, " near '") : NULL;
     if (near != NULL)
       *near = '\0'; /* what stands there may be a password */
-    if (error.line > 0)
+    if (error.line > 0) {
       cli_error("%s:%d:%d: %s", path, error.line, error.column, error.text);
-    else
-      cli_error("%s", error.text); /* it could not be opened; the text names it */
+      return CLI_USAGE; /* wrong until somebody mends it: a service manager need not try again */
+    }
+    cli_error("%s", error.text); /* it could not be opened, and perhaps can be later; the text names it */
     return CLI_FAILED;
   }
   int code = CLI_OK;
