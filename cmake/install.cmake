@@ -39,6 +39,9 @@ if(TARGET cuframes_program)
   install(FILES ${systemd}/sysusers.conf DESTINATION lib/sysusers.d RENAME cuframes.conf)
   install(FILES ${systemd}/tmpfiles.conf DESTINATION lib/tmpfiles.d RENAME cuframes.conf)
   install(FILES ${systemd}/cameras.json DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/cuframes/examples)
+  # For who watches it, where their own files can name them.
+  install(FILES packaging/prometheus/cuframes.rules.yml DESTINATION ${CMAKE_INSTALL_DATADIR}/cuframes/prometheus)
+  install(FILES packaging/grafana/cuframes.json DESTINATION ${CMAKE_INSTALL_DATADIR}/cuframes/grafana)
 endif()
 
 install(FILES README.md LICENSE CHANGELOG.md SECURITY.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
