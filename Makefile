@@ -110,7 +110,7 @@ deb: ## Debian packages for the Debian that runs here, in build/deb, checked by 
 	@scripts/install-deps deb
 	@scripts/deb
 
-deb-test: ## make the packages in bare Debian 12 and 13 (CHROOT_SUITES), install, use, upgrade, purge them; as root
+deb-test: ## make the packages in bare Debian 12 and 13 (CHROOT_SUITES), install, use, upgrade, purge them; root
 	@scripts/install-deps chroot deb
 	@scripts/deb-test $(CHROOT_SUITES)
 
