@@ -354,6 +354,11 @@ static void audio_of(const GstStructure *s, cuframes_codec_params *params) {
   }
 }
 
+/* Parameter sets are in the packets then. */
+static gboolean is_byte_stream(const GstCaps *caps) {
+  return g_strcmp0(gst_structure_get_string(gst_caps_get_structure(caps, 0), "stream-format"), "byte-stream") == 0;
+}
+
 /* Whether what cannot be done without is there. */
 static gboolean is_complete(enum special special, const cuframes_codec_params *params, const GByteArray *extradata) {
   if (params->media_type == CUFRAMES_MEDIA_AUDIO && params->sample_rate == 0)
@@ -387,7 +392,8 @@ gboolean cf_gst_params_of_caps(const GstCaps *caps, cuframes_codec_params *param
     audio_of(gst_caps_get_structure(caps, 0), &made);
   GByteArray *bytes = extradata_of(caps, known[row].special, &made);
   profile_of(bytes, known[row].special, &made);
-  if (!is_complete(known[row].special, &made, bytes) || bytes->len > CUFRAMES_EXTRADATA_MAX) {
+  const gboolean good = is_byte_stream(caps) ? bytes->len == 0 : is_complete(known[row].special, &made, bytes);
+  if (!good || bytes->len > CUFRAMES_EXTRADATA_MAX) {
     g_byte_array_unref(bytes);
     return FALSE;
   }

@@ -10,11 +10,11 @@
 
 G_BEGIN_DECLS
 
-/* What a sink of packets takes. H.264 and H.265 as MP4 and Matroska have them, with their parameter sets in codec_data:
- * a parser before it (h264parse, h265parse) makes them so. */
+/* What a sink of packets takes. H.264 and H.265 as MP4 and Matroska have them, with their parameter sets in codec_data,
+ * which a parser before it (h264parse, h265parse) prefers, or as byte streams. */
 #define CF_GST_PACKET_CAPS_SINK                                                                                        \
-  "video/x-h264, stream-format = (string) { avc, avc3 }, alignment = (string) au;"                                     \
-  "video/x-h265, stream-format = (string) { hvc1, hev1 }, alignment = (string) au;"                                    \
+  "video/x-h264, stream-format = (string) { avc, avc3, byte-stream }, alignment = (string) au;"                        \
+  "video/x-h265, stream-format = (string) { hvc1, hev1, byte-stream }, alignment = (string) au;"                       \
   "video/x-av1, stream-format = (string) obu-stream, alignment = (string) tu;"                                         \
   "video/x-vp8; video/x-vp9; image/jpeg;"                                                                              \
   "video/mpeg, mpegversion = (int) { 1, 2, 4 }, systemstream = (boolean) false, parsed = (boolean) true;"              \
@@ -32,7 +32,7 @@ GstCaps *cf_gst_caps_of_params(const cuframes_codec_params *params, gconstpointe
 
 /* What fixed caps say: *params, its struct_size set, and extradata, the caller's, which may be of 0 bytes. FALSE:
  * another codec than those above, or one without what must be there (rate and channels of sound; codec_data of H.264,
- * H.265 and AAC); nothing is touched then. */
+ * H.265 and AAC; of a byte stream extradata is empty, and the first keyframe has it); nothing is touched then. */
 gboolean cf_gst_params_of_caps(const GstCaps *caps, cuframes_codec_params *params, GByteArray **extradata);
 
 G_END_DECLS

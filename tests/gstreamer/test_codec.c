@@ -180,10 +180,31 @@ static void without_extradata_it_is_a_byte_stream(void **state) {
   }
 }
 
+static void a_byte_stream_has_its_parameter_sets_in_its_packets(void **state) {
+  static const struct {
+    const gchar *caps, *codec;
+  } streams[] = {
+    { "video/x-h264,stream-format=(string)byte-stream,alignment=(string)au,width=64,height=48", "h264" },
+    { "video/x-h265,stream-format=(string)byte-stream,alignment=(string)au,width=64,height=48", "hevc" },
+  };
+  (void)state;
+  for (gsize i = 0; i < G_N_ELEMENTS(streams); i++) {
+    GstCaps *caps = gst_caps_from_string(streams[i].caps);
+    cuframes_codec_params params;
+    GByteArray *extradata = NULL;
+    assert_true(cf_gst_params_of_caps(caps, &params, &extradata));
+    assert_string_equal(params.codec, streams[i].codec);
+    assert_int_equal(params.width, 64);
+    assert_int_equal(extradata->len, 0);
+    g_byte_array_unref(extradata);
+    gst_caps_unref(caps);
+  }
+}
+
 static void what_is_unknown_or_incomplete_is_refused(void **state) {
   static const gchar *const refused[] = {
     "video/x-dirac,width=8,height=8",
-    "video/x-h264,stream-format=(string)byte-stream,alignment=(string)au",
+    "video/x-h264,stream-format=(string)byte-stream,alignment=(string)au,codec_data=(buffer)0164000aff",
     "video/x-h264,stream-format=(string)avc,alignment=(string)au",
     "video/x-h264,stream-format=(string)avc,alignment=(string)au,codec_data=(buffer)0164",
     "audio/mpeg,mpegversion=4,framed=true,stream-format=(string)raw,rate=48000,channels=2",
@@ -234,6 +255,7 @@ int main(int argc, char **argv) {
     cmocka_unit_test(elements_take_them),
     cmocka_unit_test(profiles_are_read),
     cmocka_unit_test(without_extradata_it_is_a_byte_stream),
+    cmocka_unit_test(a_byte_stream_has_its_parameter_sets_in_its_packets),
     cmocka_unit_test(what_is_unknown_or_incomplete_is_refused),
     cmocka_unit_test(any_extradata_is_survived),
   };
