@@ -1,7 +1,7 @@
 /* settings.c - see settings.h. One table says all of a property but its range and default. */
 #include "settings.h"
 
-#define DEFAULT_MAX_OPEN 64
+#define DEFAULT_MAX_OPEN 32
 #define DEFAULT_SIDE_DATA 4096
 #define DEFAULT_MODE 0660
 #define DEFAULT_PACKET_SLOTS 2048
@@ -61,7 +61,7 @@ static const property properties[] = {
   UINT(max_slots, "max-slots", "Most slots", "Up to which their number grows; subscribers that could hold more are "
        "refused (0: 1024)", 0, 1024, 0),
   UINT(max_open, "max-open", "Most open frames", "Slots that upstream fills or still looks at, at most; beyond that it "
-       "gets ordinary memory, which is copied", 1, 128, DEFAULT_MAX_OPEN),
+       "gets ordinary memory, which is copied", 1, 127, DEFAULT_MAX_OPEN),
   ENUM(reserve, "reserve", "Reserve", "How many slots are there ahead of need", reserve_type, CUFRAMES_RESERVE_NEED),
   ENUM(policy, "policy", "Policy", "When an ordered subscriber is full", policy_type, CUFRAMES_POLICY_WAIT),
   UINT64(ordered_timeout, "ordered-timeout", "Timeout of ordered subscribers", "How long one that is full is waited "

@@ -37,16 +37,24 @@ def inspect(s, *names):
 
 
 def launch(s, *pipeline, env=None, name="gst-launch", **options):
-    """Starts a pipeline; SIGINT ends it by EOS."""
+    """Starts a pipeline."""
     words = [word for part in pipeline for word in part.split()]
-    return s.start_program(harness.need_program("gst-launch-1.0"), "-e", *words, env=environment(s, **(env or {})),
+    return s.start_program(harness.need_program("gst-launch-1.0"), *words, env=environment(s, **(env or {})),
                            name=name, **options)
 
 
 def leaks_nothing(result):
     """That a pipeline that ran with the tracer LEAKS left no object of GStreamer's behind."""
-    said = [line for line in result.err.splitlines() if "object-alive" in line]
+    said = [line for line in result.err.splitlines() if "object-alive, type-name=(string)Gst" in line]
     check(not said, "not freed: %s", said[:5])
 
 
 LEAKS = {"GST_TRACERS": "leaks", "GST_DEBUG": "GST_TRACER:7"}
+STATS = {"GST_DEBUG_NO_COLOR": "1", "GST_DEBUG": "GST_TRACER:7,cuframes:4"}
+
+
+def stats_of(result):
+    """The statistics that a cuframessink logs when it ends, with STATS in the environment."""
+    said = re.findall(r"published: cuframes-sink-stats, (.*);", result.err)
+    check(len(said) == 1, "%d lines of statistics: %s", len(said), result.err[-500:])
+    return {name: int(value) for name, value in re.findall(r"([\w-]+)=\(\w+\)(\d+)", said[0])}

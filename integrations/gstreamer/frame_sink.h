@@ -1,0 +1,22 @@
+/* frame_sink.h - the part of cuframessink that publishes frames: a base sink of its own inside the bin. */
+#ifndef CUFRAMES_GST_FRAME_SINK_H
+#define CUFRAMES_GST_FRAME_SINK_H
+
+#include <gst/base/gstbasesink.h>
+
+#include "stream.h"
+
+G_BEGIN_DECLS
+
+#define CF_GST_TYPE_FRAME_SINK (cf_gst_frame_sink_get_type())
+G_DECLARE_FINAL_TYPE(GstCuframesFrameSink, cf_gst_frame_sink, CF_GST, FRAME_SINK, GstBaseSink)
+
+/* One for this stream, floating. */
+GstElement *cf_gst_frame_sink_new(cf_gst_stream *stream);
+
+/* Whether upstream is offered slots; from the next negotiation on. */
+void cf_gst_frame_sink_offer_slots(GstCuframesFrameSink *sink, gboolean offer);
+
+G_END_DECLS
+
+#endif
