@@ -27,6 +27,7 @@ typedef union any_message {
   cf_msg_info info;
   cf_info_seat seat;
   cf_info_track track;
+  cf_info_mode mode;
 } any_message;
 
 static uint8_t again[CF_WIRE_MESSAGE_MAX];
@@ -102,6 +103,8 @@ static void try_message(const uint8_t *message, size_t length) {
     try_groups(CF_GROUP_SEAT, message, length, type == CF_MSG_INFO ? made : 0);
     made = try_type(type, message, length);
     try_groups(CF_GROUP_TRACK, message, length, type == CF_MSG_INFO ? made : 0);
+    made = try_type(type, message, length);
+    try_groups(CF_GROUP_MODE, message, length, type == CF_MSG_INFO ? made : 0);
   }
 }
 

@@ -39,6 +39,26 @@ typedef struct cuframes_track_info {
   int64_t keyframe_longest_ns; /**< the longest of the last 16 intervals; likewise the frames */
 } cuframes_track_info;
 
+/** Frames that took so long from being published to being taken. */
+typedef struct cuframes_latency_bucket {
+  int64_t up_to_ns; /**< that long, and longer than the bucket before; INT64_MAX in the last one */
+  uint64_t frames;
+} cuframes_latency_bucket;
+
+#define CUFRAMES_LATENCY_BUCKETS 16
+
+/** What all subscribers of one mode amount to that a publisher has had, those that have left included: no number
+ *  becomes smaller while the publisher lives. They are what subscribers say of themselves, within what was published.
+ *  Of latency: each frame counts once for each subscriber that took it, at the moment when its next() gave it, on a GPU
+ *  complete or with a stream that waits for it, as its sync mode says; programs that are older count none. */
+typedef struct cuframes_mode_info {
+  uint32_t mode;   /**< enum cuframes_mode */
+  uint64_t joined; /**< subscribers, so far */
+  uint64_t delivered, skipped;
+  uint64_t latency_sum_ns; /**< of all frames in the buckets */
+  cuframes_latency_bucket latency[CUFRAMES_LATENCY_BUCKETS];
+} cuframes_mode_info;
+
 typedef struct cuframes_stream_info {
   char name[CUFRAMES_NAME_MAX + 1];
   char device[64]; /**< "host", "cuda:GPU-..." */
@@ -60,6 +80,11 @@ typedef struct cuframes_stream_info {
   size_t subscriber_count;
   const cuframes_subscriber_info *const *subscribers;
   const cuframes_source_info *source; /**< never NULL; UNKNOWN if the publisher has not said */
+  int64_t started;       /**< when the publisher was made, and all counts were 0; CLOCK_MONOTONIC ns; 0: not known */
+  uint64_t reconnects;   /**< how often the source went from LIVE or STALLED to RECONNECTING or REFUSED */
+  uint64_t device_bytes; /**< of memory_bytes, those on `device`; the others are memory of the host */
+  size_t mode_count;     /**< of an older publisher 0 */
+  const cuframes_mode_info *const *modes; /**< each mode that subscribers can have, in their order */
 } cuframes_stream_info;
 
 /** Asks one publisher. *info is the caller's, free it with cuframes_stream_info_free().

@@ -8,7 +8,7 @@
 #include "api/format.h"
 #include "client/client.h"
 #include "client/query.h"
-#include "exchange/layout.h"
+#include "exchange/latency.h"
 #include "link/channel.h"
 #include "link/directory.h"
 #include "link/discard.h"
@@ -17,12 +17,19 @@
 #include "os/error.h"
 #include "os/memory.h"
 
+_Static_assert(CUFRAMES_LATENCY_BUCKETS == CF_LATENCY_BOUNDS && CF_LATENCY_BUCKETS == CF_LATENCY_BOUNDS,
+               "the same in seats, messages and the API");
+
+#define MODES_MAX 8 /* of a newer publisher, too */
+
 /* What one query allocates; the public struct points into it. */
 typedef struct stream_report {
   cuframes_stream_info info; /* the caller's pointer */
   cuframes_source_info source;
   cuframes_track_info tracks[CUFRAMES_TRACKS_MAX];
   const cuframes_track_info *track_list[CUFRAMES_TRACKS_MAX];
+  cuframes_mode_info modes[MODES_MAX];
+  const cuframes_mode_info *mode_list[MODES_MAX];
   struct subscriber_report {
     cuframes_subscriber_info info;
     uint32_t held[CF_HELD_MAX];
@@ -62,6 +69,24 @@ static void tracks_read(stream_report *r, const uint8_t *message, size_t length)
   }
   r->info.tracks = r->track_list;
   r->info.track_count = count;
+}
+
+static void modes_read(stream_report *r, const uint8_t *message, size_t length) {
+  cf_info_mode e;
+  size_t cursor = 0, count = 0;
+  while (count < MODES_MAX && cf_message_next_group(CF_GROUP_MODE, message, length, &cursor, &e)) {
+    cuframes_mode_info *mode = &r->modes[count];
+    *mode = (cuframes_mode_info){ .mode = e.mode,
+                                  .joined = e.joined,
+                                  .delivered = e.delivered,
+                                  .skipped = e.skipped,
+                                  .latency_sum_ns = e.latency_sum };
+    for (uint32_t i = 0; i < CUFRAMES_LATENCY_BUCKETS; i++)
+      mode->latency[i] = (cuframes_latency_bucket){ cf_latency_bounds[i], e.latency[i] };
+    r->mode_list[count++] = mode;
+  }
+  r->info.modes = r->mode_list;
+  r->info.mode_count = count;
 }
 
 /* Times before the machine's start are none. */
@@ -138,7 +163,10 @@ static int stream_describe(const cf_msg_info *m, const cf_credentials *publisher
                                   .packets = m->packets,
                                   .packet_bytes = m->packet_bytes,
                                   .packet_slots = m->packet_slots,
-                                  .packet_data_bytes = m->packet_data_bytes };
+                                  .packet_data_bytes = m->packet_data_bytes,
+                                  .started = m->started > 0 ? m->started : 0,
+                                  .reconnects = m->reconnects,
+                                  .device_bytes = m->device_bytes };
   memcpy(info->name, m->name, sizeof info->name);
   memcpy(info->device, m->device, sizeof info->device);
   memcpy(info->description, m->description, sizeof info->description);
@@ -172,6 +200,7 @@ static int report_make(const cf_query *q, const uint8_t *message, size_t length,
   if (result == CUFRAMES_OK) {
     source_read(r, &answer);
     tracks_read(r, message, length);
+    modes_read(r, message, length);
     result = subscribers_read(r, message, length);
   }
   if (result != CUFRAMES_OK) {

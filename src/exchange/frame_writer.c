@@ -688,10 +688,12 @@ uint32_t cf_seat_held(const cf_writer_seat *seat, uint32_t *held) {
 }
 
 cf_seat_report cf_seat_look(const cf_writer_seat *seat) {
-  return (cf_seat_report){
+  cf_seat_report report = {
     .evicted = atomic_load_explicit(&seat->evicted, memory_order_relaxed) != 0,
     .last_seq = atomic_load_explicit(&seat->page->last_seq, memory_order_relaxed),
     .delivered = atomic_load_explicit(&seat->page->delivered, memory_order_relaxed),
     .skipped = atomic_load_explicit(&seat->page->skipped, memory_order_relaxed),
   };
+  cf_seat_read_latency(seat->page, report.latency, &report.latency_sum);
+  return report;
 }

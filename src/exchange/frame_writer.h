@@ -15,7 +15,7 @@
 #ifndef CF_EXCHANGE_FRAME_WRITER_H
 #define CF_EXCHANGE_FRAME_WRITER_H
 
-#include "exchange/layout.h"
+#include "exchange/latency.h"
 
 #define CF_NO_SLOT UINT32_MAX
 
@@ -236,6 +236,7 @@ uint32_t cf_seat_held(const cf_writer_seat *seat, uint32_t *held);
 typedef struct cf_seat_report {
   bool evicted;
   uint64_t last_seq, delivered, skipped;
+  uint64_t latency_sum, latency[CF_LATENCY_BOUNDS];
 } cf_seat_report;
 
 /* any thread */

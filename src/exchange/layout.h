@@ -103,7 +103,7 @@ static inline int64_t cf_source_word_since(uint64_t word) {
   return word >> 63 ? 0 : (int64_t)(word & ~UINT64_C(7));
 }
 
-#define CF_SEAT_COUNTERS 64u /* of a seat, for what is still to be counted: buckets of latency */
+#define CF_SEAT_COUNTERS 64u /* of a seat: buckets of latency (exchange/latency.h), and room for others */
 
 enum cf_seat_state { CF_SEAT_ACTIVE = 1, CF_SEAT_EVICTED = 2 };
 
@@ -127,8 +127,9 @@ typedef struct cf_seat {
   /* subscriber, for people who look */
   _Atomic uint64_t last_seq; /* of the newest frame taken */
   _Atomic uint64_t delivered, skipped;
-  uint8_t pad2[40];
-  _Atomic uint64_t counters[CF_SEAT_COUNTERS]; /* 0 */
+  _Atomic uint64_t latency_sum; /* ns, of the frames in the buckets */
+  uint8_t pad2[32];
+  _Atomic uint64_t counters[CF_SEAT_COUNTERS]; /* CF_LATENCY_BOUNDS buckets; the others are 0 */
   /* publisher */
   _Atomic uint32_t state;           /* enum cf_seat_state */
   _Atomic uint32_t publisher_waits; /* nonzero: ring `room` after moving the cursor */
@@ -163,8 +164,9 @@ static_assert(sizeof(cf_control) == 192 && offsetof(cf_control, extras_offset) =
 static_assert(sizeof(cf_seat) == 1792 && offsetof(cf_seat, room) == 8 && offsetof(cf_seat, lease) == 16 &&
                   offsetof(cf_seat, waiting) == 576 && offsetof(cf_seat, packet_waiting) == 580 &&
                   offsetof(cf_seat, packet_word) == 584 && offsetof(cf_seat, released) == 640 &&
-                  offsetof(cf_seat, last_seq) == 1152 && offsetof(cf_seat, counters) == 1216 &&
-                  offsetof(cf_seat, state) == 1728 && offsetof(cf_seat, fenced_from) == 1736,
+                  offsetof(cf_seat, last_seq) == 1152 && offsetof(cf_seat, latency_sum) == 1176 &&
+                  offsetof(cf_seat, counters) == 1216 && offsetof(cf_seat, state) == 1728 &&
+                  offsetof(cf_seat, fenced_from) == 1736,
               "docs/protocol.md, seat");
 static_assert(sizeof(_Atomic uint64_t) == 8 && sizeof(_Atomic uint32_t) == 4, "atomics are plain words");
 

@@ -53,6 +53,7 @@ static int seat_make(cuframes_publisher *p, cf_peer *peer) {
     return result;
   }
   cf_counter_add(&p->seat_bytes, peer->fenced.bytes);
+  p->departed[peer->mode].joined++;
   if (cf_counter_get(&p->service.subscribers) > CF_WAKE_DIRECT)
     cf_waker_start(p);
   (void)cf_flag_add(&p->service.joined, 1);
@@ -91,6 +92,7 @@ void cf_peer_unseat(cuframes_publisher *p, cf_peer *peer) {
   /* the writer looks for a microsecond at most, if it runs: a thread of a higher priority must let it */
   for (int64_t began = cf_now(); !cf_writer_quiescent(&p->writer, &peer->fenced.seat, ticket);)
     cf_wait_turn(began, CF_NEVER);
+  cf_peer_add_up(p, peer, &p->departed[peer->mode]);
   cf_completer_seat_close(&p->completer, &peer->fenced);
   cf_close(peer->seat_fd);
   peer->fenced.seat.page = NULL;

@@ -52,13 +52,14 @@ static void side_data_free(cf_segment *segment) {
 }
 
 static void segment_free(cf_pool *pool, cf_segment *segment) {
-  uint64_t bytes = segment->memory.bytes + segment->side_bytes;
+  uint64_t bytes = segment->memory.bytes + segment->side_bytes, on_device = segment->memory.bytes;
   if (segment->cancelled && pool->device->has_streams)
     pool->device->ops->settle(pool->device);
   pool->device->ops->segment_destroy(pool->device, &segment->memory);
   events_free(pool, segment);
   side_data_free(segment);
   cf_counter_add(&pool->memory_bytes, -bytes); /* now it is true */
+  cf_counter_add(&pool->device_bytes, -on_device);
   cf_counter_add(&pool->segment_count, (uint64_t)-1);
   cf_counter_add(&pool->slot_count, -(uint64_t)segment->run.count);
   free(segment);
@@ -111,6 +112,7 @@ static int segment_enter(cf_pool *pool, cf_segment *segment) {
   segment->next = pool->segments;
   pool->segments = segment;
   cf_counter_add(&pool->memory_bytes, segment->memory.bytes + segment->side_bytes);
+  cf_counter_add(&pool->device_bytes, segment->memory.bytes);
   cf_counter_add(&pool->segment_count, 1);
   cf_counter_add(&pool->slot_count, segment->run.count);
   cf_writer_set_top(pool->writer, segment->run.segment);

@@ -55,8 +55,8 @@ typedef struct cf_pool {
   uint32_t formats;                  /* so many there were */
   bool full;                         /* slots for the cost of all seats are there, needed or not */
   uint32_t next_segment;
-  bool events; /* segments get events */
-  cf_counter memory_bytes, segment_count, slot_count;
+  bool events;                                                      /* segments get events */
+  cf_counter memory_bytes, device_bytes, segment_count, slot_count; /* device_bytes: of memory_bytes, on it */
 } cf_pool;
 
 /* Nothing was said of the pictures: there are none, until somebody does. */

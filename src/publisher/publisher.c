@@ -128,6 +128,7 @@ static int exchange_create(cuframes_publisher *p, const cuframes_publisher_optio
   for (uint32_t i = 0; i < o->max_open; i++)
     p->frames[i] = (cf_frame){ .ops = &cf_publisher_frame_ops, .owner = p, .device = p->device, .lease = i };
   cf_uses_open(&p->uses, p->device, o->max_open + (o->external ? capacity : 0));
+  p->started = cf_now();
   if (getrandom(&p->instance, sizeof p->instance, 0) != sizeof p->instance)
     return cf_fail_errno("getrandom");
   int result = cf_memory_create("cuframes-control", p->control_bytes, CF_SEAL_PUBLIC, &p->control_fd, &p->control);

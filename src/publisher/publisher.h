@@ -144,9 +144,12 @@ typedef struct cf_completion {
 typedef struct cf_source {
   pthread_mutex_t lock; /* held for a moment only */
   int64_t since, attempt;
+  uint64_t reconnects;
   uint32_t state;
   char reason[CF_TEXT_BYTES];
 } cf_source;
+
+#define CF_MODES 3u /* enum cuframes_mode */
 
 struct cuframes_publisher {
   /* What each frame touches comes first, on as few cache lines as may be: they have cooled down since the last one. */
@@ -191,6 +194,9 @@ struct cuframes_publisher {
   size_t allow_uid_count, allow_gid_count;
   mode_t socket_mode;
   int64_t socket_gid;
+
+  int64_t started;
+  cf_info_mode departed[CF_MODES]; /* what those amount to that have left, by mode; joined: all of them. Service */
 
   cf_packets packets;
   cf_service service;
@@ -269,6 +275,8 @@ bool cf_peer_send_codec(cuframes_publisher *publisher, cf_peer *peer, const uint
 bool cf_peer_send_events(cuframes_publisher *publisher, cf_peer *peer, const uint8_t *message, size_t length);
 bool cf_peer_send_side_data(cuframes_publisher *publisher, cf_peer *peer, const uint8_t *message, size_t length);
 bool cf_peer_send_info(cuframes_publisher *publisher, cf_peer *peer);
+/* Adds what a seat says of itself, as far as it can be, to what its mode amounts to. */
+void cf_peer_add_up(cuframes_publisher *publisher, const cf_peer *peer, cf_info_mode *mode);
 /* Sends an answer with its descriptors. False: the peer is gone, close the connection. */
 bool cf_peer_answer(cuframes_publisher *publisher, cf_peer *peer, uint32_t type, const void *fields, const int *fds,
                     int fd_count);

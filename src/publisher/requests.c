@@ -191,6 +191,41 @@ static cf_info_seat describe_seat(cuframes_publisher *p, const cf_peer *peer) {
   return s;
 }
 
+static uint64_t at_most(uint64_t value, uint64_t most) {
+  return value < most ? value : most;
+}
+
+/* One seat can say anything, but not so much that the sums of all go round. */
+void cf_peer_add_up(cuframes_publisher *p, const cf_peer *peer, cf_info_mode *mode) {
+  const cf_seat_report report = cf_seat_look(&peer->fenced.seat);
+  const uint64_t published = cf_counter_get(&p->published), age = (uint64_t)(cf_now() - p->started);
+  uint64_t taken = 0, longest;
+  mode->delivered += at_most(report.delivered, published);
+  mode->skipped += at_most(report.skipped, published);
+  for (uint32_t i = 0; i < CF_LATENCY_BOUNDS; i++) {
+    const uint64_t frames = at_most(report.latency[i], published - taken);
+    mode->latency[i] += frames;
+    taken += frames;
+  }
+  if (!__builtin_mul_overflow(taken, age, &longest)) /* no frame was on its way for longer than there is a stream */
+    mode->latency_sum += at_most(report.latency_sum, longest);
+}
+
+/* What all subscribers amount to, by mode. False: no room. */
+static bool modes_append(cuframes_publisher *p, uint8_t *message, size_t *length) {
+  cf_info_mode modes[CF_MODES];
+  bool fits = true;
+  memcpy(modes, p->departed, sizeof modes);
+  for (const cf_peer *peer = p->service.peers; peer; peer = peer->next)
+    if (peer->fenced.seat.page)
+      cf_peer_add_up(p, peer, &modes[peer->mode]);
+  for (uint32_t mode = 0; mode < CF_MODES && fits; mode++) {
+    modes[mode].mode = mode;
+    fits = cf_message_append(CF_GROUP_MODE, &modes[mode], message, length, CF_WIRE_MESSAGE_MAX);
+  }
+  return fits;
+}
+
 static uint64_t current_rate(cuframes_publisher *p) {
   uint64_t rate = cf_counter_get(&p->rate_micro);
   int64_t age = cf_now() - (int64_t)cf_counter_get(&p->newest_timestamp);
@@ -211,7 +246,9 @@ static void info_fill(cuframes_publisher *p, cf_msg_info *info) {
                          .segments = (uint32_t)cf_counter_get(&p->pool.segment_count),
                          .memory_bytes = cf_publisher_memory(p),
                          .packets = cf_counter_get(&p->packets.count),
-                         .packet_bytes = cf_counter_get(&p->packets.byte_count) };
+                         .packet_bytes = cf_counter_get(&p->packets.byte_count),
+                         .started = p->started };
+  info->device_bytes = at_most(cf_counter_get(&p->pool.device_bytes), info->memory_bytes); /* it may grow in between */
   memcpy(info->name, p->name, sizeof info->name);
   memcpy(info->device, p->device->name, sizeof info->device);
   memcpy(info->description, p->description, sizeof info->description);
@@ -266,6 +303,7 @@ bool cf_peer_send_info(cuframes_publisher *p, cf_peer *peer) {
     fits = cf_message_append(CF_GROUP_TRACK, &e, message, &length, CF_WIRE_MESSAGE_MAX);
   }
   pthread_mutex_unlock(&packets->describe);
+  fits = fits && modes_append(p, message, &length); /* before the seats, for which there may be no room */
   for (cf_peer *other = p->service.peers; other && fits; other = other->next) {
     if (!other->fenced.seat.page)
       continue;

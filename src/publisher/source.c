@@ -29,6 +29,12 @@ static void reason_cut(char reason[CUFRAMES_REASON_MAX + 1]) {
   memset(reason + length, 0, CUFRAMES_REASON_MAX + 1 - length);
 }
 
+/* Attempts that fail one after the other are one loss, and what was never there is none. */
+static bool is_lost(uint32_t from, uint32_t to) {
+  return (from == CUFRAMES_SOURCE_LIVE || from == CUFRAMES_SOURCE_STALLED) &&
+         (to == CUFRAMES_SOURCE_RECONNECTING || to == CUFRAMES_SOURCE_REFUSED);
+}
+
 int cuframes_publisher_set_source(cuframes_publisher *p, const cuframes_source_info *given) {
   cuframes_source_info source;
   int64_t now = cf_now();
@@ -48,6 +54,8 @@ int cuframes_publisher_set_source(cuframes_publisher *p, const cuframes_source_i
     source.since = source.state == own->state && own->since != 0 ? own->since : now;
   if (source.state == CUFRAMES_SOURCE_UNKNOWN)
     source.since = 0;
+  if (is_lost(own->state, source.state))
+    own->reconnects++;
   own->state = source.state;
   own->since = source.since;
   own->attempt = source.next_attempt;
@@ -63,6 +71,7 @@ void cf_source_describe(cuframes_publisher *p, cf_msg_info *info) {
   info->source_state = own->state;
   info->source_since = own->since;
   info->source_attempt = own->attempt;
+  info->reconnects = own->reconnects;
   memcpy(info->source_reason, own->reason, sizeof info->source_reason);
   pthread_mutex_unlock(&own->lock);
 }

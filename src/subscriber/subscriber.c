@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/options.h"
+#include "exchange/latency.h"
 #include "link/directory.h"
 #include "os/clock.h"
 #include "os/error.h"
@@ -342,6 +343,7 @@ static inline __attribute__((always_inline)) void frame_delivered(cuframes_subsc
   }
   s->any_frame = true;
   s->last_epoch = frame->epoch;
+  cf_seat_note_latency(connection->seat, cf_now() - frame->timestamp);
   cf_counter_count(&s->delivered);
   cf_counter_set(&s->skipped, s->skipped_before + connection->reader.skipped);
 }

@@ -187,8 +187,12 @@ static const cf_schema_field info_fields[] = {
   I64(33, cf_msg_info, source_since),
   I64(34, cf_msg_info, source_attempt),
   TEXT(35, cf_msg_info, source_reason),
+  U64(36, cf_msg_info, reconnects),
+  I64(37, cf_msg_info, started),
+  U64(38, cf_msg_info, device_bytes),
   GROUP(CF_GROUP_SEAT, "seat"),
   GROUP(CF_GROUP_TRACK, "tracks"),
+  GROUP(CF_GROUP_MODE, "modes"),
 };
 
 static const cf_schema_field seat_fields[] = {
@@ -221,6 +225,15 @@ static const cf_schema_field track_fields[] = {
   U32(9, cf_info_track, keyframe_longest_frames),
 };
 
+static const cf_schema_field mode_fields[] = {
+  U32(1, cf_info_mode, mode),
+  U64(2, cf_info_mode, joined),
+  U64(3, cf_info_mode, delivered),
+  U64(4, cf_info_mode, skipped),
+  U64(5, cf_info_mode, latency_sum),
+  U64(6, cf_info_mode, latency),
+};
+
 /* clang-format on */
 
 typedef struct schema {
@@ -251,6 +264,7 @@ static const schema schemas[] = {
   SCHEMA(CF_MSG_SIDE_DATA, side_data_fields, cf_msg_side_data),
   SCHEMA(CF_SCHEMA_GROUP(CF_GROUP_SEAT), seat_fields, cf_info_seat),
   SCHEMA(CF_SCHEMA_GROUP(CF_GROUP_TRACK), track_fields, cf_info_track),
+  SCHEMA(CF_SCHEMA_GROUP(CF_GROUP_MODE), mode_fields, cf_info_mode),
 };
 
 /* Fields already met are remembered as bits of 64. */

@@ -181,6 +181,9 @@ typedef struct cf_msg_info {
   int64_t source_since;         /* CLOCK_MONOTONIC ns */
   int64_t source_attempt;       /* CLOCK_MONOTONIC ns; 0: none is planned */
   char source_reason[CF_TEXT_BYTES];
+  uint64_t reconnects;
+  int64_t started; /* CLOCK_MONOTONIC ns */
+  uint64_t device_bytes;
 } cf_msg_info;
 
 /* INFO carries these as repeated groups after its own fields. */
@@ -208,7 +211,16 @@ typedef struct cf_info_track {
   uint32_t keyframe_longest_frames;
 } cf_info_track;
 
-enum cf_info_group { CF_GROUP_SEAT = 1, CF_GROUP_TRACK = 2 };
+#define CF_LATENCY_BUCKETS 16u
+
+typedef struct cf_info_mode { /* all subscribers of a mode, so far */
+  uint32_t mode;
+  uint64_t joined, delivered, skipped;
+  uint64_t latency_sum; /* ns */
+  uint64_t latency[CF_LATENCY_BUCKETS];
+} cf_info_mode;
+
+enum cf_info_group { CF_GROUP_SEAT = 1, CF_GROUP_TRACK = 2, CF_GROUP_MODE = 3 };
 
 /* Writes a message of `type` with the fields of its struct into buffer. Gives its length, 0 if it does not fit
  * or the type is unknown. Zero fields are left out. */

@@ -36,6 +36,7 @@ typedef union any_message {
   cf_msg_info info;
   cf_info_seat seat;
   cf_info_track track;
+  cf_info_mode mode;
 } any_message;
 
 /* ---- random messages ---- */
@@ -132,7 +133,13 @@ static void fill_info(cf_msg_info *m) {
   T(name), T(device), T(description), N(pid), fill_format(&m->format);
   N(frame_rate_micro), N(frames), N(dropped), N(evictions), N(timestamp), N(slots), N(max_slots), N(slots_pinned);
   N(segments), N(memory_bytes), N(packets), N(packet_bytes), N(packet_slots), N(packet_data_bytes), T(memory);
-  N(source_state), N(source_since), N(source_attempt), T(source_reason);
+  N(source_state), N(source_since), N(source_attempt), T(source_reason), N(reconnects), N(started), N(device_bytes);
+}
+
+static void fill_mode(cf_info_mode *m) {
+  N(mode), N(joined), N(delivered), N(skipped), N(latency_sum);
+  for (uint32_t i = 0; i < CF_LATENCY_BUCKETS; i++)
+    N(latency[i]);
 }
 
 static void fill_seat(cf_info_seat *m) {
@@ -169,6 +176,7 @@ static void fill(uint32_t type, any_message *to) {
       to->side_data.bytes = number();
       break;
     case CF_SCHEMA_GROUP(CF_GROUP_SEAT): fill_seat(&to->seat); break;
+    case CF_SCHEMA_GROUP(CF_GROUP_MODE): fill_mode(&to->mode); break;
     case CF_SCHEMA_GROUP(CF_GROUP_TRACK):
       to->track.media_type = (uint32_t)number();
       text(to->track.codec, sizeof to->track.codec);
@@ -544,7 +552,7 @@ static void groups_survive_a_round_trip_in_their_order(void **unused) {
     fill(CF_MSG_INFO, &info);
     size_t length = cf_message_encode(CF_MSG_INFO, &info, buffer, sizeof buffer);
     for (int i = 0; i < GROUPS; i++) {
-      enum cf_info_group group = i % 3 ? CF_GROUP_SEAT : CF_GROUP_TRACK;
+      enum cf_info_group group = (enum cf_info_group)(CF_GROUP_SEAT + i % 3);
       fill(CF_SCHEMA_GROUP(group), &sent[i]);
       require(cf_message_append(group, &sent[i], buffer, &length, sizeof buffer), "append", group, length);
     }
@@ -552,10 +560,10 @@ static void groups_survive_a_round_trip_in_their_order(void **unused) {
     memset(&got, 0, sizeof got);
     require(cf_message_decode(CF_MSG_INFO, message, length, &got) && same(CF_MSG_INFO, &info, &got), "info",
             CF_MSG_INFO, length);
-    for (uint32_t group = CF_GROUP_SEAT; group <= CF_GROUP_TRACK; group++) {
+    for (uint32_t group = CF_GROUP_SEAT; group <= CF_GROUP_MODE; group++) {
       size_t at = 0;
       for (int i = 0; i < GROUPS; i++) {
-        if ((i % 3 != 0) == (group == CF_GROUP_SEAT)) {
+        if (CF_GROUP_SEAT + (uint32_t)i % 3 == group) {
           memset(&got, 0, sizeof got);
           require(cf_message_next_group(group, message, length, &at, &got), "group", group, at);
           require(same(CF_SCHEMA_GROUP(group), &sent[i], &got), "group's fields", group, at);
@@ -587,7 +595,7 @@ static void a_group_is_appended_whole_or_not_at_all(void **unused) {
   seat.seat.held_count = CF_HELD_MAX + 1;
   length = before;
   assert_false(cf_message_append(CF_GROUP_SEAT, &seat, buffer, &length, sizeof buffer));
-  assert_false(cf_message_append((enum cf_info_group)3, &seat, buffer, &length, sizeof buffer));
+  assert_false(cf_message_append((enum cf_info_group)(CF_GROUP_MODE + 1), &seat, buffer, &length, sizeof buffer));
   begin(CF_MSG_GET_INFO);
   length = HEADER;
   seat.seat.held_count = 0;

@@ -78,25 +78,13 @@ static const field calibration[] = {
 };
 
 static const field seat[] = {
-  FIELD(cf_seat, cursor),
-  FIELD(cf_seat, room),
-  FIELD(cf_seat, reserved),
-  ARRAY(cf_seat, lease, 64),
-  FIELD(cf_seat, pad0),
-  FIELD(cf_seat, waiting),
-  FIELD(cf_seat, packet_waiting),
-  FIELD(cf_seat, packet_word),
-  FIELD(cf_seat, pad1),
-  ARRAY(cf_seat, released, 64),
-  FIELD(cf_seat, last_seq),
-  FIELD(cf_seat, delivered),
-  FIELD(cf_seat, skipped),
-  FIELD(cf_seat, pad2),
-  ARRAY(cf_seat, counters, 64),
-  FIELD(cf_seat, state),
-  FIELD(cf_seat, publisher_waits),
-  FIELD(cf_seat, fenced_from),
-  FIELD(cf_seat, pad3),
+  FIELD(cf_seat, cursor),         FIELD(cf_seat, room),        FIELD(cf_seat, reserved),
+  ARRAY(cf_seat, lease, 64),      FIELD(cf_seat, pad0),        FIELD(cf_seat, waiting),
+  FIELD(cf_seat, packet_waiting), FIELD(cf_seat, packet_word), FIELD(cf_seat, pad1),
+  ARRAY(cf_seat, released, 64),   FIELD(cf_seat, last_seq),    FIELD(cf_seat, delivered),
+  FIELD(cf_seat, skipped),        FIELD(cf_seat, latency_sum), FIELD(cf_seat, pad2),
+  ARRAY(cf_seat, counters, 64),   FIELD(cf_seat, state),       FIELD(cf_seat, publisher_waits),
+  FIELD(cf_seat, fenced_from),    FIELD(cf_seat, pad3),
 };
 
 static const field region[] = {

@@ -177,7 +177,7 @@ static void tables_stand_in_the_document(void **unused) {
     }
   }
   assert_int_equal(fclose(file), 0);
-  assert_int_equal(types, CF_MSG_SIDE_DATA + CF_GROUP_TRACK);
+  assert_int_equal(types, CF_MSG_SIDE_DATA + CF_GROUP_MODE);
 }
 
 /* The numbers that a stranger's program relies on. */
@@ -188,7 +188,7 @@ static void constants_are_as_documented(void **unused) {
   assert_int_equal(CF_GROUP_TAG(CF_GROUP_SEAT), 257);
   assert_int_equal(CF_WIRE_VERSION_MIN, 3);
   assert_int_equal(CF_WIRE_VERSION_MAX, 3);
-  for (uint32_t type = CF_MSG_HELLO; type <= CF_SCHEMA_GROUP(CF_GROUP_TRACK); type++) {
+  for (uint32_t type = CF_MSG_HELLO; type <= CF_SCHEMA_GROUP(CF_GROUP_MODE); type++) {
     const cf_schema_field *field, *before = NULL;
     for (size_t i = 0; (field = cf_message_schema(type, i)) != NULL; i++, before = field)
       assert_true(!before || field->tag > before->tag); /* no tag twice in a table */

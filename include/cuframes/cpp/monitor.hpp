@@ -187,11 +187,40 @@ private:
 
 } // namespace detail
 
+/** cuframes_mode_info, a view into what was queried: what all subscribers of one mode amount to, so far. */
+class mode_info {
+public:
+  explicit mode_info(const cuframes_mode_info *native) noexcept : native_(native) {}
+  [[nodiscard]] cuframes::mode mode() const noexcept {
+    return static_cast<cuframes::mode>(native_->mode);
+  }
+  [[nodiscard]] std::uint64_t joined() const noexcept {
+    return native_->joined;
+  }
+  [[nodiscard]] std::uint64_t delivered() const noexcept {
+    return native_->delivered;
+  }
+  [[nodiscard]] std::uint64_t skipped() const noexcept {
+    return native_->skipped;
+  }
+  /** Of all frames in the buckets, from being published to being taken. */
+  [[nodiscard]] nanoseconds latency_sum() const noexcept {
+    return nanoseconds(native_->latency_sum_ns);
+  }
+  [[nodiscard]] span<const cuframes_latency_bucket> latency() const noexcept {
+    return { native_->latency, CUFRAMES_LATENCY_BUCKETS };
+  }
+
+private:
+  const cuframes_mode_info *native_;
+};
+
 /** cuframes_stream_info, a view into what was queried. */
 class stream_info_view {
 public:
   using tracks_range = detail::view_range<track_info, cuframes_track_info>;
   using subscribers_range = detail::view_range<subscriber_info, cuframes_subscriber_info>;
+  using modes_range = detail::view_range<mode_info, cuframes_mode_info>;
 
   explicit stream_info_view(const cuframes_stream_info *native) noexcept : native_(native) {}
   [[nodiscard]] std::string_view name() const noexcept {
@@ -266,6 +295,21 @@ public:
   [[nodiscard]] source_info source() const {
     return source_info::from_native(*native_->source);
   }
+  /** When the publisher was made, and all counts were 0, on CLOCK_MONOTONIC; 0: not known. */
+  [[nodiscard]] nanoseconds started() const noexcept {
+    return nanoseconds(native_->started);
+  }
+  /** How often the source was lost. */
+  [[nodiscard]] std::uint64_t reconnects() const noexcept {
+    return native_->reconnects;
+  }
+  /** Of memory_bytes(), those on device(). */
+  [[nodiscard]] std::uint64_t device_bytes() const noexcept {
+    return native_->device_bytes;
+  }
+  [[nodiscard]] modes_range modes() const noexcept {
+    return { native_->modes, native_->mode_count };
+  }
   [[nodiscard]] const cuframes_stream_info &native() const noexcept {
     return *native_;
   }
@@ -301,6 +345,10 @@ public:
     return stream_info_view::subscribers();
   }
   [[nodiscard]] subscribers_range subscribers() const && = delete;
+  [[nodiscard]] modes_range modes() const &noexcept {
+    return stream_info_view::modes();
+  }
+  [[nodiscard]] modes_range modes() const && = delete;
 
 private:
   struct free_info {

@@ -1,0 +1,243 @@
+/* test_counts.c - what a monitor is told of all subscribers that a stream has had, of how long frames were on their
+ * way, and of the stream itself: numbers that only grow, whoever leaves, dies or lies.
+ */
+#include <string.h>
+
+#include "support/child.h"
+#include "support/raw.h"
+#include "support/stream.h"
+
+enum { NEWEST = CUFRAMES_MODE_NEWEST, ORDERED = CUFRAMES_MODE_ORDERED, PACKETS = CUFRAMES_MODE_PACKETS };
+
+static cuframes_stream_info *ask(void) {
+  cuframes_stream_info *info = NULL;
+  CHECK_OK(cuframes_stream_query(NULL, "s", patience(), &info));
+  return info;
+}
+
+static cuframes_mode_info asked(uint32_t mode) {
+  cuframes_stream_info *info = ask();
+  CHECK(info->mode_count == 3 && info->modes[mode]->mode == mode);
+  cuframes_mode_info copy = *info->modes[mode];
+  cuframes_stream_info_free(info);
+  return copy;
+}
+
+/* Waits until the publisher has seen that. */
+static void all_have_left(void) {
+  const int64_t end = cuframes_now() + patience();
+  for (size_t count = 1; count > 0; pause_ms(1)) {
+    cuframes_stream_info *info = ask();
+    count = info->subscriber_count;
+    cuframes_stream_info_free(info);
+    CHECK(count == 0 || cuframes_now() < end);
+  }
+}
+
+static uint64_t counted(const cuframes_mode_info *mode) {
+  uint64_t all = 0;
+  for (int i = 0; i < CUFRAMES_LATENCY_BUCKETS; i++)
+    all += mode->latency[i].frames;
+  return all;
+}
+
+static void nobody_has_joined_yet(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  pictures_publish(publisher, 1, 3);
+  for (uint32_t mode = NEWEST; mode <= PACKETS; mode++) {
+    const cuframes_mode_info got = asked(mode);
+    CHECK(got.joined == 0 && got.delivered == 0 && got.skipped == 0 && got.latency_sum_ns == 0 && counted(&got) == 0);
+    CHECK(got.latency[0].up_to_ns == 50000 && got.latency[CUFRAMES_LATENCY_BUCKETS - 1].up_to_ns == INT64_MAX);
+    for (int i = 1; i < CUFRAMES_LATENCY_BUCKETS; i++)
+      CHECK(got.latency[i].up_to_ns > got.latency[i - 1].up_to_ns);
+  }
+  cuframes_publisher_destroy(publisher);
+}
+
+/* Each mode by itself, while they are there and when they have left. */
+static void those_that_left_stay_counted(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_subscriber *newest = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+  cuframes_subscriber *ordered = subscriber_new("s", CUFRAMES_MODE_ORDERED);
+  cuframes_subscriber *packets = subscriber_new("s", CUFRAMES_MODE_PACKETS);
+  for (uint64_t i = 1; i <= 6; i++) {
+    pictures_publish(publisher, i, 1);
+    CHECK(frame_look(ordered) == i);
+    if (i % 3 == 0)
+      CHECK(frame_look(newest) == i);
+  }
+  for (int left = 0; left < 2; left++) {
+    cuframes_mode_info got = asked(NEWEST);
+    CHECK(got.joined == 1 && got.delivered == 2 && got.skipped == 2 && counted(&got) == 2);
+    got = asked(ORDERED);
+    CHECK(got.joined == 1 && got.delivered == 6 && got.skipped == 0 && counted(&got) == 6);
+    got = asked(PACKETS);
+    CHECK(got.joined == 1 && got.delivered == 0 && counted(&got) == 0);
+    cuframes_subscriber_destroy(newest);
+    cuframes_subscriber_destroy(ordered);
+    cuframes_subscriber_destroy(packets);
+    newest = ordered = packets = NULL;
+    all_have_left();
+  }
+  newest = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+  CHECK(frame_look(newest) == 6);
+  const cuframes_mode_info got = asked(NEWEST);
+  CHECK(got.joined == 2 && got.delivered == 3 && counted(&got) == 3);
+  cuframes_subscriber_destroy(newest);
+  cuframes_publisher_destroy(publisher);
+}
+
+static void take_and_hold(int test, void *unused) {
+  (void)unused;
+  (void)hear(test);
+  cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_ORDERED);
+  say(test, 0);
+  for (;;) {
+    cuframes_frame *frame = frame_take(subscriber);
+    say(test, picture_number(frame));
+    (void)hear(test); /* the first time it is killed here, with the frame in its hand */
+    cuframes_frame_release(frame);
+  }
+}
+
+static void one_that_is_killed_stays_counted(void **state) {
+  (void)state;
+  child *process = child_start(take_and_hold, NULL);
+  cuframes_publisher *publisher = publisher_new("s");
+  say(process->fd, 0);
+  (void)hear(process->fd);
+  pictures_publish(publisher, 1, 1);
+  CHECK(hear(process->fd) == 1);
+  child_kill(process);
+  all_have_left();
+  const cuframes_mode_info got = asked(ORDERED);
+  CHECK(got.joined == 1 && got.delivered == 1 && counted(&got) == 1);
+  cuframes_publisher_destroy(publisher);
+}
+
+/* From the moment of publishing, so that what lies longer counts as longer. */
+static void latency_is_what_it_took(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_ORDERED);
+  const int64_t before = cuframes_now();
+  pictures_publish(publisher, 1, 1);
+  const int64_t published = cuframes_now();
+  pause_ms(30);
+  const int64_t taking = cuframes_now();
+  CHECK(frame_look(subscriber) == 1);
+  const int64_t after = cuframes_now();
+  const cuframes_mode_info got = asked(ORDERED);
+  CHECK((int64_t)got.latency_sum_ns >= taking - published && (int64_t)got.latency_sum_ns <= after - before);
+  for (int i = 0; i < CUFRAMES_LATENCY_BUCKETS; i++) {
+    const int64_t from = i > 0 ? got.latency[i - 1].up_to_ns : -1;
+    const int64_t sum = (int64_t)got.latency_sum_ns;
+    CHECK(got.latency[i].frames == (sum > from && sum <= got.latency[i].up_to_ns));
+  }
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
+/* What a seat says of itself cannot be more than there was, nor make the sums of others go round. */
+static void a_seat_that_lies_spoils_no_sum(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_subscriber *honest = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+  pictures_publish(publisher, 1, 1);
+  CHECK(frame_look(honest) == 1);
+  pictures_publish(publisher, 2, 3);
+  cf_msg_hello hello = raw_hello(CUFRAMES_MODE_NEWEST);
+  raw_seat raw;
+  raw_join(&raw, "s", &hello);
+  atomic_store(&raw.seat->delivered, UINT64_MAX);
+  atomic_store(&raw.seat->skipped, UINT64_MAX);
+  atomic_store(&raw.seat->latency_sum, UINT64_MAX);
+  for (uint32_t i = 0; i < CF_SEAT_COUNTERS; i++)
+    atomic_store(&raw.seat->counters[i], UINT64_MAX);
+  for (int left = 0; left < 2; left++) {
+    const cuframes_mode_info got = asked(NEWEST);
+    CHECK(got.joined == 2 && got.delivered == 1 + 4 && got.skipped <= 4 && counted(&got) == 1 + 4);
+    CHECK(got.latency_sum_ns < 5 * (uint64_t)(patience() + cuframes_now()));
+    if (!left)
+      raw_leave(&raw);
+    cuframes_subscriber_destroy(honest);
+    honest = NULL;
+    all_have_left();
+  }
+  cuframes_publisher_destroy(publisher);
+}
+
+static void say_source(cuframes_publisher *publisher, uint32_t state) {
+  const cuframes_source_info source = { .struct_size = sizeof source, .state = state };
+  CHECK_OK(cuframes_publisher_set_source(publisher, &source));
+}
+
+static void a_loss_of_the_source_counts_once(void **state) {
+  (void)state;
+  enum { UNKNOWN, LIVE, STALLED, RECONNECTING, ENDED, CONNECTING, REFUSED };
+  static const struct {
+    uint32_t state;
+    uint64_t count;
+  } steps[] = { { RECONNECTING, 0 }, { CONNECTING, 0 }, { REFUSED, 0 },      { LIVE, 0 },    { STALLED, 0 },
+                { LIVE, 0 },         { STALLED, 0 },    { RECONNECTING, 1 }, { REFUSED, 1 }, { RECONNECTING, 1 },
+                { LIVE, 1 },         { REFUSED, 2 },    { LIVE, 2 },         { ENDED, 2 },   { LIVE, 2 },
+                { RECONNECTING, 3 }, { LIVE, 3 },       { UNKNOWN, 3 },      { LIVE, 3 } };
+  cuframes_publisher *publisher = publisher_new("s");
+  for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+    say_source(publisher, steps[i].state);
+    cuframes_stream_info *info = ask();
+    CHECK(info->reconnects == steps[i].count);
+    cuframes_stream_info_free(info);
+  }
+  cuframes_publisher_destroy(publisher);
+}
+
+/* Until the memory of the pictures is more than that, or less. */
+static void publish_until(cuframes_publisher *publisher, uint64_t bytes, bool more) {
+  const int64_t end = cuframes_now() + patience();
+  for (bool is_so = false; !is_so; pause_ms(1)) {
+    cuframes_frame *frame = NULL;
+    CHECK_OK(cuframes_publisher_acquire(publisher, &frame));
+    CHECK_OK(cuframes_publisher_publish(publisher, frame, NULL));
+    cuframes_stream_info *info = ask();
+    is_so = (info->device_bytes > bytes) == more;
+    CHECK(info->device_bytes <= info->memory_bytes && cuframes_now() < end);
+    cuframes_stream_info_free(info);
+  }
+}
+
+static void the_start_and_the_memory_are_told(void **state) {
+  (void)state;
+  const int64_t before = cuframes_now();
+  cuframes_publisher *publisher = publisher_new("s");
+  const int64_t after = cuframes_now();
+  pictures_publish(publisher, 1, 1);
+  cuframes_stream_info *info = ask();
+  CHECK(info->started >= before && info->started <= after);
+  CHECK(info->device_bytes > 0 && info->device_bytes < info->memory_bytes);
+  const uint64_t small = info->device_bytes;
+  cuframes_stream_info_free(info);
+  for (int larger = 1; larger >= 0; larger--) {
+    cuframes_format format = small_format();
+    format.height *= larger ? 64 : 1;
+    format.pitch[0] = 0;
+    CHECK_OK(cuframes_publisher_set_format(publisher, &format)); /* the old memory goes, and is counted no more */
+    publish_until(publisher, 8 * small, larger);
+  }
+  cuframes_publisher_destroy(publisher);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    FIXTURE(nobody_has_joined_yet),
+    FIXTURE(those_that_left_stay_counted),
+    FIXTURE(one_that_is_killed_stays_counted),
+    FIXTURE(latency_is_what_it_took),
+    FIXTURE(a_seat_that_lies_spoils_no_sum),
+    FIXTURE(a_loss_of_the_source_counts_once),
+    FIXTURE(the_start_and_the_memory_are_told),
+  };
+  return FIXTURE_RUN("counts", tests);
+}
