@@ -111,6 +111,27 @@ static void write_state_reason(row *at, const sight *of) {
   count(at, 1);
 }
 
+static void write_stream_start(row *at, const sight *of) {
+  if (of->info->started)
+    number(at, moment_seconds(of->info->started));
+}
+
+static void write_reconnects(row *at, const sight *of) {
+  count(at, of->info->reconnects);
+}
+
+/* Two rows of one that is on a GPU. */
+static void write_memory(row *at, const sight *of) {
+  row host = *at;
+  const bool is_host = strcmp(of->info->device, "host") == 0;
+  if (!is_host) {
+    label(at, "device", of->info->device);
+    count(at, of->info->device_bytes);
+  }
+  label(&host, "device", "host");
+  count(&host, of->info->memory_bytes - (is_host ? 0 : of->info->device_bytes));
+}
+
 static void write_frames(row *at, const sight *of) {
   count(at, of->info->frames);
 }
@@ -236,6 +257,61 @@ static void write_subscribers(row *at, const sight *of) {
   }
 }
 
+/* What all subscribers amount to, also those that have left. */
+static void write_joined(row *at, const sight *of) {
+  for (size_t i = 0; i < of->info->mode_count; i++) {
+    const row one = mode_row(at, of->info->modes[i]->mode);
+    count(&one, of->info->modes[i]->joined);
+  }
+}
+
+/* Whether it is a mode that takes frames. */
+static bool takes_frames(const cuframes_mode_info *mode) {
+  return mode->mode == CUFRAMES_MODE_NEWEST || mode->mode == CUFRAMES_MODE_ORDERED;
+}
+
+static void write_taken(row *at, const sight *of) {
+  for (size_t i = 0; i < of->info->mode_count; i++) {
+    const row one = mode_row(at, of->info->modes[i]->mode);
+    if (takes_frames(of->info->modes[i]))
+      count(&one, of->info->modes[i]->delivered);
+  }
+}
+
+static void write_skipped(row *at, const sight *of) {
+  for (size_t i = 0; i < of->info->mode_count; i++) {
+    const row one = mode_row(at, of->info->modes[i]->mode);
+    if (takes_frames(of->info->modes[i]))
+      count(&one, of->info->modes[i]->skipped);
+  }
+}
+
+static void write_histogram(const row *at, const cuframes_mode_info *mode) {
+  char bound[EXPOSITION_SECONDS];
+  exposition *out = at->look->out;
+  uint64_t all = 0;
+  for (uint32_t i = 0; i < CUFRAMES_LATENCY_BUCKETS; i++) {
+    row one = *at;
+    const int64_t up_to = mode->latency[i].up_to_ns;
+    all += mode->latency[i].frames;
+    exposition_seconds(bound, sizeof bound, (uint64_t)up_to);
+    label(&one, "le", up_to == INT64_MAX ? "+Inf" : bound);
+    exposition_count(out, at->family->name, "_bucket", one.labels, one.count, all);
+  }
+  exposition_number(out, at->family->name, "_sum", at->labels, at->count, (double)mode->latency_sum_ns / 1e9);
+  exposition_count(out, at->family->name, "_count", at->labels, at->count, all);
+}
+
+/* Of modes that nobody has joined in there is none, which would be a fifth of all lines. */
+static void write_latency(row *at, const sight *of) {
+  for (size_t i = 0; i < of->info->mode_count; i++) {
+    const cuframes_mode_info *mode = of->info->modes[i];
+    const row one = mode_row(at, mode->mode);
+    if (takes_frames(mode) && mode->joined)
+      write_histogram(&one, mode);
+  }
+}
+
 static void write_lag(row *at, const sight *of) {
   for (uint32_t mode = CUFRAMES_MODE_NEWEST; mode <= CUFRAMES_MODE_ORDERED; mode++) {
     const row one = mode_row(at, mode);
@@ -292,9 +368,11 @@ static const writer writers[FAMILY_COUNT] = {
   [FAMILY_SCRAPE_ERRORS] = { .each = write_errors },
   [FAMILY_UP] = { .each = write_up },
   [FAMILY_INFO] = { .answered = write_info },
+  [FAMILY_STREAM_START] = { .answered = write_stream_start },
   [FAMILY_STATE] = { .answered = write_state },
   [FAMILY_STATE_START] = { .answered = write_state_start },
   [FAMILY_STATE_REASON] = { .answered = write_state_reason },
+  [FAMILY_RECONNECTS] = { .answered = write_reconnects },
   [FAMILY_FRAMES] = { .answered = write_frames },
   [FAMILY_DROPPED] = { .answered = write_dropped },
   [FAMILY_LAST_FRAME_AGE] = { .answered = write_last_frame_age },
@@ -302,6 +380,7 @@ static const writer writers[FAMILY_COUNT] = {
   [FAMILY_SLOTS] = { .answered = write_slots },
   [FAMILY_SLOTS_USED] = { .answered = write_slots_used },
   [FAMILY_SLOTS_MAX] = { .answered = write_slots_max },
+  [FAMILY_MEMORY] = { .answered = write_memory },
   [FAMILY_PACKETS] = { .answered = write_packets },
   [FAMILY_PACKET_BYTES] = { .answered = write_packet_bytes },
   [FAMILY_TRACK_PACKETS] = { .answered = write_track_packets },
@@ -309,9 +388,13 @@ static const writer writers[FAMILY_COUNT] = {
   [FAMILY_TRACK_KEYFRAME] = { .answered = write_track_keyframe },
   [FAMILY_TRACK_KEYFRAME_MAX] = { .answered = write_track_keyframe_max },
   [FAMILY_SUBSCRIBERS] = { .answered = write_subscribers },
+  [FAMILY_JOINED] = { .answered = write_joined },
+  [FAMILY_TAKEN] = { .answered = write_taken },
+  [FAMILY_SKIPPED] = { .answered = write_skipped },
   [FAMILY_EVICTIONS] = { .answered = write_evictions },
   [FAMILY_LAG] = { .answered = write_lag },
   [FAMILY_HELD] = { .answered = write_held },
+  [FAMILY_LATENCY] = { .answered = write_latency },
 };
 
 static void family_write(const look *at, size_t id) {
