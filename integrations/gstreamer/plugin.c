@@ -1,11 +1,14 @@
 /* plugin.c - the plugin's entry, and how errors and log lines of cuframes become GStreamer's. */
 #include "plugin.h"
 
+#include "side.h"
+
 GST_DEBUG_CATEGORY(cf_gst_debug);
 #define GST_CAT_DEFAULT cf_gst_debug
 
 static gboolean (*const features[])(GstPlugin *) = {
   cf_gst_sink_register,
+  cf_gst_src_register,
 };
 
 /* ---- errors ---- */
@@ -63,6 +66,7 @@ void cf_gst_log(void *user, int level, const char *line) {
 
 static gboolean plugin_init(GstPlugin *plugin) {
   GST_DEBUG_CATEGORY_INIT(cf_gst_debug, "cuframes", 0, "streams of video frames and packets between processes");
+  cf_gst_side_register();
   gboolean any = FALSE;
   for (gsize i = 0; i < G_N_ELEMENTS(features); i++)
     any |= features[i](plugin);
