@@ -83,6 +83,34 @@ typedef struct batch_object {
 } batch_object;
 
 extern PyTypeObject *frame_type, *plane_type, *packet_type, *subscriber_type;
+
+/* ---- locks ----
+ *
+ * Where Python has no GIL a method holds its object, and that of a frame its publisher, too: what is here is written
+ * for the GIL, and such a lock is let go wherever that would be. With the GIL this is nothing. */
+#ifdef Py_GIL_DISABLED
+#define CORE_LOCK(first, second) Py_BEGIN_CRITICAL_SECTION2(first, second);
+#define CORE_UNLOCK Py_END_CRITICAL_SECTION2();
+#else
+#define CORE_LOCK(first, second) (void)(first), (void)(second);
+#define CORE_UNLOCK
+#endif
+
+/* locked_NAME() of a method, of one with words, and of a getter, whose object is held. */
+#define CORE_LOCKED_AS(parameters, arguments, first, second, name)                                                     \
+  static PyObject *locked_##name parameters {                                                                          \
+    PyObject *made;                                                                                                    \
+    CORE_LOCK(first, second)                                                                                           \
+    made = name arguments;                                                                                             \
+    CORE_UNLOCK                                                                                                        \
+    return made;                                                                                                       \
+  }
+#define CORE_LOCKED(name, first, second)                                                                               \
+  CORE_LOCKED_AS((PyObject * self, PyObject * args), (self, args), first, second, name)
+#define CORE_LOCKED_WORDS(name, first, second)                                                                         \
+  CORE_LOCKED_AS((PyObject * self, PyObject * args, PyObject * words), (self, args, words), first, second, name)
+#define CORE_LOCKED_GETTER(name, first, second)                                                                        \
+  CORE_LOCKED_AS((PyObject * self, void *closure), (self, closure), first, second, name)
 /* What subscribers and publishers make: types of Python that are derived from frame_type. */
 extern PyTypeObject *frame_made, *open_frame_made;
 
@@ -132,6 +160,8 @@ int frame_setup(PyObject *module);
 /* A frame that next() gave. Takes the reference, on failure, too. */
 PyObject *frame_give(cuframes_frame *frame, void *stream, int has_stream, int waits);
 PyObject *frame_give_open(cuframes_frame *frame, publisher_object *publisher);
+/* What is held beside a frame: its publisher, or itself. */
+PyObject *frame_second(PyObject *frame);
 /* The frame, or NULL with an error: it was released, or this is another process. */
 cuframes_frame *frame_of(frame_object *self);
 /* Lets the picture be complete for the stream (any, if has_stream is 0). -1 with an error. */

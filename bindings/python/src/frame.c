@@ -38,6 +38,11 @@ PyObject *frame_give_open(cuframes_frame *frame, publisher_object *publisher) {
   return made;
 }
 
+PyObject *frame_second(PyObject *frame) {
+  publisher_object *publisher = ((frame_object *)frame)->publisher;
+  return publisher ? (PyObject *)publisher : frame;
+}
+
 /* The end of its publisher ended an open frame: what it was may be gone. */
 static int ended_by_publisher(const frame_object *self) {
   return self->publisher && !self->publisher->handle;
@@ -108,9 +113,14 @@ int frame_complete(frame_object *self, void *stream, int has_stream) {
 
 #define GETTER(name, expression)                                                                                       \
   static PyObject *frame_##name(PyObject *object, void *closure) {                                                     \
-    cuframes_frame *frame = frame_of((frame_object *)object);                                                          \
+    PyObject *made = NULL;                                                                                             \
     (void)closure;                                                                                                     \
-    return frame ? (expression) : NULL;                                                                                \
+    CORE_LOCK(object, frame_second(object))                                                                            \
+    cuframes_frame *frame = frame_of((frame_object *)object);                                                          \
+    if (frame)                                                                                                         \
+      made = (expression);                                                                                             \
+    CORE_UNLOCK                                                                                                        \
+    return made;                                                                                                       \
   }
 
 GETTER(seq, PyLong_FromUnsignedLongLong(cuframes_frame_seq(frame)))
@@ -176,6 +186,11 @@ static PyObject *frame_side_data(PyObject *object, void *closure) {
   return list;
 }
 
+CORE_LOCKED_GETTER(frame_gpu, self, frame_second(self))
+CORE_LOCKED_GETTER(frame_released, self, frame_second(self))
+CORE_LOCKED_GETTER(frame_id, self, frame_second(self))
+CORE_LOCKED_GETTER(frame_side_data, self, frame_second(self))
+
 static PyGetSetDef getters[] = {
   { "seq", frame_seq, NULL, "Number of the frame, 1, 2, 3, ... in the order of publishing; 0 while it is open.", NULL },
   { "pts", frame_pts, NULL, "Presentation time, ns on the source's clock, or None.", NULL },
@@ -186,15 +201,15 @@ static PyGetSetDef getters[] = {
   { "height", frame_height, NULL, "Pixels.", NULL },
   { "format", frame_format, NULL, "Pixel format: 'nv12', 'yuv420p', 'rgb24', ...", NULL },
   { "device", frame_device, NULL, "'host', or 'cuda:GPU-...' with the UUID of the GPU that made it.", NULL },
-  { "gpu", frame_gpu, NULL, "Number of the GPU that has it, as this process counts; None: host memory.", NULL },
+  { "gpu", locked_frame_gpu, NULL, "Number of the GPU that has it, as this process counts; None: host memory.", NULL },
   { "flags", frame_flags, NULL, "Bits: 1 discontinuity, 2 new format, 4 key, 8 corrupt.", NULL },
   { "color", frame_color, NULL, "(matrix, range, primaries, transfer), code points of H.273; 0: not said.", NULL },
   { "layout", frame_layout, NULL, "The whole format as a dict, every pitch and offset filled in.", NULL },
   { "plane_count", frame_plane_count, NULL, "Number of planes.", NULL },
   { "references", frame_references, NULL, "References of the frame: 1, and 1 for each view of it.", NULL },
-  { "released", frame_released, NULL, "Whether it was released, or published.", NULL },
-  { "id", frame_id, NULL, "(stream, instance, seq, pts): which frame it is, among all streams.", NULL },
-  { "side_data", frame_side_data, NULL, "[(type, bytes), ...]: what the publisher attached.", NULL },
+  { "released", locked_frame_released, NULL, "Whether it was released, or published.", NULL },
+  { "id", locked_frame_id, NULL, "(stream, instance, seq, pts): which frame it is, among all streams.", NULL },
+  { "side_data", locked_frame_side_data, NULL, "[(type, bytes), ...]: what the publisher attached.", NULL },
   { NULL, NULL, NULL, NULL, NULL },
 };
 
@@ -350,24 +365,35 @@ static PyObject *frame_reduce(PyObject *object, PyObject *none) {
   return NULL;
 }
 
+CORE_LOCKED_WORDS(frame_release, self, frame_second(self))
+CORE_LOCKED_WORDS(frame_wait, self, frame_second(self))
+CORE_LOCKED(frame_used_on, self, frame_second(self))
+CORE_LOCKED(frame_plane, self, frame_second(self))
+CORE_LOCKED(frame_add_side_data, self, frame_second(self))
+CORE_LOCKED(frame_capsule, self, frame_second(self))
+CORE_LOCKED(frame_array, self, frame_second(self))
+CORE_LOCKED(frame_fill, self, frame_second(self))
+CORE_LOCKED(frame_copy_to, self, frame_second(self))
+CORE_LOCKED(frame_drop, self, frame_second(self))
+
 static PyMethodDef methods[] = {
-  { "release", (PyCFunction)(void (*)(void))frame_release, METH_VARARGS | METH_KEYWORDS,
+  { "release", (PyCFunction)(void (*)(void))locked_frame_release, METH_VARARGS | METH_KEYWORDS,
     "release(stream=None)\n--\n\nGives the frame back; with a stream of a GPU when that has come so far.\nBufferError "
     "while views of it (tensors, arrays, buffers) are alive. A second release does nothing." },
-  { "used_on", frame_used_on, METH_O,
+  { "used_on", locked_frame_used_on, METH_O,
     "used_on(stream)\n--\n\nWork that was put on this stream by now uses the frame: it is given back only when the\n"
     "stream has come so far. For streams other than the one on which a view was made." },
-  { "wait", (PyCFunction)(void (*)(void))frame_wait, METH_VARARGS | METH_KEYWORDS,
+  { "wait", (PyCFunction)(void (*)(void))locked_frame_wait, METH_VARARGS | METH_KEYWORDS,
     "wait(timeout=None)\n--\n\nWaits on the CPU until the picture is complete; False when the time is up. At once in\n"
     "sync mode 'complete'. LostError if the publisher died before." },
-  { "plane", frame_plane, METH_O, "plane(index)\n--\n\nThe plane of that index." },
-  { "add_side_data", frame_add_side_data, METH_VARARGS,
+  { "plane", locked_frame_plane, METH_O, "plane(index)\n--\n\nThe plane of that index." },
+  { "add_side_data", locked_frame_add_side_data, METH_VARARGS,
     "add_side_data(type, data)\n--\n\nAttaches bytes to an open frame of a publisher." },
-  { "_capsule", frame_capsule, METH_VARARGS, "_capsule(plane, stream, flags)" },
-  { "_array", frame_array, METH_O, "_array(plane) -> (address, shape, strides, typestr, read_only, device)" },
-  { "_fill", frame_fill, METH_VARARGS, "_fill(plane, capsule, stream)" },
-  { "_copy_to", frame_copy_to, METH_VARARGS, "_copy_to(plane, buffer)" },
-  { "_drop", frame_drop, METH_NOARGS, "_drop(): lets go of the frame; views keep it." },
+  { "_capsule", locked_frame_capsule, METH_VARARGS, "_capsule(plane, stream, flags)" },
+  { "_array", locked_frame_array, METH_O, "_array(plane) -> (address, shape, strides, typestr, read_only, device)" },
+  { "_fill", locked_frame_fill, METH_VARARGS, "_fill(plane, capsule, stream)" },
+  { "_copy_to", locked_frame_copy_to, METH_VARARGS, "_copy_to(plane, buffer)" },
+  { "_drop", locked_frame_drop, METH_NOARGS, "_drop(): lets go of the frame; views keep it." },
   { "__reduce__", frame_reduce, METH_NOARGS, NULL },
   { NULL, NULL, 0, NULL },
 };

@@ -173,11 +173,16 @@ static PyObject *join_interrupt(PyObject *object, PyObject *none) {
   Py_RETURN_NONE;
 }
 
+CORE_LOCKED(join_close, self, self)
+CORE_LOCKED(join_interrupt, self, self)
+CORE_LOCKED(join_find, self, self)
+CORE_LOCKED(join_latest, self, self)
+
 static PyMethodDef methods[] = {
-  { "close", join_close, METH_NOARGS, "close()\n--\n\nLeaves the detector's stream." },
-  { "interrupt", join_interrupt, METH_NOARGS, "interrupt()\n--\n\nEnds find() of another thread: Interrupted." },
-  { "_find", join_find, METH_VARARGS, "_find(id, timeout) -> Packet or None" },
-  { "_latest", join_latest, METH_O, "_latest(id) -> Packet or None" },
+  { "close", locked_join_close, METH_NOARGS, "close()\n--\n\nLeaves the detector's stream." },
+  { "interrupt", locked_join_interrupt, METH_NOARGS, "interrupt()\n--\n\nEnds find() of another thread: Interrupted." },
+  { "_find", locked_join_find, METH_VARARGS, "_find(id, timeout) -> Packet or None" },
+  { "_latest", locked_join_latest, METH_O, "_latest(id) -> Packet or None" },
   { NULL, NULL, 0, NULL },
 };
 

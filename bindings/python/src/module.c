@@ -274,6 +274,9 @@ PyMODINIT_FUNC PyInit__core(void) {
   PyObject *module = PyModule_Create(&definition);
   if (!module)
     return NULL;
+#ifdef Py_GIL_DISABLED
+  PyUnstable_Module_SetGIL(module, Py_MOD_GIL_NOT_USED);
+#endif
   if (!followed && pthread_atfork(NULL, NULL, in_child) == 0)
     followed = 1;
   if (frame_setup(module) != 0 || plane_setup(module) != 0 || subscriber_setup(module) != 0 ||

@@ -90,6 +90,11 @@ static cuframes_frame *plane_pin(plane_object *self) {
   return frame;
 }
 
+/* What its methods hold: its frame. */
+static PyObject *plane_first(PyObject *plane) {
+  return (PyObject *)((plane_object *)plane)->owner;
+}
+
 /* ---- what it says ---- */
 
 static PyObject *tuple_of(const Py_ssize_t *values, uint32_t count) {
@@ -173,14 +178,17 @@ static PyObject *plane_array_interface(PyObject *object, void *closure) {
   return plane_pin(self) ? interface_dict(self, 3) : NULL;
 }
 
+CORE_LOCKED_GETTER(plane_address, plane_first(self), frame_second(plane_first(self)))
+CORE_LOCKED_GETTER(plane_array_interface, plane_first(self), frame_second(plane_first(self)))
+
 static PyGetSetDef getters[] = {
   { "shape", plane_shape, NULL, "Rows, columns, and samples at each place where there are several.", NULL },
   { "strides", plane_strides, NULL, "Bytes from one element of each dimension to the next.", NULL },
   { "typestr", plane_typestr, NULL, "'|u1', '<u2', '<f4', ... as NumPy writes types.", NULL },
-  { "address", plane_address, NULL, "Address, on a GPU of the device's memory.", NULL },
+  { "address", locked_plane_address, NULL, "Address, on a GPU of the device's memory.", NULL },
   { "read_only", plane_read_only, NULL, "Whether it may not be written: a subscriber's never may.", NULL },
   { "frame", plane_owner, NULL, "The frame that it is of.", NULL },
-  { "__array_interface__", plane_array_interface, NULL, NULL, NULL },
+  { "__array_interface__", locked_plane_array_interface, NULL, NULL, NULL },
   { NULL, NULL, NULL, NULL, NULL },
 };
 
@@ -303,6 +311,14 @@ static int plane_getbuffer(PyObject *object, Py_buffer *view, int flags) {
   view->internal = frame;
   view->obj = Py_NewRef(object);
   return 0;
+}
+
+static int locked_plane_getbuffer(PyObject *self, Py_buffer *view, int flags) {
+  int result;
+  CORE_LOCK(plane_first(self), frame_second(plane_first(self)))
+  result = plane_getbuffer(self, view, flags);
+  CORE_UNLOCK
+  return result;
 }
 
 static void plane_releasebuffer(PyObject *object, Py_buffer *view) {
@@ -498,13 +514,16 @@ int capsule_take(frame_object *self, int plane, PyObject *capsule, void *stream)
   return fill_buffer(self, plane, capsule);
 }
 
+CORE_LOCKED_WORDS(plane_dlpack, plane_first(self), frame_second(plane_first(self)))
+CORE_LOCKED_WORDS(plane_cai, plane_first(self), frame_second(plane_first(self)))
+
 static PyMethodDef methods[] = {
-  { "__dlpack__", (PyCFunction)(void (*)(void))plane_dlpack, METH_VARARGS | METH_KEYWORDS,
+  { "__dlpack__", (PyCFunction)(void (*)(void))locked_plane_dlpack, METH_VARARGS | METH_KEYWORDS,
     "__dlpack__(*, stream=None, max_version=None, dl_device=None, copy=None)\n--\n\nA DLPack capsule of the plane. "
     "With "
     "a stream of a GPU the frame is given back on it when the last view is gone." },
   { "__dlpack_device__", plane_dlpack_device, METH_NOARGS, "__dlpack_device__()\n--\n\n(type, index) of the device." },
-  { "cai", (PyCFunction)(void (*)(void))plane_cai, METH_VARARGS | METH_KEYWORDS,
+  { "cai", (PyCFunction)(void (*)(void))locked_plane_cai, METH_VARARGS | METH_KEYWORDS,
     "cai(stream=None)\n--\n\nAn object with __cuda_array_interface__, for numba and others; it holds the frame, and "
     "gives it\nback on the stream." },
   { NULL, NULL, 0, NULL },
@@ -515,7 +534,7 @@ int plane_setup(PyObject *module) {
     { Py_tp_dealloc, (void *)plane_delete },
     { Py_tp_getset, getters },
     { Py_tp_methods, methods },
-    { Py_bf_getbuffer, (void *)plane_getbuffer },
+    { Py_bf_getbuffer, (void *)locked_plane_getbuffer },
     { Py_bf_releasebuffer, (void *)plane_releasebuffer },
     { Py_tp_doc, (void *)"One plane of a frame: an array without a copy." },
     { 0, NULL },

@@ -142,12 +142,18 @@ static cuframes_publisher *begin_with(publisher_object *self, PyObject *object, 
     PyErr_Format(PyExc_TypeError, "expected an open frame of this publisher, not %R", object);
     return NULL;
   }
-  cuframes_publisher *handle = frame_of((frame_object *)object) ? begin(self) : NULL;
-  if (handle) {
-    *frame = ((frame_object *)object)->frame;
+  cuframes_publisher *handle = begin(self);
+  if (!handle)
+    return NULL;
+  CORE_LOCK(object, object) /* begun, the publisher stays, held or not */
+  *frame = frame_of((frame_object *)object);
+  if (*frame)
     ((frame_object *)object)->frame = NULL;
-  }
-  return handle;
+  CORE_UNLOCK
+  if (*frame)
+    return handle;
+  over(self);
+  return NULL;
 }
 
 static int time_of(PyObject *object, const char *what, int64_t *time) {
@@ -393,32 +399,50 @@ static PyObject *publisher_closed(PyObject *object, void *closure) {
   return PyBool_FromLong(!self->handle || self->closing);
 }
 
+CORE_LOCKED_GETTER(publisher_closed, self, self)
+
 static PyGetSetDef getters[] = {
-  { "closed", publisher_closed, NULL, "Whether close() was called.", NULL },
+  { "closed", locked_publisher_closed, NULL, "Whether close() was called.", NULL },
   { NULL, NULL, NULL, NULL, NULL },
 };
 
+CORE_LOCKED_WORDS(publisher_wait_subscribers, self, self)
+CORE_LOCKED_WORDS(publisher_drain, self, self)
+CORE_LOCKED(publisher_close, self, self)
+CORE_LOCKED(publisher_discontinuity, self, self)
+CORE_LOCKED(publisher_acquire, self, self)
+CORE_LOCKED(publisher_publish, self, self)
+CORE_LOCKED(publisher_cancel, self, self)
+CORE_LOCKED(publisher_set_format, self, self)
+CORE_LOCKED(publisher_set_source, self, self)
+CORE_LOCKED(publisher_describe, self, self)
+CORE_LOCKED(publisher_send_packet, self, self)
+CORE_LOCKED(publisher_annotate, self, self)
+CORE_LOCKED(publisher_stats, self, self)
+CORE_LOCKED(publisher_device, self, self)
+
 static PyMethodDef methods[] = {
-  { "close", publisher_close, METH_NOARGS,
+  { "close", locked_publisher_close, METH_NOARGS,
     "close()\n--\n\nEnds the stream: subscribers get PublisherGone, and keep what they hold." },
-  { "discontinuity", publisher_discontinuity, METH_NOARGS,
+  { "discontinuity", locked_publisher_discontinuity, METH_NOARGS,
     "discontinuity()\n--\n\nThe source (re)started: the next frame and packet say so to every subscriber." },
-  { "wait_subscribers", (PyCFunction)(void (*)(void))publisher_wait_subscribers, METH_VARARGS | METH_KEYWORDS,
+  { "wait_subscribers", (PyCFunction)(void (*)(void))locked_publisher_wait_subscribers, METH_VARARGS | METH_KEYWORDS,
     "wait_subscribers(count=1, timeout=None)\n--\n\nWaits until so many have joined; False when the time is up." },
-  { "drain", (PyCFunction)(void (*)(void))publisher_drain, METH_VARARGS | METH_KEYWORDS,
+  { "drain", (PyCFunction)(void (*)(void))locked_publisher_drain, METH_VARARGS | METH_KEYWORDS,
     "drain(timeout=None)\n--\n\nWaits until ordered subscribers have every frame, and readers of packets wait "
     "for\nmore: before "
     "close(), where the last ones matter. False when the time is up." },
-  { "_acquire", publisher_acquire, METH_NOARGS, "_acquire() -> open frame" },
-  { "_publish", publisher_publish, METH_VARARGS, "_publish(frame, pts, duration, capture_time, flags, stream)" },
-  { "_cancel", publisher_cancel, METH_O, "_cancel(frame)" },
-  { "_set_format", publisher_set_format, METH_O, "_set_format(dict)" },
-  { "_set_source", publisher_set_source, METH_VARARGS, "_set_source(state, reason)" },
-  { "_describe", publisher_describe, METH_VARARGS, "_describe(track, dict)" },
-  { "_send_packet", publisher_send_packet, METH_VARARGS, "_send_packet(track, data, pts, dts, duration, flags)" },
-  { "_annotate", publisher_annotate, METH_VARARGS, "_annotate(track, id, type, data)" },
-  { "_stats", publisher_stats, METH_NOARGS, "_stats() -> dict" },
-  { "_device", publisher_device, METH_NOARGS, "_device() -> (device, reason)" },
+  { "_acquire", locked_publisher_acquire, METH_NOARGS, "_acquire() -> open frame" },
+  { "_publish", locked_publisher_publish, METH_VARARGS, "_publish(frame, pts, duration, capture_time, flags, stream)" },
+  { "_cancel", locked_publisher_cancel, METH_O, "_cancel(frame)" },
+  { "_set_format", locked_publisher_set_format, METH_O, "_set_format(dict)" },
+  { "_set_source", locked_publisher_set_source, METH_VARARGS, "_set_source(state, reason)" },
+  { "_describe", locked_publisher_describe, METH_VARARGS, "_describe(track, dict)" },
+  { "_send_packet", locked_publisher_send_packet, METH_VARARGS,
+    "_send_packet(track, data, pts, dts, duration, flags)" },
+  { "_annotate", locked_publisher_annotate, METH_VARARGS, "_annotate(track, id, type, data)" },
+  { "_stats", locked_publisher_stats, METH_NOARGS, "_stats() -> dict" },
+  { "_device", locked_publisher_device, METH_NOARGS, "_device() -> (device, reason)" },
   { NULL, NULL, 0, NULL },
 };
 

@@ -261,6 +261,9 @@ static PyObject *subscriber_iter(PyObject *object) {
   return subscriber_handle((subscriber_object *)object) ? Py_NewRef(object) : NULL;
 }
 
+CORE_LOCKED_AS((PyObject * self), (self), self, self, subscriber_iternext)
+CORE_LOCKED_AS((PyObject * self), (self), self, self, subscriber_iter)
+
 static PyObject *subscriber_fileno(PyObject *object, PyObject *none) {
   cuframes_subscriber *handle = subscriber_handle((subscriber_object *)object);
   int fd = -1;
@@ -406,31 +409,45 @@ static PyObject *subscriber_name(PyObject *object, void *closure) {
   return PyUnicode_FromString(((subscriber_object *)object)->name);
 }
 
+CORE_LOCKED_GETTER(subscriber_closed, self, self)
+
 static PyGetSetDef getters[] = {
-  { "closed", subscriber_closed, NULL, "Whether close() was called.", NULL },
+  { "closed", locked_subscriber_closed, NULL, "Whether close() was called.", NULL },
   { "name", subscriber_name, NULL, "Of the stream.", NULL },
   { NULL, NULL, NULL, NULL, NULL },
 };
 
+CORE_LOCKED_WORDS(subscriber_next, self, self)
+CORE_LOCKED(subscriber_poll, self, self)
+CORE_LOCKED(subscriber_fileno, self, self)
+CORE_LOCKED(subscriber_interrupt, self, self)
+CORE_LOCKED(subscriber_close, self, self)
+CORE_LOCKED(subscriber_enable_packets, self, self)
+CORE_LOCKED(subscriber_next_packet, self, self)
+CORE_LOCKED(subscriber_tracks, self, self)
+CORE_LOCKED(subscriber_stats, self, self)
+CORE_LOCKED(subscriber_device, self, self)
+CORE_LOCKED(subscriber_source, self, self)
+
 static PyMethodDef methods[] = {
-  { "next", (PyCFunction)(void (*)(void))subscriber_next, METH_VARARGS | METH_KEYWORDS,
+  { "next", (PyCFunction)(void (*)(void))locked_subscriber_next, METH_VARARGS | METH_KEYWORDS,
     "next(timeout=None, *, stream=None)\n--\n\nThe next frame: in mode 'newest' the newest one not seen yet, in "
     "'ordered' the one after the last.\ntimeout: seconds; None waits for ever, 0 not at all. stream: in the sync modes "
     "'timeline' and\n'slot-events' the frame is given at once, and this stream waits until it is complete.\n"
     "Raises Timeout, Interrupted, PublisherGone, Evicted, LeaseLimit." },
-  { "poll", subscriber_poll, METH_NOARGS, "poll()\n--\n\nA frame that is there, or None; it never waits." },
-  { "fileno", subscriber_fileno, METH_NOARGS,
+  { "poll", locked_subscriber_poll, METH_NOARGS, "poll()\n--\n\nA frame that is there, or None; it never waits." },
+  { "fileno", locked_subscriber_fileno, METH_NOARGS,
     "fileno()\n--\n\nA descriptor for select, poll or an event loop: readable when poll() may have something to say." },
-  { "interrupt", subscriber_interrupt, METH_NOARGS,
+  { "interrupt", locked_subscriber_interrupt, METH_NOARGS,
     "interrupt()\n--\n\nEnds the wait of another thread, or the next one: next() raises Interrupted, loops end." },
-  { "close", subscriber_close, METH_NOARGS,
+  { "close", locked_subscriber_close, METH_NOARGS,
     "close()\n--\n\nLeaves the stream; frames in hand stay good. Ends a wait of another thread." },
-  { "_enable_packets", subscriber_enable_packets, METH_O, "_enable_packets(start)" },
-  { "_next_packet", subscriber_next_packet, METH_VARARGS, "_next_packet(timeout) -> Packet or None" },
-  { "_tracks", subscriber_tracks, METH_NOARGS, "_tracks() -> {index: parameters}" },
-  { "_stats", subscriber_stats, METH_NOARGS, "_stats() -> dict" },
-  { "_device", subscriber_device, METH_NOARGS, "_device() -> (device, sync)" },
-  { "_source", subscriber_source, METH_NOARGS, "_source() -> dict" },
+  { "_enable_packets", locked_subscriber_enable_packets, METH_O, "_enable_packets(start)" },
+  { "_next_packet", locked_subscriber_next_packet, METH_VARARGS, "_next_packet(timeout) -> Packet or None" },
+  { "_tracks", locked_subscriber_tracks, METH_NOARGS, "_tracks() -> {index: parameters}" },
+  { "_stats", locked_subscriber_stats, METH_NOARGS, "_stats() -> dict" },
+  { "_device", locked_subscriber_device, METH_NOARGS, "_device() -> (device, sync)" },
+  { "_source", locked_subscriber_source, METH_NOARGS, "_source() -> dict" },
   { NULL, NULL, 0, NULL },
 };
 
@@ -438,8 +455,8 @@ int subscriber_setup(PyObject *module) {
   static PyType_Slot slots[] = {
     { Py_tp_new, (void *)subscriber_create },
     { Py_tp_dealloc, (void *)subscriber_delete },
-    { Py_tp_iter, (void *)subscriber_iter },
-    { Py_tp_iternext, (void *)subscriber_iternext },
+    { Py_tp_iter, (void *)locked_subscriber_iter },
+    { Py_tp_iternext, (void *)locked_subscriber_iternext },
     { Py_tp_getset, getters },
     { Py_tp_methods, methods },
     { Py_tp_doc, (void *)"A subscriber of a stream." },

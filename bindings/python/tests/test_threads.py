@@ -1,4 +1,6 @@
-"""Many threads on the same objects: nothing crashes, is lost or given back twice."""
+"""Many threads on the same objects: nothing crashes, is lost or given back twice, with Python's GIL and without it."""
+import sys
+import sysconfig
 import threading
 import time
 
@@ -31,6 +33,11 @@ class Threads(Streams):
             self.assertFalse(one.is_alive())
         if failed:
             raise failed[0]
+
+    def test_the_lock_is_off_where_it_can_be(self):
+        if not sysconfig.get_config_var("Py_GIL_DISABLED"):
+            self.skipTest("this Python has a GIL")
+        self.assertFalse(sys._is_gil_enabled())
 
     def test_one_frame_in_many_hands(self):
         """Views are made while others release it."""
