@@ -8,7 +8,7 @@ from . import _errors, _frame, _subscriber
 _Self = TypeVar("_Self")
 _Pieces = builtins.list[tuple[int, bytes]]
 _Id = tuple[str, int, int, int | None]
-_Objects = builtins.list[Any]
+_Objects = tuple[Any, ...]
 _Members = builtins.list[_subscriber.Subscriber]
 _Entries = builtins.list[tuple[_subscriber.Subscriber, _frame.Frame | None, _errors.Error | None, int]]
 _Placed = builtins.list[tuple[float, float, float, float, int, int, int, int]]

@@ -118,7 +118,7 @@ class Preprocess(_core.Preprocess):
                   the shape and dtype of the tensor
         stream    of a GPU: as in Subscriber.next(); None: torch's or CuPy's current one. The frames may be released at
                   once: they are given back when the stream has come so far."""
-        given = list(frames)
+        given = tuple(frames)
         if not given:
             raise ValueError("expected at least one frame")
         shape = self.shape(len(given))
@@ -127,7 +127,7 @@ class Preprocess(_core.Preprocess):
             stream = self._current_stream(gpu or 0)
         tensor = self._new(shape, gpu or 0) if out is None else out
         address = self._address(tensor, shape)
-        parts = [None] * len(given) if crops is None else list(crops)
+        parts = (None,) * len(given) if crops is None else tuple(crops)
         if len(parts) != len(given):
             raise ValueError(f"expected as many crops as frames, {len(given)}, not {len(parts)}")
         return Prepared(tensor, [Geometry(*each) for each in self._run(given, parts, address, stream)])

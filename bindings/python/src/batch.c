@@ -110,11 +110,8 @@ static PyObject *batch_remove(PyObject *object, PyObject *member) {
   int result = CUFRAMES_OK;
   if (self->taking && PyList_Append(self->late, member) != 0) /* next() may have an entry of it */
     return NULL;
-  if (handle) {
-    Py_BEGIN_ALLOW_THREADS
+  if (handle) /* it takes a moment; other threads could close the subscriber if they ran in it */
     result = cuframes_batch_remove(batch, handle);
-    Py_END_ALLOW_THREADS
-  }
   if (result == CUFRAMES_OK && PyDict_DelItem(self->members, member) != 0)
     return NULL;
   return core_none(result);
@@ -138,7 +135,9 @@ static PyObject *entry_give(const cuframes_batch_entry *entry, void *stream, int
   subscriber_object *subscriber = entry->user;
   PyObject *frame = NULL;
   if (entry->frame) {
+    CORE_LOCK((PyObject *)subscriber, (PyObject *)subscriber)
     subscriber_note(subscriber, entry->frame);
+    CORE_UNLOCK
     frame = frame_give(entry->frame, stream, has_stream, has_stream && subscriber->sync > CUFRAMES_SYNC_COMPLETE);
     if (!frame)
       return NULL;
@@ -271,20 +270,31 @@ static PyObject *batch_closed(PyObject *object, void *closure) {
   return PyBool_FromLong(!self->handle || self->closing);
 }
 
+CORE_LOCKED(batch_add, self, args)
+CORE_LOCKED(batch_remove, self, args)
+CORE_LOCKED(batch_next, self, self)
+CORE_LOCKED(batch_interrupt, self, self)
+CORE_LOCKED(batch_fileno, self, self)
+CORE_LOCKED(batch_stats, self, self)
+CORE_LOCKED(batch_close, self, self)
+CORE_LOCKED_GETTER(batch_members, self, self)
+CORE_LOCKED_GETTER(batch_closed, self, self)
+
 static PyMethodDef methods[] = {
-  { "add", batch_add, METH_O, "Makes a subscriber a member, and gives its number." },
-  { "remove", batch_remove, METH_O, "Makes it an ordinary subscriber again." },
-  { "_next", batch_next, METH_VARARGS, "_next(min, timeout, stream) -> [(subscriber, frame, exception, ns)] or None" },
-  { "interrupt", batch_interrupt, METH_NOARGS, "Ends a wait of another thread, now or the next one." },
-  { "fileno", batch_fileno, METH_NOARGS, "A descriptor that is readable when a member has something." },
-  { "_stats", batch_stats, METH_NOARGS, NULL },
-  { "close", batch_close, METH_NOARGS, "Lets go of the members." },
+  { "add", locked_batch_add, METH_O, "Makes a subscriber a member, and gives its number." },
+  { "remove", locked_batch_remove, METH_O, "Makes it an ordinary subscriber again." },
+  { "_next", locked_batch_next, METH_VARARGS,
+    "_next(min, timeout, stream) -> [(subscriber, frame, exception, ns)] or None" },
+  { "interrupt", locked_batch_interrupt, METH_NOARGS, "Ends a wait of another thread, now or the next one." },
+  { "fileno", locked_batch_fileno, METH_NOARGS, "A descriptor that is readable when a member has something." },
+  { "_stats", locked_batch_stats, METH_NOARGS, NULL },
+  { "close", locked_batch_close, METH_NOARGS, "Lets go of the members." },
   { NULL, NULL, 0, NULL },
 };
 
 static PyGetSetDef getters[] = {
-  { "members", batch_members, NULL, "The subscribers.", NULL },
-  { "closed", batch_closed, NULL, "Whether it was closed.", NULL },
+  { "members", locked_batch_members, NULL, "The subscribers.", NULL },
+  { "closed", locked_batch_closed, NULL, "Whether it was closed.", NULL },
   { NULL, NULL, NULL, NULL, NULL },
 };
 

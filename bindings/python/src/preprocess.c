@@ -86,17 +86,11 @@ static void run_end(run *r) {
   PyMem_Free(r->placed);
 }
 
-/* One picture; None is no picture. -1 with an error. */
-static int picture_take(run *r, uint32_t i, PyObject *frame, PyObject *crop, void *stream, int has_stream) {
-  if (frame == Py_None)
-    return 0;
-  if (!PyObject_TypeCheck(frame, frame_type)) {
-    PyErr_Format(PyExc_TypeError, "expected a frame or None, not %R", frame);
+/* What a frame has, and a reference of it. -1 with an error. */
+static int frame_take(run *r, uint32_t i, frame_object *frame, void *stream, int has_stream) {
+  if (frame_complete(frame, stream, has_stream) != 0)
     return -1;
-  }
-  if (frame_complete((frame_object *)frame, stream, has_stream) != 0)
-    return -1;
-  cuframes_frame *native = frame_of((frame_object *)frame);
+  cuframes_frame *native = frame_of(frame);
   if (!native)
     return -1;
   int result = cuframes_picture_from_frame(native, &r->pictures[i]);
@@ -105,9 +99,24 @@ static int picture_take(run *r, uint32_t i, PyObject *frame, PyObject *crop, voi
     return -1;
   }
   r->frames[i] = cuframes_frame_ref(native);
-  cuframes_rectangle *c = &r->pictures[i].crop;
-  if (crop == Py_None)
+  return 0;
+}
+
+/* One picture; None is no picture. -1 with an error. */
+static int picture_take(run *r, uint32_t i, PyObject *frame, PyObject *crop, void *stream, int has_stream) {
+  int result;
+  if (frame == Py_None)
     return 0;
+  if (!PyObject_TypeCheck(frame, frame_type)) {
+    PyErr_Format(PyExc_TypeError, "expected a frame or None, not %R", frame);
+    return -1;
+  }
+  CORE_LOCK(frame, frame_second(frame))
+  result = frame_take(r, i, (frame_object *)frame, stream, has_stream);
+  CORE_UNLOCK
+  cuframes_rectangle *c = &r->pictures[i].crop;
+  if (result != 0 || crop == Py_None)
+    return result;
   PyObject *tuple = PySequence_Tuple(crop);
   int good = tuple && PyArg_ParseTuple(tuple, "ffff:crop (x, y, width, height)", &c->x, &c->y, &c->width, &c->height);
   Py_XDECREF(tuple);
@@ -115,8 +124,8 @@ static int picture_take(run *r, uint32_t i, PyObject *frame, PyObject *crop, voi
 }
 
 static int run_begin(run *r, PyObject *frames, PyObject *crops, void *stream, int has_stream) {
-  Py_ssize_t count = PyList_Size(frames);
-  if (count < 0 || count > CUFRAMES_PREPROCESS_CAPACITY_MAX || PyList_Size(crops) != count) {
+  Py_ssize_t count = PyTuple_Size(frames);
+  if (count < 0 || count > CUFRAMES_PREPROCESS_CAPACITY_MAX || PyTuple_Size(crops) != count) {
     if (!PyErr_Occurred())
       PyErr_SetString(PyExc_ValueError, "too many frames, or not as many crops as frames");
     return -1;
@@ -130,7 +139,7 @@ static int run_begin(run *r, PyObject *frames, PyObject *crops, void *stream, in
     return -1;
   }
   for (uint32_t i = 0; i < r->count; i++)
-    if (picture_take(r, i, PyList_GetItem(frames, (Py_ssize_t)i), PyList_GetItem(crops, (Py_ssize_t)i), stream,
+    if (picture_take(r, i, PyTuple_GetItem(frames, (Py_ssize_t)i), PyTuple_GetItem(crops, (Py_ssize_t)i), stream,
                      has_stream) != 0)
       return -1;
   return 0;
@@ -149,7 +158,8 @@ static PyObject *placed_give(const run *r) {
   return list;
 }
 
-/* On a GPU the frames are used by the stream from then on, and may be released at once. */
+/* Tuples, which nobody changes meanwhile. On a GPU the frames are used by the stream from then on, and may be released
+ * at once. Nothing of the object changes, so that it needs no lock: runs may be many at a time. */
 static PyObject *preprocess_run(PyObject *object, PyObject *args) {
   preprocess_object *self = (preprocess_object *)object;
   PyObject *frames, *crops, *given, *made = NULL;
@@ -157,7 +167,7 @@ static PyObject *preprocess_run(PyObject *object, PyObject *args) {
   void *stream;
   int has_stream;
   run r = { 0 };
-  if (!PyArg_ParseTuple(args, "O!O!KO:_run", &PyList_Type, &frames, &PyList_Type, &crops, &address, &given) ||
+  if (!PyArg_ParseTuple(args, "O!O!KO:_run", &PyTuple_Type, &frames, &PyTuple_Type, &crops, &address, &given) ||
       core_stream(given, &stream, &has_stream) != 0)
     return NULL;
   if (run_begin(&r, frames, crops, stream, has_stream) == 0) {
