@@ -182,6 +182,8 @@ void subscriber_note(subscriber_object *self, cuframes_frame *frame);
 int batch_setup(PyObject *module);
 int preprocess_setup(PyObject *module);
 int publisher_setup(PyObject *module);
+/* A call of it, counted in `calls`, is over: the last one ends it where close() was called meanwhile. */
+void publisher_over(publisher_object *self);
 int packet_setup(PyObject *module);
 PyObject *packet_give(cuframes_packet *packet);
 PyObject *codec_params_give(const cuframes_codec_params *params, const void *extradata, size_t size);

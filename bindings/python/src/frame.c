@@ -48,8 +48,10 @@ static int ended_by_publisher(const frame_object *self) {
   return self->publisher && !self->publisher->handle;
 }
 
-/* Ends the object's reference; on a GPU the last one may wait for its work. */
+/* Ends the object's reference; on a GPU the last one may wait for its work. Of an open frame that is a call of its
+ * publisher, which is not to end meanwhile. */
 static void end(frame_object *self, void *stream, int has_stream) {
+  publisher_object *publisher = self->publisher;
   cuframes_frame *frame = ended_by_publisher(self) ? NULL : self->frame;
   self->frame = NULL;
   if (!frame)
@@ -58,17 +60,23 @@ static void end(frame_object *self, void *stream, int has_stream) {
     stream = self->stream;
     has_stream = 1;
   }
+  if (publisher)
+    publisher->calls++;
   PyThreadState *thread = PyEval_SaveThread();
   if (has_stream)
     cuframes_frame_release_on(frame, stream);
   else
     cuframes_frame_release(frame);
   PyEval_RestoreThread(thread);
+  if (publisher)
+    publisher_over(publisher);
 }
 
 static void frame_delete(PyObject *object) {
   frame_object *self = (frame_object *)object;
+  CORE_LOCK(frame_second(object), frame_second(object))
   end(self, NULL, 0); /* an open one is cancelled by that */
+  CORE_UNLOCK
   Py_XDECREF((PyObject *)self->publisher);
   core_delete(object);
 }

@@ -86,7 +86,7 @@ static cuframes_publisher *begin(publisher_object *self) {
   return self->handle;
 }
 
-static void over(publisher_object *self) {
+void publisher_over(publisher_object *self) {
   if (--self->calls > 0 || !self->closing)
     return;
   PyObject *type, *value, *trace;
@@ -106,7 +106,7 @@ static void over(publisher_object *self) {
 /* None for CUFRAMES_OK, at the end of a call. */
 static PyObject *done(publisher_object *self, int result) {
   PyObject *none = core_none(result);
-  over(self);
+  publisher_over(self);
   return none;
 }
 
@@ -132,7 +132,7 @@ static PyObject *publisher_acquire(PyObject *object, PyObject *none) {
     return NULL;
   CALL(result, cuframes_publisher_acquire(handle, &frame));
   PyObject *made = result == CUFRAMES_OK ? frame_give_open(frame, self) : core_error(result);
-  over(self);
+  publisher_over(self);
   return made;
 }
 
@@ -152,7 +152,7 @@ static cuframes_publisher *begin_with(publisher_object *self, PyObject *object, 
   CORE_UNLOCK
   if (*frame)
     return handle;
-  over(self);
+  publisher_over(self);
   return NULL;
 }
 
@@ -265,7 +265,7 @@ static PyObject *wait_for(publisher_object *self, int drain, uint32_t count, PyO
     made = PyBool_FromLong(result == CUFRAMES_OK);
   else if (go_on >= 0)
     made = core_error(result);
-  over(self);
+  publisher_over(self);
   return made;
 }
 
@@ -371,7 +371,7 @@ static PyObject *publisher_stats(PyObject *object, PyObject *none) {
     return NULL;
   int result;
   CALL(result, cuframes_publisher_get_stats(handle, &s));
-  over(self);
+  publisher_over(self);
   if (result != CUFRAMES_OK)
     return core_error(result);
   return Py_BuildValue("{s:I,s:I,s:I,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "subscribers", s.subscribers, "slots", s.slots,
@@ -389,7 +389,7 @@ static PyObject *publisher_device(PyObject *object, PyObject *none) {
     return NULL;
   const char *device = cuframes_publisher_device(handle, &reason);
   PyObject *made = Py_BuildValue("(ss)", device, reason);
-  over(self);
+  publisher_over(self);
   return made;
 }
 
