@@ -148,6 +148,15 @@ CUFRAMES_API int cuframes_subscriber_enable_packets(cuframes_subscriber *subscri
 CUFRAMES_API int cuframes_subscriber_next_packet(cuframes_subscriber *subscriber, int64_t timeout_ns,
                                                  cuframes_packet **packet);
 
+/** A descriptor for poll, epoll or an event loop: readable when cuframes_subscriber_next_packet() with timeout 0 may
+ *  have something to say (a packet, or an error). Call it until TIMEOUT, then poll again; it tells again only after
+ *  that.
+ *  It stays the library's and the same until destroy(), also across reconnects. Do not read it. A thread of the library
+ *  (one for 127 descriptors) sleeps in the caller's place.
+ *  Errors: INVALID, NO_PACKET_RING (call cuframes_subscriber_enable_packets() first), NO_MEMORY, SYSTEM.
+ *  Thread-safety: the thread that takes packets. Blocks: never. */
+CUFRAMES_API int cuframes_subscriber_packet_fd(cuframes_subscriber *subscriber, int *fd);
+
 /** The number of tracks that the publisher has described. Their numbers may have gaps (track 3 alone is a count of 1):
  *  to see all, ask cuframes_subscriber_get_codec_params() for 0 to CUFRAMES_TRACKS_MAX - 1, where NO_CODEC_PARAMS is a
  *  gap, until so many were found.

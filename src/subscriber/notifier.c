@@ -1,37 +1,19 @@
-/* subscriber/notifier.c - waiting for news in the place of who takes frames: a thread that sleeps like any reader, and
- * then makes a descriptor readable, or rings the bell of a batch.
+/* subscriber/notifier.c - waiting for news in the place of who takes frames: a thread (notifier_group.c) sleeps like
+ * any reader, and then makes a descriptor readable, or rings the bell of a batch.
  *
- * One thread sleeps on the words of many subscribers at once, where the kernel can do that (Linux 5.16); elsewhere each
- * has its own. A notifier is armed when next() found nothing, with what next() had looked at; it rings once, when there
- * may be more.
+ * A notifier is armed when next() found nothing, with what next() had looked at; it rings once, when there may be more.
  */
-#include <stdlib.h>
-
 #include "os/clock.h"
 #include "os/error.h"
 #include "os/memory.h"
 #include "os/thread.h"
-#include "subscriber/subscriber.h"
+#include "subscriber/notifier_group.h"
 
 /* What wakes nobody is looked at again after a part of the time that has passed, between these. */
 #define LOOK_SOONEST (20 * INT64_C(1000))
 #define LOOK_LATEST (CF_MS / 2)
 #define LOOK_PART 8
 #define ANSWER_LATEST (5 * CF_MS)
-
-/* One thread and the subscribers whose descriptors it serves. */
-struct cf_notifier_group {
-  cf_notifier_group *next;
-  pthread_t thread;
-  pthread_mutex_t lock; /* what follows, and the notifiers of its members */
-  cf_flag changed;      /* moves when something of that does; the thread sleeps on it, too, if it can */
-  bool stop;
-  unsigned count;
-  cuframes_subscriber *member[CF_FUTEX_MANY - 1];
-};
-
-static pthread_mutex_t groups_lock = PTHREAD_MUTEX_INITIALIZER; /* of the list; taken before a group's */
-static cf_notifier_group *groups;
 
 /* ---- one subscriber's turn ---- */
 
@@ -136,7 +118,7 @@ static void ring(const cf_notifier *n) {
     cf_doorbell_ring(n->fd);
 }
 
-/* Goes on with a subscriber's notifier. True: it waits. */
+/* Goes on with it; rings when it waits no longer. With the group's lock held. */
 static bool step(cuframes_subscriber *s, cf_futex_pair *pair, int64_t *deadline) {
   bool idle = s->notifier.state == CF_NOTIFIER_IDLE;
   bool waits = cf_notifier_step(s, pair, deadline);
@@ -145,91 +127,18 @@ static bool step(cuframes_subscriber *s, cf_futex_pair *pair, int64_t *deadline)
   return waits;
 }
 
-/* ---- the thread ---- */
-
-static void *group_run(void *argument) {
-  cf_notifier_group *g = argument;
-  cf_futex_pair pairs[CF_FUTEX_MANY];
-  pthread_mutex_lock(&g->lock);
-  while (!g->stop) {
-    int64_t deadline = CF_NEVER;
-    unsigned count = 0;
-    cf_futex_pair changed = { &g->changed.value, cf_flag_get(&g->changed) };
-    for (unsigned i = 0; i < g->count; i++)
-      count += step(g->member[i], &pairs[count], &deadline);
-    if (count == 0 || cf_futex_most() > 1) /* else its one subscriber's word is moved for every reason */
-      pairs[count++] = changed;
-    pthread_mutex_unlock(&g->lock);
-    cf_futex_wait_any(pairs, count, deadline);
-    pthread_mutex_lock(&g->lock);
-  }
-  pthread_mutex_unlock(&g->lock);
-  return NULL;
+static void end(cuframes_subscriber *s) {
+  wait_end(&s->notifier);
 }
 
-/* With the lock held. */
-static void group_change(cf_notifier_group *g) {
-  (void)cf_flag_add(&g->changed, 1);
-  (void)cf_futex_wake(&g->changed.value, 1);
-}
-
-/* A group with room; with the lock of the list held. */
-static int group_find(cf_notifier_group **found) {
-  unsigned room = cf_futex_most() > 1 ? cf_futex_most() - 1 : 1;
-  for (cf_notifier_group *g = groups; g; g = g->next)
-    if (g->count < room) {
-      *found = g;
-      return CUFRAMES_OK;
-    }
-  cf_notifier_group *g = calloc(1, sizeof *g);
-  if (!g)
-    return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
-  pthread_mutex_init(&g->lock, NULL);
-  int result = cf_thread_start(&g->thread, "cuframes-notify", group_run, g);
-  if (result != CUFRAMES_OK) {
-    pthread_mutex_destroy(&g->lock);
-    free(g);
-    return result;
-  }
-  g->next = groups;
-  groups = g;
-  *found = g;
-  return CUFRAMES_OK;
-}
-
-/* Nobody is left in it. With the lock of the list held. */
-static void group_end(cf_notifier_group *g) {
-  cf_notifier_group **link = &groups;
-  while (*link != g)
-    link = &(*link)->next;
-  *link = g->next;
-  pthread_mutex_lock(&g->lock);
-  g->stop = true;
-  group_change(g);
-  pthread_mutex_unlock(&g->lock);
-  (void)pthread_join(g->thread, NULL); /* it is joinable and ours */
-  pthread_mutex_destroy(&g->lock);
-  free(g);
-}
+static const cf_notified for_frames = { step, end };
 
 /* ---- a subscriber's notifier ---- */
 
-void cf_notifiers_forget(void) {
-  pthread_mutex_init(&groups_lock, NULL);
-  groups = NULL; /* their threads are not here, and their locks have no owner */
-}
-
 int cf_notifier_join(cuframes_subscriber *s) {
-  cf_notifier *n = &s->notifier;
-  pthread_mutex_lock(&groups_lock);
-  int result = group_find(&n->group);
-  if (result == CUFRAMES_OK) {
-    pthread_mutex_lock(&n->group->lock);
-    n->group->member[n->group->count++] = s;
-    pthread_mutex_unlock(&n->group->lock);
-    ring(n); /* the first poll: there may be a frame already; next() arms it when there is none */
-  }
-  pthread_mutex_unlock(&groups_lock);
+  int result = cf_notifier_group_join(&s->notifier.group, s, &for_frames);
+  if (result == CUFRAMES_OK)
+    ring(&s->notifier); /* the first poll: there may be a frame already; next() arms it when there is none */
   return result;
 }
 
@@ -292,7 +201,7 @@ void cf_notifier_arm(cuframes_subscriber *s, cf_connection *connection, int64_t 
     if (!n->bell)
       cf_doorbell_drain(n->fd);
     cf_notifier_begin(s, connection, look_at);
-    group_change(n->group);
+    cf_notifier_group_change(n->group);
   } else if (n->bell) {
     go_on_later(n, connection);
   }
@@ -319,25 +228,9 @@ static void make_idle(cuframes_subscriber *s) {
 }
 
 void cf_notifier_leave(cuframes_subscriber *s) {
-  cf_notifier *n = &s->notifier;
-  cf_notifier_group *g = n->group;
-  if (!g)
-    return;
-  if (cf_futex_most() == 1)
+  if (s->notifier.group && cf_futex_most() == 1)
     make_idle(s);
-  pthread_mutex_lock(&groups_lock);
-  pthread_mutex_lock(&g->lock);
-  wait_end(n);
-  for (unsigned i = 0; i < g->count; i++)
-    if (g->member[i] == s)
-      g->member[i] = g->member[--g->count];
-  group_change(g);
-  bool empty = g->count == 0;
-  pthread_mutex_unlock(&g->lock);
-  if (empty)
-    group_end(g);
-  pthread_mutex_unlock(&groups_lock);
-  n->group = NULL;
+  cf_notifier_group_leave(&s->notifier.group, s, &for_frames);
 }
 
 void cf_notifier_stop(cuframes_subscriber *s) {

@@ -287,6 +287,7 @@ int cuframes_subscriber_next_packet(cuframes_subscriber *s, int64_t timeout_ns, 
       result = cf_fail(CUFRAMES_ERR_TIMEOUT, "no packet in the time given");
       if (!gone)
         cf_source_explain(side->connection, "packet");
+      cf_packet_notifier_arm(s, gone);
       break;
     }
   }

@@ -22,7 +22,7 @@ bool cf_must_not_sleep(const cuframes_subscriber *s, const cf_connection *connec
   if (who == CF_SLEEPER_LEASES)
     return cf_is_interrupted(s, CF_SLEEPER_FRAMES) || cf_callback_stops(s) || cf_reader_evicted(&connection->reader);
   return (connection && cf_connection_gone(connection)) || cf_is_interrupted(s, who) ||
-         (who == CF_SLEEPER_FRAMES && cf_callback_stops(s));
+         (who == CF_SLEEPER_FRAMES ? cf_callback_stops(s) : cf_flag_get(&s->packets.notifier.stop) != 0);
 }
 
 void cf_sleep_for_frame(cuframes_subscriber *s, cf_connection *connection, bool started, uint64_t last,

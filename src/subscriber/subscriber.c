@@ -140,7 +140,7 @@ int cuframes_subscriber_create(const char *name, const cuframes_subscriber_optio
   s->reconnect = o.reconnect != 0;
   s->spin_ns = o.spin_ns;
   s->logger = (cf_logger){ o.log, o.log_user };
-  s->notifier.fd = -1;
+  s->notifier.fd = s->packets.notifier.fd = -1;
   pthread_mutex_init(&s->connect_lock, NULL);
   cf_log_limit_init(&s->log_limit, s->name);
   pthread_mutex_init(&s->lock, NULL);
@@ -184,6 +184,7 @@ void cuframes_subscriber_destroy(cuframes_subscriber *s) {
 
 void cf_subscriber_free(cuframes_subscriber *s) {
   cf_notifier_stop(s);
+  cf_packet_notifier_stop(s);
   cf_watcher_remove(s);
   cf_rejoin_stop(s);
   cf_packet_side_free(s);

@@ -1,7 +1,7 @@
 /* subscriber/subscriber.h - the parts of a subscriber: its life and next() (subscriber.c), joining again (rejoin.c),
- * sleeping (sleep.c) and being woken by death or interruption (watcher.c), waiting in others' place (notifier.c), the
- * callback thread (callback.c), what a batch does with it (member.h), packets (packets.c), its tie to a publisher
- * (connection.h), and what a forked process does with it (forked.c).
+ * sleeping (sleep.c) and being woken by death or interruption (watcher.c), waiting in others' place (notifier.c,
+ * packet_notifier.c), the callback thread (callback.c), what a batch does with it (member.h), packets (packets.c), its
+ * tie to a publisher (connection.h), and what a forked process does with it (forked.c).
  */
 #ifndef CF_SUBSCRIBER_SUBSCRIBER_H
 #define CF_SUBSCRIBER_SUBSCRIBER_H
@@ -77,6 +77,18 @@ typedef struct cf_callback {
 
 typedef struct cf_packet_pool cf_packet_pool;
 
+/* Who waits for packets in the place of next_packet(), behind cuframes_subscriber_packet_fd() (packet_notifier.c).
+ * Under its group's lock. */
+typedef struct cf_packet_notifier {
+  cf_notifier_group *group; /* NULL: nobody; of the thread that takes packets, and `fd` likewise */
+  int fd;                   /* a doorbell: the caller's to poll; -1: nobody asked for it */
+  bool waits;
+  cf_connection *connection; /* while it waits: where packets come from; one reference. NULL: for another one */
+  cf_packet_reader reader;   /* of that, as next_packet() left it */
+  int64_t look_at;           /* nothing but this moment is waited for; 0: not so */
+  cf_flag stop;              /* its sleep is to end */
+} cf_packet_notifier;
+
 typedef struct cf_packet_side {
   bool enabled;
   enum cuframes_packet_start start_again; /* on the next connection */
@@ -84,6 +96,7 @@ typedef struct cf_packet_side {
   cf_connection *connection;              /* where packets come from; one reference */
   uint32_t params[CUFRAMES_TRACKS_MAX];   /* the newest generation of parameters that the caller knows of */
   cf_packet_pool *pool;
+  cf_packet_notifier notifier;
   pthread_mutex_t lock; /* of extradata */
   void *extradata;      /* last given out */
   cf_counter delivered, lost;
@@ -249,6 +262,9 @@ bool cf_notifier_waits(cuframes_subscriber *subscriber);
 void cf_notifier_begin(cuframes_subscriber *subscriber, cf_connection *connection, int64_t look_at);
 bool cf_notifier_step(cuframes_subscriber *subscriber, cf_futex_pair *pair, int64_t *deadline);
 void cf_notifier_end(cuframes_subscriber *subscriber);
+/* The same for packets: next_packet() had none. gone: the publisher is, and another one is waited for. */
+void cf_packet_notifier_arm(cuframes_subscriber *subscriber, bool gone);
+void cf_packet_notifier_stop(cuframes_subscriber *subscriber);
 /* In a process that was forked: the threads are not there. */
 void cf_notifiers_forget(void);
 /* destroy() in a process that was forked from the maker's (forked.c). */

@@ -228,6 +228,7 @@ static void subscriber_is_refused(everything *e) {
   REFUSED(cuframes_subscriber_stop(s));
   REFUSED(cuframes_subscriber_enable_packets(s, 0));
   REFUSED(cuframes_subscriber_next_packet(s, CUFRAMES_WAIT_FOREVER, &packet));
+  REFUSED(cuframes_subscriber_packet_fd(s, &fd));
   REFUSED(cuframes_subscriber_track_count(s, &number));
   REFUSED(cuframes_subscriber_get_codec_params(s, 0, NULL, NULL, NULL));
   REFUSED(cuframes_subscriber_get_source(s, &source));

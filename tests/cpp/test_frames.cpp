@@ -362,7 +362,8 @@ static void a_subscriber_that_was_moved_from_is_refused() {
   CHECK(one.try_next(0ns).code() == errc::invalid && one.try_fileno().code() == errc::invalid);
   CHECK(one.try_get_stats().code() == errc::invalid && one.try_stop().code() == errc::invalid);
   CHECK(one.try_start([](cuframes::result<cuframes::frame>) {}).code() == errc::invalid);
-  CHECK(one.try_next_packet(0ns).code() == errc::invalid && one.try_track_count().code() == errc::invalid);
+  CHECK(one.try_next_packet(0ns).code() == errc::invalid && one.try_packet_fileno().code() == errc::invalid);
+  CHECK(one.try_track_count().code() == errc::invalid);
   CHECK(one.try_enable_packets().code() == errc::invalid && one.try_track(0).code() == errc::invalid);
   CHECK(one.try_get_source().code() == errc::invalid && one.try_device().code() == errc::invalid);
   one.interrupt();

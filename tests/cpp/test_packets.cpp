@@ -61,6 +61,7 @@ static void a_packet_arrives_with_all_that_was_said_of_it() {
   packet = subscriber.next_packet(check::patience());
   CHECK(packet.seq() == 2 && !packet.pts() && !packet.dts() && packet.duration() == 0ns && kept.seq() == 1);
   CHECK(subscriber.try_next_packet(0ns).code() == errc::timeout);
+  CHECK(subscriber.packet_fileno() >= 0);
   CHECK(subscriber.try_next(0ns).code() == errc::unsupported);
   packet.release();
   CHECK(!packet && packet.size() == 0 && packet.data().empty());

@@ -135,6 +135,7 @@ static int read_codec(void) {
 
 static void read_packets(void) {
   uint32_t count = 0;
+  int fd = -1;
   int result = cuframes_subscriber_enable_packets(l.packets, CUFRAMES_PACKETS_FROM_KEYFRAME);
   if (result != CUFRAMES_OK && !l.on) {
     check_error("cuframes_subscriber_enable_packets", result);
@@ -144,11 +145,13 @@ static void read_packets(void) {
     (void)cuframes_subscriber_track_count(l.packets, &count);
     (void)read_codec();
     (void)read_packet();
+    (void)cuframes_subscriber_packet_fd(l.packets, &fd);
     return;
   }
   TRY(cuframes_subscriber_track_count(l.packets, &count));
   TRY(read_codec());
   TRY(read_packet());
+  TRY(cuframes_subscriber_packet_fd(l.packets, &fd));
 }
 
 static int look(void) {

@@ -312,6 +312,14 @@ public:
       return error::last(code);
     return packet::adopt(native);
   }
+  /** cuframes_subscriber_packet_fd(): a descriptor for poll(); it stays the library's. */
+  [[nodiscard]] result<int> try_packet_fileno() noexcept {
+    int fd = -1;
+    const int code = cuframes_subscriber_packet_fd(native_, &fd);
+    if (detail::failed(code))
+      return error::last(code);
+    return fd;
+  }
   /** cuframes_subscriber_track_count(). */
   [[nodiscard]] result<std::uint32_t> try_track_count() noexcept {
     std::uint32_t count = 0;
@@ -358,6 +366,9 @@ public:
     cuframes_packet *native = nullptr;
     detail::check(cuframes_subscriber_next_packet(native_, limit.count(), &native));
     return packet::adopt(native);
+  }
+  [[nodiscard]] int packet_fileno() {
+    return try_packet_fileno().value();
   }
   [[nodiscard]] std::uint32_t track_count() {
     return try_track_count().value();
