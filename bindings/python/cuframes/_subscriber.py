@@ -2,14 +2,10 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import dataclasses
 import os
-import queue
-import threading
-import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -21,8 +17,6 @@ from ._info import SourceInfo, StreamInfo, choice, directory_of, info
 MODES = {"newest": 0, "ordered": 1, "packets": 2}
 SYNCS = {"complete": 1, "timeline": 2, "slot-events": 4}
 STARTS = {"keyframe": 0, "next-keyframe": 1, "oldest": 2}
-_Order = concurrent.futures.Future[_core.Packet | None]
-_FETCH_SECONDS = 0.5  # after which a reader that is gone is noticed
 MEDIA = {1: "video", 2: "audio", 3: "data"}
 
 
@@ -71,6 +65,49 @@ class Track:
                    None if given["level"] == unknown else given["level"], given["color"], given["extradata"], given)
 
 
+class Waiting:
+    """A task's wait for a descriptor of a subscriber's. One task at a time."""
+
+    def __init__(self) -> None:
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def readable(self, subscriber: Subscriber, fileno: Callable[[], int], what: str) -> None:
+        """Until the descriptor is readable, or the subscriber is closed."""
+        if self._waiter is not None and not self._waiter.get_loop().is_closed():
+            raise RuntimeError(f"another task waits for {what} of this subscriber: subscribe() once for each task")
+        loop = asyncio.get_running_loop()
+        waiter = self._waiter = loop.create_future()  # before closed is looked at: close() wakes it, or is seen
+        fd = -1
+        try:
+            # The loop's own: close() in any thread leaves it alone, and nobody else gets its number meanwhile.
+            fd = os.dup(fileno())
+            loop.add_reader(fd, _woken, waiter)
+            if not subscriber.closed:
+                await waiter
+        except (ValueError, OSError):
+            if not subscriber.closed:
+                raise
+        finally:
+            if self._waiter is waiter:
+                self._waiter = None
+            if fd >= 0:
+                if not loop.is_closed():
+                    loop.remove_reader(fd)
+                os.close(fd)
+
+    def wake(self) -> None:
+        """Ends the wait, from any thread; nothing if there is none, or its loop is closed."""
+        waiter = self._waiter
+        if waiter is not None:
+            with contextlib.suppress(RuntimeError):
+                waiter.get_loop().call_soon_threadsafe(_woken, waiter)
+
+
+def _woken(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
 class PacketReader:
     """The packets of a stream, as Subscriber.packets() gives them: `for packet in reader`, `async for`, or next(). A
     reader that was too slow loses packets and goes on at a keyframe: next() raises PacketOverrun once, a loop counts it
@@ -78,60 +115,38 @@ class PacketReader:
 
     def __init__(self, subscriber: Subscriber) -> None:
         self._subscriber = subscriber
-        self._orders: queue.SimpleQueue[_Order | None] | None = None
-        self._ordered: _Order | None = None
-        self._waiter: asyncio.Future[None] | None = None
         self.overruns = 0
 
     def next(self, timeout: float | None = None) -> _core.Packet:
         """The next packet; waits `timeout` seconds at most, None: for ever. Raises TimeoutError (Timeout), Interrupted,
         PublisherGone, PacketOverrun."""
-        packet = self._take(timeout)
+        packet = self._subscriber._next_packet(timeout)
         if packet is None:
             raise Timeout(f"no packet of {self._subscriber.name!r} came within {timeout} s")
         return packet
 
     def poll(self) -> _core.Packet | None:
         """A packet that is there, or None."""
-        return self._take(0)
+        return self._subscriber._next_packet(0)
+
+    def fileno(self) -> int:
+        """A descriptor for select, poll or an event loop: readable when poll() may have something to say. Call poll()
+        until it gives None, then wait again. It is the subscriber's, and the same until that is closed."""
+        return self._subscriber._packet_fileno()
 
     async def anext(self) -> _core.Packet:
-        """next() for asyncio. A thread of the reader's own waits, and a cancelled wait loses no packet: the next call
-        gives it. Raises what next() does."""
-        refuse_second(self._waiter, "a packet of this reader")
-        packet = self._take(0)
-        if packet is None:
-            waiter = self._waiter = asyncio.get_running_loop().create_future()
+        """next() for asyncio. No thread waits, and a cancelled wait takes no packet. Raises what next() does."""
+        subscriber = self._subscriber
+        packet = self.poll()
+        while packet is None:
+            await subscriber._waits_for_packets.readable(subscriber, self.fileno, "a packet")
             try:
-                self._order().add_done_callback(lambda _: wake(waiter))
-                await waiter
-                packet = self._take(0)
-            finally:
-                self._waiter = None
-        if packet is None:
-            raise Interrupted("the subscriber was closed while this task waited")
+                packet = self.poll()
+            except ValueError:
+                if not subscriber.closed:
+                    raise
+                raise Interrupted("the subscriber was closed while this task waited") from None
         return packet
-
-    def _order(self) -> _Order:
-        """What the thread is to fetch, or has fetched."""
-        if self._orders is None:
-            self._orders = queue.SimpleQueue()
-            weakref.finalize(self, self._orders.put, None).atexit = False
-            threading.Thread(target=_fetch, args=(self._orders, self._subscriber), daemon=True).start()
-        if self._ordered is None:
-            self._ordered = concurrent.futures.Future()
-            self._orders.put(self._ordered)
-        return self._ordered
-
-    def _take(self, timeout: float | None) -> _core.Packet | None:
-        order = self._ordered
-        if order is None:
-            return self._subscriber._next_packet(timeout)
-        concurrent.futures.wait([order], timeout)
-        if not order.done():
-            return None
-        self._ordered = None
-        return order.result()
 
     def __iter__(self) -> Iterator[_core.Packet]:
         return self
@@ -139,7 +154,7 @@ class PacketReader:
     def __next__(self) -> _core.Packet:
         while True:
             try:
-                packet = None if self._subscriber.closed else self._take(None)
+                packet = None if self._subscriber.closed else self._subscriber._next_packet(None)
             except PacketOverrun:
                 self.overruns += 1
                 continue
@@ -163,44 +178,14 @@ class PacketReader:
         raise StopAsyncIteration
 
 
-def _fetch(orders: queue.SimpleQueue[_Order | None], subscriber: Subscriber) -> None:
-    """The thread that waits for packets where a task does (for frames there is a descriptor): one for each order, until
-    the reader is gone, which orders None."""
-    while (order := orders.get()) is not None:
-        packet = None
-        try:
-            while packet is None and not subscriber.closed and orders.empty():
-                packet = subscriber._next_packet(_FETCH_SECONDS)
-        except BaseException as error:
-            order.set_exception(error)
-        else:
-            order.set_result(packet)
-
-
-def wake(waiter: asyncio.Future[None]) -> None:
-    """Ends a task's wait, from any thread; nothing if its loop is closed."""
-    with contextlib.suppress(RuntimeError):
-        waiter.get_loop().call_soon_threadsafe(_woken, waiter)
-
-
-def _woken(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
-
-
-def refuse_second(waiter: asyncio.Future[None] | None, what: str) -> None:
-    """Of two tasks that wait for the same thing."""
-    if waiter is not None and not waiter.get_loop().is_closed():
-        raise RuntimeError(f"another task waits for {what}: subscribe() once for each task")
-
-
 class Subscriber(_core.Subscriber):
     """A subscriber of a stream, made by subscribe(): `with`, `for frame in subscriber`, `async for`, or next(). One
     thread at a time takes frames, one packets; interrupt(), close() and frames are for any thread.
 
     Loops go on until the publisher ends (PublisherGone), this subscriber is evicted (Evicted), or interrupt()."""
 
-    _waiter: asyncio.Future[None] | None = None
+    _waits_for_frames: Waiting
+    _waits_for_packets: Waiting
 
     def __enter__(self) -> Subscriber:
         return self
@@ -237,7 +222,7 @@ class Subscriber(_core.Subscriber):
         """next() for asyncio. No thread waits, and a cancelled wait takes no frame."""
         frame = self.poll()
         while frame is None:
-            await self._readable()
+            await self._waits_for_frames.readable(self, self.fileno, "a frame")
             try:
                 frame = self.poll()
             except ValueError:
@@ -246,35 +231,11 @@ class Subscriber(_core.Subscriber):
                 raise Interrupted("the subscriber was closed while this task waited") from None
         return frame
 
-    async def _readable(self) -> None:
-        """Until poll() may have something to say."""
-        refuse_second(self._waiter, "a frame of this subscriber")
-        loop = asyncio.get_running_loop()
-        waiter = self._waiter = loop.create_future()  # before closed is looked at: close() wakes it, or is seen
-        fd = -1
-        try:
-            # The loop's own: close() in any thread leaves it alone, and nobody else gets its number meanwhile.
-            fd = os.dup(self.fileno())
-            loop.add_reader(fd, _woken, waiter)
-            if not self.closed:
-                await waiter
-        except (ValueError, OSError):
-            if not self.closed:
-                raise
-        finally:
-            if self._waiter is waiter:
-                self._waiter = None
-            if fd >= 0:
-                if not loop.is_closed():
-                    loop.remove_reader(fd)
-                os.close(fd)
-
     def close(self) -> None:
         """Leaves the stream; frames in hand stay good. Ends a wait of another thread or task."""
-        waiter = self._waiter
         super().close()
-        if waiter is not None:
-            wake(waiter)
+        self._waits_for_frames.wake()
+        self._waits_for_packets.wake()
 
     def __reduce__(self) -> Any:
         raise TypeError("a subscriber is a connection of its own process and cannot be pickled: call "
@@ -347,4 +308,5 @@ def subscribe(name: str, *, mode: str = "newest", device: str = "auto", leases: 
     subscriber = Subscriber(name, choice("mode", mode, MODES), directory_of(directory), label, leases, depth, reconnect,
                             choice("sync", sync, SYNCS), timeout, None if device == "auto" else device)
     subscriber._directory = directory
+    subscriber._waits_for_frames, subscriber._waits_for_packets = Waiting(), Waiting()
     return subscriber

@@ -327,6 +327,16 @@ static PyObject *subscriber_next_packet(PyObject *object, PyObject *args) {
   return made;
 }
 
+static PyObject *subscriber_packet_fileno(PyObject *object, PyObject *none) {
+  cuframes_subscriber *handle = subscriber_handle((subscriber_object *)object);
+  int fd = -1;
+  (void)none;
+  if (!handle)
+    return NULL;
+  int result = cuframes_subscriber_packet_fd(handle, &fd);
+  return result == CUFRAMES_OK ? PyLong_FromLong(fd) : core_error(result);
+}
+
 /* {index: parameters} of the tracks that were described. */
 static PyObject *subscriber_tracks(PyObject *object, PyObject *none) {
   subscriber_object *self = (subscriber_object *)object;
@@ -424,6 +434,7 @@ CORE_LOCKED(subscriber_interrupt, self, self)
 CORE_LOCKED(subscriber_close, self, self)
 CORE_LOCKED(subscriber_enable_packets, self, self)
 CORE_LOCKED(subscriber_next_packet, self, self)
+CORE_LOCKED(subscriber_packet_fileno, self, self)
 CORE_LOCKED(subscriber_tracks, self, self)
 CORE_LOCKED(subscriber_stats, self, self)
 CORE_LOCKED(subscriber_device, self, self)
@@ -444,6 +455,7 @@ static PyMethodDef methods[] = {
     "close()\n--\n\nLeaves the stream; frames in hand stay good. Ends a wait of another thread." },
   { "_enable_packets", locked_subscriber_enable_packets, METH_O, "_enable_packets(start)" },
   { "_next_packet", locked_subscriber_next_packet, METH_VARARGS, "_next_packet(timeout) -> Packet or None" },
+  { "_packet_fileno", locked_subscriber_packet_fileno, METH_NOARGS, "_packet_fileno() -> descriptor" },
   { "_tracks", locked_subscriber_tracks, METH_NOARGS, "_tracks() -> {index: parameters}" },
   { "_stats", locked_subscriber_stats, METH_NOARGS, "_stats() -> dict" },
   { "_device", locked_subscriber_device, METH_NOARGS, "_device() -> (device, sync)" },

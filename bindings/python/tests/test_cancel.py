@@ -4,11 +4,12 @@ import os
 import threading
 
 import cuframes
-from support import LIMIT, Streams, main, until
+from support import LIMIT, Streams, main
 
 STREAMS = 16
 TURNS = 60
 DEPTH = 24
+GRAY = memoryview(bytes(64 * 32)).cast("B", (32, 64))
 
 
 class Case:
@@ -22,6 +23,7 @@ class Case:
         self.stream = self.subscriber.packets("oldest") if packets else self.subscriber
         self.stream.poll()  # who has asked once gets each from then on
         self.packets, self.sent, self.taken = packets, 0, 0
+        self.waits = self.subscriber._waits_for_packets if packets else self.subscriber._waits_for_frames
         self.wait = self.first if loop else self.stream.anext
 
     async def first(self):
@@ -55,7 +57,7 @@ class Cancelling(Streams):
                     while case.taken < case.sent:
                         case.take(case.stream.next(LIMIT))
                     self.assertIsNone(case.stream.poll())
-                    self.assertIsNone(case.stream._waiter)
+                    self.assertIsNone(case.waits._waiter)
                     self.assertEqual(case.subscriber.stats.leases_held, 0)
 
     async def cancel(self, task):
@@ -75,7 +77,7 @@ class Cancelling(Streams):
         async def one(case):
             for _ in range(3):
                 task = case.begin()
-                while case.stream._waiter is None:
+                while case.waits._waiter is None:
                     await asyncio.sleep(0)
                 await self.cancel(task)
             case.give()
@@ -88,9 +90,9 @@ class Cancelling(Streams):
         async def one(case):
             for _ in range(3):
                 task = case.begin()
-                while case.stream._waiter is None:
+                while case.waits._waiter is None:
                     await asyncio.sleep(0)
-                waiter = case.stream._waiter
+                waiter = case.waits._waiter
                 case.give()
                 while not waiter.done():
                     await asyncio.sleep(0)
@@ -126,7 +128,7 @@ class Cancelling(Streams):
     def test_a_closed_subscriber_ends_the_wait(self):
         async def one(case):
             task = case.begin()
-            while case.stream._waiter is None:
+            while case.waits._waiter is None:
                 await asyncio.sleep(0)
             case.subscriber.close()
             if case.wait == case.first:
@@ -141,7 +143,7 @@ class Cancelling(Streams):
     def test_two_tasks_and_one_reader(self):
         async def one(case):
             first = case.begin()
-            while case.stream._waiter is None:
+            while case.waits._waiter is None:
                 await asyncio.sleep(0)
             with self.assertRaisesRegex(RuntimeError, "another task"):
                 await case.wait()
@@ -149,18 +151,43 @@ class Cancelling(Streams):
 
         self.each(one)
 
-    def test_threads_of_readers_end_with_them(self):
+    def test_no_thread_waits(self):
         async def one():
-            reader = self.subscribe().packets()
-            task = asyncio.ensure_future(reader.anext())
-            while reader._waiter is None:
+            subscriber = self.subscribe()
+            task = asyncio.ensure_future(subscriber.packets().anext())
+            while subscriber._waits_for_packets._waiter is None:
                 await asyncio.sleep(0)
+            self.assertEqual(threading.active_count(), before)
             await self.cancel(task)
 
         self.publish(form="gray8", packets=8)
         before = threading.active_count()
         asyncio.run(asyncio.wait_for(one(), LIMIT))
-        until(lambda: threading.active_count() == before)
+
+    def test_frames_and_packets_at_once(self):
+        """Of one subscriber, by two tasks: each has its own descriptor."""
+        async def take(stream, seen):
+            async for one in stream:
+                seen.append(one.pts)
+                if len(seen) == TURNS:
+                    return
+
+        async def both():
+            publisher, seen = self.publish(form="gray8", packets=2 * TURNS), ([], [])
+            publisher.describe(0, {"codec": "h264"})
+            subscriber = self.subscribe(mode="ordered", depth=DEPTH)
+            tasks = [asyncio.ensure_future(take(stream, had))
+                     for stream, had in zip((subscriber, subscriber.packets("oldest")), seen)]
+            for number in range(TURNS):
+                publisher.send_packet(b"x", pts=number, key=True)
+                while len(seen[0]) < number - DEPTH // 2:
+                    await asyncio.sleep(0)
+                self.send(publisher, GRAY, pts=number)
+                await asyncio.sleep(0)
+            await asyncio.gather(*tasks)
+            self.assertEqual(seen, (list(range(TURNS)), list(range(TURNS))))
+
+        asyncio.run(asyncio.wait_for(both(), LIMIT))
 
 
 class Sixteen(Streams):

@@ -1,6 +1,7 @@
 """Packets: through a stream and PyAV, bit by bit; detections of the frame in hand; OpenCV's words."""
 import io
 import os
+import select
 
 import cuframes
 from support import LIMIT, Streams, main, module, numpy, nv12, thread
@@ -10,6 +11,30 @@ FILM = os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(__file__))
 
 
 class Packets(Streams):
+    def test_a_loop_of_select(self):
+        """The descriptor of packets tells of packets, their end, and of nothing else."""
+        publisher = self.publish(form="gray8", packets=8)
+        publisher.describe(0, {"codec": "h264"})
+        subscriber = self.subscribe()
+        reader = subscriber.packets()
+        fd = reader.fileno()
+        self.assertEqual(fd, subscriber.packets().fileno())
+        self.assertNotEqual(fd, subscriber.fileno())
+        self.assertIsNone(reader.poll())
+        self.send(publisher, memoryview(bytes(64 * 32)).cast("B", (32, 64)))
+        self.assertEqual(select.select([reader], [], [], 0)[0], [])
+        for number in range(5):
+            publisher.send_packet(b"x", pts=number, key=True)
+            self.assertEqual(select.select([reader], [], [], LIMIT)[0], [reader])
+            self.assertEqual(reader.poll().pts, number)
+            self.assertIsNone(reader.poll())
+            self.assertEqual(select.select([fd], [], [], 0)[0], [])
+        publisher.close()
+        self.assertEqual(select.select([fd], [], [], LIMIT)[0], [fd])
+        self.assertRaises(cuframes.PublisherGone, reader.poll)
+        subscriber.close()
+        self.assertRaises(ValueError, reader.fileno)
+
     def test_bytes_and_times(self):
         publisher = self.publish(0, 0, None, packets=8)
         with self.assertRaises(cuframes.NoCodecParams):
