@@ -88,8 +88,9 @@ CUFRAMES_API int cuframes_batch_remove(cuframes_batch *batch, cuframes_subscribe
  *
  *  entries: room for `count`; *got of them are filled, in the order of their turns. The frames are the caller's. On
  *  failure nothing is taken.
- *  Errors: TIMEOUT (the detail says what the members are doing), INTERRUPTED, INVALID, BUSY (another thread is in
- *  next()).
+ *  Errors: TIMEOUT (the detail says what the members are doing), PUBLISHER_GONE (there are members, and all of them
+ *  have said their last words: nothing will come before one is added), INTERRUPTED, INVALID, BUSY (another thread is
+ *  in next()).
  *  Thread-safety: one thread at a time. Blocks: up to timeout_ns. */
 CUFRAMES_API int cuframes_batch_next(cuframes_batch *batch, uint32_t min, int64_t timeout_ns,
                                      cuframes_batch_entry *entries, uint32_t count, uint32_t *got);
@@ -105,7 +106,7 @@ CUFRAMES_API int cuframes_batch_next_on(cuframes_batch *batch, uint32_t min, int
 /** The wait of next() without taking anything: for who waits in steps, since next() with a shorter time gives fewer.
  *  CUFRAMES_OK: `min` members have something new, and next() gives it at once. on_stream: nonzero: what next_on() would
  *  give, so pictures in the sync modes timeline and slot-events need not be complete. `min` as in next().
- *  Errors: TIMEOUT (fewer have, or none), INTERRUPTED, INVALID, BUSY.
+ *  Errors: TIMEOUT (fewer have, or none), PUBLISHER_GONE, INTERRUPTED, INVALID, BUSY.
  *  Thread-safety: the thread that calls next(). Blocks: up to timeout_ns. */
 CUFRAMES_API int cuframes_batch_wait(cuframes_batch *batch, uint32_t min, int on_stream, int64_t timeout_ns);
 

@@ -236,6 +236,16 @@ static int nothing(const cuframes_batch *b) {
                  b->count, away, full, over);
 }
 
+/* There are members, and all have said their last words: who waited for ever would do so in vain. */
+static bool is_over(const cuframes_batch *b) {
+  uint32_t over = 0;
+  for (uint32_t i = 0; i < b->top; i++) {
+    const cf_batch_member *m = in_turn(b, i);
+    over += m && m->over;
+  }
+  return b->count > 0 && over == b->count;
+}
+
 /* Takes if enough have something, or it is time to. True: there are entries to give, or, for who only waits, would be
  * enough of them. */
 static bool take_in_time(cuframes_batch *b, call *c, bool at_once) {
@@ -261,6 +271,9 @@ static int serve(cuframes_batch *b, call *c) {
       b->interruptions_seen = cf_flag_get(&b->interruptions); /* several end one wait */
       return cf_fail(CUFRAMES_ERR_INTERRUPTED, "cuframes_batch_interrupt() was called");
     }
+    if (is_over(b))
+      return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "all %u members of the batch have ended: remove them, or add others",
+                     b->count);
     if (late)
       return nothing(b);
     if (still_needed(c) > 0 && wait_begin(b, c))

@@ -196,6 +196,42 @@ static void an_end_is_said_once(void **state) {
   cameras_end(&c);
 }
 
+/* Who waits for ever for members that are over would do so in vain; a batch without members waits for one. */
+static void the_end_of_all_is_said(void **state) {
+  (void)state;
+  cameras c = { 0 };
+  batched b;
+  batch_waiter w;
+  int fd = -1;
+  cameras_start(&c, 2, NULL);
+  for (uint32_t i = 0; i < 2; i++) {
+    cuframes_publisher_destroy(c.publisher[i]);
+    c.publisher[i] = NULL;
+  }
+  batch_expect(c.batch, 2, &b, 2);
+  for (uint32_t min = 0; min < 3; min++)
+    for (int64_t timeout = 0; timeout >= -1; timeout--) {
+      CHECK_RESULT(batch_take(c.batch, min < 2 ? min + 1 : CUFRAMES_BATCH_ALIVE, timeout, ENTRIES, &b),
+                   CUFRAMES_ERR_PUBLISHER_GONE);
+      detail_names("all 2 members of the batch have ended");
+      CHECK_RESULT(cuframes_batch_wait(c.batch, 1, 0, timeout), CUFRAMES_ERR_PUBLISHER_GONE);
+    }
+  c.publisher[0] = camera_publisher(0); /* one that is added gives again, beside the one that is over */
+  cuframes_subscriber_destroy(c.subscriber[0]);
+  c.subscriber[0] = subscriber_new("s0", CUFRAMES_MODE_NEWEST);
+  CHECK_OK(cuframes_batch_add(c.batch, c.subscriber[0], NULL, NULL));
+  CHECK_RESULT(batch_take(c.batch, 1, 0, ENTRIES, &b), CUFRAMES_ERR_TIMEOUT);
+  batch_waiter_start(&w, c.batch, 1, CUFRAMES_WAIT_FOREVER); /* it sleeps while the last one that is not over leaves */
+  CHECK_OK(cuframes_batch_remove(c.batch, c.subscriber[0]));
+  CHECK_RESULT(batch_waiter_end(&w), CUFRAMES_ERR_PUBLISHER_GONE);
+  CHECK_OK(cuframes_batch_fd(c.batch, &fd)); /* an event loop hears it, too */
+  CHECK_RESULT(batch_take(c.batch, 1, 0, ENTRIES, &b), CUFRAMES_ERR_PUBLISHER_GONE);
+  CHECK_OK(cuframes_batch_remove(c.batch, c.subscriber[1]));
+  CHECK_RESULT(batch_take(c.batch, 1, 0, ENTRIES, &b), CUFRAMES_ERR_TIMEOUT);
+  detail_names("no member of 0");
+  cameras_end(&c);
+}
+
 static void an_eviction_is_said_once(void **state) {
   (void)state;
   cuframes_publisher_options options = publisher_options();
@@ -209,7 +245,7 @@ static void an_eviction_is_said_once(void **state) {
   pictures_publish(publisher, 1, 9); /* it reads none of them */
   batch_expect(batch, 1, &b, 1);
   CHECK(b.entries[0].error == CUFRAMES_ERR_EVICTED);
-  CHECK_RESULT(batch_take(batch, 1, 0, ENTRIES, &b), CUFRAMES_ERR_TIMEOUT);
+  CHECK_RESULT(batch_take(batch, 1, 0, ENTRIES, &b), CUFRAMES_ERR_PUBLISHER_GONE);
   cuframes_subscriber_destroy(subscriber); /* takes it out */
   CHECK_RESULT(batch_take(batch, 1, 0, ENTRIES, &b), CUFRAMES_ERR_TIMEOUT);
   detail_names("no member of 0");
@@ -441,6 +477,7 @@ static const struct CMUnitTest tests[] = {
   FIXTURE(members_take_turns),
   FIXTURE(hands_full_is_nothing_new),
   FIXTURE(an_end_is_said_once),
+  FIXTURE(the_end_of_all_is_said),
   FIXTURE(an_eviction_is_said_once),
   FIXTURE(who_is_not_alive_is_not_waited_for),
   FIXTURE(who_stands_still_is_not_waited_for_long),

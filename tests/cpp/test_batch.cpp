@@ -78,6 +78,7 @@ static void what_is_said() {
   { const auto gone = std::move(publisher); }
   CHECK(batch.next(entries, 1, check::patience()) && entries.size() == 1);
   CHECK(!entries[0].frame && entries[0].code == errc::publisher_gone);
+  CHECK(batch.try_next(entries).code() == errc::publisher_gone); /* for ever: nobody is left */
   const cuframes::error told(errc::format, "a sentence");
   CHECK(told.set_last() == CUFRAMES_ERR_FORMAT && std::string_view(cuframes_last_error()) == "a sentence");
   auto moved = std::move(other);

@@ -79,7 +79,7 @@ class Batch(_core.Batch):
         """Waits until `min` members have something new ("alive": all that are alive), `timeout` seconds at most (None:
         for ever), and gives the newest frame of each that has one; with fewer when the time is up, and empty when
         nobody has anything. What is not given is as in batch(). stream: as in Subscriber.next(), of GPUs.
-        Raises Interrupted."""
+        Raises Interrupted, and PublisherGone when all members have said their last words: a loop ends with it."""
         pending = self._pending
         if pending is not None:  # a task was cancelled while it waited for this
             self._pending = None

@@ -48,6 +48,16 @@ class Batches(Streams):
         self.assertEqual((entries[0].frame, entries.frames, len(entries.errors)), (None, [], 1))
         self.send(publishers[1])
         self.assertEqual([entry.name for entry in batch.next(min=2)], ["s1"])
+        publishers[1].close()
+        seen = []
+        with self.assertRaisesRegex(cuframes.PublisherGone, "all 2 members of the batch have ended"):
+            for entries in batch:
+                seen += [type(entry.error) for entry in entries.errors]
+        self.assertEqual(seen, [cuframes.PublisherGone])
+        self.assertRaises(cuframes.PublisherGone, batch.next, timeout=None)
+        self.assertRaises(cuframes.PublisherGone, asyncio.run, batch.anext())
+        self.assertEqual([batch.remove(one) for one in batch.members], [None, None])
+        self.assertEqual(batch.next(timeout=0), [])
 
     def test_members_come_and_go(self):
         publishers, batch = self.cameras(2)

@@ -96,7 +96,8 @@ public:
   }
 
   /** cuframes_batch_next(): into `entries`, whose frames of before are given back first; of all members. Memory is
-   *  taken when there are more members than ever before. errc::timeout: nobody has anything. */
+   *  taken when there are more members than ever before. errc::timeout: nobody has anything;
+   *  errc::publisher_gone: all members have said their last words. */
   [[nodiscard]] result<void> try_next(std::vector<batch_entry> &entries, at_least min = at_least::alive(),
                                       timeout limit = timeout::forever()) {
     return take(
