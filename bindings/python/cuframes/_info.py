@@ -126,7 +126,8 @@ def info(name: str, *, directory: str | os.PathLike[str] | None = None, timeout:
 
 def list_streams(*, directory: str | os.PathLike[str] | None = None,
                  timeout: float | None = 2.0) -> list[StreamEntry]:
-    """All streams of a runtime directory, by name. Waits `timeout` seconds at most in all."""
+    """All streams of a runtime directory, by name. Waits `timeout` seconds at most in all, and
+    hears Ctrl-C then."""
     return [StreamEntry(name, None if given is None else _stream(given),
                         None if error == 0 else make_error(error, "", detail or ""))
             for name, error, detail, given in _core.list(directory_of(directory), timeout)]

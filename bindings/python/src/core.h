@@ -154,6 +154,20 @@ int64_t core_deadline(int64_t timeout);
 int64_t core_step(int64_t deadline);
 int core_go_on(int64_t deadline);
 
+/* ---- job.c ---- */
+
+/* A call of the library that hears no signals until a publisher has answered. */
+typedef struct core_job {
+  int (*run)(struct core_job *job);   /* makes the call, on a thread that is not the interpreter's; its result */
+  void (*drop)(struct core_job *job); /* frees the job, and what it has made, on any thread */
+  int result;
+  char detail[1024];
+} core_job;
+
+/* Runs it. 0: it is done, and the caller's to drop. -1 with an error: a signal came; the call goes on without anybody
+ * until it has its answer, and is dropped then. */
+int core_job_run(core_job *job);
+
 /* ---- the others ---- */
 
 int frame_setup(PyObject *module);

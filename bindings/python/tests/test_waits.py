@@ -1,5 +1,6 @@
 """Waits: timeouts, Ctrl-C, other threads, event loops, publishers that go."""
 import asyncio
+import os
 import signal
 import threading
 import time
@@ -10,6 +11,16 @@ from support import LIMIT, Child, Streams, main, thread, until
 WAITER = """
 import cuframes, sys, threading
 subscriber = cuframes.subscribe("s")
+ASKS = {"info": lambda: cuframes.info("s", timeout=None), "list": lambda: cuframes.list(timeout=60),
+        "property": lambda: subscriber.info}
+if sys.argv[1] in ASKS:
+    print("waits")
+    input()  # the publisher is stopped by now
+    try:
+        ASKS[sys.argv[1]]()
+    except KeyboardInterrupt:
+        print(cuframes.now())
+    sys.exit()
 if sys.argv[1] == "main":
     print("waits")
     try:
@@ -57,9 +68,17 @@ input()
 """
 
 
+def threads(pid):
+    return os.listdir(f"/proc/{pid}/task")
+
+
+def state(pid, of):
+    with open(f"/proc/{pid}/task/{of}/stat", encoding="ascii", errors="replace") as file:
+        return file.read().rpartition(")")[2].split()[0]
+
+
 def sleeps(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-        return file.read().rpartition(")")[2].split()[0] == "S"
+    return state(pid, pid) == "S"
 
 
 class Waits(Streams):
@@ -88,6 +107,29 @@ class Waits(Streams):
                 # What a busy machine adds is tried away: five times, and the best one counts.
                 took = min(self.ctrl_c(who) for _ in range(5))
                 self.assertLess(took, 0.1)
+
+    def test_ctrl_c_ends_questions(self):
+        """To a publisher that is stopped, and says nothing."""
+        for who in ("info", "list", "property"):
+            with self.subTest(who):
+                took = min(self.ctrl_c_of_stopped(who) for _ in range(5))
+                self.assertLess(took, 0.1)
+
+    def ctrl_c_of_stopped(self, who):
+        with Child(PUBLISHER) as publisher:
+            self.assertEqual(publisher.line(), "there")
+            with Child(WAITER, who) as child:
+                self.assertEqual(child.line(), "waits")
+                pid, before = publisher.process.pid, len(threads(child.process.pid))
+                os.kill(pid, signal.SIGSTOP)
+                until(lambda: all(state(pid, of) == "T" for of in threads(pid)))  # till then it could still answer
+                child.say()
+                until(lambda: len(threads(child.process.pid)) > before and sleeps(child.process.pid))
+                sent = cuframes.now()
+                child.process.send_signal(signal.SIGINT)
+                took = (int(child.line()) - sent) / 1e9
+                child.end()
+                return took
 
     def ctrl_c(self, who):
         with Child(WAITER, who) as child:
