@@ -33,7 +33,7 @@ struct _GstCuframesFrameSink {
 G_DEFINE_FINAL_TYPE(GstCuframesFrameSink, cf_gst_frame_sink, GST_TYPE_BASE_SINK)
 
 static GstStaticPadTemplate sink_template =
-    GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(CF_GST_CAPS(CF_GST_FORMATS_SINK)));
+    GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(CF_GST_FRAME_SINK_CAPS));
 
 GstElement *cf_gst_frame_sink_new(cf_gst_stream *stream) {
   GstCuframesFrameSink *sink = g_object_new(CF_GST_TYPE_FRAME_SINK, "name", "frames", NULL);
@@ -47,8 +47,10 @@ void cf_gst_frame_sink_offer_slots(GstCuframesFrameSink *sink, gboolean offer) {
 
 /* ---- what frames look like ---- */
 
-/* Where each buffer says whether it has fields. */
+/* Where caps leave it to each buffer whether it has fields. */
 static guint8 next_fields(GstCuframesFrameSink *sink, GstBuffer *buffer) {
+  if (GST_VIDEO_INFO_INTERLACE_MODE(&sink->info) == GST_VIDEO_INTERLACE_MODE_PROGRESSIVE)
+    return sink->field_order;
   const guint8 order = cf_gst_fields_of_buffer(&sink->info, buffer);
   const gboolean had = sink->field_order > CUFRAMES_FIELDS_PROGRESSIVE;
   if (order > CUFRAMES_FIELDS_PROGRESSIVE)
@@ -61,8 +63,7 @@ static guint8 next_fields(GstCuframesFrameSink *sink, GstBuffer *buffer) {
 /* Without a layout. */
 static cuframes_format describe(GstCuframesFrameSink *sink, GstBuffer *buffer) {
   cuframes_format format = sink->picture.format;
-  if (buffer)
-    format.field_order = next_fields(sink, buffer);
+  format.field_order = next_fields(sink, buffer);
   format.orientation = sink->orientation;
   return format;
 }

@@ -4,12 +4,17 @@
 
 #include <gst/base/gstbasesink.h>
 
+#include "format.h"
 #include "stream.h"
 
 G_BEGIN_DECLS
 
 #define CF_GST_TYPE_FRAME_SINK (cf_gst_frame_sink_get_type())
 G_DECLARE_FINAL_TYPE(GstCuframesFrameSink, cf_gst_frame_sink, CF_GST, FRAME_SINK, GstBaseSink)
+
+/* What it takes. Caps need not say whether there are fields, as those of an appsrc often do not; fields in buffers of
+ * their own are refused when they come. */
+#define CF_GST_FRAME_SINK_CAPS GST_VIDEO_CAPS_MAKE(CF_GST_FORMATS_SINK)
 
 /* One for this stream, floating. */
 GstElement *cf_gst_frame_sink_new(cf_gst_stream *stream);

@@ -146,11 +146,13 @@ static gboolean is_laid_out(const cuframes_format *slot, const cuframes_format *
 
 GstMemory *cf_gst_allocator_take(GstCuframesAllocator *allocator) {
   cf_gst_slot slot;
-  if (!g_atomic_int_get(&allocator->prepared) && cf_gst_allocator_prepare(allocator) != CUFRAMES_OK)
+  if ((!g_atomic_int_get(&allocator->prepared) && cf_gst_allocator_prepare(allocator) != CUFRAMES_OK) ||
+      cf_gst_stream_acquire(allocator->stream, TRUE, &slot) != CUFRAMES_OK) {
+    GST_LOG_OBJECT(allocator, "no slot: %s", cuframes_last_error());
     return NULL;
-  if (cf_gst_stream_acquire(allocator->stream, TRUE, &slot) != CUFRAMES_OK)
-    return NULL;
+  }
   if (!is_laid_out(cuframes_frame_format(slot.frame), &allocator->format)) {
+    GST_LOG_OBJECT(allocator, "no slot: they have another layout by now");
     cf_gst_stream_let_go(allocator->stream, &slot);
     return NULL;
   }

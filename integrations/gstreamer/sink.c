@@ -30,7 +30,7 @@ struct _GstCuframesSink {
 G_DEFINE_FINAL_TYPE(GstCuframesSink, cf_gst_sink, GST_TYPE_BIN)
 
 static GstStaticPadTemplate frames_template =
-    GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(CF_GST_CAPS(CF_GST_FORMATS_SINK)));
+    GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(CF_GST_FRAME_SINK_CAPS));
 static GstStaticPadTemplate packets_template =
     GST_STATIC_PAD_TEMPLATE("packets", GST_PAD_SINK, GST_PAD_REQUEST, GST_STATIC_CAPS(CF_GST_PACKET_CAPS_SINK));
 static GstStaticPadTemplate more_packets_template =
