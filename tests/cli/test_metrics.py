@@ -248,8 +248,9 @@ def test_camera_that_comes_back(s):
 
 
 def test_usage(s):
-    for words in ([], ["--interval", "1"], ["--once", "--interval", "1"], ["--textfile", ""], ["--textfile", "a/"],
-                  ["--once", "--timeout", "0"], ["--once", "--json"]):
+    for words in (["--interval", "1"], ["--listen", "0", "--once"], ["--listen", "0", "--textfile", "a.prom"],
+                  ["--once", "--interval", "1"], ["--textfile", ""], ["--textfile", "a/"], ["--once", "--timeout", "0"],
+                  ["--once", "--json"]):
         result = s.run("metrics", *words)
         check(result.code == USAGE and not result.out, "%s: %s", words, result)
 

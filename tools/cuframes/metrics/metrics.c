@@ -1,4 +1,5 @@
-/* metrics.c - cuframes metrics: the numbers of streams for Prometheus, printed or as a file for node_exporter. */
+/* metrics.c - cuframes metrics: the numbers of streams for Prometheus, over HTTP, printed, or as a file for
+ * node_exporter. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,17 +7,22 @@
 #include "collect.h"
 #include "common/cli.h"
 #include "common/reader.h"
+#include "serve.h"
 #include "textfile.h"
 
 #define TIMEOUT_NS INT64_C(1000000000)
 #define INTERVAL_NS (15 * INT64_C(1000000000))
 
 static const char help[] =
-    "usage: cuframes metrics [NAME...] --once\n"
+    "usage: cuframes metrics [NAME...] [--listen ADDRESS:PORT]\n"
     "       cuframes metrics [NAME...] --textfile FILE [--interval SECONDS]\n"
+    "       cuframes metrics [NAME...] --once\n"
     "The numbers of all streams, or of these, as Prometheus reads them. Nobody joins a stream for that: publishers "
     "are\n"
     "asked, and one that does not answer costs the others nothing. docs/metrics.md says what each number means.\n\n"
+    "  --listen ADDRESS:PORT  serve them over HTTP there, at /metrics (default " SERVE_DEFAULT
+    ", or the socket that a\n"
+    "                     service manager hands over); :PORT is every address, and port 0 any that is free\n"
     "  --once             print them once; with --textfile, write that once\n"
     "  --textfile FILE    a file for node_exporter's textfile collector, written anew each time and then renamed, so\n"
     "                     that nobody reads half of it; removed at the end. Its name must end in .prom there\n"
@@ -27,7 +33,7 @@ static const char help[] =
 
 typedef struct metrics_options {
   collector from;
-  const char *textfile;
+  const char *textfile, *listen;
   int64_t interval_ns;
   bool once, has_interval;
 } metrics_options;
@@ -84,10 +90,11 @@ static int write_file(metrics_options *options) {
 }
 
 static int parse(int argc, char **argv, metrics_options *options) {
-  enum { ONCE = READER_OWN, TEXTFILE, INTERVAL, TIMEOUT };
+  enum { ONCE = READER_OWN, LISTEN, TEXTFILE, INTERVAL, TIMEOUT };
   static const struct option long_options[] = { { "help", no_argument, NULL, READER_HELP },
                                                 { "dir", required_argument, NULL, READER_DIR },
                                                 { "once", no_argument, NULL, ONCE },
+                                                { "listen", required_argument, NULL, LISTEN },
                                                 { "textfile", required_argument, NULL, TEXTFILE },
                                                 { "interval", required_argument, NULL, INTERVAL },
                                                 { "timeout", required_argument, NULL, TIMEOUT },
@@ -99,6 +106,7 @@ static int parse(int argc, char **argv, metrics_options *options) {
       case READER_HELP: fputs(help, stdout); return -1;
       case READER_DIR: options->from.directory = optarg; break;
       case ONCE: options->once = true; break;
+      case LISTEN: options->listen = optarg; break;
       case TEXTFILE: options->textfile = optarg; break;
       case INTERVAL:
         options->has_interval = true;
@@ -113,8 +121,8 @@ static int parse(int argc, char **argv, metrics_options *options) {
 
 static int check_options(const metrics_options *options) {
   const size_t length = options->textfile ? strlen(options->textfile) : 0;
-  if (!options->textfile && !options->once)
-    return cli_usage("--once or --textfile FILE must be given");
+  if (options->listen && (options->textfile || options->once))
+    return cli_usage("--listen serves the numbers, and --textfile and --once do not: each has a process of its own");
   if (options->has_interval && (options->once || !options->textfile))
     return cli_usage("--interval goes with --textfile alone, and not with --once");
   if (options->textfile && (length == 0 || options->textfile[length - 1] == '/'))
@@ -150,7 +158,10 @@ int cmd_metrics(int argc, char **argv) {
   if (code)
     return code;
   cli_catch_signals();
-  code = options.textfile ? write_file(&options) : print_once(&options);
+  if (options.textfile)
+    code = write_file(&options);
+  else
+    code = options.once ? print_once(&options) : metrics_serve(&options.from, options.listen);
   collector_free(&options.from);
   return code;
 }

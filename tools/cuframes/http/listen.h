@@ -1,0 +1,35 @@
+/* listen.h - the sockets that a server listens at: by an address, or inherited; and whom a client may call us. */
+#ifndef CUFRAMES_HTTP_LISTEN_H
+#define CUFRAMES_HTTP_LISTEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LISTEN_MAX 8
+#define LISTEN_TEXT 64
+
+typedef struct listeners {
+  int fds[LISTEN_MAX];
+  size_t count;
+} listeners;
+
+/* Sockets that a service manager has opened for this process ($LISTEN_FDS), if there are any. CLI_OK, or an exit code
+ * after a message if one is no stream socket that listens. */
+int listen_inherit(listeners *all);
+/* ADDRESS:PORT, [IPv6]:PORT, :PORT (every address) or PORT (127.0.0.1); port 0: any that is free. An exit code, after a
+ * message. */
+int listen_at(const char *text, listeners *all);
+void listen_close(listeners *all);
+
+/* Where a socket is, "127.0.0.1:80", "[::1]:80" or the path of a Unix socket. */
+void listen_text(int fd, char text[LISTEN_TEXT]);
+
+/* Whether a connection came over loopback: only from this machine, but also from any page in its browsers. */
+bool listen_is_loopback(int connection);
+/* Bytes that have come over a connection; 0 where nobody knows. */
+uint64_t listen_received(int connection);
+/* Whether the header Host names an address, or this machine, or nothing. */
+bool listen_is_own_host(const char *host);
+
+#endif
