@@ -9,6 +9,7 @@ GST_DEBUG_CATEGORY(cf_gst_debug);
 static gboolean (*const features[])(GstPlugin *) = {
   cf_gst_sink_register,
   cf_gst_src_register,
+  cf_gst_packet_src_register,
 };
 
 /* ---- errors ---- */

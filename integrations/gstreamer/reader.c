@@ -177,18 +177,18 @@ void cf_gst_reader_get(cf_gst_reader *reader, const GParamSpec *pspec, GValue *v
 
 /* ---- flushing ---- */
 
-void cf_gst_reader_set_flushing(cf_gst_reader *reader, cf_gst_flush why, gboolean flushing) {
+void cf_gst_reader_set_flushing(cf_gst_reader *reader, guint why, gboolean flushing) {
   g_mutex_lock(&reader->lock);
-  reader->flushing = flushing ? reader->flushing | why : reader->flushing & ~(guint)why;
+  reader->flushing = flushing ? reader->flushing | why : reader->flushing & ~why;
   if (flushing && reader->subscriber != NULL)
     cuframes_subscriber_interrupt(reader->subscriber);
   g_cond_broadcast(&reader->wake);
   g_mutex_unlock(&reader->lock);
 }
 
-gboolean cf_gst_reader_is_flushing(cf_gst_reader *reader) {
+guint cf_gst_reader_is_flushing(cf_gst_reader *reader) {
   g_mutex_lock(&reader->lock);
-  const gboolean flushing = reader->flushing != 0;
+  const guint flushing = reader->flushing;
   g_mutex_unlock(&reader->lock);
   return flushing;
 }

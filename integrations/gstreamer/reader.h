@@ -26,7 +26,7 @@ typedef struct cf_gst_reader {
   /* the rest under this one */
   GMutex lock;
   GCond wake;
-  guint flushing;                  /* bits of cf_gst_flush */
+  guint flushing;                  /* bits of enum cf_gst_flush */
   cuframes_subscriber *subscriber; /* written with `use` held, too */
   gint64 waiting_since;            /* of the streaming thread: for what is next; 0: nothing is waited for */
 } cf_gst_reader;
@@ -61,12 +61,12 @@ void cf_gst_reader_came(cf_gst_reader *reader);
 
 /* Waits, or until woken or flushing: FALSE then. */
 gboolean cf_gst_reader_pause(cf_gst_reader *reader, gint64 ns);
-/* Ends waits at once, those to come, too, until it is switched off for both reasons: the element does not play, or pads
- * are flushed. */
-typedef enum { CF_GST_FLUSH_PAUSED = 1, CF_GST_FLUSH_PADS = 2 } cf_gst_flush;
-void cf_gst_reader_set_flushing(cf_gst_reader *reader, cf_gst_flush why, gboolean flushing);
-/* For either reason. */
-gboolean cf_gst_reader_is_flushing(cf_gst_reader *reader);
+/* Ends waits at once, those to come, too, until it is switched off for every reason: the element does not play, pads
+ * are flushed, the application wants the end. */
+enum cf_gst_flush { CF_GST_FLUSH_PAUSED = 1, CF_GST_FLUSH_PADS = 2, CF_GST_FLUSH_EOS = 4 };
+void cf_gst_reader_set_flushing(cf_gst_reader *reader, guint why, gboolean flushing);
+/* The bits of why; 0: it is not. */
+guint cf_gst_reader_is_flushing(cf_gst_reader *reader);
 
 G_END_DECLS
 

@@ -141,3 +141,12 @@ guint bench_descriptors(void) {
 guint bench_threads(void) {
   return entries("/proc/self/task");
 }
+
+void bench_threads_end(guint most) {
+  const gint64 limit = g_get_monotonic_time() + SECONDS(60);
+  while (bench_threads() > most && g_get_monotonic_time() < limit) {
+    g_thread_pool_stop_unused_threads(); /* which GLib keeps for the next task */
+    g_thread_yield();
+  }
+  assert_in_range(bench_threads(), 1, most);
+}

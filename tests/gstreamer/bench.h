@@ -50,5 +50,7 @@ guint64 bench_stat(GstElement *source, const gchar *field);
 /* Open descriptors, and threads, of this process. */
 guint bench_descriptors(void);
 guint bench_threads(void);
+/* Until there are no more threads than that; the test fails if there always are. */
+void bench_threads_end(guint most);
 
 #endif
