@@ -2,8 +2,8 @@
  * cuframessrc beside GStreamer's own shm and unixfd elements, in one run and in turn.
  *
  * Frames are 1080p NV12, 60 a second, drawn by the publisher into whatever memory its sink proposes, as a decoder
- * would. The time is written into the picture where it enters the sink, and read where it leaves the source. CPU time is
- * that of the publisher's process, with drawing, and of a client's, for each frame. */
+ * would. The time is written into the picture where it enters the sink, and read where it leaves the source. CPU time
+ * is that of the publisher's process, with drawing, and of a client's, for each frame. */
 #include <gst/gst.h>
 
 #include <getopt.h>
