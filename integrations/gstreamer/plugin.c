@@ -10,6 +10,7 @@ static gboolean (*const features[])(GstPlugin *) = {
   cf_gst_sink_register,
   cf_gst_src_register,
   cf_gst_packet_src_register,
+  cf_gst_device_provider_register,
 };
 
 /* ---- errors ---- */

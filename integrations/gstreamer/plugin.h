@@ -14,6 +14,7 @@ GST_DEBUG_CATEGORY_EXTERN(cf_gst_debug);
 gboolean cf_gst_sink_register(GstPlugin *plugin);
 gboolean cf_gst_src_register(GstPlugin *plugin);
 gboolean cf_gst_packet_src_register(GstPlugin *plugin);
+gboolean cf_gst_device_provider_register(GstPlugin *plugin);
 
 /* An error message of the element, which ends its pipeline: the domain and code of GStreamer that come nearest to this
  * error of cuframes, `what` ("cannot publish 'cam'"), and what the call of this thread that failed said of it, with
