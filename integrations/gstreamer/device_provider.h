@@ -1,5 +1,5 @@
-/* device_provider.h - the streams of this machine as devices: what gst-device-monitor-1.0 and applications with a menu of
- * cameras show. */
+/* device_provider.h - the streams of this machine as devices: what gst-device-monitor-1.0 and applications with a menu
+ * of cameras show. */
 #ifndef CUFRAMES_GST_DEVICE_PROVIDER_H
 #define CUFRAMES_GST_DEVICE_PROVIDER_H
 
