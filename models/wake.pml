@@ -4,6 +4,8 @@
  *
  * The word moves only when a sleeper was found, by who then wakes. With PREWAKE the waker may be roused when a
  * frame is begun, and waits for it awake, for some time, and wakes if it came; nobody is killed or interrupted then.
+ * There, too, the publisher takes back what was left to a waker that does not come, whenever it begins or publishes a
+ * frame.
  * READERS readers with a watcher each. The publisher may be killed at every step, also between head and the wake-up;
  * then only the watchers wake. One reader may be interrupted at any time. Nobody's sleep has a time-out. Proves: nobody
  * sleeps while there is something for it to see; PUBLISHER_GONE comes after the last frame; all come to their end.
@@ -13,7 +15,8 @@
  * watcher), WATCHER_ONCE (the watcher wakes once), GONE_LATE (a reader looks whether the publisher is gone after it
  * looked for a frame); with PREWAKE: RING_FIRST (the waker wakes before it says that it waits no more), DUE_LATE (it is
  * roused before it is told that somebody is to be woken), DUE_ONLY (what is due keeps it from a frame that was begun),
- * OVERWRITES (a frame that is begun takes the place of one that it has not woken for yet).
+ * OVERWRITES (a frame that is begun takes the place of one that it has not woken for yet), FORGETS (the publisher takes
+ * back what was left to the waker, and does not wake).
  */
 #ifndef FRAMES
 #define FRAMES 2
@@ -51,6 +54,15 @@ inline move_wake() { /* cf_writer_move_wake */
 #endif
 }
 
+inline wake_instead() {
+#ifndef FORGETS
+  move_wake();
+  futex_wake()
+#else
+  skip
+#endif
+}
+
 active proctype publisher() {
   byte q = 1, asked;
   bool sleeps;
@@ -58,6 +70,21 @@ active proctype publisher() {
     do
     :: q <= FRAMES ->
 #ifdef PREWAKE
+      if /* cf_waker_help */
+      :: due -> due = false; wake_instead()
+      :: prewake == 2 ->
+        atomic {
+          if
+          :: prewake == 2 -> prewake = 0; asked = 2
+          :: else
+          fi
+        };
+        if
+        :: asked == 2 -> asked = 0; wake_instead()
+        :: else
+        fi
+      :: true
+      fi;
       if /* cf_waker_announce */
       :: atomic { asked = prewake; prewake = 1 };
 #ifndef OVERWRITES
@@ -94,6 +121,7 @@ active proctype publisher() {
         :: atomic { asked == 1 -> asked = 0; q++ }; goto published
         :: atomic { asked != 1 -> asked = 0 }
         fi
+      :: prewake == 1 -> prewake = 0 /* cf_waker_waits: it has not come */
       :: else
       fi;
 #endif
@@ -105,6 +133,9 @@ active proctype publisher() {
       :: sleeps -> futex_wake()
 #else
       :: sleeps -> move_wake(); futex_wake()
+#ifdef PREWAKE
+      :: sleeps -> due = false; move_wake(); futex_wake() /* they are many, but it has not come */
+#endif
 #ifndef DUE_LATE
       :: sleeps -> due = true; rung = true /* they are many: the waker does it */
 #else

@@ -298,6 +298,8 @@ int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
   if (cf_flag_get(&p->failed))
     return device_failed(p);
   cf_lock_take(&p->frame_lock);
+  if (p->left_to_waker)
+    cf_waker_help(p);
   int result = frame_acquire(p, frame);
   cf_lock_give(&p->frame_lock);
   return result;
@@ -359,10 +361,8 @@ static void second_end(cuframes_publisher *p, int64_t now) {
     cf_growth_end_quiet(p, now);
 }
 
-static void wake(cuframes_publisher *p, uint32_t sleepers) {
-  if (sleepers > CF_WAKE_DIRECT && cf_flag_get(&p->waker.running))
-    cf_waker_ring(p);
-  else
+static void wake(cuframes_publisher *p, uint32_t sleepers, int64_t now) {
+  if (sleepers <= CF_WAKE_DIRECT || !cf_waker_takes(p, now))
     (void)cf_publisher_wake(p);
 }
 
@@ -407,10 +407,10 @@ static int frame_publish(cuframes_publisher *p, cf_frame *f, const cf_completion
   if (f->side_bytes > 0)
     meta.side_offset = (uint32_t)(f->side - (uint8_t *)((cf_segment *)f->segment)->side);
   f->seq = cf_writer_publish(&p->writer, f->slot, &meta, !p->completer.gpu || !completion->on_stream);
-  const bool waits = cf_flag_get(&p->waker.prewake) == CF_PREWAKE_ASKED && cf_waker_waits(p);
+  const bool waits = cf_flag_get(&p->waker.prewake) == CF_PREWAKE_ASKED && cf_waker_waits(p, f->timestamp);
   const uint32_t sleepers = waits ? 0 : cf_writer_sleepers(&p->writer);
   if (sleepers > 0)
-    wake(p, sleepers);
+    wake(p, sleepers, f->timestamp);
   cf_counter_count(&p->published);
   cf_counter_set(&p->newest_timestamp, (uint64_t)f->timestamp);
   if (f->timestamp - p->second_start >= CF_SECOND)

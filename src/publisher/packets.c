@@ -292,9 +292,7 @@ int cf_publish_packet_of(cuframes_publisher *p, const cuframes_packet_info *info
                             .duration = packet.duration };
     (void)cf_packet_write(&packets->writer, &meta, packet.data, is_start(packets, &packet)); /* its size was checked */
     uint32_t sleepers = cf_writer_packet_sleepers(&p->writer);
-    if (sleepers > CF_WAKE_DIRECT && cf_flag_get(&p->waker.running))
-      cf_waker_ring(p);
-    else if (sleepers > 0)
+    if (sleepers > 0 && (sleepers <= CF_WAKE_DIRECT || !cf_waker_takes_packet(p, cf_now())))
       (void)cf_futex_wake(&packets->writer.region->wake, INT32_MAX);
     cf_counter_add(&packets->count, 1);
     cf_counter_add(&packets->byte_count, packet.size);

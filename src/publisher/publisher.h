@@ -36,18 +36,27 @@ enum cf_prewake {
   CF_PREWAKE_PUBLISHED /* it is there: wake all */
 };
 
-/* The thread that wakes where there are many to wake. */
+/* The thread that wakes where there are many to wake. On a busy machine it may have to wait for a processor itself, for
+ * some ten milliseconds, while the publisher has one. So it is left nothing as long as it was late lately (waker.c). */
 typedef struct cf_waker {
+  cf_counter rung_at; /* since when it is to come; 0: it has */
   cf_flag running;
-  cf_flag prewake;   /* enum cf_prewake */
-  cf_flag woken;     /* so many were, the last time */
-  cf_flag asleep;    /* or it is about to be */
-  cf_flag rung;      /* moves when somebody is to be woken: the word that it sleeps on */
-  cf_flag due;       /* somebody is to be woken, whether or not a frame is begun */
-  cf_flag processor; /* of the thread that rang last */
-  cf_flag stop;
-  pthread_t thread;
+  cf_flag prewake;     /* enum cf_prewake */
+  cf_flag woken;       /* so many were, the last time */
+  cf_flag asleep;      /* or it is about to be */
+  cf_flag rung;        /* moves when it is to come: the word that it sleeps on */
+  cf_flag due;         /* who sleeps for a frame is to be woken, whether or not another one is begun */
+  cf_flag due_packets; /* who sleeps for a packet is */
+  cf_flag processor;   /* of the thread that rang last */
 } cf_waker;
+
+/* Of it, what only many sleepers need. */
+typedef struct cf_waker_thread {
+  pthread_t thread;
+  cf_flag stop;
+  cf_flag debt;    /* so often it has to come in time before it is left anything again */
+  cf_flag untried; /* frames and packets that it was left nothing of */
+} cf_waker_thread;
 
 /* One connection, of the service thread alone but for the seat's shared parts. */
 typedef struct cf_peer {
@@ -153,9 +162,9 @@ typedef struct cf_source {
 
 struct cuframes_publisher {
   /* What each frame touches comes first, on as few cache lines as may be: they have cooled down since the last one. */
-  cf_lock frame_lock; /* of frame calls */
-  uint32_t maker;     /* os/process.h */
-  uint32_t policy;
+  cf_lock frame_lock;     /* of frame calls */
+  uint32_t maker;         /* os/process.h */
+  uint32_t left_to_waker; /* by the frame lock: whom a frame wakes, and it may not have come yet */
   uint32_t max_open;
   cf_frame *frames; /* max_open of them */
   cf_handles *handles;
@@ -176,7 +185,9 @@ struct cuframes_publisher {
   cf_device *device;
   uint64_t instance;
 
+  cf_waker_thread waker_thread;
   int64_t ordered_timeout_ns;
+  uint32_t policy;
   cf_slot_note *notes;
   int control_fd;
   uint64_t control_bytes;
@@ -237,9 +248,14 @@ void cf_waker_stop(cuframes_publisher *publisher);
 /* A frame was begun, and there were many to wake last time: the waker is to be awake when it is published. */
 void cf_waker_announce(cuframes_publisher *publisher);
 /* It is there, and was announced. True: the waker waits for it, and wakes all. */
-bool cf_waker_waits(cuframes_publisher *publisher);
-/* Wakes all who sleep, if it runs. */
-void cf_waker_ring(cuframes_publisher *publisher);
+bool cf_waker_waits(cuframes_publisher *publisher, int64_t now);
+/* Many sleep for a frame, or for a packet. True: the waker wakes them; false: the caller has to. */
+bool cf_waker_takes(cuframes_publisher *publisher, int64_t now);
+bool cf_waker_takes_packet(cuframes_publisher *publisher, int64_t now);
+/* With the frame lock held: wakes for the frame before, if that was left to the waker and it has not come. */
+void cf_waker_help(cuframes_publisher *publisher);
+/* The waker: it has come. */
+void cf_waker_answer(cuframes_publisher *publisher, int64_t now);
 /* Any thread: wakes all who sleep for a frame, here; gives how many. */
 uint32_t cf_publisher_wake(cuframes_publisher *publisher);
 

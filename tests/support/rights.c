@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -159,6 +160,26 @@ static bool first_in_container(int spaces, refusal *why) {
 
 void need_container(int spaces) {
   try_apart(first_in_container, spaces, "the right to make containers");
+}
+
+/* ---- tracing ---- */
+
+static bool trace_a_child(int unused, refusal *why) {
+  (void)unused;
+  pid_t pid = fork();
+  if (pid == 0)
+    for (;;)
+      (void)pause();
+  if (pid < 0)
+    return refused(why, "start a child");
+  bool traced = ptrace(PTRACE_SEIZE, pid, NULL, NULL) == 0 || refused(why, "trace a child");
+  (void)kill(pid, SIGKILL);
+  (void)waitpid(pid, NULL, 0);
+  return traced;
+}
+
+void need_tracing(void) {
+  try_apart(trace_a_child, 0, "the right to trace children");
 }
 
 /* ---- threads ---- */

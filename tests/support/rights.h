@@ -16,6 +16,8 @@ void need_namespaces(int spaces);
 /* A child of this process may become the first one of a container: with these namespaces, which have CLONE_NEWPID and
  * CLONE_NEWNS among them, and a /proc of its own. Who is not root makes a user namespace, too. */
 void need_container(int spaces);
+/* A process may stop the threads of a child as a debugger does. */
+void need_tracing(void);
 /* A process may take a real-time policy. */
 void need_realtime(void);
 /* So many threads more may run: a limit of processes, a user's or a container's, counts them. */
