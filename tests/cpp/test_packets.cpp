@@ -194,6 +194,16 @@ static void monitors_see_who_is_there() {
   CHECK(who.label() == "who looks" && who.mode() == cuframes::mode::ordered && who.leases() == 3 && !who.evicted());
   CHECK(who.held_slots().size() == 1 && who.sync_mode() == "complete" && who.pid() == getpid() && !who.reads_packets());
   CHECK(who.delivered() == 1 && who.lag() == 0 && who.skipped() == 0 && who.depth() > 0 && who.uid() == getuid());
+  CHECK(info.started() > 0ns && info.reconnects() == 0 && info.device_bytes() > 0 && info.modes().size() == 3);
+  CHECK(info.device_bytes() < info.memory_bytes());
+  for (const auto mode : info.modes()) {
+    const bool ours = mode.mode() == cuframes::mode::ordered;
+    std::uint64_t taken = 0;
+    for (const auto &bucket : mode.latency())
+      taken += bucket.frames;
+    CHECK(mode.joined() == ours && mode.delivered() == ours && mode.skipped() == 0 && taken == ours);
+    CHECK((mode.latency_sum() > 0ns) == ours && mode.latency().back().up_to == std::chrono::nanoseconds::max());
+  }
   const auto list = cuframes::stream_list::query(check::patience(), cuframes::directory());
   CHECK(list.size() == 1 && list[0].name() == "s" && list[0].info().has_value());
   for (const auto entry : list)

@@ -6,6 +6,7 @@
 #ifndef CUFRAMES_CPP_MONITOR_HPP
 #define CUFRAMES_CPP_MONITOR_HPP
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -187,6 +188,12 @@ private:
 
 } // namespace detail
 
+/** cuframes_latency_bucket: frames that took up to so long, and longer than those of the bucket before. */
+struct latency_bucket {
+  nanoseconds up_to; /**< nanoseconds::max() in the last one */
+  std::uint64_t frames;
+};
+
 /** cuframes_mode_info, a view into what was queried: what all subscribers of one mode amount to, so far. */
 class mode_info {
 public:
@@ -207,8 +214,13 @@ public:
   [[nodiscard]] nanoseconds latency_sum() const noexcept {
     return nanoseconds(native_->latency_sum_ns);
   }
-  [[nodiscard]] span<const cuframes_latency_bucket> latency() const noexcept {
-    return { native_->latency, CUFRAMES_LATENCY_BUCKETS };
+  [[nodiscard]] std::array<latency_bucket, CUFRAMES_LATENCY_BUCKETS> latency() const noexcept {
+    std::array<latency_bucket, CUFRAMES_LATENCY_BUCKETS> all{};
+    std::transform(std::begin(native_->latency), std::end(native_->latency), all.begin(),
+                   [](const cuframes_latency_bucket &one) {
+                     return latency_bucket{ nanoseconds(one.up_to_ns), one.frames };
+                   });
+    return all;
   }
 
 private:
