@@ -199,6 +199,31 @@ def test_the_slow_are_closed(s):
     pace(time.monotonic() - began < 15, "%.1f s", time.monotonic() - began)
 
 
+def test_who_reads_slowly(s):
+    """An answer that is larger than what the system takes at once, in small pieces, and whole."""
+    s.start("publish", *[word for i in range(60) for word in ("test:64x48@1", "--name", "cam%02d" % i)], name="publish")
+    server = Server(s)
+    s.until(lambda: len(server.metrics().all("cuframes_stream_frames_total")) == 60, "60 streams")
+    with socket.socket() as client:
+        client.settimeout(LIMIT)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(server.address)
+        client.sendall((GET % "/metrics").replace("close", "keep-alive").encode() * 9 + (GET % "/metrics").encode())
+        check(server.get("/")[0] == 200, "others are not served meanwhile")
+        data = b""
+        while True:
+            more = client.recv(1000)
+            if not more:
+                break
+            data += more
+    answers = data.split(b"HTTP/1.1 200 OK\r\n")[1:]
+    check(len(answers) == 10, "%d answers", len(answers))
+    for one in answers:
+        body = one.partition(b"\r\n\r\n")[2]
+        check(len(body) == length(one), "%d of %d bytes", len(body), length(one))
+        check(len(metering.Metrics(body.decode()).all("cuframes_stream_up")) == 60, "not whole")
+
+
 def test_stopped_publisher(s):
     """The others' numbers come within the time, other pages at once, and those that give up harm nobody."""
     stopped = s.publish("test:64x48@25", "stopped")
@@ -306,6 +331,7 @@ def test_inherited_socket(s):
         listener.bind(path)
         listener.listen()
         process = inherit(s, listener.fileno())
+        process.wait_for("listening at the socket " + re.escape(path))
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(LIMIT)
             client.connect(path)

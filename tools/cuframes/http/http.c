@@ -271,6 +271,7 @@ static int answer_write(http_request *client) {
     return -1;
   if (last)
     return answer_end(client);
+  lws_set_timeout(client->wsi, PENDING_TIMEOUT_HTTP_CONTENT, HTTP_REQUEST_SECONDS); /* it reads: for the next piece */
   (void)lws_callback_on_writable(client->wsi);
   return 0;
 }
@@ -305,7 +306,7 @@ static void request_take(http_request *client, const char *uri) {
   const bool host_fits = !has_host || lws_hdr_copy(wsi, host, sizeof host, WSI_TOKEN_HOST) > 0;
   client->is_head = head;
   client->state = CLIENT_ASKED;
-  lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, 6 * HTTP_REQUEST_SECONDS); /* for the site to answer */
+  lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0); /* the site answers, or the client leaves */
   client->closes = wants_close(wsi);
   if (!get && !head) {
     client->closes = true; /* what follows may be a body */
@@ -453,7 +454,10 @@ void http_note(const http_server *server, const char *path) {
   char text[LISTEN_TEXT];
   for (size_t i = 0; i < server->listeners.count; i++) {
     listen_text(server->listeners.fds[i], text);
-    cli_note("listening at http://%s%s", text, path);
+    if (*text == '/')
+      cli_note("listening at the socket %s", text);
+    else
+      cli_note("listening at http://%s%s", text, path);
   }
 }
 
