@@ -6,6 +6,8 @@
 #include <gst/video/video-anc.h>
 #include <gst/video/video-sei.h>
 
+#include "side.h"
+
 #define NTP_TO_UNIX (G_GUINT64_CONSTANT(2208988800) * GST_SECOND) /* from 1900 to 1970 */
 #define UUID_BYTES 16
 
@@ -37,7 +39,24 @@ static gboolean add_user_data(cuframes_frame *frame, const GstVideoSEIUserDataUn
   return added;
 }
 
+/* What a cuframessrc had no other meta for. */
+static gboolean add_own(cuframes_frame *frame, GstCustomMeta *meta) {
+  guint type = 0;
+  GBytes *bytes = NULL;
+  gsize size = 0;
+  gboolean added = TRUE;
+  if (gst_structure_get(gst_custom_meta_get_structure(meta), "type", G_TYPE_UINT, &type, "data", G_TYPE_BYTES, &bytes,
+                        NULL)) {
+    gconstpointer data = g_bytes_get_data(bytes, &size);
+    added = add(frame, type, data, size);
+    g_bytes_unref(bytes);
+  }
+  return added;
+}
+
 static gboolean add_meta(cuframes_frame *frame, GstMeta *meta) {
+  if (gst_meta_info_is_custom(meta->info) && gst_custom_meta_has_name((GstCustomMeta *)meta, CF_GST_SIDE_META))
+    return add_own(frame, (GstCustomMeta *)meta);
   if (meta->info->api == GST_VIDEO_SEI_USER_DATA_UNREGISTERED_META_API_TYPE)
     return add_user_data(frame, (GstVideoSEIUserDataUnregisteredMeta *)meta);
   if (meta->info->api != GST_VIDEO_CAPTION_META_API_TYPE)

@@ -72,6 +72,24 @@ def test_a_killed_publisher_comes_back(s):
     publisher.stop()
 
 
+def test_pictures_of_a_gpu_are_copied_to_the_host(s):
+    """Over the stand-in for the driver."""
+    library = harness.need_built("tests", "cuda", "standin", "libcuda.so.1")
+    env = {"LD_LIBRARY_PATH": library.rsplit("/", 1)[0], "CUDA_STANDIN_DEVICES": "1"}
+    raw = s.path("raw")
+    camera = s.publish("test:64x48@30", "cam", "--device", "cuda", env=env)
+    s.wait_stream("cam", camera)
+    refused = launch(s, "cuframessrc stream=cam device=host ! fakesink")
+    refused.wait()
+    publisher = s.publish(CLIP, "film", "--wait-for", "1", "--device", "cuda", env=env)
+    check("takes host memory only" in refused.err, "%s", refused.err)
+    reader = launch(s, "cuframessrc stream=film mode=ordered ! video/x-raw,format=I420", f"! filesink location={raw}",
+                    env=env)
+    reader.expect(OK)
+    check("on device cuda:" in publisher.expect(OK).err, "not on the GPU: %s", publisher.err)
+    check(hashes(s, *RAW, raw) == hashes(s, "-i", CLIP), "other pictures")
+
+
 def test_packets_arrive_as_they_are(s):
     copy = s.path("copy.mkv")
     publisher = s.publish(CLIP, "film", "--wait-for", "1")

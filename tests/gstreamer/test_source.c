@@ -214,6 +214,70 @@ static void side_data_are_metas(void **state) {
   cuframes_publisher_destroy(publisher);
 }
 
+/* Through both elements into another stream: all that a frame says, in the words of the library. */
+static void a_frame_says_the_same_behind_both(void **state) {
+  static const guint8 sei[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 'h', 'i' };
+  static const guint8 captions[] = { 0xfc, 0x94, 0x2c };
+  const cuframes_camera_calibration lens = { .fx = 700, .fy = 701, .cx = 32, .cy = 24, .width = 64, .height = 48 };
+  const cuframes_content_light light = { .max_content = 1000, .max_average = 400 };
+  const struct {
+    guint32 type;
+    gconstpointer data;
+    gsize size;
+  } pieces[] = { { CUFRAMES_SIDE_DATA_SEI_USER_DATA, sei, sizeof sei },
+                 { CUFRAMES_SIDE_DATA_A53_CAPTIONS, captions, sizeof captions },
+                 { CUFRAMES_SIDE_DATA_CAMERA_CALIBRATION, &lens, sizeof lens },
+                 { CUFRAMES_SIDE_DATA_CONTENT_LIGHT, &light, sizeof light },
+                 { CUFRAMES_SIDE_DATA_APPLICATION + 3, "own", 3 } };
+  const cuframes_format format = { .pixel_format = CUFRAMES_PIXEL_YUV420P,
+                                   .width = 66,
+                                   .height = 48,
+                                   .color = { .matrix = 9, .range = 1, .primaries = 9, .transfer = 16 },
+                                   .chroma_location = CUFRAMES_CHROMA_TOP_LEFT,
+                                   .field_order = CUFRAMES_FIELDS_BOTTOM_FIRST,
+                                   .orientation = CUFRAMES_ORIENTATION_LEFT_BOTTOM,
+                                   .sample_aspect_num = 16,
+                                   .sample_aspect_den = 11 };
+  const cuframes_publish_info info = { .struct_size = sizeof info,
+                                       .pts = CUFRAMES_NO_TIME,
+                                       .capture_time = 1700000000123456789 };
+  const cuframes_subscriber_options options = { .struct_size = sizeof options,
+                                                .connect_timeout_ns = 60 * (gint64)GST_SECOND };
+  cuframes_subscriber *subscriber = NULL;
+  cuframes_frame *frame = NULL;
+  cuframes_publisher *publisher = bench_publisher("a", &format);
+  GstElement *pipeline = gst_parse_launch("cuframessrc stream=a ! cuframessink stream=b", NULL);
+  (void)state;
+  gst_element_set_state(pipeline, GST_STATE_PLAYING);
+  bench_joined(publisher, 1);
+  assert_int_equal(cuframes_subscriber_create("b", &options, &subscriber), CUFRAMES_OK);
+  assert_int_equal(cuframes_publisher_acquire(publisher, &frame), CUFRAMES_OK);
+  for (gsize i = 0; i < G_N_ELEMENTS(pieces); i++)
+    assert_int_equal(cuframes_frame_add_side_data(frame, pieces[i].type, pieces[i].data, pieces[i].size), CUFRAMES_OK);
+  assert_int_equal(cuframes_publisher_publish(publisher, frame, &info), CUFRAMES_OK);
+  assert_int_equal(cuframes_subscriber_next(subscriber, 60 * (gint64)GST_SECOND, &frame), CUFRAMES_OK);
+  const cuframes_format *said = cuframes_frame_format(frame);
+  assert_memory_equal(&said->color, &format.color, sizeof format.color);
+  assert_int_equal(said->chroma_location, format.chroma_location);
+  assert_int_equal(said->field_order, format.field_order);
+  assert_int_equal(said->orientation, format.orientation);
+  assert_int_equal(said->sample_aspect_num, 16);
+  assert_int_equal(said->sample_aspect_den, 11);
+  assert_int_equal(cuframes_frame_capture_time(frame), info.capture_time);
+  for (gsize i = 0; i < G_N_ELEMENTS(pieces); i++) {
+    gsize size = 0;
+    gconstpointer data = cuframes_frame_side_data(frame, pieces[i].type, &size);
+    assert_non_null(data);
+    assert_int_equal(size, pieces[i].size);
+    assert_memory_equal(data, pieces[i].data, size);
+  }
+  cuframes_frame_release(frame);
+  cuframes_subscriber_destroy(subscriber);
+  gst_element_set_state(pipeline, GST_STATE_NULL);
+  gst_object_unref(pipeline);
+  cuframes_publisher_destroy(publisher);
+}
+
 /* ---- what downstream does ---- */
 
 /* It keeps every buffer: past all leases but one they are copies, publisher and others notice nothing, one warning. */
@@ -612,6 +676,7 @@ int main(int argc, char **argv) {
     cmocka_unit_test(an_element_that_writes_gets_a_copy),
     cmocka_unit_test(who_knows_no_strides_gets_none),
     cmocka_unit_test(side_data_are_metas),
+    cmocka_unit_test(a_frame_says_the_same_behind_both),
     cmocka_unit_test(who_keeps_all_gets_copies),
     cmocka_unit_test(buffers_outlive_their_element_and_publisher),
     cmocka_unit_test(a_live_source_says_its_latency),
