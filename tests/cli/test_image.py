@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import urllib.request
 
 import harness
 from harness import OK, check
@@ -42,6 +43,19 @@ def run_readers(s, commands):
     check(files and all(re.fullmatch(r"door-\d{8}-\d{6}\.mp4", name) for name in files), "recorded: %s", files)
 
 
+def run_metrics(s, command):
+    """Beside the stream: gives its numbers, at a port that is free here. Gives the port, and the one in the file."""
+    at = command.index("--listen") + 1
+    port = re.fullmatch(r":(\d+)", command[at])[1]
+    words = [word.replace("/run/cuframes/streams", s.dir) for word in command]
+    words[at] = "127.0.0.1:0"
+    program = s.start(*words)
+    here = re.search(r"http://127\.0\.0\.1:(\d+)/metrics", program.wait_for(r"http://\S+/metrics")[0])[1]
+    with urllib.request.urlopen("http://127.0.0.1:%s/metrics" % here, timeout=harness.LIMIT) as answer:
+        check('cuframes_stream_up{stream="door"} 1' in answer.read().decode(), "it says nothing of the stream")
+    return here, port
+
+
 def test_compose(s):
     services = documents("compose.yaml")[0]["services"]
     gpu = documents("compose.gpu.yaml")[0]["services"]
@@ -49,6 +63,13 @@ def test_compose(s):
     check(services["cameras"]["command"][:2] == ["publish", "--config"], "cameras: %s", services["cameras"]["command"])
     run_readers(s, [services[name]["command"] for name in ("recorder", "detector")])
     check(s.run(*services["cameras"]["healthcheck"]["test"][2:]).code == OK, "the health check fails")
+    here, port = run_metrics(s, services["metrics"]["command"])
+    check(services["metrics"]["ports"] == ["127.0.0.1:%s:%s" % (port, port)], "ports: %s", services["metrics"])
+    health = [word.replace("$$", "$").replace("/" + port, "/" + here)
+              for word in services["metrics"]["healthcheck"]["test"][1:]]
+    check(subprocess.run(health, timeout=harness.LIMIT).returncode == 0, "the check of metrics fails: %s", health)
+    health[-1] = health[-1].replace("success 1", "success 0")
+    check(subprocess.run(health, timeout=harness.LIMIT).returncode != 0, "the check of metrics is always well")
     for name, service in services.items():
         check(service["read_only"] and service["cap_drop"] == ["ALL"], "%s may do more than it needs", name)
 
@@ -61,6 +82,11 @@ def test_daemonset(s):
     check([stream["name"] for stream in streams] == ["door"], "streams: %s", streams)
     check(pod["volumes"][1]["configMap"]["name"] == config["metadata"]["name"], "another ConfigMap")
     run_readers(s, [containers[name]["args"] for name in ("recorder", "detector")])
+    _, port = run_metrics(s, containers["metrics"]["args"])
+    check(containers["metrics"]["ports"] == [{"name": "metrics", "containerPort": int(port)}], "another port")
+    check(containers["metrics"]["livenessProbe"]["httpGet"] == {"path": "/metrics", "port": "metrics"}, "another probe")
+    notes = daemonset["spec"]["template"]["metadata"]["annotations"]
+    check(notes["prometheus.io/port"] == port, "Prometheus is told of another port: %s", notes)
     for probe in ("readinessProbe", "livenessProbe"):
         command = containers["cameras"][probe]["exec"]["command"]
         result = s.run(*[word.replace("/run/cuframes/streams", s.dir) for word in command[1:]])

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import urllib.request
 
 import harness
 from harness import OK, check
@@ -211,18 +212,35 @@ def calls_of(analyze, name):
     return found
 
 
+def allowed_by(unit):
+    """The system calls that are left by a unit's filters."""
+    analyze = harness.need_program("systemd-analyze")
+    with open(systemd_file(unit), encoding="utf-8") as file:
+        filters = re.findall(r"^SystemCallFilter=(~?)(@.*)$", file.read(), re.M)
+    check(len(filters) > 1, "no filters: %s", filters)
+    allowed = calls_of(analyze, "@default")
+    for deny, names in filters:
+        for name in names.split():
+            allowed = allowed - calls_of(analyze, name) if deny else allowed | calls_of(analyze, name)
+    return allowed
+
+
+def need_strace():
+    strace = harness.need_program("strace")
+    if subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True).returncode != 0:
+        harness.skip("strace may not trace here")
+    return strace
+
+
+def called_in(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return {match[1] for match in (re.match(r"\d+ +(?:<\.\.\. )?(\w+)", line) for line in file) if match}
+
+
 def test_unit_allows_what_publish_calls(s):
     """Every system call of a run with a film, a test picture, cameras that are away, readers, a group for the socket
     and a service manager is one that the unit's filter allows."""
-    analyze, strace = harness.need_program("systemd-analyze"), harness.need_program("strace")
-    if subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True).returncode != 0:
-        harness.skip("strace may not trace here")
-    with open(systemd_file("cuframes-publish@.service.in"), encoding="utf-8") as file:
-        filters = re.findall(r"^SystemCallFilter=(~?)(@\S+)$", file.read(), re.M)
-    check(len(filters) > 1, "no filters: %s", filters)
-    allowed = calls_of(analyze, "@default")
-    for deny, name in filters:
-        allowed = allowed - calls_of(analyze, name) if deny else allowed | calls_of(analyze, name)
+    strace, allowed = need_strace(), allowed_by("cuframes-publish@.service.in")
     away = {"input": "rtsp://127.0.0.1:9/", "name": "away"}
     web = {"input": "http://localhost:9/a.m3u8", "name": "web"}
     film = {"input": harness.CLIP, "name": "film", "loop": True, "realtime": True}
@@ -236,10 +254,48 @@ def test_unit_allows_what_publish_calls(s):
     s.start("verify", "film", "--wait", "--frames", "5").expect(OK)
     s.start("record", "film", s.path("a.mp4"), "--duration", "0.5").expect(OK)
     program.wait()
-    with open(s.path("calls"), encoding="utf-8", errors="replace") as file:
-        called = {match[1] for match in (re.match(r"\d+ +(?:<\.\.\. )?(\w+)", line) for line in file) if match}
+    called = called_in(s.path("calls"))
     check("memfd_create" in called and "sendmsg" in called, "strace saw nothing of it: %s", sorted(called))
     check(called <= allowed, "the unit's filter refuses %s", sorted(called - allowed))
+
+
+def test_metrics_unit(s):
+    """Socket and service as they are: the process finds the socket that it is handed, answers with the numbers of a
+    stream, and calls, opens and connects to nothing that the unit takes away."""
+    strace, allowed = need_strace(), allowed_by("cuframes-metrics.service.in")
+    with open(systemd_file("cuframes-metrics.socket.in"), encoding="utf-8") as file:
+        address = re.search(r"^ListenStream=(.*):(\d+)$", file.read(), re.M)
+    check(address[1] == "127.0.0.1", "everybody on the network may ask: %s", address[0])
+    check(address.expand(r"\1:\2") in s.run("metrics", "--help").out, "the program's own port is another")
+    with open(systemd_file("cuframes-metrics.service.in"), encoding="utf-8") as file:
+        line = re.search(r"^ExecStart=\S+/cuframes (.*)$", file.read(), re.M)[1]
+    s.publish(PICTURE, "test")
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    s.at_end(listener.close)
+    script = 'exec 3<&0 < /dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"'  # what is traced keeps the number (-D)
+    program = s.start_program("sh", "-c", script, "sh", strace, "-D", "-f", "-qq", "-o", s.path("calls"),
+                              harness.program(), *line.replace("/run/cuframes", s.dir).split(),
+                              stdin=listener.fileno())
+    for _ in range(2):
+        with urllib.request.urlopen("http://127.0.0.1:%d/metrics" % listener.getsockname()[1],
+                                    timeout=harness.LIMIT) as answer:
+            text = answer.read().decode()
+        check('cuframes_stream_up{stream="test"} 1' in text.splitlines(), "it says %s", text)
+    with open("/proc/%d/status" % program.pid, encoding="utf-8") as file:
+        tracer = int(re.search(r"^TracerPid:\s*(\d+)", file.read(), re.M)[1])
+    program.stop(signal.SIGTERM)
+    os.waitpid(tracer, 0)  # which is nobody else's child now, and has written all then
+    called = called_in(s.path("calls"))
+    check(called & {"accept", "accept4"}, "strace saw nothing of it: %s", sorted(called))
+    check(called <= allowed, "the unit's filter refuses %s", sorted(called - allowed))
+    with open(s.path("calls"), encoding="utf-8", errors="replace") as file:
+        text = file.read()
+    families = set(re.findall(r"socket\((AF_\w+)", text))
+    check(families <= {"AF_UNIX"}, "it makes sockets of %s, and the unit has none of these", sorted(families))
+    hidden = set(re.findall(r'open(?:at)?\(.*?"(/dev/[^"]*)"', text)) - {"/dev/null", "/dev/urandom", "/dev/random"}
+    check(not hidden, "it opens what the unit hides: %s", hidden)
 
 
 def test_users_and_directories(s):
