@@ -447,6 +447,73 @@ static void states_leave_nothing_behind(void **state) {
   g_free(directory);
 }
 
+/* ---- who may join, and who is waited for ---- */
+
+static void the_socket_has_its_mode(void **state) {
+  sinktest t;
+  GStatBuf status;
+  (void)state;
+  sinktest_begin(&t, "mode=0600", SMALL);
+  gchar *socket = g_build_filename(t.directory, "cam.sock", NULL);
+  assert_int_equal(g_stat(socket, &status), 0);
+  assert_int_equal(status.st_mode & 0777, 0600);
+  g_free(socket);
+  sinktest_end(&t);
+}
+
+static void waiting_ends_with_the_pipeline(void **state) {
+  gchar *directory = g_dir_make_tmp("sink-XXXXXX", NULL);
+  gchar *line = g_strdup_printf("videotestsrc ! cuframessink name=k stream=cam directory=%s wait-subscribers=1 "
+                                "wait-timeout=%" G_GINT64_FORMAT,
+                                directory, G_MAXINT64);
+  GstElement *pipeline = gst_parse_launch(line, NULL);
+  (void)state;
+  assert_non_null(pipeline);
+  gst_element_set_state(pipeline, GST_STATE_PLAYING);
+  /* It does not begin: nobody has joined. */
+  assert_int_equal(gst_element_get_state(pipeline, NULL, NULL, 200 * GST_MSECOND), GST_STATE_CHANGE_ASYNC);
+  GstElement *sink = gst_bin_get_by_name(GST_BIN(pipeline), "k");
+  assert_int_equal(sinktest_stat(sink, "frames"), 0);
+  gst_object_unref(sink);
+  assert_int_equal(gst_element_set_state(pipeline, GST_STATE_NULL), GST_STATE_CHANGE_SUCCESS);
+  gst_object_unref(pipeline);
+  assert_int_equal(g_rmdir(directory), 0);
+  g_free(line);
+  g_free(directory);
+}
+
+static gpointer push_end(gpointer user) {
+  sinktest *t = user;
+  (void)gst_harness_push_event(t->harness, gst_event_new_eos());
+  return NULL;
+}
+
+/* One that takes nothing holds up the end, and the element may be stopped all the same. */
+static void the_end_waits_for_who_is_to_get_everything(void **state) {
+  sinktest t;
+  (void)state;
+  sinktest_begin(&t, "ordered-timeout=1000000000000", SMALL);
+  sinktest_subscribe(&t, 4);
+  for (guint round = 0; round < 2; round++) {
+    sinktest_push(&t, sinktest_buffer(&t, 1, round));
+    GThread *thread = g_thread_new("end", push_end, &t);
+    if (round == 0) {
+      cuframes_frame_release(sinktest_next(&t)); /* with which all has been taken */
+      g_thread_join(thread);
+      assert_int_equal(source_of(&t), CUFRAMES_SOURCE_ENDED);
+      GstSegment segment;
+      gst_segment_init(&segment, GST_FORMAT_TIME);
+      assert_true(gst_harness_push_event(t.harness, gst_event_new_flush_start()));
+      assert_true(gst_harness_push_event(t.harness, gst_event_new_flush_stop(TRUE)));
+      assert_true(gst_harness_push_event(t.harness, gst_event_new_segment(&segment)));
+    } else {
+      assert_int_equal(gst_element_set_state(t.sink, GST_STATE_NULL), GST_STATE_CHANGE_SUCCESS);
+      g_thread_join(thread);
+    }
+  }
+  sinktest_end(&t);
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(caps_become_the_format),
@@ -462,6 +529,9 @@ int main(int argc, char **argv) {
     cmocka_unit_test(what_is_live_is_not_delayed_by_latency),
     cmocka_unit_test(failures_are_said_in_gstreamer_s_words),
     cmocka_unit_test(states_leave_nothing_behind),
+    cmocka_unit_test(the_socket_has_its_mode),
+    cmocka_unit_test(waiting_ends_with_the_pipeline),
+    cmocka_unit_test(the_end_waits_for_who_is_to_get_everything),
   };
   gst_init(&argc, &argv);
   if (argc > 1)
