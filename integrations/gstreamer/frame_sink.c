@@ -95,7 +95,7 @@ static gboolean propose_allocation(GstBaseSink *base, GstQuery *query) {
   if (!caps || !gst_video_info_from_caps(&info, caps) || !cf_gst_picture_of_caps(caps, &picture))
     return FALSE;
   gst_query_add_allocation_meta(query, GST_VIDEO_META_API_TYPE, NULL);
-  if (!g_atomic_int_get(&sink->offer))
+  if (!g_atomic_int_get(&sink->offer) || !cf_gst_stream_is_on_host(sink->stream))
     return TRUE;
   picture.format.orientation = sink->orientation;
   const GstAllocationParams params = { .align = 63 };

@@ -55,8 +55,8 @@ static const property properties[] = {
   STRING(stream, "stream", "Stream", "Name of the stream: letters, digits, '.', '_' and '-', at most 63"),
   STRING(directory, "directory", "Runtime directory", "Where streams are found (default: as all of cuframes finds it)"),
   STRING(description, "description", "Description", "Where the pictures come from, for `cuframes list`"),
-  STRING(device, "device", "Device", "Where frames lie: host, cuda, cuda:NUMBER, cuda:GPU-UUID (default: where those "
-         "of upstream lie)"),
+  STRING(device, "device", "Device", "Where frames lie: host (default), cuda, cuda:NUMBER, cuda:GPU-UUID, or auto; "
+         "into memory of a GPU each frame is uploaded"),
   UINT(slots, "slots", "Slots", "Frames allocated at first (0: 6)", 0, 1024, 0),
   UINT(max_slots, "max-slots", "Most slots", "Up to which their number grows; subscribers that could hold more are "
        "refused (0: 1024)", 0, 1024, 0),

@@ -205,6 +205,13 @@ static cuframes_publisher *publisher_of(const cf_gst_stream *stream) {
 
 /* ---- frames ---- */
 
+gboolean cf_gst_stream_is_on_host(cf_gst_stream *stream) {
+  g_rw_lock_reader_lock(&stream->lock);
+  const gboolean is = stream->publisher && strcmp(cuframes_publisher_device(stream->publisher, NULL), "host") == 0;
+  g_rw_lock_reader_unlock(&stream->lock);
+  return is;
+}
+
 /* Pictures of the same kind, which may say other things of themselves. */
 static gboolean is_like(const cuframes_format *a, const cuframes_format *b) {
   return a->pixel_format == b->pixel_format && a->width == b->width && a->height == b->height;

@@ -26,6 +26,9 @@ void cf_gst_stream_close(cf_gst_stream *stream);
 
 /* ---- frames ---- */
 
+/* Whether the CPU can write into slots. */
+gboolean cf_gst_stream_is_on_host(cf_gst_stream *stream);
+
 /* A frame in hand: an open slot, or a published one that somebody here still looks at. */
 typedef struct cf_gst_slot {
   cuframes_frame *frame; /* a reference of its own, which outlives the stream */
