@@ -167,23 +167,23 @@ static int time_of(PyObject *object, const char *what, int64_t *time) {
   return 0;
 }
 
-/* publish(frame, pts, duration, capture_time, flags, stream); its object has no frame then. */
-static PyObject *publisher_publish(PyObject *object, PyObject *args) {
+/* publish(frame, pts, duration, capture_time, flags, stream); its object has no frame then. Called for each frame: its
+ * arguments come without a tuple. */
+static PyObject *publisher_publish(PyObject *object, PyObject *const *args, Py_ssize_t count) {
   publisher_object *self = (publisher_object *)object;
   cuframes_publish_info info = { .struct_size = sizeof info, .pts = CUFRAMES_NO_TIME };
   core_number flags = CORE_NUMBER("flags");
-  PyObject *open, *pts, *duration, *capture_time, *given;
   cuframes_frame *frame = NULL;
   void *stream;
   int has_stream, result;
-  if (!PyArg_ParseTuple(args, "OOOOO&O:_publish", &open, &pts, &duration, &capture_time, core_number_take, &flags,
-                        &given) ||
-      core_stream(given, &stream, &has_stream) != 0 || time_of(pts, "pts", &info.pts) != 0 ||
-      time_of(duration, "duration", &info.duration) != 0 ||
-      time_of(capture_time, "capture_time", &info.capture_time) != 0)
+  if (count != 6)
+    return PyErr_Format(PyExc_TypeError, "_publish() takes 6 arguments, not %zd", count);
+  if (!core_number_take(args[4], &flags) || core_stream(args[5], &stream, &has_stream) != 0 ||
+      time_of(args[1], "pts", &info.pts) != 0 || time_of(args[2], "duration", &info.duration) != 0 ||
+      time_of(args[3], "capture_time", &info.capture_time) != 0)
     return NULL;
   info.flags = (uint32_t)flags.value;
-  cuframes_publisher *handle = begin_with(self, open, &frame);
+  cuframes_publisher *handle = begin_with(self, args[0], &frame);
   if (!handle)
     return NULL;
   CALL(result, has_stream ? cuframes_publisher_publish_on(handle, frame, stream, &info)
@@ -411,7 +411,8 @@ CORE_LOCKED_WORDS(publisher_drain, self, self)
 CORE_LOCKED(publisher_close, self, self)
 CORE_LOCKED(publisher_discontinuity, self, self)
 CORE_LOCKED(publisher_acquire, self, self)
-CORE_LOCKED(publisher_publish, self, self)
+CORE_LOCKED_AS((PyObject * self, PyObject *const *args, Py_ssize_t count), (self, args, count), self, self,
+               publisher_publish)
 CORE_LOCKED(publisher_cancel, self, self)
 CORE_LOCKED(publisher_set_format, self, self)
 CORE_LOCKED(publisher_set_source, self, self)
@@ -433,7 +434,8 @@ static PyMethodDef methods[] = {
     "for\nmore: before "
     "close(), where the last ones matter. False when the time is up." },
   { "_acquire", locked_publisher_acquire, METH_NOARGS, "_acquire() -> open frame" },
-  { "_publish", locked_publisher_publish, METH_VARARGS, "_publish(frame, pts, duration, capture_time, flags, stream)" },
+  { "_publish", (PyCFunction)(void (*)(void))locked_publisher_publish, METH_FASTCALL,
+    "_publish(frame, pts, duration, capture_time, flags, stream)" },
   { "_cancel", locked_publisher_cancel, METH_O, "_cancel(frame)" },
   { "_set_format", locked_publisher_set_format, METH_O, "_set_format(dict)" },
   { "_set_source", locked_publisher_set_source, METH_VARARGS, "_set_source(state, reason)" },

@@ -195,7 +195,7 @@ static PyObject *take(subscriber_object *self, int64_t timeout, void *stream, in
   int result, go_on = 1;
   if (call_begins(self, &self->taking, "next()") != 0)
     return NULL;
-  int64_t deadline = core_deadline(timeout);
+  int64_t deadline = timeout == 0 ? 0 : core_deadline(timeout);
   do {
     int64_t step = timeout == 0 ? 0 : core_step(deadline);
     Py_BEGIN_ALLOW_THREADS
