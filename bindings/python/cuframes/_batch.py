@@ -152,7 +152,7 @@ class Batch(_core.Batch):
         return "<cuframes.Batch, closed>" if self.closed else f"<cuframes.Batch of {len(self.members)}>"
 
     def __reduce__(self) -> Any:
-        raise TypeError("a batch is of its own process and cannot be pickled")
+        raise TypeError("a batch is of its own process and cannot be pickled: make one in the other process")
 
 
 def _entries(found: Any) -> Entries:

@@ -93,7 +93,10 @@ class Preprocess(_core.Preprocess):
                 library: str | None = None) -> Preprocess:
         if library is not None and library not in _LIBRARIES:
             raise ValueError(f"library: expected one of {', '.join(_LIBRARIES)}, not {library!r}")
-        width, height = size
+        try:
+            width, height = size
+        except (TypeError, ValueError):
+            raise ValueError(f"size: expected (width, height), not {size!r}") from None
         self = super().__new__(cls, width, height, choice("dtype", dtype, _ELEMENTS),
                                choice("layout", layout, _LAYOUTS), choice("channels", channels, _CHANNELS),
                                choice("fit", fit, _FITS), choice("filter", filter, _FILTERS), scale or 0.0,

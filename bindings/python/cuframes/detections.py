@@ -51,6 +51,10 @@ def unpack(data: bytes) -> list[Detection]:
 class Join(_core.Join):
     """The detections of one stream, to be asked for by frame; made by join(). One thread at a time."""
 
+    def __reduce__(self) -> Any:
+        raise TypeError("a join is a connection of its own process and cannot be pickled: call cuframes.join() in the "
+                        "other process")
+
     def __enter__(self) -> Join:
         return self
 

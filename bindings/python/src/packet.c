@@ -79,7 +79,15 @@ static PyObject *packet_annotation(PyObject *object, PyObject *none) {
   return Py_BuildValue("(NIy#)", id_give(&id), type, (const char *)data, (Py_ssize_t)size);
 }
 
+static PyObject *packet_reduce(PyObject *object, PyObject *none) {
+  (void)object, (void)none;
+  PyErr_SetString(PyExc_TypeError, "a packet cannot be pickled: send bytes(packet) and what it says of itself, or call "
+                                   "cuframes.subscribe(name).packets() in the other process");
+  return NULL;
+}
+
 static PyMethodDef methods[] = {
+  { "__reduce__", packet_reduce, METH_NOARGS, NULL },
   { "_annotation", packet_annotation, METH_NOARGS, "_annotation() -> (id, type, bytes)" },
   { NULL, NULL, 0, NULL },
 };

@@ -517,7 +517,16 @@ int capsule_take(frame_object *self, int plane, PyObject *capsule, void *stream)
 CORE_LOCKED_WORDS(plane_dlpack, plane_first(self), frame_second(plane_first(self)))
 CORE_LOCKED_WORDS(plane_cai, plane_first(self), frame_second(plane_first(self)))
 
+static PyObject *plane_reduce(PyObject *object, PyObject *none) {
+  (void)object, (void)none;
+  PyErr_SetString(PyExc_TypeError,
+                  "a plane is a view of a frame and cannot be pickled: call cuframes.subscribe(name) in "
+                  "the other process, or send clone()'s arrays");
+  return NULL;
+}
+
 static PyMethodDef methods[] = {
+  { "__reduce__", plane_reduce, METH_NOARGS, NULL },
   { "__dlpack__", (PyCFunction)(void (*)(void))locked_plane_dlpack, METH_VARARGS | METH_KEYWORDS,
     "__dlpack__(*, stream=None, max_version=None, dl_device=None, copy=None)\n--\n\nA DLPack capsule of the plane. "
     "With "

@@ -35,6 +35,12 @@ class Tensors(Streams):
         self.assertEqual(place.to_picture((4, 14, 12, 18)), (8, 4, 24, 12))
         self.assertEqual(boxes[0, 0], 8)  # as it was
 
+    def test_a_size_that_is_none(self):
+        for wrong in ((1, 2, 3), (640,), 640, None):
+            with self.assertRaisesRegex(ValueError, r"size: expected \(width, height\), not "):
+                cuframes.Preprocess(wrong)
+        self.assertRaisesRegex(TypeError, "width: expected a whole number", cuframes.Preprocess, ("a", "b"))
+
     def test_channels_layout_scale_and_crop(self):
         frame = self.frame((10, 20, 30), 8, 8, "rgb24")
         prepare = cuframes.Preprocess((4, 4), "uint8", "NHWC", "BGR", "stretch")
