@@ -17,8 +17,14 @@ class Report:
         told = harness.parse_json(result.out, "doctor: " + result.err)
         self.findings = told["findings"]
         self.problems = {finding["check"]: finding for finding in self.findings if finding["state"] == "problem"}
+        states = {finding["check"]: finding["state"] for finding in self.findings}
+        self.in_container = states.get("container") == "note"
         count = sum(finding["state"] == "problem" for finding in self.findings)
         check(result.code == (FAILED if count else OK), "%d problems, and it ended with %s", count, result.code)
+        if os.environ.get("CUFRAMES_DOCTOR_SAID"):  # for test_doctor_findings.py --said
+            with open(os.environ["CUFRAMES_DOCTOR_SAID"], "a") as out:
+                for finding in self.findings:
+                    out.write("".join("%s\n" % finding[key] for key in ("what", "why", "mend")))
         check(told["problems"] == count and told["ready"] == (count == 0), "it says %s", told)
         for finding in self.findings:
             check(finding["state"] in STATES and finding["subject"] in SUBJECTS and finding["what"], "%s", finding)
@@ -84,13 +90,23 @@ def doctor_in(s, script, *args, more=(), **options):
     return Report(s.start_program(*argv, *words(*args), name="doctor", **options).wait())
 
 
-def denied(s, call, error, *args):
-    """As doctor(), where that call fails with that error; see deny.py."""
+def start_denied(s, call, error, *args, **options):
+    """A process of it, where that call fails with that error; see deny.py."""
     launcher = os.path.join(harness.HERE, "deny.py")
-    result = s.start_program("python3", launcher, call, error, *words(*args), name="doctor").wait()
+    return s.start_program("python3", launcher, call, error, *words(*args), name="doctor", **options)
+
+
+def report_of(process):
+    """What such a process said in the end."""
+    result = process.wait()
     if result.code == harness.SKIP:
         harness.skip("no seccomp filter can be made here")
     return Report(result)
+
+
+def denied(s, call, error, *args, **options):
+    """As doctor(), where that call fails with that error."""
+    return report_of(start_denied(s, call, error, *args, **options))
 
 
 def make_group(s, controller, file, value):

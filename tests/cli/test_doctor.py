@@ -3,6 +3,7 @@
 this machine, each fault made by the test, and what mends it. test_doctor_stream.py does so for streams,
 test_doctor_gpu.py for GPUs."""
 import os
+import subprocess
 
 import doctoring
 import harness
@@ -87,6 +88,9 @@ def test_rights(s):
         doctor(s, *HOST).ready()
     os.chmod(s.dir, 0o1777)
     doctor(s, *HOST).ready()
+    s.publish("test:320x180@25", "cam")
+    os.chmod(s.dir, 0o777)  # a reader takes what was named as it is
+    doctor(s, "cam").ready().finding("note", "rights", "0777")
 
 
 def test_owner(s):
@@ -112,12 +116,106 @@ def test_not_there(s):
     finding = doctor(s, "--dir", path, *HOST).problem("exists", path, "is not there", "install -d")
     mend(s, finding)
     doctor(s, "--dir", path, *HOST).ready()
-    if os.geteuid() != 0:  # who may write anywhere
-        os.mkdir(s.path("closed"), 0o500)
-        doctor(s, "--dir", s.path("closed", "run"), *HOST).problem("exists", "may not be written to", "sudo install -d")
     doctor(s, "--dir", s.path("soon"), *HOST).ready().finding("well", "exists", "the first publisher makes it")
     with open(s.path("file"), "w"):
         doctor(s, "--dir", s.path("file"), *HOST).problem("exists", "a file and no directory")
+
+
+def test_on_the_way(s):
+    """What is wrong is named where it is: above the directory, too."""
+    harness.need_user(SOMEBODY)
+    os.makedirs(s.path("closed", "run"), 0o755)
+    os.chmod(s.path("closed"), 0o700)
+    for args in ((), ("cam",)):
+        report = doctor(s, *args, "--dir", s.path("closed", "run"), *HOST, user=SOMEBODY)
+        report.problem("access", "may not enter %s, on the way" % s.path("closed"), "0700",
+                       "chmod o+x %s" % s.path("closed"))
+    with open(s.path("file"), "w"):
+        for path in (s.path("file"), s.path("file", "run")):
+            report = doctor(s, "--dir", path, *HOST)
+            finding = report.problem("exists", "%s is a file and no directory" % s.path("file"))
+            check("install" not in finding["mend"], "%s", finding)
+    os.symlink("round", s.path("round"))
+    doctor(s, "--dir", s.path("round"), *HOST).problem("exists", "symbolic links", "ls -ld")
+    for args in ((), ("cam",)):
+        report = doctor(s, *args, "--dir", s.path("no", "such"), *HOST)
+        report.problem("exists", "%s is not there" % s.path("no"), "install -d")
+
+
+def test_not_there_and_not_ours(s):
+    harness.need_user(SOMEBODY)
+    report = doctor(s, "--dir", s.path("new"), *HOST, user=SOMEBODY)
+    report.problem("exists", "%s may not be written to" % s.root, "sudo install -d -m 0700 -o %d" % SOMEBODY)
+
+
+def test_link_to_nothing(s):
+    """A publisher does not make what it leads to, and a doctor must not promise it."""
+    os.symlink(s.path("away"), s.path("link"))
+    failed = s.run("publish", "test:64x64@5", "--name", "cam", "--duration", "1", "--dir", s.path("link"))
+    check(failed.code == FAILED, "it publishes: %s", failed)
+    doctor(s, "cam", "--dir", s.path("link"), *HOST).problem("exists", "a link to nothing", s.path("away"))
+    finding = doctor(s, "--dir", s.path("link"), *HOST).problem("exists", "a link to nothing", s.path("away"))
+    mend(s, finding)
+    doctor(s, "--dir", s.path("link"), *HOST).ready()
+
+
+def test_session_of_another(s):
+    """XDG_RUNTIME_DIR is kept by sudo and su, and then is another user's, or is not there at all."""
+    harness.need_user(SOMEBODY)
+    os.mkdir(s.path("session"), 0o700)
+    env = {"CUFRAMES_DIR": ""}
+    for session, name, text in (("session", "access", "may not enter"), ("no-session", "exists", "is not there")):
+        report = doctor(s, *HOST, user=SOMEBODY, env=dict(env, XDG_RUNTIME_DIR=s.path(session)))
+        if "choice" in report.problems or not report.problems:
+            harness.skip("this machine has a /run/cuframes that anybody may write to")
+        report.problem(name, text, s.path(session), "XDG_RUNTIME_DIR=/run/user/%d" % SOMEBODY)
+
+
+def test_relative_path(s):
+    """It is named so that it holds elsewhere, too."""
+    for path in ("run", "./run", "././run/"):
+        report = doctor_in(s, 'cd "$0"', "cam", "--dir", path, *HOST)
+        report.problem("exists", "in " + s.dir, "--dir " + s.dir if not report.in_container else "-v " + s.dir)
+    report = doctor_in(s, 'cd "$0/run"', "--dir", ".", *HOST).ready()
+    report.finding("well", "choice", "directory is %s," % s.dir)
+
+
+def test_immutable(s):
+    """An attribute goes before all rights."""
+    harness.need_program("chattr")
+    harness.need_program("mkfs.ext4")
+    image = s.path("image")
+    with open(image, "wb") as out:
+        out.truncate(4 << 20)
+    made = subprocess.run(["mkfs.ext4", "-q", "-F", image], capture_output=True, text=True, check=False)
+    check(made.returncode == 0, "%s", made.stderr)
+    script = 'mount -o loop "$0/image" "$0/run" || exit 77; chmod 700 "$0/run"; chattr +i "$0/run"'
+    tried = subprocess.run(["unshare", "--mount", "sh", "-ec", script, s.root], capture_output=True, text=True,
+                           check=False)
+    if tried.returncode != 0:
+        harness.skip("no file system can be mounted from a file here: " + tried.stderr.strip())
+    report = doctor_in(s, 'mount -o loop "$0/image" "$0/run"', *HOST)
+    report.problem("access", "may not write", "immutable", "chattr -i " + s.dir)
+
+
+def test_root_without_its_rights(s):
+    """A container without capabilities: root may do no more than anybody."""
+    harness.need_user(NOBODY)
+    harness.need_program("setpriv")
+    weak = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]
+
+    def weakly(*args):
+        return doctoring.Report(s.start_program(*weak, *doctoring.words(*args), name="doctor").wait())
+
+    os.chmod(s.root, 0o755)
+    harness.give(s.dir, NOBODY)
+    report = weakly("cam", *HOST)
+    report.problem("access", "may not enter", "CAP_DAC_OVERRIDE", "docker run --user %d" % NOBODY)
+    os.chmod(s.dir, 0o755)
+    s.publish("test:320x180@25", "cam", "--mode", "0600", user=NOBODY)
+    weakly("cam", *HOST).problem("socket", "may not connect", "CAP_DAC_OVERRIDE", "--user %d:%d" % (NOBODY, NOBODY))
+    report = weakly(*HOST)
+    report.problem("access", "may not write", "CAP_DAC_OVERRIDE", alone=False)
 
 
 def test_link(s):
@@ -217,7 +315,7 @@ def test_kernel(s):
                                     ("futex:1=9", "ENOSYS", "futex", "sleep"),
                                     ("epoll_create1", "EPERM", "epoll", "epoll_create1"),
                                     ("eventfd2", "ENOSYS", "epoll", "eventfd")):
-        denied(s, call, error, *HOST).problem(name, text, alone=False)
+        denied(s, call, error, *HOST).problem(name, text)
 
 
 def test_kernel_that_lacks_what_need_not_be(s):
@@ -244,24 +342,28 @@ def test_memfd_noexec(s):
 
 def test_limits(s):
     doctor(s, *HOST, limit=("--nofile=100:",)).problem("descriptors", "100", "ulimit -n")
-    doctor(s, *HOST, limit=("--nofile=14",)).problem("descriptors", "14", alone=False)
-    doctor(s, *HOST, limit=("--fsize=1000000",)).problem("file-size", "FSIZE", "ulimit -f", alone=False)
+    harness.need_user(SOMEBODY)
+    os.chmod(s.dir, 0o1777)
+    finding = doctor(s, *HOST, user=SOMEBODY, limit=("--nofile=100",)).problem("descriptors", "100")
+    check("ulimit -Hn" in finding["mend"], "it may not raise its hard limit: %s", finding)
+    os.chmod(s.dir, 0o700)
+    doctor(s, *HOST, limit=("--nofile=14",)).problem("descriptors", "14")
+    doctor(s, *HOST, limit=("--fsize=1000000",)).problem("file-size", "FSIZE", "ulimit -f")
     doctor(s, *HOST, limit=("--memlock=0",)).ready().finding("unknown", "locked-memory", "MEMLOCK")
     s.publish("test:320x180@25", "cam")
     doctor(s, "cam", limit=("--nofile=100",)).ready()
     doctor(s, "cam", limit=("--nofile=40",)).problem("descriptors", "reader")
     if not harness.SANITIZED:  # which writes files, and maps terabytes
-        report = doctor(s, *HOST, limit=("--fsize=0",))
-        report.problem("memfd", "of a page", "ftruncate", "ulimit -f", alone=False)
-        check("crash" not in report.problems, "%s", report.problems)
+        doctor(s, *HOST, limit=("--fsize=0",)).problem("file-size", "0 B at most", "ulimit -f")
         doctor(s, *HOST, limit=("--as=900000000",)).problem("addresses", "ulimit -v")
 
 
 def test_processes(s):
     """No further process: the limit of a user who has nothing else."""
     harness.need_user(SOMEBODY)
+    os.chmod(s.dir, 0o1777)
     report = doctor(s, *HOST, user=SOMEBODY, limit=("--nproc=1",))
-    report.problem("process", "fork", "ulimit -u", alone=False)
+    report.problem("process", "fork", "ulimit -u")
 
 
 def test_group_memory(s):
@@ -285,7 +387,7 @@ def test_machine_memory(s):
 def test_nothing_can_be_seen(s):
     """Without /proc what cannot be seen is unknown, and neither well nor wrong."""
     report = doctor_in(s, "mount -t tmpfs none /proc", *HOST, env=NO_PROC).ready()
-    for name in ("version", "seccomp", "memory", "namespace"):
+    for name in ("memory", "namespace"):
         report.finding("unknown", name)
 
 
@@ -301,6 +403,9 @@ def test_wrong_group(s):
     doctor(s, *HOST, user=SOMEBODY).finding("unknown", "socket", "cam")
     os.chown(os.path.join(s.dir, "cam.sock"), 0, NOBODY)
     doctor(s, "cam", user=SOMEBODY).problem("socket", "usermod -aG", "--group-add %d" % NOBODY)
+    os.chown(os.path.join(s.dir, "cam.sock"), 0, SOMEBODY - 1)  # a group without a name
+    doctor(s, "cam", user=SOMEBODY).problem("socket", "groupadd -g %d" % (SOMEBODY - 1),
+                                            "--group-add %d" % (SOMEBODY - 1))
     pub.stop()
 
 
@@ -309,6 +414,17 @@ def test_allow_list(s):
     os.chmod(s.dir, 0o755)
     s.publish("test:320x180@25", "cam", "--mode", "0666", "--allow-uid", "1")
     doctor(s, "cam", user=SOMEBODY).problem("answer", "allow list", "--allow-uid %d" % SOMEBODY)
+    # In a user namespace it is another number for itself than for the publisher.
+    copy = s.for_user(SOMEBODY, harness.program())
+    _, *args = doctoring.words("cam", *HOST)
+    harness.need_program("unshare")
+    as_root = ["unshare", "--user", "--map-root-user"]
+    tried = subprocess.run([*as_root, "true"], capture_output=True, check=False, **harness.as_user(SOMEBODY))
+    if tried.returncode != 0:
+        harness.skip("no user namespace can be made here")
+    result = s.start_program("setpriv", "--reuid", SOMEBODY, "--regid", SOMEBODY, "--clear-groups", *as_root, copy,
+                             *args, name="doctor").wait()
+    doctoring.Report(result).problem("answer", "allow list", "--allow-uid %d" % SOMEBODY)
 
 
 def test_container(s):

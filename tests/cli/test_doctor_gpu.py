@@ -4,6 +4,8 @@
 card."""
 import os
 import shutil
+import subprocess
+import sys
 
 import doctoring
 import harness
@@ -57,6 +59,46 @@ def test_no_driver(s):
     finding = doctor(s, "cam").problem("driver", "no CUDA driver", "libcuda.so.1", SECOND_GPU[:-1] + "0")
     check("docker run --gpus all" in finding["mend"], "%s", finding)
     doctor(s, "cam", "--device", "host", env=gpu(s)).problem("join", "host memory only", "--device host")
+
+
+def absent():
+    """An environment in which the loader finds no driver at all, or the test is skipped."""
+    load = "import ctypes; ctypes.CDLL('libcuda.so.1')"
+    if subprocess.run([sys.executable, "-c", load], capture_output=True, check=False,
+                      env=dict(os.environ, LD_LIBRARY_PATH="")).returncode == 0:
+        harness.skip("this machine has a CUDA driver")
+    return {"LD_LIBRARY_PATH": ""}
+
+
+def test_absent_driver(s):
+    """None, which is the usual thing, is no problem until a GPU is asked for; a stream on one asks."""
+    s.publish("test:320x180@25", "cam", "--device", "host")
+    doctor(s, "cam", env=absent()).ready()
+    report = doctor(s, *CUDA, env=absent())
+    report.problem("driver", "no CUDA driver can be loaded", "docker run --gpus all")
+    doctor(s, "cam", *CUDA, env=absent()).problem("driver", "no CUDA driver can be loaded")
+
+
+def test_broken_driver(s):
+    """It is there, and is no library: the file is named, and not the card."""
+    directory = s.path("broken")
+    library = os.path.join(directory, "libcuda.so.1")
+    os.mkdir(directory)
+    env = gpu(s, LD_LIBRARY_PATH=directory)
+
+    def put(source, most=-1):
+        with open(source, "rb") as file, open(library, "wb") as out:
+            out.write(file.read(most))
+
+    whole = os.path.join(STANDIN, "libcuda.so.1")
+    for source, most, texts in ((whole, 0, ("too short", library, "ls -lL")), ("/dev/urandom", 4000, ("ELF", "ls -lL")),
+                                (os.path.join(harness.BUILD_DIR, "libcuframes.so"), -1,
+                                 ("is no CUDA driver", "cuDriverGetVersion", "--reinstall"))):
+        put(source, most)
+        doctor(s, *CUDA, env=env).problem("driver", "is there, and cannot be loaded", *texts)
+    put(whole)
+    script = 'mount -t tmpfs -o noexec none "$0/broken" && cp %s "$0/broken/libcuda.so.1"' % whole
+    doctor_in(s, script, *CUDA, env=env).problem("driver", "map segment", "remount,exec")
 
 
 def test_wrong_gpu(s):
@@ -186,12 +228,34 @@ def test_device_files(s):
         report = doctor_in(s, whole + "rm /dev/nvidiactl && mknod /dev/nvidiactl c 195 255", *CUDA, env=gpu(s))
         report.problem("device-files", "/dev/nvidiactl is there and cannot be used", "nvidia-smi")
         shutil.rmtree(s.path("dev"))
+    nodes = "; ".join("rm /dev/%s; mknod -m 666 /dev/%s c 195 %d" % (name, name, number)
+                      for name, number in (("nvidiactl", 255), ("nvidia0", 0), ("nvidia-uvm", 1)))
+    report = doctor_in(s, whole + nodes + '; mount -o remount,bind,nodev /dev', *CUDA, env=gpu(s))
+    report.problem("device-files", "/dev/nvidiactl is there and cannot be used", "nodev", "remount,dev")
+    shutil.rmtree(s.path("dev"))
     copy = s.for_user(SOMEBODY, harness.program())
     harness.give(s.dir, SOMEBODY)
     rights = 'shift; chmod 600 /dev/nvidia0; set -- setpriv --reuid %d --regid %d --clear-groups "%s" "$@"' % (
         SOMEBODY, SOMEBODY, copy)
     report = doctor_in(s, whole + "chmod 666 /dev/nvidia*; chmod 666 /dev/null; " + rights, *CUDA, env=gpu(s))
     report.problem("device-files", "/dev/nvidia0 is there and cannot be used", "mode 0600", "group 0")
+    shutil.rmtree(s.path("dev"))
+
+
+def test_device_group(s):
+    """A control group that does not let the container use the card, as after systemctl daemon-reload."""
+    group = "/sys/fs/cgroup/devices/cuframes-doctor-%d" % os.getpid()
+    try:
+        os.mkdir(group)
+    except OSError as why:
+        harness.skip("needs the right to make a control group of devices: %s" % why)
+    s.at_end(os.rmdir, group)
+    with open(os.path.join(group, "devices.deny"), "w") as out:
+        out.write("c 195:* rwm")
+    script = DEVICES % "nvidia-uvm" + "mknod -m 666 /dev/nvidiactl c 195 255; echo $$ > %s/cgroup.procs" % group
+    report = doctor_in(s, script, *CUDA, env=gpu(s))
+    report.problem("device-files", "/dev/nvidiactl is there and cannot be used", "control group of devices",
+                   "--device /dev/nvidiactl")
     shutil.rmtree(s.path("dev"))
 
 
@@ -238,7 +302,7 @@ def test_wsl(s):
         out.write("5.15.167.4-microsoft-standard-WSL2\n")
     script = 'mount --bind "$0/osrelease" /proc/sys/kernel/osrelease'
     doctor_in(s, script, *CUDA, env=gpu(s)).ready().finding("note", "wsl")
-    doctor_in(s, script, *CUDA).problem("driver", "/usr/lib/wsl/lib")
+    doctor_in(s, script, *CUDA, env=absent()).problem("driver", "/usr/lib/wsl/lib")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import socket
+import struct
 import subprocess
 import threading
 
@@ -68,8 +69,7 @@ def test_in_another_container(s):
 def test_dead(s):
     pub = s.publish("test:320x180@25", "cam")
     pub.kill()
-    report = doctor(s, "cam")
-    report.problem("exists", "has died", "cuframes publish INPUT --name cam", alone=False)
+    doctor(s, "cam").problem("exists", "has died", "cuframes publish INPUT --name cam")
     s.run("list")
 
 
@@ -99,6 +99,67 @@ def test_in_a_debugger(s):
     for thread in threads:
         check(libc.ptrace(detach, thread, None, None) == 0, "it cannot go on")
     report.problem("answer", "a debugger holds it", "TracerPid")
+    pub.stop()
+
+
+def test_one_thread_in_a_debugger(s):
+    """That of the library, which answers: the others go on, and tell nothing."""
+    pub = s.publish("test:320x180@25", "cam")
+    libc = ctypes.CDLL(None, use_errno=True)
+    attach, detach, any_thread = 16, 17, 0x40000000
+    threads = [int(name) for name in os.listdir("/proc/%d/task" % pub.pid) if int(name) != pub.pid]
+    for thread in threads:
+        if libc.ptrace(attach, thread, None, None) != 0:
+            harness.skip("may not trace a child: " + os.strerror(ctypes.get_errno()))
+        os.waitpid(thread, any_thread)
+    report = doctor(s, "cam")
+    for thread in threads:
+        check(libc.ptrace(detach, thread, None, None) == 0, "it cannot go on")
+    report.problem("answer", "a debugger holds it", "TracerPid")
+    pub.stop()
+
+
+def test_in_the_kernel(s):
+    process = s.start_program(harness.need_built("tests", "unruly"), "cam", "asleep", name="unruly",
+                              stdin=subprocess.PIPE)
+
+    def is_asleep():
+        with open("/proc/%d/stat" % process.pid) as file:
+            return file.read().rpartition(") ")[2][0] == "D"
+
+    s.until(is_asleep, "it hangs in the kernel")
+    doctor(s, "cam").problem("answer", "hangs in the kernel", process.pid, "/proc/%d/stack" % process.pid)
+    end(process)
+
+
+def test_queue_is_full(s):
+    """Who asks a stopped publisher again and again fills its queue; the kernel then says nothing of who listens."""
+    pub = s.publish("test:320x180@25", "cam")
+    pub.send(signal.SIGSTOP)
+    for _ in range(100000):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK) as knocking:
+            if knocking.connect_ex(os.path.join(s.dir, "cam.sock")) != 0:
+                break
+    finding = doctor(s, "cam").problem("answer", "stopped", pub.pid, "kill -CONT %d" % pub.pid)
+    mend(s, finding)
+    pub.stop()
+
+
+def test_hidden(s):
+    """A /proc that shows a user its own processes alone: it does not say that the publisher runs."""
+    harness.need_user(NOBODY)
+    harness.need_program("setpriv")
+    if tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) < (5, 8):
+        harness.skip("before Linux 5.8 that is no matter of one mount")
+    os.chmod(s.dir, 0o755)
+    pub = s.publish("test:320x180@25", "cam", "--mode", "0666")
+    copy = s.for_user(NOBODY, harness.program())
+    rights = 'shift; set -- setpriv --reuid %d --regid %d --clear-groups "%s" "$@"' % (NOBODY, NOBODY, copy)
+    pub.send(signal.SIGSTOP)
+    report = doctor_in(s, "mount -t proc -o hidepid=2 proc /proc; " + rights, "cam", *SHORT)
+    report.problem("answer", "does not answer", "process %d, which this user may not look at" % pub.pid,
+                   "sudo cuframes doctor cam --dir " + s.dir)
+    pub.send(signal.SIGCONT)
     pub.stop()
 
 
@@ -187,6 +248,51 @@ def test_hostile(s):
         check(report.problems and "crash" not in report.problems, "%s: it says %s", what, report.findings)
         if what == "says nothing":
             report.problem("answer", "does not answer", "process %d" % os.getpid(), "top -H -p", alone=False)
+
+
+def refuse(code, text):
+    """A publisher's answer to whatever is asked (docs/protocol.md, REFUSED)."""
+    fields = struct.pack("<HHIi", 1, 0, 4, code) + struct.pack("<HHI", 2, 0, len(text)) + text.encode()
+    message = struct.pack("<IHHII", 0x52465543, 3, 0, 16 + len(fields), 0) + fields
+
+    def answer(peer):
+        peer.recv(65536)
+        peer.send(message)
+    return answer
+
+
+def test_refusals(s):
+    """What a publisher says no with, each with what mends it. The numbers are those of the protocol."""
+    for code, text, *mends in (
+            (-16, "this side speaks protocol 7 to 9, the other 3", "cuframes --version on both sides"),
+            (-2, "no memory for a seat", "free -h"),
+            (-3, "memfd_create for a seat: Too many open files", "NOFILE", "ulimit -n 4096"),
+            (-14, "the publisher may have 20 descriptors, its limit of open files", "ss -xp | grep cam.sock"),
+            (-14, "the pool may not grow", "--max-slots"),
+            (-14, "the stream has 2 subscribers already, its limit (max_subscribers)", "max_subscribers"),
+            (-17, "nonsense came", "cuframes --version"),
+            (-2, "500 MiB are not left of 200 MiB that the control group may have", "docker update --memory"),
+            (-2, "the limit of file sizes is 100 bytes; raise it (ulimit -f)", "ulimit -f unlimited"),
+            (-2, "no file descriptor is free: raise the limit (ulimit -n)", "ulimit -n 4096"),
+            (-2, "the GPU has no memory left", "nvidia-smi shows who uses"),
+            (-25, "memory legacy: not from another PID namespace", "docker run --pid container:PUBLISHER"),
+            (-25, "no peer access from device 1 to 0", "nvidia-smi topo -p2p r"),
+            (-25, "this process sees 1 GPU and none of them is it", "CUDA_VISIBLE_DEVICES=UUID"),
+            (-25, "no CUDA driver", "apt install nvidia-driver"),
+            (-8, "the publisher's allow list has neither user 5 nor group 6", "--allow-uid 5 (or --allow-gid 6)")):
+        hostile = Hostile(s, refuse(code, text))
+        report = doctor(s, "cam", *SHORT)
+        hostile.close(s)
+        report.problem("answer", "cannot be asked", text.partition(":")[0], *mends)
+
+
+def test_publisher_that_hangs_up(s):
+    """It is there, so it is not said that nobody publishes it."""
+    hostile = Hostile(s, lambda peer: peer.close())
+    report = doctor(s, "cam", *SHORT)
+    hostile.close(s)
+    report.problem("answer", "cannot be asked", "closed the connection", "the publisher's log", alone=False)
+    check("exists" not in report.problems, "it says that it is not there: %s", report.problems)
 
 
 def test_no_socket(s):
@@ -306,6 +412,24 @@ def test_no_slot_left(s):
     report.problem("join", "--max-slots", "the publisher's limit is 4", alone=False)
     reader.stop(code=None)
     pub.stop()
+
+
+def test_crowd(s):
+    """Of each reader something is said, and what comes behind them is not lost."""
+    process = unruly(s, "crowd")
+    s.until(lambda: s.json("info", "cam", "--json")["subscribers"] >= 185, "they have joined")
+    report = doctor(s, "cam", "--timeout", "60")
+    report.problem("times", "stands still", alone=False)
+    check(sum(finding["check"] == "readers" for finding in report.findings) >= 185, "some are missing")
+    end(process)
+
+
+def test_no_seat_left(s):
+    """No monitor is let in then, so that what it says must not be one."""
+    process = unruly(s, "full")
+    s.until(lambda: "connections" in s.run("info", "cam").err, "it lets nobody in")
+    doctor(s, "cam", *SHORT).problem("answer", "128 connections", "ss -xp | grep cam.sock")
+    end(process)
 
 
 def test_limits_of_the_publisher(s):

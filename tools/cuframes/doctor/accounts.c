@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "causes.h"
 #include "doctor.h"
 #include "places.h"
 
@@ -45,8 +46,14 @@ static void mend_socket(finding *f, const struct stat *socket, const char *name)
   snprintf(number, sizeof number, "%u", (unsigned)geteuid());
   if ((socket->st_mode & S_IWGRP) && socket->st_gid != 0) {
     const struct group *group = getgrgid(socket->st_gid);
-    finding_mend(f, "sudo usermod -aG %.40s %.40s, then log in again; or docker run --group-add %u",
-                 group ? group->gr_name : "GROUP", us ? us->pw_name : number, (unsigned)socket->st_gid);
+    if (group)
+      finding_mend(f, "sudo usermod -aG %.40s %.40s, then log in again; or docker run --group-add %u", group->gr_name,
+                   us ? us->pw_name : number, (unsigned)socket->st_gid);
+    else
+      finding_mend(f,
+                   "docker run --group-add %u; or sudo groupadd -g %u cuframes && sudo usermod -aG cuframes %.40s, "
+                   "then log in again",
+                   (unsigned)socket->st_gid, (unsigned)socket->st_gid, us ? us->pw_name : number);
   } else {
     finding_mend(f, "cuframes publish ... --name %s --group GROUP --mode 0660, with this user in GROUP", name);
   }
@@ -70,10 +77,12 @@ static void look_at_stream(doctor *d) {
   }
   finding *f = found(d, FOUND_PROBLEM, "socket", "this user (%s) may not connect to %s",
                      user_text(user, sizeof user, geteuid()), d->name);
-  finding_why(f, "its socket belongs to user %s and group %s, with mode %04o, and this process is in group %s",
-              user_text(owner, sizeof owner, socket.st_uid), group_text(group, sizeof group, socket.st_gid),
-              socket.st_mode & 0777u, groups_text(groups, sizeof groups));
-  mend_socket(f, &socket, d->name);
+  if (!finding_denied(f, &socket, EACCES)) {
+    finding_why(f, "its socket belongs to user %s and group %s, with mode %04o, and this process is in group %s",
+                user_text(owner, sizeof owner, socket.st_uid), group_text(group, sizeof group, socket.st_gid),
+                socket.st_mode & 0777u, groups_text(groups, sizeof groups));
+    mend_socket(f, &socket, d->name);
+  }
   d->stream_barred = true;
 }
 
@@ -90,8 +99,7 @@ static void count_stream(void *user, const char *name) {
     c->open++;
     return;
   }
-  const size_t used = strlen(c->names);
-  snprintf(c->names + used, sizeof c->names - used, "%s%s", c->closed ? ", " : "", name);
+  places_add_name(c->names, sizeof c->names, name);
   c->closed++;
 }
 

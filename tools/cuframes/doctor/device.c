@@ -47,6 +47,22 @@ static bool is_tegra(void) {
 
 /* ---- the driver ---- */
 
+/* It is there, and is no library that can be used. */
+static void found_broken_driver(doctor *d, const char *why) {
+  finding *f = found(d, gpu_severity(d), "driver", "the CUDA driver is there, and cannot be loaded%s%s",
+                     doctor_gpu(d) ? ": " : "", doctor_gpu(d) ? doctor_gpu(d) : "");
+  finding_why(f, "no CUDA driver: %s", why);
+  if (strstr(why, "too short") || strstr(why, "ELF"))
+    finding_mend(
+        f, "ls -lL of that file: it is empty, cut short or of another kind of machine; no libcuda in an image, but "
+           "docker run --gpus all");
+  else if (strstr(why, "map segment"))
+    finding_mend(f, "findmnt -T of that file shows noexec: mount -o remount,exec; ulimit -v unlimited");
+  else
+    finding_mend(f, "ldconfig -p | grep libcuda, and LD_LIBRARY_PATH, say which files are taken: sudo apt install "
+                    "--reinstall nvidia-driver");
+}
+
 static void found_no_driver(doctor *d, const char *why) {
   const enum finding_state state = gpu_severity(d);
   if (state != FOUND_PROBLEM) {
@@ -313,7 +329,10 @@ void doctor_device(doctor *d) {
   }
   doctor_stage(d, "loading the GPU's driver");
   if (!gpu_driver_load(&driver, why, sizeof why)) {
-    found_no_driver(d, why);
+    if (strstr(why, "cannot open shared object file"))
+      found_no_driver(d, why);
+    else
+      found_broken_driver(d, why);
     d->gpu_barred = true;
     return;
   }

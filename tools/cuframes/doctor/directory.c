@@ -1,13 +1,16 @@
 /* directory.c - the runtime directory: which one it is, whose, who may write there, and whether others see the same. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "causes.h"
 #include "doctor.h"
 #include "places.h"
 #include "proc.h"
@@ -15,10 +18,14 @@
 #define SYSTEM_DIRECTORY "/run/cuframes"
 #define SOCKET_PATH_MOST 107
 
-/* Owner, rights and links are to be as a publisher wants them (the library refuses others); a reader takes a directory
- * that somebody named as it is. */
 static bool for_publishing(const doctor *d) {
   return d->name == NULL;
+}
+
+/* Of owner, rights and links that are not as a publisher wants them: the library refuses them, but for a reader of a
+ * directory that somebody named. */
+static enum finding_state severity(const doctor *d) {
+  return for_publishing(d) || !places_is_chosen(d) ? FOUND_PROBLEM : FOUND_NOTE;
 }
 
 static void look_at_link(doctor *d) {
@@ -30,7 +37,7 @@ static void look_at_link(doctor *d) {
   if (lstat(path, &status) != 0 || !S_ISLNK(status.st_mode) || status.st_uid == geteuid() || status.st_uid == 0)
     return;
   finding *f =
-      found(d, FOUND_PROBLEM, "link", "the runtime directory %s is a link of user %u", path, (unsigned)status.st_uid);
+      found(d, severity(d), "link", "the runtime directory %s is a link of user %u", path, (unsigned)status.st_uid);
   finding_why(f, "who owns the link can let it lead elsewhere at any time, so publishers refuse it");
   finding_mend(f, "ls -l %s, and --dir or CUFRAMES_DIR with a directory of this user (%u) or root",
                shell_word(word, sizeof word, path), (unsigned)geteuid());
@@ -50,7 +57,7 @@ static void look_at_owner(doctor *d, const struct stat *status) {
     found(d, FOUND_WELL, "owner", "%s belongs to %s", d->path, owner == us ? "this user" : "root");
     return;
   }
-  if (!for_publishing(d) && places_is_chosen(d)) {
+  if (severity(d) != FOUND_PROBLEM) {
     found(d, FOUND_NOTE, "owner", "%s belongs to user %u: what is published there is that user's", d->path, owner);
     return;
   }
@@ -74,12 +81,12 @@ static void look_at_rights(doctor *d, const struct stat *status) {
   const bool sticky = status->st_mode & S_ISVTX;
   shell_word(word, sizeof word, d->path);
   if ((status->st_mode & S_IWOTH) && !sticky) {
-    finding *f = found(d, FOUND_PROBLEM, "rights", "anybody may write to the runtime directory %s (mode %04o)", d->path,
+    finding *f = found(d, severity(d), "rights", "anybody may write to the runtime directory %s (mode %04o)", d->path,
                        status->st_mode & 07777u);
     finding_why(f, "and so remove another one's socket and put something else there; publishers refuse it");
     finding_mend(f, "chmod go-w %s", word);
   } else if ((status->st_mode & S_IWGRP) && !sticky) {
-    finding *f = found(d, FOUND_PROBLEM, "rights", "group %u may write to the runtime directory %s (mode %04o)",
+    finding *f = found(d, severity(d), "rights", "group %u may write to the runtime directory %s (mode %04o)",
                        (unsigned)status->st_gid, d->path, status->st_mode & 07777u);
     finding_why(f, "and it is not sticky: its members could remove each other's sockets; publishers refuse it");
     finding_mend(f, "chmod 3770 %s", word);
@@ -88,17 +95,33 @@ static void look_at_rights(doctor *d, const struct stat *status) {
   }
 }
 
+static void mend_rights(finding *f, const char *path) {
+  char word[SHELL_WORD];
+  shell_word(word, sizeof word, path);
+  finding_mend(f, "sudo chgrp GROUP %s && sudo chmod 3770 %s, with this user in GROUP", word, word);
+}
+
+/* An attribute of the file system, which goes before all rights, root's too. */
+static bool is_immutable(const char *path) {
+  int flags = 0;
+  const int file = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+  const bool known = file >= 0 && ioctl(file, FS_IOC_GETFLAGS, &flags) == 0;
+  if (file >= 0)
+    (void)close(file);
+  return known && (flags & FS_IMMUTABLE_FL);
+}
+
 /* What we may do there. */
 static void look_at_access(doctor *d, const struct stat *status) {
   char word[SHELL_WORD];
   struct statvfs file_system;
   shell_word(word, sizeof word, d->path);
   if (faccessat(AT_FDCWD, d->path, X_OK, AT_EACCESS) != 0) {
+    const int error = errno;
     finding *f = found(d, FOUND_PROBLEM, "access", "this user (%u) may not enter the runtime directory %s",
                        (unsigned)geteuid(), d->path);
-    finding_why(f, "it belongs to user %u and group %u, with mode %04o: %s", (unsigned)status->st_uid,
-                (unsigned)status->st_gid, status->st_mode & 07777u, strerror(errno));
-    finding_mend(f, "sudo chgrp GROUP %s && sudo chmod 3770 %s, with this user in GROUP", word, word);
+    if (!finding_denied(f, status, error))
+      mend_rights(f, d->path);
     d->stream_barred = true;
     return;
   }
@@ -106,6 +129,7 @@ static void look_at_access(doctor *d, const struct stat *status) {
     found(d, FOUND_WELL, "access", "%s can be entered and written to", d->path);
     return;
   }
+  const int error = errno;
   const bool read_only = statvfs(d->path, &file_system) == 0 && (file_system.f_flag & ST_RDONLY);
   if (!for_publishing(d)) {
     found(d, FOUND_NOTE, "access", "%s can be entered, not written to%s: enough to read streams", d->path,
@@ -117,10 +141,11 @@ static void look_at_access(doctor *d, const struct stat *status) {
   if (read_only) {
     finding_why(f, "it is mounted read-only: enough to read streams, not to publish");
     finding_mend(f, "docker run -v %s:%s without :ro for the publisher", word, word);
-  } else {
-    finding_why(f, "it belongs to user %u and group %u, with mode %04o", (unsigned)status->st_uid,
-                (unsigned)status->st_gid, status->st_mode & 07777u);
-    finding_mend(f, "sudo chgrp GROUP %s && sudo chmod 3770 %s, with this user in GROUP", word, word);
+  } else if (is_immutable(d->path)) {
+    finding_why(f, "it is immutable (chattr +i): nobody makes a file in it, root neither");
+    finding_mend(f, "sudo chattr -i %s", word);
+  } else if (!finding_denied(f, status, error)) {
+    mend_rights(f, d->path);
   }
 }
 
@@ -158,8 +183,92 @@ static void look_at_length(doctor *d) {
   }
 }
 
+/* ---- it cannot be looked at ---- */
+
+/* The first directory on a path, or the path itself, at which it does not go on. */
+static void find_barrier(const char *path, char barrier[DOCTOR_PATH], struct stat *status) {
+  for (const char *end = path; *end;) {
+    end += strspn(end, "/");
+    end += strcspn(end, "/");
+    snprintf(barrier, DOCTOR_PATH, "%.*s", (int)(end - path), path);
+    if (stat(barrier, status) != 0) {
+      memset(status, 0, sizeof *status);
+      return;
+    }
+    if (!S_ISDIR(status->st_mode) || faccessat(AT_FDCWD, barrier, X_OK, AT_EACCESS) != 0)
+      return;
+  }
+}
+
+static void mend_missing(finding *f, const doctor *d) {
+  char word[SHELL_WORD];
+  finding_mend(f, "%s-d -m 0700 -o %u %s, or another one with --dir or CUFRAMES_DIR on both sides",
+               geteuid() == 0 ? "install " : "sudo install ", (unsigned)geteuid(),
+               shell_word(word, sizeof word, d->path));
+}
+
+/* Of the variable that the default goes by: sudo and su keep it, cron has none. */
+static bool is_of_session(const doctor *d) {
+  const char *session = getenv("XDG_RUNTIME_DIR");
+  return !places_is_chosen(d) && session && *session && strncmp(d->path, session, strlen(session)) == 0;
+}
+
+static void found_missing(doctor *d, const char *barrier) {
+  char target[DOCTOR_PATH] = "", word[SHELL_WORD];
+  const bool last = strcmp(barrier, d->path) == 0;
+  shell_word(word, sizeof word, barrier);
+  if (readlink(barrier, target, sizeof target - 1) >= 0) {
+    finding *f = found(d, FOUND_PROBLEM, "exists", "the runtime directory %s is not there: %s is a link to nothing",
+                       d->path, barrier);
+    finding_why(f, "it leads to %s; a publisher makes a directory, but not what a link leads to", target);
+    finding_mend(f, "mkdir -p -m 0700 $(readlink -m %s), or rm %s", word, word);
+    return;
+  }
+  finding *f = found(d, FOUND_PROBLEM, "exists",
+                     "the runtime directory %s is not there, and cannot be made by this user", d->path);
+  if (is_of_session(d)) {
+    finding_why(f, "XDG_RUNTIME_DIR says so, and %s %s: it is of no session of this user (%u), as after su and sudo",
+                getenv("XDG_RUNTIME_DIR"), last ? "may not be written to" : "is not there", (unsigned)geteuid());
+    finding_mend(f, "XDG_RUNTIME_DIR=/run/user/%u, or CUFRAMES_DIR=DIR on both sides", (unsigned)geteuid());
+    return;
+  }
+  const char *slash = strrchr(barrier, '/');
+  finding_why(f, "only its last part is made by a publisher, and %.*s %s",
+              !last || !slash    ? (int)strlen(barrier)
+              : slash == barrier ? 1
+                                 : (int)(slash - barrier),
+              barrier, last ? "may not be written to" : "is not there");
+  mend_missing(f, d);
+}
+
+static void found_barred(doctor *d, const char *barrier, const struct stat *status, int error) {
+  char word[SHELL_WORD];
+  shell_word(word, sizeof word, barrier);
+  if (error == EACCES && S_ISDIR(status->st_mode)) {
+    finding *f =
+        found(d, FOUND_PROBLEM, "access", "this user (%u) may not enter %s, on the way to the runtime directory %s",
+              (unsigned)geteuid(), barrier, d->path);
+    const bool mended = finding_denied(f, status, error);
+    if (is_of_session(d))
+      finding_mend(f, "XDG_RUNTIME_DIR=/run/user/%u, or CUFRAMES_DIR=DIR on both sides", (unsigned)geteuid());
+    else if (!mended)
+      finding_mend(f, "sudo chmod o+x %s, or another one with --dir or CUFRAMES_DIR on both sides", word);
+    return;
+  }
+  finding *f = found(d, FOUND_PROBLEM, "exists", "the runtime directory %s cannot be opened", d->path);
+  if (error == ENOTDIR) {
+    finding_why(f, "%s is a file and no directory", barrier);
+    finding_mend(f, "mv %s %s.old, or another one with --dir or CUFRAMES_DIR on both sides", word, word);
+  } else {
+    finding_why(f, "%s: %s", barrier, strerror(error));
+    finding_mend(f, "ls -ld %s, or another one with --dir or CUFRAMES_DIR on both sides", word);
+  }
+}
+
 static void look_at_nothing(doctor *d, int error) {
-  char parent[DOCTOR_PATH], word[SHELL_WORD];
+  char barrier[DOCTOR_PATH] = "", parent[DOCTOR_PATH];
+  struct stat status = { 0 };
+  find_barrier(d->path, barrier, &status);
   snprintf(parent, sizeof parent, "%s", d->path);
   for (size_t length = strlen(parent); length > 1 && parent[length - 1] == '/'; length--)
     parent[length - 1] = '\0';
@@ -167,23 +276,15 @@ static void look_at_nothing(doctor *d, int error) {
   if (slash)
     slash[slash == parent] = '\0';
   else
-    snprintf(parent, sizeof parent, ".");
-  if (error == ENOENT && faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS) == 0) {
+    snprintf(parent, sizeof parent, "."); /* where we are is nowhere, or too far down */
+  if (error == ENOENT && lstat(barrier, &status) != 0 && faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS) == 0) {
     found(d, d->name ? FOUND_NOTE : FOUND_WELL, "exists", "%s is not there yet: the first publisher makes it", d->path);
     return;
   }
-  finding *f = found(d, FOUND_PROBLEM, "exists", "the runtime directory %s %s", d->path,
-                     error == ENOENT ? "is not there, and cannot be made by this user" : "cannot be opened");
-  if (error == ENOTDIR)
-    finding_why(f, "it, or something on the way to it, is a file and no directory");
-  else if (error == ENOENT)
-    finding_why(f, "only its last part is made by a publisher, and %s %s", parent,
-                access(parent, F_OK) == 0 ? "may not be written to" : "is not there");
+  if (error == ENOENT)
+    found_missing(d, barrier);
   else
-    finding_why(f, "%s", strerror(error));
-  finding_mend(f, "%s-d -m 0700 -o %u %s, or another one with --dir or CUFRAMES_DIR on both sides",
-               geteuid() == 0 ? "install " : "sudo install ", (unsigned)geteuid(),
-               shell_word(word, sizeof word, d->path));
+    found_barred(d, barrier, &status, error);
   d->stream_barred = true;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "causes.h"
 #include "common/cli.h"
 #include "common/json.h"
 #include "common/reader.h"
@@ -32,38 +33,55 @@ static const char help[] =
     "(problem; with --all well, note, unknown), what, why, mend.\n"
     "Exit code 1: there are problems.\n";
 
+/* Each touches a file system, a driver or another process, any of which may hang. Limits come early: who has no
+ * descriptors left is told that, and not what fails for it. */
+static void find_directory(doctor *d);
+static void make_place(doctor *d);
+static void remove_place(doctor *d);
 static const doctor_part parts[] = {
-  { "directory", doctor_directory }, { "directory", doctor_leftovers }, { "kernel", doctor_kernel },
-  { "limits", doctor_limits },       { "stream", doctor_stream },       { "accounts", doctor_accounts },
-  { "device", doctor_hardware },     { "container", doctor_container }, { "device", doctor_device },
-  { "trial", doctor_trial },         { "stream", doctor_join },
+  { "directory", find_directory },   { "limits", doctor_limits },   { "directory", doctor_directory },
+  { "directory", doctor_leftovers }, { "kernel", doctor_kernel },   { "stream", doctor_stream },
+  { "accounts", doctor_accounts },   { "device", doctor_hardware }, { "container", doctor_container },
+  { "device", doctor_device },       { "trial", make_place },       { "trial", doctor_trial },
+  { "stream", doctor_join },
 };
+static const doctor_part last_part = { "trial", remove_place };
 
-/* ---- the place for the trial ---- */
+/* ---- places ---- */
+
+static void find_directory(doctor *d) {
+  doctor_stage(d, "finding the runtime directory");
+  places_find(d);
+}
 
 static void make_place(doctor *d) {
   const char *named = getenv("TMPDIR");
   const char *const places[] = { named && *named ? named : "/tmp", "/tmp", "/dev/shm" };
   for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-    const int length = snprintf(d->trial_directory, sizeof d->trial_directory, "%s/cuframes-doctor-XXXXXX", places[i]);
-    if (length < (int)sizeof d->trial_directory && mkdtemp(d->trial_directory))
+    char path[DOCTOR_PATH];
+    const int length = snprintf(path, sizeof path, "%s/cuframes-doctor-XXXXXX", places[i]);
+    doctor_stage(d, "making a directory for the trial in %.100s", places[i]);
+    if (length < (int)sizeof path && mkdtemp(path)) {
+      memcpy(d->trial_directory, path, sizeof path);
       return;
+    }
   }
-  d->trial_directory[0] = '\0';
 }
 
 /* What a publisher that was killed left there, too. */
-static void remove_place(const doctor *d) {
+static void remove_place(doctor *d) {
   static const char *const files[] = { "trial.sock", "trial.lock" };
   char path[DOCTOR_PATH + 16];
   if (d->trial_directory[0] == '\0')
     return;
+  doctor_stage(d, "removing the directory of the trial, %.100s", d->trial_directory);
   for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
     snprintf(path, sizeof path, "%s/%s", d->trial_directory, files[i]);
     (void)unlink(path); /* most often it is not there */
   }
   if (rmdir(d->trial_directory) != 0)
     cli_note("cannot remove %s: %s", d->trial_directory, strerror(errno));
+  d->trial_directory[0] = '\0';
 }
 
 /* ---- running the parts ---- */
@@ -75,7 +93,7 @@ static bool run_parts(doctor *d) {
   const int64_t began = cuframes_now();
   const pid_t examiner = guard_fork(&alive);
   if (examiner == 0) {
-    guard_run(d, parts, sizeof parts / sizeof *parts);
+    guard_run(d, parts, sizeof parts / sizeof *parts, &last_part);
     exit(EXIT_SUCCESS);
   }
   if (examiner < 0) {
@@ -94,9 +112,8 @@ static bool run_parts(doctor *d) {
   (void)close(alive);
   cli_live_end();
   if (!cli_stopped && status != 0) {
-    finding *f = found(d, FOUND_PROBLEM, "process", "the doctor itself ended early, while %s", d->stage);
-    finding_why(f, "it was killed (status %d), as for memory", status);
-    finding_mend(f, "dmesg | tail says whether the kernel killed it");
+    finding_status(found(d, FOUND_PROBLEM, "process", "the doctor itself ended early, while %s", d->stage), status);
+    remove_place(d); /* nobody else will */
   }
   return !cli_stopped;
 }
@@ -219,11 +236,12 @@ int cmd_doctor(int argc, char **argv) {
   d->directory = reader.directory;
   d->device = reader.device ? reader.device : "auto";
   d->sync = reader.sync;
-  places_find(d);
+  d->part = "limits";
+  doctor_stage(d, "starting");
   cli_catch_signals();
-  make_place(d);
+  (void)signal(SIGCHLD,
+               SIG_DFL); /* who started this may ignore it, and then the kernel does not say how children end */
   const bool done = run_parts(d);
-  remove_place(d);
   for (size_t i = 0; i < d->finding_count; i++) {
     clean(d->findings[i].what);
     clean(d->findings[i].why);

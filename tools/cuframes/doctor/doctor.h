@@ -29,7 +29,7 @@ typedef struct finding {
   char what[FINDING_TEXT], why[FINDING_TEXT], mend[FINDING_TEXT]; /* why and mend: of problems alone */
 } finding;
 
-#define FINDINGS_MOST 200
+#define FINDINGS_MOST 512 /* a stream has up to 256 readers, and each is said something of */
 #define DOCTOR_PATH 256
 
 typedef struct doctor {
@@ -48,10 +48,11 @@ typedef struct doctor {
   bool stream_barred;                               /* no use joining it: that is said already */
   int publisher;                                    /* its process, 0: not visible here */
   bool in_container;
-  bool gpu_expected; /* something says that there is a GPU */
-  bool gpu_works;    /* there is one, and nothing was found against it */
-  bool gpu_barred;   /* no use trying: that is said already */
-  bool low_limits;   /* no use trying anything: likewise */
+  bool gpu_expected;  /* something says that there is a GPU */
+  bool gpu_works;     /* there is one, and nothing was found against it */
+  bool gpu_barred;    /* no use trying: that is said already */
+  bool low_limits;    /* no use trying anything: likewise */
+  bool kernel_barred; /* likewise: a call that everything needs is not to be had */
 
   /* Where the trial publishes: made by the program itself, which removes it. "": there is no place. */
   char trial_directory[DOCTOR_PATH];
@@ -68,7 +69,8 @@ finding *found(doctor *d, enum finding_state state, const char *check, const cha
     __attribute__((format(printf, 4, 5)));
 void finding_why(finding *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void finding_mend(finding *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* What mends an error of the library in a stream's directory, on its device; its sentence goes into why. */
+/* Why, and what mends it, of an error of the library with its sentence: of the stream, or of doctor's own in the
+ * trial. */
 void finding_error(finding *f, const doctor *d, int error, const char *sentence);
 size_t finding_count(const doctor *d, enum finding_state state);
 

@@ -1,10 +1,12 @@
 /* findings.c - what the parts of the doctor found, and what mends the library's errors. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
+#include "causes.h"
 #include "doctor.h"
 
 finding *found(doctor *d, enum finding_state state, const char *check, const char *format, ...) {
@@ -61,9 +63,13 @@ const char *doctor_gpu(const doctor *d) {
 /* ---- what mends an error of the library ---- */
 
 static void mend_no_capacity(finding *f, const doctor *d, const char *sentence) {
+  /* No monitor is let in then either, so `cuframes info` does not show them. */
   if (strstr(sentence, "limit of open files") || strstr(sentence, "connections"))
-    finding_mend(f, "cuframes info %s shows who has them: end some; or a higher `ulimit -n` for the publisher",
-                 d->name);
+    finding_mend(
+        f,
+        "sudo ss -xp | grep %s.sock shows who has them: end some; or a higher `ulimit -n`, or max_subscribers, "
+        "of the publisher",
+        d->name);
   else if (strstr(sentence, "max_subscribers"))
     finding_mend(f, "cuframes info %s shows who reads it: end some, or raise max_subscribers of the publisher",
                  d->name);
@@ -71,12 +77,18 @@ static void mend_no_capacity(finding *f, const doctor *d, const char *sentence) 
     finding_mend(f, "cuframes publish ... --name %s --max-slots N with a larger N, or fewer readers", d->name);
 }
 
+/* The publisher says by which numbers it knows us: in another user namespace they are not ours. Other refusals are none
+ * of the file system's rights, which were looked at before. */
 static void mend_permission(finding *f, const doctor *d, const char *sentence) {
-  if (strstr(sentence, "allow list"))
-    finding_mend(f, "cuframes publish ... --name %s --allow-uid %u (or --allow-gid %u)", d->name, (unsigned)geteuid(),
-                 (unsigned)getegid());
-  else
-    finding_mend(f, "cuframes publish ... --name %s --group GROUP --mode 0660, with this user in GROUP", d->name);
+  unsigned user = geteuid(), group = getegid();
+  const char *numbers = strstr(sentence, "neither user ");
+  if (!strstr(sentence, "allow list")) {
+    finding_cause(f, sentence, EACCES, NULL);
+    return;
+  }
+  if (numbers)
+    (void)sscanf(numbers, "neither user %u nor group %u", &user, &group); /* if not, ours */
+  finding_mend(f, "cuframes publish ... --name %s --allow-uid %u (or --allow-gid %u)", d->name, user, group);
 }
 
 static void mend_no_memory(finding *f, const char *sentence) {
@@ -88,6 +100,8 @@ static void mend_no_memory(finding *f, const char *sentence) {
     finding_mend(f, "nvidia-smi shows who uses the GPU's memory: end some, or publish all cameras from one process");
   else if (strstr(sentence, "descriptor") || strstr(sentence, "ulimit -n"))
     finding_mend(f, "ulimit -n 4096, or LimitNOFILE=4096 in the systemd unit");
+  else if (causes_errno(sentence) && causes_errno(sentence) != ENOMEM)
+    finding_cause(f, sentence, causes_errno(sentence), NULL);
   else
     finding_mend(f,
                  "free -h shows what is left: end what uses it, or publish with a lower --max-slots, --packet-bytes");
@@ -110,14 +124,22 @@ static void mend_gpu(finding *f, const char *sentence) {
     finding_mend(f, "nvidia-smi, and dmesg | grep -i xid, say how the GPU is");
 }
 
-void finding_error(finding *f, const doctor *d, int error, const char *sentence) {
-  finding_why(f, "%s", *sentence ? sentence : cuframes_strerror(error));
+/* Of the doctor's own stream, to which nothing was said of options, rights or lists. */
+static void mend_trial(finding *f, int error, const char *sentence) {
+  const int system = causes_errno(sentence);
+  if (error == CUFRAMES_ERR_PERMISSION || system)
+    finding_cause(f, sentence, system ? system : EACCES, NULL);
+  else if (error == CUFRAMES_ERR_TIMEOUT)
+    finding_mend(f, "top shows whether the machine is too busy: cuframes doctor --timeout 60 waits longer; strace -f "
+                    "cuframes doctor shows a call that is refused");
+  else
+    finding_mend(f, "strace -f cuframes doctor shows what ends it; please report it");
+}
+
+static void mend_stream(finding *f, const doctor *d, int error, const char *sentence) {
   switch (error) {
     case CUFRAMES_ERR_NO_CAPACITY: mend_no_capacity(f, d, sentence); break;
     case CUFRAMES_ERR_PERMISSION: mend_permission(f, d, sentence); break;
-    case CUFRAMES_ERR_NO_MEMORY: mend_no_memory(f, sentence); break;
-    case CUFRAMES_ERR_UNSUPPORTED:
-    case CUFRAMES_ERR_DEVICE: mend_gpu(f, sentence); break;
     case CUFRAMES_ERR_VERSION: finding_mend(f, "cuframes --version on both sides, and the newer one on both"); break;
     case CUFRAMES_ERR_PROTOCOL:
       finding_mend(f, "cuframes --version on both sides; if they are the same, end the publisher: it breaks the rules");
@@ -128,8 +150,24 @@ void finding_error(finding *f, const doctor *d, int error, const char *sentence)
     case CUFRAMES_ERR_DIRECTORY: finding_mend(f, "another directory: --dir DIR, or CUFRAMES_DIR, on both sides"); break;
     case CUFRAMES_ERR_NO_SUCH_STREAM:
     case CUFRAMES_ERR_PUBLISHER_GONE:
-      finding_mend(f, "cuframes publish INPUT --name %s", d->name ? d->name : "NAME");
+      finding_mend(f,
+                   "cuframes info %s shows whether it is there again; the publisher's log says why it ended, or closes "
+                   "connections",
+                   d->name);
       break;
-    default: finding_mend(f, "strace -f cuframes ... shows the call that fails"); break;
+    default: finding_cause(f, sentence, causes_errno(sentence), NULL); break;
   }
+}
+
+void finding_error(finding *f, const doctor *d, int error, const char *sentence) {
+  sentence = *sentence ? sentence : cuframes_strerror(error);
+  finding_why(f, "%s", sentence);
+  if (error == CUFRAMES_ERR_UNSUPPORTED || error == CUFRAMES_ERR_DEVICE)
+    mend_gpu(f, sentence);
+  else if (error == CUFRAMES_ERR_NO_MEMORY)
+    mend_no_memory(f, sentence);
+  else if (strcmp(d->part, "trial") == 0)
+    mend_trial(f, error, sentence);
+  else
+    mend_stream(f, d, error, sentence);
 }

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "causes.h"
 #include "common/cli.h"
 
 #define MS INT64_C(1000000)
@@ -17,8 +18,9 @@
 
 static void begin_child(pid_t parent) {
   (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail for a signal that there is */
-  if (getppid() != parent)
-    _exit(1); /* it has died just now */
+  const pid_t now = getppid();
+  if (now != parent && now != 0) /* 0: it is in a PID namespace above ours, after unshare --pid */
+    _exit(1);                    /* it has died just now */
 }
 
 pid_t guard_fork(int *alive) {
@@ -50,7 +52,7 @@ static bool wait_end(int alive, int64_t deadline, bool stoppable) {
     const int ready = poll(&end, 1, left > 0 ? (int)((left + MS - 1) / MS) : 0);
     if (ready > 0)
       return true;
-    if ((ready == 0 && left <= 0) || (stoppable && cli_stopped))
+    if ((ready <= 0 && left <= 0) || (stoppable && cli_stopped))
       return false;
   }
 }
@@ -58,28 +60,29 @@ static bool wait_end(int alive, int64_t deadline, bool stoppable) {
 static void found_hanging(doctor *d) {
   finding *f = found(d, FOUND_PROBLEM, "time", "%s did not end within %.3g s", d->stage, (double)d->limit_ns / 1e9);
   finding_why(f, "the machine is too busy, or what was asked hangs, as a driver or a file system may");
-  if (strstr(d->stage, "GPU"))
+  if (strstr(d->stage, "directory"))
+    finding_mend(f, "df hangs likewise where the server of a file system is away: sudo umount -f -l of it, or another "
+                    "directory by --dir, and by TMPDIR for the trial");
+  else if (strstr(d->stage, "GPU"))
     finding_mend(f, "nvidia-smi, and dmesg | grep -i xid, say how the GPU is; --timeout 60 waits longer");
   else
     finding_mend(f, "cuframes doctor --timeout 60 waits longer; dmesg says what the kernel knows");
 }
 
 static void found_dead(doctor *d, int status) {
-  finding *f;
   if (WIFSIGNALED(status))
-    f = found(d, FOUND_PROBLEM, "crash", "%s died of signal %d (%s)", d->stage, WTERMSIG(status),
-              strsignal(WTERMSIG(status)));
+    finding_status(found(d, FOUND_PROBLEM, "crash", "%s died of signal %d (%s)", d->stage, WTERMSIG(status),
+                         strsignal(WTERMSIG(status))),
+                   status);
   else
-    f = found(d, FOUND_PROBLEM, "crash", "%s ended with %d", d->stage, WEXITSTATUS(status));
-  finding_why(f, "a library, a driver or this program is broken, or a limit was met (memory, CPU time)");
-  finding_mend(f, "dmesg | tail says whether the kernel killed it for memory; else please report it");
+    finding_status(found(d, FOUND_PROBLEM, "crash", "%s ended with %d", d->stage, WEXITSTATUS(status)), status);
 }
 
 void guard_found_no_process(doctor *d, int error) {
-  finding *f = found(d, FOUND_PROBLEM, "process", "no further process can be started");
-  finding_why(f, "fork: %s; a limit is reached: of processes of this user or of its control group, or of descriptors",
-              strerror(error));
-  finding_mend(f, "ulimit -u 4096; docker run --pids-limit 4096; TasksMax= in the systemd unit");
+  for (size_t i = 0; i < d->finding_count; i++)
+    if (strcmp(d->findings[i].check, "process") == 0)
+      return; /* once is enough */
+  finding_errno(found(d, FOUND_PROBLEM, "process", "no further process can be started"), "fork", error, NULL);
   d->low_limits = true;
 }
 
@@ -93,7 +96,7 @@ static int reap(pid_t child) {
   return status;
 }
 
-static void run_one(doctor *d, const doctor_part *part) {
+static void run_one(doctor *d, const doctor_part *part, bool stoppable) {
   int alive = -1;
   d->part = part->subject;
   doctor_stage(d, "looking at the %s", part->subject);
@@ -110,7 +113,7 @@ static void run_one(doctor *d, const doctor_part *part) {
     guard_found_no_process(d, errno);
     return;
   }
-  const bool ended = wait_end(alive, cuframes_now() + d->limit_ns, true);
+  const bool ended = wait_end(alive, cuframes_now() + d->limit_ns, stoppable);
   if (!ended) {
     if (!cli_stopped)
       found_hanging(d);
@@ -124,8 +127,9 @@ static void run_one(doctor *d, const doctor_part *part) {
   (void)close(alive);
 }
 
-void guard_run(doctor *d, const doctor_part *parts, size_t count) {
+void guard_run(doctor *d, const doctor_part *parts, size_t count, const doctor_part *last) {
   (void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* cannot fail since Linux 3.4 */
   for (size_t i = 0; i < count && !cli_stopped; i++)
-    run_one(d, &parts[i]);
+    run_one(d, &parts[i], true);
+  run_one(d, last, false);
 }

@@ -20,7 +20,8 @@ pid_t guard_fork(int *alive);
 void guard_found_no_process(doctor *d, int error);
 
 /* Runs the parts one behind the other, each to its end or the limit. What became of one is found, if it is not just the
- * end. A signal (cli_stopped) ends it early. For a process that has no other children, and no threads. */
-void guard_run(doctor *d, const doctor_part *parts, size_t count);
+ * end. A signal (cli_stopped) ends it early, but for the last one, which always runs. For a process that has no other
+ * children, and no threads. */
+void guard_run(doctor *d, const doctor_part *parts, size_t count, const doctor_part *last);
 
 #endif

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "causes.h"
 #include "doctor.h"
 #include "gpu_state.h"
 #include "proc.h"
@@ -51,9 +53,13 @@ static const char *sign_of_gpu(void) {
 /* ---- device files ---- */
 
 static void mend_node(finding *f, const doctor *d, const char *path, int error, const struct stat *status) {
-  if (error == EACCES) {
-    finding_why(f, "it belongs to user %u and group %u, with mode %04o, and this is user %u", (unsigned)status->st_uid,
-                (unsigned)status->st_gid, status->st_mode & 0777u, (unsigned)geteuid());
+  struct statvfs file_system;
+  if (error == EACCES && statvfs(path, &file_system) == 0 && (file_system.f_flag & ST_NODEV)) {
+    finding_why(f, "what is mounted there lets no device be used (nodev)");
+    finding_mend(f, "findmnt -T %s shows the mount: mount -o remount,dev; docker run --gpus all", path);
+  } else if (error == EACCES) {
+    if (finding_denied(f, status, error))
+      return;
     if (d->in_container)
       finding_mend(f, "docker run --group-add %u", (unsigned)status->st_gid);
     else

@@ -89,7 +89,7 @@ void doctor_join(doctor *d) {
              .limit_ns = d->limit_ns * 3 / 4 };
   if (!d->name || d->path[0] == '\0')
     return;
-  if (d->stream_barred || d->low_limits || (d->gpu_barred && doctor_gpu(d))) {
+  if (d->stream_barred || d->low_limits || d->kernel_barred || (d->gpu_barred && doctor_gpu(d))) {
     found(d, FOUND_UNKNOWN, "join", "whether %s can be read was not tried: see the above", d->name);
     return;
   }

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "causes.h"
 #include "doctor.h"
 #include "proc.h"
 
@@ -31,42 +32,13 @@
 
 #define PAGE 4096
 
-static char release[80];
-static bool filtered; /* by seccomp */
-
 static void look_at_system(doctor *d) {
-  char status[4096], mode[8];
-  if (!proc_read("/proc/sys/kernel/osrelease", release, sizeof release)) {
-    found(d, FOUND_UNKNOWN, "version", "which kernel this is: /proc is not mounted");
-    snprintf(release, sizeof release, "this kernel");
-  } else {
-    release[strcspn(release, "\n")] = '\0';
-    found(d, FOUND_WELL, "version", "Linux %s", release);
-  }
-  if (!proc_read_of(0, "status", status, sizeof status) || !proc_line(status, "Seccomp", mode, sizeof mode)) {
-    found(d, FOUND_UNKNOWN, "seccomp", "whether a seccomp filter is in force: /proc/self/status does not say");
-    return;
-  }
-  filtered = mode[0] == '2';
-  if (filtered)
+  found(d, FOUND_WELL, "version", "Linux %s", causes_release());
+  if (causes_filtered())
     found(d, FOUND_NOTE, "seccomp",
           "a seccomp filter is in force, as in containers; what it forbids of the following is said");
   else
     found(d, FOUND_WELL, "seccomp", "no seccomp filter is in force");
-}
-
-/* Why a call fails: who is in front of the kernel, or how old that is. */
-static void why_not(finding *f, const char *call, int error, const char *since) {
-  const bool may_be_filter = filtered && (error == EPERM || error == ENOSYS || error == EACCES);
-  if (may_be_filter)
-    finding_why(f, "%s: %s, and a seccomp filter is in force; its profile must allow the call (Docker's does)", call,
-                strerror(error));
-  else
-    finding_why(f, "%s: %s; it came with Linux %s, and this is %s", call, strerror(error), since, release);
-  if (may_be_filter)
-    finding_mend(f, "docker run --security-opt seccomp=PROFILE that allows it; SystemCallFilter= in the systemd unit");
-  else
-    finding_mend(f, "uname -r shows the kernel; a newer one");
 }
 
 /* ---- sealed memory ---- */
@@ -82,7 +54,7 @@ static void look_at_seals(doctor *d, int memory) {
   if (fcntl(memory, F_ADD_SEALS, seals) != 0) {
     const int error = errno;
     finding *f = found(d, FOUND_PROBLEM, "seals", "shared memory cannot be sealed against writers");
-    why_not(f, "F_SEAL_FUTURE_WRITE", error, "5.1");
+    finding_errno(f, "F_SEAL_FUTURE_WRITE", error, "5.1");
     return;
   }
   void *writable = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
@@ -96,7 +68,7 @@ static void look_at_seals(doctor *d, int memory) {
 }
 
 static void look_at_memory(doctor *d) {
-  doctor_stage(d, "making shared memory");
+  doctor_stage(d, "making shared memory (memfd_create)");
   const int memory = memfd_create("cuframes-doctor", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (memory < 0 && errno == EACCES && forbids_executable_memory()) {
     finding *f = found(d, FOUND_PROBLEM, "memfd", "no shared memory can be made");
@@ -107,14 +79,13 @@ static void look_at_memory(doctor *d) {
   if (memory < 0) {
     const int error = errno;
     finding *f = found(d, FOUND_PROBLEM, "memfd", "no shared memory can be made");
-    why_not(f, "memfd_create", error, "3.17");
+    finding_errno(f, "memfd_create", error, "3.17");
     return;
   }
   if (ftruncate(memory, PAGE) != 0) {
     const int error = errno;
     finding *f = found(d, FOUND_PROBLEM, "memfd", "shared memory of a page cannot be made");
-    finding_why(f, "ftruncate: %s", strerror(error));
-    finding_mend(f, "ulimit -f unlimited, or LimitFSIZE=infinity in the systemd unit");
+    finding_errno(f, "ftruncate", error, NULL);
   } else {
     found(d, FOUND_WELL, "memfd", "shared memory can be made");
     look_at_seals(d, memory);
@@ -124,6 +95,7 @@ static void look_at_memory(doctor *d) {
 
 /* ---- descriptors from process to process ---- */
 
+/* False: *error is why, 0: it came without the descriptor. */
 static bool pass(int from, int to, int *error) {
   char byte = 'x', control[CMSG_SPACE(sizeof(int))] = { 0 };
   struct iovec bytes = { &byte, 1 };
@@ -163,17 +135,17 @@ static void look_at_sockets(doctor *d) {
   int ends[2], error = 0;
   struct ucred peer;
   socklen_t size = sizeof peer;
-  doctor_stage(d, "passing a descriptor over a socket");
+  doctor_stage(d, "passing a descriptor over a socket (sendmsg)");
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
     error = errno;
     finding *f = found(d, FOUND_PROBLEM, "sockets", "no unix socket of packets can be made");
-    why_not(f, "socket(AF_UNIX, SOCK_SEQPACKET)", error, "2.6");
+    finding_errno(f, "socket(AF_UNIX, SOCK_SEQPACKET)", error, "2.6");
     return;
   }
   if (!pass(ends[0], ends[1], &error)) {
     finding *f = found(d, FOUND_PROBLEM, "descriptors", "no descriptor can be passed over a socket");
     if (error)
-      why_not(f, "SCM_RIGHTS", error, "2.2");
+      finding_errno(f, "SCM_RIGHTS", error, "2.2");
     else {
       finding_why(f, "the message came without it: a security module, such as SELinux or AppArmor, takes it away");
       finding_mend(f, "dmesg | grep -i denied; docker run --security-opt label=disable, or apparmor=unconfined");
@@ -184,7 +156,7 @@ static void look_at_sockets(doctor *d) {
   if (getsockopt(ends[0], SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
     error = errno;
     finding *f = found(d, FOUND_PROBLEM, "credentials", "a socket does not say who is at its other end");
-    why_not(f, "SO_PEERCRED", error, "2.2");
+    finding_errno(f, "SO_PEERCRED", error, "2.2");
   }
   look_at_refusing(d, ends[0]);
   (void)close(ends[0]);
@@ -201,10 +173,11 @@ static void look_at_futex(doctor *d) {
   if (syscall(SYS_futex, &word, FUTEX_WAIT_BITSET, 0, &now, NULL, FUTEX_BITSET_MATCH_ANY) != 0 && errno != EAGAIN) {
     const int error = errno;
     finding *f = found(d, FOUND_PROBLEM, "futex", "readers cannot sleep until a frame comes");
-    why_not(f, "futex", error, "2.6");
+    finding_errno(f, "futex", error, "2.6");
   } else {
     found(d, FOUND_WELL, "futex", "readers can sleep until a frame comes");
   }
+  doctor_stage(d, "waiting on many futexes (futex_waitv)");
   (void)syscall(SYS_futex_waitv, NULL, 0, 0, NULL, CLOCK_MONOTONIC);
   if (errno == EINVAL)
     found(d, FOUND_WELL, "futex_waitv", "one thread can wait for many streams (futex_waitv)");
@@ -217,6 +190,7 @@ static void look_at_futex(doctor *d) {
 }
 
 static void look_at_watching(doctor *d) {
+  doctor_stage(d, "watching a process (pidfd_open)");
   const int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
   if (pidfd >= 0)
     found(d, FOUND_WELL, "pidfd", "the death of a process can be watched (pidfd_open)");
@@ -229,11 +203,12 @@ static void look_at_watching(doctor *d) {
   if (pidfd >= 0)
     (void)close(pidfd);
 
+  doctor_stage(d, "waiting for many descriptors (epoll_create1, eventfd)");
   const int epoll = epoll_create1(EPOLL_CLOEXEC), event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (epoll < 0 || event < 0) {
     const int error = errno;
     finding *f = found(d, FOUND_PROBLEM, "epoll", "a publisher cannot wait for its subscribers");
-    why_not(f, epoll < 0 ? "epoll_create1" : "eventfd", error, "2.6.27");
+    finding_errno(f, epoll < 0 ? "epoll_create1" : "eventfd", error, "2.6.27");
   } else {
     found(d, FOUND_WELL, "epoll", "a publisher can wait for its subscribers");
   }
@@ -244,9 +219,16 @@ static void look_at_watching(doctor *d) {
 }
 
 void doctor_kernel(doctor *d) {
+  if (d->low_limits) {
+    found(d, FOUND_UNKNOWN, "memfd", "what the kernel lets us do was not tried: see the limits");
+    return;
+  }
+  const size_t problems = finding_count(d, FOUND_PROBLEM);
+  d->kernel_barred = true; /* also of who dies here */
   look_at_system(d);
   look_at_memory(d);
   look_at_sockets(d);
   look_at_futex(d);
   look_at_watching(d);
+  d->kernel_barred = finding_count(d, FOUND_PROBLEM) > problems;
 }

@@ -18,9 +18,7 @@ typedef struct leftovers {
 } leftovers;
 
 static void note(leftovers *l, const char *name, uid_t owner) {
-  const size_t used = strlen(l->names);
-  if (used + strlen(name) + 8 < sizeof l->names)
-    snprintf(l->names + used, sizeof l->names - used, "%s%s", used ? ", " : "", name);
+  places_add_name(l->names, sizeof l->names, name);
   l->count++;
   if (owner != geteuid())
     l->owner = owner;
@@ -32,8 +30,6 @@ static void look_at_socket(void *user, const char *name) {
   struct stat status;
   char path[DOCTOR_PATH + 80];
   int pid;
-  if (l->d->name && strcmp(name, l->d->name) != 0)
-    return;
   snprintf(path, sizeof path, "%s/%s.sock", l->d->path, name);
   doctor_stage(l->d, "connecting to the socket of %.64s", name);
   if (lstat(path, &status) != 0 || !S_ISSOCK(status.st_mode))
@@ -51,7 +47,7 @@ static void look_at_lock(void *user, const char *name) {
   leftovers *l = user;
   struct stat status;
   char path[DOCTOR_PATH + 80];
-  if ((l->d->name && strcmp(name, l->d->name) != 0) || places_has(l->d->path, name))
+  if (places_has(l->d->path, name))
     return;
   snprintf(path, sizeof path, "%s/%s.lock", l->d->path, name);
   const int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -68,8 +64,8 @@ static void look_at_lock(void *user, const char *name) {
 void doctor_leftovers(doctor *d) {
   leftovers l = { .d = d, .owner = geteuid() };
   char word[SHELL_WORD];
-  if (d->path[0] == '\0')
-    return;
+  if (d->name || d->path[0] == '\0')
+    return; /* of one stream it is said whether its publisher is dead */
   if (!places_visit(d->path, ".sock", look_at_socket, &l) || !places_visit(d->path, ".lock", look_at_lock, &l)) {
     if (errno != ENOENT && errno != ENOTDIR)
       found(d, FOUND_UNKNOWN, "leftovers", "what dead publishers left in %s: %s", d->path, strerror(errno));

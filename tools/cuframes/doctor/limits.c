@@ -2,12 +2,14 @@
  * publisher, where it can be seen. */
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "causes.h"
 #include "common/json.h"
 #include "doctor.h"
 #include "proc.h"
@@ -22,8 +24,11 @@
 #define SEGMENT_BYTES (80 * MIB)
 #define STREAM_BYTES (40 * MIB)
 #define READER_BYTES (8 * MIB)
+#define LEAST_BYTES MIB /* of a file, below which nothing works */
 #define ADDRESS_BYTES (1024 * MIB)
+#define STACK_LEAST (512 * 1024)
 #define TASKS_LEAST 16
+#define THREAD_STACK (128 * 1024)
 
 static void look_at_descriptors(doctor *d) {
   struct rlimit limit;
@@ -69,6 +74,8 @@ static void look_at_file_size(doctor *d, int pid) {
   finding *f = found(d, FOUND_PROBLEM, "file-size", "files of %s may have %s at most (FSIZE)", who, text);
   finding_why(f, "that counts for shared memory, too, of which a stream of 4K pictures allocates %s at once", need);
   finding_mend(f, "ulimit -f unlimited; LimitFSIZE=infinity in the systemd unit; docker run --ulimit fsize=-1");
+  if (pid == 0 && limit < LEAST_BYTES)
+    d->low_limits = true;
 }
 
 static void look_at_locked_memory(doctor *d) {
@@ -105,15 +112,88 @@ static void look_at_addresses(doctor *d) {
   finding_mend(f, "ulimit -v unlimited; LimitAS=infinity in the systemd unit");
 }
 
-static void look_at_tasks(doctor *d) {
-  group_room room;
-  if (!group_pids(0, &room)) {
-    found(d, FOUND_WELL, "tasks", "no control group limits processes and threads");
+/* The kernel kills who has used it up; a publisher runs for years. */
+static void look_at_cpu_time(doctor *d, int pid) {
+  uint64_t limit = UINT64_MAX;
+  struct rlimit own;
+  char who[PROC_NAME + 16] = "this process";
+  if (pid > 0) {
+    if (!proc_limit(pid, "Max cpu time", &limit))
+      return;
+    snprintf(who, sizeof who, "the publisher ");
+    proc_name(who + strlen(who), PROC_NAME, pid);
+  } else if (getrlimit(RLIMIT_CPU, &own) == 0 && own.rlim_cur != RLIM_INFINITY) {
+    limit = own.rlim_cur;
+  }
+  if (limit == UINT64_MAX) {
+    found(d, FOUND_WELL, "cpu-time", "%s may use any amount of CPU time", who);
     return;
   }
-  if (room.left >= TASKS_LEAST) {
-    found(d, FOUND_WELL, "tasks", "%" PRIu64 " more processes and threads of the %" PRIu64 " of the control group",
-          room.left, room.limit);
+  finding *f = found(d, FOUND_PROBLEM, "cpu-time", "%s may use %" PRIu64 " s of CPU time (CPU)", who, limit);
+  finding_why(f, "then the kernel kills it, and who publishes or reads does so without end");
+  finding_mend(f, "ulimit -t unlimited; LimitCPU=infinity in the systemd unit");
+}
+
+/* Threads get as much of it as the limit says. */
+static void look_at_stacks(doctor *d) {
+  struct rlimit limit;
+  char text[32];
+  if (getrlimit(RLIMIT_STACK, &limit) != 0)
+    return; /* it cannot fail so */
+  bytes_text(text, sizeof text, limit.rlim_cur);
+  if (limit.rlim_cur >= STACK_LEAST) {
+    found(d, FOUND_WELL, "stack", "threads may have %s of stack",
+          limit.rlim_cur == RLIM_INFINITY ? "any amount" : text);
+    return;
+  }
+  finding *f = found(d, FOUND_PROBLEM, "stack", "threads get %s of stack (STACK)", text);
+  finding_why(f, "libraries for films and a GPU's driver want more, and die without a word");
+  finding_mend(f, "ulimit -s 8192; LimitSTACK=8M in the systemd unit");
+  d->low_limits = true;
+}
+
+static void *wait_for_all(void *gate) {
+  char byte;
+  (void)read(*(int *)gate, &byte, sizeof byte); /* until it is closed */
+  return NULL;
+}
+
+/* So many threads at once, of which those of this user, its control group and the machine may be too many. */
+static int try_threads(int *error) {
+  pthread_t thread[TASKS_LEAST];
+  pthread_attr_t small;
+  int gate[2], count = 0;
+  *error = pipe(gate) == 0 ? 0 : errno;
+  if (*error != 0)
+    return 0;
+  (void)pthread_attr_init(&small); /* cannot fail */
+  (void)pthread_attr_setstacksize(&small, THREAD_STACK);
+  while (count < TASKS_LEAST && (*error = pthread_create(&thread[count], &small, wait_for_all, &gate[0])) == 0)
+    count++;
+  (void)pthread_attr_destroy(&small);
+  (void)close(gate[1]);
+  for (int i = 0; i < count; i++)
+    (void)pthread_join(thread[i], NULL);
+  (void)close(gate[0]);
+  return count;
+}
+
+static void look_at_tasks(doctor *d) {
+  group_room room;
+  int error;
+  const bool roomy = !group_pids(0, &room) || room.left >= TASKS_LEAST;
+  if (roomy && d->low_limits) {
+    found(d, FOUND_UNKNOWN, "tasks", "whether more threads can be started was not tried: see the above");
+    return;
+  }
+  if (roomy) {
+    doctor_stage(d, "starting threads");
+    const int count = try_threads(&error);
+    if (count == TASKS_LEAST)
+      found(d, FOUND_WELL, "tasks", "%d threads more can be started", count);
+    else
+      finding_errno(found(d, FOUND_PROBLEM, "tasks", "only %d threads more can be started", count), "pthread_create",
+                    error, NULL);
     return;
   }
   finding *f = found(d, FOUND_PROBLEM, "tasks", "the control group has room for %" PRIu64 " more processes and threads",
@@ -173,9 +253,11 @@ static void look_at_group_memory(doctor *d, int pid, uint64_t need, const char *
 
 void doctor_limits(doctor *d) {
   look_at_descriptors(d);
+  look_at_stacks(d);
   look_at_file_size(d, 0);
   look_at_locked_memory(d);
   look_at_addresses(d);
+  look_at_cpu_time(d, 0);
   look_at_tasks(d);
   const uint64_t need = d->name ? READER_BYTES : STREAM_BYTES;
   look_at_machine_memory(d, need);
@@ -187,6 +269,7 @@ void doctor_publisher_limits(doctor *d, int pid, uint64_t growth) {
   const int open = proc_descriptors(pid);
   char name[PROC_NAME];
   look_at_file_size(d, pid);
+  look_at_cpu_time(d, pid);
   look_at_group_memory(d, pid, growth, "one more reader of this stream");
   if (open < 0 || !proc_limit(pid, "Max open files", &limit)) {
     found(d, FOUND_UNKNOWN, "publisher-descriptors", "how many descriptors the publisher has: it is another user's");

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -30,10 +31,21 @@ static const char *given(const doctor *d) {
   return d->directory && *d->directory ? d->directory : environment();
 }
 
+/* From the root on, so that what is said of it holds for other processes, too; where that is too long, as it is. */
+static void keep_absolute(char path[DOCTOR_PATH], const char *named) {
+  char here[DOCTOR_PATH];
+  while (strncmp(named, "./", 2) == 0)
+    named += 2;
+  const bool known = *named != '/' && getcwd(here, sizeof here) && here[0] == '/'; /* not "(unreachable)" */
+  const bool itself = strcmp(named, ".") == 0 || *named == '\0';
+  if (!known || snprintf(path, DOCTOR_PATH, "%s%s%s", here, itself ? "" : "/", itself ? "" : named) >= DOCTOR_PATH)
+    snprintf(path, DOCTOR_PATH, "%s", *named ? named : ".");
+}
+
 void places_find(doctor *d) {
   const char *named = given(d);
   if (named && strlen(named) < sizeof d->path)
-    snprintf(d->path, sizeof d->path, "%s", named);
+    keep_absolute(d->path, named);
   else if (named || cuframes_directory_find(d->path, sizeof d->path) != CUFRAMES_OK)
     d->path[0] = '\0';
 }
@@ -74,17 +86,22 @@ bool places_visit(const char *directory, const char *ending, void (*visit)(void 
   return count >= 0;
 }
 
+void places_add_name(char *names, size_t size, const char *name) {
+  const size_t used = strlen(names);
+  if (used + strlen(name) + 8 < size)
+    snprintf(names + used, size - used, "%s%s", used ? ", " : "", name);
+  else if (used + 6 < size && !ends_with(names, "..."))
+    snprintf(names + used, size - used, ", ...");
+}
+
 typedef struct listing {
   char *names;
-  size_t size, used, count;
+  size_t size, count;
 } listing;
 
 static void list_one(void *user, const char *name) {
   listing *l = user;
-  if (l->used + strlen(name) + 8 < l->size)
-    l->used += (size_t)snprintf(l->names + l->used, l->size - l->used, "%s%s", l->count ? ", " : "", name);
-  else if (l->used + 6 < l->size && !ends_with(l->names, "..."))
-    l->used += (size_t)snprintf(l->names + l->used, l->size - l->used, ", ...");
+  places_add_name(l->names, l->size, name);
   l->count++;
 }
 
@@ -217,6 +234,27 @@ bool places_in_container(doctor *d) {
 }
 
 /* ---- sockets ---- */
+
+int places_holder(const char *directory, const char *name) {
+  char path[DOCTOR_PATH + 80], line[256];
+  struct stat status;
+  int holder = 0;
+  snprintf(path, sizeof path, "%s/%s.lock", directory, name);
+  FILE *locks = stat(path, &status) == 0 ? fopen("/proc/locks", "re") : NULL;
+  while (locks && holder == 0 && fgets(line, sizeof line, locks)) {
+    char kind[16], mode[16];
+    unsigned major_number, minor_number;
+    unsigned long long inode;
+    int pid;
+    if (sscanf(line, "%*s %15s %*s %15s %d %x:%x:%llu", kind, mode, &pid, &major_number, &minor_number, &inode) == 6 &&
+        strcmp(kind, "FLOCK") == 0 && strcmp(mode, "WRITE") == 0 && inode == status.st_ino &&
+        makedev(major_number, minor_number) == status.st_dev)
+      holder = pid;
+  }
+  if (locks)
+    fclose(locks);
+  return holder > 0 ? holder : 0;
+}
 
 int places_knock(const char *directory, const char *name, int *pid) {
   struct sockaddr_un address = { .sun_family = AF_UNIX };

@@ -15,6 +15,8 @@ bool places_is_chosen(const doctor *d);
 bool places_has(const char *directory, const char *name);
 /* How many have, and their names, "a, b, ...". */
 size_t places_list(const char *directory, char *names, size_t size);
+/* Adds one to such a list, which begins as ""; one that is full ends with "...". */
+void places_add_name(char *names, size_t size, const char *name);
 /* Calls for the name of each file there that ends so, sorted. False: it cannot be read. */
 bool places_visit(const char *directory, const char *ending, void (*visit)(void *user, const char *name), void *user);
 
@@ -32,5 +34,8 @@ bool places_in_container(doctor *d);
 
 /* Connects to a stream's socket and hangs up. 0, or the errno; *pid: who listens, 0: not visible here. */
 int places_knock(const char *directory, const char *name, int *pid);
+/* Who holds the lock of a stream's name, as its publisher does: for a socket that takes no connection any more. 0: not
+ * visible here. */
+int places_holder(const char *directory, const char *name);
 
 #endif

@@ -4,12 +4,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define PATH_SIZE 1024
+#define LOOKS 5 /* a thread that waits for a disk is in state D for a moment */
+#define LOOK_MS 20
 
 bool proc_read(const char *path, char *text, size_t size) {
   const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -44,12 +46,44 @@ bool proc_line(const char *text, const char *key, char *value, size_t size) {
   return false;
 }
 
-char proc_state(int pid) {
+/* Of a file .../stat. */
+static char state_in(const char *path) {
   char text[1024];
-  if (pid <= 0 || !proc_read_of(pid, "stat", text, sizeof text))
+  if (!proc_read(path, text, sizeof text))
     return '\0';
   const char *name_end = strrchr(text, ')'); /* a name may have brackets */
   return name_end && name_end[1] == ' ' ? name_end[2] : '\0';
+}
+
+/* That of a thread which is in it at every look. */
+static char thread_state(const char *path) {
+  const char state = state_in(path);
+  for (int i = 1; state == 'D' && i < LOOKS; i++) {
+    (void)poll(NULL, 0, LOOK_MS); /* just time that goes by */
+    if (state_in(path) != state)
+      return 'S';
+  }
+  return state;
+}
+
+char proc_state(int pid) {
+  char path[96];
+  if (pid <= 0)
+    return '\0';
+  snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  char worst = thread_state(path);
+  snprintf(path, sizeof path, "/proc/%d/task", pid);
+  DIR *threads = opendir(path);
+  const struct dirent *entry;
+  while (threads && (worst == 'S' || worst == 'R') && (entry = readdir(threads))) {
+    snprintf(path, sizeof path, "/proc/%d/task/%.20s/stat", pid, entry->d_name);
+    const char state = entry->d_name[0] == '.' ? '\0' : thread_state(path);
+    if (state == 'T' || state == 't' || state == 'D')
+      worst = state;
+  }
+  if (threads)
+    (void)closedir(threads); /* nothing was written */
+  return worst;
 }
 
 void proc_name(char *text, size_t size, int pid) {

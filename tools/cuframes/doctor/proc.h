@@ -13,7 +13,8 @@ bool proc_read_of(int pid, const char *file, char *text, size_t size);
 /* The value of a line "KEY: value" of such a text, without its end; false: there is no such line. */
 bool proc_line(const char *text, const char *key, char *value, size_t size);
 
-/* 'R', 'S', 'T', ... as ps says; 0: it cannot be seen. */
+/* 'R', 'S', ... as ps says; 'T', 't' or 'D' if one of its threads is so, for then it may do nothing; 0: it cannot be
+ * seen. Takes a tenth of a second where something is in state D. */
 char proc_state(int pid);
 /* "1234 (ffmpeg)"; PROC_NAME bytes are enough. */
 #define PROC_NAME 48

@@ -1,10 +1,13 @@
 /* stream.c - one stream, as its publisher tells of it: whether it is there and answers, its camera, who reads it, who
  * is slow and who holds its slots. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "causes.h"
 #include "common/json.h"
 #include "common/reader.h"
 #include "common/stream_state.h"
@@ -99,11 +102,14 @@ static bool found_stopped(doctor *d, int pid) {
 }
 
 static void found_silent(doctor *d, int pid) {
-  char name[PROC_NAME];
+  char name[PROC_NAME], word[SHELL_WORD];
   finding *f = found(d, FOUND_PROBLEM, "answer", "the publisher of %s does not answer", d->name);
   d->stream_barred = true;
   proc_name(name, sizeof name, pid);
-  if (pid > 0) {
+  if (pid > 0 && proc_state(pid) == '\0') {
+    finding_why(f, "it is process %d, which this user may not look at: it is stopped, frozen or starved of CPU", pid);
+    finding_mend(f, "sudo cuframes doctor %s --dir %s says which", d->name, shell_word(word, sizeof word, d->path));
+  } else if (pid > 0) {
     finding_why(f, "process %s runs: the machine is too busy for it, or its library's thread hangs", name);
     finding_mend(f, "top -H -p %d shows what it does; cuframes doctor %s --timeout 60 waits longer", pid, d->name);
   } else {
@@ -111,6 +117,17 @@ static void found_silent(doctor *d, int pid) {
         f, "it is stopped, frozen or starved of CPU, in another PID namespace (a container), where it cannot be seen");
     finding_mend(f, "docker ps shows whether it is paused: docker unpause CONTAINER; or look from the host");
   }
+}
+
+/* What the rights of directory and socket forbid is said of them. */
+static void found_refused(doctor *d, int error) {
+  char path[DOCTOR_PATH + 80];
+  snprintf(path, sizeof path, "%s/%s.sock", d->path, d->name);
+  if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0)
+    return;
+  finding_errno(found(d, FOUND_PROBLEM, "answer", "this process is not let through to the publisher of %s", d->name),
+                "connect", error, NULL);
+  d->stream_barred = true;
 }
 
 /* Asks until it answers, it is known why it does not, or the time is over. */
@@ -124,7 +141,9 @@ static int ask(doctor *d, cuframes_stream_info **info) {
         cuframes_stream_query(d->path, d->name, left < QUESTION_NS ? (left > 0 ? left : 1) : QUESTION_NS, info);
     if (error != CUFRAMES_ERR_TIMEOUT)
       return error;
-    (void)places_knock(d->path, d->name, &pid); /* for the number alone */
+    (void)places_knock(d->path, d->name, &pid); /* for the number alone, */
+    if (pid <= 0)                               /* which a socket does not give whose queue is full */
+      pid = places_holder(d->path, d->name);
     if (found_stopped(d, pid))
       return CUFRAMES_OK; /* without an answer */
     if (cuframes_now() >= end) {
@@ -272,13 +291,16 @@ void doctor_stream(doctor *d) {
     return;
   }
   if (knocked == ENOENT || knocked == ENOTDIR) {
-    found_absent(d);
+    if (!d->stream_barred) /* else it was said what is wrong with the directory */
+      found_absent(d);
     return;
   }
-  if (knocked == EACCES || knocked == EPERM)
-    return; /* said of the accounts, or of the directory */
+  if (knocked == EACCES || knocked == EPERM) {
+    found_refused(d, knocked);
+    return;
+  }
   const int error = ask(d, &info);
-  if (error == CUFRAMES_ERR_NO_SUCH_STREAM) {
+  if (error == CUFRAMES_ERR_NO_SUCH_STREAM && places_knock(d->path, d->name, &pid) != 0) {
     found_absent(d); /* it ended just now */
   } else if (error != CUFRAMES_OK) {
     char sentence[512];

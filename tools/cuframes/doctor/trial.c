@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "causes.h"
 #include "common/reader.h"
 #include "doctor.h"
 #include "gpu_state.h"
@@ -118,7 +119,7 @@ static void try_device(doctor *d, const char *what, const char *device, uint32_t
     found(d, FOUND_UNKNOWN, what, "%s: not tried, since there is no pipe: %s", what, strerror(errno));
     return;
   }
-  const pid_t publisher = guard_fork(&alive);
+  pid_t publisher = guard_fork(&alive);
   if (publisher == 0) {
     (void)close(ends[0]);
     (void)signal(SIGPIPE, SIG_IGN);
@@ -130,9 +131,13 @@ static void try_device(doctor *d, const char *what, const char *device, uint32_t
   if (publisher < 0) {
     found(d, FOUND_UNKNOWN, what, "%s: not tried, since no process can be started: %s", what, strerror(fork_error));
   } else if (!hear(ends[0], &a, cuframes_now() + d->limit_ns)) {
+    int status = 0;
     finding *f = found(d, FOUND_PROBLEM, what, "%s: a trial publisher ended without a word", what);
-    finding_why(f, "it was killed, as for memory, or crashed");
-    finding_mend(f, "dmesg | tail says whether the kernel killed it");
+    (void)kill(publisher, SIGKILL); /* it is ours, so it is there */
+    while (waitpid(publisher, &status, 0) < 0 && errno == EINTR) {
+    }
+    finding_status(f, status);
+    publisher = -1; /* it has been waited for */
   } else if (a.error != CUFRAMES_OK) {
     finding_error(found(d, FOUND_PROBLEM, what, "%s: nothing can be published", what), d, a.error, a.sentence);
   } else {
@@ -146,13 +151,15 @@ static void try_device(doctor *d, const char *what, const char *device, uint32_t
     doctor_stage(d, "ending a trial stream on the %s", device_is_gpu(device) ? "GPU" : "host");
     (void)poll(&end, 1, -1); /* the part has a limit of time */
     (void)waitpid(publisher, NULL, 0);
-    (void)close(alive);
   }
+  if (alive >= 0)
+    (void)close(alive);
 }
 
 void doctor_trial(doctor *d) {
-  if (d->low_limits) {
-    found(d, FOUND_UNKNOWN, "host", "whether sharing works was not tried: see the limits");
+  if (d->low_limits || d->kernel_barred) {
+    found(d, FOUND_UNKNOWN, "host", "whether sharing works was not tried: see the %s",
+          d->low_limits ? "limits" : "kernel");
     return;
   }
   if (d->trial_directory[0] == '\0') {
