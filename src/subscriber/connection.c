@@ -32,6 +32,9 @@ static int device_open(cf_connection *c, const char *there, const char *wanted) 
                      there);
     wanted = NULL;
   }
+  if (wanted && strcmp(wanted, "cuda") != 0 && strncmp(wanted, "cuda:", 5) != 0)
+    return cf_fail(CUFRAMES_ERR_UNSUPPORTED,
+                   "no device \"%.63s\": expected auto, host, cuda, cuda:NUMBER or cuda:GPU-UUID", wanted);
   if (!host && c->mode_packets) /* it touches no frame, and so needs no GPU */
     there = "host";
   cf_device_request request = { .name = there, .for_gpu = c->mode_packets ? NULL : wanted };

@@ -124,6 +124,15 @@ class Values(Streams):
 
 
 class Objects(Streams):
+    def test_a_device_that_there_is_not(self):
+        self.publish(form="gray8")
+        for wrong in ("gpu", "CUDA", "cuda0", "hosts", ""):
+            for mode in ("newest", "packets"):
+                with self.assertRaisesRegex(cuframes.Unsupported, f'no device "{wrong}": expected auto, host, cuda'):
+                    cuframes.subscribe("s", device=wrong, mode=mode)
+        with self.assertRaisesRegex(cuframes.Unsupported, "host memory, and a GPU was asked for"):
+            cuframes.subscribe("s", device="cuda:0")
+
     def test_copies_and_pickles(self):
         module("numpy")
         publisher, subscriber, frame = self.pair()
