@@ -34,6 +34,7 @@ struct _GstCuframesSrc {
   GstVideoInfo info;         /* of these */
   gboolean takes_any_layout; /* downstream: it looks at GstVideoMeta */
   gint ask_downstream;       /* atomic: what it takes may have changed */
+  gint pausing;              /* atomic: the parent is about to pause, and no pad is flushed */
   guint8 orientation;        /* of the tag that was sent */
   GstBufferPool *pool;       /* of copies; NULL: none was needed yet */
   guint64 last_seq;
@@ -388,6 +389,8 @@ static GstFlowReturn create(GstPushSrc *push, GstBuffer **buffer) {
 }
 
 static gboolean unlock(GstBaseSrc *base) {
+  if (g_atomic_int_get(&CF_GST_SRC(base)->pausing))
+    return TRUE;
   cf_gst_reader_set_flushing(&CF_GST_SRC(base)->reader, CF_GST_FLUSH_PADS, TRUE);
   return TRUE;
 }
@@ -426,16 +429,21 @@ static gboolean stop(GstBaseSrc *base) {
   return TRUE;
 }
 
-/* A wait in create() would go on while it is paused: it leaves, and joins again when it plays. */
+/* A wait in create() would go on while it is paused: it leaves, stays in create(), and joins again when it plays. The
+ * parent of GStreamer 1.24 and later would have create() return, and pause its task; if it is to play again before that
+ * is done, the task is paused behind its start, and stays so. */
 static GstStateChangeReturn change_state(GstElement *element, GstStateChange transition) {
   GstCuframesSrc *src = CF_GST_SRC(element);
-  if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING)
-    cf_gst_reader_set_flushing(&src->reader, CF_GST_FLUSH_PAUSED, FALSE);
-  const GstStateChangeReturn result = GST_ELEMENT_CLASS(cf_gst_src_parent_class)->change_state(element, transition);
-  if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED) {
+  const gboolean pauses = transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED;
+  if (pauses)
     cf_gst_reader_set_flushing(&src->reader, CF_GST_FLUSH_PAUSED, TRUE);
+  g_atomic_int_set(&src->pausing, pauses);
+  const GstStateChangeReturn result = GST_ELEMENT_CLASS(cf_gst_src_parent_class)->change_state(element, transition);
+  g_atomic_int_set(&src->pausing, FALSE);
+  if (pauses)
     leave(src);
-  }
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING) /* not before the parent knows: it would drop the first frame */
+    cf_gst_reader_set_flushing(&src->reader, CF_GST_FLUSH_PAUSED, FALSE);
   return result;
 }
 
