@@ -102,6 +102,8 @@ typedef struct tally {
 } tally;
 
 void tally_add(tally *t);
+/* Whether the count is `wanted` or more. */
+bool tally_is(const tally *t, uint32_t wanted);
 /* Waits until the count is `wanted` or more, by looking now and then, or all the time. Dies after 30 s. */
 void tally_wait(const tally *t, uint32_t wanted, bool spin);
 

@@ -92,9 +92,13 @@ void tally_add(tally *t) {
   atomic_fetch_add_explicit(&t->count, 1, memory_order_acq_rel);
 }
 
+bool tally_is(const tally *t, uint32_t wanted) {
+  return (int32_t)(atomic_load_explicit(&t->count, memory_order_acquire) - wanted) >= 0;
+}
+
 void tally_wait(const tally *t, uint32_t wanted, bool spin) {
   int64_t deadline = now_ns() + PATIENCE;
-  for (uint32_t turn = 1; (int32_t)(atomic_load_explicit(&t->count, memory_order_acquire) - wanted) < 0; turn++) {
+  for (uint32_t turn = 1; !tally_is(t, wanted); turn++) {
     if (spin && turn % 1024 != 0) {
       spin_pause();
       continue;

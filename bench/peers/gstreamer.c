@@ -216,13 +216,27 @@ static void close_reader(void *opaque, unsigned index) {
   pipeline_end(opaque);
 }
 
-const peer peer_shm = { "gst-shm",    "GStreamer's shmsink to shmsrc",
-                        shm_missing,  shm_open_all,
-                        open_sender,  open_reader,
-                        gst_send,     gst_receive,
-                        close_sender, close_reader };
-const peer peer_unixfd = { "gst-unixfd",   "GStreamer's unixfdsink to unixfdsrc",
-                           unixfd_missing, unixfd_open_all,
-                           open_sender,    open_reader,
-                           gst_send,       gst_receive,
-                           close_sender,   close_reader };
+const peer peer_shm = {
+  .name = "gst-shm",
+  .about = "GStreamer's shmsink to shmsrc",
+  .missing = shm_missing,
+  .open_all = shm_open_all,
+  .open_sender = open_sender,
+  .open_reader = open_reader,
+  .send = gst_send,
+  .receive = gst_receive,
+  .close_sender = close_sender,
+  .close_reader = close_reader,
+};
+const peer peer_unixfd = {
+  .name = "gst-unixfd",
+  .about = "GStreamer's unixfdsink to unixfdsrc",
+  .missing = unixfd_missing,
+  .open_all = unixfd_open_all,
+  .open_sender = open_sender,
+  .open_reader = open_reader,
+  .send = gst_send,
+  .receive = gst_receive,
+  .close_sender = close_sender,
+  .close_reader = close_reader,
+};

@@ -14,17 +14,28 @@
 
 #define WARM_UP 16u
 #define WAYS 5
+#define BLOCK_LEAD 5u /* pictures that do not count */
+#define NOT_COUNTED UINT32_MAX
 
 static const peer *const peers[] = { &peer_cuframes, &peer_futex, &peer_shm, &peer_unixfd, &peer_pipe };
 #define PEERS (sizeof peers / sizeof peers[0])
 
+/* One picture: by which way, and the how manieth of those that count; of others NOT_COUNTED. */
+typedef struct turn {
+  uint32_t way, round;
+} turn;
+
 typedef struct contest {
-  unsigned readers, rounds, pairs, ways, pace_us, work_us, send_work_us, slice_us;
-  bool pinned;
+  unsigned readers, rounds, pairs, ways, block, pace_us, work_us, send_work_us, slice_us;
+  bool pinned, each;
   picture made;
   const peer *way[WAYS];
   void *state[WAYS];
   samples *seen[WAYS], *call[WAYS]; /* of each round: all readers one after the other; the sender's call */
+  samples *sent[WAYS];              /* of each round: when the call began */
+  turn *turns;                      /* made before the processes part: it is the same in all of them */
+  unsigned turn_count;
+  crew crew;
   tally *arrived;
 } contest;
 
@@ -52,10 +63,46 @@ static void slice_ask(int64_t slice) {
     bench_die("sched_setattr: %s", strerror(errno));
 }
 
-/* Each round begins with another way: what one leaves behind, a warm cache or a busy thread, comes to all alike. */
-static unsigned way_of(const contest *c, unsigned round, unsigned turn) {
-  return (round + turn) % c->ways;
+/* ---- whose turn it is ---- */
+
+/* A random order of the ways, the same in each run. */
+static void order_shuffle(unsigned order[], unsigned count, uint32_t *dice) {
+  for (unsigned i = 0; i < count; i++) {
+    *dice = *dice * 1664525u + 1013904223u;
+    unsigned at = (*dice >> 16) % (i + 1);
+    order[i] = order[at];
+    order[at] = i;
+  }
 }
+
+static void turn_add(contest *c, unsigned way, uint32_t round) {
+  c->turns[c->turn_count++] = (turn){ way, round };
+}
+
+/* In each block of rounds another order: what a way leaves behind, a warm cache or a debt of CPU time, must not come to
+ * the same other way each time. Where a block has many pictures, the first ones of each way do not count, so that
+ * hardly anything of that comes to anybody. */
+static void turns_plan(contest *c) {
+  unsigned order[WAYS], lead = c->block > 1 ? BLOCK_LEAD : 0;
+  uint32_t dice = 12345;
+  c->turns = malloc(((size_t)WARM_UP + c->rounds + (size_t)c->rounds * lead) * c->ways * sizeof *c->turns);
+  if (!c->turns)
+    bench_die("no memory");
+  for (unsigned w = 0; w < c->ways * WARM_UP; w++)
+    turn_add(c, w % c->ways, NOT_COUNTED);
+  for (unsigned from = 0; from < c->rounds; from += c->block) {
+    unsigned end = from + c->block < c->rounds ? from + c->block : c->rounds;
+    order_shuffle(order, c->ways, &dice);
+    for (unsigned i = 0; i < c->ways; i++) {
+      for (unsigned n = 0; n < lead; n++)
+        turn_add(c, order[i], NOT_COUNTED);
+      for (unsigned round = from; round < end; round++)
+        turn_add(c, order[i], round);
+    }
+  }
+}
+
+/* ---- the two sides ---- */
 
 static int64_t receive_stamped(const contest *c, unsigned w, unsigned index, int64_t *arrived) {
   for (;;) {
@@ -74,19 +121,16 @@ static void reader_run(void *argument, unsigned index) {
     cpu_pin_reader(index); /* before any thread is started: all of them stay there */
   for (unsigned w = 0; w < c->ways; w++) {
     c->way[w]->open_reader(c->state[w], index);
-    if (c->way[w] != &peer_cuframes) /* joining that one tells by itself */
+    if (!c->way[w]->tells)
       (void)c->way[w]->receive(c->state[w], index, &arrived);
     tally_add(c->arrived);
   }
-  for (unsigned round = 0; round < WARM_UP + c->rounds; round++) {
-    for (unsigned turn = 0; turn < c->ways; turn++) {
-      unsigned w = way_of(c, round, turn);
-      int64_t stamp = receive_stamped(c, w, index, &arrived);
-      if (round >= WARM_UP)
-        c->seen[w]->value[(size_t)(round - WARM_UP) * c->readers + index] = (double)(arrived - stamp);
-      cpu_burn((int64_t)c->work_us * US);
-      tally_add(c->arrived);
-    }
+  for (const turn *t = c->turns; t < c->turns + c->turn_count; t++) {
+    int64_t stamp = receive_stamped(c, t->way, index, &arrived);
+    if (t->round != NOT_COUNTED)
+      c->seen[t->way]->value[(size_t)t->round * c->readers + index] = (double)(arrived - stamp);
+    cpu_burn((int64_t)c->work_us * US);
+    tally_add(c->arrived);
   }
   for (unsigned w = 0; w < c->ways; w++)
     c->way[w]->close_reader(c->state[w], index);
@@ -101,7 +145,7 @@ static void sender_open(const contest *c) {
     while (atomic_load_explicit(&c->arrived->count, memory_order_acquire) < wanted) {
       if (now_ns() > deadline)
         bench_die("%s: the readers do not come", c->way[w]->name);
-      if (c->way[w] != &peer_cuframes)
+      if (!c->way[w]->tells)
         c->way[w]->send(c->state[w], false);
       for (int i = 0; i < 50; i++) {
         bench_go_on();
@@ -111,33 +155,46 @@ static void sender_open(const contest *c) {
   }
 }
 
+/* Sleeps from one picture to the next. Readers are looked at seldom: a sender that wakes up again and again for that
+ * uses up CPU time that it and its readers then lack. */
+static void sender_rest(const contest *c, uint32_t wanted) {
+  sleep_until(now_ns() + (int64_t)c->pace_us * US);
+  if (tally_is(c->arrived, wanted))
+    return;
+  tally_wait(c->arrived, wanted, false);
+  sleep_until(now_ns() + (int64_t)c->pace_us * US);
+}
+
+static void sender_run(const contest *c) {
+  uint32_t pings = c->ways;
+  for (const turn *t = c->turns; t < c->turns + c->turn_count; t++) {
+    sender_rest(c, c->readers * pings++);
+    int64_t from = now_ns();
+    c->way[t->way]->send(c->state[t->way], true);
+    if (t->round != NOT_COUNTED) {
+      samples_add(c->call[t->way], (double)(now_ns() - from));
+      samples_add(c->sent[t->way], (double)from);
+    }
+    cpu_burn((int64_t)c->send_work_us * US);
+  }
+  tally_wait(c->arrived, c->readers * pings, false);
+}
+
 static void contest_run(contest *c) {
-  crew readers;
+  turns_plan(c);
   for (unsigned w = 0; w < c->ways; w++) {
     c->state[w] = c->way[w]->open_all(&c->made, c->readers);
     c->seen[w] = samples_new((size_t)c->readers * c->rounds);
     c->call[w] = samples_new(c->rounds);
+    c->sent[w] = samples_new(c->rounds);
   }
   c->arrived = shared_new(sizeof *c->arrived);
-  crew_start(&readers, c->readers, reader_run, c);
+  crew_start(&c->crew, c->readers, reader_run, c);
   if (c->pinned)
     cpu_pin_sender();
   sender_open(c);
-  uint32_t pings = c->ways;
-  for (unsigned round = 0; round < WARM_UP + c->rounds; round++) {
-    for (unsigned turn = 0; turn < c->ways; turn++) {
-      unsigned w = way_of(c, round, turn);
-      tally_wait(c->arrived, c->readers * pings++, false);
-      sleep_until(now_ns() + (int64_t)c->pace_us * US);
-      int64_t from = now_ns();
-      c->way[w]->send(c->state[w], true);
-      if (round >= WARM_UP)
-        samples_add(c->call[w], (double)(now_ns() - from));
-      cpu_burn((int64_t)c->send_work_us * US);
-    }
-  }
-  tally_wait(c->arrived, c->readers * pings, false);
-  crew_join(&readers);
+  sender_run(c);
+  crew_join(&c->crew);
   for (unsigned w = 0; w < c->ways; w++) {
     c->way[w]->close_sender(c->state[w]);
     c->seen[w]->count = c->seen[w]->capacity;
@@ -166,6 +223,18 @@ static void quantiles_print(const char *key, double *values, size_t count) {
   printf("]");
 }
 
+/* Each picture that counts: when it was sent, and when each reader had it. */
+static void way_print_each(const contest *c, unsigned w) {
+  printf("\"each\": [");
+  for (size_t round = 0; round < c->rounds; round++) {
+    printf("%s[%.0f", round > 0 ? ",\n    " : "", c->sent[w]->value[round]);
+    for (unsigned i = 0; i < c->readers; i++)
+      printf(", %.0f", c->sent[w]->value[round] + c->seen[w]->value[round * c->readers + i]);
+    printf("]");
+  }
+  printf("],\n   ");
+}
+
 static void way_print(contest *c, unsigned w) {
   size_t part = c->rounds / c->pairs * c->readers;
   printf("%s\n  {\"name\": \"%s\", \"samples\": %zu, \"pairs\": [", w > 0 ? "," : "", c->way[w]->name,
@@ -180,6 +249,8 @@ static void way_print(contest *c, unsigned w) {
   }
   free(copy);
   printf("],\n   ");
+  if (c->each)
+    way_print_each(c, w);
   quantiles_print("seen", c->seen[w]->value, c->seen[w]->count);
   printf(",\n   ");
   quantiles_print("call", c->call[w]->value, c->call[w]->count);
@@ -198,6 +269,8 @@ static void usage(FILE *out) {
           "  --rounds N       pictures by each way (500)\n"
           "  --pairs N        parts of which p50 and p99 are printed, too (10)\n"
           "  --size WxH       of the NV12 picture (64x64)\n"
+          "  --block N        pictures by one way before the next way's turn; from 2 on the first 5 of each turn do\n"
+          "                   not count (1)\n"
           "  --pace US        microseconds between two pictures (2000)\n"
           "  --work US        CPU time that a reader spends on each picture (0)\n"
           "  --send-work US   CPU time that the sender spends right after each picture (0)\n"
@@ -208,6 +281,7 @@ static void usage(FILE *out) {
   fprintf(out,
           "  --apart          the load has a session of its own, as another terminal or service has: with autogroups\n"
           "                   the scheduler then shares the CPUs between the sessions first\n");
+  fprintf(out, "  --each           print each picture's times and who took part, too\n");
   fprintf(out, "  --list           print which ways are there, and what the others lack\n");
 }
 
@@ -287,6 +361,8 @@ static const struct option options[] = {
   { "readers", required_argument, NULL, 'r' },
   { "rounds", required_argument, NULL, 'n' },
   { "pairs", required_argument, NULL, 'a' },
+  { "block", required_argument, NULL, 'b' },
+  { "each", no_argument, NULL, 'E' },
   { "size", required_argument, NULL, 's' },
   { "pace", required_argument, NULL, 't' },
   { "load", required_argument, NULL, 'l' },
@@ -313,6 +389,8 @@ static bool wish_take(wish *w, int option) {
     case 'w': c->work_us = number(optarg, "--work", 0, 1000000); break;
     case 'W': c->send_work_us = number(optarg, "--send-work", 0, 1000000); break;
     case 'c': c->slice_us = number(optarg, "--slice", 100, 100000); break;
+    case 'b': c->block = number(optarg, "--block", 1, 100000); break;
+    case 'E': c->each = true; break;
     case 's': size_option(optarg, &c->made); break;
     case 'e': w->apart = true; break;
     case 'f': c->pinned = false; break;
@@ -321,6 +399,13 @@ static bool wish_take(wish *w, int option) {
     default: return false;
   }
   return true;
+}
+
+static void pids_print(const char *key, const crew *members) {
+  printf("\"%s\": [", key);
+  for (unsigned i = 0; i < members->count; i++)
+    printf("%s%d", i > 0 ? ", " : "", (int)members->pid[i]);
+  printf("],\n ");
 }
 
 static void wish_run(wish *w) {
@@ -335,10 +420,13 @@ static void wish_run(wish *w) {
   if (w->load_count > 0)
     load_start(&load, w->load_kind, w->load_count, w->apart);
   contest_run(c);
+  printf("{\"sender_pid\": %d,\n ", (int)getpid());
+  pids_print("reader_pids", &c->crew);
+  pids_print("load_pids", &load);
   load_stop(&load);
-  printf("{\"readers\": %u, \"width\": %u, \"height\": %u, \"pinned\": %s, \"work_us\": %u, \"send_work_us\": %u,\n"
-         " \"slice_us\": %u, \"load\": \"%s:%u\", \"apart\": %s, \"peers\": [",
-         c->readers, c->made.width, c->made.height, c->pinned ? "true" : "false", c->work_us, c->send_work_us,
+  printf("\"readers\": %u, \"width\": %u, \"height\": %u, \"pinned\": %s, \"work_us\": %u, \"send_work_us\": %u,\n"
+         " \"block\": %u, \"slice_us\": %u, \"load\": \"%s:%u\", \"apart\": %s, \"peers\": [",
+         c->readers, c->made.width, c->made.height, c->pinned ? "true" : "false", c->work_us, c->send_work_us, c->block,
          c->slice_us, w->load_kind, w->load_count, w->apart ? "true" : "false");
   for (unsigned i = 0; i < c->ways; i++)
     way_print(c, i);
@@ -349,6 +437,7 @@ int main(int argc, char **argv) {
   wish w = { .c = { .readers = 1,
                     .rounds = 500,
                     .pairs = 10,
+                    .block = 1,
                     .pace_us = 2000,
                     .pinned = true,
                     .made = { .width = 64, .height = 64 } } };

@@ -30,6 +30,7 @@ typedef struct peer {
   int64_t (*receive)(void *way, unsigned index, int64_t *arrived);
   void (*close_sender)(void *way);
   void (*close_reader)(void *way, unsigned index);
+  bool tells; /* the sender knows by itself that the readers are there */
 } peer;
 
 extern const peer peer_cuframes, peer_futex, peer_pipe; /* plain.c */

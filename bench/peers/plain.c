@@ -91,17 +91,19 @@ static void cuframes_close_reader(void *opaque, unsigned index) {
   free(way);
 }
 
-const peer peer_cuframes = { "cuframes",
-                             "a publisher and newest subscribers",
-                             never_missing,
-                             cuframes_open_all,
-                             cuframes_open_sender,
-                             cuframes_open_reader,
-                             cuframes_send,
-                             cuframes_receive,
-                             cuframes_close_sender,
-                             cuframes_close_reader };
-
+const peer peer_cuframes = {
+  .name = "cuframes",
+  .about = "a publisher and newest subscribers",
+  .missing = never_missing,
+  .open_all = cuframes_open_all,
+  .open_sender = cuframes_open_sender,
+  .open_reader = cuframes_open_reader,
+  .send = cuframes_send,
+  .receive = cuframes_receive,
+  .close_sender = cuframes_close_sender,
+  .close_reader = cuframes_close_reader,
+  .tells = true,
+};
 /* ---- a bare futex: no picture at all ---- */
 
 typedef struct futex_way {
@@ -143,11 +145,18 @@ static void futex_close_reader(void *way, unsigned index) {
   futex_close(way);
 }
 
-const peer peer_futex = { "futex",        "a bare FUTEX_WAKE of as many, no picture",
-                          never_missing,  futex_open_all,
-                          nothing_sender, nothing_reader,
-                          futex_send,     futex_receive,
-                          futex_close,    futex_close_reader };
+const peer peer_futex = {
+  .name = "futex",
+  .about = "a bare FUTEX_WAKE of as many, no picture",
+  .missing = never_missing,
+  .open_all = futex_open_all,
+  .open_sender = nothing_sender,
+  .open_reader = nothing_reader,
+  .send = futex_send,
+  .receive = futex_receive,
+  .close_sender = futex_close,
+  .close_reader = futex_close_reader,
+};
 
 /* ---- pipes ---- */
 
@@ -214,8 +223,15 @@ static void pipe_close_reader(void *way, unsigned index) {
   pipe_close(way);
 }
 
-const peer peer_pipe = { "pipe",         "the whole picture through a pipe to each",
-                         never_missing,  pipe_open_all,
-                         nothing_sender, nothing_reader,
-                         pipe_send,      pipe_receive,
-                         pipe_close,     pipe_close_reader };
+const peer peer_pipe = {
+  .name = "pipe",
+  .about = "the whole picture through a pipe to each",
+  .missing = never_missing,
+  .open_all = pipe_open_all,
+  .open_sender = nothing_sender,
+  .open_reader = nothing_reader,
+  .send = pipe_send,
+  .receive = pipe_receive,
+  .close_sender = pipe_close,
+  .close_reader = pipe_close_reader,
+};

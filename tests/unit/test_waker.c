@@ -16,6 +16,8 @@ typedef struct stage {
 static stage stage_new(void) {
   static cuframes_publisher publisher;
   publisher = (cuframes_publisher){ 0 };
+  cf_flag_set(&publisher.waker.rung, UINT32_MAX - 5); /* they run over in the first frames */
+  cf_flag_set(&publisher.waker_thread.untried, UINT32_MAX - 5);
   cf_flag_set(&publisher.waker.running, 1);
   return (stage){ .publisher = &publisher, .now = SECOND };
 }
@@ -46,9 +48,10 @@ static unsigned frames_until_trusted(stage *s, int64_t delay) {
 static void in_time_it_wakes_for_every_frame(void **state) {
   (void)state;
   stage s = stage_new();
+  uint32_t before = rung(&s);
   for (uint32_t i = 0; i < 1000; i++) {
     assert_true(frame(&s, IN_TIME));
-    assert_int_equal(rung(&s), i + 1);
+    assert_int_equal(rung(&s), before + i + 1);
   }
 }
 
@@ -58,8 +61,8 @@ static void late_once_it_is_tried_for_a_while(void **state) {
   assert_true(frame(&s, LATE)); /* too late to know */
   uint32_t before = rung(&s);
   unsigned frames = frames_until_trusted(&s, IN_TIME);
-  assert_in_range(frames, 4 * 64, 4 * 64 + 4);
-  assert_int_equal(rung(&s) - before, 64 + 1); /* it was rung 64 times for nothing, and now for something */
+  assert_in_range(frames, 4 * 63, 4 * 64 + 4);
+  assert_int_equal((uint32_t)(rung(&s) - before), 64 + 1); /* it was rung 64 times for nothing, and now for something */
 }
 
 static void late_often_it_is_left_nothing(void **state) {
@@ -88,7 +91,7 @@ static void it_is_not_waited_for(void **state) {
   assert_int_equal(rung(&s), before); /* who has not come is not rung again */
   cf_waker_answer(s.publisher, s.now + 100 * FRAME);
   s.now += 100 * FRAME;
-  assert_in_range(frames_until_trusted(&s, IN_TIME), 4 * 128, 4 * 128 + 4);
+  assert_in_range(frames_until_trusted(&s, IN_TIME), 4 * 127, 4 * 128 + 4);
 }
 
 static void frames_and_packets_are_told_apart(void **state) {
@@ -107,9 +110,10 @@ static void frames_and_packets_are_told_apart(void **state) {
 static void a_waker_that_does_not_run_takes_nothing(void **state) {
   (void)state;
   stage s = stage_new();
+  uint32_t before = rung(&s);
   cf_flag_set(&s.publisher->waker.running, 0);
   assert_false(frame(&s, IN_TIME));
-  assert_int_equal(rung(&s), 0);
+  assert_int_equal(rung(&s), before);
 }
 
 int main(void) {
