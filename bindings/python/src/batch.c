@@ -1,6 +1,7 @@
 /* batch.c - many subscribers served by one thread. */
 #include "core.h"
 
+pthread_rwlock_t batch_members_lock = PTHREAD_RWLOCK_INITIALIZER;
 static PyTypeObject *batch_type;
 
 static PyObject *batch_create(PyTypeObject *type, PyObject *args, PyObject *words) {
@@ -31,8 +32,13 @@ static void end(batch_object *self) {
   cuframes_batch *handle = self->handle;
   self->handle = NULL;
   if (handle) {
+    int ours = self->process == core_process();
     PyThreadState *thread = PyEval_SaveThread();
+    if (ours)
+      pthread_rwlock_wrlock(&batch_members_lock);
     cuframes_batch_destroy(handle);
+    if (ours)
+      pthread_rwlock_unlock(&batch_members_lock);
     PyEval_RestoreThread(thread);
   }
   Py_CLEAR(self->members);

@@ -13,6 +13,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <pthread.h>
+
 #include <cuframes/cuframes.h>
 
 /* ---- objects ---- */
@@ -193,6 +195,9 @@ int subscriber_setup(PyObject *module);
 cuframes_subscriber *subscriber_handle(subscriber_object *self);
 /* A frame of it was given: for who asks who holds the leases. */
 void subscriber_note(subscriber_object *self, cuframes_frame *frame);
+/* A subscriber that ends leaves its batch, which must not end meanwhile: held for reading by the one, for writing by
+ * the other. Without the interpreter, and in the process that made them. */
+extern pthread_rwlock_t batch_members_lock;
 int batch_setup(PyObject *module);
 int preprocess_setup(PyObject *module);
 int publisher_setup(PyObject *module);

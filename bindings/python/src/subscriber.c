@@ -77,8 +77,13 @@ static void leave(subscriber_object *self) {
   self->handle = NULL;
   if (!handle)
     return;
+  int ours = self->process == core_process();
   PyThreadState *thread = PyEval_SaveThread();
+  if (ours)
+    pthread_rwlock_rdlock(&batch_members_lock);
   cuframes_subscriber_destroy(handle);
+  if (ours)
+    pthread_rwlock_unlock(&batch_members_lock);
   PyEval_RestoreThread(thread);
 }
 
