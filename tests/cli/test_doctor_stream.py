@@ -375,6 +375,40 @@ def test_reader_that_holds_slots(s):
     reader.send(signal.SIGCONT)
 
 
+def test_reader_in_the_publishers_container(s):
+    """Its number is of the publisher's PID namespace: here that is another process, which nobody is to kill."""
+    doctoring.need_mounts("--pid", "--fork")
+    script = '"$1" publish test:320x180@50 --name cam & until "$1" info cam; do :; done; "$2" cam --hold 2000 & wait'
+    inside = s.start_program("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script, "sh",
+                             harness.program(), harness.need_built("tests", "observer"), name="container")
+    s.wait_stream("cam", inside)
+    until_seat(s, lambda seat: seat["leases_held"], "it holds some")
+    pid = next(seat["pid"] for seat in s.json("info", "cam", "--json")["subscriber_list"] if seat["leases_held"])
+    hidden = [int(one) for one in os.listdir("/proc") if one.isdigit() and outer_number(one) == pid]
+    for one in hidden:
+        os.kill(one, signal.SIGSTOP)
+    until_seat(s, lambda seat: seat["lag"] > 150, "it is behind")
+    finding = doctor(s, "cam").problem("readers", "not seen from here", "docker ps", alone=False)
+    check("kill" not in finding["mend"], "it names %s, which is another process: %s", pid, finding)
+    for one in hidden:
+        os.kill(one, signal.SIGCONT)
+    with open("/proc/%d/task/%d/children" % (inside.pid, inside.pid)) as file:
+        first = int(file.read())  # of the namespace, which ends with it
+    inside.kill()
+    os.waitpid(first, 0)  # it is ours now
+    s.until(lambda: s.run("list").code == harness.OK and not os.listdir(s.dir), "they have ended")
+
+
+def outer_number(pid):
+    """What a process of a PID namespace below is called there; None: it is in ours."""
+    try:
+        with open("/proc/%s/status" % pid) as file:
+            numbers = re.search(r"NSpid:(.*)", file.read())[1].split()
+    except OSError:
+        return None
+    return int(numbers[-1]) if len(numbers) > 1 else None
+
+
 def test_reader_that_is_waited_for(s):
     s.publish("test:320x180@50", "cam")
     reader = stopped_reader(s, "--ordered")

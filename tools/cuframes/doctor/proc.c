@@ -86,6 +86,14 @@ char proc_state(int pid) {
   return worst;
 }
 
+bool proc_counts_alike(int pid) {
+  char text[4096], numbers[64];
+  if (pid <= 0 || !proc_read_of(pid, "status", text, sizeof text))
+    return false;
+  /* Its number here and in each namespace below; before Linux 4.1 there is no such line. */
+  return !proc_line(text, "NSpid", numbers, sizeof numbers) || !strpbrk(numbers, " \t");
+}
+
 void proc_name(char *text, size_t size, int pid) {
   char name[32];
   if (proc_read_of(pid, "comm", name, sizeof name))

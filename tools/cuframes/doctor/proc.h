@@ -16,6 +16,8 @@ bool proc_line(const char *text, const char *key, char *value, size_t size);
 /* 'R', 'S', ... as ps says; 'T', 't' or 'D' if one of its threads is so, for then it may do nothing; 0: it cannot be
  * seen. Takes a tenth of a second where something is in state D. */
 char proc_state(int pid);
+/* Whether a process counts processes as this one does: they are in one PID namespace. */
+bool proc_counts_alike(int pid);
 /* "1234 (ffmpeg)"; PROC_NAME bytes are enough. */
 #define PROC_NAME 48
 void proc_name(char *text, size_t size, int pid);

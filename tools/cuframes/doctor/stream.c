@@ -207,21 +207,24 @@ static bool holds_up(const cuframes_stream_info *info, const cuframes_subscriber
          (info->dropped > 0 || info->age_ns > STANDS_NS);
 }
 
-static void mend_reader(finding *f, const cuframes_subscriber_info *seat) {
-  const char state = proc_state(seat->pid);
+/* pid: of the reader, 0: not visible here. */
+static void mend_reader(finding *f, int pid) {
+  const char state = proc_state(pid);
   if (state == 'T' || state == 't')
-    finding_mend(f, "kill -CONT %d: it is stopped", seat->pid);
-  else if (seat->pid > 0)
-    finding_mend(f, "kill %d ends it; top -H -p %d shows what it does", seat->pid, seat->pid);
+    finding_mend(f, "kill -CONT %d: it is stopped", pid);
+  else if (pid > 0)
+    finding_mend(f, "kill %d ends it; top -H -p %d shows what it does", pid, pid);
   else
     finding_mend(f, "docker ps: it is in a container whose processes are not seen from here; end it, or unpause it");
 }
 
 static void look_at_reader(doctor *d, const cuframes_stream_info *info, const cuframes_subscriber_info *seat) {
   char name[PROC_NAME], who[200], slots[96] = "";
-  proc_name(name, sizeof name, seat->pid);
-  snprintf(who, sizeof who, "the reader \"%.64s\" (%s%s, user %u)", seat->label, seat->pid > 0 ? "process " : "",
-           seat->pid > 0 ? name : "a process not seen from here", seat->uid);
+  /* The publisher tells the number that it knows; in another PID namespace that is another process's here. */
+  const int pid = proc_counts_alike(d->publisher) ? seat->pid : 0;
+  proc_name(name, sizeof name, pid);
+  snprintf(who, sizeof who, "the reader \"%.64s\" (%s%s, user %u)", seat->label, pid > 0 ? "process " : "",
+           pid > 0 ? name : "a process not seen from here", seat->uid);
   for (uint32_t i = 0; i < seat->leases_held && strlen(slots) + 16 < sizeof slots; i++)
     snprintf(slots + strlen(slots), sizeof slots - strlen(slots), "%s%u", i ? ", " : "", seat->held_slots[i]);
   if (seat->evicted) {
@@ -233,13 +236,13 @@ static void look_at_reader(doctor *d, const cuframes_stream_info *info, const cu
         found(d, FOUND_PROBLEM, "readers", "%s is %" PRIu64 " pictures behind, in ordered mode", who, seat->lag);
     finding_why(f, "the publisher waits for it, or drops pictures for all, as its --policy says; it holds slots %s",
                 slots);
-    mend_reader(f, seat);
+    mend_reader(f, pid);
   } else if (seat->mode == CUFRAMES_MODE_NEWEST && seat->leases_held > 0 && falls_behind(info, seat)) {
     finding *f =
         found(d, FOUND_PROBLEM, "readers", "%s holds slot%s %s, and has taken none of the last %" PRIu64 " pictures",
               who, seat->leases_held == 1 ? "" : "s", slots, seat->lag);
     finding_why(f, "it is stopped, in a debugger, or forgets to release; nobody can write into these slots meanwhile");
-    mend_reader(f, seat);
+    mend_reader(f, pid);
   } else {
     found(d, FOUND_WELL, "readers", "%s, %s, %" PRIu64 " pictures behind, holds %u of %u", who, mode_text(seat->mode),
           seat->lag, seat->leases_held, seat->leases);
