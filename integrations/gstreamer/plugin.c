@@ -17,26 +17,26 @@ static gboolean (*const features[])(GstPlugin *) = {
 
 /* What an application that knows GStreamer, and not cuframes, can tell apart. */
 static const struct {
-  int error;
   GQuark (*domain)(void);
+  int error;
   gint code;
 } known[] = {
-  { CUFRAMES_ERR_INVALID, gst_library_error_quark, GST_LIBRARY_ERROR_SETTINGS },
-  { CUFRAMES_ERR_NO_MEMORY, gst_resource_error_quark, GST_RESOURCE_ERROR_NO_SPACE_LEFT },
-  { CUFRAMES_ERR_NAME, gst_library_error_quark, GST_LIBRARY_ERROR_SETTINGS },
-  { CUFRAMES_ERR_NAME_IN_USE, gst_resource_error_quark, GST_RESOURCE_ERROR_BUSY },
-  { CUFRAMES_ERR_NO_SUCH_STREAM, gst_resource_error_quark, GST_RESOURCE_ERROR_NOT_FOUND },
-  { CUFRAMES_ERR_DIRECTORY, gst_resource_error_quark, GST_RESOURCE_ERROR_NOT_FOUND },
-  { CUFRAMES_ERR_PERMISSION, gst_resource_error_quark, GST_RESOURCE_ERROR_NOT_AUTHORIZED },
-  { CUFRAMES_ERR_TIMEOUT, gst_resource_error_quark, GST_RESOURCE_ERROR_FAILED },
-  { CUFRAMES_ERR_PUBLISHER_GONE, gst_resource_error_quark, GST_RESOURCE_ERROR_READ },
-  { CUFRAMES_ERR_EVICTED, gst_resource_error_quark, GST_RESOURCE_ERROR_READ },
-  { CUFRAMES_ERR_NO_CAPACITY, gst_resource_error_quark, GST_RESOURCE_ERROR_NO_SPACE_LEFT },
-  { CUFRAMES_ERR_VERSION, gst_library_error_quark, GST_LIBRARY_ERROR_INIT },
-  { CUFRAMES_ERR_FORMAT, gst_stream_error_quark, GST_STREAM_ERROR_FORMAT },
-  { CUFRAMES_ERR_NO_PACKET_RING, gst_resource_error_quark, GST_RESOURCE_ERROR_NOT_FOUND },
-  { CUFRAMES_ERR_DEVICE, gst_library_error_quark, GST_LIBRARY_ERROR_FAILED },
-  { CUFRAMES_ERR_UNSUPPORTED, gst_stream_error_quark, GST_STREAM_ERROR_NOT_IMPLEMENTED },
+  { gst_library_error_quark, CUFRAMES_ERR_INVALID, GST_LIBRARY_ERROR_SETTINGS },
+  { gst_resource_error_quark, CUFRAMES_ERR_NO_MEMORY, GST_RESOURCE_ERROR_NO_SPACE_LEFT },
+  { gst_library_error_quark, CUFRAMES_ERR_NAME, GST_LIBRARY_ERROR_SETTINGS },
+  { gst_resource_error_quark, CUFRAMES_ERR_NAME_IN_USE, GST_RESOURCE_ERROR_BUSY },
+  { gst_resource_error_quark, CUFRAMES_ERR_NO_SUCH_STREAM, GST_RESOURCE_ERROR_NOT_FOUND },
+  { gst_resource_error_quark, CUFRAMES_ERR_DIRECTORY, GST_RESOURCE_ERROR_NOT_FOUND },
+  { gst_resource_error_quark, CUFRAMES_ERR_PERMISSION, GST_RESOURCE_ERROR_NOT_AUTHORIZED },
+  { gst_resource_error_quark, CUFRAMES_ERR_TIMEOUT, GST_RESOURCE_ERROR_FAILED },
+  { gst_resource_error_quark, CUFRAMES_ERR_PUBLISHER_GONE, GST_RESOURCE_ERROR_READ },
+  { gst_resource_error_quark, CUFRAMES_ERR_EVICTED, GST_RESOURCE_ERROR_READ },
+  { gst_resource_error_quark, CUFRAMES_ERR_NO_CAPACITY, GST_RESOURCE_ERROR_NO_SPACE_LEFT },
+  { gst_library_error_quark, CUFRAMES_ERR_VERSION, GST_LIBRARY_ERROR_INIT },
+  { gst_stream_error_quark, CUFRAMES_ERR_FORMAT, GST_STREAM_ERROR_FORMAT },
+  { gst_resource_error_quark, CUFRAMES_ERR_NO_PACKET_RING, GST_RESOURCE_ERROR_NOT_FOUND },
+  { gst_library_error_quark, CUFRAMES_ERR_DEVICE, GST_LIBRARY_ERROR_FAILED },
+  { gst_stream_error_quark, CUFRAMES_ERR_UNSUPPORTED, GST_STREAM_ERROR_NOT_IMPLEMENTED },
 };
 
 void cf_gst_element_error(GstElement *element, int error, const gchar *what) {
