@@ -4,7 +4,7 @@ import gsttools
 import harness
 from harness import check
 
-ELEMENTS = ["cuframessink"]
+ELEMENTS = ["cuframessink", "cuframessrc", "cuframespacketsrc"]
 SINK = {"stream": "String", "directory": "String", "slots": "Unsigned Integer. Range: 0 - 1024 Default: 0",
         "policy": 'Enum "GstCuframesPolicy" Default: 0, "wait"',
         "reserve": 'Enum "GstCuframesReserve" Default: 0, "need"',
@@ -23,6 +23,11 @@ def test_the_sink_has_typed_properties_with_ranges(s):
     said = " ".join(gsttools.inspect(s, "cuframessink").split())
     for name, kind in SINK.items():
         check(f" {name} : " in said and kind in said, "%s is not '%s': %s", name, kind, said)
+
+
+def test_a_script_can_ask_for_the_elements_by_the_version_of_cuframes(s):
+    for element in ELEMENTS:
+        gsttools.inspect(s, "--exists", "--atleast-version=0.1", element)
 
 
 if __name__ == "__main__":
