@@ -142,11 +142,19 @@ guint bench_threads(void) {
   return entries("/proc/self/task");
 }
 
-void bench_threads_end(guint most) {
+static void wait_for_at_most(guint (*count)(void), guint most) {
   const gint64 limit = g_get_monotonic_time() + SECONDS(60);
-  while (bench_threads() > most && g_get_monotonic_time() < limit) {
+  while (count() > most && g_get_monotonic_time() < limit) {
     g_thread_pool_stop_unused_threads(); /* which GLib keeps for the next task */
     g_thread_yield();
   }
-  assert_in_range(bench_threads(), 1, most);
+  assert_in_range(count(), 1, most);
+}
+
+void bench_descriptors_end(guint most) {
+  wait_for_at_most(bench_descriptors, most);
+}
+
+void bench_threads_end(guint most) {
+  wait_for_at_most(bench_threads, most);
 }
