@@ -45,6 +45,18 @@ static inline void cf_seat_read_latency(const cf_seat *seat, uint64_t buckets[CF
     buckets[i] = atomic_load_explicit(&seat->counters[i], memory_order_relaxed);
 }
 
+/* What a seat may say of the time of all its frames: none was on its way for longer than there is a stream. A stream
+ * of 25 frames per second is past 64 bits of ns after eight hours: from then on anything is believed. */
+static inline uint64_t cf_latency_sum_within(uint64_t sum, uint64_t frames, uint64_t age) {
+  uint64_t longest;
+  return __builtin_mul_overflow(frames, age, &longest) || sum < longest ? sum : longest;
+}
+
+/* Stays at the most there is, since it may not become smaller. */
+static inline uint64_t cf_latency_sum_add(uint64_t sum, uint64_t more) {
+  return sum + more < sum ? UINT64_MAX : sum + more;
+}
+
 static_assert(CF_LATENCY_BOUNDS <= CF_SEAT_COUNTERS, "they fit");
 
 #endif

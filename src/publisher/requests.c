@@ -199,7 +199,7 @@ static uint64_t at_most(uint64_t value, uint64_t most) {
 void cf_peer_add_up(cuframes_publisher *p, const cf_peer *peer, cf_info_mode *mode) {
   const cf_seat_report report = cf_seat_look(&peer->fenced.seat);
   const uint64_t published = cf_counter_get(&p->published), age = (uint64_t)(cf_now() - p->started);
-  uint64_t taken = 0, longest;
+  uint64_t taken = 0;
   mode->delivered += at_most(report.delivered, published);
   mode->skipped += at_most(report.skipped, published);
   for (uint32_t i = 0; i < CF_LATENCY_BOUNDS; i++) {
@@ -207,8 +207,7 @@ void cf_peer_add_up(cuframes_publisher *p, const cf_peer *peer, cf_info_mode *mo
     mode->latency[i] += frames;
     taken += frames;
   }
-  if (!__builtin_mul_overflow(taken, age, &longest)) /* no frame was on its way for longer than there is a stream */
-    mode->latency_sum += at_most(report.latency_sum, longest);
+  mode->latency_sum = cf_latency_sum_add(mode->latency_sum, cf_latency_sum_within(report.latency_sum, taken, age));
 }
 
 /* What all subscribers amount to, by mode. False: no room. */

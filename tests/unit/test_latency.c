@@ -45,11 +45,35 @@ static void a_frame_counts_once(void **state) {
     assert_int_equal(seat.counters[i], i < 3);
 }
 
+#define HOUR (INT64_C(3600) * 1000000000)
+
+/* Of 25 frames per second, each 2 ms on its way, however long the stream has been there. */
+static void the_sum_of_a_long_day_stays(void **state) {
+  (void)state;
+  uint64_t before = 0;
+  for (uint64_t hours = 1; hours < 100000; hours++) {
+    const uint64_t frames = hours * 3600 * 25, sum = frames * 2000000;
+    assert_int_equal(cf_latency_sum_within(sum, frames, hours * HOUR), sum);
+    assert_true(sum > before);
+    before = sum;
+  }
+}
+
+static void a_sum_is_believed_within_what_can_be(void **state) {
+  (void)state;
+  assert_int_equal(cf_latency_sum_within(UINT64_MAX, 0, HOUR), 0);
+  assert_int_equal(cf_latency_sum_within(UINT64_MAX, 3, HOUR), 3 * HOUR);
+  assert_int_equal(cf_latency_sum_add(1, 2), 3);
+  assert_true(cf_latency_sum_add(UINT64_MAX - 1, 3) == UINT64_MAX); /* and does not go round */
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(each_time_is_in_the_bucket_that_holds_it),
     cmocka_unit_test(no_time_is_too_strange),
     cmocka_unit_test(a_frame_counts_once),
+    cmocka_unit_test(the_sum_of_a_long_day_stays),
+    cmocka_unit_test(a_sum_is_believed_within_what_can_be),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
