@@ -142,13 +142,13 @@ guint bench_threads(void) {
   return entries("/proc/self/task");
 }
 
-static void wait_for_at_most(guint (*count)(void), guint most) {
+static void wait_for_at_most(guint (*number)(void), guint most) {
   const gint64 limit = g_get_monotonic_time() + SECONDS(60);
-  while (count() > most && g_get_monotonic_time() < limit) {
+  while (number() > most && g_get_monotonic_time() < limit) {
     g_thread_pool_stop_unused_threads(); /* which GLib keeps for the next task */
     g_thread_yield();
   }
-  assert_in_range(count(), 1, most);
+  assert_in_range(number(), 1, most);
 }
 
 void bench_descriptors_end(guint most) {
