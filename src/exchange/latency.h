@@ -29,7 +29,8 @@ static inline uint32_t cf_latency_bucket(int64_t ns) {
 
 /* The subscriber alone writes it, so that no locked addition is needed. */
 static inline void cf_seat_count(_Atomic uint64_t *counter, uint64_t more) {
-  atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more, memory_order_relaxed);
+  const uint64_t before = atomic_load_explicit(counter, memory_order_relaxed);
+  atomic_store_explicit(counter, before + more, memory_order_relaxed);
 }
 
 /* By the subscriber, of a frame that it has taken. */
