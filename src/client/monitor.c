@@ -74,15 +74,23 @@ static void tracks_read(stream_report *r, const uint8_t *message, size_t length)
 static void modes_read(stream_report *r, const uint8_t *message, size_t length) {
   cf_info_mode e;
   size_t cursor = 0, count = 0;
-  while (count < MODES_MAX && cf_message_next_group(CF_GROUP_MODE, message, length, &cursor, &e)) {
+  uint32_t seen = 0;
+  while (cf_message_next_group(CF_GROUP_MODE, message, length, &cursor, &e)) {
+    uint64_t room = UINT64_MAX; /* so that who adds the buckets up never comes round */
+    if (e.mode >= MODES_MAX || (seen & UINT32_C(1) << e.mode))
+      continue;
+    seen |= UINT32_C(1) << e.mode;
     cuframes_mode_info *mode = &r->modes[count];
     *mode = (cuframes_mode_info){ .mode = e.mode,
                                   .joined = e.joined,
                                   .delivered = e.delivered,
                                   .skipped = e.skipped,
                                   .latency_sum_ns = e.latency_sum };
-    for (uint32_t i = 0; i < CUFRAMES_LATENCY_BUCKETS; i++)
-      mode->latency[i] = (cuframes_latency_bucket){ cf_latency_bounds[i], e.latency[i] };
+    for (uint32_t i = 0; i < CUFRAMES_LATENCY_BUCKETS; i++) {
+      const uint64_t frames = e.latency[i] < room ? e.latency[i] : room;
+      mode->latency[i] = (cuframes_latency_bucket){ cf_latency_bounds[i], frames };
+      room -= frames;
+    }
     r->mode_list[count++] = mode;
   }
   r->info.modes = r->mode_list;
@@ -149,24 +157,25 @@ static int subscribers_read(stream_report *r, const uint8_t *message, size_t len
 
 /* A pixel format that is unknown here is shown as that: a newer publisher may have more. */
 static int stream_describe(const cf_msg_info *m, const cf_credentials *publisher, cuframes_stream_info *info) {
-  *info = (cuframes_stream_info){ .pid = publisher->pid,
-                                  .fps = (double)m->frame_rate_micro / 1e6,
-                                  .frames = m->frames,
-                                  .dropped = m->dropped,
-                                  .evictions = m->evictions,
-                                  .age_ns = age_of(m->timestamp),
-                                  .slots = m->slots,
-                                  .max_slots = m->max_slots,
-                                  .slots_pinned = m->slots_pinned,
-                                  .segments = m->segments,
-                                  .memory_bytes = m->memory_bytes,
-                                  .packets = m->packets,
-                                  .packet_bytes = m->packet_bytes,
-                                  .packet_slots = m->packet_slots,
-                                  .packet_data_bytes = m->packet_data_bytes,
-                                  .started = m->started > 0 ? m->started : 0,
-                                  .reconnects = m->reconnects,
-                                  .device_bytes = m->device_bytes };
+  *info =
+      (cuframes_stream_info){ .pid = publisher->pid,
+                              .fps = (double)m->frame_rate_micro / 1e6,
+                              .frames = m->frames,
+                              .dropped = m->dropped,
+                              .evictions = m->evictions,
+                              .age_ns = age_of(m->timestamp),
+                              .slots = m->slots,
+                              .max_slots = m->max_slots,
+                              .slots_pinned = m->slots_pinned,
+                              .segments = m->segments,
+                              .memory_bytes = m->memory_bytes,
+                              .packets = m->packets,
+                              .packet_bytes = m->packet_bytes,
+                              .packet_slots = m->packet_slots,
+                              .packet_data_bytes = m->packet_data_bytes,
+                              .started = m->started > 0 ? m->started : 0,
+                              .reconnects = m->reconnects,
+                              .device_bytes = m->device_bytes < m->memory_bytes ? m->device_bytes : m->memory_bytes };
   memcpy(info->name, m->name, sizeof info->name);
   memcpy(info->device, m->device, sizeof info->device);
   memcpy(info->description, m->description, sizeof info->description);

@@ -228,6 +228,41 @@ static void words_that_cannot_be_are_not_believed(void **state) {
   }
 }
 
+/* Sums of subscribers that no publisher of ours tells. */
+static bool answer_odd_sums(fake *f, int fd, uint32_t type) {
+  const cf_msg_info info = { .memory_bytes = 4, .device_bytes = 8 };
+  const cf_info_mode modes[] = {
+    { .mode = CUFRAMES_MODE_NEWEST, .delivered = 1, .latency = { UINT64_MAX - 1, 5, 7 } },
+    { .mode = CUFRAMES_MODE_NEWEST, .delivered = 2 },
+    { .mode = UINT32_MAX },
+  };
+  uint8_t message[CF_WIRE_MESSAGE_MAX];
+  if (type != f->only)
+    return false;
+  size_t length = cf_message_encode(CF_MSG_INFO, &info, message, sizeof message);
+  for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+    CHECK(cf_message_append(CF_GROUP_MODE, &modes[i], message, &length, sizeof message));
+  (void)cf_send(fd, message, length, NULL, 0);
+  return true;
+}
+
+static void odd_sums_still_add_up(void **state) {
+  (void)state;
+  cuframes_stream_info *info = NULL;
+  fake *f = fake_new();
+  f->instead = answer_odd_sums;
+  f->only = CF_MSG_GET_INFO;
+  fake_start(f);
+  CHECK_OK(cuframes_stream_query(NULL, "s", patience(), &info));
+  assert_int_equal(info->device_bytes, 4);
+  assert_int_equal(info->mode_count, 1);
+  assert_int_equal(info->modes[0]->delivered, 1);
+  assert_true(info->modes[0]->latency[0].frames == UINT64_MAX - 1 && info->modes[0]->latency[1].frames == 1);
+  assert_int_equal(info->modes[0]->latency[2].frames, 0);
+  cuframes_stream_info_free(info);
+  fake_end(f);
+}
+
 static bool hang_up(fake *f, int fd, uint32_t type) {
   if (type == f->only)
     (void)shutdown(fd, SHUT_RDWR);
@@ -325,6 +360,7 @@ int main(void) {
     FIXTURE(descriptors_that_nobody_asked_for_are_closed),
     FIXTURE(a_publisher_of_an_older_version_is_named_with_ours),
     FIXTURE(words_that_cannot_be_are_not_believed),
+    FIXTURE(odd_sums_still_add_up),
     FIXTURE(who_hangs_up_instead_is_gone),
     FIXTURE(with_reconnect_it_still_comes_back_in_time),
     FIXTURE(who_does_not_answer_is_left_by_all),
