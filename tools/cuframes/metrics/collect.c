@@ -37,10 +37,24 @@ static void forget_gone(collector *from, const look *at) {
   from->error_count = kept;
 }
 
+/* Few words that stay the same. */
+static const char *error_word(int error) {
+  switch (error) {
+    case CUFRAMES_ERR_NO_SUCH_STREAM: return "no_such_stream";
+    case CUFRAMES_ERR_TIMEOUT: return "timeout";
+    case CUFRAMES_ERR_PERMISSION: return "permission";
+    case CUFRAMES_ERR_DIRECTORY: return "directory";
+    case CUFRAMES_ERR_VERSION: return "version";
+    case CUFRAMES_ERR_PROTOCOL: return "protocol";
+    case CUFRAMES_ERR_NO_CAPACITY: return "capacity";
+    default: return "system";
+  }
+}
+
 /* What is known of a stream's error; a new one with a count of 0. NULL: no room. */
 static collect_error *error_of(collector *from, const look *at, const sight *of) {
   for (size_t i = 0; i < from->error_count; i++)
-    if (from->errors[i].error == of->error && strcmp(from->errors[i].stream, of->name) == 0)
+    if (strcmp(from->errors[i].word, error_word(of->error)) == 0 && strcmp(from->errors[i].stream, of->name) == 0)
       return &from->errors[i];
   if (from->error_count >= ERRORS_MAX)
     forget_gone(from, at);
@@ -54,7 +68,7 @@ static collect_error *error_of(collector *from, const look *at, const sight *of)
     return NULL;
   }
   collect_error *one = &from->errors[from->error_count++];
-  *one = (collect_error){ .stream = name, .error = of->error };
+  *one = (collect_error){ .stream = name, .word = error_word(of->error) };
   return one;
 }
 
@@ -62,7 +76,8 @@ static collect_error *error_of(collector *from, const look *at, const sight *of)
 static void errors_end(collector *from, const sight *of) {
   for (size_t i = 0; i < from->error_count; i++) {
     collect_error *one = &from->errors[i];
-    if (one->lasts && one->error != of->error && strcmp(one->stream, of->name) == 0) {
+    const bool same = !of->info && strcmp(one->word, error_word(of->error)) == 0;
+    if (one->lasts && !same && strcmp(one->stream, of->name) == 0) {
       one->lasts = false;
       if (of->info)
         cli_note("%s answers again", of->name);

@@ -13,7 +13,7 @@
 /* How often a stream gave no numbers for that reason. */
 typedef struct collect_error {
   char *stream;
-  int error;
+  const char *word; /* for the reason: codes share them, and a series has one */
   uint64_t count;
   bool lasts; /* it was so at the last look */
 } collect_error;

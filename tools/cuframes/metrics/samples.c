@@ -45,20 +45,6 @@ static row row_of(const look *at, size_t id, const sight *of) {
 
 /* ---- of each stream ---- */
 
-/* Few words that stay the same. */
-static const char *error_word(int error) {
-  switch (error) {
-    case CUFRAMES_ERR_NO_SUCH_STREAM: return "no_such_stream";
-    case CUFRAMES_ERR_TIMEOUT: return "timeout";
-    case CUFRAMES_ERR_PERMISSION: return "permission";
-    case CUFRAMES_ERR_DIRECTORY: return "directory";
-    case CUFRAMES_ERR_VERSION: return "version";
-    case CUFRAMES_ERR_PROTOCOL: return "protocol";
-    case CUFRAMES_ERR_NO_CAPACITY: return "capacity";
-    default: return "system";
-  }
-}
-
 static void write_up(row *at, const sight *of) {
   count(at, of->info != NULL);
 }
@@ -69,7 +55,7 @@ static void write_errors(row *at, const sight *of) {
     if (strcmp(of->name, from->errors[i].stream) != 0)
       continue;
     row one = *at;
-    label(&one, "error", error_word(from->errors[i].error));
+    label(&one, "error", from->errors[i].word);
     count(&one, from->errors[i].count);
   }
 }
