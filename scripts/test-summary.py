@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Counts what ctest wrote to its JUnit file, and says why what was skipped was skipped: whole tests, and parts of them.
 
-usage: test-summary.py JUNIT CTEST-STATUS [DIRECTORY]. The count also goes to test-summary.txt beside JUNIT. DIRECTORY
-was the tests' for temporary files: what lies there they left behind. Exit status: 0 if something passed, nothing failed
+usage: test-summary.py JUNIT CTEST-STATUS [DIRECTORY [AGAIN]]. The count also goes to test-summary.txt beside JUNIT.
+DIRECTORY was the tests' for temporary files: what lies there they left behind. AGAIN is the JUNIT file of a second try
+of tests that failed: who passed then counts as passed, and is named. Exit status: 0 if something passed, nothing failed
 and nothing was left."""
 import os
 import re
@@ -60,8 +61,14 @@ def main():
     junit, ctest_status = sys.argv[1], int(sys.argv[2])
     try:
         passed, failed, skipped = sorted_cases(junit)
+        mended = {name for name, _ in sorted_cases(sys.argv[4])[0]} if len(sys.argv) > 4 else set()
     except (OSError, xml.ParseError) as error:
         sys.exit(f"test-summary: ctest left no result: {error}")
+    if failed and all(name in mended for name, _ in failed):
+        ctest_status = 0  # it was about these
+    late = [case for case in failed if case[0] in mended]
+    failed = [case for case in failed if case[0] not in mended]
+    passed += late
     left = sorted(os.listdir(sys.argv[3])) if len(sys.argv) > 3 else []
     print()
     for name, output in skipped:
@@ -69,6 +76,8 @@ def main():
     for name, output in passed + failed:
         for part, why in skipped_parts(output):
             print(f"skipped in part: {name}: {part + ': ' if part else ''}{why}")
+    for name, _ in late:
+        print(f"passed at the second try alone, its failure is above: {name}")
     for name, _ in failed:
         print(f"failed: {name}")
     for name in left:

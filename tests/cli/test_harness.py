@@ -171,5 +171,25 @@ def test_summary_lists_what_was_skipped(s):
     check(said.endswith("\n2 passed, 0 failed, 2 skipped\n"), "says: %s", said)
 
 
+FIRST_TRY = """<testsuite><testcase name="cli/a" status="fail"/><testcase name="cli/b" status="fail"/>
+<testcase name="cli/c" status="run"/></testsuite>"""
+
+
+def test_a_second_try_counts_and_is_named(s):
+    script = os.path.join(harness.SOURCE_DIR, "scripts", "test-summary.py")
+    os.mkdir(s.path("temporary"))
+    for b, code_wanted, count in ("fail", 1, "2 passed, 1 failed"), ("run", 0, "3 passed, 0 failed"):
+        with open(s.path("junit.xml"), "w") as file:
+            file.write(FIRST_TRY)
+        with open(s.path("again.xml"), "w") as file:
+            file.write('<testsuite><testcase name="cli/a" status="run"/>'
+                       '<testcase name="cli/b" status="%s"/></testsuite>' % b)
+        code, said = run_plainly([sys.executable, script, s.path("junit.xml"), "8", s.path("temporary"),
+                                  s.path("again.xml")])
+        check(code == code_wanted and said.endswith(count + ", 0 skipped\n"), "ended with %s: %s", code, said)
+        check("second try alone, its failure is above: cli/a" in said, "says: %s", said)
+        check(("failed: cli/b" in said) == (b == "fail"), "says: %s", said)
+
+
 if __name__ == "__main__":
     harness.main(globals())
