@@ -72,6 +72,9 @@ CUFRAMES_API void cuframes_subscriber_destroy(cuframes_subscriber *subscriber);
  *  the one that was the newest when create() returned (so take frames soon: they wait from then on). The caller owns
  *  a lease on *frame until it releases it. A stream may have no pictures yet, or never: it is waited for as ever, and
  *  the detail of TIMEOUT says what the source is doing, if it is not live.
+ *  In ordered mode nothing follows behind a frame that could not be had (its publisher died before its memory was
+ *  mapped, or before it was complete): each later call tries that frame again, and says the same or gives it; with
+ *  reconnect the next publisher's first frame follows, as ever. In newest mode a later frame may follow.
  *  Errors: TIMEOUT, INTERRUPTED, LEASE_LIMIT (release one first), EVICTED,
  *  PUBLISHER_GONE (not with reconnect), BUSY (the callback thread runs, or it is a member of a batch), and those of
  *  create() when a segment cannot be mapped.

@@ -4,6 +4,10 @@
  *
  * A frame that is not complete and may not be handed out so stays pending: it is leased, so that it is still there
  * when it is complete, whatever has been published by then.
+ *
+ * A reader of every frame is never given one behind a frame that it did not get: what was leased for it and cannot be
+ * handed out stays leased, and every later call begins with that frame, and says the same or gives it. One who takes
+ * the newest frame lets go of such a frame, and may get a later one.
  */
 #include <poll.h>
 #include <string.h>
@@ -286,14 +290,25 @@ static int taken_check(const cf_connection *c, const cf_taken *taken, const cf_v
   return CUFRAMES_OK;
 }
 
+/* What becomes of a lease whose frame cannot be handed out: it waits for the next call, or goes back. The thread that
+ * takes packets may have ended the connection meanwhile, and then nobody asks for it. With the lock held. */
+static void lease_leave(cf_connection *c, uint32_t k, const cf_taken *taken, bool kept) {
+  c->is_unmapped = kept && cf_connection_life(c) != CF_DRAINED;
+  c->unmapped_lease = k;
+  c->unmapped = *taken;
+  if (c->is_unmapped)
+    return;
+  cf_reader_release(c->seat, k);
+  c->free_leases |= UINT64_C(1) << k;
+}
+
 /* Step 3: what is in hand now. With the lock held, since the watcher looks at frames; the view counts it already. */
 static int frame_describe(cf_connection *c, uint32_t k, const cf_taken *taken, cf_view *view, cf_frame **described) {
   cf_frame *frame = &c->frames[k];
   int result = taken_check(c, taken, view);
-  if (result != CUFRAMES_OK) { /* it was leased and cannot be used */
-    cf_reader_release(c->seat, k);
-    c->free_leases |= UINT64_C(1) << k;
+  if (result != CUFRAMES_OK) {
     view->frames--;
+    lease_leave(c, k, taken, c->reader.ordered);
     return result;
   }
   *frame = (cf_frame){ .state = CF_FRAME_LEASED,
@@ -358,18 +373,6 @@ static bool may_map_later(int error) {
   return error == CUFRAMES_ERR_TIMEOUT || error == CUFRAMES_ERR_NO_MEMORY || error == CUFRAMES_ERR_SYSTEM;
 }
 
-/* What became of a frame whose segment was asked for. The thread that takes packets may have ended the connection
- * meanwhile, and given the lease back that it saw: then it is nobody's. */
-static int unmapped_note(cf_connection *c, uint32_t k, const cf_taken *taken, int result) {
-  cf_lock_take(&c->lock);
-  bool drained = cf_connection_life(c) == CF_DRAINED;
-  c->is_unmapped = may_map_later(result) && !drained;
-  c->unmapped_lease = k;
-  c->unmapped = *taken;
-  cf_lock_give(&c->lock);
-  return drained ? cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher is gone") : result;
-}
-
 /* One may be interrupted while one waits for an answer: it is waited for in turns. */
 static int64_t turn_deadline(cf_take_how *how) {
   int64_t deadline = cf_take_deadline(how), soon = cf_now() + 10 * CF_MS;
@@ -380,21 +383,21 @@ static int64_t turn_deadline(cf_take_how *how) {
 static int frame_map(cf_connection *c, cf_take_how *how, uint32_t k, const cf_taken *taken, cf_frame **frame) {
   cf_view *view;
   int result = cf_view_hold(c, taken->segment, turn_deadline(how), &view);
-  bool held = result == CUFRAMES_OK;
-  result = unmapped_note(c, k, taken, result);
-  if (may_map_later(result)) /* it stays leased, and the next call goes on here */
-    return result;
+  if (result == CUFRAMES_ERR_STALE && c->reader.ordered) /* else it would be looked for again at once */
+    result = cf_fail(CUFRAMES_ERR_PROTOCOL, "the publisher gave up segment %u while a frame in it was leased",
+                     taken->segment);
   cf_lock_take(&c->lock);
-  if (result == CUFRAMES_OK) {
-    result = frame_describe(c, k, taken, view, frame);
+  const bool drained = cf_connection_life(c) == CF_DRAINED; /* by the thread that takes packets */
+  if (result == CUFRAMES_OK && drained)
+    view->frames--;
+  if (result != CUFRAMES_OK || drained) {
+    lease_leave(c, k, taken, may_map_later(result) || c->reader.ordered);
   } else {
-    cf_reader_release(c->seat, k);
-    c->free_leases |= UINT64_C(1) << k;
-    if (held)
-      view->frames--;
+    c->is_unmapped = false;
+    result = frame_describe(c, k, taken, view, frame);
   }
   cf_lock_give(&c->lock); /* the caller has a reference */
-  return result;
+  return drained ? cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher is gone") : result;
 }
 
 /* The same for one that an earlier call has left. */
@@ -457,6 +460,14 @@ static int frame_wait(cf_connection *c, cf_frame *frame, const cf_take_how *how)
   return result;
 }
 
+/* A frame in hand that is not handed out: gives it if the next call is to begin with it; else it goes back. */
+static cf_frame *frame_leave(const cf_connection *c, cf_frame *frame, int result) {
+  if (result == CUFRAMES_ERR_BUSY || c->reader.ordered)
+    return frame;
+  cf_connection_put_back(frame);
+  return NULL;
+}
+
 /* All four steps. frame NULL, of a GPU: none is handed out, BUSY, and it becomes *pending. The one of them with more
  * than one caller: the compiler makes one function of it and all that it calls, and next() pays for that (bench/costs).
  */
@@ -468,11 +479,9 @@ static int take(cf_connection *c, cf_take_how *how, bool gone, cf_frame **pendin
   result = !c->waiter.gpu ? CUFRAMES_OK : frame ? frame_wait(c, f, how) : CUFRAMES_ERR_BUSY;
   if (result == CUFRAMES_OK && !cf_handle_open(c->handles, f))
     result = cf_fail(CUFRAMES_ERR_LEASE_LIMIT, "too many frames are in hand: release some");
-  *pending = result == CUFRAMES_ERR_BUSY ? f : NULL;
   if (result == CUFRAMES_OK)
     *frame = f;
-  else if (result != CUFRAMES_ERR_BUSY)
-    cf_connection_put_back(f);
+  *pending = result == CUFRAMES_OK ? NULL : frame_leave(c, f, result);
   return result;
 }
 
@@ -528,10 +537,8 @@ int cf_connection_look(cf_connection *c, cf_take_how *how, bool gone, cf_frame *
   if (result != CUFRAMES_OK || !*pending)
     return result;
   result = frame_look(c, *pending, how);
-  if (result != CUFRAMES_OK && result != CUFRAMES_ERR_BUSY) {
-    cf_connection_put_back(*pending);
-    *pending = NULL;
-  }
+  if (result != CUFRAMES_OK)
+    *pending = frame_leave(c, *pending, result);
   return result;
 }
 

@@ -293,6 +293,8 @@ int cf_subscriber_connection_anew(cuframes_subscriber *s, cf_connection **connec
 
 void cf_subscriber_retire(cuframes_subscriber *s, cf_connection *connection, enum cf_frames frames) {
   cf_connection *over = NULL;
+  if (frames == CF_FRAMES_TAKEN) /* by the thread that takes them */
+    pending_give_up(s);
   pthread_mutex_lock(&s->lock);
   bool ours = s->connection == connection;
   if (ours) {

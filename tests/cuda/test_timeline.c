@@ -10,7 +10,7 @@
 #include "drivers.h"
 
 /* What the subscriber asks for, and the publisher answers with the number of its newest picture. */
-enum step { PUBLISH = 1, HOLD, LET_GO, SPIN_AND_DESTROY, END, REPLACE, DONE };
+enum step { PUBLISH = 1, HOLD, OVERTAKE, LET_GO, SPIN_AND_DESTROY, END, REPLACE, DONE };
 
 #define SOON_MS 100 /* that a kernel takes which must still run when the next call begins */
 #define LEASES 3
@@ -27,6 +27,13 @@ static void let_go(cu_stream beside, cu_deviceptr word) {
   CHECK_OK(cu.cuStreamWriteValue64(beside, word, 1, CU_STREAM_WRITE_VALUE_DEFAULT));
 }
 
+static void publish_on(source *s, cu_stream stream) {
+  const cu_stream own = s->stream;
+  s->stream = stream;
+  source_publish(s);
+  s->stream = own;
+}
+
 static void step(publisher *p, uint64_t what) {
   switch (what) {
     case PUBLISH: source_publish(&p->s); break;
@@ -35,6 +42,7 @@ static void step(publisher *p, uint64_t what) {
       CHECK_OK(LAUNCH(&p->s.g, p->s.stream, "until", p->held, 1));
       source_publish(&p->s);
       break;
+    case OVERTAKE: publish_on(&p->s, p->beside); break; /* nothing holds that stream up */
     case LET_GO: let_go(p->beside, p->held); break;
     case SPIN_AND_DESTROY:
       CHECK_OK(LAUNCH(&p->s.g, p->s.stream, "spin", SOON_MS * 1000));
@@ -350,6 +358,50 @@ static void the_last_picture_becomes_complete(void **state) {
   play(sees_the_end, &(uint32_t){ CUFRAMES_SYNC_SLOT_EVENTS });
 }
 
+/* Another reader has it: it is complete. */
+static void is_there(uint64_t number) {
+  cuframes_subscriber_options options = { .struct_size = sizeof options };
+  cuframes_subscriber *newest = NULL;
+  cuframes_frame *frame = NULL;
+  CHECK_OK(cuframes_subscriber_create("slow", &options, &newest));
+  CHECK_OK(cuframes_subscriber_next(newest, patience(), &frame));
+  CHECK(frame_number(frame) == number);
+  cuframes_frame_release(frame);
+  cuframes_subscriber_destroy(newest);
+}
+
+static void misses_one(int test, void *user) {
+  subscriber s = { 0 };
+  cuframes_batch *batch = NULL;
+  cuframes_batch_entry entry;
+  cuframes_frame *frame = NULL;
+  uint32_t got;
+  ask(test, PUBLISH);
+  begin(&s, *(const uint32_t *)user, CUFRAMES_MODE_ORDERED, false);
+  cuframes_frame_release(take_on(&s, s.stream, 1));
+  ask(test, HOLD);
+  ask(test, OVERTAKE);
+  is_there(3);
+  ask(test, REPLACE);
+  for (int again = 0; again < 3; again++)
+    CHECK_RESULT(cuframes_subscriber_next_on(s.handle, patience(), s.stream, &frame), CUFRAMES_ERR_PUBLISHER_GONE);
+  CHECK_RESULT(cuframes_subscriber_next(s.handle, patience(), &frame), CUFRAMES_ERR_PUBLISHER_GONE);
+  CHECK_OK(cuframes_batch_create(NULL, &batch));
+  CHECK_OK(cuframes_batch_add(batch, s.handle, NULL, NULL));
+  CHECK_OK(cuframes_batch_next(batch, 1, patience(), &entry, 1, &got));
+  CHECK(got == 1 && !entry.frame && entry.error == CUFRAMES_ERR_PUBLISHER_GONE);
+  cuframes_batch_destroy(batch);
+  end(&s, test);
+}
+
+/* A picture was never completed, and the next one was: who takes every frame is not given that. */
+static void the_end_is_before_the_first_that_is_missing(void **state) {
+  (void)state;
+  play(misses_one, &(uint32_t){ CUFRAMES_SYNC_COMPLETE });
+  play(misses_one, &(uint32_t){ CUFRAMES_SYNC_TIMELINE });
+  play(misses_one, &(uint32_t){ CUFRAMES_SYNC_SLOT_EVENTS });
+}
+
 static void comes_back_with_leases_out(int test, void *user) {
   subscriber s = { 0 };
   (void)user;
@@ -389,6 +441,7 @@ int main(int argc, char **argv) {
     FIXTURE(destroy_with_frames_out),
     FIXTURE(poll_until_complete),
     FIXTURE(the_last_picture_becomes_complete),
+    FIXTURE(the_end_is_before_the_first_that_is_missing),
     FIXTURE(reconnecting_with_leases_out),
   };
   drivers_begin(argc, argv);
