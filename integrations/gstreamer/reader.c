@@ -1,14 +1,14 @@
 /* reader.c - see reader.h. */
 #include "reader.h"
 
+#include "join.h"
 #include "plugin.h"
 
 #define GST_CAT_DEFAULT cf_gst_debug
 
 #define DEFAULT_LEASES 16 /* queues of a pipeline keep some frames each */
 #define DEFAULT_DEPTH 4
-#define LOOK_AGAIN (20 * GST_MSECOND) /* for a name that is not there yet */
-#define LEASE_WAIT (2 * GST_MSECOND)  /* for a lease that a GPU still uses */
+#define LEASE_WAIT (2 * GST_MSECOND) /* for a lease that a GPU still uses */
 
 /* ---- properties ---- */
 
@@ -182,6 +182,8 @@ void cf_gst_reader_set_flushing(cf_gst_reader *reader, guint why, gboolean flush
   reader->flushing = flushing ? reader->flushing | why : reader->flushing & ~why;
   if (flushing && reader->subscriber != NULL)
     cuframes_subscriber_interrupt(reader->subscriber);
+  if (flushing && reader->joining != NULL)
+    cf_gst_join_give_up(reader->joining);
   g_cond_broadcast(&reader->wake);
   g_mutex_unlock(&reader->lock);
 }
@@ -204,10 +206,6 @@ gboolean cf_gst_reader_pause(cf_gst_reader *reader, gint64 ns) {
 }
 
 /* ---- joining ---- */
-
-static gboolean is_absent(int error) {
-  return error == CUFRAMES_ERR_NO_SUCH_STREAM || error == CUFRAMES_ERR_TIMEOUT || error == CUFRAMES_ERR_PUBLISHER_GONE;
-}
 
 /* With the name, which is the caller's, and the strings of *options, too. */
 static gchar *join_options(cf_gst_reader *reader, cuframes_subscriber_options *options, gint64 *wait) {
@@ -238,42 +236,38 @@ static void tell(cf_gst_reader *reader, const gchar *what, const gchar *name, in
   g_free(text);
 }
 
-static GstFlowReturn join(cf_gst_reader *reader, const gchar *name, const cuframes_subscriber_options *options,
-                          gint64 wait) {
-  const gint64 now = cuframes_now(), limit = wait < 0 || wait > G_MAXINT64 - now ? G_MAXINT64 : now + wait;
-  for (;;) {
-    cuframes_subscriber *subscriber = NULL;
-    const int error = cuframes_subscriber_create(name, options, &subscriber);
-    if (error == CUFRAMES_OK) {
-      g_mutex_lock(&reader->lock);
-      reader->subscriber = subscriber;
-      g_mutex_unlock(&reader->lock);
-      return cf_gst_reader_is_flushing(reader) ? GST_FLOW_FLUSHING : GST_FLOW_OK;
-    }
-    if (!is_absent(error) || cuframes_now() >= limit) {
-      if (cf_gst_reader_is_flushing(reader))
-        return GST_FLOW_FLUSHING;
-      tell(reader, "cannot read", name, error);
-      return GST_FLOW_ERROR;
-    }
-    if (!cf_gst_reader_pause(reader, LOOK_AGAIN))
-      return GST_FLOW_FLUSHING;
-  }
+/* So that flushing can give it up; NULL: that is over, and the subscriber is there, or none. Gives what flushes. */
+static guint note_join(cf_gst_reader *reader, cf_gst_join *join, cuframes_subscriber *subscriber) {
+  g_mutex_lock(&reader->lock);
+  reader->joining = join;
+  reader->subscriber = subscriber;
+  const guint flushing = reader->flushing;
+  g_mutex_unlock(&reader->lock);
+  return flushing;
 }
 
 GstFlowReturn cf_gst_reader_join(cf_gst_reader *reader) {
   cuframes_subscriber_options options;
+  cuframes_subscriber *subscriber = NULL;
   gint64 wait = 0;
   if (reader->subscriber != NULL)
     return GST_FLOW_OK;
+  if (cf_gst_reader_is_flushing(reader))
+    return GST_FLOW_FLUSHING;
   reader->waiting_since = 0;
-  gchar *name = join_options(reader, &options, &wait);
-  const GstFlowReturn result = join(reader, name, &options, wait);
-  g_free(name);
-  g_free((gchar *)options.directory);
-  g_free((gchar *)options.label);
-  g_free((gchar *)options.device);
-  return result;
+  gchar *name = join_options(reader, &options, &wait), *said = g_strdup(name);
+  cf_gst_join *join = cf_gst_join_new(name, &options, wait);
+  if (note_join(reader, join, NULL) != 0)
+    cf_gst_join_give_up(join);
+  const int error = cf_gst_join_wait(join, &subscriber);
+  const gboolean flushing = note_join(reader, NULL, subscriber) != 0;
+  cf_gst_join_unref(join);
+  if (error != CUFRAMES_OK && !flushing && error != CUFRAMES_ERR_INTERRUPTED)
+    tell(reader, "cannot read", said, error);
+  g_free(said);
+  if (flushing || error == CUFRAMES_ERR_INTERRUPTED) /* for a flush that may be over */
+    return GST_FLOW_FLUSHING;
+  return error == CUFRAMES_OK ? GST_FLOW_OK : GST_FLOW_ERROR;
 }
 
 gboolean cf_gst_reader_begin(cf_gst_reader *reader) {

@@ -28,6 +28,7 @@ typedef struct cf_gst_reader {
   GCond wake;
   guint flushing;                  /* bits of enum cf_gst_flush */
   cuframes_subscriber *subscriber; /* written with `use` held, too */
+  struct cf_gst_join *joining;     /* while the streaming thread waits for that */
   gint64 waiting_since;            /* of the streaming thread: for what is next; 0: nothing is waited for */
 } cf_gst_reader;
 
@@ -46,10 +47,10 @@ gboolean cf_gst_reader_begin(cf_gst_reader *reader);
 void cf_gst_reader_done(cf_gst_reader *reader);
 
 /* Joins, waiting as connect-timeout says. OK; FLUSHING; ERROR, which was told. Blocks: as said, and up to 2 s for the
- * publisher's answer, which flushing does not shorten. */
+ * publisher's answer; flushing ends both at once. */
 GstFlowReturn cf_gst_reader_join(cf_gst_reader *reader);
 /* Leaves, if it has joined. Blocks: until the streaming thread is done with what it does, which is at once when
- * flushing, but for an answer as above. */
+ * flushing, but for what a publisher is asked of its tracks: up to 2 s for its answer. */
 void cf_gst_reader_leave(cf_gst_reader *reader);
 
 /* What an error of next() or next_packet() means. OK: go on, and wait again; FLUSHING; EOS: the publisher has ended;

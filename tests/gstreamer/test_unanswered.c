@@ -1,0 +1,77 @@
+/* test_unanswered.c - sources that ask a publisher to let them in, and get no answer: a pipeline that is to stop or to
+ * pause does so at once. */
+#include "bench.h"
+
+#include <glib/gstdio.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define TRIES 10 /* where a machine is so busy that the time for the answer is over first */
+
+static int listen_as(const char *name) {
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  const int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  (void)g_snprintf(address.sun_path, sizeof address.sun_path, "%s/%s.sock", g_getenv("CUFRAMES_DIR"), name);
+  (void)g_unlink(address.sun_path); /* of one before */
+  assert_int_equal(bind(listener, (const struct sockaddr *)&address, sizeof address), 0);
+  assert_int_equal(listen(listener, 8), 0);
+  return listener;
+}
+
+/* The next one that asks to be let in. */
+static int asking(int listener) {
+  struct pollfd one = { .fd = listener, .events = POLLIN };
+  guint8 hello;
+  assert_int_equal(poll(&one, 1, 60000), 1);
+  const int fd = accept(listener, NULL, NULL);
+  assert_true(fd >= 0);
+  one = (struct pollfd){ .fd = fd, .events = POLLIN };
+  assert_int_equal(poll(&one, 1, 60000), 1);
+  assert_true(recv(fd, &hello, sizeof hello, 0) > 0);
+  return fd;
+}
+
+static gboolean has_hung_up(int fd) {
+  struct pollfd end = { .fd = fd, .events = POLLRDHUP };
+  return poll(&end, 1, 0) != 0;
+}
+
+/* In which it goes to that state while the attempt waits still. That ends by itself, and leaves nothing. */
+static void gives_up_at_once(const gchar *pipeline, GstState target) {
+  const int listener = listen_as("mute");
+  const guint descriptors = bench_descriptors(), threads = bench_threads();
+  gboolean waits_still = FALSE;
+  for (guint i = 0; i < TRIES && !waits_still; i++) {
+    bench b;
+    bench_play(&b, pipeline, "mute");
+    const int fd = asking(listener);
+    assert_int_not_equal(gst_element_set_state(b.harness->element, target), GST_STATE_CHANGE_FAILURE);
+    waits_still = !has_hung_up(fd);
+    (void)close(fd);
+    bench_end(&b);
+  }
+  assert_true(waits_still);
+  bench_descriptors_end(descriptors + 2);
+  bench_threads_end(threads + 1); /* GStreamer has one of its own from the first state change on */
+  (void)close(listener);
+}
+
+static void frames(void **state) {
+  (void)state;
+  gives_up_at_once("cuframessrc name=source reconnect=true", GST_STATE_NULL);
+  gives_up_at_once("cuframessrc name=source connect-timeout=-1", GST_STATE_PAUSED);
+}
+
+static void packets(void **state) {
+  (void)state;
+  gives_up_at_once("cuframespacketsrc name=source", GST_STATE_NULL);
+  gives_up_at_once("cuframespacketsrc name=source", GST_STATE_PAUSED);
+}
+
+int main(int argc, char **argv) {
+  const struct CMUnitTest tests[] = { cmocka_unit_test(frames), cmocka_unit_test(packets) };
+  gst_init(&argc, &argv);
+  return cmocka_run_group_tests(tests, bench_setup, bench_teardown);
+}
