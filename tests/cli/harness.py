@@ -173,6 +173,32 @@ def wait_ms(seconds):
     return int(seconds * 1000) + 1
 
 
+def states(pid):
+    """Of each thread of a process: what the kernel says of it, "R", "S", "T" (stopped) and so on."""
+    found = {}
+    for thread in os.listdir("/proc/%d/task" % pid):
+        try:
+            with open("/proc/%d/task/%s/stat" % (pid, thread)) as file:
+                found[thread] = file.read().rpartition(")")[2].split()[0]
+        except OSError:  # it has ended
+            pass
+    return found
+
+
+def stop_process(pid):
+    """SIGSTOP, and waits until it is done. One thread after the other takes the signal, whichever runs; till then the
+    rest goes on, and answers."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline, looks = Deadline(), 0
+    while looks < 2:  # a thread that was just being made while the first look was taken is seen by the second
+        seen = states(pid)
+        looks = looks + 1 if set(seen.values()) <= set("TtXZ") else 0
+        check(seen, "process %d has ended, and cannot be stopped", pid)
+        check(not deadline.over(), "process %d is not stopped: %s", pid, seen)
+        if looks == 0:
+            select.poll().poll(1)
+
+
 class Watch:
     """inotify on one directory: wait() returns after a file came, went or moved."""
 
@@ -263,6 +289,14 @@ class Process:
         """A signal, by pid; never to a process that is gone."""
         if self.alive():
             signal.pidfd_send_signal(self.pidfd, number)
+
+    def suspend(self):
+        """It stands still when this returns, all its threads; resume() lets it go on."""
+        check(self.alive(), "%s has ended, and cannot be stopped", self.name)
+        stop_process(self.pid)
+
+    def resume(self):
+        self.send(signal.SIGCONT)
 
     def wait(self, seconds=LIMIT):
         """Waits for the end; gives Result(code, out, err). code is -N after signal N."""

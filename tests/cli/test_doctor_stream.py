@@ -79,7 +79,7 @@ def test_dead(s):
 def test_stopped(s):
     """A publisher that is stopped is named with its process, and what it says lets it go on."""
     pub = s.publish("test:320x180@25", "cam")
-    pub.send(signal.SIGSTOP)
+    pub.suspend()
     finding = doctor(s, "cam").problem("answer", "stopped", pub.pid, "kill -CONT %d" % pub.pid)
     mend(s, finding)
     doctor(s, "cam").ready()
@@ -135,7 +135,7 @@ def test_in_the_kernel(s):
 def test_queue_is_full(s):
     """Who asks a stopped publisher again and again fills its queue; the kernel then says nothing of who listens."""
     pub = s.publish("test:320x180@25", "cam")
-    pub.send(signal.SIGSTOP)
+    pub.suspend()
     for _ in range(100000):
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK) as knocking:
             if knocking.connect_ex(os.path.join(s.dir, "cam.sock")) != 0:
@@ -155,11 +155,11 @@ def test_hidden(s):
     pub = s.publish("test:320x180@25", "cam", "--mode", "0666")
     copy = s.for_user(NOBODY, harness.program())
     rights = 'shift; set -- setpriv --reuid %d --regid %d --clear-groups "%s" "$@"' % (NOBODY, NOBODY, copy)
-    pub.send(signal.SIGSTOP)
+    pub.suspend()
     report = doctor_in(s, "mount -t proc -o hidepid=2 proc /proc; " + rights, "cam", *SHORT)
     report.problem("answer", "does not answer", "process %d, which this user may not look at" % pub.pid,
                    "sudo cuframes doctor cam --dir " + s.dir)
-    pub.send(signal.SIGCONT)
+    pub.resume()
     pub.stop()
 
 
@@ -177,6 +177,7 @@ def test_frozen(s):
     try:
         put("cgroup.procs", pub.pid)
         put("freezer.state", "FROZEN")
+        s.until(lambda: open(os.path.join(group, "freezer.state")).read() == "FROZEN\n", "all its threads are frozen")
         doctor(s, "cam").problem("answer", "frozen", pub.pid, "docker unpause")
     finally:
         put("freezer.state", "THAWED")
@@ -191,7 +192,7 @@ def test_stopped_in_another_pid_namespace(s):
     s.wait_stream("cam", pub)
     with open("/proc/%d/task/%d/children" % (pub.pid, pub.pid)) as file:
         inside = int(file.read())
-    os.kill(inside, signal.SIGSTOP)
+    harness.stop_process(inside)
     report = doctor_in(s, ":", "cam", *SHORT, more=("--pid", "--fork", "--mount-proc"))
     report.problem("answer", "does not answer", "another PID namespace", alone=False)
     doctor(s, "cam").problem("answer", "stopped", inside)  # from the host it can
@@ -362,7 +363,7 @@ def stopped_reader(s, *args):
     """A reader that holds pictures, and is stopped."""
     reader = s.start_program(harness.need_built("tests", "observer"), "cam", "--hold", "2000", *args, name="observer")
     until_seat(s, lambda seat: seat["leases_held"], "it holds some")
-    reader.send(signal.SIGSTOP)
+    reader.suspend()
     return reader
 
 
@@ -372,7 +373,7 @@ def test_reader_that_holds_slots(s):
     until_seat(s, lambda seat: seat["lag"] > 150, "it is behind")
     finding = doctor(s, "cam").problem("readers", "holds slot", reader.pid, "kill -CONT")
     check("of the last" in finding["what"], "%s", finding)
-    reader.send(signal.SIGCONT)
+    reader.resume()
 
 
 def test_reader_in_the_publishers_container(s):
@@ -386,7 +387,7 @@ def test_reader_in_the_publishers_container(s):
     pid = next(seat["pid"] for seat in s.json("info", "cam", "--json")["subscriber_list"] if seat["leases_held"])
     hidden = [int(one) for one in os.listdir("/proc") if one.isdigit() and outer_number(one) == pid]
     for one in hidden:
-        os.kill(one, signal.SIGSTOP)
+        harness.stop_process(one)
     until_seat(s, lambda seat: seat["lag"] > 150, "it is behind")
     finding = doctor(s, "cam").problem("readers", "not seen from here", "docker ps", alone=False)
     check("kill" not in finding["mend"], "it names %s, which is another process: %s", pid, finding)
@@ -415,7 +416,7 @@ def test_reader_that_is_waited_for(s):
     s.until(lambda: s.json("info", "cam", "--json")["age_ms"] > 1500, "the stream stands still")
     report = doctor(s, "cam", *SHORT)
     report.problem("readers", "in ordered mode", "waits for it", reader.pid, alone=False)
-    reader.send(signal.SIGCONT)
+    reader.resume()
 
 
 def test_reader_that_was_evicted(s):
@@ -423,7 +424,7 @@ def test_reader_that_was_evicted(s):
     reader = stopped_reader(s, "--ordered")
     until_seat(s, lambda seat: seat["evicted"], "it is evicted")
     doctor(s, "cam").problem("readers", "evicted", "--depth")
-    reader.send(signal.SIGCONT)
+    reader.resume()
 
 
 def test_every_slot_is_held(s):
@@ -563,9 +564,9 @@ def test_messages_point_here(s):
     ask(s, said).problem("driver", "no CUDA driver")
     pub = s.publish("test:320x180@25", "cam")
     ask(s, s.run("verify", "cam", "--device", "cuda").err).problem("driver", "no CUDA driver", alone=False)
-    pub.send(signal.SIGSTOP)
+    pub.suspend()
     ask(s, s.run("info", "cam").err).problem("answer", "stopped")
-    pub.send(signal.SIGCONT)
+    pub.resume()
     check("says more" not in s.run("verify", "cam", "--leases", "60").err, "it promises what doctor does not look for")
     check("says more" not in s.run("publish", "test:64x64@25", "--name", "cam").err, "likewise, of a name in use")
 

@@ -163,7 +163,7 @@ def test_a_stopped_camera_holds_nobody_up(s):
     _, at = wait_event(grid, "live", "stops")
     wait_event(grid, "live", "goes")
     wait_event(grid, "no_signal", "never")
-    stops.send(signal.SIGSTOP)
+    stops.suspend()
     lost, at = wait_event(grid, "no_signal", "stops", at)
     check(lost["reason"] == "no picture comes", "it says %s", lost)
     late = start(s, "stops", "goes", "--output", "late", "--size", "320x180")  # joins while it is stopped
@@ -173,7 +173,7 @@ def test_a_stopped_camera_holds_nobody_up(s):
     s.until(lambda: all(now > was + 10 for now, was in zip(pictures(), before)), "pictures beside a stopped camera")
     lost, _ = wait_event(late, "no_signal", "stops")
     check("does not answer" in lost["reason"] or "not joined" in lost["reason"], "it says %s", lost)
-    stops.send(signal.SIGCONT)
+    stops.resume()
     wait_event(grid, "live", "stops", at)
     wait_event(late, "live", "stops")
     late.stop()

@@ -81,6 +81,28 @@ def test_stopped_process_is_ended(s):
     process.send(signal.SIGCONT)
 
 
+def test_suspended_process_stands_still(s):
+    """All its threads, the moment that suspend() returns; a plain SIGSTOP is on its way for a while."""
+    busy = ("import hashlib, threading\nwork, ready = bytes(1 << 24), threading.Barrier(17)\ndef run():\n"
+            "    ready.wait()\n    while True: hashlib.sha256(work)\n"
+            "for _ in range(16): threading.Thread(target=run, daemon=True).start()\n"
+            "ready.wait()\nprint('ready', flush=True)\nthreading.Event().wait()")
+    process = s.start_program(sys.executable, "-c", busy)
+    process.wait_for("ready", "out")
+    for _ in range(5):
+        process.suspend()
+        check(set(harness.states(process.pid).values()) == {"T"}, "%s", harness.states(process.pid))
+        process.resume()
+        s.until(lambda: "R" in harness.states(process.pid).values(), "it goes on")
+    process.kill()
+    try:
+        process.suspend()
+    except harness.Failure as failure:
+        check("has ended" in str(failure), "says: %s", failure)
+    else:
+        raise harness.Failure("a process that has ended was stopped")
+
+
 def test_what_is_slow_runs_again(_):
     runs = []
 

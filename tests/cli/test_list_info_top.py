@@ -118,10 +118,10 @@ def test_check(s):
     for command in (("info", "cam"), ("list",)):
         result = s.run(*command, "--max-age", "5")
         check(result.code == USAGE and "--check" in result.err, "%s", result)
-    pub.send(signal.SIGSTOP)
+    pub.suspend()
     check(s.run("info", "cam", "--check").code == TIMEOUT, "a stopped publisher")
     check(s.run("list", "--check").code == NOT_LIVE, "a stopped publisher in list")
-    pub.send(signal.SIGCONT)
+    pub.resume()
     pub.stop()
 
 

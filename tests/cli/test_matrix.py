@@ -49,7 +49,7 @@ def test_fast_slow_stopped_killed(s):
     # In the middle of a hold: with frames pinned.
     s.until(lambda: any(seat["pid"] == stopped.pid and seat["leases_held"] for seat in seats(s, "cam")),
             "the one to be stopped holds a frame")
-    stopped.send(signal.SIGSTOP)
+    stopped.suspend()
     doomed.kill()
     also_doomed.kill()
     s.until(lambda: not {doomed.pid, also_doomed.pid} & {seat["pid"] for seat in seats(s, "cam")},
@@ -59,7 +59,7 @@ def test_fast_slow_stopped_killed(s):
     check(any(seat["pid"] == stopped.pid for seat in seats(s, "cam")), "the stopped one lost its seat")
     for process in (beside, ordered, fast, slow):
         process.send(signal.SIGINT)
-    stopped.send(signal.SIGCONT)
+    stopped.resume()
     stopped.send(signal.SIGINT)
     results.update(bare=beside.json(), ordered=ordered.json(), fast=fast.json(), slow=slow.json(),
                    stopped=stopped.json())

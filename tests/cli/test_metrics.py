@@ -3,7 +3,6 @@
 Prometheus' own judgement of the text."""
 import os
 import re
-import signal
 import subprocess
 import time
 
@@ -75,13 +74,13 @@ def test_stopped_publisher(s):
     """It is named, and the others have their numbers."""
     stopped = s.publish("test:64x48@25", "stopped")
     s.publish("test:64x48@25", "goes-on")
-    stopped.send(signal.SIGSTOP)
+    stopped.suspend()
     result = s.start("metrics", "--once", "--timeout", "0.2").expect(OK)
     there = metering.Metrics(result.out)
     check(there.get("cuframes_stream_up", stream="stopped") == 0, there.text)
     check(there.get("cuframes_stream_scrape_errors_total", stream="stopped", error="timeout") == 1, there.text)
     check("stopped gives no numbers" in result.err, result.err)
-    stopped.send(signal.SIGCONT)
+    stopped.resume()
     check(metering.once(s).get("cuframes_stream_up", stream="stopped") == 1, "it did not come back")
 
 

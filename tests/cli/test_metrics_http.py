@@ -230,7 +230,7 @@ def test_stopped_publisher(s):
     s.publish("test:64x48@25", "cam")
     server = Server(s, timeout=1)
     s.until(lambda: server.metrics().get("cuframes_stream_up", stream="stopped") == 1, "it is up")
-    stopped.send(signal.SIGSTOP)
+    stopped.suspend()
     began = time.monotonic()
     with server.connect() as waits, server.connect() as leaves:
         waits.sendall((GET % "/metrics").encode())
@@ -246,7 +246,7 @@ def test_stopped_publisher(s):
     before = there.get("cuframes_stream_scrape_errors_total", stream="stopped", error="timeout")
     again = server.metrics()
     check(again.get("cuframes_stream_scrape_errors_total", stream="stopped", error="timeout") == before + 1, again.text)
-    stopped.send(signal.SIGCONT)
+    stopped.resume()
     s.until(lambda: server.metrics().get("cuframes_stream_up", stream="stopped") == 1, "it is back")
     pace(server.process.err.count("stopped gives no numbers") == 1, server.process.err)
     server.process.wait_for("stopped answers again")
@@ -259,14 +259,14 @@ def test_two_hundred_streams(s):
     stopped = s.publish("test:64x48@1", "stopped")
     server = Server(s, timeout=1)
     s.until(lambda: len(server.metrics().all("cuframes_stream_frames_total")) == 200, "200 streams")
-    stopped.send(signal.SIGSTOP)
+    stopped.suspend()
     began = time.monotonic()
     there = server.metrics()
     pace(time.monotonic() - began < 2, "%.2f s", time.monotonic() - began)
     down = [labels["stream"] for labels, value in there.all("cuframes_stream_up") if not value]
     pace(down == ["stopped"], "not up: %s", down)
     check(len(there.all("cuframes_stream_up")) == 200, "%s", there.get("cuframes_streams"))
-    stopped.send(signal.SIGCONT)
+    stopped.resume()
 
 
 def test_many_at_once(s):
@@ -350,7 +350,7 @@ def test_end(s):
         server = Server(s, timeout=1)
         clients = [server.connect() for _ in range(4)]
         clients[1].sendall(b"GET /met")
-        stopped.send(signal.SIGSTOP)
+        stopped.suspend()
         clients[2].sendall((GET % "/metrics").encode())
         check(server.get("/")[0] == 200, "the page")  # so the others have come, too
         began = time.monotonic()
@@ -359,7 +359,7 @@ def test_end(s):
         for client in clients:
             drain(client)
             client.close()
-        stopped.send(signal.SIGCONT)
+        stopped.resume()
 
 
 def test_nothing_is_kept(s):

@@ -5,7 +5,6 @@ streams that run just now each does what it is for."""
 import json
 import os
 import re
-import signal
 import socket
 
 import harness
@@ -173,9 +172,9 @@ def test_alerts_on_what_runs(s):
     stopped = s.publish("test:64x48@25", "stopped")
     s.publish("test:64x48@25", "well")
     s.until(lambda: metering.once(s).all("cuframes_stream_state_reason", stream="away"), "a reason")
-    stopped.send(signal.SIGSTOP)
+    stopped.suspend()
     there = metering.Metrics(s.start("metrics", "--once", "--timeout", "2").expect(harness.OK).out)
-    stopped.send(signal.SIGCONT)
+    stopped.resume()
     check(there.get("cuframes_stream_up", stream="well") == 1, "it was too late: %s", there.text)
     state = [labels["state"] for labels, value in there.all("cuframes_stream_state", stream="away") if value == 1][0]
     fired = {"CuframesStreamDown": {"stream": "stopped"}, "CuframesCameraDown": {"stream": "away", "state": state}}

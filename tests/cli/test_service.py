@@ -95,11 +95,10 @@ def test_signs_of_life(s):
     manager.wait_for("READY", "1")
     for _ in range(5):
         manager.wait_for("WATCHDOG", "1")
-    program.send(signal.SIGSTOP)  # a process that hangs says nothing
-    s.until(lambda: open("/proc/%d/stat" % program.pid).read().rsplit(")", 1)[1].split()[0] == "T", "it is stopped")
+    program.suspend()  # a process that hangs says nothing
     manager.seen = len(manager.rest())
     check(not manager.receive(harness.Deadline(1)), "a stopped process gives signs of life: %s", manager.said[-1])
-    program.send(signal.SIGCONT)
+    program.resume()
     manager.wait_for("WATCHDOG", "1")
     program.stop()
     other = Manager(s, s.path("other"))

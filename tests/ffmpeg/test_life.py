@@ -46,9 +46,9 @@ def test_the_device_waits_no_longer_than_it_was_told(s):
     publisher = endless(s, "cam")
     reader = fftools.ffmpeg(s, "-f", "cuframes", "-mode", "ordered", "-timeout", "0.5", "-i", "cam", *WAIT_NULL)
     reader.wait_for("Stream mapping")
-    publisher.send(signal.SIGSTOP)
+    publisher.suspend()
     check("nothing has come for 0.500 s" in reader.wait().err, "no word of the timeout: %s", reader.err)
-    publisher.send(signal.SIGCONT)
+    publisher.resume()
     publisher.stop(code=None)
 
 
@@ -97,9 +97,9 @@ def test_ctrl_c_ends_a_reader_that_waits(s):
     publisher = endless(s, "cam")
     reader = fftools.reader(s, "cam", *WAIT_NULL)
     reader.wait_for("Stream mapping")
-    publisher.send(signal.SIGSTOP)
+    publisher.suspend()
     interrupt(s, reader)
-    publisher.send(signal.SIGCONT)
+    publisher.resume()
     publisher.stop(code=None)
 
 
@@ -159,10 +159,10 @@ def test_a_slow_reader_stalls_nobody(s):
     good = fftools.read_frames(s, "film")
     stopper = fftools.publish(s, "film", *source, options="wait_subscribers=2")
     slow.wait_for("Stream mapping")
-    slow.send(signal.SIGSTOP)
+    slow.suspend()
     check(" 0 dropped, 0 evictions" in stopper.expect(OK).err, "frames were dropped: %s", stopper.err)
     fftools.same(fftools.sums(good.expect(OK).out)[:300], fftools.direct(s, *source), "the other reader")
-    slow.send(signal.SIGCONT)
+    slow.resume()
     slow.expect(OK)
 
 

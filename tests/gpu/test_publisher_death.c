@@ -253,9 +253,7 @@ static void one_that_did_not_answer(void **state) {
   hear(publisher->fd);
   say(subscriber->fd, 0);
   hear(subscriber->fd);
-  int status;
-  CHECK(kill(publisher->pid, SIGSTOP) == 0);
-  CHECK(waitpid(publisher->pid, &status, WUNTRACED) == publisher->pid && WIFSTOPPED(status)); /* all its threads */
+  child_stop(publisher);
   say(subscriber->fd, 0);
   hear(subscriber->fd);
   CHECK(kill(publisher->pid, SIGKILL) == 0);

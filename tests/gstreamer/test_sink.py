@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """test_sink.py - cuframessink in pipelines: what subscribers, a recorder and the application get of them."""
 import re
-import signal
 
 import gsttools
 import harness
@@ -73,11 +72,11 @@ def test_slow_and_dead_subscribers_stall_nothing(s):
     stopped = s.start("verify", "cam", "--json")
     killed = s.start("verify", "cam", "--json")
     s.until(lambda: s.json("info", "cam", "--json")["subscribers"] == 3, "three subscribers")
-    stopped.send(signal.SIGSTOP)
+    stopped.suspend()
     killed.kill()
     good = s.json("verify", "cam", "--frames", "60", "--json")
     check(good["frames"] == 60 and good["torn"] == 0, "%s", good)
-    stopped.send(signal.SIGCONT)
+    stopped.resume()
     result = sink.stop(code=None)
     leaks_nothing(result)
     for process in slow, stopped:

@@ -3,6 +3,7 @@ import contextlib
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -85,6 +86,25 @@ def until(condition, limit=None):
         pause.wait(0.005)
 
 
+def soon(seconds, measure):
+    """What is quick when nobody else wants the processor is so at least once."""
+    took = []
+    while not took or min(took) >= seconds:
+        if len(took) == 20:
+            raise AssertionError(f"it never took less than {seconds} s, but {min(took):.3f} s and more")
+        took.append(measure())
+
+
+def states(pid):
+    """Of each thread of a process: what the kernel says of it, "R", "S", "T" (stopped) and so on."""
+    found = {}
+    for of in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(OSError):  # it has ended
+            with open(f"/proc/{pid}/task/{of}/stat", encoding="ascii", errors="replace") as file:
+                found[of] = file.read().rpartition(")")[2].split()[0]
+    return found
+
+
 class Child:
     """Another interpreter that runs a program; its lines can be waited for. Nothing of it lives on."""
 
@@ -100,6 +120,11 @@ class Child:
     def __exit__(self, *_):
         self.process.kill()
         self.process.communicate()
+
+    def suspend(self):
+        """It stands still when this returns; till all its threads have taken the signal it could still answer."""
+        self.process.send_signal(signal.SIGSTOP)
+        until(lambda: os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT | os.WNOHANG))
 
     def line(self):
         if not select.select([self.process.stdout], [], [], LIMIT)[0]:
