@@ -12,10 +12,10 @@
 #include "exchange_support.h"
 #include "os/clock.h"
 #include "os/futex.h"
+#include "support/fixture.h"
 
 enum { CAPACITY = 64, READERS = 5, LEASES = 3 };
 #define RUN_NS (2 * CF_SECOND)
-#define PATIENCE_NS (30 * CF_SECOND)    /* for a process that does not get the processor */
 #define ORDERED_TIMEOUT_NS (20 * CF_MS) /* then who is full is evicted */
 #define NEXT_VICTIM_NS (4 * CF_MS)
 
@@ -54,7 +54,7 @@ static void check(const cf_taken *taken) {
 
 static void sleep_for_frame(cf_frame_reader *in) {
   uint32_t word = cf_reader_prepare_wait(in);
-  if (!cf_reader_news(in, in->started, in->last) && !cf_futex_wait(&in->control->wake, word, cf_now() + PATIENCE_NS))
+  if (!cf_reader_news(in, in->started, in->last) && !cf_futex_wait(&in->control->wake, word, cf_now() + patience()))
     _exit(EXIT_NOT_WOKEN);
   cf_reader_end_wait(in);
 }
@@ -114,7 +114,7 @@ static void child_start(child *c) {
 static int child_end(child *c) {
   struct pollfd end = { .fd = c->pipe, .events = POLLIN };
   int status;
-  assert_int_equal(poll(&end, 1, (int)(PATIENCE_NS / CF_MS)), 1);
+  assert_int_equal(poll(&end, 1, (int)(patience() / CF_MS)), 1);
   assert_int_equal(waitpid(c->pid, &status, 0), c->pid);
   c->pid = 0;
   (void)close(c->pipe);
@@ -165,7 +165,9 @@ static void strike(void) {
     assert_int_equal(kill(c->pid, SIGCONT), 0);
     c->stopped = false;
   } else if (random_below(&test.random, 3) == 0) {
+    siginfo_t end;
     assert_int_equal(kill(c->pid, SIGSTOP), 0);
+    assert_int_equal(waitid(P_PID, (id_t)c->pid, &end, WSTOPPED | WEXITED | WNOWAIT), 0);
     c->stopped = true;
     test.stopped++;
   } else {
@@ -176,6 +178,10 @@ static void strike(void) {
     test.killed++;
     child_start(c);
   }
+}
+
+static bool enough(void) {
+  return test.writer.seq > 100 && test.killed > 20 && test.stopped > 5;
 }
 
 static void the_living_do_not_notice(void **state) {
@@ -196,8 +202,8 @@ static void the_living_do_not_notice(void **state) {
     c->seat = (cf_writer_seat){ .page = shared(sizeof(cf_seat)), .leases = grants[i].leases, .depth = grants[i].depth };
     child_start(c);
   }
-  int64_t now = cf_now(), next = now, end = now + RUN_NS;
-  for (; now < end; now = cf_now()) {
+  int64_t now = cf_now(), next = now, end = now + RUN_NS, latest = now + patience();
+  for (; now < end || (now < latest && !enough()); now = cf_now()) {
     publish();
     if (now >= next) {
       strike();
@@ -215,7 +221,7 @@ static void the_living_do_not_notice(void **state) {
   print_message("%llu frames in %u slots; %llu killed, %llu stopped, %llu evicted\n",
                 (unsigned long long)test.writer.seq, slots, (unsigned long long)test.killed,
                 (unsigned long long)test.stopped, (unsigned long long)test.evicted);
-  assert_true(test.writer.seq > 100 && test.killed > 20 && test.stopped > 5);
+  assert_true(enough());
 }
 
 static int tear_down(void **state) {

@@ -10,10 +10,10 @@
 #include "exchange_support.h"
 #include "os/clock.h"
 #include "os/futex.h"
+#include "support/fixture.h"
 
 enum { CAPACITY = 128, READERS = 5, OPEN = 2, SEGMENTS = 60000, HANDS = 3 };
 #define RUN_NS (2 * CF_SECOND)
-#define PATIENCE_NS (30 * CF_SECOND) /* for a thread that does not get the processor */
 
 enum { FREE, IN_HAND, ON_GPU, GPU_DONE };
 
@@ -36,7 +36,7 @@ static struct test {
   uint64_t *memory[SEGMENTS];
   reader readers[READERS];
   uint64_t published;
-  uint32_t joined;
+  _Atomic uint32_t joined;
   _Atomic bool stop, over;
   _Atomic(const char *) failure;
 } test;
@@ -44,6 +44,10 @@ static struct test {
 static bool going(void) {
   return !atomic_load_explicit(&test.stop, memory_order_relaxed) &&
          !atomic_load_explicit(&test.failure, memory_order_relaxed);
+}
+
+static bool enough(void) {
+  return test.published > 100 && atomic_load_explicit(&test.joined, memory_order_relaxed) > 10;
 }
 
 static void failed(const char *what) {
@@ -90,7 +94,7 @@ static void let_go(reader *r, uint32_t k) {
 static void sleep_for_frame(reader *r) {
   uint32_t word = cf_reader_prepare_wait(&r->in);
   if (!cf_reader_news(&r->in, r->in.started, r->in.last) &&
-      !cf_futex_wait(&r->in.control->wake, word, cf_now() + PATIENCE_NS))
+      !cf_futex_wait(&r->in.control->wake, word, cf_now() + patience()))
     failed("a sleeper was not woken");
   cf_reader_end_wait(&r->in);
 }
@@ -165,7 +169,7 @@ static void make_room(void) {
   uint32_t room;
   for (cf_writer_seat *full; (full = cf_writer_enter_full(&test.writer)) != NULL; cf_writer_leave(&test.writer)) {
     while (cf_writer_seat_full(&test.writer, full, &room)) {
-      if (!cf_futex_wait(&full->page->room, room, cf_now() + PATIENCE_NS)) {
+      if (!cf_futex_wait(&full->page->room, room, cf_now() + patience())) {
         failed("the publisher was not woken");
         cf_writer_evict(full);
       }
@@ -177,7 +181,8 @@ static void *writer_run(void *unused) {
   (void)unused;
   uint64_t random = 1, offset;
   uint32_t open[OPEN], count = 0;
-  for (int64_t end = cf_now() + RUN_NS; going() && cf_now() < end;) {
+  int64_t began = cf_now(), now = began;
+  for (; going() && (now < began + RUN_NS || (now < began + patience() && !enough())); now = cf_now()) {
     while (count < OPEN) {
       open[count] = cf_writer_acquire(&test.writer);
       if (open[count] == CF_NO_SLOT) {
@@ -263,7 +268,7 @@ static void *service_run(void *unused) {
     seat_remove(&r);
     cf_writer_retire(&test.writer, run);
     runs_collect();
-    test.joined++;
+    atomic_fetch_add_explicit(&test.joined, 1, memory_order_relaxed);
   }
   return NULL;
 }
@@ -301,7 +306,8 @@ static void readers_race_a_writer(void **state) {
   print_message("%llu frames; taken %llu %llu %llu newest, %llu %llu ordered; %u joined and left\n",
                 (unsigned long long)test.published, (unsigned long long)test.readers[0].taken,
                 (unsigned long long)test.readers[1].taken, (unsigned long long)test.readers[2].taken,
-                (unsigned long long)test.readers[3].taken, (unsigned long long)test.readers[4].taken, test.joined);
+                (unsigned long long)test.readers[3].taken, (unsigned long long)test.readers[4].taken,
+                atomic_load(&test.joined));
   if (test.failure)
     fail_msg("%s", test.failure);
   for (uint32_t i = 0; i < READERS; i++) {
@@ -310,7 +316,7 @@ static void readers_race_a_writer(void **state) {
     assert_true(r->taken > 0);
     seat_remove(r);
   }
-  assert_true(test.published > 100 && test.joined > 10);
+  assert_true(enough());
   /* everything but the newest frame's slot goes when it is asked to */
   cf_writer_retire(&test.writer, base);
   cf_writer_sweep(&test.writer);
