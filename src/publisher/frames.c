@@ -406,12 +406,12 @@ static int frame_publish(cuframes_publisher *p, cf_frame *f, const cf_completion
                          .side_bytes = f->side_bytes };
   if (f->side_bytes > 0)
     meta.side_offset = (uint32_t)(f->side - (uint8_t *)((cf_segment *)f->segment)->side);
+  cf_counter_count(&p->published); /* first: what a reader says that it took is believed up to this number */
   f->seq = cf_writer_publish(&p->writer, f->slot, &meta, !p->completer.gpu || !completion->on_stream);
   const bool waits = cf_flag_get(&p->waker.prewake) == CF_PREWAKE_ASKED && cf_waker_waits(p, f->timestamp);
   const uint32_t sleepers = waits ? 0 : cf_writer_sleepers(&p->writer);
   if (sleepers > 0)
     wake(p, sleepers, f->timestamp);
-  cf_counter_count(&p->published);
   cf_counter_set(&p->newest_timestamp, (uint64_t)f->timestamp);
   if (f->timestamp - p->second_start >= CF_SECOND)
     second_end(p, f->timestamp);

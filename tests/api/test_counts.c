@@ -117,6 +117,45 @@ static void one_that_is_killed_stays_counted(void **state) {
   cuframes_publisher_destroy(publisher);
 }
 
+/* What the publisher does when it wakes readers: by then the frame is to be had. */
+static void (*when_waking)(void);
+
+uint32_t __real_cf_publisher_wake(cuframes_publisher *p);
+uint32_t __wrap_cf_publisher_wake(cuframes_publisher *p);
+uint32_t __wrap_cf_publisher_wake(cuframes_publisher *p) {
+  const uint32_t woken = __real_cf_publisher_wake(p);
+  if (when_waking)
+    when_waking();
+  return woken;
+}
+
+static void take_and_leave(int test, void *unused) {
+  (void)unused;
+  (void)hear(test);
+  cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_ORDERED);
+  say(test, 0);
+  CHECK(frame_look(subscriber) == 1);
+  cuframes_subscriber_destroy(subscriber);
+}
+
+/* A publisher that loses the processor when the frame can be had: its reader has come and gone before it is back. */
+static void one_that_is_quicker_than_publish_stays_counted(void **state) {
+  (void)state;
+  child *process = child_start(take_and_leave, NULL);
+  cuframes_publisher *publisher = publisher_new("s");
+  say(process->fd, 0);
+  (void)hear(process->fd);
+  child_wait_asleep(process); /* in next(), so that it is woken */
+  when_waking = all_have_left;
+  pictures_publish(publisher, 1, 1);
+  when_waking = NULL;
+  child_finish(process);
+  all_have_left();
+  const cuframes_mode_info got = asked(ORDERED);
+  CHECK(got.joined == 1 && got.delivered == 1 && counted(&got) == 1);
+  cuframes_publisher_destroy(publisher);
+}
+
 /* From the moment of publishing, so that what lies longer counts as longer. */
 static void latency_is_what_it_took(void **state) {
   (void)state;
@@ -234,6 +273,7 @@ int main(void) {
     FIXTURE(nobody_has_joined_yet),
     FIXTURE(those_that_left_stay_counted),
     FIXTURE(one_that_is_killed_stays_counted),
+    FIXTURE(one_that_is_quicker_than_publish_stays_counted),
     FIXTURE(latency_is_what_it_took),
     FIXTURE(a_seat_that_lies_spoils_no_sum),
     FIXTURE(a_loss_of_the_source_counts_once),
