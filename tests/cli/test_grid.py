@@ -374,6 +374,9 @@ def test_usage(s):
                        ("both even", ("--output", "wall", "--size", "641x480")),
                        ("from 0.1 to 240", ("--output", "wall", "--fps", "0")),
                        ("from 0.1 to 240", ("--output", "wall", "--fps", "25/0")),
+                       ("from 0.1 to 240", ("--output", "wall", "--fps", "0x10")),
+                       ("of up to 199 bytes", ("--output", "wall", "--clock=" + 20 * "%F %T wall")),
+                       ("of up to 199 bytes", ("--output", "wall", "--clock=")),
                        ("did you mean nv12?", ("--output", "wall", "--format", "nv21")),
                        ("did you mean --columns?", ("--output", "wall", "--colums", "3")),
                        ("six digits", ("--output", "wall", "--background", "red"))):

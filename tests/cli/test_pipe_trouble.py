@@ -195,6 +195,7 @@ def test_usage(s):
             ("--size takes", "a", "--size", "x"), ("--size takes", "a", "--size", "640"),
             ("--size takes", "a", "--size", "0x10"), ("--fps takes", "a", "--fps", "0"),
             ("--fps takes", "a", "--fps", "5/0"), ("--fps takes", "a", "--fps", "nan"),
+            ("--fps takes", "a", "--fps", "0x10"),
             ("--on-change is end or header", "a", "--on-change", "stop"),
             ("either --output or --listen", "a", "--output", "x", "--listen", "y"),
             ("is no named pipe", "still", "--output", harness.CLIP)):

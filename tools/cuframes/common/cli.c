@@ -215,12 +215,23 @@ void cli_catch_signals(void) {
     sigaction(SIGHUP, &action, NULL);
 }
 
+const char *cli_parse_decimal(const char *text, double *value) {
+  static const char digits[] = "0123456789";
+  const size_t whole = strspn(text, digits), fraction = text[whole] == '.' ? strspn(text + whole + 1, digits) : 0;
+  const size_t length = whole + (text[whole] == '.') + fraction;
+  char number[64];
+  if (whole + fraction == 0 || length >= sizeof number)
+    return NULL;
+  memcpy(number, text, length);
+  number[length] = '\0';
+  *value = strtod(number, NULL);
+  return text + length;
+}
+
 bool cli_parse_seconds(const char *text, int64_t *ns) {
-  char *end;
-  if (!isdigit((unsigned char)*text) && *text != '.')
-    return false; /* strtod would take blanks, signs, "inf" and "nan" */
-  double seconds = strtod(text, &end);
-  if (end == text || *end != '\0' || !(seconds > 0) || seconds > 1e9)
+  double seconds;
+  const char *end = cli_parse_decimal(text, &seconds);
+  if (!end || *end != '\0' || !(seconds > 0) || seconds > 1e9)
     return false;
   int64_t value = llround(seconds * 1e9);
   if (value <= 0)

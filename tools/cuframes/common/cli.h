@@ -52,6 +52,9 @@ void cli_catch_signals(void);
 
 /* Seconds with fractions, greater than 0, to ns. False if it is not that. */
 bool cli_parse_seconds(const char *text, int64_t *ns);
+/* A number in decimal digits, with a point or without: what stands behind it, or NULL if there is none. strtod() would
+ * take blanks, signs, "0x10", "1e9", "inf" and "nan", too. */
+const char *cli_parse_decimal(const char *text, double *value);
 #define CLI_SECONDS "seconds, more than 0, such as 2.5"
 /* The same for an option (without its dashes), with the message. CLI_OK or CLI_USAGE. */
 int cli_take_seconds(const char *option, const char *text, int64_t *ns);

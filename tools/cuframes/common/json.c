@@ -326,3 +326,14 @@ void cli_json_event(json_t *event) {
   free(text);
   json_decref(event);
 }
+
+json_t *cli_json_fixed(const cli_fixed *all, size_t count) {
+  json_t *names = json_array();
+  for (size_t i = 0; i < count; i++) {
+    if (!all[i].differs)
+      continue;
+    json_array_append_new(names, json_string(all[i].name));
+    cli_note("\"%s\" differs in the configuration: that takes a restart", all[i].name);
+  }
+  return names;
+}

@@ -23,6 +23,14 @@ void cli_json_add_words(json_t *object, const cuframes_format *format);
  * output that takes nothing more is the business of cli_output_flush() and cli_output_end(). */
 int cli_json_print(json_t *value, bool compact);
 
+/* What of a configuration file holds for a whole run and cannot change while it goes on. */
+typedef struct cli_fixed {
+  const char *name;
+  bool differs;
+} cli_fixed;
+/* Those that differ: said, in words and as an array. */
+json_t *cli_json_fixed(const cli_fixed *all, size_t count);
+
 /* Puts an event on its way to stdout, as a line of its own, and lets go of it: nobody waits for whoever reads them
  * (output.h). If some before it were dropped, it says how many: "dropped_events". NULL: out of memory, so dropped. */
 void cli_json_event(json_t *event);

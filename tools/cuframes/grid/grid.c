@@ -166,28 +166,17 @@ static bool same_text(const char *a, const char *b) {
   return (!a && !b) || (a && b && strcmp(a, b) == 0);
 }
 
-/* What holds for the whole run and cannot change while it goes on: said, and as an array. */
-static json_t *keep_fixed(const grid_options *was, const grid_options *is) {
-  const struct {
-    const char *name;
-    bool differs;
-  } all[] = { { "output", !same_text(was->output, is->output) },
-              { "dir", !same_text(was->directory, is->directory) },
-              { "device", !same_text(was->device, is->device) },
-              { "font", !same_text(was->font, is->font) },
-              { "threads", was->threads != is->threads },
-              { "policy", was->policy != is->policy },
-              { "ordered-timeout", was->ordered_timeout_ns != is->ordered_timeout_ns },
-              { "json", was->json != is->json },
-              { "quiet", was->quiet != is->quiet } };
-  json_t *names = json_array();
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-    if (!all[i].differs)
-      continue;
-    json_array_append_new(names, json_string(all[i].name));
-    cli_note("\"%s\" differs in the configuration: that takes a restart", all[i].name);
-  }
-  return names;
+static json_t *note_fixed(const grid_options *was, const grid_options *is) {
+  const cli_fixed all[] = { { "output", !same_text(was->output, is->output) },
+                            { "dir", !same_text(was->directory, is->directory) },
+                            { "device", !same_text(was->device, is->device) },
+                            { "font", !same_text(was->font, is->font) },
+                            { "threads", was->threads != is->threads },
+                            { "policy", was->policy != is->policy },
+                            { "ordered-timeout", was->ordered_timeout_ns != is->ordered_timeout_ns },
+                            { "json", was->json != is->json },
+                            { "quiet", was->quiet != is->quiet } };
+  return cli_json_fixed(all, sizeof all / sizeof *all);
 }
 
 static void swap_text(char **a, char **b) {
@@ -214,7 +203,7 @@ static int replace_options(grid_run *r, grid_options *options, json_t **needs_re
     if (error != CUFRAMES_OK)
       return error;
   }
-  *needs_restart = keep_fixed(now, options);
+  *needs_restart = note_fixed(now, options);
   keep_texts(now, options);
   options->json = now->json;
   options->quiet = now->quiet;

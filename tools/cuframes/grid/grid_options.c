@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cuframes/vision/preprocess.h>
 
@@ -190,8 +191,8 @@ static const char *set_size(grid_options *o, const char *text) {
 /* 25, 12.5 or 30000/1001. */
 static const char *set_fps(grid_options *o, const char *text) {
   static const char sentence[] = "wants pictures in a second from 0.1 to 240, such as 25, 12.5 or 30000/1001";
-  char *end = NULL;
-  double number = strchr("0123456789.", *text) && *text ? strtod(text, &end) : 0;
+  double number = 0;
+  const char *end = cli_parse_decimal(text, &number);
   uint32_t num = (uint32_t)(number < 1e6 ? number * 1000 + 0.5 : 0), den = 1000;
   if (end != NULL && *end == '/') {
     int length = 0;
@@ -279,8 +280,13 @@ static const char *set_fit(grid_options *o, const char *text) {
   return wrong;
 }
 
-/* --clock, or a format; what strftime() cannot write is not known before. */
+/* --clock, or a format. */
 static const char *set_clock(grid_options *o, const char *text) {
+  char tried[GRID_CLOCK_TEXT];
+  struct tm now;
+  const time_t seconds = time(NULL);
+  if (text && (!localtime_r(&seconds, &now) || strftime(tried, sizeof tried, text, &now) == 0))
+    return "wants a format of strftime(3) that makes a text of up to 199 bytes, such as %F %T";
   o->has_clock = true;
   return set_text(&o->clock, text ? text : "%F %T");
 }

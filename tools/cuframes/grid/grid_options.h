@@ -12,6 +12,7 @@
 #define GRID_TILES_MAX 256u
 #define GRID_BOXES_MAX 16u
 #define GRID_THREADS_MAX 16u
+#define GRID_CLOCK_TEXT 200    /* bytes that a clock's format may make, and a zero */
 #define GRID_OPTION_CONFIG 'c' /* getopt's number of --config */
 
 /* One entry of "tiles", or one NAME. */

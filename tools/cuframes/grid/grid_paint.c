@@ -273,7 +273,7 @@ static void add_tile(grid_paint *p, grid_wall *wall, grid_tile *tile) {
 
 static void add_clock(grid_paint *p, grid_wall *wall) {
   const grid_options *o = wall->options;
-  char text[200];
+  char text[GRID_CLOCK_TEXT];
   struct tm now;
   const time_t seconds = time(NULL);
   if ((o->utc ? gmtime_r : localtime_r)(&seconds, &now) == NULL || strftime(text, sizeof text, o->clock, &now) == 0)

@@ -137,11 +137,10 @@ static int take_size(pipe_config *c) {
 
 /* A number or a fraction, such as 5, 0.5 or 30000/1001. */
 static int take_fps(pipe_config *c) {
-  char *end = NULL;
-  const double number = strchr("0123456789.", *optarg) ? strtod(optarg, &end) : 0;
-  double divisor = 1;
-  if (end && *end == '/' && strchr("0123456789.", end[1]))
-    divisor = strtod(end + 1, &end);
+  double number = 0, divisor = 1;
+  const char *end = cli_parse_decimal(optarg, &number);
+  if (end && *end == '/')
+    end = cli_parse_decimal(end + 1, &divisor);
   const double rate = divisor > 0 ? number / divisor : 0;
   if (!end || *end || !(rate >= 0.0001) || !(rate <= 1000))
     return cli_usage("--fps takes pictures in a second up to 1000, such as 5, 0.5 or 30000/1001, not '%s'", optarg);

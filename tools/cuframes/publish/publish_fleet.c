@@ -180,24 +180,13 @@ static void take_stream(publish_fleet *fleet, publish_options *options, changes 
   all->changed += *what == 'c';
 }
 
-/* What holds for the whole run and cannot change while it goes on: said, in words and as an array. */
 static json_t *note_fixed(const publish_request *was, const publish_request *is) {
   const char *before = was->directory ? was->directory : "", *now = is->directory ? is->directory : "";
-  const struct {
-    const char *name;
-    bool differs;
-  } all[] = { { "dir", strcmp(before, now) != 0 },
-              { "duration", was->duration_ns != is->duration_ns },
-              { "json", was->json != is->json },
-              { "quiet", was->quiet != is->quiet } };
-  json_t *names = json_array();
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-    if (!all[i].differs)
-      continue;
-    json_array_append_new(names, json_string(all[i].name));
-    cli_note("\"%s\" differs in the configuration: that takes a restart", all[i].name);
-  }
-  return names;
+  const cli_fixed all[] = { { "dir", strcmp(before, now) != 0 },
+                            { "duration", was->duration_ns != is->duration_ns },
+                            { "json", was->json != is->json },
+                            { "quiet", was->quiet != is->quiet } };
+  return cli_json_fixed(all, sizeof all / sizeof *all);
 }
 
 void publish_fleet_change(publish_fleet *fleet, publish_request *request) {

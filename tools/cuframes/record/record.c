@@ -52,11 +52,8 @@ static int take_format(record_config *c) {
 
 /* A number above 0, fractions allowed, with one of the units behind it. False if it is not that. */
 static bool take_number(const char *units, const double *factors, double *value) {
-  char *end;
-  if (!strchr("0123456789.", *optarg))
-    return false; /* strtod would take blanks, signs, "inf" and "nan" */
-  *value = strtod(optarg, &end);
-  if (end == optarg || !(*value > 0))
+  const char *end = cli_parse_decimal(optarg, value);
+  if (!end || !(*value > 0))
     return false;
   const char *unit = *end ? strchr(units, *end) : NULL;
   if (*end && (!unit || end[1]))
