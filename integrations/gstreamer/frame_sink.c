@@ -7,7 +7,7 @@
 #include "format.h"
 #include "frame_meta.h"
 #include "memory.h"
-#include "pace.h"
+#include "pad_sink.h"
 #include "plugin.h"
 #include "pool.h"
 
@@ -18,27 +18,23 @@
 #define PROGRESSIVE_RUN 25
 
 struct _GstCuframesFrameSink {
-  GstBaseSink parent;
-  cf_gst_stream *stream;
-  cf_gst_pace pace;
+  GstCuframesPadSink parent;
   gint offer; /* atomic */
   /* Of the streaming thread: */
   cf_gst_picture picture; /* of the caps; pixel format 0: none yet */
   GstVideoInfo info;
   guint8 orientation, field_order;
   guint progressive_run;
-  gboolean ready, side_said, dropped_said;
+  gboolean side_said, dropped_said;
 };
 
-G_DEFINE_FINAL_TYPE(GstCuframesFrameSink, cf_gst_frame_sink, GST_TYPE_BASE_SINK)
+G_DEFINE_FINAL_TYPE(GstCuframesFrameSink, cf_gst_frame_sink, CF_GST_TYPE_PAD_SINK)
 
 static GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(CF_GST_FRAME_SINK_CAPS));
 
 GstElement *cf_gst_frame_sink_new(cf_gst_stream *stream) {
-  GstCuframesFrameSink *sink = g_object_new(CF_GST_TYPE_FRAME_SINK, "name", "frames", NULL);
-  sink->stream = cf_gst_stream_ref(stream);
-  return GST_ELEMENT_CAST(sink);
+  return cf_gst_pad_sink_new(CF_GST_TYPE_FRAME_SINK, "frames", stream);
 }
 
 void cf_gst_frame_sink_offer_slots(GstCuframesFrameSink *sink, gboolean offer) {
@@ -95,17 +91,17 @@ static gboolean propose_allocation(GstBaseSink *base, GstQuery *query) {
   if (!caps || !gst_video_info_from_caps(&info, caps) || !cf_gst_picture_of_caps(caps, &picture))
     return FALSE;
   gst_query_add_allocation_meta(query, GST_VIDEO_META_API_TYPE, NULL);
-  if (!g_atomic_int_get(&sink->offer) || !cf_gst_stream_is_on_host(sink->stream))
+  if (!g_atomic_int_get(&sink->offer) || !cf_gst_stream_is_on_host(cf_gst_pad_sink_stream(sink)))
     return TRUE;
   picture.format.orientation = sink->orientation;
   const GstAllocationParams params = { .align = 63 };
   const cuframes_format plain = cf_gst_format_of_layout(&picture.format, &info, 0);
-  GstAllocator *allocator = cf_gst_allocator_new(sink->stream, &plain, GST_VIDEO_INFO_SIZE(&info));
+  GstAllocator *allocator = cf_gst_allocator_new(cf_gst_pad_sink_stream(sink), &plain, GST_VIDEO_INFO_SIZE(&info));
   gst_query_add_allocation_param(query, allocator, &params);
   gst_object_unref(allocator);
   GstBufferPool *pool = NULL;
   if (want_pool) {
-    pool = cf_gst_pool_new(sink->stream, &picture.format);
+    pool = cf_gst_pool_new(cf_gst_pad_sink_stream(sink), &picture.format);
     GstStructure *config = gst_buffer_pool_get_config(pool);
     gst_buffer_pool_config_set_params(config, caps, (guint)GST_VIDEO_INFO_SIZE(&info), 0, 0);
     if (!gst_buffer_pool_set_config(pool, config))
@@ -148,10 +144,10 @@ static cf_gst_slot *slot_of(GstCuframesFrameSink *sink, GstBuffer *buffer, const
   cuframes_format layout;
   if (gst_buffer_n_memory(buffer) != 1)
     return NULL;
-  cf_gst_slot *slot = cf_gst_memory_slot(gst_buffer_peek_memory(buffer, 0), sink->stream, &layout);
-  if (!slot || !cf_gst_stream_owns(sink->stream, slot)) {
+  cf_gst_slot *slot = cf_gst_memory_slot(gst_buffer_peek_memory(buffer, 0), cf_gst_pad_sink_stream(sink), &layout);
+  if (!slot || !cf_gst_stream_owns(cf_gst_pad_sink_stream(sink), slot)) {
     if (slot && slot->published)
-      cf_gst_stream_count(sink->stream, CF_GST_REPEATED);
+      cf_gst_stream_count(cf_gst_pad_sink_stream(sink), CF_GST_REPEATED);
     return NULL;
   }
   const gboolean same = lies_so(&sink->info, buffer, &layout) && says_so(cuframes_frame_format(slot->frame), format);
@@ -182,30 +178,28 @@ static int publish(GstCuframesFrameSink *sink, GstBuffer *buffer, cf_gst_slot *s
     .struct_size = sizeof info,
     .flags = GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_CORRUPTED) ? CUFRAMES_FRAME_CORRUPT : 0,
     .pts = cf_gst_running_time(GST_BASE_SINK_CAST(sink), GST_BUFFER_PTS(buffer)),
-    .duration = GST_BUFFER_DURATION_IS_VALID(buffer) && GST_BUFFER_DURATION(buffer) <= G_MAXINT64
-                    ? (gint64)GST_BUFFER_DURATION(buffer)
-                    : 0,
+    .duration = cf_gst_duration(buffer),
     .capture_time = cf_gst_capture_time(buffer),
   };
   if (!cf_gst_add_side_data(slot->frame, buffer, &sink->picture) && !sink->side_said) {
     sink->side_said = TRUE;
     GST_WARNING_OBJECT(sink, "side data was left out: the property side-data makes room for it");
   }
-  return cf_gst_stream_publish(sink->stream, slot, &info);
+  return cf_gst_stream_publish(cf_gst_pad_sink_stream(sink), slot, &info);
 }
 
 static int publish_copy(GstCuframesFrameSink *sink, GstBuffer *buffer, const cuframes_format *format,
                         gboolean *posted) {
   cf_gst_slot slot;
-  int result = cf_gst_stream_set_format(sink->stream, format);
+  int result = cf_gst_stream_set_format(cf_gst_pad_sink_stream(sink), format);
   if (result == CUFRAMES_OK)
-    result = cf_gst_stream_acquire(sink->stream, FALSE, &slot);
+    result = cf_gst_stream_acquire(cf_gst_pad_sink_stream(sink), FALSE, &slot);
   if (result != CUFRAMES_OK)
     return result;
   *posted = !copy(sink, buffer, slot.frame);
   if (!*posted)
     result = publish(sink, buffer, &slot);
-  cf_gst_stream_let_go(sink->stream, &slot);
+  cf_gst_stream_let_go(cf_gst_pad_sink_stream(sink), &slot);
   return result;
 }
 
@@ -219,17 +213,16 @@ static int publish_in_place(GstCuframesFrameSink *sink, GstBuffer *buffer, cf_gs
 static GstFlowReturn render(GstBaseSink *base, GstBuffer *buffer) {
   GstCuframesFrameSink *sink = CF_GST_FRAME_SINK(base);
   gboolean posted = FALSE;
-  const GstFlowReturn flow = cf_gst_pace_wait(&sink->pace, base, sink->stream, cf_gst_stream_wait);
+  const GstFlowReturn flow = cf_gst_pad_sink_begin(sink);
   if (flow != GST_FLOW_OK)
     return flow;
-  sink->pace.started = TRUE;
   const cuframes_format format = describe(sink, buffer);
   cf_gst_slot *slot = slot_of(sink, buffer, &format);
   const int result = slot ? publish_in_place(sink, buffer, slot) : publish_copy(sink, buffer, &format, &posted);
   if (posted)
     return GST_FLOW_ERROR;
   if (result == CUFRAMES_ERR_DROPPED) {
-    cf_gst_stream_count(sink->stream, CF_GST_DROPPED);
+    cf_gst_stream_count(cf_gst_pad_sink_stream(sink), CF_GST_DROPPED);
     if (!sink->dropped_said)
       GST_WARNING_OBJECT(sink, "%s; see the property stats for how many", cuframes_last_error());
     sink->dropped_said = TRUE;
@@ -239,47 +232,26 @@ static GstFlowReturn render(GstBaseSink *base, GstBuffer *buffer) {
     cf_gst_element_error(GST_ELEMENT_CAST(sink), result, "A frame cannot be published");
     return GST_FLOW_ERROR;
   }
-  cf_gst_stream_count(sink->stream, slot ? CF_GST_IN_PLACE : CF_GST_COPIED);
-  if (!sink->ready) { /* not before: of a live stream without a format readers believe that it has no pictures */
-    sink->ready = TRUE;
-    cf_gst_stream_set_pad(sink->stream, sink, CF_GST_PAD_READY);
-  }
+  cf_gst_stream_count(cf_gst_pad_sink_stream(sink), slot ? CF_GST_IN_PLACE : CF_GST_COPIED);
+  /* Not before: of a live stream without a format readers believe that it has no pictures. */
+  cf_gst_pad_sink_say(sink, CF_GST_PAD_READY);
   return GST_FLOW_OK;
 }
 
 /* So that the pipeline plays, and its clock runs, when those have joined that are waited for. */
 static GstFlowReturn preroll(GstBaseSink *base, GstBuffer *buffer) {
-  GstCuframesFrameSink *sink = CF_GST_FRAME_SINK(base);
   (void)buffer;
-  return cf_gst_stream_wait(sink->stream, &sink->pace.stop) ? GST_FLOW_OK : GST_FLOW_FLUSHING;
+  return cf_gst_pad_sink_preroll(base);
 }
 
 /* ---- life ---- */
 
 static gboolean start(GstBaseSink *base) {
   GstCuframesFrameSink *sink = CF_GST_FRAME_SINK(base);
-  cf_gst_pace_reset(&sink->pace);
   memset(&sink->picture, 0, sizeof sink->picture);
   sink->orientation = CUFRAMES_ORIENTATION_NOT_SAID;
-  sink->ready = sink->side_said = sink->dropped_said = FALSE;
-  cf_gst_stream_set_pad(sink->stream, sink, CF_GST_PAD_NEW);
-  return TRUE;
-}
-
-static gboolean stop(GstBaseSink *base) {
-  GstCuframesFrameSink *sink = CF_GST_FRAME_SINK(base);
-  cf_gst_stream_remove_pad(sink->stream, sink);
-  return TRUE;
-}
-
-static gboolean unlock(GstBaseSink *base) {
-  g_atomic_int_set(&CF_GST_FRAME_SINK(base)->pace.stop, TRUE);
-  return TRUE;
-}
-
-static gboolean unlock_stop(GstBaseSink *base) {
-  g_atomic_int_set(&CF_GST_FRAME_SINK(base)->pace.stop, FALSE);
-  return TRUE;
+  sink->side_said = sink->dropped_said = FALSE;
+  return GST_BASE_SINK_CLASS(cf_gst_frame_sink_parent_class)->start(base);
 }
 
 static void take_tags(GstCuframesFrameSink *sink, GstEvent *event) {
@@ -293,7 +265,6 @@ static void take_tags(GstCuframesFrameSink *sink, GstEvent *event) {
 
 static gboolean event(GstBaseSink *base, GstEvent *given) {
   GstCuframesFrameSink *sink = CF_GST_FRAME_SINK(base);
-  cf_gst_pace_event(&sink->pace, sink->stream, given);
   if (GST_EVENT_TYPE(given) == GST_EVENT_TAG)
     take_tags(sink, given);
   else if (GST_EVENT_TYPE(given) == GST_EVENT_STREAM_START)
@@ -301,60 +272,20 @@ static gboolean event(GstBaseSink *base, GstEvent *given) {
   return GST_BASE_SINK_CLASS(cf_gst_frame_sink_parent_class)->event(base, given);
 }
 
-static gboolean send_event(GstElement *element, GstEvent *given) {
-  GstCuframesFrameSink *sink = CF_GST_FRAME_SINK(element);
-  if (GST_EVENT_TYPE(given) == GST_EVENT_LATENCY)
-    cf_gst_pace_event(&sink->pace, sink->stream, given);
-  return GST_ELEMENT_CLASS(cf_gst_frame_sink_parent_class)->send_event(element, given);
-}
-
-/* The end is said to the application when all is read that is to be read: it ends the stream then. */
-static GstFlowReturn wait_event(GstBaseSink *base, GstEvent *given) {
-  GstCuframesFrameSink *sink = CF_GST_FRAME_SINK(base);
-  GstFlowReturn flow = GST_BASE_SINK_CLASS(cf_gst_frame_sink_parent_class)->wait_event(base, given);
-  if (flow != GST_FLOW_OK || GST_EVENT_TYPE(given) != GST_EVENT_EOS)
-    return flow;
-  flow = cf_gst_pace_wait(&sink->pace, base, sink->stream, cf_gst_stream_drain);
-  if (flow == GST_FLOW_OK) {
-    sink->ready = FALSE;
-    cf_gst_stream_set_pad(sink->stream, sink, CF_GST_PAD_ENDED);
-  }
-  return flow;
-}
-
-static void get_times(GstBaseSink *base, GstBuffer *buffer, GstClockTime *begin, GstClockTime *end) {
-  cf_gst_pace_times(&CF_GST_FRAME_SINK(base)->pace, base, buffer, begin, end);
-}
-
-static void finalize(GObject *object) {
-  cf_gst_stream_unref(CF_GST_FRAME_SINK(object)->stream);
-  G_OBJECT_CLASS(cf_gst_frame_sink_parent_class)->finalize(object);
-}
-
 static void cf_gst_frame_sink_class_init(GstCuframesFrameSinkClass *class) {
   GstElementClass *element_class = GST_ELEMENT_CLASS(class);
   GstBaseSinkClass *sink_class = GST_BASE_SINK_CLASS(class);
-  G_OBJECT_CLASS(class)->finalize = finalize;
   gst_element_class_add_static_pad_template(element_class, &sink_template);
   gst_element_class_set_static_metadata(element_class, "Frames of a cuframes sink", "Sink/Video",
                                         "Publishes frames; part of cuframessink", "The cuframes authors");
-  element_class->send_event = send_event;
   sink_class->set_caps = set_caps;
   sink_class->propose_allocation = propose_allocation;
-  sink_class->get_times = get_times;
   sink_class->start = start;
-  sink_class->stop = stop;
-  sink_class->unlock = unlock;
-  sink_class->unlock_stop = unlock_stop;
   sink_class->event = event;
-  sink_class->wait_event = wait_event;
   sink_class->preroll = preroll;
   sink_class->render = render;
 }
 
 static void cf_gst_frame_sink_init(GstCuframesFrameSink *sink) {
-  GstBaseSink *base = GST_BASE_SINK_CAST(sink);
   sink->offer = TRUE;
-  gst_base_sink_set_last_sample_enabled(base, FALSE); /* it would keep a slot from being written again */
-  gst_base_sink_set_processing_deadline(base, 0);     /* nothing is shown here: other branches need not wait for us */
 }

@@ -2,15 +2,13 @@
 #ifndef CUFRAMES_GST_FRAME_SINK_H
 #define CUFRAMES_GST_FRAME_SINK_H
 
-#include <gst/base/gstbasesink.h>
-
 #include "format.h"
-#include "stream.h"
+#include "pad_sink.h"
 
 G_BEGIN_DECLS
 
 #define CF_GST_TYPE_FRAME_SINK (cf_gst_frame_sink_get_type())
-G_DECLARE_FINAL_TYPE(GstCuframesFrameSink, cf_gst_frame_sink, CF_GST, FRAME_SINK, GstBaseSink)
+G_DECLARE_FINAL_TYPE(GstCuframesFrameSink, cf_gst_frame_sink, CF_GST, FRAME_SINK, GstCuframesPadSink)
 
 /* What it takes. Caps need not say whether there are fields, as those of an appsrc often do not; fields in buffers of
  * their own are refused when they come. */

@@ -5,33 +5,30 @@
 
 #include "codec.h"
 #include "format.h"
-#include "pace.h"
+#include "pad_sink.h"
 #include "parameter_sets.h"
 #include "plugin.h"
 
 #define GST_CAT_DEFAULT cf_gst_debug
 
 struct _GstCuframesPacketSink {
-  GstBaseSink parent;
-  cf_gst_stream *stream;
-  cf_gst_pace pace;
+  GstCuframesPadSink parent;
   guint track;
   /* Of the streaming thread: */
   cuframes_codec_params params;
   GByteArray *extradata; /* NULL: not described yet */
   gboolean in_band;      /* parameter sets are in the packets alone, and are looked for in each keyframe */
   gboolean readable;     /* there is all that a decoder needs */
-  gboolean ended, left_out_said;
+  gboolean left_out_said;
 };
 
-G_DEFINE_FINAL_TYPE(GstCuframesPacketSink, cf_gst_packet_sink, GST_TYPE_BASE_SINK)
+G_DEFINE_FINAL_TYPE(GstCuframesPacketSink, cf_gst_packet_sink, CF_GST_TYPE_PAD_SINK)
 
 static GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS(CF_GST_PACKET_CAPS_SINK));
 
 GstElement *cf_gst_packet_sink_new(cf_gst_stream *stream, guint track) {
-  GstCuframesPacketSink *sink = g_object_new(CF_GST_TYPE_PACKET_SINK, NULL);
-  sink->stream = cf_gst_stream_ref(stream);
+  GstCuframesPacketSink *sink = cf_gst_pad_sink_new(CF_GST_TYPE_PACKET_SINK, NULL, stream);
   sink->track = track;
   return GST_ELEMENT_CAST(sink);
 }
@@ -45,12 +42,12 @@ guint cf_gst_packet_sink_track(GstCuframesPacketSink *sink) {
 /* Takes the extradata. Of a byte stream it is empty at first: then the track is known, and can be read only from the
  * first keyframe on. */
 static int describe(GstCuframesPacketSink *sink, GByteArray *extradata) {
-  const int result = cf_gst_stream_describe(sink->stream, sink->track, &sink->params, extradata);
+  const int result = cf_gst_stream_describe(cf_gst_pad_sink_stream(sink), sink->track, &sink->params, extradata);
   g_clear_pointer(&sink->extradata, g_byte_array_unref);
   sink->extradata = extradata;
   sink->readable = !sink->in_band || extradata->len > 0;
   if (result == CUFRAMES_OK && sink->readable)
-    cf_gst_stream_set_pad(sink->stream, sink, CF_GST_PAD_READY);
+    cf_gst_pad_sink_say(sink, CF_GST_PAD_READY);
   return result;
 }
 
@@ -104,9 +101,7 @@ static int publish(GstCuframesPacketSink *sink, GstBuffer *buffer, const GstMapI
     .size = map->size,
     .pts = cf_gst_running_time(base, GST_BUFFER_PTS(buffer)),
     .dts = cf_gst_running_time(base, GST_BUFFER_DTS(buffer)),
-    .duration = GST_BUFFER_DURATION_IS_VALID(buffer) && GST_BUFFER_DURATION(buffer) <= G_MAXINT64
-                    ? (gint64)GST_BUFFER_DURATION(buffer)
-                    : 0,
+    .duration = cf_gst_duration(buffer),
     .flags = flags_of(base, buffer, sink->params.media_type),
   };
   if (info.dts == CUFRAMES_NO_TIME && sink->params.media_type == CUFRAMES_MEDIA_AUDIO)
@@ -117,20 +112,17 @@ static int publish(GstCuframesPacketSink *sink, GstBuffer *buffer, const GstMapI
       return result;
   }
   /* Nothing can be decoded before the first parameter sets. */
-  return sink->readable ? cf_gst_stream_publish_packet(sink->stream, &info) : CUFRAMES_OK;
+  return sink->readable ? cf_gst_stream_publish_packet(cf_gst_pad_sink_stream(sink), &info) : CUFRAMES_OK;
 }
 
 static GstFlowReturn render(GstBaseSink *base, GstBuffer *buffer) {
   GstCuframesPacketSink *sink = CF_GST_PACKET_SINK(base);
   GstMapInfo map;
-  const GstFlowReturn flow = cf_gst_pace_wait(&sink->pace, base, sink->stream, cf_gst_stream_wait);
+  const GstFlowReturn flow = cf_gst_pad_sink_begin(sink);
   if (flow != GST_FLOW_OK)
     return flow;
-  if (sink->ended) {
-    sink->ended = FALSE;
-    cf_gst_stream_set_pad(sink->stream, sink, sink->readable ? CF_GST_PAD_READY : CF_GST_PAD_NEW);
-  }
-  sink->pace.started = TRUE;
+  if (cf_gst_pad_sink_state(sink) == CF_GST_PAD_ENDED)
+    cf_gst_pad_sink_say(sink, sink->readable ? CF_GST_PAD_READY : CF_GST_PAD_NEW);
   /* Headers of sound are in the caps, too, and are no packets. Those of video are part of a keyframe. */
   if (sink->params.media_type == CUFRAMES_MEDIA_AUDIO && GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_HEADER))
     return GST_FLOW_OK;
@@ -141,7 +133,7 @@ static GstFlowReturn render(GstBaseSink *base, GstBuffer *buffer) {
   const int result = map.size > 0 ? publish(sink, buffer, &map) : CUFRAMES_OK;
   gst_buffer_unmap(buffer, &map);
   if (result == CUFRAMES_ERR_PACKET_OVERSIZED) {
-    cf_gst_stream_count(sink->stream, CF_GST_LEFT_OUT);
+    cf_gst_stream_count(cf_gst_pad_sink_stream(sink), CF_GST_LEFT_OUT);
     if (!sink->left_out_said)
       GST_WARNING_OBJECT(sink, "left out: %s (see the property packet-bytes)", cuframes_last_error());
     sink->left_out_said = TRUE;
@@ -156,27 +148,9 @@ static GstFlowReturn render(GstBaseSink *base, GstBuffer *buffer) {
 
 static gboolean start(GstBaseSink *base) {
   GstCuframesPacketSink *sink = CF_GST_PACKET_SINK(base);
-  cf_gst_pace_reset(&sink->pace);
   g_clear_pointer(&sink->extradata, g_byte_array_unref);
-  sink->in_band = sink->readable = sink->ended = sink->left_out_said = FALSE;
-  cf_gst_stream_set_pad(sink->stream, sink, CF_GST_PAD_NEW);
-  return TRUE;
-}
-
-static gboolean stop(GstBaseSink *base) {
-  GstCuframesPacketSink *sink = CF_GST_PACKET_SINK(base);
-  cf_gst_stream_remove_pad(sink->stream, sink);
-  return TRUE;
-}
-
-static gboolean unlock(GstBaseSink *base) {
-  g_atomic_int_set(&CF_GST_PACKET_SINK(base)->pace.stop, TRUE);
-  return TRUE;
-}
-
-static gboolean unlock_stop(GstBaseSink *base) {
-  g_atomic_int_set(&CF_GST_PACKET_SINK(base)->pace.stop, FALSE);
-  return TRUE;
+  sink->in_band = sink->readable = sink->left_out_said = FALSE;
+  return GST_BASE_SINK_CLASS(cf_gst_packet_sink_parent_class)->start(base);
 }
 
 static void take_tags(GstCuframesPacketSink *sink, GstEvent *event) {
@@ -196,40 +170,14 @@ static void take_tags(GstCuframesPacketSink *sink, GstEvent *event) {
 
 static gboolean event(GstBaseSink *base, GstEvent *given) {
   GstCuframesPacketSink *sink = CF_GST_PACKET_SINK(base);
-  cf_gst_pace_event(&sink->pace, sink->stream, given);
   if (GST_EVENT_TYPE(given) == GST_EVENT_TAG)
     take_tags(sink, given);
   return GST_BASE_SINK_CLASS(cf_gst_packet_sink_parent_class)->event(base, given);
 }
 
-static gboolean send_event(GstElement *element, GstEvent *given) {
-  GstCuframesPacketSink *sink = CF_GST_PACKET_SINK(element);
-  if (GST_EVENT_TYPE(given) == GST_EVENT_LATENCY)
-    cf_gst_pace_event(&sink->pace, sink->stream, given);
-  return GST_ELEMENT_CLASS(cf_gst_packet_sink_parent_class)->send_event(element, given);
-}
-
-static GstFlowReturn wait_event(GstBaseSink *base, GstEvent *given) {
-  GstCuframesPacketSink *sink = CF_GST_PACKET_SINK(base);
-  GstFlowReturn flow = GST_BASE_SINK_CLASS(cf_gst_packet_sink_parent_class)->wait_event(base, given);
-  if (flow != GST_FLOW_OK || GST_EVENT_TYPE(given) != GST_EVENT_EOS)
-    return flow;
-  flow = cf_gst_pace_wait(&sink->pace, base, sink->stream, cf_gst_stream_drain);
-  if (flow == GST_FLOW_OK) {
-    sink->ended = TRUE;
-    cf_gst_stream_set_pad(sink->stream, sink, CF_GST_PAD_ENDED);
-  }
-  return flow;
-}
-
-static void get_times(GstBaseSink *base, GstBuffer *buffer, GstClockTime *begin, GstClockTime *end) {
-  cf_gst_pace_times(&CF_GST_PACKET_SINK(base)->pace, base, buffer, begin, end);
-}
-
 static void finalize(GObject *object) {
   GstCuframesPacketSink *sink = CF_GST_PACKET_SINK(object);
   g_clear_pointer(&sink->extradata, g_byte_array_unref);
-  cf_gst_stream_unref(sink->stream);
   G_OBJECT_CLASS(cf_gst_packet_sink_parent_class)->finalize(object);
 }
 
@@ -240,22 +188,14 @@ static void cf_gst_packet_sink_class_init(GstCuframesPacketSinkClass *class) {
   gst_element_class_add_static_pad_template(element_class, &sink_template);
   gst_element_class_set_static_metadata(element_class, "Packets of a cuframes sink", "Sink/Video/Audio",
                                         "Publishes packets of one track; part of cuframessink", "The cuframes authors");
-  element_class->send_event = send_event;
   sink_class->set_caps = set_caps;
-  sink_class->get_times = get_times;
   sink_class->start = start;
-  sink_class->stop = stop;
-  sink_class->unlock = unlock;
-  sink_class->unlock_stop = unlock_stop;
   sink_class->event = event;
-  sink_class->wait_event = wait_event;
   sink_class->render = render;
 }
 
 static void cf_gst_packet_sink_init(GstCuframesPacketSink *sink) {
   GstBaseSink *base = GST_BASE_SINK_CAST(sink);
-  gst_base_sink_set_last_sample_enabled(base, FALSE);
-  gst_base_sink_set_processing_deadline(base, 0);
   /* Packets before a segment are those that the first ones in it need. A track may be silent for long, and the pipeline
    * must not wait for it to begin. */
   gst_base_sink_set_drop_out_of_segment(base, FALSE);

@@ -2,14 +2,12 @@
 #ifndef CUFRAMES_GST_PACKET_SINK_H
 #define CUFRAMES_GST_PACKET_SINK_H
 
-#include <gst/base/gstbasesink.h>
-
-#include "stream.h"
+#include "pad_sink.h"
 
 G_BEGIN_DECLS
 
 #define CF_GST_TYPE_PACKET_SINK (cf_gst_packet_sink_get_type())
-G_DECLARE_FINAL_TYPE(GstCuframesPacketSink, cf_gst_packet_sink, CF_GST, PACKET_SINK, GstBaseSink)
+G_DECLARE_FINAL_TYPE(GstCuframesPacketSink, cf_gst_packet_sink, CF_GST, PACKET_SINK, GstCuframesPadSink)
 
 /* One for this track of the stream, floating. */
 GstElement *cf_gst_packet_sink_new(cf_gst_stream *stream, guint track);
