@@ -50,7 +50,8 @@ typedef struct cuframes_latency_bucket {
 /** What all subscribers of one mode amount to that a publisher has had, those that have left included: no number
  *  becomes smaller while the publisher lives. They are what subscribers say of themselves, within what was published.
  *  Of latency: each frame counts once for each subscriber that took it, at the moment when its next() gave it, on a GPU
- *  complete or with a stream that waits for it, as its sync mode says; programs that are older count none. */
+ *  complete or with a stream that waits for it, as its sync mode says; programs that are older count none. Of frames
+ *  that came while a subscriber spun for them (`spin_ns`), one in seven counts seven times. */
 typedef struct cuframes_mode_info {
   uint32_t mode;   /**< enum cuframes_mode */
   uint64_t joined; /**< subscribers, so far */

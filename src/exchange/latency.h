@@ -33,10 +33,10 @@ static inline void cf_seat_count(_Atomic uint64_t *counter, uint64_t more) {
   atomic_store_explicit(counter, before + more, memory_order_relaxed);
 }
 
-/* By the subscriber, of a frame that it has taken. */
-static inline void cf_seat_note_latency(cf_seat *seat, int64_t ns) {
-  cf_seat_count(&seat->latency_sum, ns > 0 ? (uint64_t)ns : 0); /* in a line that is written anyway */
-  cf_seat_count(&seat->counters[cf_latency_bucket(ns)], 1);
+/* By the subscriber, of a frame that it has taken, and of those before it that it took no time of. */
+static inline void cf_seat_note_latency(cf_seat *seat, int64_t ns, uint32_t frames) {
+  cf_seat_count(&seat->latency_sum, ns > 0 ? (uint64_t)ns * frames : 0); /* in a line that is written anyway */
+  cf_seat_count(&seat->counters[cf_latency_bucket(ns)], frames);
 }
 
 /* By the publisher. They may be a frame apart, or anything that the subscriber likes. */

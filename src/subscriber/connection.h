@@ -181,6 +181,7 @@ void cf_connection_end(cf_connection *connection);
 /* How a frame may be handed out. */
 typedef struct cf_take_how {
   bool on_stream; /* `stream` waits for the picture, if the sync mode has that; else the caller does */
+  bool spun;      /* the caller spins: what is there now came in this moment */
   void *stream;
   int64_t timeout_ns;
   int64_t deadline; /* 0: not yet known, since a frame that is there costs no look at the clock */

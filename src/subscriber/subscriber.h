@@ -130,6 +130,7 @@ struct cuframes_subscriber {
   cf_connection *taking; /* where frames come from; one reference, NULL: none yet */
   cf_flag changes;       /* moves with connection and left_over, under the lock */
   bool any_frame;
+  uint8_t spun_for; /* frames that came while it spun, since it last looked how long one took */
   uint32_t last_epoch;
   uint32_t last_segment; /* of that connection */
   uint64_t last_serial;  /* of the connection that gave the last frame */

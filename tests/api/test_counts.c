@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "subscriber/subscriber.h"
 #include "support/child.h"
 #include "support/raw.h"
 #include "support/stream.h"
@@ -179,6 +180,32 @@ static void latency_is_what_it_took(void **state) {
   cuframes_publisher_destroy(publisher);
 }
 
+static uint64_t taken_spinning(cuframes_publisher *publisher, cuframes_subscriber *subscriber, bool spun) {
+  cuframes_frame *frame = NULL;
+  CHECK_OK(picture_publish(publisher, 1));
+  CHECK_OK(cf_subscriber_take(subscriber, subscriber->taking, &(cf_take_how){ .spun = spun }, &frame));
+  cuframes_frame_release(frame);
+  const cuframes_mode_info got = asked(NEWEST);
+  return counted(&got);
+}
+
+/* Who spins looks at the clock for one frame in seven, which counts for all. */
+static void who_spins_is_counted_in_sevens(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = publisher_new("s");
+  cuframes_subscriber *subscriber = subscriber_new("s", CUFRAMES_MODE_NEWEST);
+  uint64_t others = 1;
+  CHECK_OK(picture_publish(publisher, 1));
+  CHECK(frame_look(subscriber) == 1);
+  for (uint64_t frames = 1; frames <= 15; frames++) {
+    CHECK(taken_spinning(publisher, subscriber, true) == others + frames / 7 * 7);
+    if (frames % 5 == 0) /* one that lay there already, or that it slept for */
+      CHECK(taken_spinning(publisher, subscriber, false) == ++others + frames / 7 * 7);
+  }
+  cuframes_subscriber_destroy(subscriber);
+  cuframes_publisher_destroy(publisher);
+}
+
 /* What a seat says of itself cannot be more than there was, nor make the sums of others go round. */
 static void a_seat_that_lies_spoils_no_sum(void **state) {
   (void)state;
@@ -275,6 +302,7 @@ int main(void) {
     FIXTURE(one_that_is_killed_stays_counted),
     FIXTURE(one_that_is_quicker_than_publish_stays_counted),
     FIXTURE(latency_is_what_it_took),
+    FIXTURE(who_spins_is_counted_in_sevens),
     FIXTURE(a_seat_that_lies_spoils_no_sum),
     FIXTURE(a_loss_of_the_source_counts_once),
     FIXTURE(the_start_and_the_memory_are_told),

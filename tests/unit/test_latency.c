@@ -37,12 +37,22 @@ static void no_time_is_too_strange(void **state) {
 static void a_frame_counts_once(void **state) {
   (void)state;
   static cf_seat seat;
-  cf_seat_note_latency(&seat, 100000);
-  cf_seat_note_latency(&seat, 100001);
-  cf_seat_note_latency(&seat, -7);
+  cf_seat_note_latency(&seat, 100000, 1);
+  cf_seat_note_latency(&seat, 100001, 1);
+  cf_seat_note_latency(&seat, -7, 1);
   assert_int_equal(seat.latency_sum, 200001);
   for (uint32_t i = 0; i < CF_SEAT_COUNTERS; i++)
     assert_int_equal(seat.counters[i], i < 3);
+}
+
+static void one_counts_for_those_before_it(void **state) {
+  (void)state;
+  static cf_seat seat;
+  cf_seat_note_latency(&seat, 2000000, 7);
+  cf_seat_note_latency(&seat, -7, 7);
+  assert_int_equal(seat.latency_sum, 14000000);
+  for (uint32_t i = 0; i < CF_SEAT_COUNTERS; i++)
+    assert_int_equal(seat.counters[i], i == cf_latency_bucket(2000000) || i == 0 ? 7 : 0);
 }
 
 #define HOUR (INT64_C(3600) * 1000000000)
@@ -72,6 +82,7 @@ int main(void) {
     cmocka_unit_test(each_time_is_in_the_bucket_that_holds_it),
     cmocka_unit_test(no_time_is_too_strange),
     cmocka_unit_test(a_frame_counts_once),
+    cmocka_unit_test(one_counts_for_those_before_it),
     cmocka_unit_test(the_sum_of_a_long_day_stays),
     cmocka_unit_test(a_sum_is_believed_within_what_can_be),
   };
