@@ -2,7 +2,6 @@
 #include "listen.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/tcp.h> /* netinet/tcp.h has an older tcp_info */
@@ -168,29 +167,6 @@ bool listen_is_loopback(int connection) {
     return false; /* a Unix socket: no browser gets there */
   const uint8_t *bytes = at.v6.sin6_addr.s6_addr;
   return IN6_IS_ADDR_LOOPBACK(&at.v6.sin6_addr) || (IN6_IS_ADDR_V4MAPPED(&at.v6.sin6_addr) && bytes[12] == 127);
-}
-
-bool listen_is_own_host(const char *host) {
-  char name[256];
-  struct in6_addr address;
-  const char *end = *host == '[' ? strchr(host, ']') : NULL;
-  const char *from = end ? host + 1 : host;
-  const size_t length = end ? (size_t)(end - from) : strcspn(host, ":");
-  const char *rest = end ? end + 1 : from + length;
-  if (*host == '\0')
-    return true; /* HTTP/1.0; browsers always say one */
-  if (length >= sizeof name || (*rest != '\0' && (*rest != ':' || rest[1 + strspn(rest + 1, "0123456789")] != '\0')))
-    return false;
-  memcpy(name, from, length);
-  name[length] = '\0';
-  if (end)
-    return inet_pton(AF_INET6, name, &address) == 1;
-  const size_t local = strlen("localhost");
-  if (length > 0 && name[length - 1] == '.')
-    name[length - 1] = '\0';
-  const size_t named = strlen(name);
-  return inet_pton(AF_INET, name, &address) == 1 || strcasecmp(name, "localhost") == 0 ||
-         (named > local && name[named - local - 1] == '.' && strcasecmp(name + named - local, "localhost") == 0);
 }
 
 uint64_t listen_received(int connection) {

@@ -1,4 +1,4 @@
-/* listen.h - the sockets that a server listens at: by an address, or inherited; and whom a client may call us. */
+/* listen.h - the sockets that a server listens at: by an address, or inherited. */
 #ifndef CUFRAMES_HTTP_LISTEN_H
 #define CUFRAMES_HTTP_LISTEN_H
 
@@ -29,7 +29,5 @@ void listen_text(int fd, char text[LISTEN_TEXT]);
 bool listen_is_loopback(int connection);
 /* Bytes that have come over a connection; 0 where nobody knows. */
 uint64_t listen_received(int connection);
-/* Whether the header Host names an address, or this machine, or nothing. */
-bool listen_is_own_host(const char *host);
 
 #endif

@@ -154,7 +154,8 @@ static void look_stop(service *s) {
 int metrics_serve(collector *from, const char *listen) {
   service s = { .from = from, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
   const http_site site = { .asked = asked, .left = left, .woken = woken, .user = &s };
-  int code = http_open(listen, SERVE_DEFAULT, &site, &s.server);
+  const http_options options = { .listen = listen, .by_default = SERVE_DEFAULT };
+  int code = http_open(&options, &site, &s.server);
   if (code)
     return code;
   code = look_start(&s);

@@ -1,0 +1,204 @@
+/* clients.c - connections from accept() to their end, how many there may be, and what waits to be sent to them. The
+ * server accepts them itself, so that it knows all of them and how many there are, and hands them to libwebsockets,
+ * which reads requests and writes answers. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server.h"
+
+#define ACCEPTED_AT_ONCE 64
+#define LINGER_BYTES 65536  /* of a request that is refused: read, so that its sender reads why */
+#define UNSENT_BYTES 131072 /* in the kernel: more waits here, where it is counted and can be dropped */
+#define SHARE_BYTES (HTTP_SERVER_BYTES / 2 / HTTP_CLIENTS_MAX) /* that each may have waiting, whatever others have */
+
+/* ---- the end ---- */
+
+/* A request that could not be read ends here: what there is to say is said without libwebsockets, which would hang up
+ * without a word. */
+static void last_words(http_request *client) {
+  char text[320];
+  uint8_t swallowed[4096];
+  const int fd = client->fd;
+  if (client->state != CLIENT_READING || client->had_answer)
+    return;
+  client->had_answer = true;
+  const uint64_t received = listen_received(fd);
+  if (received == 0)
+    return; /* it said nothing, and hears nothing */
+  const bool large = received >= HTTP_HEADER_BYTES;
+  const char *status = large ? "431 Request Header Fields Too Large" : "400 Bad Request";
+  const char *why = large ? "The headers of the request are too large.\n" : "This is no request that came in time.\n";
+  const int length = snprintf(text, sizeof text,
+                              "HTTP/1.1 %s\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %zu\r\n"
+                              "connection: close\r\n\r\n%s",
+                              status, strlen(why), why);
+  (void)send(fd, text, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL); /* if it does not go, it is hung up all the same */
+  (void)shutdown(fd, SHUT_WR);
+  for (size_t all = 0; all < LINGER_BYTES; all += sizeof swallowed)
+    if (recv(fd, swallowed, sizeof swallowed, MSG_DONTWAIT) <= 0)
+      break;
+}
+
+void client_free(http_request *client) {
+  http_server *server = client->server;
+  if ((client->state == CLIENT_ASKED || (client->state == CLIENT_STREAMING && !client->ended)) && server->site.left)
+    server->site.left(server->site.user, client);
+  socket_free(client);
+  last_words(client);
+  client_leaves(client);
+  close(client->fd);
+  *(client->previous ? &client->previous->next : &server->clients) = client->next;
+  if (client->next)
+    client->next->previous = client->previous;
+  server->client_count--;
+  queue_free(&client->queue);
+  http_body_drop(client->body);
+  free(client);
+}
+
+/* ---- the beginning ---- */
+
+static http_request *client_new(http_server *server, int fd) {
+  http_request *client = calloc(1, sizeof *client);
+  if (!client)
+    return NULL;
+  client->server = server;
+  client->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (client->fd < 0) {
+    free(client);
+    return NULL;
+  }
+  client->loopback = listen_is_loopback(fd);
+  client->next = server->clients;
+  if (client->next)
+    client->next->previous = client;
+  server->clients = client;
+  server->client_count++;
+  return client;
+}
+
+/* Whoever has waited longest without a request makes room. False: all are being served. */
+static bool make_room(http_server *server) {
+  http_request *oldest = NULL;
+  for (http_request *client = server->clients; client; client = client->next)
+    if (client->state == CLIENT_READING)
+      oldest = client;
+  if (oldest)
+    lws_set_timeout(oldest->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+  return oldest != NULL;
+}
+
+static void client_adopt(http_server *server, int fd) {
+  const int one = 1, unsent = UNSENT_BYTES;
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* or of another kind, or a little later */
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+  if (server->ending || (server->client_count >= server->options.clients_max && !make_room(server))) {
+    close(fd);
+    return;
+  }
+  http_request *client = client_new(server, fd);
+  if (!client) {
+    close(fd);
+    return;
+  }
+  const lws_adopt_desc_t adopt = {
+    .vh = server->vhost, .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP, .fd = { .sockfd = fd }, .opaque = client
+  };
+  struct lws *wsi = lws_adopt_descriptor_vhost_via_info(&adopt);
+  if (!wsi)
+    return; /* it is closed, and its client gone with it */
+  client->wsi = wsi;
+  lws_set_timeout(wsi, PENDING_TIMEOUT_ESTABLISH_WITH_SERVER, HTTP_REQUEST_SECONDS);
+}
+
+/* Descriptors have run out: one is accepted with the spare one and hung up, or it would be accepted for ever. */
+static void accept_and_close(http_server *server, int listener) {
+  if (server->spare >= 0)
+    close(server->spare);
+  const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+  if (fd >= 0)
+    close(fd);
+  server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+void clients_accept(http_server *server, int listener) {
+  for (int i = 0; i < ACCEPTED_AT_ONCE; i++) {
+    const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+      client_adopt(server, fd);
+    } else if (errno == EMFILE || errno == ENFILE) {
+      accept_and_close(server, listener);
+      return;
+    } else if (errno != ECONNABORTED && errno != EINTR) {
+      return; /* no more for now; or trouble, which the next one has, too */
+    }
+  }
+}
+
+/* ---- those that stay ---- */
+
+bool client_stays(http_request *client, enum client_state state) {
+  http_server *server = client->server;
+  if (server->lasting_count >= server->options.clients_max - server->options.clients_max / 4)
+    return false;
+  server->lasting_count++;
+  client->state = state;
+  client->sent = 0;
+  client->buffered = 0;
+  client->notify_below = 0;
+  client->ended = false;
+  return true;
+}
+
+void client_leaves(http_request *client) {
+  if (client->state != CLIENT_STREAMING && client->state != CLIENT_SOCKET)
+    return;
+  client->server->lasting_count--;
+  client->server->queued -= client->queue.bytes;
+  queue_free(&client->queue);
+  client->state = CLIENT_READING;
+}
+
+/* One that does not read has no more than its share when others have used up what there is for all, but each gets at
+ * least one message at a time. */
+bool client_queue(http_request *client, http_body *piece, bool binary, size_t most) {
+  http_server *server = client->server;
+  const size_t waits = client->queue.bytes;
+  const bool full = piece->length > most - waits, unfair = server->queued + piece->length > HTTP_SERVER_BYTES / 2 &&
+                                                           waits > 0 && waits + piece->length > SHARE_BYTES;
+  if (full || unfair || !queue_add(&client->queue, piece, binary))
+    return false;
+  server->queued += piece->length;
+  if (client->queue.count == 1)
+    (void)lws_callback_on_writable(client->wsi); /* fails only if it is closed anyway */
+  return true;
+}
+
+size_t client_waiting(const http_request *client) {
+  int unsent = 0;
+  if (ioctl(client->fd, SIOCOUTQ, &unsent) != 0 || unsent < 0)
+    unsent = 0; /* nobody knows */
+  const size_t buffered = lws_partial_buffered(client->wsi) ? client->buffered : 0;
+  return client->queue.bytes - client->sent + buffered + (size_t)unsent;
+}
+
+void client_shift(http_request *client) {
+  client->server->queued -= queue_first(&client->queue)->body->length;
+  queue_shift(&client->queue);
+  client->sent = 0;
+}
+
+bool client_is_ready(http_request *client) {
+  if (client->notify_below == 0 || client->queue.bytes - client->sent >= client->notify_below)
+    return false;
+  client->notify_below = 0;
+  return true;
+}

@@ -1,0 +1,165 @@
+/* requests.c - what arrives: which requests are refused before the site hears of them, and their queries. */
+#include <stdio.h>
+#include <string.h>
+
+#include "guard.h"
+#include "server.h"
+
+#define HOST_BYTES 300
+
+/* ---- queries ---- */
+
+/* Copies the arguments, which libwebsockets has taken apart and decoded; those that do not fit are left out. */
+static void query_take(http_request *client) {
+  client->query_length = 0;
+  for (int i = 0;; i++) {
+    char *to = client->query + client->query_length;
+    const size_t room = sizeof client->query - client->query_length;
+    const int length = room > 1 ? lws_hdr_copy_fragment(client->wsi, to, (int)room, WSI_TOKEN_HTTP_URI_ARGS, i) : -1;
+    if (length < 0)
+      return;
+    client->query_length += strnlen(to, (size_t)length) + 1;
+  }
+}
+
+bool http_query(const http_request *client, const char *name, char *value, size_t size) {
+  return guard_argument(client->query, client->query_length, name, value, size);
+}
+
+/* ---- what is refused ---- */
+
+static bool is_method(struct lws *wsi, enum lws_token_indexes token) {
+  return lws_hdr_total_length(wsi, token) > 0;
+}
+
+/* All that came behind the names of headers, of which libwebsockets keeps more than a client may send here. */
+static bool is_too_large(struct lws *wsi) {
+  int all = 0;
+  for (int token = 0; token < WSI_TOKEN_COUNT; token++)
+    all += lws_hdr_total_length(wsi, (enum lws_token_indexes)token);
+  return all > HTTP_HEADER_BYTES;
+}
+
+/* Copies a header. False: it does not fit; if there is none, it is empty. */
+static bool header_take(struct lws *wsi, enum lws_token_indexes token, char *to, int size) {
+  *to = '\0';
+  return lws_hdr_total_length(wsi, token) == 0 || lws_hdr_copy(wsi, to, size, token) > 0;
+}
+
+/* After its answer: it says so, or is of a time when that was the rule. */
+static void version_take(http_request *client) {
+  char word[64] = "", version[16] = "";
+  (void)header_take(client->wsi, WSI_TOKEN_CONNECTION, word, sizeof word); /* too long: nothing that we know */
+  (void)header_take(client->wsi, WSI_TOKEN_HTTP, version, sizeof version);
+  client->is_old = strcmp(version, "HTTP/1.1") != 0;
+  client->closes = client->is_old || strcasestr(word, "close");
+}
+
+/* Its status, with the sentence that says why; 0: it is not refused. */
+static unsigned refuse(http_request *client, const char **why) {
+  struct lws *wsi = client->wsi;
+  char host[HOST_BYTES], origin[HOST_BYTES];
+  const bool has_host = header_take(wsi, WSI_TOKEN_HOST, host, sizeof host);
+  const bool has_origin = header_take(wsi, WSI_TOKEN_ORIGIN, origin, sizeof origin);
+  if (!is_method(wsi, WSI_TOKEN_GET_URI) && !client->is_head) {
+    *why = "Only GET and HEAD are answered here.";
+    return HTTP_STATUS_METHOD_NOT_ALLOWED;
+  }
+  if (is_too_large(wsi)) {
+    *why = "The headers of the request are too large.";
+    return 431;
+  }
+  if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0) {
+    *why = "A request has no body here.";
+    return HTTP_STATUS_BAD_REQUEST;
+  }
+  if (!has_host || (client->loopback && !guard_is_own_host(host))) {
+    *why = "This is not the host of that name: ask for localhost, or by an address.";
+    return 421;
+  }
+  if (!has_origin || !guard_is_own_origin(origin, host, false)) {
+    *why = "Pages of others may not ask here: their Origin is not the Host that they ask.";
+    return HTTP_STATUS_FORBIDDEN;
+  }
+  return 0;
+}
+
+/* ---- requests ---- */
+
+static void request_begin(http_request *client) {
+  client->is_head = is_method(client->wsi, WSI_TOKEN_HEAD_URI);
+  client->extra_length = 0;
+  client->etag = NULL;
+  version_take(client);
+  query_take(client);
+}
+
+void request_take(http_request *client, const char *uri) {
+  char path[HTTP_PATH_MAX];
+  const char *why = NULL;
+  const http_site *site = &client->server->site;
+  client->state = CLIENT_ASKED;
+  lws_set_timeout(client->wsi, NO_PENDING_TIMEOUT, 0); /* the site answers, or the client leaves */
+  request_begin(client);
+  const unsigned status = refuse(client, &why);
+  if (status) {
+    client->closes = true; /* what follows may be a body */
+    http_answer_text(client, status, why);
+  } else if (strlen(uri) >= sizeof path) {
+    http_answer_text(client, HTTP_STATUS_REQ_URI_TOO_LONG, "The path is too long.");
+  } else {
+    strcpy(path, uri);
+    site->asked(site->user, client, path);
+  }
+}
+
+/* ---- upgrades ---- */
+
+/* What libwebsockets does not look at, or refuses without a word. */
+static unsigned refuse_upgrade(http_request *client, const char **why) {
+  struct lws *wsi = client->wsi;
+  const char *protocol = client->server->site.socket_protocol;
+  char upgrade[32], version[16], asked[128];
+  *why = "Nothing but HTTP/1.1 is spoken here.";
+  if (!client->server->site.socket_opened || !header_take(wsi, WSI_TOKEN_UPGRADE, upgrade, sizeof upgrade) ||
+      strcasecmp(upgrade, "websocket") != 0)
+    return HTTP_STATUS_NOT_IMPLEMENTED;
+  *why = "This is no request for a WebSocket.";
+  if (client->is_head || client->is_old || lws_hdr_total_length(wsi, WSI_TOKEN_HOST) == 0 ||
+      lws_hdr_total_length(wsi, WSI_TOKEN_KEY) != 24)
+    return HTTP_STATUS_BAD_REQUEST;
+  *why = "Version 13 of WebSocket is spoken here.";
+  if (!header_take(wsi, WSI_TOKEN_VERSION, version, sizeof version) || strcmp(version, "13") != 0) {
+    (void)http_add_header(client, "sec-websocket-version", "13"); /* helpful, no more */
+    return 426;
+  }
+  *why = "No such protocol is spoken over WebSocket here.";
+  if (!header_take(wsi, WSI_TOKEN_PROTOCOL, asked, sizeof asked) ||
+      (*asked && (!protocol || strcmp(asked, protocol) != 0)))
+    return HTTP_STATUS_BAD_REQUEST;
+  return 0;
+}
+
+int request_upgrade(http_request *client) {
+  char path[HTTP_PATH_MAX];
+  const char *why = NULL;
+  request_begin(client);
+  unsigned status = refuse(client, &why);
+  if (!status)
+    status = refuse_upgrade(client, &why);
+  if (!status && lws_hdr_copy(client->wsi, path, sizeof path, WSI_TOKEN_GET_URI) <= 0) {
+    why = "The path is too long.";
+    status = HTTP_STATUS_REQ_URI_TOO_LONG;
+  }
+  if (!status && !client_stays(client, CLIENT_SOCKET)) {
+    (void)http_add_header(client, "retry-after", "5"); /* helpful, no more */
+    why = CLIENTS_TOO_MANY;
+    status = HTTP_STATUS_SERVICE_UNAVAILABLE;
+  }
+  if (!status && !socket_open(client, path)) {
+    client_leaves(client);
+    why = "There is no WebSocket at this path.";
+    status = HTTP_STATUS_NOT_FOUND;
+  }
+  return status ? answer_now(client, status, why) : 0;
+}
