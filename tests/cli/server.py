@@ -1,4 +1,7 @@
-"""server.py - for tests: a camera that sends pictures one behind the other, without a container, over TCP or HTTP."""
+"""server.py - for tests: a camera that sends pictures one behind the other, without a container, over TCP or HTTP; and
+the files of a directory over HTTP."""
+import functools
+import http.server
 import socket
 import threading
 import time
@@ -35,3 +38,26 @@ class Server:
                     pause.wait(max(0, began + (number + 1) / self.fps - time.monotonic()))
         except OSError:
             pass
+
+
+class Files(http.server.ThreadingHTTPServer):
+    """Serves the files of a directory, and remembers what was asked for and by whom."""
+    daemon_threads = True
+
+    def __init__(self, s, directory):
+        self.asked, self.agents = [], set()
+        super().__init__(("127.0.0.1", 0), functools.partial(FilesHandler, directory=directory))
+        thread = threading.Thread(target=self.serve_forever, daemon=True)
+        thread.start()
+        s.at_end(self.server_close)
+        s.at_end(thread.join)
+        s.at_end(self.shutdown)
+
+    def address(self, path):
+        return "http://127.0.0.1:%d/%s" % (self.server_port, path)
+
+
+class FilesHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        self.server.asked.append(self.path.strip("/"))
+        self.server.agents.add(self.headers.get("User-Agent"))

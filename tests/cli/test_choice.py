@@ -1,40 +1,15 @@
 #!/usr/bin/env python3
 """test_choice.py - inputs with several videos: which one is taken, and that the others are left alone; and options that
 go to FFmpeg as they are."""
-import functools
-import http.server
 import json
 import os
-import threading
 
 import harness
 import media
 from harness import check
+from server import Files
 
 SMALL, LARGE, FRAMES = (160, 120), (320, 180), 50
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Serves the files of a directory, and remembers what was asked for and by whom."""
-    daemon_threads = True
-
-    def __init__(self, s, directory):
-        self.asked, self.agents = [], set()
-        super().__init__(("127.0.0.1", 0), functools.partial(Handler, directory=directory))
-        thread = threading.Thread(target=self.serve_forever, daemon=True)
-        thread.start()
-        s.at_end(self.server_close)
-        s.at_end(thread.join)
-        s.at_end(self.shutdown)
-
-    def address(self, path):
-        return "http://127.0.0.1:%d/%s" % (self.server_port, path)
-
-
-class Handler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        self.server.asked.append(self.path.strip("/"))
-        self.server.agents.add(self.headers.get("User-Agent"))
 
 
 def ffmpeg(*args):
@@ -59,7 +34,7 @@ def variants(s):
         lines += ["#EXT-X-STREAM-INF:BANDWIDTH=%d,RESOLUTION=%dx%d" % (rate, *size), name + ".m3u8"]
     with open(os.path.join(directory, "film.m3u8"), "w") as file:
         file.write("\n".join(lines) + "\n")
-    return Server(s, directory)
+    return Files(s, directory)
 
 
 def published(s, *args, code=harness.OK):

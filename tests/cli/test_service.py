@@ -10,8 +10,11 @@ import socket
 import subprocess
 import urllib.request
 
+import camera
 import harness
+import media
 from harness import OK, check
+from server import Files
 
 PICTURE = "test:64x48@25"
 
@@ -236,26 +239,84 @@ def called_in(path):
         return {match[1] for match in (re.match(r"\d+ +(?:<\.\.\. )?(\w+)", line) for line in file) if match}
 
 
-def test_unit_allows_what_publish_calls(s):
-    """Every system call of a run with a film, a test picture, cameras that are away, readers, a group for the socket
-    and a service manager is one that the unit's filter allows."""
+def check_publish_calls(s, streams, needed, env=None, during=lambda: None):
+    """Every system call of publishing them, with a service manager, readers and a reload, is one that the unit's filter
+    allows; `needed` are among them, without which strace has seen nothing of what this is about."""
     strace, allowed = need_strace(), allowed_by("cuframes-publish@.service.in")
+    manager, config = Manager(s), configure(s, *streams)
+    program = s.start_program(strace, "-D", "-f", "-qq", "-o", s.path("calls"), harness.program(), "publish",
+                              "--config", config, env=dict(manager.env, WATCHDOG_USEC="1000000", **(env or {})))
+    manager.wait_for("READY", "1")
+    during()
+    manager.wait_for("WATCHDOG", "1")
+    program.send(signal.SIGHUP)
+    manager.wait_for("RELOADING", "1")
+    manager.wait_for("READY", "1")
+    with open("/proc/%d/status" % program.pid, encoding="utf-8") as file:
+        tracer = int(re.search(r"^TracerPid:\s*(\d+)", file.read(), re.M)[1])
+    program.stop(signal.SIGTERM, code=None)
+    os.waitpid(tracer, 0)  # which is nobody else's child now, and has written all then
+    called = called_in(s.path("calls"))
+    check(set(needed) <= called, "strace saw nothing of it: %s", sorted(called))
+    check(called <= allowed, "the unit's filter refuses %s", sorted(called - allowed))
+    with open(s.path("calls"), encoding="utf-8", errors="replace") as file:
+        families = set(re.findall(r"socket\((AF_\w+)", file.read()))
+    with open(systemd_file("cuframes-publish@.service.in"), encoding="utf-8") as file:
+        known = set(re.search(r"^RestrictAddressFamilies=(.*)$", file.read(), re.M)[1].split())
+    check(families <= known, "the unit refuses sockets of %s", sorted(families - known))
+
+
+def test_unit_allows_what_publish_calls(s):
+    """A film, a test picture, and cameras that are away; readers, and a group for the socket."""
     away = {"input": "rtsp://127.0.0.1:9/", "name": "away"}
     web = {"input": "http://localhost:9/a.m3u8", "name": "web"}
     film = {"input": harness.CLIP, "name": "film", "loop": True, "realtime": True}
     if os.geteuid() == 0:
         film["group"] = "video"
-    manager = Manager(s)
-    program = s.start_program(strace, "-f", "-qq", "-o", s.path("calls"), harness.program(), "publish", "--config",
-                              configure(s, film, away, web, {"name": "test"}), "--duration", "10",
-                              env=dict(manager.env, WATCHDOG_USEC="1000000"))
-    manager.wait_for("READY", "1")
-    s.start("verify", "film", "--wait", "--frames", "5").expect(OK)
-    s.start("record", "film", s.path("a.mp4"), "--duration", "0.5").expect(OK)
-    program.wait()
-    called = called_in(s.path("calls"))
-    check("memfd_create" in called and "sendmsg" in called, "strace saw nothing of it: %s", sorted(called))
-    check(called <= allowed, "the unit's filter refuses %s", sorted(called - allowed))
+
+    def read():
+        s.start("verify", "film", "--wait", "--frames", "5").expect(OK)
+        s.start("record", "film", s.path("a.mp4"), "--duration", "0.5").expect(OK)
+    check_publish_calls(s, [film, away, web, {"name": "test"}], ("memfd_create", "sendmsg", "connect"), during=read)
+
+
+def test_unit_allows_what_cameras_take(s):
+    """A camera by TCP with sound, one by UDP, one that comes over HTTP in pieces; and one of this machine."""
+    film, tone = camera.film(s), camera.sound(s)
+    tcp, udp = camera.Camera(s, camera.Plan(film, tone)), camera.Camera(s, camera.Plan(film))
+    os.mkdir(s.path("hls"))
+    try:
+        media.ffmpeg("-framerate", "25", "-i", media.make(s.root, "elementary"), "-c", "copy", "-f", "hls", "-hls_time",
+                     "1", "-hls_list_size", "0", s.path("hls", "film.m3u8"))
+    except media.CannotMake as why:
+        harness.skip(str(why))
+    web = Files(s, s.path("hls"))
+    of_machine = s.path("camera")
+    os.symlink("/dev/null", of_machine)
+    streams = [{"name": "tcp", "input": tcp.url},
+               {"name": "udp", "input": udp.url, "rtsp-transport": "udp"},
+               {"name": "web", "input": web.address("film.m3u8"), "loop": True, "realtime": True},
+               {"name": "own", "input": "v4l2:" + of_machine}]
+
+    def read():
+        for stream in streams:
+            s.start("verify", stream["name"], "--wait", "--frames", "5").expect(OK)
+    check_publish_calls(s, streams, ("recvfrom", "setsockopt", "ioctl"), during=read,
+                        env={"LD_PRELOAD": harness.need_built("tests", "libv4l2_camera.so"), "V4L2_CAMERA": of_machine})
+
+
+def test_unit_allows_what_a_card_takes(s):
+    """Frames in GPU memory, over the stand-in of a driver; what a real one calls besides is not seen here."""
+    standin = os.path.dirname(harness.need_built("tests", "cuda", "standin", "libcuda.so.1"))
+    card = {"LD_LIBRARY_PATH": standin, "CUDA_STANDIN_DEVICES": "1"}
+    streams = [{"name": "film", "input": harness.CLIP, "device": "cuda", "loop": True, "realtime": True},
+               {"name": "test", "device": "cuda"}]
+
+    def read():
+        for stream in streams:
+            s.start("verify", stream["name"], "--wait", "--frames", "5", env=card).expect(OK)
+            check(s.json("info", stream["name"], "--json")["device"].startswith("cuda:"), "it is on the host")
+    check_publish_calls(s, streams, ("memfd_create", "sendmsg"), during=read, env=card)
 
 
 def test_metrics_unit(s):
