@@ -1,0 +1,229 @@
+// player_mse.js - plays a track by Media Source Extensions: samples become fragments of MP4 here, and playback is kept
+// close to the newest of them. The interface is that of player_webcodecs.js.
+//
+// The media timeline is the player's own and has no gaps: where times jump, or samples are missing, the next keyframe
+// follows on the last sample. So there is nothing for playback to get stuck at.
+
+import { MediaSourceClass } from './ways.js';
+import { fragment, initSegment, mimeType } from './fmp4.js';
+
+// How far playback stays behind the newest sample.
+const TARGET_FIRST_S = 0.1, TARGET_LEAST_S = 0.06, TARGET_MOST_S = 0.8;
+const JUMP_S = 1;          // more than this behind the target: jump instead of hurrying
+const GAP_US = 200000;     // missing time that is closed
+const KEEP_S = 6, TRIM_S = 12;
+const QUEUE_MOST = 2000;   // a tile begins with what has come since a keyframe
+const STEER_MS = 100;
+
+export class MsePlayer {
+  constructor(stage, on, kind = 'video') {
+    this.stage = stage;
+    this.on = on;
+    this.closed = false;
+    this.needsKey = true;
+    this.track = null;
+    this.buffer = null;
+    this.type = '';
+    this.init = null;    // bytes of an initialisation segment that is to be appended before the next sample
+    this.queue = [];
+    this.sequence = 0;
+    this.shift = null;   // microseconds from the publisher's dts to ours
+    this.end = 0;        // where the last sample ends, on our timeline
+    this.frameUs = 0;
+    this.placed = [];    // { out, pts, sent } of samples that may be shown
+    this.target = TARGET_FIRST_S;
+    this.calmSince = performance.now();
+    this.started = false;
+
+    this.media = document.createElement(kind);
+    this.media.muted = kind === 'video';
+    this.media.autoplay = true;
+    this.media.playsInline = true;
+    this.media.disableRemotePlayback = true; // a managed media source asks for it
+    this.media.tabIndex = -1;
+    this.media.setAttribute('aria-hidden', 'true');
+    this.source = new MediaSourceClass();
+    this.url = URL.createObjectURL(this.source);
+    this.source.addEventListener('sourceopen', () => this.#pump());
+    this.media.addEventListener('error', () => this.#fail(this.media.error?.message || 'the media element failed'));
+    this.media.addEventListener('waiting', () => this.#starved());
+    this.media.src = this.url;
+    this.timer = setInterval(() => this.#steer(), STEER_MS);
+    if (kind === 'video') {
+      stage.element.insertBefore(this.media, stage.screen.canvas.nextSibling);
+      this.#watchFrames();
+    }
+  }
+
+  configure(track) {
+    this.track = track;
+    this.needsKey = track.kind !== 'audio';
+    this.init = initSegment(track);
+  }
+
+  sample(sample) {
+    if (this.closed || !this.track)
+      return;
+    if (sample.discontinuity && !sample.key && this.track.kind !== 'audio')
+      this.needsKey = true;
+    if (this.needsKey && !sample.key)
+      return;
+    this.needsKey = false;
+    const usual = this.track.fps > 0 ? Math.round(1e6 / this.track.fps) : this.frameUs || 40000;
+    const duration = Math.min(sample.duration || usual, 10e6);
+    this.frameUs = duration;
+    let dts = this.shift === null ? 0 : sample.dts + this.shift;
+    if (this.shift === null || Math.abs(dts - this.end) > Math.max(GAP_US, 3 * duration) || dts < this.last) {
+      dts = this.end;
+      this.shift = dts - sample.dts;
+    }
+    this.last = dts + 1;
+    this.end = dts + duration;
+    const pts = Math.max(dts - 5e6, sample.pts + this.shift);
+    this.queue.push({ init: this.init, dts, pts, duration, key: sample.key, data: sample.data });
+    this.init = null;
+    this.placed.push({ out: pts, pts: sample.pts, sent: sample.sent, hidden: sample.hidden });
+    if (this.placed.length > 512)
+      this.placed.splice(0, 256);
+    if (this.queue.length > QUEUE_MOST) {
+      this.#fail('the browser takes no more samples');
+      return;
+    }
+    this.#pump();
+  }
+
+  close() {
+    if (this.closed)
+      return;
+    this.closed = true;
+    clearInterval(this.timer);
+    if (this.track?.kind !== 'audio' && this.media.videoWidth > 0 && this.media.readyState >= 2) {
+      try {
+        this.stage.screen.draw(this.media, this.media.videoWidth, this.media.videoHeight);
+      } catch {
+        // No last picture then.
+      }
+    }
+    this.media.removeAttribute('src');
+    this.media.load();
+    this.media.remove();
+    URL.revokeObjectURL(this.url);
+    this.queue = [];
+    this.placed = [];
+    this.buffer = null;
+  }
+
+  #fail(words) {
+    if (this.closed)
+      return;
+    this.close();
+    this.on.failed(words);
+  }
+
+  // Appends what is waiting, one run of samples of one configuration at a time.
+  #pump() {
+    if (this.closed || this.source.readyState !== 'open' || this.queue.length === 0 || this.buffer?.updating)
+      return;
+    try {
+      const first = this.queue[0];
+      if (first.init) {
+        this.#prepare();
+        const init = first.init;
+        first.init = null;
+        this.buffer.appendBuffer(init);
+        return;
+      }
+      let count = 1;
+      while (count < this.queue.length && !this.queue[count].init &&
+             Math.abs(this.queue[count].dts - this.queue[count - 1].dts - this.queue[count - 1].duration) < 1000)
+        count++;
+      this.buffer.appendBuffer(fragment(++this.sequence, this.queue.slice(0, count)));
+      this.queue.splice(0, count);
+    } catch (error) {
+      if (error.name === 'QuotaExceededError' && this.media.currentTime > 1)
+        this.buffer.remove(0, this.media.currentTime - 1);
+      else
+        this.#fail(error.message);
+    }
+  }
+
+  #prepare() {
+    const type = mimeType(this.track);
+    if (!this.buffer) {
+      this.buffer = this.source.addSourceBuffer(type);
+      this.buffer.addEventListener('updateend', () => {
+        this.#steer();
+        this.#pump();
+      });
+      this.buffer.addEventListener('error', () => this.#fail('the browser could not read a sample'));
+    } else if (type !== this.type) {
+      this.buffer.changeType(type);
+    }
+    this.type = type;
+  }
+
+  // Keeps playback at the live edge: hurries, waits or jumps, and throws away what was played.
+  #steer() {
+    const { media, buffer } = this;
+    if (this.closed || !buffer || buffer.updating || media.buffered.length === 0)
+      return;
+    const last = media.buffered.length - 1;
+    const start = media.buffered.start(last), end = media.buffered.end(last);
+    const target = Math.max(this.target, 1.2 * this.frameUs / 1e6);
+    const lag = end - media.currentTime;
+    if (media.currentTime < start || lag > target + JUMP_S || lag < -0.05) {
+      const to = Math.max(start, end - target);
+      if (!media.seeking && Math.abs(to - media.currentTime) > 0.001)
+        media.currentTime = to;
+    }
+    const rate = lag > target + 0.3 ? 1.2 : lag > target + 0.06 ? 1.05 : 1;
+    if (media.playbackRate !== rate)
+      media.playbackRate = rate;
+    if (media.paused)
+      media.play().catch(() => {}); // not before somebody has clicked, where a browser wants that
+    if (performance.now() - this.calmSince > 10000) {
+      this.calmSince = performance.now();
+      this.target = Math.max(TARGET_LEAST_S, this.target * 0.9);
+    }
+    if (media.currentTime - media.buffered.start(0) > TRIM_S)
+      buffer.remove(0, media.currentTime - KEEP_S);
+  }
+
+  // Playback has caught up with the newest sample: it was too close for how evenly they come.
+  #starved() {
+    if (!this.started || this.media.seeking)
+      return;
+    this.calmSince = performance.now();
+    this.target = Math.min(TARGET_MOST_S, this.target + 0.04);
+  }
+
+  #watchFrames() {
+    if (!this.media.requestVideoFrameCallback) {
+      this.media.addEventListener('timeupdate', () => this.#presented(this.media.currentTime));
+      return;
+    }
+    const next = () => this.media.requestVideoFrameCallback((now, frame) => {
+      if (this.closed)
+        return;
+      this.#presented(frame.mediaTime);
+      next();
+    });
+    next();
+  }
+
+  #presented(mediaTime) {
+    if (this.closed)
+      return;
+    if (!this.started) {
+      this.started = true;
+      this.media.classList.add('on');
+    }
+    const at = mediaTime * 1e6 + 500;
+    let best = null;
+    for (const placed of this.placed)
+      if (placed.out <= at && (!best || placed.out > best.out))
+        best = placed;
+    if (best)
+      this.on.shown({ pts: best.pts, sent: best.sent });
+  }
+}
