@@ -68,8 +68,10 @@ def wrap(s, source, track, run_length=3):
         check(old["data_hash"] == new["data_hash"], "packet %u has other bytes", i)
         keys = ["K" in packet["flags"] for packet in (old, new)]
         check(keys[0] == keys[1], "packet %u: keyframe %r, now %r", i, *keys)
-        for key in "dts", "pts", "duration": # of some codecs FFmpeg gives no duration of a fragment's last sample
-            want, got = samples[i][key], microseconds(new.get(key + "_time", samples[i][key] / 1e6))
+        for key in "dts", "pts", "duration":
+            if key == "duration" and (i == len(packets) - 1 or key + "_time" not in new):
+                continue # FFmpeg goes by what the codec says, if it says something: sound ends within a frame
+            want, got = samples[i][key], microseconds(new[key + "_time"])
             # Within a fragment times are sums of durations, and those are rounded.
             check(abs(want - got) <= run_length, "packet %u: %s is %d us, not %d", i, key, got, want)
     complaints = subprocess.run(["ffmpeg", "-v", "warning", "-xerror", "-i", copy, "-f", "null", "-"],
