@@ -21,6 +21,10 @@
 
 #define PAGE UINT64_C(4096)
 
+#ifndef MADV_POPULATE_WRITE /* glibc has it since 2.35 */
+#define MADV_POPULATE_WRITE 23
+#endif
+
 static int seals_of(enum cf_seal seal) {
   int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
   /* FUTURE_WRITE also stops a reopen through /proc, which an O_RDONLY descriptor would not */
@@ -165,6 +169,10 @@ failed:
 
 int cf_memory_create(const char *name, uint64_t bytes, enum cf_seal seal, int *fd, void **address) {
   return cf_memory_create_sparse(name, bytes, bytes, seal, fd, address);
+}
+
+void cf_memory_touch(void *address, uint64_t bytes) {
+  (void)madvise(address, bytes, MADV_POPULATE_WRITE); /* before Linux 5.14 each page waits for its first use, as ever */
 }
 
 int cf_memory_map(int fd, uint64_t bytes, enum cf_seal seal, void **address) {

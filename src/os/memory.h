@@ -20,6 +20,9 @@ int cf_memory_create(const char *name, uint64_t bytes, enum cf_seal seal, int *f
 int cf_memory_create_sparse(const char *name, uint64_t bytes, uint64_t now, enum cf_seal seal, int *fd, void **address);
 int cf_memory_reserve(const char *name, int fd, uint64_t now, uint64_t bytes);
 
+/* Lets this process have each page of its mapping at once, not when it first writes there. */
+void cf_memory_touch(void *address, uint64_t bytes);
+
 /* Maps a peer's memory of `bytes` bytes, writable for CF_SEAL_PAIR only. Refuses (PROTOCOL) anything but sealed
  * memory of at least that size: without the seals a peer could shrink it under us. fd stays the caller's. */
 int cf_memory_map(int fd, uint64_t bytes, enum cf_seal seal, void **address);

@@ -1,9 +1,15 @@
 /* test_pool.c - frame memory: grows for those who join, shrinks when they leave, changes format under held frames. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "support/child.h"
+#include "support/rights.h"
 #include "support/stream.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 static cuframes_publisher *open_stream_with(uint32_t slots, uint32_t max_slots, uint32_t reserve) {
   cuframes_publisher_options options = publisher_options();
@@ -408,6 +414,51 @@ static void the_memory_of_a_stream_is_its_frames_and_little_more(void **state) {
   cuframes_publisher_destroy(publisher);
 }
 
+/* kB of the segments that this process has mapped: all of them, and those that it would not have to fault in. */
+static void segments_mapped(long *all, long *present) {
+  FILE *maps = fopen("/proc/self/smaps", "r");
+  char line[4096];
+  bool ours = false;
+  CHECK(maps != NULL);
+  *all = *present = 0;
+  while (fgets(line, sizeof line, maps)) {
+    long kb = 0;
+    unsigned long from, to;
+    if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+      ours = strstr(line, "/memfd:cuframes-segment") != NULL;
+    else if (ours && sscanf(line, "Size: %ld kB", &kb) == 1)
+      *all += kb;
+    else if (ours && sscanf(line, "Rss: %ld kB", &kb) == 1)
+      *present += kb;
+  }
+  CHECK(fclose(maps) == 0);
+}
+
+static bool kernel_populates(void) {
+  void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  CHECK(page != MAP_FAILED);
+  const bool does = madvise(page, 4096, MADV_POPULATE_WRITE) == 0;
+  CHECK(munmap(page, 4096) == 0);
+  return does;
+}
+
+/* Whoever draws the first picture in a slot does not wait for its pages: they are there with the slot. */
+static void a_slot_comes_with_its_pages(void **state) {
+  (void)state;
+  cuframes_publisher_options options = publisher_options();
+  cuframes_publisher *publisher = NULL;
+  long all, present;
+  if (!kernel_populates()) {
+    skip_because("needs a kernel with MADV_POPULATE_WRITE (Linux 5.14)");
+    return;
+  }
+  options.format.width = options.format.height = 1024;
+  CHECK_OK(cuframes_publisher_create("s", &options, &publisher));
+  segments_mapped(&all, &present);
+  CHECK(all >= 1024 && present > all / 2); /* a machine without memory may have taken some already */
+  cuframes_publisher_destroy(publisher);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     FIXTURE(slots_come_as_they_are_needed_and_go_again),
@@ -415,6 +466,7 @@ int main(void) {
     FIXTURE(many_who_hold_the_same_frames_take_few_slots),
     FIXTURE(sixteen_ordered_readers_with_sixteen_leases_get_in),
     FIXTURE(an_ordered_reader_gets_every_frame_while_the_pool_grows),
+    FIXTURE(a_slot_comes_with_its_pages),
     FIXTURE(who_does_not_fit_is_told_the_limit),
     FIXTURE(no_more_subscribers_than_allowed),
     FIXTURE(options_out_of_range_are_refused),

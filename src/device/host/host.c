@@ -42,6 +42,7 @@ static int host_segment_create(cf_device *device, uint64_t bytes, cf_device_segm
   int result = cf_memory_create("cuframes-segment", made.bytes, CF_SEAL_PUBLIC, &made.exported.fd, &made.address);
   if (result != CUFRAMES_OK)
     return result;
+  cf_memory_touch(made.address, made.bytes); /* or the thread of frames does, with each slot's first picture */
   *segment = made;
   return CUFRAMES_OK;
 }
