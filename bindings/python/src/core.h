@@ -169,6 +169,9 @@ typedef struct core_job {
 /* Runs it. 0: it is done, and the caller's to drop. -1 with an error: a signal came; the call goes on without anybody
  * until it has its answer, and is dropped then. */
 int core_job_run(core_job *job);
+/* Runs one that joins a stream, for at most *step ns, again and again until there is one or the timeout is over. 0: it
+ * is done, and the caller's to drop. -1 with an error: it is nobody's any more. */
+int core_job_join(core_job *job, int64_t *step, int64_t timeout);
 
 /* ---- the others ---- */
 

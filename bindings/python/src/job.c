@@ -109,3 +109,23 @@ int core_job_run(core_job *job) {
     job->drop(job);
   return -1;
 }
+
+/* A name that is not there yet is asked for again. */
+int core_job_join(core_job *job, int64_t *step, int64_t timeout) {
+  int64_t deadline = core_deadline(timeout);
+  int go_on = 1;
+  do {
+    *step = core_step(deadline);
+    if (core_job_run(job) != 0)
+      return -1;
+    if (job->result == CUFRAMES_OK)
+      return 0;
+    if (timeout == 0 || (job->result != CUFRAMES_ERR_NO_SUCH_STREAM && job->result != CUFRAMES_ERR_TIMEOUT))
+      break;
+    go_on = core_go_on(deadline);
+  } while (go_on > 0);
+  if (go_on >= 0)
+    (void)core_error_of(job->result, job->detail);
+  job->drop(job);
+  return -1;
+}

@@ -2,6 +2,7 @@
 #include "core.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 PyTypeObject *subscriber_type;
@@ -14,26 +15,66 @@ typedef struct asked {
   int64_t timeout;
 } asked;
 
-/* The library would wait for the name without looking at signals. */
-static int join(subscriber_object *self, asked *a) {
-  int64_t deadline = core_deadline(a->timeout);
-  int result, go_on = 1;
-  do {
-    a->options.connect_timeout_ns = core_step(deadline);
-    Py_BEGIN_ALLOW_THREADS
-    result = cuframes_subscriber_create(a->name, &a->options, &self->handle);
-    Py_END_ALLOW_THREADS
-    if (result == CUFRAMES_OK)
-      return 0;
-    if (result != CUFRAMES_ERR_NO_SUCH_STREAM && result != CUFRAMES_ERR_TIMEOUT)
-      break;
-    if (a->timeout == 0)
-      break;
-    go_on = core_go_on(deadline);
-  } while (go_on > 0);
-  if (go_on >= 0)
-    (void)core_error(result);
-  return -1;
+/* What joins, on a thread that may outlive the question: with strings of its own. */
+typedef struct joining {
+  core_job job;
+  char *name, *directory, *label, *device;
+  cuframes_subscriber_options options;
+  cuframes_subscriber *handle;
+} joining;
+
+static int joining_run(core_job *job) {
+  joining *j = (joining *)job;
+  return cuframes_subscriber_create(j->name, &j->options, &j->handle);
+}
+
+static void joining_drop(core_job *job) {
+  joining *j = (joining *)job;
+  cuframes_subscriber_destroy(j->handle); /* it came too late */
+  free(j->name);
+  free(j->directory);
+  free(j->label);
+  free(j->device);
+  free(j);
+}
+
+/* 0 without memory. */
+static int copied(const char *from, char **to) {
+  *to = from ? strdup(from) : NULL;
+  return !from || *to;
+}
+
+static joining *joining_new(const asked *a) {
+  joining *j = calloc(1, sizeof *j);
+  if (!j)
+    return NULL;
+  j->job.run = joining_run;
+  j->job.drop = joining_drop;
+  j->options = a->options;
+  int good = copied(a->name, &j->name) && copied(a->options.directory, &j->directory) &&
+             copied(a->options.label, &j->label) && copied(a->options.device, &j->device);
+  j->options.directory = j->directory;
+  j->options.label = j->label;
+  j->options.device = j->device;
+  if (good)
+    return j;
+  joining_drop(&j->job);
+  return NULL;
+}
+
+/* The library would wait for the name, and for the publisher's answer, without looking at signals. */
+static int join(subscriber_object *self, const asked *a) {
+  joining *j = joining_new(a);
+  if (!j) {
+    (void)PyErr_NoMemory();
+    return -1;
+  }
+  if (core_job_join(&j->job, &j->options.connect_timeout_ns, a->timeout) != 0)
+    return -1;
+  self->handle = j->handle;
+  j->handle = NULL;
+  joining_drop(&j->job);
+  return 0;
 }
 
 static PyObject *subscriber_create(PyTypeObject *type, PyObject *args, PyObject *words) {

@@ -10,7 +10,8 @@ from support import LIMIT, Child, Streams, main, soon, states, thread, until
 WAITER = """
 import cuframes, sys, threading
 subscriber = cuframes.subscribe("s")
-ASKS = {"info": lambda: cuframes.info("s", timeout=None), "list": lambda: cuframes.list(timeout=600),
+ASKS = {"subscribe": lambda: cuframes.subscribe("s", timeout=None), "join": lambda: cuframes.join("s", timeout=600),
+        "info": lambda: cuframes.info("s", timeout=None), "list": lambda: cuframes.list(timeout=600),
         "property": lambda: subscriber.info}
 if sys.argv[1] in ASKS:
     print("waits")
@@ -33,7 +34,7 @@ elif sys.argv[1] == "packets":
         next(reader)
     except KeyboardInterrupt:
         print(cuframes.now())
-elif sys.argv[1] == "join":
+elif sys.argv[1] == "nobody":
     try:
         print("waits")
         cuframes.subscribe("nobody", timeout=None)
@@ -92,13 +93,13 @@ class Waits(Streams):
 
     def test_ctrl_c_ends_each_wait(self):
         self.publish(form="gray8", packets=8)
-        for who in ("main", "worker", "packets", "join"):
+        for who in ("main", "worker", "packets", "nobody"):
             with self.subTest(who):
                 soon(0.1, lambda who=who: self.ctrl_c(who))
 
     def test_ctrl_c_ends_questions(self):
         """To a publisher that is stopped, and says nothing."""
-        for who in ("info", "list", "property"):
+        for who in ("info", "list", "property", "subscribe", "join"):
             with self.subTest(who):
                 soon(0.1, lambda who=who: self.ctrl_c_of_stopped(who))
 
@@ -107,10 +108,10 @@ class Waits(Streams):
             self.assertEqual(publisher.line(), "there")
             with Child(WAITER, who) as child:
                 self.assertEqual(child.line(), "waits")
-                before = len(states(child.process.pid))
+                before = set(states(child.process.pid))
                 publisher.suspend()
                 child.say()
-                until(lambda: len(states(child.process.pid)) > before and sleeps(child.process.pid))
+                until(lambda: set(states(child.process.pid)) - before and sleeps(child.process.pid))
                 sent = cuframes.now()
                 child.process.send_signal(signal.SIGINT)
                 took = (int(child.line()) - sent) / 1e9
