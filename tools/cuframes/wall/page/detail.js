@@ -113,7 +113,7 @@ export class Detail {
       ['Shown', tile.numbers()],
       ['By', [WORDS[viewer.way] || '', viewer.way === 'pictures' ? viewer.note : ''].filter(Boolean).join(': ')],
       ['Left out', viewer.dropped > 0 ? `${viewer.dropped} samples: this page was behind` : ''],
-      ['Decoders', viewer.rebuilt > 0 ? `rebuilt ${viewer.rebuilt} times` : ''],
+      ['Decoders', viewer.rebuilt > 0 ? `rebuilt ${viewer.rebuilt} times: ${viewer.lastFailure}` : ''],
     ]));
     if (!this.info)
       this.#fill();

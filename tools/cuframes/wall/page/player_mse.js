@@ -11,6 +11,7 @@ import { fragment, initSegment, mimeType } from './fmp4.js';
 const TARGET_FIRST_S = 0.1, TARGET_LEAST_S = 0.06, TARGET_MOST_S = 0.8;
 const JUMP_S = 1;          // more than this behind the target: jump instead of hurrying
 const GAP_US = 200000;     // missing time that is closed
+const STUCK_MS = 500;      // playback stands still although there is something to play
 const KEEP_S = 6, TRIM_S = 12;
 const QUEUE_MOST = 2000;   // a tile begins with what has come since a keyframe
 const STEER_MS = 100;
@@ -34,6 +35,8 @@ export class MsePlayer {
     this.target = TARGET_FIRST_S;
     this.calmSince = performance.now();
     this.started = false;
+    this.movedTo = -1;   // playback's last step, and when it was
+    this.movedAt = performance.now();
 
     this.media = document.createElement(kind);
     this.media.muted = kind === 'video';
@@ -58,6 +61,7 @@ export class MsePlayer {
   configure(track) {
     this.track = track;
     this.needsKey = track.kind !== 'audio';
+    this.reorderUs = 0;  // how much later than decoded pictures are shown, at most
     this.init = initSegment(track);
   }
 
@@ -80,6 +84,7 @@ export class MsePlayer {
     this.last = dts + 1;
     this.end = dts + duration;
     const pts = Math.max(dts - 5e6, sample.pts + this.shift);
+    this.reorderUs = Math.min(1e6, Math.max(this.reorderUs, pts - dts));
     this.queue.push({ init: this.init, dts, pts, duration, key: sample.key, data: sample.data });
     this.init = null;
     this.placed.push({ out: pts, pts: sample.pts, sent: sample.sent, hidden: sample.hidden });
@@ -134,7 +139,10 @@ export class MsePlayer {
         return;
       }
       let count = 1;
-      while (count < this.queue.length && !this.queue[count].init &&
+      const most = this.#whole();
+      if (most === 0)
+        return;
+      while (count < most && !this.queue[count].init &&
              Math.abs(this.queue[count].dts - this.queue[count - 1].dts - this.queue[count - 1].duration) < 1000)
         count++;
       this.buffer.appendBuffer(fragment(++this.sequence, this.queue.slice(0, count)));
@@ -145,6 +153,21 @@ export class MsePlayer {
       else
         this.#fail(error.message);
     }
+  }
+
+  // How many samples may be appended. Of B-frames a run is whole when the next picture that is later than all of it has
+  // come: a player that gets the later ones first takes what is between for a gap.
+  #whole() {
+    if (this.reorderUs === 0)
+      return this.queue.length;
+    let latest = -Infinity, whole = 0;
+    this.queue.forEach((sample, i) => {
+      if (sample.pts > latest || sample.init) {
+        latest = sample.pts;
+        whole = i;
+      }
+    });
+    return whole;
   }
 
   #prepare() {
@@ -167,22 +190,33 @@ export class MsePlayer {
     const { media, buffer } = this;
     if (this.closed || !buffer || buffer.updating || media.buffered.length === 0)
       return;
-    const last = media.buffered.length - 1;
-    const start = media.buffered.start(last), end = media.buffered.end(last);
-    const target = Math.max(this.target, 1.2 * this.frameUs / 1e6);
-    const lag = end - media.currentTime;
-    if (media.currentTime < start || lag > target + JUMP_S || lag < -0.05) {
-      const to = Math.max(start, end - target);
-      if (!media.seeking && Math.abs(to - media.currentTime) > 0.001)
-        media.currentTime = to;
+    const ranges = media.buffered, last = ranges.length - 1, at = media.currentTime;
+    let here = last; // the range that is played; behind it may be a gap which B-frames are about to fill
+    while (here >= 0 && !(ranges.start(here) <= at + 0.02 && at <= ranges.end(here) + 0.02))
+      here--;
+    const now = performance.now();
+    if (at !== this.movedTo) {
+      this.movedTo = at;
+      this.movedAt = now;
     }
+    const target = Math.max(this.target, 1.2 * this.frameUs / 1e6);
+    const newest = ranges.end(last) - this.reorderUs / 1e6; // of B-frames the newest are not whole yet
+    const stuck = now - this.movedAt > STUCK_MS && newest > at + 0.1;
+    if ((here < 0 || stuck || newest - at > target + JUMP_S) && !media.seeking) {
+      const to = Math.max(ranges.start(last), newest - target);
+      if (Math.abs(to - at) > 0.001) {
+        media.currentTime = to;
+        this.movedAt = now;
+      }
+    }
+    const lag = ranges.end(Math.max(here, 0)) - at;
     const rate = lag > target + 0.3 ? 1.2 : lag > target + 0.06 ? 1.05 : 1;
     if (media.playbackRate !== rate)
       media.playbackRate = rate;
     if (media.paused)
       media.play().catch(() => {}); // not before somebody has clicked, where a browser wants that
-    if (performance.now() - this.calmSince > 10000) {
-      this.calmSince = performance.now();
+    if (now - this.calmSince > 10000) {
+      this.calmSince = now;
       this.target = Math.max(TARGET_LEAST_S, this.target * 0.9);
     }
     if (media.currentTime - media.buffered.start(0) > TRIM_S)

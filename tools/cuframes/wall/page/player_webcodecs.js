@@ -144,7 +144,7 @@ export class WebCodecsPlayer {
         this.ahead = now - due;
       if (due + this.ahead > now + 4 && this.held.length < 8)
         break;
-      this.ahead -= 0.02; // and slowly less again
+      this.ahead -= 0.3; // and slowly less again
       this.held.shift();
       this.#show(frame, sample);
     }

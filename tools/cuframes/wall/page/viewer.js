@@ -46,6 +46,7 @@ export class Viewer {
     this.soundOn = false;
     this.#forget();
     this.rebuilt = 0;
+    this.lastFailure = '';
     this.dropped = 0;
     this.lastPts = null;
   }
@@ -289,6 +290,7 @@ export class Viewer {
   #failed(words) {
     const now = performance.now();
     this.rebuilt++;
+    this.lastFailure = words;
     this.failures = this.failures.filter((at) => now - at < FAILURES_MS);
     this.failures.push(now);
     if (this.failures.length >= FAILURES_MOST) {
