@@ -1,6 +1,6 @@
 /* site.c - the program's HTTP server with a site that does what a test asks for.
  *
- *   site [--ping SECONDS] [--pong SECONDS] [--clients N] [--policy TEXT]
+ *   site [--ping SECONDS] [--pong SECONDS] [--clients N] [--policy TEXT] [--private] and those of http/options.h
  *
  * /            a text                          /same        the same, with an ETag
  * /query       the argument "q" of the query   /stream      as many bytes as ?bytes= says, in pieces of ?size=; one
@@ -18,6 +18,7 @@
 
 #include "common/cli.h"
 #include "http/http.h"
+#include "http/options.h"
 
 #define LOW 262144 /* bytes that wait: below that more is queued */
 #define MANY SIZE_MAX
@@ -214,7 +215,11 @@ static void socket_left(void *user, http_socket *socket) {
 
 int main(int argc, char **argv) {
   http_options options = { .by_default = "127.0.0.1:0" };
-  static const struct option longs[] = { { "ping", required_argument, NULL, 'p' },
+  enum { SERVE = 256 };
+  static const struct option longs[] = { HTTP_OPTIONS(SERVE),
+                                         HTTP_OPTION_OPEN(SERVE),
+                                         { "private", no_argument, NULL, 'r' },
+                                         { "ping", required_argument, NULL, 'p' },
                                          { "pong", required_argument, NULL, 'q' },
                                          { "clients", required_argument, NULL, 'c' },
                                          { "policy", required_argument, NULL, 'P' },
@@ -227,18 +232,23 @@ int main(int argc, char **argv) {
                           .socket_said = socket_said,
                           .socket_ready = socket_ready,
                           .socket_left = socket_left };
-  for (int option; (option = getopt_long(argc, argv, "", longs, NULL)) != -1;)
+  int code = CLI_OK;
+  for (int option; !code && (option = getopt_long(argc, argv, "", longs, NULL)) != -1;)
     switch (option) {
+      case 'r': options.is_private = true; break;
       case 'p': options.ping_seconds = strtod(optarg, NULL); break;
       case 'q': options.pong_seconds = strtod(optarg, NULL); break;
       case 'c': options.clients_max = strtoul(optarg, NULL, 10); break;
       case 'P': options.policy = optarg; break;
-      default: return CLI_USAGE;
+      default: code = option < SERVE ? CLI_USAGE : http_option_take(option - SERVE, optarg, &options);
     }
   cli_output_begin();
   cli_set_command("site");
   cli_catch_signals();
-  int code = http_open(&options, &its, &site.server);
+  if (!code)
+    code = http_options_check(&options);
+  if (!code)
+    code = http_open(&options, &its, &site.server);
   if (!code) {
     http_note(site.server, "/");
     http_serve(site.server);

@@ -27,7 +27,7 @@ static void last_words(http_request *client) {
   char text[320];
   uint8_t swallowed[4096];
   const int fd = client->fd;
-  if (client->state != CLIENT_READING || client->had_answer)
+  if (client->state != CLIENT_READING || client->had_answer || client->server->options.certificate)
     return;
   client->had_answer = true;
   const uint64_t received = listen_received(fd);
@@ -77,6 +77,7 @@ static http_request *client_new(http_server *server, int fd) {
     return NULL;
   }
   client->loopback = listen_is_loopback(fd);
+  client->is_unix = listen_is_unix(fd);
   client->next = server->clients;
   if (client->next)
     client->next->previous = client;
@@ -109,8 +110,9 @@ static void client_adopt(http_server *server, int fd) {
     close(fd);
     return;
   }
+  const lws_adoption_type tls = server->options.certificate ? LWS_ADOPT_ALLOW_SSL : 0;
   const lws_adopt_desc_t adopt = {
-    .vh = server->vhost, .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP, .fd = { .sockfd = fd }, .opaque = client
+    .vh = server->vhost, .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | tls, .fd = { .sockfd = fd }, .opaque = client
   };
   struct lws *wsi = lws_adopt_descriptor_vhost_via_info(&adopt);
   if (!wsi)

@@ -38,6 +38,17 @@ bool guard_is_own_host(const char *host) {
          (named > local && name[named - local - 1] == '.' && strcasecmp(name + named - local, "localhost") == 0);
 }
 
+bool guard_is_host(const char *host, const char *name) {
+  char named[HOST_MAX];
+  bool is_v6;
+  return host_parse(host, named, &is_v6) && !is_v6 && strcasecmp(named, name) == 0;
+}
+
+bool guard_is_origin(const char *origin, const char *name) {
+  const char *host = strstr(origin, "://");
+  return host && guard_is_host(host + 3, name);
+}
+
 /* How much of a host and port there is without the port that the scheme has anyway. */
 static size_t without_default(const char *host, bool secure) {
   const char *colon = strrchr(host, ':');
@@ -72,4 +83,61 @@ bool guard_argument(const char *arguments, size_t length, const char *name, char
     return true;
   }
   return false;
+}
+
+bool guard_cookie(const char *cookies, const char *name, char *value, size_t size) {
+  const size_t named = strlen(name);
+  for (const char *at = cookies; *at; at += strcspn(at, ";") + (at[strcspn(at, ";")] == ';')) {
+    const char *from = at + strspn(at, " \t");
+    const size_t all = strcspn(from, ";");
+    if (all <= named || strncmp(from, name, named) != 0 || from[named] != '=')
+      continue;
+    const size_t valued = all - named - 1;
+    if (valued >= size)
+      return false;
+    memcpy(value, from + named + 1, valued);
+    value[valued] = '\0';
+    return true;
+  }
+  return false;
+}
+
+/* The token behind the scheme of an Authorization; NULL: it is of another one. */
+static const char *of_scheme(const char *authorization, const char *scheme) {
+  const size_t length = strlen(scheme);
+  if (strncasecmp(authorization, scheme, length) != 0 || authorization[length] != ' ')
+    return NULL;
+  return authorization + length + strspn(authorization + length, " ");
+}
+
+static int digit(char c) {
+  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const char *at = c ? strchr(digits, c) : NULL;
+  return at ? (int)(at - digits) : -1;
+}
+
+bool guard_basic(const char *authorization, char *both, size_t size) {
+  const char *from = of_scheme(authorization, "basic");
+  unsigned bits = 0, kept = 0;
+  size_t length = 0;
+  if (!from)
+    return false;
+  for (; digit(*from) >= 0; from++) {
+    kept = (kept << 6 | (unsigned)digit(*from)) & 0xffff;
+    bits += 6;
+    if (bits < 8)
+      continue;
+    bits -= 8;
+    if (length + 1 >= size)
+      return false;
+    both[length] = (char)(kept >> bits & 0xff);
+    if (both[length++] == '\0')
+      return false;
+  }
+  both[length] = '\0';
+  return from[strspn(from, "=")] == '\0' && strchr(both, ':');
+}
+
+const char *guard_bearer(const char *authorization) {
+  return of_scheme(authorization, "bearer");
 }

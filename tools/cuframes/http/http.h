@@ -12,6 +12,9 @@
  * browser here has open could ask by a name of its own otherwise (DNS rebinding). A request with the header Origin, as
  * browsers send it with WebSocket, must come from a page of this server.
  *
+ * With a login, each request must have it (Basic, Bearer, or the argument "token"), or the cookie that an answer to
+ * such a request has. A wrong one is told so after a while, and until then no other one of that address is looked at.
+ *
  * Headers of more than HTTP_HEADER_BYTES are refused (431), those of four times as much hung up. libwebsockets 4.1
  * cannot read a header whose name is the beginning of one that it knows, as "X" or "If": such a request is refused when
  * its time is over (400); no client in use sends one.
@@ -27,6 +30,7 @@
 #define HTTP_CLIENTS_MAX 256
 #define HTTP_HEADER_BYTES 8192
 #define HTTP_REQUEST_SECONDS 10 /* for a request to arrive, and for an answer to be read */
+#define HTTP_HOSTS_MAX 16
 #define HTTP_PATH_MAX 1024
 #define HTTP_QUERY_MAX 1024
 #define HTTP_MESSAGE_BYTES 65536        /* of one message that comes over a WebSocket */
@@ -42,10 +46,17 @@ typedef struct http_socket http_socket;
 
 /* Begins as all zeros; the texts live as long as the server. */
 typedef struct http_options {
-  const char *listen;     /* listen.h; NULL: the sockets that a service manager has opened, or `by_default` */
-  const char *by_default; /* where to listen then */
-  const char *policy;     /* Content-Security-Policy of every answer; NULL: none */
-  size_t clients_max;     /* 0: HTTP_CLIENTS_MAX, which is the most */
+  const char *listen;            /* listen.h; NULL: the sockets that a service manager has opened, or `by_default` */
+  const char *by_default;        /* where to listen then */
+  const char *certificate, *key; /* PEM files: HTTPS and WSS; key NULL: it is in the other one, too; both NULL: plain */
+  const char *login;             /* file (docs/cli.md): who may ask; NULL: everybody */
+  const char *hosts[HTTP_HOSTS_MAX]; /* further names that the header Host, and an Origin, may have */
+  size_t host_count;
+  /* Beyond loopback only with a login or if `open`; and only by an address, this machine's name and `hosts`. What is
+   * not private, and has no `hosts`, is answered there by any name. */
+  bool is_private, open;
+  const char *policy;                /* Content-Security-Policy of every answer; NULL: none */
+  size_t clients_max;                /* 0: HTTP_CLIENTS_MAX, which is the most */
   double ping_seconds, pong_seconds; /* 0: HTTP_PING_SECONDS, HTTP_PONG_SECONDS */
 } http_options;
 

@@ -169,6 +169,39 @@ bool listen_is_loopback(int connection) {
   return IN6_IS_ADDR_LOOPBACK(&at.v6.sin6_addr) || (IN6_IS_ADDR_V4MAPPED(&at.v6.sin6_addr) && bytes[12] == 127);
 }
 
+static void address_of(int connection, socket_address *at) {
+  socklen_t size = sizeof *at;
+  at->any.sa_family = AF_UNSPEC;
+  (void)getsockname(connection, &at->any, &size); /* else it is of no kind */
+}
+
+bool listen_is_unix(int fd) {
+  socket_address at;
+  address_of(fd, &at);
+  return at.any.sa_family == AF_UNIX;
+}
+
+unsigned listen_port(int connection) {
+  socket_address at;
+  address_of(connection, &at);
+  return at.any.sa_family == AF_INET    ? ntohs(at.v4.sin_port)
+         : at.any.sa_family == AF_INET6 ? ntohs(at.v6.sin6_port)
+                                        : 0;
+}
+
+void listen_peer(int connection, uint8_t address[16]) {
+  socket_address at = { .any = { .sa_family = AF_UNSPEC } };
+  socklen_t size = sizeof at;
+  memset(address, 0, 16);
+  (void)getpeername(connection, &at.any, &size); /* who has left is nobody */
+  if (at.any.sa_family == AF_INET6) {
+    memcpy(address, &at.v6.sin6_addr, 16);
+  } else if (at.any.sa_family == AF_INET) {
+    memset(address + 10, 0xff, 2);
+    memcpy(address + 12, &at.v4.sin_addr, 4);
+  }
+}
+
 uint64_t listen_received(int connection) {
   struct tcp_info info;
   socklen_t size = sizeof info;

@@ -27,6 +27,12 @@ void listen_text(int fd, char text[LISTEN_TEXT]);
 
 /* Whether a connection came over loopback: only from this machine, but also from any page in its browsers. */
 bool listen_is_loopback(int connection);
+/* Whether a connection, or a socket that listens, is one of this machine without a network: a Unix socket. */
+bool listen_is_unix(int fd);
+/* The port on this side; 0: there is none. */
+unsigned listen_port(int connection);
+/* The address of the other side: IPv6, or IPv4 within it; of a Unix socket zeros. */
+void listen_peer(int connection, uint8_t address[16]);
 /* Bytes that have come over a connection; 0 where nobody knows. */
 uint64_t listen_received(int connection);
 

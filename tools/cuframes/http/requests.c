@@ -6,6 +6,9 @@
 #include "server.h"
 
 #define HOST_BYTES 300
+#define COOKIE_ROOM 64
+#define NOT_LOGGED_IN "Who are you? This server wants a login."
+#define SLOWED "A wrong login came from your address a moment ago: try again."
 
 /* ---- queries ---- */
 
@@ -55,6 +58,39 @@ static void version_take(http_request *client) {
   client->closes = client->is_old || strcasestr(word, "close");
 }
 
+/* "node" of "node.example.org", also as "node.local". */
+static bool is_machine(const http_server *server, const char *host) {
+  char name[sizeof server->name + 8];
+  const int first = (int)strcspn(server->name, ".");
+  if (guard_is_host(host, server->name))
+    return true;
+  snprintf(name, sizeof name, "%.*s", first, server->name);
+  if (guard_is_host(host, name))
+    return true;
+  snprintf(name, sizeof name, "%.*s.local", first, server->name);
+  return guard_is_host(host, name);
+}
+
+static bool is_our_host(const http_request *client, const char *host) {
+  const http_options *options = &client->server->options;
+  const bool any = !client->loopback && !options->is_private && options->host_count == 0;
+  if (client->is_unix || any || guard_is_own_host(host))
+    return true;
+  for (size_t i = 0; i < options->host_count; i++)
+    if (guard_is_host(host, options->hosts[i]))
+      return true;
+  return !client->loopback && is_machine(client->server, host);
+}
+
+/* By a name that was given for that it may have any scheme and port: a proxy in front has its own. */
+static bool is_our_origin(const http_request *client, const char *origin, const char *host) {
+  const http_options *options = &client->server->options;
+  for (size_t i = 0; i < options->host_count; i++)
+    if (guard_is_origin(origin, options->hosts[i]))
+      return true;
+  return guard_is_own_origin(origin, host, options->certificate != NULL);
+}
+
 /* Its status, with the sentence that says why; 0: it is not refused. */
 static unsigned refuse(http_request *client, const char **why) {
   struct lws *wsi = client->wsi;
@@ -73,15 +109,77 @@ static unsigned refuse(http_request *client, const char **why) {
     *why = "A request has no body here.";
     return HTTP_STATUS_BAD_REQUEST;
   }
-  if (!has_host || (client->loopback && !guard_is_own_host(host))) {
-    *why = "This is not the host of that name: ask for localhost, or by an address.";
+  if (!has_host || !is_our_host(client, host)) {
+    *why = "This is not the host of that name: ask for localhost, or by an address; --host allows a name.";
     return 421;
   }
-  if (!has_origin || !guard_is_own_origin(origin, host, false)) {
+  if (!has_origin || !is_our_origin(client, origin, host)) {
     *why = "Pages of others may not ask here: their Origin is not the Host that they ask.";
     return HTTP_STATUS_FORBIDDEN;
   }
   return 0;
+}
+
+/* ---- logins ---- */
+
+/* Servers at other ports of this machine get our cookies, too. */
+static void cookie_name(const http_request *client, char name[COOKIE_ROOM]) {
+  snprintf(name, COOKIE_ROOM, "cuframes-%u", listen_port(client->fd));
+}
+
+static bool has_cookie(const http_request *client) {
+  char all[HTTP_HEADER_BYTES + 1], name[COOKIE_ROOM], value[COOKIE_ROOM];
+  cookie_name(client, name);
+  return header_take(client->wsi, WSI_TOKEN_HTTP_COOKIE, all, sizeof all) &&
+         guard_cookie(all, name, value, sizeof value) && login_is_secret(client->server->login, value);
+}
+
+static void give_cookie(http_request *client) {
+  char name[COOKIE_ROOM], cookie[3 * COOKIE_ROOM];
+  cookie_name(client, name);
+  snprintf(cookie, sizeof cookie, "%s=%s; Path=/; HttpOnly; SameSite=Strict%s", name,
+           login_secret(client->server->login), client->server->options.certificate ? "; Secure" : "");
+  (void)http_add_header(client, "set-cookie", cookie); /* the first header of all: there is room */
+}
+
+/* 0: who asks may; else the status, with the sentence that says why. `guessed`: a login was wrong. */
+static unsigned refuse_login(http_request *client, const char **why, bool *guessed) {
+  char authorization[2 * LOGIN_TEXT], token[LOGIN_TEXT] = "";
+  uint8_t address[LOGIN_ADDRESS];
+  login *l = client->server->login;
+  const lws_usec_t now = lws_now_usecs();
+  const bool fits = header_take(client->wsi, WSI_TOKEN_HTTP_AUTHORIZATION, authorization, sizeof authorization);
+  (void)http_query(client, "token", token, sizeof token); /* else there is none */
+  if (has_cookie(client))
+    return 0;
+  listen_peer(client->fd, address);
+  *guessed = !fits || *authorization || *token;
+  if (*guessed && login_is_slowed(l, address, now)) {
+    *guessed = false;
+    *why = SLOWED;
+    (void)http_add_header(client, "retry-after", "1"); /* helpful, no more */
+    return 429;
+  }
+  if (*guessed && fits && login_fits(l, authorization, token)) {
+    give_cookie(client);
+    return 0;
+  }
+  if (*guessed)
+    login_failed(l, address, now);
+  *why = NOT_LOGGED_IN;
+  (void)http_add_header(client, "www-authenticate",
+                        login_has_passwords(l) ? "Basic realm=\"cuframes\", charset=\"UTF-8\"" : "Bearer");
+  return HTTP_STATUS_UNAUTHORIZED;
+}
+
+static void hold(http_request *client) {
+  client->state = CLIENT_HELD;
+  client->held_until = lws_now_usecs() + LOGIN_SLOW_US;
+}
+
+void request_look(http_request *client) {
+  if (client->state == CLIENT_HELD && lws_now_usecs() >= client->held_until)
+    http_answer_text(client, HTTP_STATUS_UNAUTHORIZED, NOT_LOGGED_IN);
 }
 
 /* ---- requests ---- */
@@ -101,9 +199,15 @@ void request_take(http_request *client, const char *uri) {
   client->state = CLIENT_ASKED;
   lws_set_timeout(client->wsi, NO_PENDING_TIMEOUT, 0); /* the site answers, or the client leaves */
   request_begin(client);
-  const unsigned status = refuse(client, &why);
-  if (status) {
+  bool guessed = false;
+  unsigned status = refuse(client, &why);
+  if (status)
     client->closes = true; /* what follows may be a body */
+  else if (client->server->login)
+    status = refuse_login(client, &why, &guessed);
+  if (guessed && status) {
+    hold(client);
+  } else if (status) {
     http_answer_text(client, status, why);
   } else if (strlen(uri) >= sizeof path) {
     http_answer_text(client, HTTP_STATUS_REQ_URI_TOO_LONG, "The path is too long.");
@@ -144,9 +248,12 @@ int request_upgrade(http_request *client) {
   char path[HTTP_PATH_MAX];
   const char *why = NULL;
   request_begin(client);
+  bool guessed = false;
   unsigned status = refuse(client, &why);
   if (!status)
     status = refuse_upgrade(client, &why);
+  if (!status && client->server->login)
+    status = refuse_login(client, &why, &guessed);
   if (!status && lws_hdr_copy(client->wsi, path, sizeof path, WSI_TOKEN_GET_URI) <= 0) {
     why = "The path is too long.";
     status = HTTP_STATUS_REQ_URI_TOO_LONG;

@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include "common/cli.h"
+#include "tls.h"
 
 #define LOOK_US (LWS_USEC_PER_SEC / 4) /* how soon a signal is noticed that came just before a wait */
 #define LEAVE_US LWS_USEC_PER_SEC      /* for WebSockets to take leave at the end */
 #define GOING_AWAY 1001
+#define FIRST_PROTOCOL 1 /* an id */
 
 /* ---- libwebsockets ---- */
 
@@ -54,8 +56,8 @@ static int on_client(struct lws *wsi, enum lws_callback_reasons reason, void *us
     case LWS_CALLBACK_RECEIVE_PONG:
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
     case LWS_CALLBACK_SERVER_WRITEABLE: return client && client->socket ? on_socket(client, reason, in, length) : -1;
-    case LWS_CALLBACK_EVENT_WAIT_CANCELLED:
-      if (server && server->site.woken)
+    case LWS_CALLBACK_EVENT_WAIT_CANCELLED: /* of each protocol */
+      if (server && server->site.woken && lws_get_protocol(wsi)->id == FIRST_PROTOCOL)
         server->site.woken(server->site.user);
       return 0;
     default: return 0;
@@ -79,13 +81,17 @@ static void look_again(lws_sorted_usec_list_t *look) {
   for (http_request *client = server->clients; client; client = client->next)
     if (client->socket)
       socket_look(client);
+    else
+      request_look(client);
+  tls_look(server);
   lws_sul_schedule(server->context, 0, look, look_again, LOOK_US);
 }
 
 /* Names in brackets are none that a client can ask for: a WebSocket is of the third, or of the first. */
 static void protocols_fill(http_server *server) {
-  server->protocols[0] =
-      (struct lws_protocols){ .name = "(http)", .callback = on_client, .tx_packet_size = CHUNK_BYTES };
+  server->protocols[0] = (struct lws_protocols){
+    .name = "(http)", .callback = on_client, .id = FIRST_PROTOCOL, .tx_packet_size = CHUNK_BYTES
+  };
   server->protocols[1] = (struct lws_protocols){ .name = "(listener)", .callback = on_listener };
   if (server->site.socket_protocol)
     server->protocols[2] = (struct lws_protocols){ .name = server->site.socket_protocol,
@@ -113,11 +119,13 @@ static int context_create(http_server *server) {
                                             .timeout_secs = HTTP_REQUEST_SECONDS,
                                             .timeout_secs_ah_idle = HTTP_REQUEST_SECONDS,
                                             .keepalive_timeout = 6 * HTTP_REQUEST_SECONDS };
+  const int code = tls_prepare(&server->options, &info);
+  if (code)
+    return code;
   lws_set_log_level(0, NULL); /* what clients do wrong is no news */
   server->context = lws_create_context(&info);
-  server->vhost = server->context ? lws_create_vhost(server->context, &info) : NULL;
-  if (server->vhost)
-    return CLI_OK;
+  if (server->context)
+    return tls_vhost_create(server, &info);
   cli_error("the HTTP server cannot be set up: memory or descriptors have run out");
   return CLI_FAILED;
 }
@@ -143,7 +151,29 @@ static int sockets_open(const http_options *options, listeners *all) {
   return code;
 }
 
+/* Whether others than this machine's users can get there. */
+static bool is_reachable(const http_server *server) {
+  for (size_t i = 0; i < server->listeners.count; i++)
+    if (!listen_is_loopback(server->listeners.fds[i]) && !listen_is_unix(server->listeners.fds[i]))
+      return true;
+  return false;
+}
+
+static int reach_check(const http_server *server) {
+  const http_options *options = &server->options;
+  if (!is_reachable(server))
+    return CLI_OK;
+  if (options->is_private && !options->login && !options->open)
+    return cli_usage("others can reach %s: --login FILE says who may look, and --open that everybody may",
+                     options->listen ? options->listen : "the socket");
+  if (options->login && !options->certificate)
+    cli_note("who logs in from elsewhere is not encrypted: --certificate FILE makes it HTTPS");
+  return CLI_OK;
+}
+
 static void options_fill(http_options *options) {
+  if (!options->key)
+    options->key = options->certificate;
   if (options->clients_max == 0 || options->clients_max > HTTP_CLIENTS_MAX)
     options->clients_max = HTTP_CLIENTS_MAX;
   if (options->ping_seconds <= 0)
@@ -163,7 +193,13 @@ int http_open(const http_options *options, const http_site *site, http_server **
   options_fill(&server->options);
   protocols_fill(server);
   server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  int code = sockets_open(options, &server->listeners);
+  if (gethostname(server->name, sizeof server->name - 1) != 0)
+    strcpy(server->name, "localhost");
+  int code = options->login ? login_read(options->login, &server->login) : CLI_OK;
+  if (!code)
+    code = sockets_open(options, &server->listeners);
+  if (!code)
+    code = reach_check(server);
   if (!code)
     code = context_create(server);
   if (!code)
@@ -184,7 +220,7 @@ void http_note(const http_server *server, const char *path) {
     if (*text == '/')
       cli_note("listening at the socket %s", text);
     else
-      cli_note("listening at http://%s%s", text, path);
+      cli_note("listening at %s://%s%s", server->options.certificate ? "https" : "http", text, path);
   }
 }
 
@@ -218,6 +254,7 @@ void http_close(http_server *server) {
   if (server->context)
     lws_context_destroy(server->context);
   listen_close(&server->listeners);
+  login_free(server->login);
   if (server->spare >= 0)
     close(server->spare);
   free(server);

@@ -10,6 +10,7 @@
 #include "bodies.h"
 #include "http.h"
 #include "listen.h"
+#include "login.h"
 
 #define CHUNK_BYTES 65536
 #define EXTRA_BYTES 256
@@ -18,19 +19,21 @@
 /* A connection's life:
  *   READING    a request is awaited or arrives: at first, and after each answer
  *   ASKED      the site has it
+ *   HELD       its login was wrong, and it is told so later
  *   ANSWERING  its answer goes out
  *   STREAMING  an answer without an end goes out
  *   SOCKET     it is a WebSocket
- * READING -> ASKED -> ANSWERING | STREAMING -> READING; READING -> SOCKET; the end may come in each of them. */
-enum client_state { CLIENT_READING, CLIENT_ASKED, CLIENT_ANSWERING, CLIENT_STREAMING, CLIENT_SOCKET };
+ * READING -> ASKED -> ANSWERING | STREAMING -> READING; READING -> HELD -> ANSWERING; READING -> SOCKET; the end may
+ * come in each of them. */
+enum client_state { CLIENT_READING, CLIENT_ASKED, CLIENT_HELD, CLIENT_ANSWERING, CLIENT_STREAMING, CLIENT_SOCKET };
 
 struct http_request {
   http_server *server;
   struct lws *wsi;
   enum client_state state;
-  int fd;                                 /* the connection once more: libwebsockets closes its own before it says so */
-  bool is_head, closes, loopback, is_old; /* old: of HTTP/1.0 */
-  bool had_answer;                        /* some request of this connection */
+  int fd; /* the connection once more: libwebsockets closes its own before it says so */
+  bool is_head, closes, loopback, is_unix, is_old; /* old: of HTTP/1.0 */
+  bool had_answer;                                 /* some request of this connection */
   unsigned status;
   const char *type;
   http_body *body;
@@ -46,6 +49,7 @@ struct http_request {
   size_t notify_below;
   bool ended; /* the stream, after what is queued */
   http_socket *socket;
+  lws_usec_t held_until;
   void *user;
   http_request *next, *previous; /* newest first */
 };
@@ -55,6 +59,10 @@ struct http_server {
   http_options options;
   listeners listeners;
   struct lws_protocols protocols[4];
+  login *login;
+  char name[256];     /* of this machine */
+  uint64_t tls_state; /* of the certificate's files */
+  lws_usec_t tls_due; /* to look at them */
   struct lws_context *context;
   struct lws_vhost *vhost;
   http_request *clients;
@@ -88,6 +96,8 @@ int answer_now(http_request *client, unsigned status, const char *text);
 
 /* requests.c */
 void request_take(http_request *client, const char *path);
+/* Now and then: answers a login that was wrong. */
+void request_look(http_request *client);
 /* A WebSocket is asked for: 0, or negative after an answer. */
 int request_upgrade(http_request *client);
 

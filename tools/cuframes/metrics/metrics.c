@@ -7,6 +7,7 @@
 #include "collect.h"
 #include "common/cli.h"
 #include "common/reader.h"
+#include "http/options.h"
 #include "serve.h"
 #include "textfile.h"
 
@@ -22,7 +23,7 @@ static const char help[] =
     "asked, and one that does not answer costs the others nothing. docs/metrics.md says what each number means.\n\n"
     "  --listen ADDRESS:PORT  serve them over HTTP there, at /metrics (default " SERVE_DEFAULT
     ", or the socket that a\n"
-    "                     service manager hands over); :PORT is every address, and port 0 any that is free\n"
+    "                     service manager hands over); :PORT is every address, and port 0 any that is free\n" HTTP_HELP
     "  --once             print them once; with --textfile, write that once\n"
     "  --textfile FILE    a file for node_exporter's textfile collector, written anew each time and then renamed, so\n"
     "                     that nobody reads half of it; removed at the end. Its name must end in .prom there\n"
@@ -33,7 +34,8 @@ static const char help[] =
 
 typedef struct metrics_options {
   collector from;
-  const char *textfile, *listen;
+  const char *textfile;
+  http_options http;
   int64_t interval_ns;
   bool once, has_interval;
 } metrics_options;
@@ -90,11 +92,11 @@ static int write_file(metrics_options *options) {
 }
 
 static int parse(int argc, char **argv, metrics_options *options) {
-  enum { ONCE = READER_OWN, LISTEN, TEXTFILE, INTERVAL, TIMEOUT };
+  enum { ONCE = READER_OWN, TEXTFILE, INTERVAL, TIMEOUT, SERVE };
   static const struct option long_options[] = { { "help", no_argument, NULL, READER_HELP },
                                                 { "dir", required_argument, NULL, READER_DIR },
                                                 { "once", no_argument, NULL, ONCE },
-                                                { "listen", required_argument, NULL, LISTEN },
+                                                HTTP_OPTIONS(SERVE),
                                                 { "textfile", required_argument, NULL, TEXTFILE },
                                                 { "interval", required_argument, NULL, INTERVAL },
                                                 { "timeout", required_argument, NULL, TIMEOUT },
@@ -106,14 +108,15 @@ static int parse(int argc, char **argv, metrics_options *options) {
       case READER_HELP: fputs(help, stdout); return -1;
       case READER_DIR: options->from.directory = optarg; break;
       case ONCE: options->once = true; break;
-      case LISTEN: options->listen = optarg; break;
       case TEXTFILE: options->textfile = optarg; break;
       case INTERVAL:
         options->has_interval = true;
         code = cli_take_seconds("interval", optarg, &options->interval_ns);
         break;
       case TIMEOUT: code = cli_take_seconds("timeout", optarg, &options->from.timeout_ns); break;
-      default: code = cli_bad_option(option, argv);
+      default:
+        code =
+            option >= SERVE ? http_option_take(option - SERVE, optarg, &options->http) : cli_bad_option(option, argv);
     }
   }
   return code;
@@ -121,15 +124,16 @@ static int parse(int argc, char **argv, metrics_options *options) {
 
 static int check_options(const metrics_options *options) {
   const size_t length = options->textfile ? strlen(options->textfile) : 0;
-  if (options->listen && (options->textfile || options->once))
-    return cli_usage("--listen serves the numbers, and --textfile and --once do not: each has a process of its own");
+  const char *serves = http_options_given(&options->http);
+  if (serves && (options->textfile || options->once))
+    return cli_usage("%s serves the numbers, and --textfile and --once do not: each has a process of its own", serves);
   if (options->has_interval && (options->once || !options->textfile))
     return cli_usage("--interval goes with --textfile alone, and not with --once");
   if (options->textfile && (length == 0 || options->textfile[length - 1] == '/'))
     return cli_usage("--textfile takes the name of a file, not '%s'", options->textfile);
   if (options->textfile && (length < 5 || strcmp(options->textfile + length - 5, ".prom") != 0))
     cli_note("node_exporter reads only files whose names end in .prom, not %s", options->textfile);
-  return CLI_OK;
+  return http_options_check(&options->http);
 }
 
 /* A name that cannot be one is a mistake; one that is not there is a stream that is down. */
@@ -161,7 +165,7 @@ int cmd_metrics(int argc, char **argv) {
   if (options.textfile)
     code = write_file(&options);
   else
-    code = options.once ? print_once(&options) : metrics_serve(&options.from, options.listen);
+    code = options.once ? print_once(&options) : metrics_serve(&options.from, &options.http);
   collector_free(&options.from);
   return code;
 }

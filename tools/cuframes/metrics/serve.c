@@ -151,11 +151,12 @@ static void look_stop(service *s) {
   http_body_drop(s->found);
 }
 
-int metrics_serve(collector *from, const char *listen) {
+int metrics_serve(collector *from, const http_options *options) {
   service s = { .from = from, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
   const http_site site = { .asked = asked, .left = left, .woken = woken, .user = &s };
-  const http_options options = { .listen = listen, .by_default = SERVE_DEFAULT };
-  int code = http_open(&options, &site, &s.server);
+  http_options its = *options;
+  its.by_default = SERVE_DEFAULT;
+  int code = http_open(&its, &site, &s.server);
   if (code)
     return code;
   code = look_start(&s);

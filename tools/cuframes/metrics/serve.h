@@ -3,12 +3,13 @@
 #define CUFRAMES_METRICS_SERVE_H
 
 #include "collect.h"
+#include "http/http.h"
 
 /* Outside of 9100 to 9999, all of which Prometheus' list of exporters has given away. */
 #define SERVE_DEFAULT "127.0.0.1:10816"
 #define SERVE_PATH "/metrics"
 
-/* Until Ctrl-C. listen: as of http_open(). Gives an exit code. */
-int metrics_serve(collector *from, const char *listen);
+/* Until Ctrl-C. Gives an exit code. */
+int metrics_serve(collector *from, const http_options *options);
 
 #endif
