@@ -73,6 +73,7 @@ typedef struct cf_peer {
   bool promised; /* a place, and slots for `cost` */
   bool waits;    /* for slots (reserve full), to be seated with `welcome` */
   cf_msg_welcome welcome;
+  cf_info_mode counted; /* what its seat has said at most, each time that somebody asked; never less than before */
   struct cf_peer *next;
 } cf_peer;
 
@@ -292,7 +293,7 @@ bool cf_peer_send_events(cuframes_publisher *publisher, cf_peer *peer, const uin
 bool cf_peer_send_side_data(cuframes_publisher *publisher, cf_peer *peer, const uint8_t *message, size_t length);
 bool cf_peer_send_info(cuframes_publisher *publisher, cf_peer *peer);
 /* Adds what a seat says of itself, as far as it can be, to what its mode amounts to. */
-void cf_peer_add_up(cuframes_publisher *publisher, const cf_peer *peer, cf_info_mode *mode);
+void cf_peer_add_up(const cuframes_publisher *publisher, cf_peer *peer, cf_info_mode *mode);
 /* Sends an answer with its descriptors. False: the peer is gone, close the connection. */
 bool cf_peer_answer(cuframes_publisher *publisher, cf_peer *peer, uint32_t type, const void *fields, const int *fds,
                     int fd_count);

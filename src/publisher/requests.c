@@ -169,6 +169,7 @@ bool cf_peer_send_codec(cuframes_publisher *p, cf_peer *peer, const uint8_t *mes
 
 /* ---- INFO ---- */
 
+/* After modes_append(), which counts: both are to say the same. */
 static cf_info_seat describe_seat(cuframes_publisher *p, const cf_peer *peer) {
   const cf_writer_seat *seat = &peer->fenced.seat;
   cf_info_seat s = { .mode = peer->mode,
@@ -184,8 +185,8 @@ static cf_info_seat describe_seat(cuframes_publisher *p, const cf_peer *peer) {
   s.held_count = cf_seat_held(seat, s.held);
   cf_seat_report report = cf_seat_look(seat);
   s.evicted = report.evicted;
-  s.delivered = report.delivered;
-  s.skipped = report.skipped;
+  s.delivered = peer->counted.delivered;
+  s.skipped = peer->counted.skipped;
   uint64_t newest = cf_counter_get(&p->published);
   s.lag = report.last_seq < newest && report.delivered > 0 ? newest - report.last_seq : 0;
   return s;
@@ -195,19 +196,36 @@ static uint64_t at_most(uint64_t value, uint64_t most) {
   return value < most ? value : most;
 }
 
-/* One seat can say anything, but not so much that the sums of all go round. */
-void cf_peer_add_up(cuframes_publisher *p, const cf_peer *peer, cf_info_mode *mode) {
+static void raise_to(uint64_t *count, uint64_t value) {
+  *count = value > *count ? value : *count;
+}
+
+/* One seat can say anything, but not so much that the sums of all go round. What it said once stays: whoever watches
+ * takes a count that falls for a publisher that began anew. */
+static void seat_count(const cuframes_publisher *p, cf_peer *peer) {
   const cf_seat_report report = cf_seat_look(&peer->fenced.seat);
   const uint64_t published = cf_counter_get(&p->published), age = (uint64_t)(cf_now() - p->started);
+  cf_info_mode *counted = &peer->counted;
   uint64_t taken = 0;
-  mode->delivered += at_most(report.delivered, published);
-  mode->skipped += at_most(report.skipped, published);
+  raise_to(&counted->delivered, at_most(report.delivered, published));
+  raise_to(&counted->skipped, at_most(report.skipped, published));
+  for (uint32_t i = 0; i < CF_LATENCY_BOUNDS; i++)
+    taken += counted->latency[i];
   for (uint32_t i = 0; i < CF_LATENCY_BOUNDS; i++) {
-    const uint64_t frames = at_most(report.latency[i], published - taken);
-    mode->latency[i] += frames;
-    taken += frames;
+    const uint64_t before = counted->latency[i];
+    raise_to(&counted->latency[i], at_most(report.latency[i], before + published - taken));
+    taken += counted->latency[i] - before;
   }
-  mode->latency_sum = cf_latency_sum_add(mode->latency_sum, cf_latency_sum_within(report.latency_sum, taken, age));
+  raise_to(&counted->latency_sum, cf_latency_sum_within(report.latency_sum, taken, age));
+}
+
+void cf_peer_add_up(const cuframes_publisher *p, cf_peer *peer, cf_info_mode *mode) {
+  seat_count(p, peer);
+  mode->delivered += peer->counted.delivered;
+  mode->skipped += peer->counted.skipped;
+  for (uint32_t i = 0; i < CF_LATENCY_BOUNDS; i++)
+    mode->latency[i] += peer->counted.latency[i];
+  mode->latency_sum = cf_latency_sum_add(mode->latency_sum, peer->counted.latency_sum);
 }
 
 /* What all subscribers amount to, by mode. False: no room. */
@@ -215,7 +233,7 @@ static bool modes_append(cuframes_publisher *p, uint8_t *message, size_t *length
   cf_info_mode modes[CF_MODES];
   bool fits = true;
   memcpy(modes, p->departed, sizeof modes);
-  for (const cf_peer *peer = p->service.peers; peer; peer = peer->next)
+  for (cf_peer *peer = p->service.peers; peer; peer = peer->next)
     if (peer->fenced.seat.page)
       cf_peer_add_up(p, peer, &modes[peer->mode]);
   for (uint32_t mode = 0; mode < CF_MODES && fits; mode++) {

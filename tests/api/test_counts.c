@@ -235,6 +235,43 @@ static void a_seat_that_lies_spoils_no_sum(void **state) {
   cuframes_publisher_destroy(publisher);
 }
 
+static void seat_say(cf_seat *seat, uint64_t frames, uint32_t bucket) {
+  atomic_store(&seat->delivered, frames);
+  atomic_store(&seat->skipped, frames);
+  atomic_store(&seat->latency_sum, frames * 1000);
+  for (uint32_t i = 0; i < CUFRAMES_LATENCY_BUCKETS; i++)
+    atomic_store(&seat->counters[i], i == bucket ? frames : 0);
+}
+
+/* A count that falls says to whoever watches that the publisher began anew. */
+static void a_seat_that_takes_back_what_it_said_changes_nothing(void **state) {
+  (void)state;
+  static const struct {
+    uint64_t frames;
+    uint32_t bucket;
+  } says[] = { { 3, 2 }, { 0, 2 }, { 2, 2 }, { 3, 0 }, { UINT64_MAX, 0 }, { 3, 15 }, { 4, 2 }, { 0, 0 } };
+  cuframes_publisher *publisher = publisher_new("s");
+  pictures_publish(publisher, 1, 4);
+  cf_msg_hello hello = raw_hello(CUFRAMES_MODE_NEWEST);
+  raw_seat raw;
+  raw_join(&raw, "s", &hello);
+  cuframes_mode_info before = { 0 };
+  for (size_t i = 0; i <= sizeof says / sizeof says[0]; i++) {
+    if (i < sizeof says / sizeof says[0])
+      seat_say(raw.seat, says[i].frames, says[i].bucket);
+    else
+      raw_leave(&raw), all_have_left();
+    const cuframes_mode_info got = asked(NEWEST);
+    CHECK(got.delivered >= before.delivered && got.skipped >= before.skipped);
+    CHECK(got.latency_sum_ns >= before.latency_sum_ns && counted(&got) <= 4);
+    for (int bucket = 0; bucket < CUFRAMES_LATENCY_BUCKETS; bucket++)
+      CHECK(got.latency[bucket].frames >= before.latency[bucket].frames);
+    before = got;
+  }
+  CHECK(before.delivered == 4 && before.latency[2].frames == 3 && before.latency[0].frames == 1);
+  cuframes_publisher_destroy(publisher);
+}
+
 static void say_source(cuframes_publisher *publisher, uint32_t state) {
   const cuframes_source_info source = { .struct_size = sizeof source, .state = state };
   CHECK_OK(cuframes_publisher_set_source(publisher, &source));
@@ -304,6 +341,7 @@ int main(void) {
     FIXTURE(latency_is_what_it_took),
     FIXTURE(who_spins_is_counted_in_sevens),
     FIXTURE(a_seat_that_lies_spoils_no_sum),
+    FIXTURE(a_seat_that_takes_back_what_it_said_changes_nothing),
     FIXTURE(a_loss_of_the_source_counts_once),
     FIXTURE(the_start_and_the_memory_are_told),
   };
