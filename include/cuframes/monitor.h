@@ -25,6 +25,8 @@ typedef struct cuframes_subscriber_info {
   const uint32_t *held_slots; /**< leases_held slot numbers */
   char sync_mode[16];         /**< "complete", "timeline", "slot-events" */
   uint32_t sync_asked;        /**< bits of enum cuframes_sync: what it would have liked */
+  uint64_t packets_read;
+  uint64_t packets_lost; /**< overwritten before it read them */
 } cuframes_subscriber_info;
 
 typedef struct cuframes_track_info {
@@ -37,6 +39,8 @@ typedef struct cuframes_track_info {
   uint32_t keyframe_interval_frames; /**< video: packets from the one to the other */
   uint32_t keyframe_longest_frames;
   int64_t keyframe_longest_ns; /**< the longest of the last 16 intervals; likewise the frames */
+  int64_t keyframe_age_ns;     /**< video: since the newest keyframe; CUFRAMES_NO_TIME before the first one, and where
+                                    the publisher is older */
 } cuframes_track_info;
 
 /** Frames that took so long from being published to being taken. */
@@ -58,6 +62,8 @@ typedef struct cuframes_mode_info {
   uint64_t delivered, skipped;
   uint64_t latency_sum_ns; /**< of all frames in the buckets */
   cuframes_latency_bucket latency[CUFRAMES_LATENCY_BUCKETS];
+  uint64_t packets_read;
+  uint64_t packets_lost; /**< overwritten before they were read; programs that are older count neither */
 } cuframes_mode_info;
 
 typedef struct cuframes_stream_info {

@@ -62,7 +62,8 @@ static void tracks_read(stream_report *r, const uint8_t *message, size_t length)
                                               .keyframe_interval_ns = length_of(e.keyframe_interval),
                                               .keyframe_interval_frames = e.keyframe_frames,
                                               .keyframe_longest_ns = length_of(e.keyframe_longest),
-                                              .keyframe_longest_frames = e.keyframe_longest_frames };
+                                              .keyframe_longest_frames = e.keyframe_longest_frames,
+                                              .keyframe_age_ns = age_of(e.keyframe_timestamp) };
     memcpy(r->tracks[count].codec, e.codec, sizeof r->tracks[count].codec);
     r->track_list[count] = &r->tracks[count];
     count++;
@@ -85,7 +86,9 @@ static void modes_read(stream_report *r, const uint8_t *message, size_t length) 
                                   .joined = e.joined,
                                   .delivered = e.delivered,
                                   .skipped = e.skipped,
-                                  .latency_sum_ns = e.latency_sum };
+                                  .latency_sum_ns = e.latency_sum,
+                                  .packets_read = e.packets_read,
+                                  .packets_lost = e.packets_lost };
     for (uint32_t i = 0; i < CUFRAMES_LATENCY_BUCKETS; i++) {
       const uint64_t frames = e.latency[i] < room ? e.latency[i] : room;
       mode->latency[i] = (cuframes_latency_bucket){ cf_latency_bounds[i], frames };
@@ -129,7 +132,9 @@ static void subscriber_describe(const cf_info_seat *seat, struct subscriber_repo
                                           .lag = seat->lag,
                                           .delivered = seat->delivered,
                                           .skipped = seat->skipped,
-                                          .sync_asked = seat->sync_asked };
+                                          .sync_asked = seat->sync_asked,
+                                          .packets_read = seat->packets_read,
+                                          .packets_lost = seat->packets_lost };
   memcpy(out->info.label, seat->label, sizeof out->info.label);
   memcpy(out->held, seat->held, sizeof out->held);
   out->info.held_slots = out->held;

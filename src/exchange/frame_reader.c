@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "exchange/latency.h"
+
 /* An honest publisher makes a reader start again only by publishing in between; one that does so this often in a
  * row does not want us to have a frame. */
 #define TRIES 100000
@@ -266,6 +268,13 @@ void cf_reader_note_packet_wait(const cf_frame_reader *reader, uint32_t word) {
 
 void cf_reader_end_packet_wait(const cf_frame_reader *reader) {
   atomic_fetch_sub_explicit(&reader->seat->packet_waiting, 1, memory_order_relaxed);
+}
+
+void cf_reader_note_packets(const cf_frame_reader *reader, uint64_t read, uint64_t lost) {
+  if (read > 0)
+    cf_seat_count(&reader->seat->counters[CF_SEAT_PACKETS_READ], read);
+  if (lost > 0)
+    cf_seat_count(&reader->seat->counters[CF_SEAT_PACKETS_LOST], lost);
 }
 
 bool cf_reader_over(const cf_frame_reader *reader) {

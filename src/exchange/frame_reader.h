@@ -89,6 +89,8 @@ uint32_t cf_reader_prepare_packet_wait(const cf_frame_reader *reader, const _Ato
 /* There is none: the thread sleeps on this word. */
 void cf_reader_note_packet_wait(const cf_frame_reader *reader, uint32_t word);
 void cf_reader_end_packet_wait(const cf_frame_reader *reader);
+/* Says to the publisher, for people who look, that so many more packets were read, and overwritten before that. */
+void cf_reader_note_packets(const cf_frame_reader *reader, uint64_t read, uint64_t lost);
 
 /* The stream ended. */
 bool cf_reader_ended(const cf_frame_reader *reader);

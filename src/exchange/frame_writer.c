@@ -694,6 +694,6 @@ cf_seat_report cf_seat_look(const cf_writer_seat *seat) {
     .delivered = atomic_load_explicit(&seat->page->delivered, memory_order_relaxed),
     .skipped = atomic_load_explicit(&seat->page->skipped, memory_order_relaxed),
   };
-  cf_seat_read_latency(seat->page, report.latency, &report.latency_sum);
+  cf_seat_read_counters(seat->page, report.counters, &report.latency_sum);
   return report;
 }

@@ -236,7 +236,7 @@ uint32_t cf_seat_held(const cf_writer_seat *seat, uint32_t *held);
 typedef struct cf_seat_report {
   bool evicted;
   uint64_t last_seq, delivered, skipped;
-  uint64_t latency_sum, latency[CF_LATENCY_BOUNDS];
+  uint64_t latency_sum, counters[CF_SEAT_COUNTED];
 } cf_seat_report;
 
 /* any thread */

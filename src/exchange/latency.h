@@ -40,10 +40,10 @@ static inline void cf_seat_note_latency(cf_seat *seat, int64_t ns, uint32_t fram
 }
 
 /* By the publisher. They may be a frame apart, or anything that the subscriber likes. */
-static inline void cf_seat_read_latency(const cf_seat *seat, uint64_t buckets[CF_LATENCY_BOUNDS], uint64_t *sum) {
+static inline void cf_seat_read_counters(const cf_seat *seat, uint64_t counters[CF_SEAT_COUNTED], uint64_t *sum) {
   *sum = atomic_load_explicit(&seat->latency_sum, memory_order_relaxed);
-  for (uint32_t i = 0; i < CF_LATENCY_BOUNDS; i++)
-    buckets[i] = atomic_load_explicit(&seat->counters[i], memory_order_relaxed);
+  for (uint32_t i = 0; i < CF_SEAT_COUNTED; i++)
+    counters[i] = atomic_load_explicit(&seat->counters[i], memory_order_relaxed);
 }
 
 /* What a seat may say of the time of all its frames: none was on its way for longer than there is a stream. A stream
@@ -58,6 +58,6 @@ static inline uint64_t cf_latency_sum_add(uint64_t sum, uint64_t more) {
   return sum + more < sum ? UINT64_MAX : sum + more;
 }
 
-static_assert(CF_LATENCY_BOUNDS <= CF_SEAT_COUNTERS, "they fit");
+static_assert(CF_LATENCY_BOUNDS == CF_SEAT_PACKETS_READ, "they fit");
 
 #endif

@@ -103,7 +103,10 @@ static inline int64_t cf_source_word_since(uint64_t word) {
   return word >> 63 ? 0 : (int64_t)(word & ~UINT64_C(7));
 }
 
-#define CF_SEAT_COUNTERS 64u /* of a seat: buckets of latency (exchange/latency.h), and room for others */
+#define CF_SEAT_COUNTERS 64u /* of a seat: buckets of latency (exchange/latency.h), these, and room for others */
+#define CF_SEAT_PACKETS_READ 16u
+#define CF_SEAT_PACKETS_LOST 17u
+#define CF_SEAT_COUNTED 18u
 
 enum cf_seat_state { CF_SEAT_ACTIVE = 1, CF_SEAT_EVICTED = 2 };
 
@@ -129,7 +132,7 @@ typedef struct cf_seat {
   _Atomic uint64_t delivered, skipped;
   _Atomic uint64_t latency_sum; /* ns, of the frames in the buckets */
   uint8_t pad2[32];
-  _Atomic uint64_t counters[CF_SEAT_COUNTERS]; /* CF_LATENCY_BOUNDS buckets; the others are 0 */
+  _Atomic uint64_t counters[CF_SEAT_COUNTERS]; /* CF_LATENCY_BOUNDS buckets, packets; the others are 0 */
   /* publisher */
   _Atomic uint32_t state;           /* enum cf_seat_state */
   _Atomic uint32_t publisher_waits; /* nonzero: ring `room` after moving the cursor */

@@ -43,6 +43,7 @@ static void keyframe_count(cf_track_rate *rate, uint64_t number, const cf_rated_
   rate->key_packet = number;
   rate->key_time = packet->time;
   rate->key_came = packet->now;
+  cf_counter_set(&rate->newest_key, (uint64_t)packet->now);
 }
 
 void cf_rate_count(cf_track_rate *rate, const cf_rated_packet *packet) {

@@ -26,6 +26,7 @@ typedef struct cf_track_rate {
   cf_counter packets;
   cf_counter first, newest;        /* when they came, CLOCK_MONOTONIC ns; 0: none yet */
   cf_counter steps[CF_RATE_STEPS]; /* number of the half second and bytes in it: step_word() */
+  cf_counter newest_key;           /* when the newest keyframe came; 0: none yet */
   cf_counter last_ns, last_frames, longest_ns, longest_frames;
   /* the writer's alone */
   cf_keyframe_interval intervals[CF_RATE_INTERVALS];

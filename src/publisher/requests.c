@@ -187,6 +187,8 @@ static cf_info_seat describe_seat(cuframes_publisher *p, const cf_peer *peer) {
   s.evicted = report.evicted;
   s.delivered = peer->counted.delivered;
   s.skipped = peer->counted.skipped;
+  s.packets_read = peer->counted.packets_read;
+  s.packets_lost = peer->counted.packets_lost;
   uint64_t newest = cf_counter_get(&p->published);
   s.lag = report.last_seq < newest && report.delivered > 0 ? newest - report.last_seq : 0;
   return s;
@@ -204,16 +206,19 @@ static void raise_to(uint64_t *count, uint64_t value) {
  * takes a count that falls for a publisher that began anew. */
 static void seat_count(const cuframes_publisher *p, cf_peer *peer) {
   const cf_seat_report report = cf_seat_look(&peer->fenced.seat);
-  const uint64_t published = cf_counter_get(&p->published), age = (uint64_t)(cf_now() - p->started);
+  const uint64_t published = cf_counter_get(&p->published), packets = cf_counter_get(&p->packets.count);
+  const uint64_t age = (uint64_t)(cf_now() - p->started);
   cf_info_mode *counted = &peer->counted;
   uint64_t taken = 0;
   raise_to(&counted->delivered, at_most(report.delivered, published));
   raise_to(&counted->skipped, at_most(report.skipped, published));
+  raise_to(&counted->packets_read, at_most(report.counters[CF_SEAT_PACKETS_READ], packets));
+  raise_to(&counted->packets_lost, at_most(report.counters[CF_SEAT_PACKETS_LOST], packets));
   for (uint32_t i = 0; i < CF_LATENCY_BOUNDS; i++)
     taken += counted->latency[i];
   for (uint32_t i = 0; i < CF_LATENCY_BOUNDS; i++) {
     const uint64_t before = counted->latency[i];
-    raise_to(&counted->latency[i], at_most(report.latency[i], before + published - taken));
+    raise_to(&counted->latency[i], at_most(report.counters[i], before + published - taken));
     taken += counted->latency[i] - before;
   }
   raise_to(&counted->latency_sum, cf_latency_sum_within(report.latency_sum, taken, age));
@@ -223,6 +228,8 @@ void cf_peer_add_up(const cuframes_publisher *p, cf_peer *peer, cf_info_mode *mo
   seat_count(p, peer);
   mode->delivered += peer->counted.delivered;
   mode->skipped += peer->counted.skipped;
+  mode->packets_read += peer->counted.packets_read;
+  mode->packets_lost += peer->counted.packets_lost;
   for (uint32_t i = 0; i < CF_LATENCY_BOUNDS; i++)
     mode->latency[i] += peer->counted.latency[i];
   mode->latency_sum = cf_latency_sum_add(mode->latency_sum, peer->counted.latency_sum);
@@ -282,7 +289,8 @@ static cf_info_track describe_track(const cf_track *track, const cf_track_rate *
                       .keyframe_interval = cf_counter_get(&rate->last_ns),
                       .keyframe_frames = (uint32_t)cf_counter_get(&rate->last_frames),
                       .keyframe_longest = cf_counter_get(&rate->longest_ns),
-                      .keyframe_longest_frames = (uint32_t)cf_counter_get(&rate->longest_frames) };
+                      .keyframe_longest_frames = (uint32_t)cf_counter_get(&rate->longest_frames),
+                      .keyframe_timestamp = (int64_t)cf_counter_get(&rate->newest_key) };
   memcpy(e.codec, track->params.codec, sizeof e.codec);
   return e;
 }

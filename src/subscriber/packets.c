@@ -167,6 +167,7 @@ static int packet_read(cf_packet_side *side, cuframes_packet *packet) {
     enum cf_packet_read read =
         cf_packet_read(&side->connection->packet_reader, packet->data, packet->capacity, &packet->meta, &lost);
     cf_counter_add(&side->lost, lost);
+    cf_reader_note_packets(&side->connection->reader, read == CF_PACKET_OK, lost);
     if (read == CF_PACKET_OK) {
       memset(packet->data + packet->meta.size, 0, PADDING);
       return CUFRAMES_OK;

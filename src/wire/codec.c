@@ -211,6 +211,8 @@ static const cf_schema_field seat_fields[] = {
   U64(13, cf_info_seat, skipped),
   LIST(14, cf_info_seat, held, held_count),
   U32(15, cf_info_seat, sync_asked),
+  U64(16, cf_info_seat, packets_read),
+  U64(17, cf_info_seat, packets_lost),
 };
 
 static const cf_schema_field track_fields[] = {
@@ -223,6 +225,7 @@ static const cf_schema_field track_fields[] = {
   U32(7, cf_info_track, keyframe_frames),
   U64(8, cf_info_track, keyframe_longest),
   U32(9, cf_info_track, keyframe_longest_frames),
+  I64(10, cf_info_track, keyframe_timestamp),
 };
 
 static const cf_schema_field mode_fields[] = {
@@ -232,6 +235,8 @@ static const cf_schema_field mode_fields[] = {
   U64(4, cf_info_mode, skipped),
   U64(5, cf_info_mode, latency_sum),
   U64(6, cf_info_mode, latency),
+  U64(7, cf_info_mode, packets_read),
+  U64(8, cf_info_mode, packets_lost),
 };
 
 /* clang-format on */

@@ -197,6 +197,7 @@ typedef struct cf_info_seat {
   uint32_t held_count;
   uint32_t held[CF_HELD_MAX]; /* slot numbers, held_count of them */
   uint32_t sync_asked;        /* bits, as in its HELLO */
+  uint64_t packets_read, packets_lost;
 } cf_info_seat;
 
 typedef struct cf_info_track {
@@ -209,6 +210,7 @@ typedef struct cf_info_track {
   uint32_t keyframe_frames;
   uint64_t keyframe_longest;
   uint32_t keyframe_longest_frames;
+  int64_t keyframe_timestamp; /* when the newest one came, CLOCK_MONOTONIC ns; 0: none yet */
 } cf_info_track;
 
 #define CF_LATENCY_BUCKETS 16u
@@ -218,6 +220,7 @@ typedef struct cf_info_mode { /* all subscribers of a mode, so far */
   uint64_t joined, delivered, skipped;
   uint64_t latency_sum; /* ns */
   uint64_t latency[CF_LATENCY_BUCKETS];
+  uint64_t packets_read, packets_lost;
 } cf_info_mode;
 
 enum cf_info_group { CF_GROUP_SEAT = 1, CF_GROUP_TRACK = 2, CF_GROUP_MODE = 3 };

@@ -5,6 +5,7 @@
 
 #include "subscriber/subscriber.h"
 #include "support/child.h"
+#include "support/packets.h"
 #include "support/raw.h"
 #include "support/stream.h"
 
@@ -263,12 +264,57 @@ static void a_seat_that_takes_back_what_it_said_changes_nothing(void **state) {
       raw_leave(&raw), all_have_left();
     const cuframes_mode_info got = asked(NEWEST);
     CHECK(got.delivered >= before.delivered && got.skipped >= before.skipped);
+    CHECK(got.packets_read >= before.packets_read && got.packets_lost >= before.packets_lost);
     CHECK(got.latency_sum_ns >= before.latency_sum_ns && counted(&got) <= 4);
     for (int bucket = 0; bucket < CUFRAMES_LATENCY_BUCKETS; bucket++)
       CHECK(got.latency[bucket].frames >= before.latency[bucket].frames);
     before = got;
   }
   CHECK(before.delivered == 4 && before.latency[2].frames == 3 && before.latency[0].frames == 1);
+  cuframes_publisher_destroy(publisher);
+}
+
+/* Whoever reads packets, in whatever mode, says how many, and how many it came too late for. */
+static void readers_say_what_packets_they_lost(void **state) {
+  (void)state;
+  static const struct {
+    uint32_t mode;
+    bool reads;
+  } readers[] = { { PACKETS, true }, { NEWEST, true }, { ORDERED, false } };
+  cuframes_publisher *publisher = packet_publisher("s", 8, 0);
+  cuframes_subscriber *subscribers[3];
+  CHECK_OK(packet_publish(publisher, 0, 1, 100, CUFRAMES_PACKET_KEY));
+  for (int i = 0; i < 3; i++) {
+    subscribers[i] = subscriber_new("s", readers[i].mode);
+    if (readers[i].reads) {
+      CHECK_OK(cuframes_subscriber_enable_packets(subscribers[i], CUFRAMES_PACKETS_FROM_KEYFRAME));
+      CHECK(packet_look(subscribers[i], NULL) == 1);
+    }
+  }
+  for (uint64_t number = 2; number <= 21; number++)
+    CHECK_OK(packet_publish(publisher, 0, number, 100, number == 20 ? CUFRAMES_PACKET_KEY : 0));
+  for (int i = 0; i < 3; i++) {
+    cuframes_packet *packet = NULL;
+    if (!readers[i].reads)
+      continue;
+    CHECK(cuframes_subscriber_next_packet(subscribers[i], 0, &packet) == CUFRAMES_ERR_PACKET_OVERRUN);
+    CHECK(packet_look(subscribers[i], NULL) == 20);
+  }
+  for (int left = 0; left < 2; left++) {
+    cuframes_stream_info *info = ask();
+    for (size_t i = 0; i < info->subscriber_count; i++) {
+      const cuframes_subscriber_info *one = info->subscribers[i];
+      CHECK(one->packets_read == (one->packets ? 2 : 0) && one->packets_lost == (one->packets ? 18 : 0));
+    }
+    cuframes_stream_info_free(info);
+    for (int i = 0; i < 3; i++) {
+      const cuframes_mode_info got = asked(readers[i].mode);
+      CHECK(got.packets_read == (readers[i].reads ? 2 : 0) && got.packets_lost == (readers[i].reads ? 18 : 0));
+      cuframes_subscriber_destroy(subscribers[i]);
+      subscribers[i] = NULL;
+    }
+    all_have_left();
+  }
   cuframes_publisher_destroy(publisher);
 }
 
@@ -340,6 +386,7 @@ int main(void) {
     FIXTURE(one_that_is_quicker_than_publish_stays_counted),
     FIXTURE(latency_is_what_it_took),
     FIXTURE(who_spins_is_counted_in_sevens),
+    FIXTURE(readers_say_what_packets_they_lost),
     FIXTURE(a_seat_that_lies_spoils_no_sum),
     FIXTURE(a_seat_that_takes_back_what_it_said_changes_nothing),
     FIXTURE(a_loss_of_the_source_counts_once),

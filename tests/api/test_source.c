@@ -211,7 +211,8 @@ static bool answer_strangely(fake *f, int fd, uint32_t type) {
   cf_msg_info info = {
     .name = "s", .source_state = 4000000000u, .source_since = INT64_MIN, .source_attempt = -1, .timestamp = INT64_MIN
   };
-  cf_info_track track = { .media_type = 1, .timestamp = f->code ? INT64_MAX : INT64_MIN };
+  const int64_t when = f->code ? INT64_MAX : INT64_MIN;
+  cf_info_track track = { .media_type = 1, .timestamp = when, .keyframe_timestamp = when };
   track.packets = track.bit_rate = track.keyframe_interval = track.keyframe_longest = UINT64_MAX;
   size_t length = cf_message_encode(CF_MSG_INFO, &info, message, sizeof message);
   CHECK(cf_message_append(CF_GROUP_TRACK, &track, message, &length, sizeof message));
@@ -231,6 +232,7 @@ static void numbers_of_strange_publishers_stay_numbers(void **state) {
     const cuframes_track_info *track = info->tracks[0];
     CHECK(track->age_ns == (code ? 0 : INT64_MAX) && track->bit_rate == UINT64_MAX);
     CHECK(track->keyframe_interval_ns == INT64_MAX && track->keyframe_longest_ns == INT64_MAX);
+    CHECK(track->keyframe_age_ns == track->age_ns);
     cuframes_stream_info_free(info);
     fake_end(f);
   }
@@ -245,7 +247,8 @@ static void tracks_say_what_came_and_when(void **state) {
   CHECK(info->track_count == 2);
   for (int i = 0; i < 2; i++)
     CHECK(info->tracks[i]->packets == 0 && info->tracks[i]->age_ns == CUFRAMES_NO_TIME &&
-          info->tracks[i]->bit_rate == 0 && info->tracks[i]->keyframe_interval_ns == 0);
+          info->tracks[i]->bit_rate == 0 && info->tracks[i]->keyframe_interval_ns == 0 &&
+          info->tracks[i]->keyframe_age_ns == CUFRAMES_NO_TIME);
   cuframes_stream_info_free(info);
   const int64_t before = cuframes_now();
   for (uint64_t number = 1; number <= 10; number++)
@@ -259,6 +262,32 @@ static void tracks_say_what_came_and_when(void **state) {
   CHECK(video->keyframe_interval_ns == 1000 && video->keyframe_interval_frames == 1); /* packets are 1000 ns apart */
   CHECK(video->keyframe_longest_ns == 4000 && video->keyframe_longest_frames == 4);
   CHECK(audio->keyframe_interval_ns == 0 && audio->keyframe_longest_ns == 0); /* each of its packets is one */
+  CHECK_BETWEEN(video->keyframe_age_ns, 0, cuframes_now() - before);
+  CHECK(audio->keyframe_age_ns == CUFRAMES_NO_TIME);
+  cuframes_stream_info_free(info);
+  cuframes_publisher_destroy(publisher);
+}
+
+/* Packets that are none make no keyframe younger; nor does a restart. */
+static void the_newest_keyframe_grows_old(void **state) {
+  (void)state;
+  cuframes_publisher *publisher = packet_publisher("s", 0, 0);
+  CHECK_OK(packet_publish(publisher, 0, 1, 100, 0));
+  cuframes_stream_info *info = ask();
+  CHECK(info->tracks[0]->keyframe_age_ns == CUFRAMES_NO_TIME && info->tracks[0]->age_ns >= 0);
+  cuframes_stream_info_free(info);
+  CHECK_OK(packet_publish(publisher, 0, 2, 100, CUFRAMES_PACKET_KEY));
+  const int64_t since = cuframes_now();
+  pause_ms(5);
+  CHECK_OK(cuframes_publisher_discontinuity(publisher));
+  CHECK_OK(packet_publish(publisher, 0, 3, 100, 0));
+  const int64_t least = cuframes_now() - since;
+  info = ask();
+  CHECK(info->tracks[0]->keyframe_age_ns >= least && info->tracks[0]->keyframe_age_ns > info->tracks[0]->age_ns);
+  cuframes_stream_info_free(info);
+  CHECK_OK(packet_publish(publisher, 0, 4, 100, CUFRAMES_PACKET_KEY));
+  info = ask();
+  CHECK(info->tracks[0]->keyframe_age_ns < cuframes_now() - since - 5 * INT64_C(1000000));
   cuframes_stream_info_free(info);
   cuframes_publisher_destroy(publisher);
 }
@@ -310,6 +339,7 @@ int main(void) {
     FIXTURE(words_of_strange_publishers_are_read_as_far_as_they_go),
     FIXTURE(numbers_of_strange_publishers_stay_numbers),
     FIXTURE(tracks_say_what_came_and_when),
+    FIXTURE(the_newest_keyframe_grows_old),
     FIXTURE(a_restart_is_no_interval_of_keyframes),
     FIXTURE(the_bit_rate_is_measured),
   };

@@ -4,6 +4,7 @@ in place."""
 import json
 import os
 import pty
+import re
 import signal
 import time
 
@@ -89,8 +90,9 @@ def test_what_packets_amount_to(s):
     check(1 <= video["keyframe_frames"] <= video["keyframe_longest_frames"] <= 250, "%s", video)
     check(0 < video["keyframe_interval"] <= video["keyframe_longest"] < 11, "%s", video)
     check(audio["keyframe_interval"] is None and audio["keyframe_longest_frames"] is None, "%s", audio)
+    check(video["keyframe_age_ms"] >= video["age_ms"] and audio["keyframe_age_ms"] is None, "%s %s", video, audio)
     text = s.run("info", "film").out
-    check(" kbit/s, keyframe after " in text, "info says %s", text)
+    check(re.search(r" kbit/s, keyframe after .*, newest \d+\.\d s ago", text), "info says %s", text)
 
 
 def test_the_time_of_the_last_picture(s):

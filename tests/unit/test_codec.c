@@ -137,14 +137,14 @@ static void fill_info(cf_msg_info *m) {
 }
 
 static void fill_mode(cf_info_mode *m) {
-  N(mode), N(joined), N(delivered), N(skipped), N(latency_sum);
+  N(mode), N(joined), N(delivered), N(skipped), N(latency_sum), N(packets_read), N(packets_lost);
   for (uint32_t i = 0; i < CF_LATENCY_BUCKETS; i++)
     N(latency[i]);
 }
 
 static void fill_seat(cf_info_seat *m) {
   T(label), N(mode), N(pid), N(uid), N(gid), N(leases), N(depth), N(packets), N(evicted), N(sync_mode), N(lag);
-  N(delivered), N(skipped), N(sync_asked);
+  N(delivered), N(skipped), N(sync_asked), N(packets_read), N(packets_lost);
   m->held_count = below(4) == 0 ? CF_HELD_MAX : below(CF_HELD_MAX + 1);
   for (uint32_t i = 0; i < m->held_count; i++)
     m->held[i] = (uint32_t)number();
@@ -187,6 +187,7 @@ static void fill(uint32_t type, any_message *to) {
       to->track.keyframe_frames = (uint32_t)number();
       to->track.keyframe_longest = number();
       to->track.keyframe_longest_frames = (uint32_t)number();
+      to->track.keyframe_timestamp = (int64_t)number();
       break;
     default: break; /* the others have no fields */
   }

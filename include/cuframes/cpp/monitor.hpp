@@ -65,6 +65,10 @@ public:
   [[nodiscard]] std::uint32_t keyframe_longest_frames() const noexcept {
     return native_->keyframe_longest_frames;
   }
+  /** Since the newest keyframe; nothing before the first one. */
+  [[nodiscard]] std::optional<nanoseconds> keyframe_age() const noexcept {
+    return detail::to_time(native_->keyframe_age_ns);
+  }
 
 private:
   const cuframes_track_info *native_;
@@ -121,6 +125,13 @@ public:
   }
   [[nodiscard]] sync_modes sync_asked() const noexcept {
     return sync_modes::from_bits(native_->sync_asked);
+  }
+  [[nodiscard]] std::uint64_t packets_read() const noexcept {
+    return native_->packets_read;
+  }
+  /** Overwritten before they were read. */
+  [[nodiscard]] std::uint64_t packets_lost() const noexcept {
+    return native_->packets_lost;
   }
 
 private:
@@ -221,6 +232,13 @@ public:
                      return latency_bucket{ nanoseconds(one.up_to_ns), one.frames };
                    });
     return all;
+  }
+  [[nodiscard]] std::uint64_t packets_read() const noexcept {
+    return native_->packets_read;
+  }
+  /** Overwritten before they were read. */
+  [[nodiscard]] std::uint64_t packets_lost() const noexcept {
+    return native_->packets_lost;
   }
 
 private:

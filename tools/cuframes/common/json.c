@@ -123,6 +123,8 @@ static json_t *subscriber_json(const cuframes_subscriber_info *seat) {
   set_count(object, "delivered", seat->delivered);
   set_count(object, "skipped", seat->skipped);
   json_object_set_new(object, "packets", json_boolean(seat->packets));
+  set_count(object, "packets_read", seat->packets_read);
+  set_count(object, "packets_lost", seat->packets_lost);
   json_object_set_new(object, "evicted", json_boolean(seat->evicted));
   return object;
 }
@@ -194,6 +196,7 @@ static json_t *track_json(const cuframes_stream_info *info) {
     json_object_set_new(object, "keyframe_frames", count_json(stream->keyframe_interval_frames));
     json_object_set_new(object, "keyframe_longest", interval_json(stream->keyframe_longest_ns));
     json_object_set_new(object, "keyframe_longest_frames", count_json(stream->keyframe_longest_frames));
+    json_object_set_new(object, "keyframe_age_ms", age_json(stream->keyframe_age_ns));
     json_array_append_new(array, object);
   }
   return array;

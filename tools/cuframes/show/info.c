@@ -85,6 +85,10 @@ static void print_track(size_t number, const cuframes_track_info *track) {
   if (track->keyframe_interval_ns)
     printf(", keyframe after %.2f s (%u frames), at most %.2f s (%u)", (double)track->keyframe_interval_ns / 1e9,
            track->keyframe_interval_frames, (double)track->keyframe_longest_ns / 1e9, track->keyframe_longest_frames);
+  if (track->keyframe_age_ns != CUFRAMES_NO_TIME)
+    printf(", newest %.1f s ago", (double)track->keyframe_age_ns / 1e9);
+  else if (track->media_type == CUFRAMES_MEDIA_VIDEO && track->packets > 0)
+    printf(", no keyframe yet");
   printf("\n");
 }
 
@@ -119,7 +123,10 @@ static void print_subscribers(const cuframes_stream_info *info) {
       printf(" depth %u", seat->depth);
     if (*seat->sync_mode && strcmp(seat->sync_mode, sync_asked_text(seat)) != 0)
       printf(" (asked for %s)", sync_asked_text(seat));
-    printf("%s%s\n", seat->packets ? " packets" : "", seat->evicted ? " EVICTED" : "");
+    printf("%s", seat->packets ? " packets" : "");
+    if (seat->packets_lost)
+      printf(" (%" PRIu64 " lost)", seat->packets_lost);
+    printf("%s\n", seat->evicted ? " EVICTED" : "");
   }
 }
 
