@@ -3,6 +3,7 @@
 Prometheus' own judgement of the text."""
 import os
 import re
+import signal
 import subprocess
 import time
 
@@ -112,6 +113,7 @@ def test_what_really_happened(s):
         check(there.get("cuframes_stream_%s_total" % name, stream="cam") == value, "%s: %s", name, there.text)
     check(there.get("cuframes_track_packets_total", track="0", media="video", codec="h264") == 35, there.text)
     check(there.get("cuframes_track_keyframe_interval_seconds", track="0") == 0.4, there.text)
+    check(not there.get("cuframes_stream_packets_read_total", policy="packets"), "nobody read one: %s", there.text)
     info = s.json("info", "cam", "--json")
     check(there.get("cuframes_stream_slots_allocated") == info["slots"], there.text)
     check(there.get("cuframes_stream_slots_max") == info["max_slots"], there.text)
@@ -171,6 +173,48 @@ def test_evictions_are_counted(s):
     slow = s.start("verify", "cam", "--mode", "ordered", "--depth", "2", "--delay", "3600")
     s.until(lambda: metering.once(s).get("cuframes_stream_evictions_total") == 1, "an eviction")
     slow.kill()
+
+
+def test_age_of_the_keyframe(s):
+    """None before the first; then it grows, whatever other packets come."""
+    meter = Meter(s, "cam")
+    check(metering.once(s).get("cuframes_track_last_keyframe_age_seconds") is None, "before any packet")
+    meter.tell("packets 1 100")  # every tenth is one, and so is the first
+    before = time.monotonic()
+    first = metering.once(s).get("cuframes_track_last_keyframe_age_seconds", track="0", media="video", codec="h264")
+    meter.tell("packets 9 100")
+    there = metering.once(s)
+    second = there.get("cuframes_track_last_keyframe_age_seconds")
+    check(0 <= first < second, "%s, %s", first, second)
+    check(second >= there.get("cuframes_track_last_packet_age_seconds"), "%s", there.text)
+    s.until(lambda: metering.once(s).get("cuframes_track_last_keyframe_age_seconds") > 0.2, "it grows old")
+    meter.tell("packets 1 100")
+    after = time.monotonic()
+    check(metering.once(s).get("cuframes_track_last_keyframe_age_seconds") < time.monotonic() - before, "a new one")
+    check(after > before, "time")
+
+
+def test_packets_lost(s):
+    """By a reader that was stopped for longer than the ring lasts; it stays counted when the reader has left."""
+    s.publish(harness.CLIP, "film", "--realtime", "--loop", "--packet-slots", "16")
+    reader = s.start("pipe", "film", "--packets", "--output", os.devnull)
+
+    def read():
+        return metering.once(s).get("cuframes_stream_packets_read_total", stream="film", policy="packets")
+    s.until(read, "it reads")
+    check(metering.once(s).get("cuframes_stream_packets_lost_total", policy="packets") == 0, "it lost some before")
+    reader.send(signal.SIGSTOP)
+    os.waitid(os.P_PID, reader.pid, os.WSTOPPED | os.WNOWAIT)
+    published = metering.once(s).get("cuframes_stream_packets_total", stream="film")
+    s.until(lambda: metering.once(s).get("cuframes_stream_packets_total", stream="film") > published + 32, "packets")
+    reader.send(signal.SIGCONT)
+    s.until(lambda: metering.once(s).get("cuframes_stream_packets_lost_total", policy="packets"), "it lost some")
+    check("lost)" in s.run("info", "film").out, "info does not say it")
+    reader.stop()
+    s.until(lambda: metering.once(s).get("cuframes_stream_subscribers", policy="packets") == 0, "it has left")
+    there = metering.once(s)
+    check(there.get("cuframes_stream_packets_lost_total", policy="packets") > 16, there.text)
+    check(there.get("cuframes_stream_packets_lost_total", policy="newest") == 0, there.text)
 
 
 def test_latency(s):

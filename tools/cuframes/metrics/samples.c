@@ -210,6 +210,14 @@ static void write_track_keyframe_max(row *at, const sight *of) {
   }
 }
 
+static void write_track_keyframe_age(row *at, const sight *of) {
+  char text[16];
+  for (size_t i = 0; i < of->info->track_count; i++) {
+    const row one = track_row(at, of, i, text);
+    age(&one, of->info->tracks[i]->keyframe_age_ns);
+  }
+}
+
 /* ---- of each policy ---- */
 
 /* Of all subscribers of a mode, as they are now. */
@@ -269,6 +277,21 @@ static void write_skipped(row *at, const sight *of) {
     const row one = mode_row(at, of->info->modes[i]->mode);
     if (takes_frames(of->info->modes[i]))
       count(&one, of->info->modes[i]->skipped);
+  }
+}
+
+/* Of every mode: who takes frames may read packets, too. */
+static void write_packets_read(row *at, const sight *of) {
+  for (size_t i = 0; i < of->info->mode_count; i++) {
+    const row one = mode_row(at, of->info->modes[i]->mode);
+    count(&one, of->info->modes[i]->packets_read);
+  }
+}
+
+static void write_packets_lost(row *at, const sight *of) {
+  for (size_t i = 0; i < of->info->mode_count; i++) {
+    const row one = mode_row(at, of->info->modes[i]->mode);
+    count(&one, of->info->modes[i]->packets_lost);
   }
 }
 
@@ -373,10 +396,13 @@ static const writer writers[FAMILY_COUNT] = {
   [FAMILY_TRACK_AGE] = { .answered = write_track_age },
   [FAMILY_TRACK_KEYFRAME] = { .answered = write_track_keyframe },
   [FAMILY_TRACK_KEYFRAME_MAX] = { .answered = write_track_keyframe_max },
+  [FAMILY_TRACK_KEYFRAME_AGE] = { .answered = write_track_keyframe_age },
   [FAMILY_SUBSCRIBERS] = { .answered = write_subscribers },
   [FAMILY_JOINED] = { .answered = write_joined },
   [FAMILY_TAKEN] = { .answered = write_taken },
   [FAMILY_SKIPPED] = { .answered = write_skipped },
+  [FAMILY_PACKETS_READ] = { .answered = write_packets_read },
+  [FAMILY_PACKETS_LOST] = { .answered = write_packets_lost },
   [FAMILY_EVICTIONS] = { .answered = write_evictions },
   [FAMILY_LAG] = { .answered = write_lag },
   [FAMILY_HELD] = { .answered = write_held },
