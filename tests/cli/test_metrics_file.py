@@ -4,6 +4,7 @@ it cannot be written."""
 import os
 import signal
 import subprocess
+import time
 
 import harness
 import metering
@@ -46,6 +47,29 @@ def test_whole_under_a_reader(s):
               text[-200:])
     writer.stop()
     check(not [name for name in os.listdir(s.root) if "prom" in name], "left: %s", os.listdir(s.root))
+
+
+def test_end_in_a_look(s):
+    """A stream that does not answer holds up nobody who ends it: the file is gone at once."""
+    stopped = s.publish("test:64x48@25", "stopped")
+    path = s.path("a.prom")
+    writer = s.start("metrics", "--textfile", path, "--interval", "0.01", "--timeout", "1000")
+    s.until(lambda: os.path.exists(path), "the file")
+    stopped.send(signal.SIGSTOP)
+    os.waitid(os.P_PID, stopped.pid, os.WSTOPPED | os.WNOWAIT)
+    written = []
+
+    def is_stuck():
+        written.append(os.stat(path).st_mtime_ns)
+        return len(written) > 1 and written[-1] == written[-2]
+    s.until(is_stuck, "a look that does not end")
+    began = time.monotonic()
+    writer.stop(signal.SIGTERM)
+    harness.pace(time.monotonic() - began < 1, "%.1f s", time.monotonic() - began)
+    check(not [name for name in os.listdir(s.root) if "prom" in name], "left: %s", os.listdir(s.root))
+    stopped.send(signal.SIGCONT)
+    once = s.start("metrics", "--once", "--timeout", "1000")
+    check(metering.Metrics(once.expect(OK).out).get("cuframes_stream_up", stream="stopped") == 1, "%s", once.out)
 
 
 def test_what_was_left(s):

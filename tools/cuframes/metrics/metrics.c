@@ -8,6 +8,7 @@
 #include "common/cli.h"
 #include "common/reader.h"
 #include "http/options.h"
+#include "looker.h"
 #include "serve.h"
 #include "textfile.h"
 
@@ -53,42 +54,63 @@ static int print_once(metrics_options *options) {
   return code;
 }
 
-/* One look into the file. False, and in `why` the reason, if it did not get there. */
-static bool write_look(metrics_options *options, char *why, size_t size) {
-  exposition out = { 0 };
-  bool done = collect(&options->from, &out);
+/* Writes a look into the file. False, and in `why` the reason, if it did not get there. */
+static bool write_look(const metrics_options *options, exposition *found, char *why, size_t size) {
+  bool done = !found->failed;
   if (done)
-    done = textfile_write(options->textfile, out.text, out.length, why, size);
+    done = textfile_write(options->textfile, found->text, found->length, why, size);
   else
     snprintf(why, size, "out of memory");
-  exposition_free(&out);
+  exposition_free(found);
   return done;
 }
 
-/* A disk that is full at the start is a mistake; one that becomes so is said, and tried again. */
-static int write_file(metrics_options *options) {
+static int write_once(metrics_options *options) {
   char why[1024];
-  int64_t due = cuframes_now();
-  bool written = write_look(options, why, sizeof why);
-  if (!written)
-    cli_error("%s", why);
-  if (!written || options->once)
-    return written ? CLI_OK : CLI_FAILED;
-  for (;;) {
+  exposition found = { 0 };
+  found.failed = !collect(&options->from, &found);
+  if (write_look(options, &found, why, sizeof why))
+    return CLI_OK;
+  cli_error("%s", why);
+  return CLI_FAILED;
+}
+
+/* A disk that is full at the start is a mistake; one that becomes so is said, and tried again. */
+static int write_on(const metrics_options *options, looker *asked) {
+  char why[1024];
+  exposition found;
+  bool written = true;
+  for (int64_t due = cuframes_now(), looks = 0;; looks++) {
+    looker_ask(asked);
+    if (!looker_wait(asked, &found))
+      break;
+    const bool was = written;
+    written = write_look(options, &found, why, sizeof why);
+    if (!written && looks == 0) {
+      cli_error("%s", why);
+      return CLI_FAILED;
+    }
+    if (was && !written)
+      cli_error("%s; it is tried again every %.3g s", why, (double)options->interval_ns / 1e9);
+    else if (!was && written)
+      cli_note("%s is written again", options->textfile);
     due += options->interval_ns;
     if (due < cuframes_now())
       due = cuframes_now(); /* it took longer, or the process was stopped */
     if (!reader_pause(due))
       break;
-    const bool was = written;
-    written = write_look(options, why, sizeof why);
-    if (was && !written)
-      cli_error("%s; it is tried again every %.3g s", why, (double)options->interval_ns / 1e9);
-    else if (!was && written)
-      cli_note("%s is written again", options->textfile);
   }
   textfile_remove(options->textfile);
   return written ? CLI_OK : CLI_FAILED;
+}
+
+static int write_file(const metrics_options *options) {
+  looker *asked = looker_start(&options->from, NULL, NULL);
+  if (!asked)
+    return CLI_FAILED;
+  const int code = write_on(options, asked);
+  looker_end(asked);
+  return code;
 }
 
 static int parse(int argc, char **argv, metrics_options *options) {
@@ -161,11 +183,11 @@ int cmd_metrics(int argc, char **argv) {
     code = check_names(&options);
   if (code)
     return code;
+  if (options.once) { /* which a signal may end as it likes */
+    code = options.textfile ? write_once(&options) : print_once(&options);
+    collector_free(&options.from);
+    return code;
+  }
   cli_catch_signals();
-  if (options.textfile)
-    code = write_file(&options);
-  else
-    code = options.once ? print_once(&options) : metrics_serve(&options.from, &options.http);
-  collector_free(&options.from);
-  return code;
+  return options.textfile ? write_file(&options) : metrics_serve(&options.from, &options.http);
 }

@@ -9,7 +9,7 @@
 #define SERVE_DEFAULT "127.0.0.1:10816"
 #define SERVE_PATH "/metrics"
 
-/* Until Ctrl-C. Gives an exit code. */
-int metrics_serve(collector *from, const http_options *options);
+/* Until Ctrl-C; the collector is taken over (looker.h). Gives an exit code. */
+int metrics_serve(const collector *from, const http_options *options);
 
 #endif
