@@ -59,6 +59,8 @@ void client_free(http_request *client) {
   if (client->next)
     client->next->previous = client->previous;
   server->client_count--;
+  if (server->adopted == client)
+    server->adopted = NULL;
   queue_free(&client->queue);
   http_body_drop(client->body);
   free(client);
@@ -114,9 +116,15 @@ static void client_adopt(http_server *server, int fd) {
   const lws_adopt_desc_t adopt = {
     .vh = server->vhost, .type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | tls, .fd = { .sockfd = fd }, .opaque = client
   };
+  server->adopted = client;
   struct lws *wsi = lws_adopt_descriptor_vhost_via_info(&adopt);
-  if (!wsi)
-    return; /* it is closed, and its client gone with it */
+  if (!wsi) {
+    /* the descriptor is closed, and the client gone with it, unless it failed so early that nobody heard of it */
+    if (server->adopted)
+      client_free(server->adopted);
+    return;
+  }
+  server->adopted = NULL;
   client->wsi = wsi;
   lws_set_timeout(wsi, PENDING_TIMEOUT_ESTABLISH_WITH_SERVER, HTTP_REQUEST_SECONDS);
 }

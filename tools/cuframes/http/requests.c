@@ -43,10 +43,24 @@ static bool is_too_large(struct lws *wsi) {
   return all > HTTP_HEADER_BYTES;
 }
 
-/* Copies a header. False: it does not fit; if there is none, it is empty. */
+/* Copies a header. False: it does not fit, or there is a zero byte in it; if there is none, it is empty. */
 static bool header_take(struct lws *wsi, enum lws_token_indexes token, char *to, int size) {
   *to = '\0';
-  return lws_hdr_total_length(wsi, token) == 0 || lws_hdr_copy(wsi, to, size, token) > 0;
+  const int length = lws_hdr_total_length(wsi, token);
+  return length == 0 || (lws_hdr_copy(wsi, to, size, token) == length && strlen(to) == (size_t)length);
+}
+
+/* Whether a body follows. One that libwebsockets does not read would be taken for the next request; one that it does
+ * read, behind another request in the same packet, it goes round in for ever. */
+static bool has_body(struct lws *wsi) {
+  return lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0 ||
+         lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0;
+}
+
+/* HTTP/1.0 and later. It is none, too, where the line ended in mid-path: by a %0d that is taken for its end. */
+static bool is_known_version(struct lws *wsi) {
+  char version[16];
+  return header_take(wsi, WSI_TOKEN_HTTP, version, sizeof version) && strncmp(version, "HTTP/1.", 7) == 0;
 }
 
 /* After its answer: it says so, or is of a time when that was the rule. */
@@ -97,6 +111,10 @@ static unsigned refuse(http_request *client, const char **why) {
   char host[HOST_BYTES], origin[HOST_BYTES];
   const bool has_host = header_take(wsi, WSI_TOKEN_HOST, host, sizeof host);
   const bool has_origin = header_take(wsi, WSI_TOKEN_ORIGIN, origin, sizeof origin);
+  if (!is_known_version(wsi)) {
+    *why = "HTTP/1.1 and HTTP/1.0 are answered here.";
+    return 505;
+  }
   if (!is_method(wsi, WSI_TOKEN_GET_URI) && !client->is_head) {
     *why = "Only GET and HEAD are answered here.";
     return HTTP_STATUS_METHOD_NOT_ALLOWED;
@@ -105,8 +123,12 @@ static unsigned refuse(http_request *client, const char **why) {
     *why = "The headers of the request are too large.";
     return 431;
   }
-  if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0) {
+  if (has_body(wsi)) {
     *why = "A request has no body here.";
+    return HTTP_STATUS_BAD_REQUEST;
+  }
+  if (has_host && *host == '\0' && !client->is_old) {
+    *why = "A request of HTTP/1.1 has the header Host.";
     return HTTP_STATUS_BAD_REQUEST;
   }
   if (!has_host || !is_our_host(client, host)) {
@@ -192,7 +214,7 @@ static void request_begin(http_request *client) {
   query_take(client);
 }
 
-void request_take(http_request *client, const char *uri) {
+int request_take(http_request *client, const char *uri, size_t uri_length) {
   char path[HTTP_PATH_MAX];
   const char *why = NULL;
   const http_site *site = &client->server->site;
@@ -201,6 +223,10 @@ void request_take(http_request *client, const char *uri) {
   request_begin(client);
   bool guessed = false;
   unsigned status = refuse(client, &why);
+  if (has_body(client->wsi)) { /* not one byte of it is to be read, so nothing can wait */
+    client->state = CLIENT_READING;
+    return answer_now(client, status, why);
+  }
   if (status)
     client->closes = true; /* what follows may be a body */
   else if (client->server->login)
@@ -209,12 +235,16 @@ void request_take(http_request *client, const char *uri) {
     hold(client);
   } else if (status) {
     http_answer_text(client, status, why);
+  } else if (memchr(uri, '\0', uri_length)) {
+    client->closes = true;
+    http_answer_text(client, HTTP_STATUS_BAD_REQUEST, "There is a zero byte in the path.");
   } else if (strlen(uri) >= sizeof path) {
     http_answer_text(client, HTTP_STATUS_REQ_URI_TOO_LONG, "The path is too long.");
   } else {
     strcpy(path, uri);
     site->asked(site->user, client, path);
   }
+  return 0;
 }
 
 /* ---- upgrades ---- */

@@ -17,10 +17,11 @@
 
 /* ---- libwebsockets ---- */
 
-static int on_request(http_request *client, struct lws *wsi, enum lws_callback_reasons reason, const char *in) {
+static int on_request(http_request *client, struct lws *wsi, enum lws_callback_reasons reason, const char *in,
+                      size_t length) {
   client->wsi = wsi;
   switch (reason) {
-    case LWS_CALLBACK_HTTP: request_take(client, in); return 0;
+    case LWS_CALLBACK_HTTP: return request_take(client, in, length);
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return request_upgrade(client);
     case LWS_CALLBACK_HTTP_WRITEABLE: return answer_write(client);
     case LWS_CALLBACK_WSI_DESTROY:
@@ -49,8 +50,8 @@ static int on_client(struct lws *wsi, enum lws_callback_reasons reason, void *us
   switch (reason) {
     case LWS_CALLBACK_HTTP:
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-    case LWS_CALLBACK_HTTP_WRITEABLE: return client ? on_request(client, wsi, reason, in) : -1;
-    case LWS_CALLBACK_WSI_DESTROY: return client ? on_request(client, wsi, reason, in) : 0;
+    case LWS_CALLBACK_HTTP_WRITEABLE: return client ? on_request(client, wsi, reason, in, length) : -1;
+    case LWS_CALLBACK_WSI_DESTROY: return client ? on_request(client, wsi, reason, in, length) : 0;
     case LWS_CALLBACK_ESTABLISHED:
     case LWS_CALLBACK_RECEIVE:
     case LWS_CALLBACK_RECEIVE_PONG:

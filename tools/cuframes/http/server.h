@@ -66,6 +66,7 @@ struct http_server {
   struct lws_context *context;
   struct lws_vhost *vhost;
   http_request *clients;
+  http_request *adopted;              /* is being handed to libwebsockets, which may end it */
   size_t client_count, lasting_count; /* lasting: streams and WebSockets */
   size_t queued;                      /* bytes, for all of them */
   int spare;                          /* a descriptor to accept with when there are no more */
@@ -95,7 +96,8 @@ int answer_write(http_request *client);
 int answer_now(http_request *client, unsigned status, const char *text);
 
 /* requests.c */
-void request_take(http_request *client, const char *path);
+/* 0, or negative after an answer: the connection is to be closed. */
+int request_take(http_request *client, const char *path, size_t length);
 /* Now and then: answers a login that was wrong. */
 void request_look(http_request *client);
 /* A WebSocket is asked for: 0, or negative after an answer. */
