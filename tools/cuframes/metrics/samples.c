@@ -169,7 +169,7 @@ static const char *media_name(uint32_t type) {
 /* The row of a track, whose number is put into `text`. */
 static row track_row(const row *at, const sight *of, size_t track, char text[16]) {
   row one = *at;
-  snprintf(text, 16, "%zu", track);
+  snprintf(text, 16, "%u", (unsigned)track); /* of a few: as a size_t it would not fit */
   label(&one, "track", text);
   label(&one, "media", media_name(of->info->tracks[track]->media_type));
   label(&one, "codec", of->info->tracks[track]->codec);
