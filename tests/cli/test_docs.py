@@ -10,7 +10,8 @@ import piping
 from harness import check
 
 LONG = re.compile(r"--[a-z][a-z-]*[a-z]")
-COMMANDS = ("publish", "list", "info", "top", "snapshot", "record", "pipe", "grid", "verify", "doctor", "metrics")
+COMMANDS = ("publish", "list", "info", "top", "snapshot", "record", "pipe", "grid", "wall", "verify", "doctor",
+            "metrics")
 PAGES = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"] + sorted(
     os.path.relpath(path, harness.SOURCE_DIR)
     for path in glob.glob(os.path.join(harness.SOURCE_DIR, "docs", "**", "*.md"), recursive=True))

@@ -21,6 +21,7 @@ static const cli_command commands[] = {
   { "record", cmd_record, "the packets of a stream into MP4, MKV or TS, without encoding" },
   { "pipe", cmd_pipe, "pictures or packets into a pipe, for FFmpeg, GStreamer, OpenCV, Frigate" },
   { "grid", cmd_grid, "many streams as one picture, published as a stream: a wall of cameras" },
+  { "wall", cmd_wall, "all streams in a browser, live, without encoding anything" },
   { "verify", cmd_verify, "prove a stream: gaps, duplicates, torn pictures, latency" },
   { "doctor", cmd_doctor, "find why sharing does not work, and what mends it" },
   { "metrics", cmd_metrics, "the numbers of streams for Prometheus" },

@@ -23,6 +23,7 @@ int cmd_pipe(int argc, char **argv);
 int cmd_grid(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_wall(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
 
 /* Messages to stderr, one line each, with "cuframes COMMAND: " in front. None waits for who reads them (output.h). */

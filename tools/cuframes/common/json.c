@@ -313,12 +313,18 @@ int cli_json_print(json_t *value, bool compact) {
   return CLI_OK;
 }
 
+char *cli_json_line(json_t *value) {
+  hide_secrets(value);
+  char *text = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+  json_decref(value);
+  return text;
+}
+
 void cli_json_event(json_t *event) {
   const uint64_t dropped = output_take_dropped();
   if (dropped > 0)
     set_count(event, "dropped_events", dropped);
-  hide_secrets(event);
-  char *text = event ? json_dumps(event, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+  char *text = cli_json_line(event);
   const size_t length = text ? strlen(text) : 0;
   if (text != NULL)
     text[length] = '\n'; /* in the place of its end: one text, one write */
@@ -327,7 +333,6 @@ void cli_json_event(json_t *event) {
   else if (!output_put(OUTPUT_OUT, text, length + 1))
     output_give_dropped(dropped); /* this one is counted there */
   free(text);
-  json_decref(event);
 }
 
 json_t *cli_json_fixed(const cli_fixed *all, size_t count) {

@@ -35,6 +35,9 @@ json_t *cli_json_fixed(const cli_fixed *all, size_t count);
  * (output.h). If some before it were dropped, it says how many: "dropped_events". NULL: out of memory, so dropped. */
 void cli_json_event(json_t *event);
 
+/* As text on one line without secrets, and lets go of it. The caller's, by free(); NULL: out of memory. */
+char *cli_json_line(json_t *value);
+
 /* Of "cuda:GPU-UUID", so much is enough to tell GPUs apart. */
 #define DEVICE_COLUMNS 17
 

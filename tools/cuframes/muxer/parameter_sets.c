@@ -189,6 +189,24 @@ bool parameter_sets_go_on(enum AVCodecID codec, const parameter_sets *before, co
   return true;
 }
 
+size_t parameter_sets_to_lengths(enum AVCodecID codec, int length_bytes, const uint8_t *data, size_t size,
+                                 const parameter_sets *but, uint8_t *to) {
+  span packet = { data, size }, unit;
+  size_t used = 0;
+  while (next_unit(length_bytes, &packet, &unit)) {
+    const enum unit what = unit_of(codec, unit.data[0]);
+    if (what == UNIT_DELIMITER || ((what == UNIT_SEQUENCE || what == UNIT_PICTURE) && has(but, unit)))
+      continue;
+    if (to) {
+      for (int i = 0; i < 4; i++)
+        to[used + (size_t)i] = (uint8_t)(unit.size >> (24 - 8 * i));
+      memcpy(to + used + 4, unit.data, unit.size);
+    }
+    used += 4 + unit.size;
+  }
+  return used;
+}
+
 size_t parameter_sets_place(enum AVCodecID codec, const uint8_t *data, size_t size) {
   span rest = { data, size }, unit;
   if (!next_unit(0, &rest, &unit) || unit_of(codec, unit.data[0]) != UNIT_DELIMITER)

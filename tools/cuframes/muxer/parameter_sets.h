@@ -42,6 +42,12 @@ bool parameter_sets_go_on(enum AVCodecID codec, const parameter_sets *before, co
 /* Adds those of `more` that are not in `sets` yet. False: out of memory; *sets is none then. */
 bool parameter_sets_add(parameter_sets *sets, const parameter_sets *more);
 
+/* The packet's units behind lengths of four bytes, whatever it has, without those that are in `but` and without
+ * delimiters: what goes with a record that has the sets of `but`. Gives its size; to may be NULL. A packet that is cut
+ * off ends with its last whole unit. */
+size_t parameter_sets_to_lengths(enum AVCodecID codec, int length_bytes, const uint8_t *data, size_t size,
+                                 const parameter_sets *but, uint8_t *to);
+
 /* Where in a packet behind start codes sets belong: behind an access unit delimiter, if it begins with one. */
 size_t parameter_sets_place(enum AVCodecID codec, const uint8_t *data, size_t size);
 
