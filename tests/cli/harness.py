@@ -47,6 +47,7 @@ SKIP = 77
 SANITIZED = bool(os.environ.get("CUFRAMES_SANITIZE"))
 LIMIT = 120 * (4 if SANITIZED else 1) * max(1, float(os.environ.get("CUFRAMES_TEST_TIMEOUT") or 1))
 SLOW_MOST = 5
+GIVE_UP = ("verify", "snapshot", "record", "pipe", "doctor")
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE_DIR = os.environ.get("CUFRAMES_SOURCE_DIR", os.path.dirname(os.path.dirname(HERE)))
 BUILD_DIR = os.environ.get("CUFRAMES_BUILD_DIR", os.path.join(SOURCE_DIR, "build"))
@@ -145,13 +146,12 @@ def program():
 
 
 def patient(args):
-    """Arguments of the program with which it waits as long as tests do, where it gives up after seconds by default; a
-    test may say how long."""
+    """Arguments of the program with which it waits as long as tests do, where it gives up after seconds by default, or
+    evicts who is slow; a test may say how long."""
     args = [str(argument) for argument in args]
-    said = any(argument.split("=")[0] == "--timeout" for argument in args)
-    if said or args[:1] not in (["verify"], ["snapshot"], ["record"], ["pipe"], ["doctor"]):
-        return args
-    return [args[0], "--timeout", str(LIMIT), *args[1:]]
+    option = {"publish": "--ordered-timeout", **dict.fromkeys(GIVE_UP, "--timeout")}.get(args[0] if args else "")
+    said = any(argument.split("=")[0] in (option, "--config") for argument in args)
+    return args if said or not option else [args[0], option, str(LIMIT), *args[1:]]
 
 
 class Deadline:
@@ -453,10 +453,8 @@ class Session:
         return self.start(*args, **options).json(code)
 
     def publish(self, source, name, *args, **options):
-        """Starts `publish SOURCE --name NAME ARGS...` and waits until the stream has begun. Nobody is evicted because
-        the machine is slow, unless ARGS say when."""
-        patient = () if "--ordered-timeout" in args else ("--ordered-timeout", LIMIT)
-        process = self.start("publish", source, "--name", name, *patient, *args, name="publish " + name, **options)
+        """Starts `publish SOURCE --name NAME ARGS...` and waits until the stream has begun."""
+        process = self.start("publish", source, "--name", name, *args, name="publish " + name, **options)
         self.wait_stream(name, process)
         return process
 

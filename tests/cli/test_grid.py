@@ -633,7 +633,8 @@ def test_ends_by_itself(s):
     check(summary["ended"] == "duration", "it says %s", summary)
     summary = harness.parse_json(start(s, "none", "--output", "wall", "--size", "128x128", "--fps", "0.1", "--duration",
                                        "0.3").expect(OK).out.splitlines()[-1])
-    check(summary["ended"] == "duration" and summary["seconds"] < 10, "it waited for its next picture: %s", summary)
+    check(summary["ended"] == "duration", "it says %s", summary)
+    pace(summary["seconds"] < 10, "it waited for its next picture: %s", summary)
 
 
 def test_texts_that_do_not_fit(s):

@@ -9,7 +9,7 @@ import socket
 
 import harness
 import metering
-from harness import check
+from harness import check, pace
 from test_metrics import documented
 
 ALERTS = os.path.join(harness.SOURCE_DIR, "packaging", "prometheus", "cuframes.rules.yml")
@@ -175,7 +175,7 @@ def test_alerts_on_what_runs(s):
     stopped.suspend()
     there = metering.Metrics(s.start("metrics", "--once", "--timeout", "2").expect(harness.OK).out)
     stopped.resume()
-    check(there.get("cuframes_stream_up", stream="well") == 1, "it was too late: %s", there.text)
+    pace(there.get("cuframes_stream_up", stream="well") == 1, "it was too late: %s", there.text)
     state = [labels["state"] for labels, value in there.all("cuframes_stream_state", stream="away") if value == 1][0]
     fired = {"CuframesStreamDown": {"stream": "stopped"}, "CuframesCameraDown": {"stream": "away", "state": state}}
     cases = []
