@@ -243,7 +243,7 @@ static void many_tell(int wanted_threads) {
     CHECK_RESULT(look(subscribers[i], &number), CUFRAMES_ERR_TIMEOUT);
     CHECK_RESULT(cuframes_subscriber_next(subscribers[i], 0, &frame), CUFRAMES_ERR_TIMEOUT);
   }
-  assert_int_equal(threads_called("cuframes-notify"), wanted_threads);
+  WAIT_FOR(threads_called("cuframes-notify") == wanted_threads);
   for (uint64_t round = 1; round <= 3; round++) {
     for (int i = 0; i < MANY; i++)
       assert_false(readable(fds[i], 0));

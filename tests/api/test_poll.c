@@ -222,7 +222,7 @@ static void many_tell(int wanted_threads) {
     while (look(subscribers[i], &number) == CUFRAMES_OK)
       ;
   }
-  assert_int_equal(threads_called("cuframes-notify"), wanted_threads);
+  WAIT_FOR(threads_called("cuframes-notify") == wanted_threads);
   for (uint64_t round = 1; round <= 3; round++) {
     for (int i = 0; i < MANY; i++)
       assert_false(readable(fds[i], 0));

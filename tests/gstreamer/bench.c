@@ -32,7 +32,7 @@ cuframes_publisher *bench_publisher(const char *name, const cuframes_format *for
   const cuframes_publisher_options options = { .struct_size = sizeof options,
                                                .format = format != NULL ? *format : plain,
                                                .side_data_max = 4096,
-                                               .ordered_timeout_ns = 60 * (gint64)GST_SECOND };
+                                               .ordered_timeout_ns = BENCH_PATIENCE };
   cuframes_publisher *publisher = NULL;
   if (cuframes_publisher_create(name, &options, &publisher) != CUFRAMES_OK)
     fail_msg("%s", cuframes_last_error());
@@ -55,7 +55,7 @@ void bench_publish(cuframes_publisher *publisher, guint8 value) {
 }
 
 void bench_joined(cuframes_publisher *publisher, guint32 count) {
-  assert_int_equal(cuframes_publisher_wait_subscribers(publisher, count, 60 * (gint64)GST_SECOND), CUFRAMES_OK);
+  assert_int_equal(cuframes_publisher_wait_subscribers(publisher, count, BENCH_PATIENCE), CUFRAMES_OK);
 }
 
 static GstPadProbeReturn count(GstPad *pad, GstPadProbeInfo *info, gpointer data) {
@@ -87,7 +87,7 @@ void bench_play(bench *b, const gchar *pipeline, const gchar *stream) {
 }
 
 void bench_wait(bench *b, guint buffers) {
-  const gint64 limit = g_get_monotonic_time() + SECONDS(60);
+  const gint64 limit = g_get_monotonic_time() + BENCH_PATIENCE / GST_USECOND;
   g_mutex_lock(&b->lock);
   while (b->buffers < buffers && g_cond_wait_until(&b->came, &b->lock, limit))
     ;
@@ -106,7 +106,7 @@ void bench_end(bench *b) {
 }
 
 GstMessage *bench_message(bench *b, GstMessageType type) {
-  GstMessage *message = gst_bus_timed_pop_filtered(b->bus, 60 * GST_SECOND, type);
+  GstMessage *message = gst_bus_timed_pop_filtered(b->bus, BENCH_PATIENCE, type);
   assert_non_null(message);
   return message;
 }
@@ -143,7 +143,7 @@ guint bench_threads(void) {
 }
 
 static void wait_for_at_most(guint (*number)(void), guint most) {
-  const gint64 limit = g_get_monotonic_time() + SECONDS(60);
+  const gint64 limit = g_get_monotonic_time() + BENCH_PATIENCE / GST_USECOND;
   while (number() > most && g_get_monotonic_time() < limit) {
     g_thread_pool_stop_unused_threads(); /* which GLib keeps for the next task */
     g_thread_yield();

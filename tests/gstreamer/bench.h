@@ -14,7 +14,7 @@
 
 #include <cuframes/cuframes.h>
 
-#define SECONDS(n) ((n)*G_TIME_SPAN_SECOND) /* for waits: generous, where a machine is busy */
+#define BENCH_PATIENCE (480 * (gint64)GST_SECOND) /* for what must come: it finds what hangs, whatever the machine */
 
 /* A directory of its own for streams, which is $CUFRAMES_DIR from then on; and away with it. */
 int bench_setup(void **state);

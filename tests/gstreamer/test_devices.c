@@ -40,7 +40,7 @@ static void streams_are_devices(void **state) {
 
 static void message_is(GstBus *bus, GstMessageType type, const gchar *name) {
   GstMessage *message =
-      gst_bus_timed_pop_filtered(bus, 60 * GST_SECOND, GST_MESSAGE_DEVICE_ADDED | GST_MESSAGE_DEVICE_REMOVED);
+      gst_bus_timed_pop_filtered(bus, BENCH_PATIENCE, GST_MESSAGE_DEVICE_ADDED | GST_MESSAGE_DEVICE_REMOVED);
   GstDevice *device = NULL;
   assert_non_null(message);
   assert_true(GST_MESSAGE_TYPE(message) == type);

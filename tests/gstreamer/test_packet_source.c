@@ -65,7 +65,7 @@ static void end(reading *r) {
 }
 
 static GstSample *next(reading *r) {
-  GstSample *sample = g_async_queue_timeout_pop(r->samples, SECONDS(60));
+  GstSample *sample = g_async_queue_timeout_pop(r->samples, BENCH_PATIENCE / GST_USECOND);
   assert_non_null(sample);
   return sample;
 }
@@ -77,7 +77,7 @@ static guint8 last_byte(GstBuffer *buffer) {
 }
 
 static GstMessage *message_of(reading *r, GstMessageType type) {
-  GstMessage *message = gst_bus_timed_pop_filtered(r->bus, 60 * GST_SECOND, type | GST_MESSAGE_ERROR);
+  GstMessage *message = gst_bus_timed_pop_filtered(r->bus, BENCH_PATIENCE, type | GST_MESSAGE_ERROR);
   assert_non_null(message);
   assert_int_equal(GST_MESSAGE_TYPE(message), type);
   return message;
@@ -305,7 +305,7 @@ static void error_is(GQuark domain, gint code) {
   GError *error = NULL;
   reading r;
   begin(&r, FALSE, CUFRAMES_PACKETS_FROM_KEYFRAME);
-  GstMessage *message = gst_bus_timed_pop_filtered(r.bus, 60 * GST_SECOND, GST_MESSAGE_ERROR);
+  GstMessage *message = gst_bus_timed_pop_filtered(r.bus, BENCH_PATIENCE, GST_MESSAGE_ERROR);
   assert_non_null(message);
   gst_message_parse_error(message, &error, NULL);
   if (!g_error_matches(error, domain, code))

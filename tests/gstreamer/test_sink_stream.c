@@ -409,6 +409,14 @@ static guint threads_now(void) {
   return count;
 }
 
+/* A thread that was joined is listed for a moment. */
+static void comes_to(guint (*number)(void), guint wanted) {
+  const gint64 limit = g_get_monotonic_time() + WAIT_NS / 1000;
+  while (number() != wanted && g_get_monotonic_time() < limit)
+    g_thread_yield();
+  assert_int_equal(number(), wanted);
+}
+
 static void states_leave_nothing_behind(void **state) {
   gchar *directory = g_dir_make_tmp("sink-XXXXXX", NULL);
   gchar *line = g_strdup_printf("videotestsrc ! " SMALL " ! cuframessink name=k stream=cam sync=false directory=%s "
@@ -434,12 +442,12 @@ static void states_leave_nothing_behind(void **state) {
     most = MAX(most, threads_now());
     if (i % 42 != 41) /* the last step */
       continue;
-    assert_int_equal(threads_now(), 0);
+    comes_to(threads_now, 0);
     if (i == 41)
       descriptors = descriptors_now();
-    assert_int_equal(descriptors_now(), descriptors);
+    comes_to(descriptors_now, descriptors);
   }
-  assert_int_equal(most, 1);
+  assert_in_range(most, 1, 2); /* one, and the one before */
   gst_element_set_state(pipeline, GST_STATE_NULL);
   gst_object_unref(pipeline);
   assert_int_equal(g_rmdir(directory), 0);

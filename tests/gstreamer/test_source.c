@@ -31,7 +31,7 @@ static guint8 in_the_slot(const char *name) {
   cuframes_subscriber *subscriber = NULL;
   cuframes_frame *frame = NULL;
   assert_int_equal(cuframes_subscriber_create(name, &options, &subscriber), CUFRAMES_OK);
-  assert_int_equal(cuframes_subscriber_next(subscriber, 60 * (gint64)GST_SECOND, &frame), CUFRAMES_OK);
+  assert_int_equal(cuframes_subscriber_next(subscriber, BENCH_PATIENCE, &frame), CUFRAMES_OK);
   const guint8 value = *(const guint8 *)cuframes_frame_plane(frame, 0);
   cuframes_frame_release(frame);
   cuframes_subscriber_destroy(subscriber);
@@ -241,8 +241,7 @@ static void a_frame_says_the_same_behind_both(void **state) {
   const cuframes_publish_info info = { .struct_size = sizeof info,
                                        .pts = CUFRAMES_NO_TIME,
                                        .capture_time = 1700000000123456789 };
-  const cuframes_subscriber_options options = { .struct_size = sizeof options,
-                                                .connect_timeout_ns = 60 * (gint64)GST_SECOND };
+  const cuframes_subscriber_options options = { .struct_size = sizeof options, .connect_timeout_ns = BENCH_PATIENCE };
   cuframes_subscriber *subscriber = NULL;
   cuframes_frame *frame = NULL;
   cuframes_publisher *publisher = bench_publisher("a", &format);
@@ -255,7 +254,7 @@ static void a_frame_says_the_same_behind_both(void **state) {
   for (gsize i = 0; i < G_N_ELEMENTS(pieces); i++)
     assert_int_equal(cuframes_frame_add_side_data(frame, pieces[i].type, pieces[i].data, pieces[i].size), CUFRAMES_OK);
   assert_int_equal(cuframes_publisher_publish(publisher, frame, &info), CUFRAMES_OK);
-  assert_int_equal(cuframes_subscriber_next(subscriber, 60 * (gint64)GST_SECOND, &frame), CUFRAMES_OK);
+  assert_int_equal(cuframes_subscriber_next(subscriber, BENCH_PATIENCE, &frame), CUFRAMES_OK);
   const cuframes_format *said = cuframes_frame_format(frame);
   assert_memory_equal(&said->color, &format.color, sizeof format.color);
   assert_int_equal(said->chroma_location, format.chroma_location);
@@ -297,7 +296,7 @@ static void who_keeps_all_gets_copies(void **state) {
   for (guint8 i = 1; i <= 20; i++) {
     bench_publish(publisher, i);
     bench_wait(&b, i);
-    assert_int_equal(cuframes_subscriber_next(other, 60 * (gint64)GST_SECOND, &frame), CUFRAMES_OK);
+    assert_int_equal(cuframes_subscriber_next(other, BENCH_PATIENCE, &frame), CUFRAMES_OK);
     assert_int_equal(*(const guint8 *)cuframes_frame_plane(frame, 0), i);
     cuframes_frame_release(frame);
   }
@@ -381,7 +380,7 @@ static GstPadProbeReturn count_late(GstPad *pad, GstPadProbeInfo *info, gpointer
 }
 
 static void wait_came(lateness *l, guint count) {
-  const gint64 limit = g_get_monotonic_time() + SECONDS(60);
+  const gint64 limit = g_get_monotonic_time() + BENCH_PATIENCE / GST_USECOND;
   g_mutex_lock(&l->lock);
   while (l->came < count && g_cond_wait_until(&l->changed, &l->lock, limit))
     ;
@@ -407,7 +406,7 @@ static guint late_frames(gint64 latency) {
   bench_joined(publisher, 1);
   bench_publish(publisher, 1);
   GstBus *bus = gst_element_get_bus(pipeline);
-  GstMessage *message = gst_bus_timed_pop_filtered(bus, 60 * GST_SECOND, GST_MESSAGE_ASYNC_DONE);
+  GstMessage *message = gst_bus_timed_pop_filtered(bus, BENCH_PATIENCE, GST_MESSAGE_ASYNC_DONE);
   assert_non_null(message); /* from here on latency can be asked for, as gst-launch-1.0 does now, too */
   gst_message_unref(message);
   assert_true(gst_bin_recalculate_latency(GST_BIN(pipeline)));
