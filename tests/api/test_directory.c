@@ -86,7 +86,9 @@ static void places_that_cannot_be_are_refused(void **state) {
   (void)state;
   char long_path[300];
   memset(long_path, 'd', sizeof long_path - 1);
-  memcpy(long_path, "/tmp/", 5);
+  const char *directory = fixture_directory();
+  memcpy(long_path, directory, strlen(directory));
+  long_path[strlen(directory)] = '/';
   long_path[sizeof long_path - 1] = '\0';
   CHECK_RESULT(publish_in(long_path), CUFRAMES_ERR_DIRECTORY); /* longer than any path we take */
   CHECK_RESULT(subscribe_in(long_path), CUFRAMES_ERR_DIRECTORY);
