@@ -3,7 +3,6 @@
 Prometheus' own judgement of the text."""
 import os
 import re
-import signal
 import subprocess
 import time
 
@@ -203,11 +202,10 @@ def test_packets_lost(s):
         return metering.once(s).get("cuframes_stream_packets_read_total", stream="film", policy="packets")
     s.until(read, "it reads")
     check(metering.once(s).get("cuframes_stream_packets_lost_total", policy="packets") == 0, "it lost some before")
-    reader.send(signal.SIGSTOP)
-    os.waitid(os.P_PID, reader.pid, os.WSTOPPED | os.WNOWAIT)
+    reader.suspend()
     published = metering.once(s).get("cuframes_stream_packets_total", stream="film")
     s.until(lambda: metering.once(s).get("cuframes_stream_packets_total", stream="film") > published + 32, "packets")
-    reader.send(signal.SIGCONT)
+    reader.resume()
     s.until(lambda: metering.once(s).get("cuframes_stream_packets_lost_total", policy="packets"), "it lost some")
     check("lost)" in s.run("info", "film").out, "info does not say it")
     reader.stop()

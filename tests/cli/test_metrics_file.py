@@ -55,8 +55,7 @@ def test_end_in_a_look(s):
     path = s.path("a.prom")
     writer = s.start("metrics", "--textfile", path, "--interval", "0.01", "--timeout", "1000")
     s.until(lambda: os.path.exists(path), "the file")
-    stopped.send(signal.SIGSTOP)
-    os.waitid(os.P_PID, stopped.pid, os.WSTOPPED | os.WNOWAIT)
+    stopped.suspend()
     written = []
 
     def is_stuck():
@@ -67,7 +66,7 @@ def test_end_in_a_look(s):
     writer.stop(signal.SIGTERM)
     harness.pace(time.monotonic() - began < 1, "%.1f s", time.monotonic() - began)
     check(not [name for name in os.listdir(s.root) if "prom" in name], "left: %s", os.listdir(s.root))
-    stopped.send(signal.SIGCONT)
+    stopped.resume()
     once = s.start("metrics", "--once", "--timeout", "1000")
     check(metering.Metrics(once.expect(OK).out).get("cuframes_stream_up", stream="stopped") == 1, "%s", once.out)
 
