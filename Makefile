@@ -24,6 +24,11 @@ test-python-real: ## the Python package with torch, Ultralytics, Roboflow's pipe
 	@scripts/install-deps test
 	@CUFRAMES_PYTHON_REAL=1 scripts/test default -R '^python/'
 
+.PHONY: wall-test
+wall-test: ## the wall in Debian's Chromium and Firefox: pictures, colours, order, trouble, delay, memory; ten minutes
+	@scripts/install-deps test wall
+	@CUFRAMES_BROWSERS=1 scripts/test default -R '^wall/'
+
 demo: ## publish a film and let several processes use it (under a minute)
 	@scripts/install-deps demo
 	@$(MAKE) --no-print-directory build

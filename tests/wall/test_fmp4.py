@@ -16,6 +16,7 @@ PAGE = os.path.join(SOURCE_DIR, "tools", "cuframes", "wall", "page")
 
 
 def run(*args, data=None):
+    harness.need_program(args[0])
     done = subprocess.run(args, input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=LIMIT)
     check(done.returncode == 0, "%s: %s", " ".join(args)[:120], done.stderr.decode()[-2000:])
     return done.stdout
@@ -131,6 +132,4 @@ def test_sound(s):
 
 
 if __name__ == "__main__":
-    for program in "ffmpeg", "ffprobe":
-        harness.need_program(program)
     harness.main(globals())

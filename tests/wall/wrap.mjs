@@ -1,5 +1,5 @@
-// wrap.mjs - for tests: writes with the page's fmp4.js. Stdin: { page, track, samples, run }, where `page` is the path of
-// that module and bytes are in base64; stdout: the MP4, `run` samples in a fragment.
+// wrap.mjs - for tests: writes with the page's fmp4.js. Stdin: { page, track, samples, run }, where `page` is the path
+// of that module and bytes are in base64; stdout: the MP4, `run` samples in a fragment.
 import { readFileSync } from 'node:fs';
 
 const given = JSON.parse(readFileSync(0, 'utf8'));

@@ -12,6 +12,7 @@ import { span } from './words.js';
 
 const HIDDEN_MS = 2000;  // somebody who only switches tabs finds the connection again
 const SLEPT_MS = 3000;   // a second that took so long: the page was frozen, or the machine slept
+const GONE_MS = 10000;   // a publisher that starts again finds its tile
 const ANNOTATIONS = 'cuframes-annotation';
 
 const byId = (id) => document.getElementById(id);
@@ -107,10 +108,10 @@ function listed(list) {
   streams = list.filter((stream) => typeof stream.name === 'string').sort((a, b) => order.compare(a.name, b.name));
   const names = new Set(streams.map((stream) => stream.name));
   for (const [name, tile] of tiles)
-    if (!names.has(name) && tile !== full)
-      remove(tile);
-    else if (!names.has(name))
-      tile.update({ ...tile.stream, state: 'ended', state_since: 0, state_reason: '' });
+    if (!names.has(name) && !tile.goneAt) {
+      tile.goneAt = performance.now();
+      tile.update({ ...tile.stream, state: 'gone', error: undefined });
+    }
   for (const name of listeners.keys())
     if (!names.has(name))
       listeners.delete(name);
@@ -124,6 +125,7 @@ function listed(list) {
       continue;
     }
     const tile = tiles.get(stream.name) || add(stream.name);
+    tile.goneAt = 0;
     tile.update(stream);
     const place = before ? before.nextSibling : wall.firstChild;
     if (place !== tile.element)
@@ -211,8 +213,6 @@ function show(tile) {
     before.element.setAttribute('role', 'button');
     before.viewer.setSound(false);
     before.viewer.setFull(false);
-    if (streams && !streams.some((stream) => stream.name === before.name))
-      remove(before);
   }
   document.body.classList.toggle('full', tile !== null);
   if (tile) {
@@ -358,9 +358,13 @@ function second() {
   if (now - last > SLEPT_MS && !document.hidden)
     awake();
   last = now;
-  for (const tile of tiles.values()) {
+  for (const tile of [...tiles.values()]) {
     tile.viewer.look(now);
     tile.refresh();
+    if (tile.goneAt && now - tile.goneAt > GONE_MS && tile !== full) {
+      remove(tile);
+      sift();
+    }
   }
   detail.refresh();
   sayTrouble();

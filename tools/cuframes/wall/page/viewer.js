@@ -279,7 +279,7 @@ export class Viewer {
     this.lastPts = pts;
     this.shown++;
     if (sent > 0)
-      this.delays.push(this.clock() - sent / 1000);
+      this.delays.push(Math.max(0, this.clock() - sent / 1000)); // the clocks agree within some milliseconds
     if (this.words) {
       this.words = '';
       this.on.changed();

@@ -30,7 +30,7 @@ export function span(seconds) {
 }
 
 export function milliseconds(ms) {
-  return ms < 0 || !isFinite(ms) ? '' : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+  return !isFinite(ms) ? '' : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
 export function rate(fps) {
@@ -67,6 +67,8 @@ export function state(stream, now) {
       return { word: 'reconnecting', more: join(ago, reason, next), tone: 'bad' };
     case 'refused':
       return { word: 'refused', more: join(reason || 'it wants another user or password', next), tone: 'bad' };
+    case 'gone':
+      return { word: 'gone', more: 'nobody publishes it', tone: 'quiet' };
     case 'ended':
       return { word: 'ended', more: ago, tone: 'quiet' };
     default:
