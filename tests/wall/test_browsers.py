@@ -3,7 +3,6 @@
 right order, the right colours, and a tile that lives on whatever happens. `make wall-test` runs it."""
 import base64
 import os
-import signal
 import time
 
 import walling
@@ -132,9 +131,9 @@ def trouble(s, browser, way):
         time.sleep(1.2)  # not to wait for anything: a keyframe's distance, in which it happens
         heals(what)
 
-    page.browser.signal(signal.SIGSTOP)
+    page.browser.suspend()
     time.sleep(STOPPED_SECONDS)
-    page.browser.signal(signal.SIGCONT)
+    page.browser.resume()
     heals("a sleep of %u s" % STOPPED_SECONDS)
 
     for what, kind in (("a restart", "plain"), ("another size", "large"), ("another codec", "vp9"), ("back", "plain")):

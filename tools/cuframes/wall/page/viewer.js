@@ -10,7 +10,7 @@ import { PicturePlayer } from './player_pictures.js';
 import { Sound } from './sound.js';
 
 const PLAYERS = { webcodecs: WebCodecsPlayer, mse: MsePlayer, pictures: PicturePlayer };
-const STUCK_MS = 3000;       // a keyframe came, and nothing is shown
+const STUCK_MS = 5000;       // a keyframe came, and nothing is shown
 const FAILURES_MOST = 3;     // in so many ms one leaves a way
 const FAILURES_MS = 10000;
 const RETURN_MS = 60000;     // from pictures to packets: perhaps it was this one minute
