@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """test_wall_files.py - what other programs read of `cuframes wall`: TS, MP4, JPEG, MJPEG, the list, the page."""
+import base64
+import os
 import re
 import signal
 import subprocess
@@ -185,6 +187,24 @@ def test_page(s):
         check(other.status == 200 and other.body, "%s: %s", path, other)
     again = wall.get("/", "If-None-Match: " + answer.headers["etag"])
     check(again.status == 304 and not again.body, "%s", again)
+
+
+def test_who_may_look(s):
+    """Beyond this machine nobody without a login, unless it is said that everybody may."""
+    login = s.path("login")
+    with open(login, "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        file.write("somebody:secret-word\n")
+    refused = s.run("wall", "--listen", "0.0.0.0:0")
+    check(refused.code != harness.OK and "--login" in refused.err and "--open" in refused.err, "%s", refused)
+    check(Wall(s, "--listen", "0.0.0.0:0", "--open").get("/").status == 200, "--open")
+    wall = Wall(s, "--listen", "0.0.0.0:0", "--login", login)
+    right = "Authorization: Basic " + base64.b64encode(b"somebody:secret-word").decode()
+    for path in ("/", "/streams.json", "/none.ts", "/none.jpg"):
+        check(wall.get(path).status == 401, "%s without a login", path)
+    check(wall.get("/streams.json", right).status == 200, "with it")
+    check(wall.socket("/live", "cuframes-wall-1").status == 401, "a WebSocket without it")
+    check(wall.socket("/live", "cuframes-wall-1", right).status == 101, "a WebSocket with it")
+    check(wall.socket("/live", "cuframes-wall-1", right, origin="http://elsewhere.example").status == 403, "Origin")
 
 
 def test_end_with_readers(s):

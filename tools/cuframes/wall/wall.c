@@ -4,6 +4,7 @@
 #include "common/cli.h"
 #include "common/cli_avlog.h"
 #include "common/reader.h"
+#include "http/options.h"
 #include "wall.h"
 
 #define POLICY                                                                                                         \
@@ -18,7 +19,7 @@ static const char help[] =
     "and how to let others look.\n\n"
     "  --listen ADDRESS:PORT  serve there (default " WALL_DEFAULT
     ", or the socket that a service manager hands over);\n"
-    "                     :PORT is every address, and port 0 any that is free\n"
+    "                     :PORT is every address, and port 0 any that is free\n" HTTP_HELP HTTP_HELP_OPEN
     "  --clients N        so many connections at the same time (default 256, which is the most)\n"
     "  --dir DIR          runtime directory (default: $CUFRAMES_DIR, /run/cuframes, ...)\n"
     "  --help             this text\n"
@@ -27,10 +28,11 @@ static const char help[] =
     "/streams.json.\n";
 
 static int parse(int argc, char **argv, wall_options *options) {
-  enum { LISTEN = READER_OWN, CLIENTS };
+  enum { CLIENTS = READER_OWN, SERVE };
   static const struct option long_options[] = { { "help", no_argument, NULL, READER_HELP },
                                                 { "dir", required_argument, NULL, READER_DIR },
-                                                { "listen", required_argument, NULL, LISTEN },
+                                                HTTP_OPTIONS(SERVE),
+                                                HTTP_OPTION_OPEN(SERVE),
                                                 { "clients", required_argument, NULL, CLIENTS },
                                                 { 0 } };
   int option, code = CLI_OK;
@@ -40,17 +42,18 @@ static int parse(int argc, char **argv, wall_options *options) {
       case 'h':
       case READER_HELP: fputs(help, stdout); return -1;
       case READER_DIR: options->directory = optarg; break;
-      case LISTEN: options->http.listen = optarg; break;
       case CLIENTS:
         if (cli_parse_unsigned(optarg, 1, HTTP_CLIENTS_MAX, &clients))
           options->http.clients_max = clients;
         else
           code = cli_usage("--clients is a number from 1 to %d, not '%s'", HTTP_CLIENTS_MAX, optarg);
         break;
-      default: code = cli_bad_option(option, argv);
+      default:
+        code =
+            option >= SERVE ? http_option_take(option - SERVE, optarg, &options->http) : cli_bad_option(option, argv);
     }
   }
-  return code;
+  return code ? code : http_options_check(&options->http);
 }
 
 /* A name that cannot be one is a mistake; one that is not there may come. */
@@ -66,7 +69,7 @@ static int check_names(const wall_options *options) {
 }
 
 int cmd_wall(int argc, char **argv) {
-  wall_options options = { .http = { .by_default = WALL_DEFAULT, .policy = POLICY } };
+  wall_options options = { .http = { .by_default = WALL_DEFAULT, .is_private = true, .policy = POLICY } };
   int code = parse(argc, argv, &options);
   if (code)
     return code < 0 ? CLI_OK : code;
