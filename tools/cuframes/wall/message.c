@@ -111,7 +111,11 @@ static bool take_watch(message *m, json_t *array, char why[MESSAGE_WHY]) {
     return wrong(why, "\"watch\" is an array of at most %d tiles", MESSAGE_TILES_MAX);
   m->tiles = calloc(count + 1, sizeof *m->tiles);
   uint8_t *seen = calloc(numbers, 1);
-  bool well = (m->tiles && seen) || wrong(why, "out of memory");
+  if (!m->tiles || !seen) {
+    free(seen);
+    return wrong(why, "out of memory");
+  }
+  bool well = true;
   for (size_t i = 0; well && i < count; i++) {
     well = take_tile(&m->tiles[i], json_array_get(array, i), why);
     if (well && seen[m->tiles[i].tile]++)
