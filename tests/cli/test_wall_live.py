@@ -308,7 +308,7 @@ def test_stopped_client(s):
     """One that does not read: what waits for it is bounded, and the others go on as before."""
     path = s.path("film.mp4")
     media.ffmpeg("-f", "lavfi", "-i", "nullsrc=size=640x360:rate=50:duration=8,geq=random(1)*255:128:128", "-pix_fmt",
-                 "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-b:v", "20M", "-g", "25", "-an", path)
+                 "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-b:v", "20M", "-g", "150", "-an", path)
     s.publish(path, "film", "--realtime", "--loop")
     wall = Wall(s)
     deaf = wall.page(receive_bytes=4096)
