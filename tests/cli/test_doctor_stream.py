@@ -5,6 +5,7 @@ import array
 import ctypes
 import os
 import re
+import resource
 import select
 import signal
 import socket
@@ -142,6 +143,40 @@ def test_queue_is_full(s):
                 break
     finding = doctor(s, "cam").problem("answer", "stopped", pub.pid, "kill -CONT %d" % pub.pid)
     mend(s, finding)
+    pub.stop()
+
+
+def exhaust(pub):
+    """It has no descriptor left. A limit lies above the first number that is free, else there would be one."""
+    taken = {int(number) for number in os.listdir("/proc/%d/fd" % pub.pid)}
+    free = next(number for number in range(len(taken) + 1) if number not in taken)
+    subprocess.run([harness.need_program("prlimit"), "--pid", str(pub.pid), "--nofile=%d:" % free], check=True)
+    return free
+
+
+def test_no_descriptor_for_a_connection(s):
+    """It cannot take a connection, and so cannot say why; no machine is too busy."""
+    pub = s.publish("test:320x180@25", "cam")
+    limit = exhaust(pub)
+    finding = doctor(s, "cam").problem("publisher-descriptors", "takes no connection", "process %d" % pub.pid,
+                                       "all %d descriptors" % limit, "prlimit --pid %d --nofile=4096" % pub.pid)
+    check(finding["mend"].startswith("sudo") == (resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 4096), "%s", finding)
+    if not finding["mend"].startswith("sudo"):
+        mend(s, finding)
+        doctor(s, "cam").ready()
+    pub.stop()
+
+
+def test_no_descriptor_of_another_user(s):
+    """Whose descriptors cannot be counted: who may is named."""
+    harness.need_user(NOBODY)
+    os.chmod(s.dir, 0o755)
+    pub = s.publish("test:320x180@25", "cam", "--mode", "0666")
+    exhaust(pub)
+    finding = doctor(s, "cam", *SHORT, user=NOBODY).problem("answer", "does not answer", "may not look at",
+                                                            "sudo cuframes doctor cam")
+    check("busy" in finding["why"] and "descriptor" in finding["why"], "%s", finding)
+    doctor(s, "cam").problem("publisher-descriptors", "takes no connection")
     pub.stop()
 
 

@@ -87,6 +87,9 @@ void doctor_kernel(doctor *d);
 void doctor_limits(doctor *d);
 /* Of a publisher that can be seen: whether it can take one more reader, for which its pool may grow so much. */
 void doctor_publisher_limits(doctor *d, int pid, uint64_t growth);
+/* Of one that does not answer: whether it has no descriptor left, with which it would take a connection; then that was
+ * said. */
+bool doctor_publisher_is_full(doctor *d, int pid);
 void doctor_stream(doctor *d);
 void doctor_hardware(doctor *d);
 void doctor_container(doctor *d);

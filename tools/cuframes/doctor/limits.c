@@ -264,14 +264,40 @@ void doctor_limits(doctor *d) {
   look_at_group_memory(d, 0, need, d->name ? "a reader" : "a stream of 1080p pictures with its packets");
 }
 
+/* ---- of the publisher ---- */
+
+/* A number that is more than it has, and than a publisher takes; above its hard limit root alone may go. */
+static void mend_publisher_descriptors(finding *f, int pid, uint64_t limit, uint64_t hard) {
+  const uint64_t more = limit < 2048 ? 4096 : 2 * limit;
+  finding_mend(f,
+               "%sprlimit --pid %d --nofile=%" PRIu64 "%s ; for good LimitNOFILE= in its unit, or ulimit -n before it",
+               hard < more ? "sudo " : "", pid, more, hard < more ? "" : ":");
+}
+
+bool doctor_publisher_is_full(doctor *d, int pid) {
+  uint64_t limit, hard;
+  char name[PROC_NAME];
+  const int open = pid > 0 ? proc_descriptors(pid) : -1;
+  if (open < 0 || !proc_limits(pid, "Max open files", &limit, &hard) || (uint64_t)open < limit)
+    return false;
+  proc_name(name, sizeof name, pid);
+  finding *f = found(d, FOUND_PROBLEM, "publisher-descriptors",
+                     "the publisher of %s takes no connection: process %s has all %" PRIu64
+                     " descriptors open that it may (NOFILE)",
+                     d->name, name, limit);
+  finding_why(f, "a connection takes one, and each further subscriber about %d", DESCRIPTORS_EACH);
+  mend_publisher_descriptors(f, pid, limit, hard);
+  return true;
+}
+
 void doctor_publisher_limits(doctor *d, int pid, uint64_t growth) {
-  uint64_t limit;
+  uint64_t limit, hard;
   const int open = proc_descriptors(pid);
   char name[PROC_NAME];
   look_at_file_size(d, pid);
   look_at_cpu_time(d, pid);
   look_at_group_memory(d, pid, growth, "one more reader of this stream");
-  if (open < 0 || !proc_limit(pid, "Max open files", &limit)) {
+  if (open < 0 || !proc_limits(pid, "Max open files", &limit, &hard)) {
     found(d, FOUND_UNKNOWN, "publisher-descriptors", "how many descriptors the publisher has: it is another user's");
     return;
   }
@@ -283,5 +309,5 @@ void doctor_publisher_limits(doctor *d, int pid, uint64_t growth) {
   finding *f = found(d, FOUND_PROBLEM, "publisher-descriptors", "the publisher %s has %d descriptors open of %" PRIu64,
                      name, open, limit);
   finding_why(f, "each further subscriber takes about %d", DESCRIPTORS_EACH);
-  finding_mend(f, "prlimit --pid %d --nofile=4096: ; for good LimitNOFILE= in its unit, or ulimit -n before it", pid);
+  mend_publisher_descriptors(f, pid, limit, hard);
 }

@@ -102,17 +102,27 @@ void proc_name(char *text, size_t size, int pid) {
     snprintf(text, size, "%d", pid);
 }
 
-bool proc_limit(int pid, const char *name, uint64_t *limit) {
-  char text[4096], *end;
+bool proc_limits(int pid, const char *name, uint64_t *limit, uint64_t *hard) {
+  char text[4096];
   const char *line = proc_read_of(pid, "limits", text, sizeof text) ? strstr(text, name) : NULL;
   if (!line)
     return false;
   line += strlen(name);
-  line += strspn(line, " ");
-  *limit = strtoull(line, &end, 10);
-  if (end == line)
-    *limit = UINT64_MAX; /* "unlimited" */
+  uint64_t *const both[] = { limit, hard };
+  for (size_t i = 0; i < sizeof both / sizeof *both; i++) {
+    char *end;
+    line += strspn(line, " ");
+    *both[i] = strtoull(line, &end, 10);
+    if (end == line)
+      *both[i] = UINT64_MAX; /* "unlimited" */
+    line += strcspn(line, " \n");
+  }
   return true;
+}
+
+bool proc_limit(int pid, const char *name, uint64_t *limit) {
+  uint64_t hard;
+  return proc_limits(pid, name, limit, &hard);
 }
 
 int proc_descriptors(int pid) {

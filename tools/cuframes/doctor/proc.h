@@ -23,6 +23,8 @@ bool proc_counts_alike(int pid);
 void proc_name(char *text, size_t size, int pid);
 /* A line of /proc/PID/limits, "Max open files"; UINT64_MAX: there is none. */
 bool proc_limit(int pid, const char *name, uint64_t *limit);
+/* With the hard limit, up to which anybody may raise it. */
+bool proc_limits(int pid, const char *name, uint64_t *limit, uint64_t *hard);
 /* How many descriptors it has; -1: it cannot be seen. */
 int proc_descriptors(int pid);
 

@@ -101,6 +101,12 @@ static bool found_stopped(doctor *d, int pid) {
   return true;
 }
 
+static bool found_full(doctor *d, int pid) {
+  const bool full = doctor_publisher_is_full(d, pid);
+  d->stream_barred = d->stream_barred || full;
+  return full;
+}
+
 static void found_silent(doctor *d, int pid) {
   char name[PROC_NAME], word[SHELL_WORD];
   finding *f = found(d, FOUND_PROBLEM, "answer", "the publisher of %s does not answer", d->name);
@@ -108,6 +114,12 @@ static void found_silent(doctor *d, int pid) {
   proc_name(name, sizeof name, pid);
   if (pid > 0 && proc_state(pid) == '\0') {
     finding_why(f, "it is process %d, which this user may not look at: it is stopped, frozen or starved of CPU", pid);
+    finding_mend(f, "sudo cuframes doctor %s --dir %s says which", d->name, shell_word(word, sizeof word, d->path));
+  } else if (pid > 0 && proc_descriptors(pid) < 0) {
+    finding_why(f,
+                "process %s runs: the machine is too busy for it, its library's thread hangs, or it has no descriptor "
+                "left, which this user may not look at",
+                name);
     finding_mend(f, "sudo cuframes doctor %s --dir %s says which", d->name, shell_word(word, sizeof word, d->path));
   } else if (pid > 0) {
     finding_why(f, "process %s runs: the machine is too busy for it, or its library's thread hangs", name);
@@ -144,7 +156,7 @@ static int ask(doctor *d, cuframes_stream_info **info) {
     (void)places_knock(d->path, d->name, &pid); /* for the number alone, */
     if (pid <= 0)                               /* which a socket does not give whose queue is full */
       pid = places_holder(d->path, d->name);
-    if (found_stopped(d, pid))
+    if (found_stopped(d, pid) || found_full(d, pid))
       return CUFRAMES_OK; /* without an answer */
     if (cuframes_now() >= end) {
       found_silent(d, pid);
