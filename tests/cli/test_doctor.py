@@ -180,6 +180,19 @@ def test_relative_path(s):
     report.finding("well", "choice", "directory is %s," % s.dir)
 
 
+def test_removed_working_directory(s):
+    """Nothing can be made where this process works: a path that goes on from there leads nowhere."""
+    script = 'mkdir "$0/gone" && cd "$0/gone" && rmdir "$0/gone"'
+    for path in ("x", ".", "x/y"):
+        for name in ((), ("cam",)):
+            report = doctor_in(s, script, *name, "--dir", path, *HOST)
+            finding = report.problem("exists", "the directory that this process works in was removed", 'cd "$PWD"')
+            check(finding["subject"] == "directory", "%s", finding)
+    remedy = finding["mend"].partition(";")[0]
+    doctor_in(s, script + "\n" + remedy, "--dir", "x", *HOST).ready()
+    doctor_in(s, "rmdir %s\n" % s.path("gone") + script, "--dir", s.dir, *HOST).ready()
+
+
 def test_immutable(s):
     """An attribute goes before all rights."""
     harness.need_program("chattr")

@@ -265,18 +265,42 @@ static void found_barred(doctor *d, const char *barrier, const struct stat *stat
   }
 }
 
-static void look_at_nothing(doctor *d, int error) {
-  char barrier[DOCTOR_PATH] = "", parent[DOCTOR_PATH];
-  struct stat status = { 0 };
-  find_barrier(d->path, barrier, &status);
-  snprintf(parent, sizeof parent, "%s", d->path);
+/* A directory that was removed lives on for who works in it, and takes no file. */
+static bool is_removed(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 && status.st_nlink == 0;
+}
+
+static void found_removed(doctor *d) {
+  finding *f =
+      found(d, FOUND_PROBLEM, "exists",
+            "the runtime directory %s cannot be made: the directory that this process works in was removed", d->path);
+  finding_why(f, "a path that does not begin with / goes on from there, and nothing can be made in what is removed");
+  finding_mend(f, "mkdir -p \"$PWD\" && cd \"$PWD\"; or --dir or CUFRAMES_DIR with a path from the root");
+  d->stream_barred = true;
+}
+
+static void find_parent(const char *path, char parent[DOCTOR_PATH]) {
+  snprintf(parent, DOCTOR_PATH, "%s", path);
   for (size_t length = strlen(parent); length > 1 && parent[length - 1] == '/'; length--)
     parent[length - 1] = '\0';
   char *slash = strrchr(parent, '/');
   if (slash)
     slash[slash == parent] = '\0';
   else
-    snprintf(parent, sizeof parent, "."); /* where we are is nowhere, or too far down */
+    snprintf(parent, DOCTOR_PATH, "."); /* where we are is nowhere, or too far down */
+}
+
+static void look_at_nothing(doctor *d, int error) {
+  char barrier[DOCTOR_PATH] = "", parent[DOCTOR_PATH], above[DOCTOR_PATH];
+  struct stat status = { 0 };
+  find_barrier(d->path, barrier, &status);
+  find_parent(barrier, above);
+  find_parent(d->path, parent);
+  if (error == ENOENT && is_removed(above)) {
+    found_removed(d);
+    return;
+  }
   if (error == ENOENT && lstat(barrier, &status) != 0 && faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS) == 0) {
     found(d, d->name ? FOUND_NOTE : FOUND_WELL, "exists", "%s is not there yet: the first publisher makes it", d->path);
     return;
@@ -345,6 +369,10 @@ void doctor_directory(doctor *d) {
   look_at_length(d);
   if (stat(d->path, &status) != 0 || (!S_ISDIR(status.st_mode) && (errno = ENOTDIR))) {
     look_at_nothing(d, errno);
+    return;
+  }
+  if (status.st_nlink == 0) {
+    found_removed(d);
     return;
   }
   look_at_link(d);
