@@ -387,6 +387,14 @@ def test_packets_alone(s):
     end(process)
 
 
+def test_nothing_said_yet(s):
+    """A publisher has its name before it says what it has: nobody may take that for a stream without pictures."""
+    process = unruly(s, "packets")
+    result = s.run("verify", "cam", "--wait=0.1", "--timeout", "0.1")
+    check(result.code == harness.TIMEOUT and "no frame came in time" in result.err, "%r", result)
+    end(process)
+
+
 # ---- readers ----
 
 

@@ -77,6 +77,8 @@ enum stream_pictures pictures_of(const cuframes_stream_info *info) {
   }
   switch (info->source->state) {
     case CUFRAMES_SOURCE_CONNECTING: return PICTURES_AWAITED;
+    case CUFRAMES_SOURCE_UNKNOWN: /* it has the name, and has said nothing of its source yet, or never does */
+      return info->track_count == 0 ? PICTURES_AWAITED : PICTURES_NONE;
     case CUFRAMES_SOURCE_STALLED:
     case CUFRAMES_SOURCE_RECONNECTING:
     case CUFRAMES_SOURCE_REFUSED: return video || !other ? PICTURES_AWAITED : PICTURES_NONE;
