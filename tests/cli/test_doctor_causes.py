@@ -39,6 +39,7 @@ def test_errors_of_the_trial(s):
                                ("fallocate", "ENOSYS", ("seccomp filter", "SystemCallFilter=")),
                                ("listen", "EPERM", ("seccomp filter", "seccomp=PROFILE")),
                                ("socket", "EPERM", ("socket:", "seccomp filter")),
+                               ("socket", "EAFNOSUPPORT", ("unix sockets", "RestrictAddressFamilies=AF_UNIX")),
                                ("connect", "EACCES", ("cannot be read by another", "seccomp filter")),
                                ("connect", "ECONNREFUSED", ("nobody publishes it", "please report it"))):
         finding = denied(s, call, error, *HOST).problem("host", *texts)
@@ -66,12 +67,19 @@ def test_a_call_that_kills(s):
 
 
 def test_a_stream_behind_a_wall(s):
-    """The rights of the socket let us through, and something else does not."""
+    """The rights of the socket let us through, and something else does not: one cause, one problem. It is not said that
+    a publisher has died which only we cannot reach."""
     s.publish("test:320x180@25", "cam")
-    for call, error in (("connect", "EACCES"), ("connect", "EPERM"), ("socket", "EPERM")):
-        report = denied(s, call, error, "cam", *HOST)
-        report.problem("answer", "not let through to the publisher of cam", "seccomp filter", alone=False)
+    for call, error, texts in (("connect", "EACCES", ("seccomp filter",)), ("connect", "EPERM", ("seccomp filter",)),
+                               ("connect", "ENOSYS", ("seccomp filter",)), ("socket", "EPERM", ("seccomp filter",)),
+                               ("connect", "ECONNREFUSED", ("seccomp filter",)),
+                               ("socket", "EMFILE", ("NOFILE", "ulimit -n 4096")),
+                               ("socket", "EAFNOSUPPORT", ("AF_UNIX", "RestrictAddressFamilies="))):
+        report = denied(s, call, error, "cam", *HOST, *SHORT)
+        report.problem("answer", "not let through to the publisher of cam", *texts)
         report.finding("unknown", "join", "not tried")
+        report.finding("unknown", "host", "see the stream")
+    denied(s, "connect", "ECONNREFUSED", *HOST).problem("host", "cannot be read by another")
 
 
 # ---- limits ----

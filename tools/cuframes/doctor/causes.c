@@ -47,6 +47,8 @@ static const cause causes[] = {
   { EDQUOT, "this user has as much on the disk as it may", "quota; remove what is not needed" },
   { EFBIG, "files may not be so large (FSIZE), which counts for shared memory, too",
     "ulimit -f unlimited; LimitFSIZE=infinity in the systemd unit; docker run --ulimit fsize=-1" },
+  { EAFNOSUPPORT, "this process may make no unix sockets (AF_UNIX)",
+    "RestrictAddressFamilies=AF_UNIX, with the others it has, in the systemd unit" },
   { EOPNOTSUPP, "the file system there has no such thing, as some of networks and of other systems' disks have not",
     "TMPDIR=/dev/shm cuframes doctor tries it elsewhere; the runtime directory must not lie there: --dir "
     "/dev/shm/DIR" },
@@ -54,10 +56,13 @@ static const cause causes[] = {
     "TMPDIR=/dev/shm cuframes doctor tries it elsewhere; the runtime directory must not lie there: --dir "
     "/dev/shm/DIR" },
 };
-static const int refusals[] = { EPERM, EACCES, ENOSYS };
+static const int refusals[] = { EPERM, EACCES, ENOSYS, ECONNREFUSED };
 
 static bool is_refusal(int error) {
-  return error == EPERM || error == EACCES || error == ENOSYS;
+  for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
+    if (refusals[i] == error)
+      return true;
+  return false;
 }
 
 int causes_errno(const char *sentence) {

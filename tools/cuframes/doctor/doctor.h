@@ -46,6 +46,7 @@ typedef struct doctor {
   bool stream_answers;                              /* it was asked, and told of itself */
   bool stream_pictures;                             /* it has some */
   bool stream_barred;                               /* no use joining it: that is said already */
+  bool connect_barred;                              /* nor a stream of our own: no connection is let through at all */
   int publisher;                                    /* its process, 0: not visible here */
   bool in_container;
   bool gpu_expected;  /* something says that there is a GPU */

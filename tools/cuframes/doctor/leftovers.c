@@ -24,7 +24,7 @@ static void note(leftovers *l, const char *name, uid_t owner) {
     l->owner = owner;
 }
 
-/* Nobody listens: the kernel says so at once. */
+/* Nobody listens: the kernel says so at once. Who holds the name lives, and is about to listen, or is kept from us. */
 static void look_at_socket(void *user, const char *name) {
   leftovers *l = user;
   struct stat status;
@@ -35,9 +35,9 @@ static void look_at_socket(void *user, const char *name) {
   if (lstat(path, &status) != 0 || !S_ISSOCK(status.st_mode))
     return;
   const int error = places_knock(l->d->path, name, &pid);
-  if (error == ECONNREFUSED)
+  if (error == ECONNREFUSED && !places_is_held(l->d->path, name))
     note(l, name, status.st_uid);
-  else if (error == EACCES || error == EPERM)
+  else if (error == EACCES || error == EPERM || error == ECONNREFUSED)
     l->unknown++;
 }
 
@@ -72,8 +72,9 @@ void doctor_leftovers(doctor *d) {
     return;
   }
   if (l.unknown)
-    found(d, FOUND_UNKNOWN, "leftovers", "whether %zu file%s of other users in %s belong to living publishers",
-          l.unknown, l.unknown == 1 ? "" : "s", d->path);
+    found(d, FOUND_UNKNOWN, "leftovers",
+          "whether %zu file%s in %s, such as of other users, belong to living publishers", l.unknown,
+          l.unknown == 1 ? "" : "s", d->path);
   if (l.count == 0) {
     found(d, FOUND_WELL, "leftovers", "no dead publisher left anything in %s that can be seen", d->path);
     return;

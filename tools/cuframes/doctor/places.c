@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -254,6 +255,11 @@ int places_holder(const char *directory, const char *name) {
   if (locks)
     fclose(locks);
   return holder > 0 ? holder : 0;
+}
+
+bool places_is_held(const char *directory, const char *name) {
+  const int holder = places_holder(directory, name);
+  return holder > 0 && (kill(holder, 0) == 0 || errno == EPERM); /* no signal: whether it is there */
 }
 
 int places_knock(const char *directory, const char *name, int *pid) {

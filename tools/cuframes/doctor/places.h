@@ -37,5 +37,7 @@ int places_knock(const char *directory, const char *name, int *pid);
 /* Who holds the lock of a stream's name, as its publisher does: for a socket that takes no connection any more. 0: not
  * visible here. */
 int places_holder(const char *directory, const char *name);
+/* Whether a process that lives holds it. */
+bool places_is_held(const char *directory, const char *name);
 
 #endif

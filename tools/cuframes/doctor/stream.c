@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #define SECOND INT64_C(1000000000)
 #define QUESTION_NS (2 * SECOND) /* after which it is looked at whether the publisher is stopped */
 #define SLOW_NS (2 * SECOND)     /* so much behind is not just busy */
+#define AGAIN_MS 20              /* between two tries to connect */
 #define STANDS_NS SECOND         /* a stream without a picture for so long waits for somebody */
 
 /* ---- it is not there ---- */
@@ -131,6 +133,12 @@ static void found_silent(doctor *d, int pid) {
   }
 }
 
+/* Errors of making a socket or of connecting it that another stream meets as well. */
+static bool is_ours(int error) {
+  return error == EACCES || error == EPERM || error == ENOSYS || error == EAFNOSUPPORT || error == EMFILE ||
+         error == ENFILE;
+}
+
 /* What the rights of directory and socket forbid is said of them. */
 static void found_refused(doctor *d, int error) {
   char path[DOCTOR_PATH + 80];
@@ -138,8 +146,19 @@ static void found_refused(doctor *d, int error) {
   if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0)
     return;
   finding_errno(found(d, FOUND_PROBLEM, "answer", "this process is not let through to the publisher of %s", d->name),
-                "connect", error, NULL);
-  d->stream_barred = true;
+                error == EAFNOSUPPORT || error == EMFILE || error == ENFILE ? "socket" : "connect", error, NULL);
+  d->stream_barred = d->connect_barred = true;
+}
+
+/* Who holds the name of a stream and does not listen is dead, is about to listen, or is kept from us. */
+static int knock_while_held(const doctor *d, int knocked) {
+  const int64_t end = cuframes_now() + d->limit_ns / 8;
+  int pid;
+  while (knocked == ECONNREFUSED && places_is_held(d->path, d->name) && cuframes_now() < end) {
+    (void)poll(NULL, 0, AGAIN_MS); /* just time that goes by */
+    knocked = places_knock(d->path, d->name, &pid);
+  }
+  return knocked;
 }
 
 /* Asks until it answers, it is known why it does not, or the time is over. */
@@ -300,9 +319,12 @@ void doctor_stream(doctor *d) {
   if (!d->name || d->path[0] == '\0')
     return;
   doctor_stage(d, "connecting to the publisher of %s", d->name);
-  const int knocked = places_knock(d->path, d->name, &pid);
+  const int knocked = knock_while_held(d, places_knock(d->path, d->name, &pid));
   if (knocked == ECONNREFUSED) {
-    found_dead(d);
+    if (places_is_held(d->path, d->name))
+      found_refused(d, knocked);
+    else
+      found_dead(d);
     return;
   }
   if (knocked == ENOENT || knocked == ENOTDIR) {
@@ -310,7 +332,7 @@ void doctor_stream(doctor *d) {
       found_absent(d);
     return;
   }
-  if (knocked == EACCES || knocked == EPERM) {
+  if (is_ours(knocked)) {
     found_refused(d, knocked);
     return;
   }

@@ -157,9 +157,11 @@ static void try_device(doctor *d, const char *what, const char *device, uint32_t
 }
 
 void doctor_trial(doctor *d) {
-  if (d->low_limits || d->kernel_barred) {
+  if (d->low_limits || d->kernel_barred || d->connect_barred) {
     found(d, FOUND_UNKNOWN, "host", "whether sharing works was not tried: see the %s",
-          d->low_limits ? "limits" : "kernel");
+          d->low_limits      ? "limits"
+          : d->kernel_barred ? "kernel"
+                             : "stream");
     return;
   }
   if (d->trial_directory[0] == '\0') {
