@@ -28,7 +28,7 @@ static void begin(http_request *client, unsigned status, const char *type) {
   client->sent = 0;
   client->headers_sent = false;
   lws_set_timeout(client->wsi, PENDING_TIMEOUT_HTTP_CONTENT, HTTP_REQUEST_SECONDS);
-  (void)lws_callback_on_writable(client->wsi); /* fails only if it is closed anyway */
+  client_wake(client);
 }
 
 void http_answer(http_request *client, unsigned status, const char *type, http_body *body) {
@@ -87,12 +87,12 @@ size_t http_stream_waiting(const http_request *client) {
 void http_stream_notify(http_request *client, size_t below) {
   client->notify_below = below;
   if (client->queue.bytes - client->sent < below)
-    (void)lws_callback_on_writable(client->wsi);
+    client_wake(client);
 }
 
 void http_stream_end(http_request *client) {
   client->ended = true;
-  (void)lws_callback_on_writable(client->wsi);
+  client_wake(client);
 }
 
 void http_request_set_user(http_request *client, void *user) {
@@ -167,6 +167,7 @@ static int answer_end(http_request *client) {
   client->had_answer = true;
   if (client->closes)
     return -1;
+  lws_rx_flow_control(client->wsi, 1);
   return lws_http_transaction_completed(client->wsi) ? -1 : 0;
 }
 
@@ -225,6 +226,7 @@ static int stream_write(http_request *client) {
     return answer_end(client);
   } else {
     lws_set_timeout(client->wsi, NO_PENDING_TIMEOUT, 0);
+    lws_rx_flow_control(client->wsi, 0);
   }
   if (!client->ended && client_is_ready(client) && server->site.ready)
     server->site.ready(server->site.user, client);

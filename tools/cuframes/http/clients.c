@@ -153,6 +153,17 @@ void clients_accept(http_server *server, int listener) {
   }
 }
 
+/* ---- those that are served ---- */
+
+/* While libwebsockets 4 answers a request it reads nothing of that connection, but waits for what comes there, too: a
+ * request behind it, or the other side's end, would wake it again and again. So it waits for nothing
+ * (lws_rx_flow_control(), which also keeps it from writing) but while there is something to write. */
+void client_wake(http_request *client) {
+  if (client->state != CLIENT_SOCKET)
+    lws_rx_flow_control(client->wsi, 1);
+  (void)lws_callback_on_writable(client->wsi); /* fails only if it is closed anyway */
+}
+
 /* ---- those that stay ---- */
 
 bool client_stays(http_request *client, enum client_state state) {
@@ -188,7 +199,7 @@ bool client_queue(http_request *client, http_body *piece, bool binary, size_t mo
     return false;
   server->queued += piece->length;
   if (client->queue.count == 1)
-    (void)lws_callback_on_writable(client->wsi); /* fails only if it is closed anyway */
+    client_wake(client);
   return true;
 }
 

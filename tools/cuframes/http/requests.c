@@ -1,4 +1,5 @@
 /* requests.c - what arrives: which requests are refused before the site hears of them, and their queries. */
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -199,9 +200,13 @@ static void hold(http_request *client) {
   client->held_until = lws_now_usecs() + LOGIN_SLOW_US;
 }
 
+/* Who has closed its side of a stream reads no more; before an answer it may just have said all it wants. */
 void request_look(http_request *client) {
+  struct pollfd its = { .fd = client->fd, .events = POLLRDHUP };
   if (client->state == CLIENT_HELD && lws_now_usecs() >= client->held_until)
     http_answer_text(client, HTTP_STATUS_UNAUTHORIZED, NOT_LOGGED_IN);
+  else if (client->state == CLIENT_STREAMING && poll(&its, 1, 0) == 1)
+    lws_set_timeout(client->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 }
 
 /* ---- requests ---- */
@@ -220,6 +225,7 @@ int request_take(http_request *client, const char *uri, size_t uri_length) {
   const http_site *site = &client->server->site;
   client->state = CLIENT_ASKED;
   lws_set_timeout(client->wsi, NO_PENDING_TIMEOUT, 0); /* the site answers, or the client leaves */
+  lws_rx_flow_control(client->wsi, 0);                 /* client_wake() says why */
   request_begin(client);
   bool guessed = false;
   unsigned status = refuse(client, &why);

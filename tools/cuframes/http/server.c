@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +14,8 @@
 #define LOOK_US (LWS_USEC_PER_SEC / 4) /* how soon a signal is noticed that came just before a wait */
 #define LEAVE_US LWS_USEC_PER_SEC      /* for WebSockets to take leave at the end */
 #define GOING_AWAY 1001
+#define IDLE_MAX 8       /* times that it wakes with nothing to do, one after the other */
+#define IDLE_MS 2        /* from one such time to the next */
 #define FIRST_PROTOCOL 1 /* an id */
 
 /* ---- libwebsockets ---- */
@@ -47,6 +50,8 @@ static int on_client(struct lws *wsi, enum lws_callback_reasons reason, void *us
   http_request *client = wsi ? lws_get_opaque_user_data(wsi) : NULL;
   http_server *server = wsi ? lws_context_user(lws_get_context(wsi)) : NULL;
   (void)user;
+  if (server)
+    server->calls++;
   switch (reason) {
     case LWS_CALLBACK_HTTP:
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
@@ -79,6 +84,7 @@ static int on_listener(struct lws *wsi, enum lws_callback_reasons reason, void *
 /* A signal that came between two waits ends the next one, and who is silent is looked for. */
 static void look_again(lws_sorted_usec_list_t *look) {
   http_server *server = lws_container_of(look, http_server, look);
+  server->calls++;
   for (http_request *client = server->clients; client; client = client->next)
     if (client->socket)
       socket_look(client);
@@ -236,9 +242,16 @@ static size_t sockets_close(http_server *server) {
   return count;
 }
 
+/* Where somebody does not read, and has asked for more already, libwebsockets wakes again and again for nothing
+ * (client_wake()): then it goes slowly. */
 void http_serve(http_server *server) {
-  while (!cli_stopped && lws_service(server->context, 0) >= 0)
-    ;
+  unsigned idle = 0, calls = 0;
+  while (!cli_stopped && lws_service(server->context, 0) >= 0) {
+    idle = calls == server->calls ? idle + 1 : 0;
+    calls = server->calls;
+    if (idle > IDLE_MAX)
+      (void)poll(NULL, 0, IDLE_MS);
+  }
   server->ending = true;
   const lws_usec_t until = lws_now_usecs() + LEAVE_US;
   while (sockets_close(server) > 0 && lws_now_usecs() < until && lws_service(server->context, 0) >= 0)

@@ -71,6 +71,7 @@ struct http_server {
   size_t queued;                      /* bytes, for all of them */
   int spare;                          /* a descriptor to accept with when there are no more */
   bool ending;
+  unsigned calls; /* of libwebsockets, of whatever kind */
   lws_sorted_usec_list_t look;
   uint8_t chunk[LWS_PRE + CHUNK_BYTES];
 };
@@ -82,6 +83,8 @@ void client_free(http_request *client);
  * taken. */
 bool client_stays(http_request *client, enum client_state state);
 void client_leaves(http_request *client);
+/* There is something to write. */
+void client_wake(http_request *client);
 /* Queues for a stream or a WebSocket. */
 bool client_queue(http_request *client, http_body *piece, bool binary, size_t most);
 size_t client_waiting(const http_request *client);
@@ -98,7 +101,7 @@ int answer_now(http_request *client, unsigned status, const char *text);
 /* requests.c */
 /* 0, or negative after an answer: the connection is to be closed. */
 int request_take(http_request *client, const char *path, size_t length);
-/* Now and then: answers a login that was wrong. */
+/* Now and then: answers a login that was wrong, and finds who has left. */
 void request_look(http_request *client);
 /* A WebSocket is asked for: 0, or negative after an answer. */
 int request_upgrade(http_request *client);

@@ -128,7 +128,8 @@ void socket_look(http_request *client) {
   if (!socket->established || socket->closing || socket->leaves)
     return;
   if ((double)(now - socket->heard) > options->pong_seconds * LWS_USEC_PER_SEC) {
-    lws_set_timeout(client->wsi, PENDING_TIMEOUT_WS_PONG_CHECK_GET_PONG, 1); /* nothing more can be said to it */
+    socket->leaves = true; /* nothing more can be said to it */
+    lws_set_timeout(client->wsi, PENDING_TIMEOUT_WS_PONG_CHECK_GET_PONG, LWS_TO_KILL_ASYNC);
   } else if ((double)(now - socket->pinged) > options->ping_seconds * LWS_USEC_PER_SEC) {
     socket->pinged = now;
     socket->wants_ping = true;
