@@ -9,7 +9,7 @@ import harness
 import media
 import rtp
 from harness import check
-from test_choice import Server
+from server import Files
 
 
 def ffmpeg(*args):
@@ -50,7 +50,7 @@ def frames(s, *args, code=harness.OK):
 def test_playlist_that_leads_to_the_web(s):
     """Pieces of the web, of this machine beside them, and another playlist."""
     directory = pieces(s)
-    server = Server(s, directory)
+    server = Files(s, directory)
     web = [server.address("film%d.ts" % number) for number in range(2)]
     check(frames(s, playlist(s.path("web.m3u8"), *web))[0] == 50, "pieces of the web")
     mixed = playlist(os.path.join(directory, "mixed.m3u8"), web[0], "film1.ts")
@@ -65,7 +65,7 @@ def test_no_way_back(s):
     directory = pieces(s)
     secret = s.path("secret.ts")
     os.link(os.path.join(directory, "film0.ts"), secret)
-    server = Server(s, directory)
+    server = Files(s, directory)
     for number, address in enumerate(("file://" + secret, "file:" + secret, secret)):
         bad = playlist(os.path.join(directory, "bad%d.m3u8" % number), address)
         leads = written(s.path("leads.m3u8"), "#EXTM3U", "#EXT-X-STREAM-INF:BANDWIDTH=100000",
