@@ -77,14 +77,12 @@ void feed_free(feed *f) {
 void feed_add(feed *f, feed_reader *reader) {
   reader->next = f->readers;
   f->readers = reader;
-  f->watchers++;
 }
 
 void feed_remove(feed *f, feed_reader *reader) {
   for (feed_reader **at = &f->readers; *at; at = &(*at)->next)
     if (*at == reader) {
       *at = reader->next;
-      f->watchers--;
       break;
     }
   if (!f->readers)

@@ -42,7 +42,6 @@ struct feed {
   const char *directory;
   /* the server's thread */
   feed_reader *readers;
-  size_t watchers;
   int64_t idle_since; /* CLOCK_MONOTONIC ns, while there are no readers */
   enum feed_state state;
   char why[FEED_WHY];
