@@ -146,6 +146,46 @@ def trouble(s, browser, way):
     publisher.stop()
 
 
+# What comes in three seconds comes half as long later, and what follows behind it.
+HOLD_BACK = """(() => {
+  const { on } = wall.link, was = on.sample, held = [], until = performance.now() + 3000;
+  let due = 0;
+  const next = () => {
+    while (held.length > 0 && held[0].due <= performance.now())
+      was(held.shift().sample);
+    if (held.length > 0)
+      setTimeout(next, held[0].due - performance.now());
+  };
+  on.sample = (sample) => {
+    const now = performance.now();
+    due = Math.max(due, now < until ? now + 1500 : now);
+    held.push({ due, sample });
+    if (held.length === 1)
+      setTimeout(next, due - now);
+  };
+  return true;
+})()"""
+
+
+def late(s, browser, way):
+    publisher = publish(s, "film", film(s, "plain"))
+    page = Page(s, BROWSERS[browser], Server(s), way)
+    page.follow("film")
+    page.shows(30)
+    page.evaluate(HOLD_BACK)
+    page.until("wall.tiles.get('film').more.textContent.startsWith('This page is behind')", "the tile says so")
+    page.until("wall.tiles.get('film').viewer.late >= 10", "late pictures are left out")
+    page.shows(50)
+    numbers = page.evaluate("numbers")
+    for before, after in zip(numbers, numbers[1:]):
+        check(not 0 < (before - after) % walling.PICTURES < 25, "it goes back from %d to %d", before, after)
+    s.until(lambda: (page.viewer("film", "latency") or 9999) < 700, "pictures are in time again")
+    page.until("wall.tiles.get('film').more.hidden", "and the tile says no more of it")
+    check(page.viewer("film", "rebuilt") == 0, "rebuilt: %s", page.viewer("film", "lastFailure"))
+    check(not page.browser.complaints, "the browser says %r", page.browser.complaints)
+    publisher.stop()
+
+
 def for_each(test, *cases):
     """A test function for each browser, way and case."""
     for browser in BROWSERS:
@@ -161,6 +201,7 @@ def for_each(test, *cases):
 for_each(numbers, ("plain",), ("b-frames",))
 for_each(colours)
 for_each(trouble)
+for_each(late)
 
 
 if __name__ == "__main__":

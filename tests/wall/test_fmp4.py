@@ -3,28 +3,17 @@
 byte, with times, keyframes, size, shape of pixels and colour; and it decodes without a complaint. Runs under node."""
 import base64
 import os
-import shutil
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "cli"))
+import walling
 import harness
-from harness import LIMIT, SOURCE_DIR, check
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-PAGE = os.path.join(SOURCE_DIR, "tools", "cuframes", "wall", "page")
-
-
-def run(*args, data=None):
-    harness.need_program(args[0])
-    done = subprocess.run(args, input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=LIMIT)
-    check(done.returncode == 0, "%s: %s", " ".join(args)[:120], done.stderr.decode()[-2000:])
-    return done.stdout
+from harness import LIMIT, check
 
 
 def probe(path):
-    return harness.parse_json(run("ffprobe", "-v", "error", "-show_streams", "-show_packets", "-show_data",
-                                  "-show_data_hash", "md5", "-of", "json", path).decode())
+    harness.need_program("ffprobe")
+    return harness.parse_json(walling.run("ffprobe", "-v", "error", "-show_streams", "-show_packets", "-show_data",
+                                          "-show_data_hash", "md5", "-of", "json", path).decode())
 
 
 def hexdump(text):
@@ -51,18 +40,11 @@ def wrap(s, source, track, run_length=3):
     track = {"description": base64.b64encode(hexdump(stream.get("extradata", ""))).decode(), **track}
     if stream["codec_type"] == "video":
         track = {"kind": "video", "width": stream["width"], "height": stream["height"], **track}
-    modules = os.path.join(s.root, "page")
-    if not os.path.exists(modules):
-        os.mkdir(modules)
-        for name in "fmp4.js", "color.js":
-            shutil.copy(os.path.join(PAGE, name), modules)
-        with open(os.path.join(modules, "package.json"), "w", encoding="ascii") as file:
-            file.write('{"type": "module"}')
-    given = {"page": os.path.join(modules, "fmp4.js"), "track": track, "samples": samples, "run": run_length}
+    given = {"page": os.path.join(walling.modules(), "fmp4.js"), "track": track, "samples": samples,
+             "run": run_length}
     copy = os.path.join(s.root, "copy.mp4")
     with open(copy, "wb") as file:
-        file.write(run(harness.need_program("node"), os.path.join(HERE, "wrap.mjs"),
-                       data=harness.json.dumps(given).encode()))
+        file.write(walling.node("wrap.mjs", given))
     after = probe(copy)
     check(len(after["packets"]) == len(packets), "%u packets of %u", len(after["packets"]), len(packets))
     for i, (old, new) in enumerate(zip(packets, after["packets"])):
@@ -83,7 +65,8 @@ def wrap(s, source, track, run_length=3):
 
 def encode(s, *options, source="testsrc2=s=160x120:r=25:d=2"):
     path = os.path.join(s.root, "clip.mp4")
-    run("ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", source, *options, path)
+    harness.need_program("ffmpeg")
+    walling.run("ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", source, *options, path)
     return path
 
 

@@ -14,6 +14,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 import harness  # noqa: E402  pylint: disable=wrong-import-position
 from harness import LIMIT, check, skip  # noqa: E402  pylint: disable=wrong-import-position
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+PAGE = os.path.join(harness.SOURCE_DIR, "tools", "cuframes", "wall", "page")
 WIDTH, HEIGHT, FPS, PICTURES = 640, 360, 25, 250
 
 # Reads the stamp of the test picture (tools/cuframes/pattern/pattern.h): the number, or null where there is none.
@@ -77,6 +79,21 @@ def folder():
     made = tempfile.mkdtemp(prefix="wall-films-")
     atexit.register(shutil.rmtree, made, True)
     return made
+
+
+@functools.lru_cache(maxsize=None)
+def modules():
+    """A folder with the page's modules, which node takes for such there."""
+    made = os.path.join(folder(), "page")
+    shutil.copytree(PAGE, made)
+    with open(os.path.join(made, "package.json"), "w", encoding="ascii") as file:
+        file.write('{"type": "module"}')
+    return made
+
+
+def node(script, given):
+    """What a script of this folder writes when it reads that, as JSON."""
+    return run(harness.need_program("node"), os.path.join(HERE, script), input=harness.json.dumps(given).encode())
 
 
 ENCODERS = {

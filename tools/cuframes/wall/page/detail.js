@@ -112,7 +112,8 @@ export class Detail {
     this.live.replaceChildren(facts([
       ['Shown', tile.numbers()],
       ['By', [WORDS[viewer.way] || '', viewer.way === 'pictures' ? viewer.note : ''].filter(Boolean).join(': ')],
-      ['Left out', viewer.dropped > 0 ? `${viewer.dropped} samples: this page was behind` : ''],
+      ['Left out', [viewer.dropped > 0 ? `${viewer.dropped} samples: they waited for this page too long` : '',
+        viewer.late > 0 ? `${viewer.late} pictures: they were late here` : ''].filter(Boolean).join(', ')],
       ['Decoders', viewer.rebuilt > 0 ? `rebuilt ${viewer.rebuilt} times: ${viewer.lastFailure}` : ''],
     ]));
     if (!this.info)

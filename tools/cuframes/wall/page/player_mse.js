@@ -70,8 +70,10 @@ export class MsePlayer {
       return;
     if (sample.discontinuity && !sample.key && this.track.kind !== 'audio')
       this.needsKey = true;
-    if (this.needsKey && !sample.key)
+    if (this.needsKey && !sample.key) {
+      this.shift = null; // the keyframe follows on what is there
       return;
+    }
     this.needsKey = false;
     const usual = this.track.fps > 0 ? Math.round(1e6 / this.track.fps) : this.frameUs || 40000;
     const duration = Math.min(sample.duration || usual, 10e6);
@@ -95,6 +97,22 @@ export class MsePlayer {
       return;
     }
     this.#pump();
+  }
+
+  drop() {
+    if (this.closed || !this.track)
+      return;
+    this.init = this.init || this.queue.map((sample) => sample.init).filter(Boolean).pop() || null;
+    if (this.queue.length > 0) {
+      this.end = this.queue[0].dts;
+      this.placed = this.placed.filter((placed) => placed.out < this.end);
+    }
+    this.queue = [];
+    this.shift = null;
+    this.needsKey = this.track.kind !== 'audio';
+    const ranges = this.media.buffered, newest = ranges.length > 0 ? ranges.end(ranges.length - 1) : 0;
+    if (newest - this.media.currentTime > this.target + 0.1 && !this.media.seeking)
+      this.media.currentTime = newest - this.target;
   }
 
   close() {
@@ -258,6 +276,6 @@ export class MsePlayer {
       if (placed.out <= at && (!best || placed.out > best.out))
         best = placed;
     if (best)
-      this.on.shown({ pts: best.pts, sent: best.sent });
+      this.on.shown({ pts: best.pts, sent: best.sent, held: this.target * 1000 });
   }
 }

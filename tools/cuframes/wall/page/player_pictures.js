@@ -18,6 +18,10 @@ export class PicturePlayer {
       this.#decode();
   }
 
+  drop() {
+    this.next = null;
+  }
+
   close() {
     this.closed = true;
     this.next = null;

@@ -1,8 +1,9 @@
 // player_webcodecs.js - decodes video by WebCodecs and draws each picture as soon as it is there.
 //
-// All players have one interface: new Player(stage, on), configure(track), sample(sample), close(). They call
-// on.shown({ pts, sent }) for each picture that is shown, and on.failed(words) at most once, when somebody has to build
-// another one. A player waits for a keyframe by itself.
+// All players have one interface: new Player(stage, on), configure(track), sample(sample), drop(), close(). They call
+// on.shown({ pts, sent, held }) for each picture that is shown, `held` being the ms that it waited on purpose, and
+// on.failed(words) at most once, when somebody has to build another one. A player waits for a keyframe by itself, and
+// drop() forgets what is not shown yet: it is late.
 
 import { decoderConfig } from './ways.js';
 
@@ -67,11 +68,16 @@ export class WebCodecsPlayer {
     }
   }
 
+  drop() {
+    if (this.closed || !this.decoder)
+      return;
+    this.#letGo();
+    this.#restart();
+  }
+
   close() {
     this.closed = true;
-    cancelAnimationFrame(this.frameTimer);
-    this.held.forEach((held) => held.frame.close());
-    this.held = [];
+    this.#letGo();
     this.underway.clear();
     if (this.decoder && this.decoder.state !== 'closed')
       this.decoder.close();
@@ -87,6 +93,15 @@ export class WebCodecsPlayer {
     const now = performance.now();
     this.fullSince = this.fullSince || now;
     return now - this.fullSince > QUEUE_PATIENCE_MS || queued > QUEUE_LIMIT;
+  }
+
+  // Pictures that are decoded and wait for their time.
+  #letGo() {
+    cancelAnimationFrame(this.frameTimer);
+    this.frameTimer = 0;
+    this.held.forEach((held) => held.frame.close());
+    this.held = [];
+    this.ahead = null;
   }
 
   #forget() {

@@ -68,7 +68,7 @@ export class Tile {
     const away = state.tone === 'bad' || state.tone === 'warn' || state.tone === 'quiet';
     this.element.dataset.tone = state.tone;
     put(this.badge, state.word);
-    const more = away ? state.more : '';
+    const more = away ? state.more : viewer.isBehind ? 'This page is behind: pictures are left out.' : '';
     put(this.more, more);
     this.more.hidden = !more;
     put(this.figures, viewer.active && viewer.fps > 0 ? this.numbers() : '');

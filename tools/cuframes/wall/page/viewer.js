@@ -1,7 +1,8 @@
 // viewer.js - watches one stream for a tile: says what it wants of the server, gives samples to a player, replaces a
-// player that has failed or shows nothing, and counts. A player that fails again and again makes place for the next way
-// of ways.js, and pictures made by the server are the last one.
+// player that has failed or shows nothing, leaves out what is late up to a keyframe, and counts. A player that fails
+// again and again makes place for the next way of ways.js, and pictures made by the server are the last one.
 
+import { Lateness } from './lateness.js';
 import { KIND } from './sample.js';
 import { picturesOnly, waysFor } from './ways.js';
 import { WebCodecsPlayer } from './player_webcodecs.js';
@@ -15,6 +16,7 @@ const FAILURES_MOST = 3;     // in so many ms one leaves a way
 const FAILURES_MS = 10000;
 const RETURN_MS = 60000;     // from pictures to packets: perhaps it was this one minute
 const AGAIN_MS = 1000;
+const BEHIND_SHOWN_MS = 5000; // that something was left out is said for so long
 const WAITING_MOST = 2000;   // samples that wait until the browser has said what it can play
 
 function bytesOfBase64(text) {
@@ -44,6 +46,13 @@ export class Viewer {
     this.sound = null;
     this.soundTrack = null;
     this.soundOn = false;
+    this.display = new Lateness();
+    this.arrival = new Lateness(() => this.display.forget());
+    this.behind = false;     // what comes is left out, but keyframes
+    this.behindAt = -Infinity;
+    this.newestSent = 0;
+    this.lateUntil = 0;      // `sent` of the newest one when the page fell behind
+    this.late = 0;           // pictures left out since they were late here
     this.#forget();
     this.rebuilt = 0;
     this.lastFailure = '';
@@ -131,7 +140,7 @@ export class Viewer {
     else if (message.pictures !== undefined)
       this.note = String(message.pictures);
     else if (message.dropped > 0)
-      this.dropped += message.dropped;
+      this.#leftOut('dropped', message.dropped);
     else if (message.waiting !== undefined)
       this.words = String(message.waiting);
     else if (message.gone)
@@ -153,6 +162,11 @@ export class Viewer {
     } else if (sample.kind === KIND.video && !this.pictures) {
       this.#video(sample);
     }
+  }
+
+  // Whether something was left out a moment ago.
+  get isBehind() {
+    return performance.now() - this.behindAt < BEHIND_SHOWN_MS;
   }
 
   // Once a second: is there a picture, and how many. Gives { fps, bits, latency }.
@@ -183,6 +197,8 @@ export class Viewer {
     this.fps = this.bits = 0;
     this.latency = NaN;
     this.keyAt = this.shownAt = -Infinity;
+    this.arrival.forget();
+    this.display.forget();
   }
 
   #end() {
@@ -190,6 +206,7 @@ export class Viewer {
     this.player = null;
     this.way = '';
     this.pending = null;
+    this.behind = false;
     this.keyAt = this.shownAt = -Infinity;
   }
 
@@ -256,7 +273,38 @@ export class Viewer {
   #play(sample) {
     if (sample.key && this.keyAt <= this.shownAt)
       this.keyAt = performance.now();
-    this.player.sample(sample);
+    if (this.#isWanted(sample))
+      this.player.sample(sample);
+  }
+
+  // What comes too late is left out, and all that follows up to a keyframe which does not. A keyframe is always played:
+  // so there is a picture now and then, however late.
+  #isWanted(sample) {
+    const late = !sample.hidden && sample.sent > 0 &&
+      this.arrival.isLate(this.clock() - sample.sent / 1000, performance.now());
+    this.newestSent = sample.sent;
+    if (late && !this.behind)
+      this.#fallBehind();
+    if (sample.key) {
+      this.behind = late;
+      return true;
+    }
+    if (this.behind && !sample.hidden)
+      this.#leftOut('late', 1);
+    return !this.behind;
+  }
+
+  #fallBehind() {
+    this.behind = true;
+    this.lateUntil = this.newestSent;
+    this.player.drop();
+    this.#leftOut('late', 1);
+    this.on.changed();
+  }
+
+  #leftOut(whose, count) {
+    this[whose] += count;
+    this.behindAt = performance.now();
   }
 
   #build(way) {
@@ -273,13 +321,17 @@ export class Viewer {
     this.on.changed();
   }
 
-  #shown({ pts, sent }) {
+  // `held`: how many ms the player waits on purpose.
+  #shown({ pts, sent, held = 0 }) {
     const now = performance.now();
+    const late = this.clock() - sent / 1000;
     this.shownAt = now;
     this.lastPts = pts;
     this.shown++;
     if (sent > 0)
-      this.delays.push(Math.max(0, this.clock() - sent / 1000)); // the clocks agree within some milliseconds
+      this.delays.push(Math.max(0, late)); // the clocks agree within some milliseconds
+    if (!this.behind && sent > this.lateUntil && this.way !== 'pictures' && this.display.isLate(late - held, now))
+      this.#fallBehind();
     if (this.words) {
       this.words = '';
       this.on.changed();
