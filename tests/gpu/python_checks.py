@@ -323,29 +323,8 @@ def check_publish():
 
 
 def check_colours():
-    """to_rgb() by torch and CuPy is what it is on the host."""
-    torch = gpu_torch()
-    numpy = module("numpy")
-    from cuframes import _color
-    other, _, frame, y, uv = one_frame()
-    with other:
-        host = _color.to_rgb((y, uv), "nv12", frame.color, 640, 480).astype(int)
-        got = frame.to_rgb()
-        assert isinstance(got, torch.Tensor) and got.is_cuda and got.dtype == torch.uint8
-        worst = int(abs(got.cpu().numpy().astype(int) - host).max())
-        assert worst <= 1, worst
-        assert (frame.to_bgr().cpu().numpy()[:, :, ::-1] == got.cpu().numpy()).all()
-        copy = frame.clone()
-        assert (copy.planes.y.cpu().numpy() == y).all()
-        try:
-            import cupy
-            planes = frame.cupy()
-            other_way = cupy.asnumpy(_color.to_rgb(planes, "nv12", frame.color, 640, 480)).astype(int)
-            assert abs(other_way - host).max() <= 1
-        except ImportError:
-            pass
-        assert isinstance(host, numpy.ndarray)
-    numbers(f"largest difference to the host {worst}")
+    import python_colours
+    python_colours.check()
 
 
 def check_batch():

@@ -1,121 +1,99 @@
-"""Pictures of any pixel format as RGB, with the matrix and the range that the picture says it has.
+"""Pictures of any pixel format as RGB, on the host and on a GPU alike: the tensor path at the picture's own size.
 
-The work is done by the array library that holds the planes: NumPy (with OpenCV, if it is there, several times faster),
-torch or CuPy. Chroma is repeated, not interpolated: each sample is that of its 2x2 (or 2x1) block of pixels."""
+Matrix and range are those that the picture says, and chroma is interpolated from where its samples lie."""
 from __future__ import annotations
 
 import sys
-from typing import Any
+import threading
+from typing import TYPE_CHECKING, Any, Union
 
-# Kr and Kb of H.273's MatrixCoefficients.
-WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 0.114), 7: (0.212, 0.087),
-           9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
-FULL = 2
-HD_ROWS = 720  # a picture that does not say its matrix: BT.709 from here on, else BT.601
+from ._preprocess import Preprocess
 
-Row = tuple[float, float, float, float]
+if TYPE_CHECKING:
+    from ._frame import Frame
 
+MOST = 8192  # pixels each way of a Preprocess
+MARGIN = 8  # more of a picture than a part of it shows, so that chroma at its edges is what it is in the whole
+KEPT = 8  # for each thread: sizes and devices that were last used
 
-def matrix(color: tuple[int, int, int, int], height: int) -> tuple[Row, Row, Row]:
-    """Rows that make R, G and B (0..255) of Y, Cb, Cr (0..255 as stored) and 1."""
-    kind = color[0] if color[0] not in (0, 2) else (1 if height >= HD_ROWS else 6)
-    if kind not in WEIGHTS:
-        raise ValueError(f"to_rgb(): matrix {kind} of H.273 is not one of {sorted(WEIGHTS)}")
-    kr, kb = WEIGHTS[kind]
-    kg = 1 - kr - kb
-    full = color[1] == FULL
-    luma, chroma, black = (1.0, 1.0, 0.0) if full else (255 / 219, 255 / 224, 16.0)
-    rows = []
-    for cb, cr in ((0.0, 2 * (1 - kr)), (-2 * kb * (1 - kb) / kg, -2 * kr * (1 - kr) / kg), (2 * (1 - kb), 0.0)):
-        rows.append((luma, chroma * cb, chroma * cr, -luma * black - 128 * chroma * (cb + cr)))
-    return rows[0], rows[1], rows[2]
+# A frame, or (its format in words, (address, pitch, rows, bytes of a row) of each plane).
+Source = Union["Frame", tuple[dict[str, Any], tuple[tuple[int, int, int, int], ...]]]
 
 
-def repeat(array: Any, times: int, axis: int) -> Any:
-    """Each element `times` times along an axis."""
-    if times == 1:
-        return array
-    if hasattr(array, "repeat_interleave"):  # torch
-        return array.repeat_interleave(times, axis)
-    return array.repeat(times, axis)
+class _Kept(threading.local):
+    """A thread's own, since runs on one stream of a GPU take turns."""
+
+    def __init__(self) -> None:
+        self.made: dict[tuple[Any, ...], Preprocess] = {}
 
 
-def as_float(array: Any, shift: float = 1.0) -> Any:
-    """Samples on the scale of 8 bits."""
-    if hasattr(array, "repeat_interleave"):
-        array = array.float() if array.element_size() == 1 else array.int().bitwise_and(0xFFFF).float()
-    else:
-        array = array.astype("float32")
-    return array if shift == 1.0 else array * shift
+_kept = _Kept()
 
 
-def ycbcr(planes: tuple[Any, ...], form: str, width: int, height: int) -> tuple[Any, Any, Any]:
-    """Y, Cb and Cr as planes of the full size, of the planes' type."""
-    if form in ("yuyv422", "uyvy422"):
-        packed = planes[0]
-        first, second, chroma = (0, 2, 1) if form == "yuyv422" else (1, 3, 0)
-        y = packed[:, :, [first, second]].reshape(height, -1)[:, :width]
-        return y, repeat(packed[:, :, chroma], 2, 1)[:, :width], repeat(packed[:, :, chroma + 2], 2, 1)[:, :width]
-    if form in ("nv12", "p010"):
-        y, u, v = planes[0], planes[1][:, :, 0], planes[1][:, :, 1]
-    else:
-        y, u, v = planes
-    down, across = (2 if "420" in form or form in ("nv12", "p010") else 1), (1 if "444" in form else 2)
-    return y, *(repeat(repeat(plane, down, 0)[:height], across, 1)[:, :width] for plane in (u, v))
+def _preprocess(width: int, height: int, channels: str, filter: str, device: str, library: str | None) -> Preprocess:
+    key = (width, height, channels, filter, device, library)
+    made = _kept.made.pop(key, None)
+    if made is None:
+        made = Preprocess((width, height), "uint8", "NHWC", channels, "stretch", filter, capacity=1, device=device,
+                          library=library)
+        if len(_kept.made) == KEPT:
+            del _kept.made[next(iter(_kept.made))]
+    _kept.made[key] = made  # the last one now
+    return made
 
 
-def is_torch(array: Any) -> bool:
-    return hasattr(array, "repeat_interleave")
+def to_rgb(source: Source, width: int, height: int, bgr: bool = False, gpu: int | None = None, device: str = "host",
+           library: str | None = None) -> Any:
+    """The picture as rows x columns x 3 bytes, R first, or B first with bgr; an array of its own, of NumPy on the host,
+    of `library` on a GPU."""
+    channels = "BGR" if bgr else "RGB"
+    if width <= MOST and height <= MOST:
+        return _preprocess(width, height, channels, "linear", device, library).one(source, gpu or 0)
+    made, step = None, MOST - 2 * MARGIN
+    for top in range(0, height, step):
+        for left in range(0, width, step):
+            x, y = max(0, left - MARGIN), max(0, top - MARGIN)
+            columns, rows = min(width, left + step + MARGIN) - x, min(height, top + step + MARGIN) - y
+            prepare = _preprocess(columns, rows, channels, "linear", device, library)
+            if made is None:
+                made = prepare.new((height, width, 3), gpu or 0)
+            part = prepare.one(source, gpu or 0, (x, y, columns, rows))
+            made[top:top + step, left:left + step] = part[top - y:top - y + step, left - x:left - x + step]
+    return made
 
 
-def stack(planes: list[Any]) -> Any:
-    """Planes as the last dimension."""
-    library = sys.modules[type(planes[0]).__module__.split(".")[0]]
-    return library.stack(planes, -1)
+def preview(source: Source, width: int, height: int, columns: int) -> Any:
+    """At most so many columns of a picture in host memory, as R, G, B; each pixel the mean of what it covers."""
+    scale = min(1.0, columns / width, MOST / height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return _preprocess(*size, "RGB", "area", "host", "numpy").one(source, 0)
 
 
-def rounded(array: Any) -> Any:
-    """0..255 as bytes."""
-    if is_torch(array):
-        return array.round().clamp(0, 255).byte()
-    return array.round().clip(0, 255).astype("uint8")
+def _words(plane: Any) -> tuple[int, tuple[int, ...], tuple[int, ...] | None, int]:
+    """Address, shape, strides in bytes or None where there are no gaps, bytes of an element."""
+    if hasattr(plane, "data_ptr"):  # torch
+        size = int(plane.element_size())
+        return int(plane.data_ptr()), tuple(plane.shape), tuple(step * size for step in plane.stride()), size
+    words = getattr(plane, "__cuda_array_interface__", None) or plane.__array_interface__
+    strides = words.get("strides")
+    return int(words["data"][0]), tuple(words["shape"]), strides, int(words["typestr"][2:])
 
 
-def by_opencv(y: Any, u: Any, v: Any, rows: tuple[Row, ...]) -> Any:
-    """None where OpenCV is not there."""
-    try:
-        import cv2
-        import numpy
-    except ImportError:
-        return None
-    if isinstance(y, numpy.ndarray) and y.dtype == numpy.uint8:
-        return cv2.transform(cv2.merge([y, u, v]), numpy.asarray(rows, "float32"))
-    return None
+def memory(plane: Any) -> tuple[Any, tuple[int, int, int, int]]:
+    """(what must live as long as it is used, (address, pitch, rows, bytes of a row)) of a plane: itself, or a copy if
+    its rows have gaps between samples."""
+    address, shape, strides, size = _words(plane)
+    row = size
+    for i in range(len(shape) - 1, 0, -1):
+        if strides is not None and shape[i] > 1 and strides[i] != row:
+            return memory(_packed(plane))
+        row *= shape[i]
+    if strides is not None and shape[0] > 1 and strides[0] < row:
+        return memory(_packed(plane))
+    return plane, (address, row if strides is None or shape[0] < 2 else strides[0], shape[0], row)
 
 
-def to_rgb(planes: tuple[Any, ...], form: str, color: tuple[int, int, int, int], width: int, height: int,
-           bgr: bool = False) -> Any:
-    """The picture as rows x columns x 3 bytes, R first, or B first with bgr; an array of its own."""
-    order = [2, 1, 0] if bgr else [0, 1, 2]
-    if form in ("rgb24", "bgr24", "rgba", "bgra"):
-        if form in ("bgr24", "bgra"):
-            order = [2 - i for i in order]
-        return planes[0][:, :, order]
-    if form == "rgbp":
-        return stack([planes[i] for i in order])
-    if form in ("gray8", "gray16"):
-        gray = planes[0]
-        if form == "gray16":
-            gray = rounded(as_float(gray, 1 / 257))
-        return stack([gray, gray, gray])
-    if form not in ("nv12", "p010", "yuv420p", "yuv422p", "yuv444p", "yuv420p10", "yuv422p10", "yuyv422", "uyvy422"):
-        raise ValueError(f"to_rgb(): {form} is no picture that has colours")
-    rows = matrix(color, height)
-    rows = tuple(rows[i] for i in order)  # type: ignore[assignment]
-    y, u, v = ycbcr(planes, form, width, height)
-    done = by_opencv(y, u, v, rows)
-    if done is not None:
-        return done
-    shift = {"p010": 1 / 256, "yuv420p10": 1 / 4, "yuv422p10": 1 / 4}.get(form, 1.0)
-    y, u, v = (as_float(plane, shift) for plane in (y, u, v))
-    return rounded(stack([y * a + u * b + v * c + d for a, b, c, d in rows]))
+def _packed(plane: Any) -> Any:
+    if hasattr(plane, "contiguous"):
+        return plane.contiguous()
+    return sys.modules[type(plane).__module__.split(".")[0]].ascontiguousarray(plane)

@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import sys
 import weakref
 from types import TracebackType
 from typing import Any
 
-from . import _color, _core, _png
+from . import _core, _png
 
 DISCONTINUITY = 1  # the first frame after the publisher or its source (re)started: pts may jump
 NEW_FORMAT = 2  # the first frame in a format other than the one before
@@ -16,6 +17,7 @@ CORRUPT = 8  # the decoder reported damage
 
 _UNVERSIONED = 1
 _PREVIEW_COLUMNS = 640
+HOST_KINDS = (1, 3)  # DLPack's device types of host memory
 
 # What the planes of each format are called.
 _NAMES = {"nv12": ("y", "uv"), "p010": ("y", "uv"), "gray8": ("y",), "gray16": ("y",), "rgb24": ("rgb",),
@@ -50,6 +52,20 @@ class Planes(tuple[Any, ...]):
         return kind(planes)
 
 
+def refuse_tensors(form: str) -> None:
+    if form == "tensor":
+        raise ValueError("to_rgb(): a tensor is no picture that has colours: numpy(), torch() and cupy() give it")
+
+
+def gpu_library(device: str) -> str:
+    """What arrays on a GPU are made by: torch if that was imported or CuPy was not, else CuPy; or what there is."""
+    for name in ("torch", "cupy") if "torch" in sys.modules or "cupy" not in sys.modules else ("cupy", "torch"):
+        if name in sys.modules or importlib.util.find_spec(name) is not None:
+            return name
+    raise ImportError(f"arrays on {device} are torch's or CuPy's, and neither is installed: numpy(copy=True) copies a "
+                      "frame to the host")
+
+
 def need_numpy() -> Any:
     try:
         import numpy
@@ -71,14 +87,35 @@ class Picture:
     pts: int | None
     capture_time: int | None
     flags: int
+    chroma_location: int = 0
 
     def to_rgb(self) -> Any:
-        """Rows x columns x 3 bytes, R first."""
-        return _color.to_rgb(self.planes, self.format, self.color, self.width, self.height)
+        """Rows x columns x 3 bytes, R first; as Frame.to_rgb()."""
+        return self._to_rgb(False)
 
     def to_bgr(self) -> Any:
         """Rows x columns x 3 bytes, B first, as OpenCV has them."""
-        return _color.to_rgb(self.planes, self.format, self.color, self.width, self.height, bgr=True)
+        return self._to_rgb(True)
+
+    def _to_rgb(self, bgr: bool) -> Any:
+        from . import _color
+        refuse_tensors(self.format)
+        source, alive = self._source()
+        kind, number = self.planes[0].__dlpack_device__()
+        if kind in HOST_KINDS:
+            made = _color.to_rgb(source, self.width, self.height, bgr)
+        else:
+            made = _color.to_rgb(source, self.width, self.height, bgr, number, f"cuda:{number}",
+                                 type(self.planes[0]).__module__.split(".")[0])
+        del alive
+        return made
+
+    def _source(self) -> tuple[Any, Any]:
+        """As _color has it, and what must live meanwhile."""
+        from . import _color
+        alive, planes = zip(*map(_color.memory, self.planes))
+        return ({"format": self.format, "width": self.width, "height": self.height, "color": self.color,
+                 "chroma_location": self.chroma_location}, planes), alive
 
 
 class _Arrays(_core.Frame):
@@ -149,48 +186,45 @@ class Frame(_Arrays):
             return "<cuframes.Frame, released>"
         return f"<cuframes.Frame {self.seq}: {self.width}x{self.height} {self.format} on {self.device}>"
 
-    def _arrays(self) -> tuple[Any, ...]:
-        """Planes for conversions: views on the host, by torch or else CuPy on a GPU."""
-        if self.gpu is None:
-            return _tuple(self.numpy())
-        if "torch" in sys.modules or "cupy" not in sys.modules:
-            try:
-                return _tuple(self.torch())
-            except ImportError:
-                pass
-        try:
-            return _tuple(self.cupy())
-        except ImportError:
-            raise ImportError(f"this frame is on {self.device}: conversions there need torch or CuPy") from None
-
     def to_rgb(self) -> Any:
-        """The picture as rows x columns x 3 bytes, R first, in an array of its own: NumPy's on the host, torch's or
-        CuPy's on a GPU. Matrix and range are those that the picture says; if it does not, BT.709 from 720 rows on, else
-        BT.601, and limited range. ValueError for tensors."""
-        return _color.to_rgb(self._arrays(), self.format, self.color, self.width, self.height)
+        """The picture as rows x columns x 3 bytes, R first, in an array of its own: NumPy's on the host; on a GPU
+        torch's, or CuPy's if that was imported and torch was not, made on their current stream. Matrix and range are
+        those that the picture says; if it does not, BT.709 from 720 rows on, else BT.601, and limited range. Chroma is
+        interpolated from where its samples lie. It is what Preprocess makes at the picture's own size: within 1 of 255
+        of exact arithmetic, on the host and on a GPU. ValueError for tensors."""
+        return self._to_rgb(False)
 
     def to_bgr(self) -> Any:
         """As to_rgb(), B first, as OpenCV has it."""
-        return _color.to_rgb(self._arrays(), self.format, self.color, self.width, self.height, bgr=True)
+        return self._to_rgb(True)
+
+    def _to_rgb(self, bgr: bool) -> Any:
+        from . import _color
+        gpu = self.gpu
+        refuse_tensors(self.format)
+        return _color.to_rgb(self, self.width, self.height, bgr, gpu, self.device,
+                             None if gpu is None else gpu_library(self.device))
 
     def clone(self) -> Picture:
         """A copy that is no lease: NumPy arrays on the host, torch's tensors or CuPy's arrays on a GPU."""
         if self.gpu is None:
-            planes = _tuple(self.numpy(copy=True))
-        else:
-            planes = tuple(array.clone() if hasattr(array, "clone") else array.copy() for array in self._arrays())
-        return Picture(Planes.of(self.format, list(planes)), self.format, self.width, self.height, self.color, self.seq,
-                       self.pts, self.capture_time, self.flags)
+            return self._copied(self.numpy(copy=True))
+        if gpu_library(self.device) == "torch":
+            return self._copied(tuple(array.clone() for array in _tuple(self.torch())))
+        return self._copied(tuple(array.copy() for array in _tuple(self.cupy())))
+
+    def _copied(self, planes: Any) -> Picture:
+        return Picture(Planes.of(self.format, list(_tuple(planes))), self.format, self.width, self.height, self.color,
+                       self.seq, self.pts, self.capture_time, self.flags, self.layout["chroma_location"])
 
     def _repr_png_(self) -> bytes | None:
         """A small picture of the frame, for notebooks."""
         if self.released or self.format == "tensor":
             return None
-        numpy = need_numpy()
-        rgb = _color.to_rgb(_tuple(self.numpy(copy=self.gpu is not None)), self.format, self.color, self.width,
-                            self.height)
-        step = -(-self.width // _PREVIEW_COLUMNS)
-        rgb = numpy.ascontiguousarray(rgb[::step, ::step])
+        from . import _color
+        picture = None if self.gpu is None else self._copied(self.numpy(copy=True))  # lives as long as its memory
+        rgb = _color.preview(self if picture is None else picture._source()[0], self.width, self.height,
+                             _PREVIEW_COLUMNS)
         return _png.png(rgb.tobytes(), rgb.shape[1], rgb.shape[0])
 
 

@@ -2,12 +2,11 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from . import _core
-from ._frame import Frame, OpenFrame, need_numpy, torch_stream
+from ._frame import Frame, OpenFrame, gpu_library, need_numpy, torch_stream
 from ._info import choice
 
 _ELEMENTS = {"uint8": 1, "float16": 3, "float32": 4}
@@ -128,7 +127,7 @@ class Preprocess(_core.Preprocess):
         gpu = next((frame.gpu for frame in given if frame is not None), None) if self._on_gpu else None
         if self._on_gpu and stream is None:
             stream = self._current_stream(gpu or 0)
-        tensor = self._new(shape, gpu or 0) if out is None else out
+        tensor = self.new(shape, gpu or 0) if out is None else out
         address = self._address(tensor, shape)
         parts = (None,) * len(given) if crops is None else tuple(crops)
         if len(parts) != len(given):
@@ -138,9 +137,7 @@ class Preprocess(_core.Preprocess):
     def _kind(self) -> str:
         if self._library is not None:
             return self._library
-        if not self._on_gpu:
-            return "numpy"
-        return "torch" if "torch" in sys.modules or "cupy" not in sys.modules else "cupy"
+        return gpu_library(self.device) if self._on_gpu else "numpy"
 
     def _current_stream(self, gpu: int) -> int:
         if self._kind() == "torch":
@@ -148,7 +145,15 @@ class Preprocess(_core.Preprocess):
         import cupy
         return int(cupy.cuda.get_current_stream().ptr)
 
-    def _new(self, shape: tuple[int, ...], gpu: int) -> Any:
+    def one(self, source: Any, gpu: int, crop: tuple[int, ...] | None = None) -> Any:
+        """Of one picture, without the first dimension; on a GPU on the current stream. For the package itself."""
+        stream = self._current_stream(gpu) if self._on_gpu else None
+        made = self.new(self._one, gpu)
+        self._run((source,), (crop,), self._address(made, self._one), stream)
+        return made
+
+    def new(self, shape: tuple[int, ...], gpu: int) -> Any:
+        """An array of its type and device. For the package itself."""
         kind = self._kind()
         if kind == "torch":
             import torch

@@ -10,12 +10,11 @@ from typing import Any
 
 from . import _core
 from ._errors import Dropped, InvalidError
-from ._frame import CORRUPT, KEY, Frame, OpenFrame, Picture, torch_stream
+from ._frame import CORRUPT, HOST_KINDS, KEY, Frame, OpenFrame, Picture, torch_stream
 from ._info import choice, directory_of
 
 POLICIES = {"wait": 0, "drop": 1}
 STATES = {"unknown": 0, "live": 1, "stalled": 2, "reconnecting": 3, "ended": 4, "connecting": 5, "refused": 6}
-HOST_KINDS = (1, 3)  # DLPack's device types of host memory
 
 # What a publisher of a format takes, in the words of an error.
 _PLANAR = {"yuv420p": (2, 2), "yuv422p": (1, 2), "yuv444p": (1, 1), "yuv420p10": (2, 2), "yuv422p10": (1, 2)}

@@ -77,14 +77,14 @@ class VideoCapture:
         del flag
         if self._frame is None:
             return False, None
-        from . import _color
         frame, self._frame = self._frame, None
-        planes = frame.numpy(copy=frame.gpu is not None)
-        planes = planes if isinstance(planes, tuple) else (planes,)
-        if self._convert:
-            picture = _color.to_rgb(planes, frame.format, frame.color, frame.width, frame.height, bgr=True)
+        if not self._convert:
+            planes = frame.numpy(copy=True)
+            picture = planes[0] if isinstance(planes, tuple) else planes
+        elif frame.gpu is None:
+            picture = frame.to_bgr()
         else:
-            picture = planes[0].copy()
+            picture = frame._copied(frame.numpy(copy=True)).to_bgr()
         if image is not None:
             image[...] = picture
             picture = image

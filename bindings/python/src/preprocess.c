@@ -8,6 +8,7 @@
 typedef struct preprocess_object {
   PyObject ob_base;
   cuframes_preprocess *handle;
+  unsigned process;
 } preprocess_object;
 
 static PyTypeObject *preprocess_type;
@@ -53,15 +54,21 @@ static PyObject *preprocess_create(PyTypeObject *type, PyObject *args, PyObject 
   Py_BEGIN_ALLOW_THREADS
   result = cuframes_preprocess_create(&options, &self->handle);
   Py_END_ALLOW_THREADS
+  self->process = core_process();
   if (result == CUFRAMES_OK)
     return (PyObject *)self;
   Py_DECREF((PyObject *)self);
   return core_error(result);
 }
 
+/* CUDA does not survive a fork; the host's work does. */
+static int works_here(const preprocess_object *self) {
+  return self->process == core_process() || strcmp(cuframes_preprocess_device(self->handle), "host") == 0;
+}
+
 static void preprocess_delete(PyObject *object) {
   cuframes_preprocess *handle = ((preprocess_object *)object)->handle;
-  if (handle) {
+  if (handle && works_here((preprocess_object *)object)) {
     PyThreadState *thread = PyEval_SaveThread();
     cuframes_preprocess_destroy(handle);
     PyEval_RestoreThread(thread);
@@ -74,7 +81,8 @@ static void preprocess_delete(PyObject *object) {
 typedef struct run {
   uint32_t count;
   cuframes_picture *pictures;
-  cuframes_frame **frames; /* references of our own: another thread may release */
+  cuframes_format *formats; /* of pictures that are no frames */
+  cuframes_frame **frames;  /* references of our own: another thread may release */
   cuframes_geometry *placed;
 } run;
 
@@ -82,6 +90,7 @@ static void run_end(run *r) {
   for (uint32_t i = 0; r->frames && i < r->count; i++)
     cuframes_frame_release(r->frames[i]);
   PyMem_Free(r->pictures);
+  PyMem_Free(r->formats);
   PyMem_Free(r->frames);
   PyMem_Free(r->placed);
 }
@@ -102,18 +111,64 @@ static int frame_take(run *r, uint32_t i, frame_object *frame, void *stream, int
   return 0;
 }
 
+/* A plane of a picture that is no frame: (address, pitch, rows, bytes of a row), whose memory is as long as that. */
+static int plane_take(cuframes_picture *picture, cuframes_format *format, int plane, PyObject *given) {
+  unsigned long long address;
+  unsigned pitch, rows, row_bytes;
+  uint32_t wants_bytes = 0, wants_rows = 0;
+  if (!PyTuple_Check(given) || !PyArg_ParseTuple(given, "KIII:plane", &address, &pitch, &rows, &row_bytes))
+    return -1;
+  int result = cuframes_format_plane_size(format, plane, &wants_bytes, &wants_rows);
+  if (result != CUFRAMES_OK) {
+    (void)core_error(result);
+    return -1;
+  }
+  if (rows != wants_rows || row_bytes != wants_bytes || pitch < row_bytes) {
+    PyErr_Format(PyExc_ValueError, "plane %d of %s %ux%u has %u rows of %u bytes; came %u rows of %u bytes", plane,
+                 cuframes_pixel_format_name(format->pixel_format), format->width, format->height, wants_rows,
+                 wants_bytes, rows, row_bytes);
+    return -1;
+  }
+  picture->plane[plane] = (const void *)(uintptr_t)address;
+  format->pitch[plane] = pitch;
+  return 0;
+}
+
+/* A picture that is no frame: (format as a dict, a tuple of planes). -1 with an error. */
+static int memory_take(run *r, uint32_t i, PyObject *given) {
+  PyObject *dict, *planes;
+  cuframes_format *format = &r->formats[i];
+  if (!PyArg_ParseTuple(given, "O!O!:picture", &PyDict_Type, &dict, &PyTuple_Type, &planes) ||
+      format_take(dict, format) != 0)
+    return -1;
+  int count = cuframes_pixel_format_planes(format->pixel_format);
+  if (PyTuple_Size(planes) != count) {
+    PyErr_Format(PyExc_ValueError, "a picture of %s has %d planes; came %zd",
+                 cuframes_pixel_format_name(format->pixel_format), count, PyTuple_Size(planes));
+    return -1;
+  }
+  r->pictures[i].format = format;
+  for (int plane = 0; plane < count; plane++)
+    if (plane_take(&r->pictures[i], format, plane, PyTuple_GetItem(planes, plane)) != 0)
+      return -1;
+  return 0;
+}
+
 /* One picture; None is no picture. -1 with an error. */
 static int picture_take(run *r, uint32_t i, PyObject *frame, PyObject *crop, void *stream, int has_stream) {
   int result;
   if (frame == Py_None)
     return 0;
-  if (!PyObject_TypeCheck(frame, frame_type)) {
+  if (PyTuple_Check(frame)) {
+    result = memory_take(r, i, frame);
+  } else if (PyObject_TypeCheck(frame, frame_type)) {
+    CORE_LOCK(frame, frame_second(frame))
+    result = frame_take(r, i, (frame_object *)frame, stream, has_stream);
+    CORE_UNLOCK
+  } else {
     PyErr_Format(PyExc_TypeError, "expected a frame or None, not %R", frame);
     return -1;
   }
-  CORE_LOCK(frame, frame_second(frame))
-  result = frame_take(r, i, (frame_object *)frame, stream, has_stream);
-  CORE_UNLOCK
   cuframes_rectangle *c = &r->pictures[i].crop;
   if (result != 0 || crop == Py_None)
     return result;
@@ -132,9 +187,10 @@ static int run_begin(run *r, PyObject *frames, PyObject *crops, void *stream, in
   }
   r->count = (uint32_t)count;
   r->pictures = PyMem_Calloc(r->count + 1, sizeof *r->pictures);
+  r->formats = PyMem_Calloc(r->count + 1, sizeof *r->formats);
   r->frames = PyMem_Calloc(r->count + 1, sizeof(cuframes_frame *));
   r->placed = PyMem_Calloc(r->count + 1, sizeof *r->placed);
-  if (!r->pictures || !r->frames || !r->placed) {
+  if (!r->pictures || !r->formats || !r->frames || !r->placed) {
     (void)PyErr_NoMemory();
     return -1;
   }
@@ -168,7 +224,8 @@ static PyObject *preprocess_run(PyObject *object, PyObject *args) {
   int has_stream;
   run r = { 0 };
   if (!PyArg_ParseTuple(args, "O!O!KO:_run", &PyTuple_Type, &frames, &PyTuple_Type, &crops, &address, &given) ||
-      core_stream(given, &stream, &has_stream) != 0)
+      core_stream(given, &stream, &has_stream) != 0 ||
+      (!works_here(self) && core_process_check(self->process, "preprocess") != 0))
     return NULL;
   if (run_begin(&r, frames, crops, stream, has_stream) == 0) {
     int result;

@@ -2,7 +2,10 @@
 the same. tests/gpu/python has the rest, on a real one."""
 import contextlib
 import ctypes
+import importlib.util
 import os
+import sys
+import types
 
 import cuframes
 from support import LIMIT, Child, Streams, main, module, numpy, nv12, until
@@ -23,6 +26,28 @@ assert os.waitpid(child, 0)[1] == 0
 assert frame.references == 4 and subscriber.stats.leases_held == 1
 del capsules
 assert frame.references == 1
+print("whole")
+"""
+
+
+# What was made on the GPU before the fork: its end in the child is nothing to CUDA, which does not survive a fork.
+FORK_PREPROCESS = """
+import cuframes, gc, os, warnings
+warnings.simplefilter("ignore")
+prepare = cuframes.Preprocess((8, 8), device="cuda", library="numpy")
+class Out:
+    __cuda_array_interface__ = {"data": (4096, False), "shape": (1, 3, 8, 8), "typestr": "<f4", "version": 3}
+child = os.fork()
+if child == 0:
+    try:
+        prepare([None], out=Out(), stream=1)
+        os._exit(1)
+    except cuframes.InvalidError as error:
+        said = "spawn" in str(error)
+    del prepare
+    gc.collect()
+    os._exit(0 if said else 2)
+assert os.waitpid(child, 0)[1] == 0
 print("whole")
 """
 
@@ -57,6 +82,68 @@ class Driver:
 
     def destroy(self, stream):
         assert self.library.cuStreamDestroy_v2(ctypes.c_void_p(stream)) == 0
+
+
+class Array:
+    """Of `Cupy`: memory of the stand-in."""
+
+    def __init__(self, driver, shape, typestr, holder=None):
+        self.driver, self.shape, self.typestr, self.holder = driver, tuple(shape), typestr, holder
+        self.size = int(numpy.prod(shape)) * int(typestr[2:])
+        self.address, self.strides = ctypes.c_uint64(), None
+        if holder is None:
+            assert driver.library.cuMemAlloc_v2(ctypes.byref(self.address), self.size) == 0
+
+    def __del__(self):
+        if self.holder is None:
+            self.driver.library.cuMemFree_v2(self.address)
+
+    @property
+    def __cuda_array_interface__(self):
+        return {"data": (self.address.value, False), "shape": self.shape, "typestr": self.typestr,
+                "strides": self.strides, "version": 3}
+
+    def __dlpack_device__(self):
+        return 2, 0
+
+    def copy(self):
+        """Without the gaps between rows."""
+        made = Array(self.driver, self.shape, self.typestr)
+        row = made.size // self.shape[0]
+        for i in range(self.shape[0]):
+            at = self.address.value + i * (self.strides[0] if self.strides else row)
+            assert self.driver.library.cuMemcpyDtoDAsync_v2(ctypes.c_uint64(made.address.value + i * row),
+                                                            ctypes.c_uint64(at), ctypes.c_size_t(row),
+                                                            ctypes.c_void_p(self.driver.current)) == 0
+        return made
+
+    def get(self):
+        host = numpy.empty(self.shape, self.typestr)
+        assert self.driver.library.cuStreamSynchronize(ctypes.c_void_p(self.driver.current)) == 0
+        assert self.driver.library.cuMemcpyDtoH_v2(ctypes.c_void_p(host.ctypes.data), self.address, self.size) == 0
+        return host
+
+
+class Cupy(types.ModuleType):
+    """So much of CuPy as the package uses."""
+
+    def __init__(self, driver):
+        super().__init__("cupy")
+        driver.current = driver.stream()
+        self.driver, self.cuda = driver, types.SimpleNamespace(
+            Device=lambda number: contextlib.nullcontext(),
+            get_current_stream=lambda: types.SimpleNamespace(ptr=driver.current))
+
+    def empty(self, shape, dtype):
+        return Array(self.driver, shape, numpy.dtype(dtype).str)
+
+    def from_dlpack(self, plane):
+        made = Array(self.driver, plane.shape, plane.typestr, plane.cai(self.driver.current))
+        made.address.value, made.strides = plane.address, plane.strides
+        return made
+
+
+Array.__module__ = "cupy"  # whose arrays they are is asked so
 
 
 class OnAGpu(Streams):
@@ -108,6 +195,64 @@ class OnAGpu(Streams):
         self.assertLessEqual(abs(found - wanted).max(), 1)
         self.again()  # its lease came back
         self.assertEqual(self.driver.library.cuMemFree_v2(memory), 0)
+
+    def cupy(self):
+        made = Cupy(self.driver)
+        before = sys.modules.get("cupy")
+        sys.modules["cupy"] = made
+        self.addCleanup(lambda: sys.modules.pop("cupy") if before is None else
+                        sys.modules.__setitem__("cupy", before))
+        return made
+
+    def test_colours_are_those_of_the_host(self):
+        self.cupy()
+        random = numpy.random.default_rng(5)
+        for form, shapes in (("nv12", ((18, 34), (9, 17, 2))), ("p010", ((18, 34), (9, 17, 2))),
+                             ("yuv420p", ((17, 33), (9, 17), (9, 17))), ("yuyv422", ((17, 17, 4),)),
+                             ("rgb24", ((18, 34, 3),)), ("gray8", ((18, 34),))):
+            planes = tuple(random.integers(0, 256, shape).astype("u1") for shape in shapes)
+            if form == "p010":
+                planes = tuple(random.integers(0, 1024, shape).astype("<u2") << 6 for shape in shapes)
+            size = (33, 17) if (17, 33) in shapes or form == "yuyv422" else (34, 18)
+            made = []
+            for device in ("host", "cuda"):
+                publisher = self.publish(*size, form, f"{form}-{device}", device=device, color=(1, 1, 0, 0),
+                                         chroma_location=3)
+                subscriber = self.subscribe(f"{form}-{device}")
+                self.send(publisher, planes)
+                made.append(subscriber.next(LIMIT))
+            host, frame = made
+            for name in ("to_rgb", "to_bgr"):
+                with self.subTest(form, call=name):
+                    wanted, got = getattr(host, name)(), getattr(frame, name)()
+                    self.assertIsInstance(got, Array)
+                    self.assertEqual(got.shape, wanted.shape)
+                    self.assertLessEqual(int(abs(got.get().astype(int) - wanted).max()), 1)
+                    copied = getattr(frame.clone(), name)()
+                    numpy.testing.assert_array_equal(copied.get(), got.get())
+            self.assertEqual(frame.references, 1)
+            self.assertEqual(frame._repr_png_(), host._repr_png_())
+
+    def test_an_opencv_program_gets_arrays_of_the_host(self):
+        capture = cuframes.opencv.VideoCapture("s")
+        self.addCleanup(capture.release)
+        self.send(self.publisher)
+        good, picture = capture.read()
+        self.assertTrue(good)
+        self.send(self.publish(name="h"))
+        numpy.testing.assert_array_equal(picture, self.subscribe("h").next(LIMIT).to_bgr())
+
+    def test_without_torch_and_cupy_colours_say_what_is_missing(self):
+        if any(importlib.util.find_spec(name) for name in ("torch", "cupy")):
+            self.skipTest("torch or CuPy is here")
+        frame = self.subscriber.next(LIMIT)
+        for use in (frame.to_rgb, frame.clone, lambda: cuframes.Preprocess((8, 8), device="cuda")([frame])):
+            with self.assertRaisesRegex(ImportError, r"neither is installed: numpy\(copy=True\)"):
+                use()
+
+    def test_a_preprocess_is_its_process_s(self):
+        with Child(FORK_PREPROCESS) as child:
+            self.assertEqual(child.end(), "whole\n")
 
     def test_copies_to_the_host(self):
         frame = self.subscriber.next(LIMIT)

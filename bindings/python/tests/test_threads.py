@@ -57,7 +57,8 @@ class Threads(Streams):
             try:
                 planes = frame.planes
                 for use in (lambda: numpy.asarray(planes.y)[0, 0], lambda: numpy.from_dlpack(planes.uv)[0, 0, 0],
-                            lambda: frame.clone(), lambda: (frame.seq, frame.id, frame.color, frame.side_data)):
+                            lambda: frame.clone().to_rgb(), frame.to_rgb, frame._repr_png_,
+                            lambda: (frame.seq, frame.id, frame.color, frame.side_data)):
                     use()
             except (ValueError, BufferError) as error:
                 assert "released" in str(error), error
