@@ -2,13 +2,16 @@
  *
  * A file is written here, by the muxer that records, from the packets that come for all. Its headers are sent with its
  * first bytes: what cannot begin gets an error as its answer. Who is behind goes on at a keyframe. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <libavformat/avio.h>
+#include <libavutil/error.h>
 #include <libavutil/mem.h>
 
+#include "common/av_compat.h"
 #include "muxer/muxer.h"
 #include "wall.h"
 
@@ -104,7 +107,7 @@ static bool begin(file_reader *r) {
 
 /* ---- packets ---- */
 
-static int write_out(void *user, uint8_t *data, int size) {
+static int write_out(void *user, av_compat_written *data, int size) {
   file_reader *r = user;
   const size_t needed = r->written_size + (size_t)size;
   if (needed > r->written_room) {
