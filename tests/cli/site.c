@@ -9,6 +9,7 @@
  * WebSocket at /talk, protocol "site-1": a text is said back, but
  *   "send N SIZE"    N binary messages of that size, each of one letter in turn
  *   "flood SIZE"     messages of that size for ever, as fast as they go
+ *   "share N SIZE"   N messages: "<", the same SIZE bytes for all who ask for so many one after the other, and ">"
  *   "close CODE R"   ends with that code and reason
  *   "query"          the argument "q" of the query */
 #include <getopt.h>
@@ -30,7 +31,9 @@ typedef struct feed {
 
 static struct {
   http_server *server;
-  size_t asked, left, opened, said, closed, most_waiting;
+  size_t asked, left, opened, said, closed, most_waiting, refused, released;
+  http_body *common; /* what "share" sends */
+  size_t common_size;
 } site;
 
 static http_body *piece(size_t size, size_t index) {
@@ -99,8 +102,9 @@ static void answer_numbers(http_request *request) {
   char *text = NULL;
   const int length = asprintf(&text,
                               "{\"asked\":%zu,\"left\":%zu,\"opened\":%zu,\"said\":%zu,\"closed\":%zu,"
-                              "\"most_waiting\":%zu}\n",
-                              site.asked, site.left, site.opened, site.said, site.closed, site.most_waiting);
+                              "\"most_waiting\":%zu,\"refused\":%zu,\"released\":%zu}\n",
+                              site.asked, site.left, site.opened, site.said, site.closed, site.most_waiting,
+                              site.refused, site.released);
   http_body *body = length < 0 ? NULL : http_body_new(text, (size_t)length);
   http_answer(request, 200, "application/json", body);
   http_body_drop(body);
@@ -178,6 +182,28 @@ static void begin_feed(http_socket *socket, size_t count, size_t size) {
   fill_socket(socket, f);
 }
 
+static void released(void *user) {
+  site.released++;
+  free(user);
+}
+
+static void share(http_socket *socket, size_t count, size_t size) {
+  if (size != site.common_size || !site.common) {
+    char *bytes = malloc(size);
+    if (!bytes)
+      abort();
+    memset(bytes, '-', size);
+    http_body_drop(site.common);
+    site.common = http_body_shared(bytes, size, released, bytes);
+    site.common_size = size;
+  }
+  http_body *parts[] = { http_body_static("<", 1), site.common, http_body_static(">", 1) };
+  for (size_t i = 0; i < count; i++)
+    site.refused += !http_socket_send_parts(socket, true, parts, sizeof parts / sizeof *parts);
+  http_body_drop(parts[0]);
+  http_body_drop(parts[2]);
+}
+
 static void say_back(http_socket *socket, const char *text, size_t length) {
   char *bytes;
   http_body *body = http_body_room(length, &bytes);
@@ -199,6 +225,8 @@ static void socket_said(void *user, http_socket *socket, const char *text, size_
     begin_feed(socket, count, size);
   else if (sscanf(line, "flood %zu", &size) == 1)
     begin_feed(socket, MANY, size);
+  else if (sscanf(line, "share %zu %zu", &count, &size) == 2)
+    share(socket, count, size);
   else if (sscanf(line, "close %u %199[^\n]", &code, reason) >= 1)
     http_socket_close(socket, code, reason);
   else if (strcmp(line, "query") == 0 && http_socket_query(socket, "q", value, sizeof value))
@@ -254,5 +282,6 @@ int main(int argc, char **argv) {
     http_serve(site.server);
   }
   http_close(site.server);
+  http_body_drop(site.common);
   return cli_output_end(code);
 }

@@ -47,6 +47,25 @@ def test_who_does_not_read(s):
         is_served(server, client)
 
 
+def test_what_many_have_in_common_counts_once(s):
+    """40 that do not read wait for 7 MB each, which are the same: a megabyte is held, and nobody gets less."""
+    server = serve(s)
+    deaf = [talk(server, receive_bytes=4096) for _ in range(40)]
+    for one in deaf:
+        one.send("share 7 1000000")
+    s.until(lambda: server.json("/numbers")["said"] == 40, "all have asked")
+    check(server.json("/numbers")["refused"] == 0, "%s", server.json("/numbers"))
+    check(harness.SANITIZED or memory(server.process) < 100 << 20, "%d MB", memory(server.process) >> 20)
+    for one in deaf:
+        one.close()
+    s.until(lambda: server.json("/numbers")["closed"] == 40, "they are gone")
+    # Nothing of it counts any more: others may have as much as before.
+    with talk(server) as client:
+        client.send("share 1 10")
+        check(client.receive() == b"<" + b"-" * 10 + b">", "another one")
+    s.until(lambda: server.json("/numbers")["released"] == 1, "it is let go of")
+
+
 STOPPED = """
 import sys
 sys.path.insert(0, sys.argv[1])

@@ -93,6 +93,22 @@ def ended(server, act):
         return client.closing()
 
 
+def test_parts(s):
+    """A message out of several bodies, one of which many have in common, is one; it is let go of when nobody has it."""
+    server = serve(s)
+    with talk(server) as one, talk(server) as other:
+        # Frames have 65536 bytes at most: parts end before, at and behind the end of one.
+        for i, size in enumerate((1, 65534, 65535, 65536, 131071, 300000)):
+            for client in one, other:
+                client.send("share 3 %u" % size)
+            for client in one, other:
+                for _ in range(3):
+                    message = client.receive()
+                    check(message == b"<" + b"-" * size + b">", "%u bytes, and not %u", len(message), size + 2)
+            s.until(lambda: server.json("/numbers")["released"] == i, "the one before is let go of")
+        check(server.json("/numbers")["refused"] == 0, "refused")
+
+
 def test_what_ends_it(s):
     server = serve(s)
     for wanted, what, act in (

@@ -89,6 +89,12 @@ class Page:
     def close(self):
         self.socket.close()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
 
 def sets(track):
     """The parameter sets of avcC or hvcC behind start codes."""

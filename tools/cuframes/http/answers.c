@@ -77,7 +77,7 @@ bool http_stream_begin(http_request *client, unsigned status, const char *type) 
 bool http_stream_write(http_request *client, http_body *piece) {
   if (client->state != CLIENT_STREAMING || client->ended)
     return false;
-  return piece->length == 0 || client_queue(client, piece, true, HTTP_STREAM_BYTES);
+  return piece->length == 0 || client_queue(client, &piece, 1, true, HTTP_STREAM_BYTES);
 }
 
 size_t http_stream_waiting(const http_request *client) {

@@ -32,9 +32,23 @@ http_body *http_body_static(const char *text, size_t length) {
   return body;
 }
 
+http_body *http_body_shared(const char *bytes, size_t length, void (*release)(void *user), void *user) {
+  http_body *body = calloc(1, sizeof *body);
+  if (body)
+    *body = (http_body){ .references = 1, .length = length, .text = bytes, .release = release, .user = user };
+  return body;
+}
+
+http_body *http_body_ref(http_body *body) {
+  body->references++;
+  return body;
+}
+
 void http_body_drop(http_body *body) {
   if (!body || --body->references > 0)
     return;
+  if (body->release)
+    body->release(body->user);
   free(body->owned);
   free(body);
 }
@@ -53,30 +67,38 @@ static bool queue_grow(http_queue *queue) {
   return true;
 }
 
-bool queue_add(http_queue *queue, http_body *body, bool binary) {
-  if (queue->count == queue->room && !queue_grow(queue))
-    return false;
-  body->references++;
-  queue->pieces[(queue->first + queue->count++) % queue->room] = (http_piece){ .body = body, .binary = binary };
-  queue->bytes += body->length;
+bool queue_reserve(http_queue *queue, size_t count) {
+  while (queue->room - queue->count < count)
+    if (!queue_grow(queue))
+      return false;
   return true;
+}
+
+void queue_add(http_queue *queue, http_piece piece, size_t *held) {
+  piece.body->references++;
+  if (piece.body->queued++ == 0)
+    *held += piece.body->length;
+  queue->pieces[(queue->first + queue->count++) % queue->room] = piece;
+  queue->bytes += piece.body->length;
 }
 
 http_piece *queue_first(const http_queue *queue) {
   return &queue->pieces[queue->first];
 }
 
-void queue_shift(http_queue *queue) {
+void queue_shift(http_queue *queue, size_t *held) {
   http_body *body = queue_first(queue)->body;
   queue->first = (queue->first + 1) % queue->room;
   queue->count--;
   queue->bytes -= body->length;
+  if (--body->queued == 0)
+    *held -= body->length;
   http_body_drop(body);
 }
 
-void queue_free(http_queue *queue) {
+void queue_free(http_queue *queue, size_t *held) {
   while (queue->count > 0)
-    queue_shift(queue);
+    queue_shift(queue, held);
   free(queue->pieces);
   *queue = (http_queue){ 0 };
 }

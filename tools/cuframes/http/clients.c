@@ -61,7 +61,7 @@ void client_free(http_request *client) {
   server->client_count--;
   if (server->adopted == client)
     server->adopted = NULL;
-  queue_free(&client->queue);
+  queue_free(&client->queue, &server->queued);
   http_body_drop(client->body);
   free(client);
 }
@@ -183,22 +183,29 @@ void client_leaves(http_request *client) {
   if (client->state != CLIENT_STREAMING && client->state != CLIENT_SOCKET)
     return;
   client->server->lasting_count--;
-  client->server->queued -= client->queue.bytes;
-  queue_free(&client->queue);
+  queue_free(&client->queue, &client->server->queued);
   client->state = CLIENT_READING;
 }
 
 /* One that does not read has no more than its share when others have used up what there is for all, but each gets at
  * least one message at a time. */
-bool client_queue(http_request *client, http_body *piece, bool binary, size_t most) {
+bool client_queue(http_request *client, http_body *const *parts, size_t count, bool binary, size_t most) {
   http_server *server = client->server;
   const size_t waits = client->queue.bytes;
-  const bool full = piece->length > most - waits, unfair = server->queued + piece->length > HTTP_SERVER_BYTES / 2 &&
-                                                           waits > 0 && waits + piece->length > SHARE_BYTES;
-  if (full || unfair || !queue_add(&client->queue, piece, binary))
+  const bool idle = client->queue.count == 0;
+  size_t length = 0, more = 0; /* more: what nobody holds so far */
+  for (size_t i = 0; i < count; i++) {
+    length += parts[i]->length;
+    more += parts[i]->queued ? 0 : parts[i]->length;
+  }
+  const bool full = length > most - waits, unfair = more > 0 && server->queued + more > HTTP_SERVER_BYTES / 2 &&
+                                                    waits > 0 && waits + length > SHARE_BYTES;
+  if (full || unfair || !queue_reserve(&client->queue, count))
     return false;
-  server->queued += piece->length;
-  if (client->queue.count == 1)
+  for (size_t i = 0; i < count; i++)
+    queue_add(&client->queue, (http_piece){ .body = parts[i], .binary = binary, .goes_on = i + 1 < count },
+              &server->queued);
+  if (idle)
     client_wake(client);
   return true;
 }
@@ -212,8 +219,7 @@ size_t client_waiting(const http_request *client) {
 }
 
 void client_shift(http_request *client) {
-  client->server->queued -= queue_first(&client->queue)->body->length;
-  queue_shift(&client->queue);
+  queue_shift(&client->queue, &client->server->queued);
   client->sent = 0;
 }
 

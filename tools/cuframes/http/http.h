@@ -36,7 +36,7 @@
 #define HTTP_MESSAGE_BYTES 65536        /* of one message that comes over a WebSocket */
 #define HTTP_SOCKET_BYTES (8UL << 20)   /* that wait for one WebSocket */
 #define HTTP_STREAM_BYTES (8UL << 20)   /* that wait for who reads an answer without an end */
-#define HTTP_SERVER_BYTES (256UL << 20) /* that wait for all of them */
+#define HTTP_SERVER_BYTES (256UL << 20) /* that wait for all of them; of what several have in common once */
 #define HTTP_PING_SECONDS 15
 #define HTTP_PONG_SECONDS 45
 
@@ -94,6 +94,9 @@ http_body *http_body_new(char *text, size_t length);
 http_body *http_body_room(size_t length, char **bytes);
 /* Of bytes that stay where they are. */
 http_body *http_body_static(const char *text, size_t length);
+/* Of bytes that stay until `release` is called, by whoever lets go of it last. NULL: out of memory, and it is not. */
+http_body *http_body_shared(const char *bytes, size_t length, void (*release)(void *user), void *user);
+http_body *http_body_ref(http_body *body);
 void http_body_drop(http_body *body);
 
 /* ---- the server ---- */
@@ -140,6 +143,8 @@ void http_stream_end(http_request *request);
 
 /* False: more than HTTP_SOCKET_BYTES would wait, or memory ran out, or it is being closed; nothing was queued. */
 bool http_socket_send(http_socket *socket, bool binary, http_body *message);
+/* One message out of several bodies. */
+bool http_socket_send_parts(http_socket *socket, bool binary, http_body *const *parts, size_t count);
 size_t http_socket_waiting(const http_socket *socket); /* as http_stream_waiting() */
 void http_socket_notify(http_socket *socket, size_t below);
 /* What is queued is dropped. The reason is UTF-8, at most 123 bytes, for people; NULL: none. */

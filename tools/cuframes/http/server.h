@@ -68,7 +68,7 @@ struct http_server {
   http_request *clients;
   http_request *adopted;              /* is being handed to libwebsockets, which may end it */
   size_t client_count, lasting_count; /* lasting: streams and WebSockets */
-  size_t queued;                      /* bytes, for all of them */
+  size_t queued;                      /* bytes, for all of them: what several have in common counts once */
   int spare;                          /* a descriptor to accept with when there are no more */
   bool ending;
   unsigned calls; /* of libwebsockets, of whatever kind */
@@ -85,8 +85,8 @@ bool client_stays(http_request *client, enum client_state state);
 void client_leaves(http_request *client);
 /* There is something to write. */
 void client_wake(http_request *client);
-/* Queues for a stream or a WebSocket. */
-bool client_queue(http_request *client, http_body *piece, bool binary, size_t most);
+/* Queues for a stream, or all parts of a message for a WebSocket. */
+bool client_queue(http_request *client, http_body *const *parts, size_t count, bool binary, size_t most);
 size_t client_waiting(const http_request *client);
 /* Takes the first out of the queue. */
 void client_shift(http_request *client);

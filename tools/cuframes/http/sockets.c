@@ -13,6 +13,7 @@ struct http_socket {
   http_request *client;
   bool established, wants_ping;
   bool leaves; /* libwebsockets takes leave of it */
+  bool amid;   /* some of a message has been written */
   lws_usec_t heard, pinged;
   char *message; /* the beginning of one that comes in pieces */
   size_t length;
@@ -140,7 +141,11 @@ void socket_look(http_request *client) {
 /* ---- what goes ---- */
 
 bool http_socket_send(http_socket *socket, bool binary, http_body *message) {
-  return !socket->closing && !socket->leaves && client_queue(socket->client, message, binary, HTTP_SOCKET_BYTES);
+  return http_socket_send_parts(socket, binary, &message, 1);
+}
+
+bool http_socket_send_parts(http_socket *socket, bool binary, http_body *const *parts, size_t count) {
+  return !socket->closing && !socket->leaves && client_queue(socket->client, parts, count, binary, HTTP_SOCKET_BYTES);
 }
 
 size_t http_socket_waiting(const http_socket *socket) {
@@ -154,19 +159,29 @@ void http_socket_notify(http_socket *socket, size_t below) {
     (void)lws_callback_on_writable(client->wsi);
 }
 
-/* libwebsockets writes its header in front of the bytes, and to nobody else's: they are copied. */
-static int piece_write(http_request *client) {
-  const http_piece *piece = queue_first(&client->queue);
-  const size_t left = piece->body->length - client->sent, now = left < CHUNK_BYTES ? left : CHUNK_BYTES;
+/* As much of a message as makes one frame. libwebsockets writes its header in front of the bytes, and to nobody else's:
+ * they are copied. */
+static int frame_write(http_request *client) {
+  http_socket *socket = client->socket;
   uint8_t *from = client->server->chunk + LWS_PRE;
-  const int flags =
-      lws_write_ws_flags(piece->binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT, client->sent == 0, now == left);
-  memcpy(from, piece->body->text + client->sent, now);
-  client->sent += now;
-  client->buffered = now;
-  if (now == left)
+  const bool begins = !socket->amid, binary = queue_first(&client->queue)->binary;
+  size_t filled = 0;
+  socket->amid = true;
+  while (socket->amid && filled < CHUNK_BYTES) {
+    const http_piece piece = *queue_first(&client->queue);
+    const size_t left = piece.body->length - client->sent, room = CHUNK_BYTES - filled;
+    const size_t now = left < room ? left : room;
+    memcpy(from + filled, piece.body->text + client->sent, now);
+    filled += now;
+    client->sent += now;
+    if (now < left)
+      break;
+    socket->amid = piece.goes_on;
     client_shift(client);
-  return lws_write(client->wsi, from, now, (enum lws_write_protocol)flags) < 0 ? -1 : 0;
+  }
+  client->buffered = filled;
+  const int flags = lws_write_ws_flags(binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT, begins, !socket->amid);
+  return lws_write(client->wsi, from, filled, (enum lws_write_protocol)flags) < 0 ? -1 : 0;
 }
 
 static int ping_write(http_request *client) {
@@ -185,7 +200,7 @@ int socket_write(http_request *client) {
   if (socket->wants_ping && ping_write(client) != 0)
     return -1;
   for (int i = 0; i < MESSAGES_AT_ONCE && client->queue.count > 0 && !lws_partial_buffered(client->wsi); i++)
-    if (piece_write(client) != 0)
+    if (frame_write(client) != 0)
       return -1;
   if (client->queue.count > 0)
     (void)lws_callback_on_writable(client->wsi);

@@ -70,6 +70,21 @@ void sample_drop(sample *s) {
   free(s);
 }
 
+static void body_gone(void *user) {
+  sample *s = user;
+  s->body = NULL;
+  sample_drop(s);
+}
+
+http_body *sample_body(sample *s) {
+  if (s->body)
+    return http_body_ref(s->body);
+  s->body = http_body_shared((const char *)s->data, s->size, body_gone, s);
+  if (s->body)
+    (void)sample_ref(s);
+  return s->body;
+}
+
 track_config *track_config_ref(track_config *c) {
   c->uses++;
   return c;

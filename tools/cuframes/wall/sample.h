@@ -11,6 +11,8 @@
 
 #include <cuframes/cuframes.h>
 
+#include "http/http.h"
+
 /* As on the wire (docs/wall.md). OTHER goes into files alone. */
 enum sample_kind { SAMPLE_OTHER, SAMPLE_VIDEO, SAMPLE_AUDIO, SAMPLE_JPEG, SAMPLE_DATA };
 enum sample_flag { SAMPLE_KEY = 1, SAMPLE_DISCONTINUITY = 2, SAMPLE_HIDDEN = 4 };
@@ -43,6 +45,7 @@ typedef struct sample {
   size_t size;
   uint8_t *own;            /* what `data` is, if it is not the packet's */
   cuframes_packet *packet; /* NULL: of none */
+  http_body *body;         /* while somebody has it; its reference is theirs */
 } sample;
 
 /* With one use. NULL: out of memory. A reference to the packet is taken. */
@@ -50,6 +53,8 @@ sample *sample_of_packet(cuframes_packet *packet, enum sample_kind kind);
 /* Takes the bytes, by malloc(), over, also if it fails. */
 sample *sample_of_bytes(uint8_t *bytes, size_t size, enum sample_kind kind);
 sample *sample_ref(sample *s);
+/* Its bytes, for all to whom they are sent: with a reference, the caller's. NULL: out of memory. */
+http_body *sample_body(sample *s);
 void sample_drop(sample *s);
 
 track_config *track_config_ref(track_config *c);

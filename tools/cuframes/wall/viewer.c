@@ -1,8 +1,8 @@
 /* viewer.c - a page that looks: its tiles, what waits for it, and what it does not get because it is behind.
  *
  * What is to be sent waits here and not in the connection, but for a window: so what has become old can still be
- * dropped. Video goes on at a keyframe then. Samples are shared by all who wait for them; the head that names the tile
- * is put before one when its turn has come. */
+ * dropped. Video goes on at a keyframe then. Samples are shared by all who wait for them, up to the connection; the
+ * head that names the tile is put before one when its turn has come. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,14 +139,15 @@ static size_t leave_out(viewer *v, bool (*drop)(const item *i, size_t index, con
 }
 
 static bool send_sample(viewer *v, const item *i) {
-  char *bytes = NULL;
-  http_body *body = http_body_room(SAMPLE_HEAD + i->sample->size, &bytes);
-  if (!body)
-    return false;
-  sample_head((uint8_t *)bytes, i->sample, i->tile->wanted.tile, i->flags);
-  memcpy(bytes + SAMPLE_HEAD, i->sample->data, i->sample->size);
-  const bool sent = http_socket_send(v->socket, true, body);
-  http_body_drop(body);
+  char *head = NULL;
+  http_body *parts[] = { http_body_room(SAMPLE_HEAD, &head), sample_body(i->sample) };
+  bool sent = false;
+  if (parts[0] && parts[1]) {
+    sample_head((uint8_t *)head, i->sample, i->tile->wanted.tile, i->flags);
+    sent = http_socket_send_parts(v->socket, true, parts, 2);
+  }
+  http_body_drop(parts[0]);
+  http_body_drop(parts[1]);
   return sent;
 }
 
