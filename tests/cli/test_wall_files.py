@@ -141,6 +141,61 @@ def test_pictures(s):
         check(body[:2] == b"\xff\xd8" and body[length - 2:] == b"\xff\xd9\r\n", "%r %d %d", head, length, len(body))
 
 
+def parts_of(data):
+    """The pictures of a multipart answer."""
+    pictures = []
+    for part in data.split(b"--cuframes\r\n")[1:-1]:
+        head, _, body = part.partition(b"\r\n\r\n")
+        pictures.append(body[:int(re.search(rb"Content-Length: (\d+)", head)[1])])
+    return pictures
+
+
+def jpegs(path):
+    """The pictures of a file that is nothing else."""
+    with open(path, "rb") as file:
+        return {b"\xff\xd8\xff" + part for part in file.read().split(b"\xff\xd8\xff")[1:]}
+
+
+def without_tables(picture):
+    """As cameras of the machine send them: everybody knows the tables."""
+    out, at = picture[:2], 2
+    while picture[at + 1] != 0xda:
+        length = 2 + int.from_bytes(picture[at + 2:at + 4], "big")
+        out += picture[at:at + length] if picture[at + 1] != 0xc4 else b""
+        at += length
+    return out + picture[at:]
+
+
+def test_pictures_of_mjpeg(s):
+    """They are those of the camera, byte for byte, but where another size is asked for, or one is no whole JPEG."""
+    path = s.path("film.mjpeg")
+    media.ffmpeg("-f", "lavfi", "-i", "testsrc2=s=160x120:r=25:d=4", "-c:v", "mjpeg", "-huffman", "default", "-pix_fmt",
+                 "yuvj420p", path)
+    packets = jpegs(path)
+    publisher = s.publish(path, "film", "--realtime", "--loop")
+    wall = Wall(s)
+    s.until(lambda: wall.json("/streams.json")[0]["tracks"], "its track is known")
+    for _ in range(2):
+        check(wall.get("/film.jpg").body in packets, "the picture is not one of the film")
+    check(wall.get("/film.jpg?width=64").body not in packets, "made smaller")
+    reading = Reading(wall, "/film.mjpeg?fps=10")
+    pictures = parts_of(reading.until(60000))
+    check(len(pictures) > 5 and all(one in packets for one in pictures), "%d pictures", len(pictures))
+    publisher.suspend()
+    try:
+        check(wall.get("/film.jpg").body in packets, "of a publisher that stands still")
+    finally:
+        publisher.resume()
+    publisher.stop()
+
+    bare = watching.write(s, "bare.mjpeg", b"".join(map(without_tables, packets)))
+    s.publish(bare, "bare", "--realtime", "--loop")
+    s.until(lambda: [one for one in wall.json("/streams.json") if one["name"] == "bare" and one["tracks"]], "its track")
+    check(b"\xff\xc4" in wall.get("/bare.jpg").body, "a picture without tables")
+    pictures = parts_of(Reading(wall, "/bare.mjpeg?fps=10").until(30000))
+    check(pictures and all(b"\xff\xc4" in one for one in pictures), "pictures without tables")
+
+
 def test_picture_of_a_stalled_stream(s):
     """The newest there is."""
     publisher = s.publish("test:320x240@25", "test")

@@ -99,7 +99,7 @@ track_config *feed_config(const feed *f, enum sample_kind kind) {
 /* ---- what came ---- */
 
 static void keep(feed *f, sample *s) {
-  if (s->kind == SAMPLE_VIDEO && s->flags & SAMPLE_KEY) {
+  if ((s->kind == SAMPLE_VIDEO || s->kind == SAMPLE_JPEG) && s->flags & SAMPLE_KEY) {
     forget_head(f);
     f->head_whole = true;
   }

@@ -1,7 +1,8 @@
 /* files.c - what other programs read: /NAME.ts and /NAME.mp4 of packets, /NAME.jpg and /NAME.mjpeg of pictures.
  *
  * A file is written here, by the muxer that records, from the packets that come for all. Its headers are sent with its
- * first bytes: what cannot begin gets an error as its answer. Who is behind goes on at a keyframe. */
+ * first bytes: what cannot begin gets an error as its answer. Who is behind goes on at a keyframe. Pictures are made of
+ * frames, but for a stream whose packets are pictures already. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <libavutil/mem.h>
 
 #include "common/av_compat.h"
+#include "form.h"
 #include "muxer/muxer.h"
 #include "wall.h"
 
@@ -37,6 +39,7 @@ struct file_reader {
   gallery_reader picture_reader;
   uint32_t width;
   double fps;
+  int64_t due; /* of pictures that the stream has already: the next one */
   /* of packets */
   enum muxer_audio audio;
   AVIOContext *io;
@@ -298,6 +301,81 @@ static void begin_gallery(file_reader *r) {
   gallery_add(g, &r->picture_reader);
 }
 
+/* ---- pictures that the stream has already ---- */
+
+/* From its beginning to its end, with the tables that some cameras leave out. */
+static bool is_whole_jpeg(const uint8_t *data, size_t size) {
+  enum { START = 0xd8, TABLES = 0xc4, SCAN = 0xda, END = 0xd9 };
+  bool tables = false;
+  while (size > 0 && data[size - 1] == 0)
+    size--; /* some pad them */
+  if (size < 4 || data[0] != 0xff || data[1] != START || data[size - 2] != 0xff || data[size - 1] != END)
+    return false;
+  for (size_t at = 2; at + 4 <= size && data[at] == 0xff && data[at + 1] != SCAN;
+       at += 2 + ((size_t)data[at + 2] << 8 | data[at + 3]))
+    tables |= data[at + 1] == TABLES;
+  return tables;
+}
+
+/* Whether its packets are JPEG in the size and the way up that is wanted. */
+static bool has_pictures(const file_reader *r) {
+  const cuframes_stream_entry *entry = look_find(&r->wall->found, r->name);
+  const cuframes_stream_info *info = entry ? entry->info : NULL;
+  if (r->width || !info || info->format.orientation > CUFRAMES_ORIENTATION_TOP_LEFT)
+    return false;
+  for (size_t i = 0; i < info->track_count; i++)
+    if (info->tracks[i]->media_type == CUFRAMES_MEDIA_VIDEO)
+      return form_is_jpeg(info->tracks[i]->codec);
+  return false;
+}
+
+/* They are not what they seemed. */
+static void turn_to_gallery(file_reader *r) {
+  feed_remove(r->feed, &r->reader);
+  r->feed = NULL;
+  begin_gallery(r);
+}
+
+static void on_jpeg(void *user, sample *s) {
+  file_reader *r = user;
+  const int64_t now = cuframes_now();
+  if (s->kind != SAMPLE_JPEG || now < r->due)
+    return;
+  if (!is_whole_jpeg(s->data, s->size)) {
+    turn_to_gallery(r);
+    return;
+  }
+  const int64_t interval = (int64_t)(1e9 / r->fps);
+  r->due = now + interval - interval / 8; /* they do not come to the millisecond */
+  on_picture(r, s);
+}
+
+static void on_jpeg_config(void *user, track_config *c) {
+  if (c->kind == SAMPLE_VIDEO && !form_is_jpeg(c->params.codec))
+    turn_to_gallery(user);
+}
+
+static void on_jpeg_state(void *user, enum feed_state state, const char *why) {
+  (void)why;
+  if (state == FEED_BARE)
+    turn_to_gallery(user);
+}
+
+static void begin_jpegs(file_reader *r) {
+  feed *f = wall_feed(r->wall, r->name);
+  if (!f) {
+    refuse(r, 503, "out of memory");
+    return;
+  }
+  r->feed = f;
+  r->reader = (feed_reader){ .config = on_jpeg_config, .sample = on_jpeg, .state = on_jpeg_state, .user = r };
+  feed_add(f, &r->reader);
+  if (f->state == FEED_BARE)
+    turn_to_gallery(r);
+  else if (f->head_count > 0)
+    on_jpeg(r, f->head[f->head_count - 1]);
+}
+
 /* ---- asking ---- */
 
 /* "NAME.kind" taken apart. */
@@ -332,6 +410,8 @@ static void start(file_reader *r) {
   r->looked = true;
   if (!look_allows(r->wall->look, r->name) || !look_find(&r->wall->found, r->name))
     refuse(r, 404, "there is no such stream; /streams.json has those that there are");
+  else if ((r->kind == FILE_JPEG || r->kind == FILE_MJPEG) && has_pictures(r))
+    begin_jpegs(r);
   else if (r->kind == FILE_JPEG || r->kind == FILE_MJPEG)
     begin_gallery(r);
   else

@@ -341,16 +341,20 @@ static void on_state(void *user, enum feed_state state, const char *why) {
   t->was_live = state == FEED_LIVE || state == FEED_BARE;
 }
 
+static bool is_picture(const sample *s) {
+  return s->kind == SAMPLE_VIDEO || s->kind == SAMPLE_JPEG;
+}
+
 /* What has come since the newest keyframe, so that there is a picture at once: all but the last is there only to be
  * decoded. */
 static void give_head(tile *t) {
   const feed *f = t->feed;
   size_t last = f->head_count;
   for (size_t i = 0; i < f->head_count; i++)
-    if (f->head[i]->kind == SAMPLE_VIDEO)
+    if (is_picture(f->head[i]))
       last = i;
   for (size_t i = 0; i < f->head_count; i++)
-    if (f->head[i]->kind == SAMPLE_VIDEO)
+    if (is_picture(f->head[i]))
       give_sample(t, f->head[i], true, i != last);
 }
 
