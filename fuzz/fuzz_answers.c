@@ -33,7 +33,7 @@ static void check_result(int result) {
 static void hear_welcome(int fd, int wanted) {
   cf_msg_hello hello = { .version_min = CF_WIRE_VERSION_MIN, .version_max = CF_WIRE_VERSION_MAX };
   cf_joined joined = { .fd = -1, .fds = { -1, -1 } };
-  int result = cf_client_welcome(fd, "s", &hello, CF_AT_ONCE, message, wanted, &joined);
+  int result = cf_client_welcome(fd, "s", &hello, CF_AT_ONCE, NULL, message, wanted, &joined);
   check_result(result);
   if (result != CUFRAMES_OK) {
     sent_require(joined.fd == -1 && joined.fds[0] == -1 && joined.fds[1] == -1);
@@ -53,7 +53,7 @@ static void hear_answer(int fd, uint32_t type) {
   size_t length = 0;
   int came = -1;
   bool has_fd = type == CF_MSG_SEGMENT || type == CF_MSG_PACKETS || type == CF_MSG_SIDE_DATA;
-  int result = cf_client_answer(fd, type, CF_AT_ONCE, message, &length, has_fd ? &came : NULL);
+  int result = cf_client_answer(fd, type, CF_AT_ONCE, NULL, message, &length, has_fd ? &came : NULL);
   check_result(result);
   sent_require(result == CUFRAMES_OK || came == -1);
   sent_require(came == -1 || has_fd);
@@ -64,7 +64,7 @@ static void hear_answer(int fd, uint32_t type) {
 static void hear_info(int fd) {
   cf_query query = { .fd = fd, .is_welcome = true, .name = "s" };
   cuframes_stream_info *info = NULL;
-  int result = cf_query_step(&query, CF_AT_ONCE, message, &info);
+  int result = cf_query_step(&query, CF_AT_ONCE, NULL, message, &info);
   check_result(result);
   sent_require((result == CUFRAMES_OK) == (info != NULL));
   if (!info)

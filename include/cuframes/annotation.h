@@ -71,6 +71,8 @@ typedef struct cuframes_join_options {
   uint32_t type;              /**< of these annotations only; 0: of all */
   cuframes_log_fn log;        /**< NULL: silent */
   void *log_user;
+  cuframes_interrupt_fn interrupt; /**< asked while create() waits for the detector; NULL: nobody is */
+  void *interrupt_user;
 } cuframes_join_options;
 
 /** Joins the stream of a detector, for its packets. options may be NULL.

@@ -59,7 +59,7 @@ enum cuframes_error {
   CUFRAMES_ERR_DIRECTORY = -7,         /**< the runtime directory cannot be used */
   CUFRAMES_ERR_PERMISSION = -8,        /**< the file system or the publisher's allow list says no */
   CUFRAMES_ERR_TIMEOUT = -9,           /**< the time given ran out (at once, for a timeout of 0) */
-  CUFRAMES_ERR_INTERRUPTED = -10,      /**< cuframes_subscriber_interrupt() or cuframes_join_interrupt() ended it */
+  CUFRAMES_ERR_INTERRUPTED = -10,      /**< an ..._interrupt() ended the wait, or the option `interrupt` did */
   CUFRAMES_ERR_PUBLISHER_GONE = -11,   /**< the publisher ended or died */
   CUFRAMES_ERR_EVICTED = -12,          /**< this ordered subscriber was too slow and lost its place */
   CUFRAMES_ERR_STALE = -13,            /**< what was asked for has gone meanwhile */
@@ -111,6 +111,13 @@ enum cuframes_log_level {
 /** Receives one line without newline. Called from any thread of the library, also while a call of
  *  yours runs; it must not call back into the object that logs. The library itself never prints. */
 typedef void (*cuframes_log_fn)(void *user, int level, const char *line);
+
+/** Whether to give up: what the options `interrupt` and `interrupt_user` say. Asked by calls that wait for the other
+ *  side, on the thread that waits, before it sleeps and again every 20 ms. Nonzero ends the call with INTERRUPTED, and
+ *  it is not asked again in it. It may look at a flag that a signal handler or another thread sets, run what a language
+ *  does on Ctrl-C, or be FFmpeg's interrupt_callback, whose type it has. It must not call the object whose call asks.
+ *  What was begun is left: a publisher that was asked to let somebody in and wakes up later gives the seat back. */
+typedef int (*cuframes_interrupt_fn)(void *user);
 
 #ifdef __cplusplus
 }

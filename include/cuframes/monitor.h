@@ -101,6 +101,22 @@ typedef struct cuframes_stream_info {
 CUFRAMES_API int cuframes_stream_query(const char *directory, const char *name, int64_t timeout_ns,
                                        cuframes_stream_info **info);
 
+/** How to ask. Everything may be zero. */
+typedef struct cuframes_query_options {
+  uint32_t struct_size;            /**< sizeof(cuframes_query_options) */
+  uint32_t reserved;               /**< 0 */
+  const char *directory;           /**< runtime directory; NULL: as cuframes_directory_find() finds it */
+  int64_t timeout_ns;              /**< 0: 2 s; negative: for ever */
+  cuframes_interrupt_fn interrupt; /**< asked while the answer is waited for; NULL: nobody is */
+  void *interrupt_user;
+} cuframes_query_options;
+
+/** As cuframes_stream_query(), for who may want to give up. options may be NULL.
+ *  Errors: those of cuframes_stream_query(); INTERRUPTED (options->interrupt).
+ *  Thread-safety: any thread. Blocks: up to timeout_ns. */
+CUFRAMES_API int cuframes_stream_query_with(const char *name, const cuframes_query_options *options,
+                                            cuframes_stream_info **info);
+
 /** NULL is fine.
  *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API void cuframes_stream_info_free(cuframes_stream_info *info);
@@ -126,6 +142,11 @@ typedef struct cuframes_streams {
  *  SYSTEM.
  *  Thread-safety: any thread. Blocks: up to timeout_ns in all: every stream is asked at the same time. */
 CUFRAMES_API int cuframes_stream_list(const char *directory, int64_t timeout_ns, cuframes_streams **streams);
+
+/** As cuframes_stream_list(), for who may want to give up. options may be NULL.
+ *  Errors: those of cuframes_stream_list(); INTERRUPTED (options->interrupt).
+ *  Thread-safety: any thread. Blocks: up to timeout_ns in all. */
+CUFRAMES_API int cuframes_stream_list_with(const cuframes_query_options *options, cuframes_streams **streams);
 
 /** With all its entries. NULL is fine.
  *  Thread-safety: any thread. Blocks: never. */

@@ -2,12 +2,13 @@
  *
  * Threads  Frame calls (acquire, publish, cancel, set_format, set_limits, discontinuity and those of registered frames)
  *          may come from any thread; they take turns. Packet calls likewise, beside the frame calls, and set_source()
- *          beside both. destroy() must be the last call. A service thread of the library answers subscribers; it never
- *          runs your code but the log callback. Threads of the library inherit nice and affinity of the thread that
- *          starts them, but no real-time policy.
+ *          beside both; interrupt() at any time. destroy() must be the last call. A service thread of the library
+ *          answers subscribers; it never runs your code but the log callback. Threads of the library inherit nice and
+ *          affinity of the thread that starts them, but no real-time policy.
  * Blocking Nothing here waits for a subscriber, except cuframes_publisher_publish() for an ordered one under
  *          CUFRAMES_POLICY_WAIT. "Blocks:" below says how long a call waits itself; for its turn it waits as long as
- *          the calls do that run.
+ *          the calls do that run. cuframes_publisher_interrupt() and the option `interrupt` end the waits for
+ *          subscribers and for slots, and not those for a GPU or for an allocation.
  */
 #ifndef CUFRAMES_PUBLISHER_H
 #define CUFRAMES_PUBLISHER_H
@@ -95,8 +96,11 @@ typedef struct cuframes_publisher_options {
   const cuframes_packet_ring_options *packets;
   cuframes_log_fn log; /**< NULL: silent */
   void *log_user;
-  uint32_t reserve;  /**< enum cuframes_reserve */
-  uint32_t reserved; /**< 0 */
+  uint32_t reserve;                /**< enum cuframes_reserve */
+  uint32_t reserved;               /**< 0 */
+  cuframes_interrupt_fn interrupt; /**< asked while acquire(), publish(), publish_on(), drain() and wait_subscribers()
+                                        wait; NULL: nobody is */
+  void *interrupt_user;
 } cuframes_publisher_options;
 
 /** Starts to publish under a name, which is taken and can be joined from then on, also without a format and before
@@ -111,7 +115,7 @@ CUFRAMES_API int cuframes_publisher_create(const char *name, const cuframes_publ
  *  memory it lies in, those of packets alone every packet. Call it before cuframes_publisher_destroy() where the last
  *  frames matter: a subscriber that has joined and not yet mapped a frame's memory needs the publisher for that. Who
  *  takes the newest frame is not waited for, nor who was evicted; one that is stopped is, until the time is over.
- *  Errors: TIMEOUT, INVALID.
+ *  Errors: TIMEOUT, INTERRUPTED, INVALID.
  *  Thread-safety: any thread; frame calls need not wait for it. Blocks: up to timeout_ns. */
 CUFRAMES_API int cuframes_publisher_drain(cuframes_publisher *publisher, int64_t timeout_ns);
 
@@ -122,11 +126,18 @@ CUFRAMES_API int cuframes_publisher_drain(cuframes_publisher *publisher, int64_t
  *  of the context is done, so that the last frames are complete. */
 CUFRAMES_API void cuframes_publisher_destroy(cuframes_publisher *publisher);
 
+/** Ends a wait of this publisher in another thread, now or the next one, with INTERRUPTED: one of acquire(), publish()
+ *  and publish_on(), and one of drain() and wait_subscribers(). A call that need not wait goes on as ever. Nothing is
+ *  lost: a frame that was to be published is open still, and nobody was evicted for it. Of a thread that waits for its
+ *  turn behind another one the other's wait ends. NULL is fine.
+ *  Thread-safety: any thread, and signal handlers. Blocks: never. */
+CUFRAMES_API void cuframes_publisher_interrupt(cuframes_publisher *publisher);
+
 /** Opens a slot to write the next frame into, in the current format.
  *  The caller gets one reference, which publish or cancel ends.
  *  Errors: INVALID, FORMAT when no format was set, LEASE_LIMIT when max_open frames are open already, or streams still
  *  use what was, DROPPED when every slot is in use and the pool has not grown yet, or cannot: there is none for this
- *  frame, and it is counted as dropped, NO_CAPACITY when all registered buffers are in use, DEVICE.
+ *  frame, and it is counted as dropped, NO_CAPACITY when all registered buffers are in use, INTERRUPTED, DEVICE.
  *  Thread-safety: any thread. Blocks: while every slot is in use until the pool has grown, ordered_timeout_ns at
  *  most, if the publisher holds frames itself (open, or published with a reference kept), or there are ordered
  *  subscribers under CUFRAMES_POLICY_WAIT; else never on "host", nor while frames are published on one stream; if on
@@ -143,9 +154,10 @@ typedef struct cuframes_publish_info {
 
 /** Makes an open frame, whose picture is complete now, the newest one and wakes whoever waits for it. info may be
  *  NULL (no times). The caller's reference is ended, also on failure (but not on
- *  INVALID for a frame that is not open); others keep the picture as it is.
- *  Errors: DROPPED (policy drop), INVALID (not an open frame of this publisher), DEVICE (the GPU failed; if it is for
- *  good, the stream ends and subscribers get PUBLISHER_GONE).
+ *  INVALID for a frame that is not open, nor on INTERRUPTED); others keep the picture as it is.
+ *  Errors: DROPPED (policy drop), INVALID (not an open frame of this publisher), INTERRUPTED (while it waited for an
+ *  ordered subscriber: the frame is open still, publish it again, with all of ordered_timeout_ns anew, or cancel it),
+ *  DEVICE (the GPU failed; if it is for good, the stream ends and subscribers get PUBLISHER_GONE).
  *  Thread-safety: any thread. Blocks: under CUFRAMES_POLICY_WAIT for ordered subscribers, ordered_timeout_ns at most;
  *  on a GPU up to 1 s until it has completed what publish_on() published in the slot before. */
 CUFRAMES_API int cuframes_publisher_publish(cuframes_publisher *publisher, cuframes_frame *frame,
@@ -200,7 +212,7 @@ CUFRAMES_API int cuframes_publisher_unregister_external(cuframes_publisher *publ
 /** Waits until so many subscribers have joined, so that they miss nothing of the beginning: an ordered one counts once
  *  it waits for frames, one of packets alone while it waits for a packet. So it tells before the end, too, that these
  *  have read all packets.
- *  Errors: TIMEOUT, INVALID.
+ *  Errors: TIMEOUT, INTERRUPTED, INVALID.
  *  Thread-safety: any thread; frame calls need not wait for it. Blocks: up to timeout_ns. */
 CUFRAMES_API int cuframes_publisher_wait_subscribers(cuframes_publisher *publisher, uint32_t count, int64_t timeout_ns);
 

@@ -51,13 +51,17 @@ typedef struct cuframes_subscriber_options {
   const char *device; /**< NULL or "auto": whatever the stream is on. "host": refuse a stream on a GPU, since the
                                    CPU is to read the planes. "cuda", "cuda:N", "cuda:GPU-UUID": refuse host memory, and
                                    map the frames for this GPU, which may be another than the publisher's */
+  cuframes_interrupt_fn interrupt; /**< asked while create(), and later enable_packets(), track_count() and
+                                        get_codec_params(), wait for the publisher; NULL: nobody is. For next() and
+                                        next_packet() there is cuframes_subscriber_interrupt() */
+  void *interrupt_user;
 } cuframes_subscriber_options;
 
 /** Joins a stream. options may be NULL.
- *  Errors: INVALID, NAME, NO_SUCH_STREAM, DIRECTORY, PERMISSION, TIMEOUT, NO_CAPACITY, VERSION, PROTOCOL,
- *  NO_MEMORY, SYSTEM, UNSUPPORTED, DEVICE.
+ *  Errors: INVALID, NAME, NO_SUCH_STREAM, DIRECTORY, PERMISSION, TIMEOUT, INTERRUPTED (options.interrupt), NO_CAPACITY,
+ *  VERSION, PROTOCOL, NO_MEMORY, SYSTEM, UNSUPPORTED, DEVICE.
  *  Thread-safety: any thread. Blocks: up to connect_timeout_ns, and up to 2 s for an answer, again for each lesser sync
- *  mode that it falls back to. */
+ *  mode that it falls back to; at most until options.interrupt says to give up. */
 CUFRAMES_API int cuframes_subscriber_create(const char *name, const cuframes_subscriber_options *options,
                                             cuframes_subscriber **subscriber);
 
@@ -102,8 +106,9 @@ CUFRAMES_API int cuframes_subscriber_device(cuframes_subscriber *subscriber, cha
  *  Thread-safety: any thread. Blocks: never. */
 CUFRAMES_API int cuframes_subscriber_get_source(cuframes_subscriber *subscriber, cuframes_source_info *source);
 
-/** Ends a wait of this subscriber in another thread, now or the next one, with INTERRUPTED: one of the thread that
- *  takes frames, and one of the thread that takes packets. The callback thread goes on.
+/** Ends a wait for frames or packets of this subscriber in another thread, now or the next one, with INTERRUPTED: one
+ *  of the thread that takes frames, and one of the thread that takes packets. The callback thread goes on. Calls that
+ *  ask the publisher are ended by the option `interrupt`.
  *  Thread-safety: any thread, and signal handlers. Blocks: never. */
 CUFRAMES_API void cuframes_subscriber_interrupt(cuframes_subscriber *subscriber);
 
@@ -138,7 +143,8 @@ enum cuframes_packet_start {
 };
 
 /** Maps the packet ring.
- *  Errors: NO_PACKET_RING, PUBLISHER_GONE, TIMEOUT (it has not come back), PROTOCOL, NO_MEMORY, SYSTEM, INVALID.
+ *  Errors: NO_PACKET_RING, PUBLISHER_GONE, TIMEOUT (it has not come back), INTERRUPTED (options.interrupt: call again),
+ *  PROTOCOL, NO_MEMORY, SYSTEM, INVALID.
  *  Thread-safety: the thread that takes packets. Blocks: up to 2 s for the publisher's answer. */
 CUFRAMES_API int cuframes_subscriber_enable_packets(cuframes_subscriber *subscriber, uint32_t start);
 
@@ -163,15 +169,16 @@ CUFRAMES_API int cuframes_subscriber_packet_fd(cuframes_subscriber *subscriber, 
 /** The number of tracks that the publisher has described. Their numbers may have gaps (track 3 alone is a count of 1):
  *  to see all, ask cuframes_subscriber_get_codec_params() for 0 to CUFRAMES_TRACKS_MAX - 1, where NO_CODEC_PARAMS is a
  *  gap, until so many were found.
- *  Errors: NO_PACKET_RING, PUBLISHER_GONE, TIMEOUT (it has not come back), PROTOCOL, INVALID.
+ *  Errors: NO_PACKET_RING, PUBLISHER_GONE, TIMEOUT (it has not come back), INTERRUPTED (options.interrupt: call again),
+ *  PROTOCOL, INVALID.
  *  Thread-safety: any thread. Blocks: up to 2 s for the publisher's answer. */
 CUFRAMES_API int cuframes_subscriber_track_count(cuframes_subscriber *subscriber, uint32_t *count);
 
 /** Parameters of one track as they are now. params may be NULL, else its struct_size must be set, and so much of it is
  *  filled. *extradata (may be NULL if not wanted) points to *extradata_size bytes followed by 64 zero bytes, valid
  *  until the next call of this function on this subscriber or its destroy().
- *  Errors: NO_CODEC_PARAMS, NO_PACKET_RING, PUBLISHER_GONE, TIMEOUT (it has not come back), PROTOCOL, NO_MEMORY,
- *  INVALID (struct_size).
+ *  Errors: NO_CODEC_PARAMS, NO_PACKET_RING, PUBLISHER_GONE, TIMEOUT (it has not come back), INTERRUPTED
+ *  (options.interrupt: call again), PROTOCOL, NO_MEMORY, INVALID (struct_size).
  *  Thread-safety: any thread, one at a time that looks at extradata. Blocks: up to 2 s for the publisher's answer. */
 CUFRAMES_API int cuframes_subscriber_get_codec_params(cuframes_subscriber *subscriber, uint32_t track,
                                                       cuframes_codec_params *params, const void **extradata,

@@ -284,7 +284,9 @@ int cuframes_join_create(const char *name, const cuframes_join_options *options,
                                     .reconnect = o.reconnect,
                                     .connect_timeout_ns = o.connect_timeout_ns,
                                     .log = o.log,
-                                    .log_user = o.log_user };
+                                    .log_user = o.log_user,
+                                    .interrupt = o.interrupt,
+                                    .interrupt_user = o.interrupt_user };
   cuframes_join *j = calloc(1, sizeof *j);
   if (!j)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");

@@ -39,10 +39,10 @@ static int answer_check(uint32_t type, const uint8_t *message, size_t length, co
 }
 
 /* With that many descriptors they are the caller's; otherwise they are whatever the publisher chose. */
-static int answer_receive(int fd, int64_t deadline, uint32_t type, uint8_t *message, size_t *length, int *fds,
-                          int wanted) {
+static int answer_receive(int fd, int64_t deadline, const cf_interrupt *interrupt, uint32_t type, uint8_t *message,
+                          size_t *length, int *fds, int wanted) {
   cf_fds got;
-  int result = cf_receive_by(fd, deadline, message, CF_WIRE_MESSAGE_MAX, length, &got);
+  int result = cf_receive_by(fd, deadline, interrupt, message, CF_WIRE_MESSAGE_MAX, length, &got);
   if (result != CUFRAMES_OK)
     return result;
   result = answer_check(type, message, *length, &got, wanted);
@@ -58,12 +58,12 @@ static int answer_receive(int fd, int64_t deadline, uint32_t type, uint8_t *mess
 }
 
 int cf_client_hello(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline,
-                    uint8_t *message, int *fd) {
+                    const cf_interrupt *interrupt, uint8_t *message, int *fd) {
   cf_place place;
   int result = cf_place_find(directory, name, &place);
   if (result != CUFRAMES_OK)
     return result;
-  result = cf_client_hello_at(&place, name, hello, deadline, message, fd);
+  result = cf_client_hello_at(&place, name, hello, deadline, interrupt, message, fd);
   cf_close(place.directory);
   return result;
 }
@@ -79,9 +79,9 @@ static int publisher_check(int fd, const char *name) {
 }
 
 int cf_client_hello_at(const cf_place *place, const char *name, const cf_msg_hello *hello, int64_t deadline,
-                       uint8_t *message, int *fd) {
+                       const cf_interrupt *interrupt, uint8_t *message, int *fd) {
   int connected;
-  int result = cf_connect(place->directory, place->path, name, deadline, &connected);
+  int result = cf_connect(place->directory, place->path, name, deadline, interrupt, &connected);
   if (result != CUFRAMES_OK)
     return result;
   result = publisher_check(connected, name);
@@ -96,11 +96,11 @@ int cf_client_hello_at(const cf_place *place, const char *name, const cf_msg_hel
   return CUFRAMES_OK;
 }
 
-int cf_client_welcome(int fd, const char *name, const cf_msg_hello *hello, int64_t deadline, uint8_t *message,
-                      int wanted_fds, cf_joined *joined) {
+int cf_client_welcome(int fd, const char *name, const cf_msg_hello *hello, int64_t deadline,
+                      const cf_interrupt *interrupt, uint8_t *message, int wanted_fds, cf_joined *joined) {
   cf_joined j = { .fd = fd, .fds = { -1, -1 } };
   size_t length = 0;
-  int result = answer_receive(fd, deadline, CF_MSG_WELCOME, message, &length, j.fds, wanted_fds);
+  int result = answer_receive(fd, deadline, interrupt, CF_MSG_WELCOME, message, &length, j.fds, wanted_fds);
   if (result == CUFRAMES_ERR_PUBLISHER_GONE)
     return cf_fail(CUFRAMES_ERR_NO_SUCH_STREAM, "no stream \"%s\": its publisher closed the connection", name);
   if (result != CUFRAMES_OK)
@@ -121,12 +121,12 @@ int cf_client_welcome(int fd, const char *name, const cf_msg_hello *hello, int64
 }
 
 int cf_client_join(const char *directory, const char *name, const cf_msg_hello *hello, int64_t deadline,
-                   uint8_t *message, int wanted_fds, cf_joined *joined) {
+                   const cf_interrupt *interrupt, uint8_t *message, int wanted_fds, cf_joined *joined) {
   int fd;
-  int result = cf_client_hello(directory, name, hello, deadline, message, &fd);
+  int result = cf_client_hello(directory, name, hello, deadline, interrupt, message, &fd);
   if (result != CUFRAMES_OK)
     return result;
-  result = cf_client_welcome(fd, name, hello, deadline, message, wanted_fds, joined);
+  result = cf_client_welcome(fd, name, hello, deadline, interrupt, message, wanted_fds, joined);
   if (result != CUFRAMES_OK)
     (void)cf_hang_up(fd); /* or it stays open */
   return result;
@@ -152,7 +152,9 @@ int cf_client_request(int fd, uint32_t type, const void *fields, uint8_t *messag
                                        : result;
 }
 
-int cf_client_answer(int fd, uint32_t answer_type, int64_t deadline, uint8_t *message, size_t *length, int *answer_fd) {
+int cf_client_answer(int fd, uint32_t answer_type, int64_t deadline, const cf_interrupt *interrupt, uint8_t *message,
+                     size_t *length, int *answer_fd) {
   int ignored, wanted = !answer_fd ? 0 : answer_type == CF_MSG_SEGMENT ? AT_MOST_ONE : 1;
-  return answer_receive(fd, deadline, answer_type, message, length, answer_fd ? answer_fd : &ignored, wanted);
+  return answer_receive(fd, deadline, interrupt, answer_type, message, length, answer_fd ? answer_fd : &ignored,
+                        wanted);
 }

@@ -6,6 +6,7 @@
 #include <cuframes/subscriber.h>
 
 #include "api/format.h"
+#include "api/options.h"
 #include "client/client.h"
 #include "client/query.h"
 #include "exchange/latency.h"
@@ -16,6 +17,7 @@
 #include "os/container.h"
 #include "os/error.h"
 #include "os/memory.h"
+#include "wire/handshake.h"
 
 _Static_assert(CUFRAMES_LATENCY_BUCKETS == CF_LATENCY_BOUNDS && CF_LATENCY_BUCKETS == CF_LATENCY_BOUNDS,
                "the same in seats, messages and the API");
@@ -192,12 +194,13 @@ static int stream_describe(const cf_msg_info *m, const cf_credentials *publisher
 
 /* ---- asking, in steps ---- */
 
-int cf_query_begin(cf_query *q, const cf_place *place, const char *name, int64_t deadline, uint8_t *message) {
+int cf_query_begin(cf_query *q, const cf_place *place, const char *name, int64_t deadline,
+                   const cf_interrupt *interrupt, uint8_t *message) {
   *q = (cf_query){ .fd = -1 };
   strncpy(q->name, name, sizeof q->name - 1);
   q->hello =
       (cf_msg_hello){ .version_min = CF_WIRE_VERSION_MIN, .version_max = CF_WIRE_VERSION_MAX, .role = CF_ROLE_MONITOR };
-  return cf_client_hello_at(place, name, &q->hello, deadline, message, &q->fd);
+  return cf_client_hello_at(place, name, &q->hello, deadline, interrupt, message, &q->fd);
 }
 
 /* The answer in the message as the caller's struct. */
@@ -225,21 +228,22 @@ static int report_make(const cf_query *q, const uint8_t *message, size_t length,
   return CUFRAMES_OK;
 }
 
-static int welcome_hear(cf_query *q, int64_t deadline, uint8_t *message) {
+static int welcome_hear(cf_query *q, int64_t deadline, const cf_interrupt *interrupt, uint8_t *message) {
   cf_joined joined;
   cf_msg_get_info get = { 0 };
-  int result = cf_client_welcome(q->fd, q->name, &q->hello, deadline, message, 0, &joined);
+  int result = cf_client_welcome(q->fd, q->name, &q->hello, deadline, interrupt, message, 0, &joined);
   if (result != CUFRAMES_OK)
     return result;
   q->is_welcome = true;
   return cf_client_request(q->fd, CF_MSG_GET_INFO, &get, message);
 }
 
-int cf_query_step(cf_query *q, int64_t deadline, uint8_t *message, cuframes_stream_info **info) {
+int cf_query_step(cf_query *q, int64_t deadline, const cf_interrupt *interrupt, uint8_t *message,
+                  cuframes_stream_info **info) {
   size_t length = 0;
-  int result = q->is_welcome ? CUFRAMES_OK : welcome_hear(q, deadline, message);
+  int result = q->is_welcome ? CUFRAMES_OK : welcome_hear(q, deadline, interrupt, message);
   if (result == CUFRAMES_OK)
-    result = cf_client_answer(q->fd, CF_MSG_INFO, deadline, message, &length, NULL);
+    result = cf_client_answer(q->fd, CF_MSG_INFO, deadline, interrupt, message, &length, NULL);
   if (result == CUFRAMES_ERR_PUBLISHER_GONE)
     return cf_fail(CUFRAMES_ERR_NO_SUCH_STREAM, "no stream \"%s\": its publisher ended just now", q->name);
   return result == CUFRAMES_OK ? report_make(q, message, length, info) : result;
@@ -250,30 +254,51 @@ void cf_query_end(cf_query *q) {
   q->fd = -1;
 }
 
-static int query(const char *directory, const char *name, int64_t deadline, uint8_t *message,
-                 cuframes_stream_info **info) {
+static int query(const char *directory, const char *name, int64_t deadline, const cf_interrupt *interrupt,
+                 uint8_t *message, cuframes_stream_info **info) {
   cf_place place;
   cf_query q;
   int result = cf_place_find(directory, name, &place);
   if (result != CUFRAMES_OK)
     return result;
-  result = cf_query_begin(&q, &place, name, deadline, message);
+  result = cf_query_begin(&q, &place, name, deadline, interrupt, message);
   cf_close(place.directory);
   if (result == CUFRAMES_OK)
-    result = cf_query_step(&q, deadline, message, info);
+    result = cf_query_step(&q, deadline, interrupt, message, info);
   cf_query_end(&q);
   return result;
 }
 
-int cuframes_stream_query(const char *directory, const char *name, int64_t timeout_ns, cuframes_stream_info **info) {
+static int query_until(const char *directory, const char *name, int64_t deadline, const cf_interrupt *interrupt,
+                       cuframes_stream_info **info) {
   if (!info)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_stream_query: info must be given");
   uint8_t *message = malloc(CF_WIRE_MESSAGE_MAX);
   if (!message)
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
-  int result = query(directory, name, cf_deadline(timeout_ns), message, info);
+  int result = query(directory, name, deadline, interrupt, message, info);
   free(message);
   return result;
+}
+
+int cuframes_stream_query(const char *directory, const char *name, int64_t timeout_ns, cuframes_stream_info **info) {
+  return query_until(directory, name, cf_deadline(timeout_ns), NULL, info);
+}
+
+int cf_query_options_take(const cuframes_query_options *options, cuframes_query_options *taken) {
+  int result = cf_options_copy(taken, sizeof *taken, options, "cuframes_query_options");
+  if (result == CUFRAMES_OK && taken->timeout_ns == 0)
+    taken->timeout_ns = CF_HANDSHAKE_NS;
+  return result;
+}
+
+int cuframes_stream_query_with(const char *name, const cuframes_query_options *options, cuframes_stream_info **info) {
+  cuframes_query_options o;
+  int result = cf_query_options_take(options, &o);
+  if (result != CUFRAMES_OK)
+    return result;
+  const cf_interrupt interrupt = { o.interrupt, o.interrupt_user };
+  return query_until(o.directory, name, cf_deadline(o.timeout_ns), &interrupt, info);
 }
 
 void cuframes_stream_info_free(cuframes_stream_info *info) {

@@ -38,6 +38,7 @@ typedef struct asking {
   size_t count, open;
   int directory;
   int64_t deadline;
+  const cf_interrupt *interrupt;
   uint8_t *message;
 } asking;
 
@@ -84,13 +85,13 @@ static int question_step(asking *a, question *q, bool over) {
   if (q->query.fd < 0) {
     if (a->open >= ASKED_MOST && !over)
       return CUFRAMES_OK; /* when another is done */
-    result = cf_query_begin(&q->query, &q->place, q->name, CF_AT_ONCE, a->message);
+    result = cf_query_begin(&q->query, &q->place, q->name, CF_AT_ONCE, NULL, a->message);
     a->open += q->query.fd >= 0;
     if (!over && (result == CUFRAMES_ERR_TIMEOUT || (result == CUFRAMES_ERR_NO_MEMORY && a->open > 0)))
       return CUFRAMES_OK; /* its queue is full, or there is no descriptor; soon there may be room */
   }
   if (result == CUFRAMES_OK)
-    result = cf_query_step(&q->query, CF_AT_ONCE, a->message, &info);
+    result = cf_query_step(&q->query, CF_AT_ONCE, NULL, a->message, &info);
   return result == CUFRAMES_ERR_TIMEOUT && !over ? CUFRAMES_OK : question_answer(a, q, result, info);
 }
 
@@ -123,8 +124,11 @@ static int ask_all(asking *a) {
     result = turn(a, over, fds, &waits, &again);
     if (result != CUFRAMES_OK || over || (waits == 0 && !again))
       break;
-    int64_t soon = cf_now() + AGAIN_NS;
-    (void)poll(fds, waits, cf_deadline_poll_ms(again && soon < a->deadline ? soon : a->deadline)); /* or look again */
+    result = cf_interrupt_check(a->interrupt);
+    if (result != CUFRAMES_OK)
+      break;
+    int64_t soon = cf_now() + AGAIN_NS, until = cf_interrupt_until(a->interrupt, a->deadline);
+    (void)poll(fds, waits, cf_deadline_poll_ms(again && soon < until ? soon : until)); /* or look again */
   }
   free(fds);
   return result;
@@ -168,10 +172,10 @@ static int list_make(asking *a, stream_list **made) {
   return CUFRAMES_OK;
 }
 
-int cuframes_stream_list(const char *directory, int64_t timeout_ns, cuframes_streams **streams) {
+static int list(const char *directory, int64_t deadline, const cf_interrupt *interrupt, cuframes_streams **streams) {
   if (!streams)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_stream_list: streams must be given");
-  asking a = { .directory = -1, .deadline = cf_deadline(timeout_ns), .message = malloc(CF_WIRE_MESSAGE_MAX) };
+  asking a = { .directory = -1, .deadline = deadline, .interrupt = interrupt, .message = malloc(CF_WIRE_MESSAGE_MAX) };
   stream_list *made = NULL;
   int result =
       a.message ? cf_directory_visit(directory, question_add, &a) : cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
@@ -190,6 +194,19 @@ int cuframes_stream_list(const char *directory, int64_t timeout_ns, cuframes_str
   if (result == CUFRAMES_OK)
     *streams = &made->streams;
   return result;
+}
+
+int cuframes_stream_list(const char *directory, int64_t timeout_ns, cuframes_streams **streams) {
+  return list(directory, cf_deadline(timeout_ns), NULL, streams);
+}
+
+int cuframes_stream_list_with(const cuframes_query_options *options, cuframes_streams **streams) {
+  cuframes_query_options o;
+  int result = cf_query_options_take(options, &o);
+  if (result != CUFRAMES_OK)
+    return result;
+  const cf_interrupt interrupt = { o.interrupt, o.interrupt_user };
+  return list(o.directory, cf_deadline(o.timeout_ns), &interrupt, streams);
 }
 
 void cuframes_streams_free(cuframes_streams *streams) {

@@ -149,15 +149,26 @@ static int limit_connect(int fd, int64_t deadline) {
                                                                             : cf_fail_errno("SO_SNDTIMEO");
 }
 
-static int socket_connect(int fd, int directory, const char *path, const char *name, int64_t deadline) {
+/* Whether connect(), which failed as errno says, is to be tried again. */
+static bool connect_again(int tries, int64_t *deadline, int64_t until) {
+  if (errno == EAGAIN) /* only the time until somebody is asked was over */
+    return until < *deadline && cf_now() < *deadline;
+  /* the program's signals, also those that stop a process for a while: it is tried at least once more */
+  return errno == EINTR && (tries == 0 || !cf_deadline_over(deadline, cf_now()));
+}
+
+static int socket_connect(int fd, int directory, const char *path, const char *name, int64_t deadline,
+                          const cf_interrupt *interrupt) {
   struct sockaddr_un address;
   int result = address_of(directory, path, &address);
   for (int tries = 0; result == CUFRAMES_OK; tries++) {
-    result = limit_connect(fd, deadline);
+    const int64_t until = cf_interrupt_until(interrupt, deadline);
+    result = cf_interrupt_check(interrupt);
+    if (result == CUFRAMES_OK)
+      result = limit_connect(fd, until);
     if (result != CUFRAMES_OK || connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
       break;
-    /* the program's signals, also those that stop a process for a while: it is tried at least once more */
-    if (errno != EINTR || (tries > 0 && cf_deadline_over(&deadline, cf_now())))
+    if (!connect_again(tries, &deadline, until))
       return connect_error(path, name);
   }
   if (result == CUFRAMES_OK && fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
@@ -165,13 +176,14 @@ static int socket_connect(int fd, int directory, const char *path, const char *n
   return result;
 }
 
-int cf_connect(int directory, const char *path, const char *name, int64_t deadline, int *fd) {
+int cf_connect(int directory, const char *path, const char *name, int64_t deadline, const cf_interrupt *interrupt,
+               int *fd) {
   /* a full queue is then said at once; the least time limit of connect() is a sleep of some milliseconds */
   int at_once = deadline == CF_AT_ONCE ? SOCK_NONBLOCK : 0;
   int s = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | at_once, 0);
   if (s < 0)
     return cf_fail_errno("socket");
-  int result = socket_connect(s, directory, path, name, deadline);
+  int result = socket_connect(s, directory, path, name, deadline, interrupt);
   if (result != CUFRAMES_OK) {
     cf_close(s);
     return result;
@@ -270,16 +282,21 @@ int cf_receive(int fd, void *buffer, size_t capacity, size_t *length, cf_fds *fd
   return CUFRAMES_OK;
 }
 
-int cf_receive_by(int fd, int64_t deadline, void *buffer, size_t capacity, size_t *length, cf_fds *fds) {
+int cf_receive_by(int fd, int64_t deadline, const cf_interrupt *interrupt, void *buffer, size_t capacity,
+                  size_t *length, cf_fds *fds) {
   for (;;) {
     int result = cf_receive(fd, buffer, capacity, length, fds);
     if (result == CF_RECEIVE_CLOSED)
       return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher closed the connection");
     if (result != CF_RECEIVE_NOTHING)
       return result;
+    result = cf_interrupt_check(interrupt);
+    if (result != CUFRAMES_OK)
+      return result;
+    const int64_t until = cf_interrupt_until(interrupt, deadline);
     struct pollfd ready = { .fd = fd, .events = POLLIN };
-    int n = poll(&ready, 1, cf_deadline_poll_ms(deadline));
-    if (n == 0)
+    int n = poll(&ready, 1, cf_deadline_poll_ms(until));
+    if (n == 0 && until == deadline)
       return cf_fail(CUFRAMES_ERR_TIMEOUT, "the publisher did not answer in time");
     if (n < 0 && errno != EINTR)
       return cf_fail_errno("poll");

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "os/interrupt.h"
+
 /* Descriptors that came with a message; the receiver owns them. */
 typedef struct cf_fds {
   int fd[2];
@@ -22,10 +24,11 @@ int cf_listen(int directory, const char *path, mode_t mode, int64_t gid, int *li
 /* No more connections; those that wait are hung up on. Never waits. -1 is fine. */
 void cf_listen_end(int listener);
 
-/* Connects to path, in that directory as above; waits for room in the publisher's queue until the deadline.
- * Non-blocking afterwards.
- * Errors: NO_SUCH_STREAM, PERMISSION, TIMEOUT, SYSTEM. */
-int cf_connect(int directory, const char *path, const char *name, int64_t deadline, int *fd);
+/* Connects to path, in that directory as above; waits for room in the publisher's queue until the deadline, or until
+ * `interrupt` (NULL: nobody) says to give up. Non-blocking afterwards.
+ * Errors: NO_SUCH_STREAM, PERMISSION, TIMEOUT, INTERRUPTED, SYSTEM. */
+int cf_connect(int directory, const char *path, const char *name, int64_t deadline, const cf_interrupt *interrupt,
+               int *fd);
 
 enum { CF_RECEIVE_NOTHING = 1, CF_RECEIVE_CLOSED = 2 };
 
@@ -39,8 +42,9 @@ int cf_send(int fd, const void *message, size_t length, const int *fds, int fd_c
  * discard.h says why; what is wrong stays in the queue for cf_hang_up(). */
 int cf_receive(int fd, void *buffer, size_t capacity, size_t *length, cf_fds *fds);
 
-/* The same, waiting until the deadline: CUFRAMES_OK, TIMEOUT, PUBLISHER_GONE (closed), PROTOCOL. */
-int cf_receive_by(int fd, int64_t deadline, void *buffer, size_t capacity, size_t *length, cf_fds *fds);
+/* The same, waiting likewise: CUFRAMES_OK, TIMEOUT, INTERRUPTED, PUBLISHER_GONE (closed), PROTOCOL. */
+int cf_receive_by(int fd, int64_t deadline, const cf_interrupt *interrupt, void *buffer, size_t capacity,
+                  size_t *length, cf_fds *fds);
 
 /* Closes them as what the peer of that connection chose. */
 void cf_fds_discard(cf_fds *fds, int connection);

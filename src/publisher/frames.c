@@ -223,11 +223,21 @@ static bool must_wait(const cuframes_publisher *p) {
   return ordered || (!cf_flag_get(&p->growth.failed) && holds_frames(p));
 }
 
+/* None, since who waited for one was interrupted. */
+#define GIVEN_UP (CF_NO_SLOT - 1)
+
 /* None was free: one that comes in time, or none. */
 static uint32_t slot_wait(cuframes_publisher *p) {
   uint32_t slot = CF_NO_SLOT;
   cf_limit limit = cf_limit_begin(p->ordered_timeout_ns);
+  int64_t ask_at = 0;
   while (slot == CF_NO_SLOT && must_wait(p) && !cf_limit_over(&limit)) {
+    const int64_t now = cf_now();
+    if (now >= ask_at || cf_flag_get(&p->interruptions) != cf_flag_get(&p->interruptions_seen[CF_WAIT_FRAMES])) {
+      if (cf_publisher_check_interrupt(p, CF_WAIT_FRAMES) != CUFRAMES_OK)
+        return GIVEN_UP;
+      ask_at = cf_interrupt_until(&p->interrupt, CF_NEVER);
+    }
     cf_growth_wait(p, cf_limit_slice(&limit));
     slot = cf_writer_acquire(&p->writer);
     if (slot == CF_NO_SLOT)
@@ -248,14 +258,19 @@ static uint32_t slot_find(cuframes_publisher *p) {
   return slot;
 }
 
+static int no_slot(cuframes_publisher *p, uint32_t slot) {
+  if (slot == GIVEN_UP)
+    return CUFRAMES_ERR_INTERRUPTED;
+  cf_counter_count(&p->dropped);
+  cf_flag_set(&p->growth.starved, 1);
+  return cf_fail(CUFRAMES_ERR_DROPPED, "the frame was dropped: every slot is in use, and new ones have not come yet");
+}
+
 static int slot_acquire(cuframes_publisher *p, cf_frame *f) {
   uint64_t offset;
   uint32_t slot = slot_find(p);
-  if (slot == CF_NO_SLOT) {
-    cf_counter_count(&p->dropped);
-    cf_flag_set(&p->growth.starved, 1);
-    return cf_fail(CUFRAMES_ERR_DROPPED, "the frame was dropped: every slot is in use, and new ones have not come yet");
-  }
+  if (slot >= GIVEN_UP)
+    return no_slot(p, slot);
   cf_segment *segment = CF_CONTAINER_OF(cf_writer_slot(&p->writer, slot, &offset), cf_segment, run);
   int result = p->completer.many_streams ? cf_completer_wait_for_writers(&p->completer, slot) : CUFRAMES_OK;
   if (result == CUFRAMES_OK && !cf_handle_open(p->handles, f))
@@ -311,25 +326,29 @@ static const char *label_of(const cf_writer_seat *seat) {
   return CF_CONTAINER_OF(seat, cf_peer, fenced.seat)->label;
 }
 
-/* Waits for room in one seat, or evicts it. */
-static void seat_wait(cuframes_publisher *p, cf_writer_seat *full, cf_limit *limit) {
+/* Waits for room in one seat, or evicts it. INTERRUPTED: neither. */
+static int seat_wait(cuframes_publisher *p, cf_writer_seat *full, cf_limit *limit) {
   uint32_t room;
   bool over = false;
   while (cf_writer_seat_full(&p->writer, full, &room) && !over) {
-    (void)cf_futex_wait(&full->page->room, room, cf_limit_slice(limit));
+    int result = cf_publisher_check_interrupt(p, CF_WAIT_FRAMES);
+    if (result != CUFRAMES_OK)
+      return result;
+    cf_publisher_sleep(p, CF_WAIT_FRAMES, (cf_futex_pair){ &full->page->room, room }, cf_limit_slice(limit));
     over = cf_limit_over(limit); /* a seat whose word never stands still is no reason to wait for ever */
   }
   if (!over || !cf_writer_seat_full(&p->writer, full, &room))
-    return;
+    return CUFRAMES_OK;
   cf_writer_evict(full);
   cf_counter_add(&p->evictions, 1);
   (void)cf_publisher_wake(p);
   cf_log_limited(&p->logger, &p->log_limit, CUFRAMES_LOG_WARNING,
                  "%s: evicted subscriber \"%s\": %u frames waited for it for %" PRId64 " ms", p->name, label_of(full),
                  full->depth, p->ordered_timeout_ns / CF_MS);
+  return CUFRAMES_OK;
 }
 
-/* Waits until every ordered subscriber has room, or evicts it, or says DROPPED. */
+/* Waits until every ordered subscriber has room, or evicts it, or says DROPPED or INTERRUPTED. */
 static int make_room(cuframes_publisher *p) {
   cf_limit limit = { 0 };
   for (cf_writer_seat *full; (full = cf_writer_enter_full(&p->writer)) != NULL; cf_writer_leave(&p->writer)) {
@@ -344,7 +363,11 @@ static int make_room(cuframes_publisher *p) {
       limit = cf_limit_begin(p->ordered_timeout_ns);
       cf_counter_add(&p->waits, 1);
     }
-    seat_wait(p, full, &limit);
+    const int result = seat_wait(p, full, &limit);
+    if (result != CUFRAMES_OK) {
+      cf_writer_leave(&p->writer);
+      return result;
+    }
   }
   return CUFRAMES_OK;
 }
@@ -452,7 +475,7 @@ static int publish(cuframes_publisher *p, cuframes_frame *frame, const cf_comple
   cf_lock_take(&p->frame_lock);
   cf_frame *f = open_frame(p, frame);
   int result = f ? frame_publish(p, f, completion, info) : not_open();
-  if (f)
+  if (f && result != CUFRAMES_ERR_INTERRUPTED)
     frame_close(p, f, result == CUFRAMES_OK);
   cf_lock_give(&p->frame_lock);
   return result;

@@ -206,6 +206,7 @@ int cuframes_publisher_create(const char *name, const cuframes_publisher_options
   if (o.description)
     strncpy(p->description, o.description, sizeof p->description - 1);
   p->logger = (cf_logger){ o.log, o.log_user };
+  p->interrupt = (cf_interrupt){ o.interrupt, o.interrupt_user };
   cf_log_limit_init(&p->log_limit, p->name);
   p->claim.lock = p->claim.directory = p->control_fd = -1;
   p->policy = o.policy;
@@ -299,18 +300,24 @@ static uint32_t seats_count(cuframes_publisher *p, uint32_t (*count)(cf_frame_wr
   return seats;
 }
 
-/* Until it is worth another look: somebody joins, or with `again` soon. False: the time is over. */
-static bool seats_wait(cuframes_publisher *p, uint32_t joined, bool again, int64_t deadline) {
+/* Until it is worth another look: somebody joins, or with `again` soon. TIMEOUT: the time is over; or INTERRUPTED. */
+static int seats_wait(cuframes_publisher *p, uint32_t joined, bool again, int64_t deadline, int64_t *ask_at) {
   int64_t now = cf_now();
+  if (now >= *ask_at || cf_flag_get(&p->interruptions) != cf_flag_get(&p->interruptions_seen[CF_WAIT_SUBSCRIBERS])) {
+    int result = cf_publisher_check_interrupt(p, CF_WAIT_SUBSCRIBERS);
+    if (result != CUFRAMES_OK)
+      return result;
+    *ask_at = cf_interrupt_until(&p->interrupt, CF_NEVER);
+  }
   if (now >= deadline)
-    return false;
+    return CUFRAMES_ERR_TIMEOUT;
   int64_t until = again && now + SEATS_AGAIN_NS < deadline ? now + SEATS_AGAIN_NS : deadline;
-  (void)cf_futex_wait(&p->service.joined.value, joined, until);
-  return true;
+  cf_publisher_sleep(p, CF_WAIT_SUBSCRIBERS, (cf_futex_pair){ &p->service.joined.value, joined }, until);
+  return CUFRAMES_OK;
 }
 
 int cuframes_publisher_wait_subscribers(cuframes_publisher *p, uint32_t count, int64_t timeout_ns) {
-  int64_t deadline = cf_deadline(timeout_ns);
+  int64_t deadline = cf_deadline(timeout_ns), ask_at = 0;
   if (!p)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_wait_subscribers: no publisher given");
   int result = cf_publisher_check(p);
@@ -321,13 +328,16 @@ int cuframes_publisher_wait_subscribers(cuframes_publisher *p, uint32_t count, i
     uint32_t ready = seats_count(p, cf_writer_ready_seats);
     if (ready >= count)
       return CUFRAMES_OK;
-    if (!seats_wait(p, joined, cf_counter_get(&p->service.subscribers) > ready, deadline))
-      return cf_fail(CUFRAMES_ERR_TIMEOUT, "%u of %u subscribers have joined in the time given", ready, count);
+    result = seats_wait(p, joined, cf_counter_get(&p->service.subscribers) > ready, deadline, &ask_at);
+    if (result == CUFRAMES_ERR_TIMEOUT)
+      return cf_fail(result, "%u of %u subscribers have joined in the time given", ready, count);
+    if (result != CUFRAMES_OK)
+      return result;
   }
 }
 
 int cuframes_publisher_drain(cuframes_publisher *p, int64_t timeout_ns) {
-  int64_t deadline = cf_deadline(timeout_ns);
+  int64_t deadline = cf_deadline(timeout_ns), ask_at = 0;
   if (!p)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_drain: no publisher given");
   int result = cf_publisher_check(p);
@@ -338,8 +348,11 @@ int cuframes_publisher_drain(cuframes_publisher *p, int64_t timeout_ns) {
     uint32_t behind = seats_count(p, cf_writer_behind_seats);
     if (behind == 0)
       return CUFRAMES_OK;
-    if (!seats_wait(p, joined, true, deadline))
-      return cf_fail(CUFRAMES_ERR_TIMEOUT, "%u subscribers have not taken all in the time given", behind);
+    result = seats_wait(p, joined, true, deadline, &ask_at);
+    if (result == CUFRAMES_ERR_TIMEOUT)
+      return cf_fail(result, "%u subscribers have not taken all in the time given", behind);
+    if (result != CUFRAMES_OK)
+      return result;
   }
 }
 

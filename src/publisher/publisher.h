@@ -19,6 +19,7 @@
 #include "exchange/packet_ring.h"
 #include "link/channel.h"
 #include "link/directory.h"
+#include "os/interrupt.h"
 #include "os/lock.h"
 #include "publisher/pool.h"
 #include "publisher/rates.h"
@@ -161,6 +162,9 @@ typedef struct cf_source {
 
 #define CF_MODES 3u /* enum cuframes_mode */
 
+/* What waits for others: a frame call, and drain() or wait_subscribers(). An interruption ends one of each. */
+enum cf_wait { CF_WAIT_FRAMES, CF_WAIT_SUBSCRIBERS, CF_WAITS };
+
 struct cuframes_publisher {
   /* What each frame touches comes first, on as few cache lines as may be: they have cooled down since the last one. */
   cf_lock frame_lock;     /* of frame calls */
@@ -214,7 +218,17 @@ struct cuframes_publisher {
   cf_service service;
   cf_source source;
   cf_track_rate rates[CUFRAMES_TRACKS_MAX]; /* by the packets' lock */
+
+  cf_interrupt interrupt;               /* who is asked while a call waits; constant */
+  cf_flag interruptions;                /* so many have been: a word to sleep on */
+  cf_flag interruptions_seen[CF_WAITS]; /* and of so many each kind of wait knows */
 };
+
+/* Whether a wait of that kind is to end: INTERRUPTED, once for each interruption, or as the caller's option says.
+ * Before each sleep. */
+int cf_publisher_check_interrupt(cuframes_publisher *publisher, enum cf_wait wait);
+/* Sleeps while a word is as expected, until the deadline, an interruption, or that option is to be asked again. */
+void cf_publisher_sleep(cuframes_publisher *publisher, enum cf_wait wait, cf_futex_pair word, int64_t deadline);
 
 /* No more frames or packets; wakes everybody. */
 void cf_publisher_end_stream(cuframes_publisher *publisher);

@@ -157,6 +157,21 @@ static void connection_free(void *connection) {
   free(c);
 }
 
+/* Waits for the segments there are, and not for more; what keeps one from being mapped who takes a frame will hear. */
+static int segments_wait(cf_connection *c, int64_t deadline, const cf_interrupt *interrupt) {
+  uint32_t floor;
+  int64_t until;
+  do {
+    const int result = cf_interrupt_check(interrupt);
+    if (result != CUFRAMES_OK)
+      return result;
+    until = cf_interrupt_until(interrupt, deadline);
+    if (cf_views_look_ahead(c, until) != CUFRAMES_OK)
+      return CUFRAMES_OK;
+  } while (until < deadline && cf_reader_segments(&c->reader, &floor) != c->segments_known);
+  return CUFRAMES_OK;
+}
+
 int cf_connection_open(const cf_join *join, cf_joined *joined, int64_t deadline, cf_connection **connection) {
   cf_connection *c = calloc(1, sizeof *c);
   if (!c) {
@@ -177,12 +192,12 @@ int cf_connection_open(const cf_join *join, cf_joined *joined, int64_t deadline,
                           : cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   cf_joined_discard_fds(joined, c->fd);
   joined->fd = -1;
+  if (result == CUFRAMES_OK && !c->mode_packets)
+    result = segments_wait(c, deadline, join->interrupt);
   if (result != CUFRAMES_OK) {
     connection_free(c);
     return result;
   }
-  if (!c->mode_packets)
-    (void)cf_views_look_ahead(c, deadline); /* who takes a frame will hear */
   *connection = c;
   return CUFRAMES_OK;
 }
@@ -252,14 +267,17 @@ static bool asked_too_long_ago(cf_asked *asked) {
   return moved ? cf_now() >= asked->deadline : cf_deadline_over(&asked->deadline, cf_now());
 }
 
-/* Receives the next answer that is due, whoever asked, until the deadline; it is parked. TIMEOUT: none has come. */
-static int answer_receive(cf_connection *c, int64_t deadline) {
+/* Receives the next answer that is due, whoever asked, until the deadline; it is parked. TIMEOUT, INTERRUPTED: none has
+ * come. */
+static int answer_receive(cf_connection *c, int64_t deadline, const cf_interrupt *interrupt) {
   cf_asked *frames = &c->asked[CF_ASKER_FRAMES], *packets = &c->asked[CF_ASKER_PACKETS];
   cf_asked *next = is_open(packets) && (c->packets_first || !is_open(frames)) ? packets : frames;
   size_t length = 0;
   int fd = -1;
   int result = cf_client_answer(c->fd, next->answer_type, deadline < next->deadline ? deadline : next->deadline,
-                                c->message, &length, answer_has_fd(next->answer_type) ? &fd : NULL);
+                                interrupt, c->message, &length, answer_has_fd(next->answer_type) ? &fd : NULL);
+  if (result == CUFRAMES_ERR_INTERRUPTED)
+    return result;
   if (result == CUFRAMES_ERR_TIMEOUT && !asked_too_long_ago(next))
     return cf_fail(result, "the publisher has not answered yet"); /* it may still come */
   if (result == CUFRAMES_ERR_NO_MEMORY && length == 0)
@@ -315,22 +333,29 @@ static int ask(cf_connection *c, const cf_question *q, size_t *length, int *fd) 
     if (asked->type == 0)
       result = gone ? cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher is gone") : question_send(c, q, asked);
     if (result == CUFRAMES_OK)
-      result = answer_receive(c, deadline);
+      result = answer_receive(c, deadline, gone ? NULL : q->interrupt);
     if (result != CUFRAMES_OK)
       return gone ? cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher is gone") : result;
   }
 }
 
 /* One thread asks at a time; the others wait for its answer as long as they may wait for their own. */
-static bool request_begin(cf_connection *c, int64_t deadline) {
-  if (deadline == CF_NEVER)
-    return pthread_mutex_lock(&c->request_lock) == 0;
-  bool locked = pthread_mutex_trylock(&c->request_lock) == 0;
-  for (int64_t began = cf_now(); !locked && cf_now() < deadline;) {
+static int request_begin(cf_connection *c, int64_t deadline, const cf_interrupt *interrupt) {
+  if (deadline == CF_NEVER && !interrupt)
+    return pthread_mutex_lock(&c->request_lock) == 0 ? CUFRAMES_OK : cf_fail(CUFRAMES_ERR_SYSTEM, "pthread_mutex_lock");
+  int64_t began = cf_now(), ask_at = 0;
+  while (pthread_mutex_trylock(&c->request_lock) != 0) {
+    int64_t now = cf_now();
+    int result = now >= deadline ? cf_fail(CUFRAMES_ERR_TIMEOUT, "another thread asks the publisher just now")
+                 : now >= ask_at ? cf_interrupt_check(interrupt)
+                                 : CUFRAMES_OK;
+    if (result != CUFRAMES_OK)
+      return result;
+    if (now >= ask_at)
+      ask_at = cf_interrupt_until(interrupt, CF_NEVER);
     cf_wait_turn(began, deadline);
-    locked = pthread_mutex_trylock(&c->request_lock) == 0;
   }
-  return locked;
+  return CUFRAMES_OK;
 }
 
 /* Asks; on success the lock is held, and the answer decoded. */
@@ -338,9 +363,10 @@ static int ask_and_decode(cf_connection *c, const cf_question *q, void *answer, 
   size_t length = 0;
   if (fd)
     *fd = -1;
-  if (!request_begin(c, q->deadline))
-    return cf_fail(CUFRAMES_ERR_TIMEOUT, "another thread asks the publisher just now");
-  int result = ask(c, q, &length, fd);
+  int result = request_begin(c, q->deadline, q->interrupt);
+  if (result != CUFRAMES_OK)
+    return result;
+  result = ask(c, q, &length, fd);
   if (result == CUFRAMES_OK && !cf_message_decode(q->answer_type, c->message, length, answer)) {
     if (fd)
       cf_discard(*fd, c->fd);
@@ -378,8 +404,9 @@ static int bytes_copy(const cf_bytes *bytes, size_t padding, uint8_t **copy) {
   return CUFRAMES_OK;
 }
 
-int cf_connection_ask_codec(cf_connection *c, uint32_t track, cf_msg_codec *codec, uint8_t **extradata) {
-  cf_question question = { CF_MSG_GET_CODEC, CF_MSG_CODEC, track, CF_NEVER };
+int cf_connection_ask_codec(cf_connection *c, uint32_t track, const cf_interrupt *interrupt, cf_msg_codec *codec,
+                            uint8_t **extradata) {
+  cf_question question = { CF_MSG_GET_CODEC, CF_MSG_CODEC, track, CF_NEVER, interrupt };
   cf_msg_codec answer;
   int result = ask_and_decode(c, &question, &answer, NULL);
   if (result != CUFRAMES_OK)
@@ -395,7 +422,7 @@ int cf_connection_ask_codec(cf_connection *c, uint32_t track, cf_msg_codec *code
 
 int cf_connection_ask_events(cf_connection *c, uint32_t segment, int64_t deadline, cf_msg_events *events,
                              uint8_t **handles) {
-  cf_question question = { CF_MSG_GET_EVENTS, CF_MSG_EVENTS, segment, deadline };
+  cf_question question = { CF_MSG_GET_EVENTS, CF_MSG_EVENTS, segment, deadline, NULL };
   cf_msg_events answer;
   int result = ask_and_decode(c, &question, &answer, NULL);
   if (result != CUFRAMES_OK)
@@ -409,10 +436,11 @@ int cf_connection_ask_events(cf_connection *c, uint32_t segment, int64_t deadlin
   return CUFRAMES_OK;
 }
 
-int cf_connection_map_packets(cf_connection *c, enum cuframes_packet_start start, int64_t deadline) {
+int cf_connection_map_packets(cf_connection *c, enum cuframes_packet_start start, int64_t deadline,
+                              const cf_interrupt *interrupt) {
   if (cf_flag_get(&c->packets_mapped))
     return CUFRAMES_OK;
-  cf_question question = { CF_MSG_GET_PACKETS, CF_MSG_PACKETS, 0, deadline };
+  cf_question question = { CF_MSG_GET_PACKETS, CF_MSG_PACKETS, 0, deadline, interrupt };
   cf_msg_packets packets;
   int fd;
   int result = cf_connection_ask(c, &question, &packets, &fd);

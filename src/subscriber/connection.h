@@ -23,6 +23,7 @@
 #include "exchange/packet_ring.h"
 #include "os/clock.h"
 #include "os/futex.h"
+#include "os/interrupt.h"
 #include "os/lock.h"
 #include "wire/message.h"
 
@@ -144,10 +145,11 @@ typedef struct cf_join {
   const cf_msg_hello *hello;
   cf_handles *handles;
   cf_logger logger;
+  const cf_interrupt *interrupt;
 } cf_join;
 
 /* Makes a connection of what joining brought, and takes that over in every case. Waits until the deadline at most for
- * the segments there are. On success the caller holds one reference. */
+ * the segments there are; INTERRUPTED: join->interrupt said to give up. On success the caller holds one reference. */
 int cf_connection_open(const cf_join *join, cf_joined *joined, int64_t deadline, cf_connection **connection);
 void cf_connection_hold(cf_connection *connection);
 /* Gives a reference back; with the last one, and without a frame in hand, it leaves the stream. A GPU that may use its
@@ -229,12 +231,13 @@ void cf_view_free(cf_connection *connection, cf_view *view);
 /* What is asked of a publisher. */
 typedef struct cf_question {
   uint32_t type, answer_type;
-  uint32_t of;      /* which segment or track: the one field of each request */
-  int64_t deadline; /* of the caller; one that has passed does not wait at all */
+  uint32_t of;                   /* which segment or track: the one field of each request */
+  int64_t deadline;              /* of the caller; one that has passed does not wait at all */
+  const cf_interrupt *interrupt; /* of the caller; NULL: there is only the deadline */
 } cf_question;
 
-/* Sends a request and decodes its answer; the descriptor of SEGMENT and PACKETS goes to *fd. TIMEOUT: the answer has
- * not come by the deadline; who asks the same again gets it. A publisher that does not answer for CF_HANDSHAKE_NS is
+/* Sends a request and decodes its answer; the descriptor of SEGMENT and PACKETS goes to *fd. TIMEOUT, INTERRUPTED: the
+ * answer has not come by then; who asks the same again gets it. A publisher that does not answer for CF_HANDSHAKE_NS is
  * gone. A refusal is its code. */
 int cf_connection_ask(cf_connection *connection, const cf_question *question, void *answer, int *fd);
 
@@ -243,13 +246,15 @@ int cf_connection_ask(cf_connection *connection, const cf_question *question, vo
 bool cf_connection_answer_due(cf_connection *connection);
 
 /* As cf_connection_ask() for CODEC, whose extradata is copied into a new buffer padded with 64 zero bytes. */
-int cf_connection_ask_codec(cf_connection *connection, uint32_t track, cf_msg_codec *codec, uint8_t **extradata);
+int cf_connection_ask_codec(cf_connection *connection, uint32_t track, const cf_interrupt *interrupt,
+                            cf_msg_codec *codec, uint8_t **extradata);
 
 /* The same for EVENTS, whose handles are copied into a new buffer. */
 int cf_connection_ask_events(cf_connection *connection, uint32_t segment, int64_t deadline, cf_msg_events *events,
                              uint8_t **handles);
 
 /* Maps the packet region if it is not mapped yet and starts reading. */
-int cf_connection_map_packets(cf_connection *connection, enum cuframes_packet_start start, int64_t deadline);
+int cf_connection_map_packets(cf_connection *connection, enum cuframes_packet_start start, int64_t deadline,
+                              const cf_interrupt *interrupt);
 
 #endif

@@ -141,7 +141,7 @@ int cuframes_subscriber_enable_packets(cuframes_subscriber *s, uint32_t start) {
   int result = cf_subscriber_connection(s, &connection);
   if (result != CUFRAMES_OK)
     return result;
-  result = cf_connection_map_packets(connection, (enum cuframes_packet_start)start, CF_NEVER);
+  result = cf_connection_map_packets(connection, (enum cuframes_packet_start)start, CF_NEVER, &s->interrupt);
   if (result != CUFRAMES_OK) {
     cf_connection_drop(connection);
     return result;
@@ -195,8 +195,8 @@ static int packets_follow(cuframes_subscriber *s, int64_t deadline) {
   int result = cf_subscriber_connection(s, &fresh);
   if (result != CUFRAMES_OK)
     return result;
-  result =
-      fresh == side->connection ? CUFRAMES_ERR_TIMEOUT : cf_connection_map_packets(fresh, side->start_again, deadline);
+  result = fresh == side->connection ? CUFRAMES_ERR_TIMEOUT
+                                     : cf_connection_map_packets(fresh, side->start_again, deadline, NULL);
   if (result != CUFRAMES_OK) {
     bool gone = result == CUFRAMES_ERR_PUBLISHER_GONE; /* this one, too: wait for the next */
     if (gone)
@@ -223,7 +223,8 @@ static int packet_now(cuframes_subscriber *s, cuframes_packet *packet, int64_t d
   if (!s->reconnect)
     return cf_fail(CUFRAMES_ERR_PUBLISHER_GONE, "the publisher of \"%s\" is gone", s->name);
   cf_subscriber_retire(s, connection, CF_FRAMES_LEFT);
-  result = packets_follow(s, deadline);
+  int64_t turn = cf_now() + 10 * CF_MS; /* one may be interrupted while one waits for an answer */
+  result = packets_follow(s, turn < deadline ? turn : deadline);
   if (result != CUFRAMES_OK)
     return result;
   *gone = false;
@@ -311,7 +312,7 @@ int cuframes_subscriber_track_count(cuframes_subscriber *s, uint32_t *count) {
     return CUFRAMES_ERR_INVALID;
   cf_connection *connection;
   cf_msg_packets packets;
-  cf_question question = { CF_MSG_GET_PACKETS, CF_MSG_PACKETS, 0, CF_NEVER };
+  cf_question question = { CF_MSG_GET_PACKETS, CF_MSG_PACKETS, 0, CF_NEVER, &s->interrupt };
   int fd;
   int result = cf_subscriber_connection(s, &connection);
   if (result != CUFRAMES_OK)
@@ -369,7 +370,7 @@ int cuframes_subscriber_get_codec_params(cuframes_subscriber *s, uint32_t track,
   int result = cf_subscriber_connection(s, &connection);
   if (result != CUFRAMES_OK)
     return result;
-  result = cf_connection_ask_codec(connection, track, &codec, &copy);
+  result = cf_connection_ask_codec(connection, track, &s->interrupt, &codec, &copy);
   cf_connection_drop(connection);
   if (result != CUFRAMES_OK)
     return result;

@@ -73,7 +73,7 @@ static void fail(cuframes_subscriber *s, int error) {
 static void say_hello(cuframes_subscriber *s, uint8_t *message) {
   cf_rejoin *r = &s->rejoin;
   r->joined = (cf_joined){ .fd = -1, .fds = { -1, -1 } };
-  int result = cf_client_hello(s->directory, s->name, &s->hello, CF_AT_ONCE, message, &r->joined.fd);
+  int result = cf_client_hello(s->directory, s->name, &s->hello, CF_AT_ONCE, NULL, message, &r->joined.fd);
   if (result != CUFRAMES_OK) {
     fail(s, result);
     return;
@@ -85,7 +85,7 @@ static void say_hello(cuframes_subscriber *s, uint8_t *message) {
 static void hear_welcome(cuframes_subscriber *s, uint8_t *message) {
   cf_rejoin *r = &s->rejoin;
   int fd = r->joined.fd;
-  int result = cf_client_welcome(fd, s->name, &s->hello, CF_AT_ONCE, message, 2, &r->joined);
+  int result = cf_client_welcome(fd, s->name, &s->hello, CF_AT_ONCE, NULL, message, 2, &r->joined);
   if (result == CUFRAMES_ERR_TIMEOUT && cf_now() < r->at)
     return;
   if (result != CUFRAMES_OK) {

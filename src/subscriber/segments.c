@@ -74,7 +74,7 @@ static int answer_check(uint32_t asked, uint32_t answered) {
 /* Maps the side data of a segment's frames. Together with the segment: when the publisher dies nobody hands out
  * descriptors any more, and next() is the place to hear that it cannot be had. TIMEOUT: not yet. */
 static int view_map_side_data(cf_connection *c, cf_view *view, int64_t deadline) {
-  cf_question question = { CF_MSG_GET_SIDE_DATA, CF_MSG_SIDE_DATA, view->segment, deadline };
+  cf_question question = { CF_MSG_GET_SIDE_DATA, CF_MSG_SIDE_DATA, view->segment, deadline, NULL };
   cf_msg_side_data side;
   int fd;
   if (c->reader.side_data_max == 0 || view->side)
@@ -102,7 +102,7 @@ void cf_view_free(cf_connection *c, cf_view *view) {
 
 /* Asks for a segment and maps it. */
 static int view_map(cf_connection *c, uint32_t number, int64_t deadline, cf_view **mapped) {
-  cf_question question = { CF_MSG_GET_SEGMENT, CF_MSG_SEGMENT, number, deadline };
+  cf_question question = { CF_MSG_GET_SEGMENT, CF_MSG_SEGMENT, number, deadline, NULL };
   cf_msg_segment segment;
   int fd;
   int result = cf_connection_ask(c, &question, &segment, &fd);

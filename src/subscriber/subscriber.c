@@ -61,7 +61,8 @@ static bool fall_back(cuframes_subscriber *s, int error) {
 
 /* Makes a connection of what joining brought, and takes that over. */
 static int connection_make(cuframes_subscriber *s, cf_joined *joined, int64_t deadline, cf_connection **connection) {
-  const cf_join join = { s->name, s->device, &s->hello, s->handles, s->logger };
+  const bool waits = deadline != CF_AT_ONCE;
+  const cf_join join = { s->name, s->device, &s->hello, s->handles, s->logger, waits ? &s->interrupt : NULL };
   int result = cf_connection_open(&join, joined, deadline, connection);
   if (result == CUFRAMES_OK)
     (*connection)->serial = ++s->serial; /* an address would not do: the next one may get the last one's */
@@ -73,7 +74,7 @@ static int join(cuframes_subscriber *s, int64_t *deadline, uint8_t *message, cf_
   int result = CUFRAMES_ERR_TIMEOUT;
   for (int tries = 0; tries < 2 && result == CUFRAMES_ERR_TIMEOUT; tries++) {
     int64_t due = *deadline = cf_now() + CF_HANDSHAKE_NS;
-    result = cf_client_join(s->directory, s->name, &s->hello, *deadline, message, 2, joined);
+    result = cf_client_join(s->directory, s->name, &s->hello, *deadline, &s->interrupt, message, 2, joined);
     if (cf_deadline_over(&due, cf_now()) || due == *deadline)
       break;
   }
@@ -92,6 +93,17 @@ static int connect_once(cuframes_subscriber *s, uint8_t *message) {
   return result;
 }
 
+/* Before the next look for a name that is not there. INTERRUPTED: there is none to be. */
+static int pause_until(cuframes_subscriber *s, int64_t moment) {
+  int result = CUFRAMES_OK;
+  while (result == CUFRAMES_OK && cf_now() < moment) {
+    result = cf_interrupt_check(&s->interrupt);
+    if (result == CUFRAMES_OK)
+      (void)cf_futex_wait(&s->joins.value, 0, cf_interrupt_until(&s->interrupt, moment));
+  }
+  return result;
+}
+
 static int connect_first(cuframes_subscriber *s, int64_t deadline) {
   uint8_t *message = malloc(CF_WIRE_MESSAGE_MAX);
   if (!message)
@@ -99,8 +111,9 @@ static int connect_first(cuframes_subscriber *s, int64_t deadline) {
   int result = connect_once(s, message);
   for (int64_t pause = LOOK_FIRST; cf_rejoin_may_help(result) && cf_now() < deadline; pause *= 2) {
     int64_t until = cf_now() + (pause < LOOK_LEAST ? pause : LOOK_LEAST);
-    (void)cf_futex_wait(&s->joins.value, 0, until < deadline ? until : deadline);
-    result = connect_once(s, message);
+    result = pause_until(s, until < deadline ? until : deadline);
+    if (result == CUFRAMES_OK)
+      result = connect_once(s, message);
   }
   free(message);
   return result;
@@ -140,6 +153,7 @@ int cuframes_subscriber_create(const char *name, const cuframes_subscriber_optio
   s->reconnect = o.reconnect != 0;
   s->spin_ns = o.spin_ns;
   s->logger = (cf_logger){ o.log, o.log_user };
+  s->interrupt = (cf_interrupt){ o.interrupt, o.interrupt_user };
   s->notifier.fd = s->packets.notifier.fd = -1;
   pthread_mutex_init(&s->connect_lock, NULL);
   cf_log_limit_init(&s->log_limit, s->name);

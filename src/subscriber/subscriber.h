@@ -168,6 +168,7 @@ struct cuframes_subscriber {
 
   cf_notifier notifier;
   cf_packet_side packets;
+  cf_interrupt interrupt; /* of calls that ask the publisher; constant */
 };
 
 /* The connection there is, with a reference for the caller; NULL: none. */

@@ -91,7 +91,7 @@ static int importer_main(const char *kind_number, const char *line) {
   cf_fds fds;
   cf_device_export from;
   size_t length = 0;
-  CHECK_OK(cf_receive_by(fd, cuframes_now() + patience(), &from, sizeof from, &length, &fds));
+  CHECK_OK(cf_receive_by(fd, cuframes_now() + patience(), NULL, &from, sizeof from, &length, &fds));
   CHECK(length == sizeof from && fds.count == (kind->legacy ? 0 : 1));
   uint64_t bytes = from.bytes;
   from.fd = fds.count ? fds.fd[0] : -1;

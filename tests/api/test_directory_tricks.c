@@ -136,7 +136,7 @@ static void a_queue_that_stays_full_is_waited_for_in_time(void **state) {
   int listener = -1, fds[200], count = 0;
   CHECK_OK(cf_listen(-1, fixture_path("s.sock"), 0600, 0, &listener));
   while (count < 200 &&
-         cf_connect(-1, fixture_path("s.sock"), "s", cuframes_now() + 2 * MS, &fds[count]) == CUFRAMES_OK)
+         cf_connect(-1, fixture_path("s.sock"), "s", cuframes_now() + 2 * MS, NULL, &fds[count]) == CUFRAMES_OK)
     count++;
   CHECK_BETWEEN(count, 100, 199);
   int64_t start = cuframes_now();

@@ -16,7 +16,7 @@ static void there_is_one_deadline_for_all(void **state) {
   cuframes_streams *streams = NULL;
   for (int i = 0; i < SILENT; i++)
     CHECK_OK(cf_listen(-1, fixture_path("a%02d.sock", i), 0600, 0, &listeners[i]));
-  while (count < 200 && cf_connect(-1, fixture_path("a00.sock"), "s", 1, &queued[count]) == CUFRAMES_OK)
+  while (count < 200 && cf_connect(-1, fixture_path("a00.sock"), "s", 1, NULL, &queued[count]) == CUFRAMES_OK)
     count++;
   cuframes_publisher *publisher = publisher_new("z");
   pictures_publish(publisher, 1, 1);

@@ -185,7 +185,7 @@ static void a_full_queue_holds_up_nobody(void **state) {
   cuframes_publisher_destroy(first);
   CHECK_OK(cf_listen(-1, fixture_path("s.sock"), 0600, -1, &listener));
   while (count < 200 &&
-         cf_connect(-1, fixture_path("s.sock"), "s", cuframes_now() + 2 * MS, &filler[count]) == CUFRAMES_OK)
+         cf_connect(-1, fixture_path("s.sock"), "s", cuframes_now() + 2 * MS, NULL, &filler[count]) == CUFRAMES_OK)
     count++;
   for (int i = 0; i < MANY; i++)
     assert_false(takes_frame(waiting[i]));

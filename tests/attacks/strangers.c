@@ -32,7 +32,7 @@ bool attack_goes_on(const attacker *me) {
 static int try_connect(attacker *me) {
   int fd = -1;
   atomic_fetch_add(&me->tries, 1);
-  (void)cf_connect(-1, fixture_path("%s.sock", me->stream), me->stream, cuframes_now() + CONNECT_MS * MS, &fd);
+  (void)cf_connect(-1, fixture_path("%s.sock", me->stream), me->stream, cuframes_now() + CONNECT_MS * MS, NULL, &fd);
   return fd;
 }
 

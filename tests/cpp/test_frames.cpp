@@ -304,6 +304,34 @@ static void interrupt_ends_a_wait() {
     CHECK(!frame); /* never: interrupted */
 }
 
+/* Nobody has room for it: the frame stays open, and is published when it was asked not to give up. */
+static void a_publisher_that_is_interrupted_keeps_its_frame() {
+  bool stop = false;
+  auto asked = [&stop] { return stop; };
+  cuframes::publisher::options options = check::gray();
+  options.interrupt = asked;
+  options.ordered_timeout = check::patience();
+  auto publisher = cuframes::publisher::create("s", options);
+  cuframes::subscriber::options ordered;
+  ordered.mode = cuframes::mode::ordered;
+  ordered.depth = 1;
+  auto subscriber = cuframes::subscriber::create("s", ordered);
+  publisher.publish(publisher.acquire().value());
+  auto frame = publisher.acquire().value();
+  publisher.interrupt();
+  CHECK(publisher.try_publish(std::move(frame)).code() == errc::interrupted);
+  CHECK(frame); /* NOLINT(bugprone-use-after-move): that is what is promised */
+  stop = true;
+  CHECK(publisher.try_publish(std::move(frame)).code() == errc::interrupted);
+  CHECK(publisher.try_drain(check::patience()).code() == errc::interrupted); /* publisher.interrupt() */
+  CHECK(publisher.try_drain(check::patience()).code() == errc::interrupted); /* stop */
+  stop = false;
+  CHECK(subscriber.next(check::patience()).seq() == 1);
+  CHECK(publisher.publish(std::move(frame)) == cuframes::delivery::published);
+  CHECK(!frame); /* NOLINT(bugprone-use-after-move) */
+  CHECK(subscriber.next(check::patience()).seq() == 2);
+}
+
 static void a_descriptor_can_be_polled() {
   auto publisher = cuframes::publisher::create("s", check::gray());
   auto subscriber = cuframes::subscriber::create("s");
@@ -507,6 +535,7 @@ int main(int argc, char **argv) {
           { "ranges_end_with_the_stream", ranges_end_with_the_stream },
           { "ranges_throw_what_is_an_error", ranges_throw_what_is_an_error },
           { "interrupt_ends_a_wait", interrupt_ends_a_wait },
+          { "a_publisher_that_is_interrupted_keeps_its_frame", a_publisher_that_is_interrupted_keeps_its_frame },
           { "a_descriptor_can_be_polled", a_descriptor_can_be_polled },
           { "a_callback_gets_frames_and_the_end", a_callback_gets_frames_and_the_end },
           { "a_callback_may_destroy_its_subscriber", a_callback_may_destroy_its_subscriber },

@@ -15,7 +15,7 @@
 
 int raw_connect(const char *name) {
   int fd = -1;
-  CHECK_OK(cf_connect(-1, fixture_path("%s.sock", name), name, cuframes_now() + patience(), &fd));
+  CHECK_OK(cf_connect(-1, fixture_path("%s.sock", name), name, cuframes_now() + patience(), NULL, &fd));
   return fd;
 }
 
@@ -27,7 +27,7 @@ void raw_send(int fd, uint32_t type, const void *fields) {
 }
 
 uint32_t raw_receive(int fd, uint8_t message[CF_WIRE_MESSAGE_MAX], size_t *length, cf_fds *fds) {
-  int result = cf_receive_by(fd, cuframes_now() + patience(), message, CF_WIRE_MESSAGE_MAX, length, fds);
+  int result = cf_receive_by(fd, cuframes_now() + patience(), NULL, message, CF_WIRE_MESSAGE_MAX, length, fds);
   if (result == CUFRAMES_ERR_PUBLISHER_GONE)
     return 0;
   CHECK_OK(result);
@@ -85,7 +85,7 @@ bool raw_try_join(raw_seat *raw, int fd, const cf_msg_hello *hello, int64_t dead
   cf_fds fds = { .count = 0 };
   raw->fd = fd;
   raw_send(fd, CF_MSG_HELLO, hello);
-  int result = cf_receive_by(fd, deadline, message, sizeof message, &length, &fds);
+  int result = cf_receive_by(fd, deadline, NULL, message, sizeof message, &length, &fds);
   if (result == CUFRAMES_OK && cf_message_decode(CF_MSG_WELCOME, message, length, &raw->welcome)) {
     seat_map(raw, &fds);
     return true;
@@ -178,7 +178,7 @@ static void serve(const raw_publisher *p, int fd) {
   uint8_t message[CF_WIRE_MESSAGE_MAX];
   size_t length = 0;
   cf_fds fds;
-  while (cf_receive_by(fd, cuframes_now() + patience(), message, sizeof message, &length, &fds) == CUFRAMES_OK) {
+  while (cf_receive_by(fd, cuframes_now() + patience(), NULL, message, sizeof message, &length, &fds) == CUFRAMES_OK) {
     uint32_t type = cf_message_type(message, length);
     if (type == CF_MSG_HELLO && p->welcome_type == CF_MSG_WELCOME)
       answer(fd, CF_MSG_WELCOME, &p->welcome, p->welcome_fds, p->welcome_fd_count);

@@ -85,7 +85,7 @@ static void a_path_must_fit(void **state) {
   int fd = 4711;
   CHECK_RESULT(cf_listen(-1, long_path(), 0600, 0, &fd), CUFRAMES_ERR_DIRECTORY);
   detail_names("too long");
-  CHECK_RESULT(cf_connect(-1, long_path(), "s", 0, &fd), CUFRAMES_ERR_DIRECTORY);
+  CHECK_RESULT(cf_connect(-1, long_path(), "s", 0, NULL, &fd), CUFRAMES_ERR_DIRECTORY);
   detail_names("too long");
   assert_int_equal(fd, 4711);
 }
@@ -167,7 +167,7 @@ static void every_way_not_to_connect_has_its_code(void **state) {
   int fd = 4711, before = fixture_descriptors();
   for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
     failing_next("connect", ways[i].error, 1);
-    CHECK_RESULT(cf_connect(-1, fixture_path("s.sock"), "s", cuframes_now() + SECOND, &fd), ways[i].result);
+    CHECK_RESULT(cf_connect(-1, fixture_path("s.sock"), "s", cuframes_now() + SECOND, NULL, &fd), ways[i].result);
     assert_true(failing_end());
     detail_names("s");
   }
@@ -181,26 +181,27 @@ static void connecting_outlasts_signals_until_the_deadline(void **state) {
   int listener, fd = -1;
   CHECK_OK(cf_listen(-1, path, 0600, 0, &listener));
   failing_next("connect", EINTR, 3);
-  CHECK_OK(cf_connect(-1, path, "s", cuframes_now() + patience(), &fd));
+  CHECK_OK(cf_connect(-1, path, "s", cuframes_now() + patience(), NULL, &fd));
   assert_true(failing_end());
   assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
   close(fd);
   fd = 4711;
   failing_next("connect", EINTR, INT32_MAX);
-  CHECK_RESULT(cf_connect(-1, path, "s", cuframes_now(), &fd), CUFRAMES_ERR_TIMEOUT); /* no more time to try again */
+  CHECK_RESULT(cf_connect(-1, path, "s", cuframes_now(), NULL, &fd),
+               CUFRAMES_ERR_TIMEOUT); /* no more time to try again */
   (void)failing_end();
   failing_next("connect", EINTR, 1); /* stopped until it was too late: nobody knows whether there would be room */
-  CHECK_OK(cf_connect(-1, path, "s", cuframes_now() - 10 * SECOND, &fd));
+  CHECK_OK(cf_connect(-1, path, "s", cuframes_now() - 10 * SECOND, NULL, &fd));
   assert_true(failing_end());
   close(fd);
   fd = 4711;
   failing_next("setsockopt", ENOPROTOOPT, 1);
-  CHECK_RESULT(cf_connect(-1, path, "s", cuframes_now() + SECOND, &fd),
+  CHECK_RESULT(cf_connect(-1, path, "s", cuframes_now() + SECOND, NULL, &fd),
                CUFRAMES_ERR_SYSTEM); /* it could wait for ever */
   assert_true(failing_end());
   detail_names("SO_SNDTIMEO");
   failing_next("fcntl", EIO, 1);
-  CHECK_RESULT(cf_connect(-1, path, "s", cuframes_now() + SECOND, &fd), CUFRAMES_ERR_SYSTEM);
+  CHECK_RESULT(cf_connect(-1, path, "s", cuframes_now() + SECOND, NULL, &fd), CUFRAMES_ERR_SYSTEM);
   assert_true(failing_end());
   detail_names("O_NONBLOCK");
   assert_int_equal(fd, 4711);
@@ -338,16 +339,16 @@ static void waiting_for_a_message_outlasts_signals_and_nothing_else(void **state
   cf_fds fds;
   pair_open(ends);
   failing_next("poll", EINTR, 2);
-  CHECK_RESULT(cf_receive_by(ends[1], cuframes_now() + 20 * MS, text, sizeof text, &length, &fds),
+  CHECK_RESULT(cf_receive_by(ends[1], cuframes_now() + 20 * MS, NULL, text, sizeof text, &length, &fds),
                CUFRAMES_ERR_TIMEOUT);
   assert_true(failing_end());
   failing_next("poll", EIO, 1);
-  CHECK_RESULT(cf_receive_by(ends[1], cuframes_now() + patience(), text, sizeof text, &length, &fds),
+  CHECK_RESULT(cf_receive_by(ends[1], cuframes_now() + patience(), NULL, text, sizeof text, &length, &fds),
                CUFRAMES_ERR_SYSTEM);
   assert_true(failing_end());
   detail_names(strerror(EIO));
   CHECK_OK(cf_send(ends[0], "hello", 6, NULL, 0));
-  CHECK_OK(cf_receive_by(ends[1], cuframes_now() + patience(), text, sizeof text, &length, &fds));
+  CHECK_OK(cf_receive_by(ends[1], cuframes_now() + patience(), NULL, text, sizeof text, &length, &fds));
   pair_close(ends);
 }
 

@@ -26,6 +26,7 @@ struct join_options {
   bool reconnect = false;
   annotation_type type = annotation_type::any; /**< of these only */
   log_sink log;
+  interrupt_check interrupt; /**< asked while create() waits for the detector */
 };
 
 /** The annotations of one stream, to be asked for by frame. Moved only; packets given out outlive it. */
@@ -45,6 +46,8 @@ public:
     native.type = static_cast<std::uint32_t>(with.type);
     native.log = with.log.native_function();
     native.log_user = with.log.native_user();
+    native.interrupt = with.interrupt.native_function();
+    native.interrupt_user = with.interrupt.native_user();
     cuframes_join *made = nullptr;
     const int code = cuframes_join_create(name.c_str(), &native, &made);
     if (detail::failed(code))

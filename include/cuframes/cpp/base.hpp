@@ -333,6 +333,44 @@ private:
   void *user_ = nullptr;
 };
 
+/** Who says whether a call that waits is to give up, cuframes_interrupt_fn: a function or a lambda that captures
+ *  nothing, or an object, each called as bool(). The object is not owned and must outlive what asks it. It is asked on
+ *  the thread that waits, and must neither throw nor call the object that asks. */
+class interrupt_check {
+public:
+  using function = bool (*)();
+
+  interrupt_check() noexcept = default;
+  /** As cuframes_subscriber_options.interrupt. */
+  interrupt_check(cuframes_interrupt_fn ask, void *user) noexcept : ask_(ask), user_(user) {}
+  template <class F, std::enable_if_t<std::is_convertible_v<F, function>, int> = 0>
+  interrupt_check(F ask) noexcept // NOLINT(google-explicit-constructor)
+      : ask_(&to_function), user_(reinterpret_cast<void *>(static_cast<function>(ask))) {}
+  template <class F, std::enable_if_t<!std::is_convertible_v<F, function> && !std::is_base_of_v<interrupt_check, F> &&
+                                          std::is_invocable_r_v<bool, F &>,
+                                      int> = 0>
+  interrupt_check(F &ask) noexcept // NOLINT(google-explicit-constructor)
+      : ask_(&to_object<F>), user_(const_cast<void *>(static_cast<const volatile void *>(std::addressof(ask)))) {}
+
+  [[nodiscard]] cuframes_interrupt_fn native_function() const noexcept {
+    return ask_;
+  }
+  [[nodiscard]] void *native_user() const noexcept {
+    return user_;
+  }
+
+private:
+  static int to_function(void *user) noexcept {
+    return reinterpret_cast<function>(user)() ? 1 : 0;
+  }
+  template <class F> static int to_object(void *user) noexcept {
+    return (*static_cast<F *>(user))() ? 1 : 0;
+  }
+
+  cuframes_interrupt_fn ask_ = nullptr;
+  void *user_ = nullptr;
+};
+
 } // namespace cuframes
 
 #if __cplusplus >= 202002L

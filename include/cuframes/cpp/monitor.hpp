@@ -348,6 +348,24 @@ private:
   const cuframes_stream_info *native_;
 };
 
+/** cuframes_query_options. */
+struct query_options {
+  std::string directory;     /**< empty: the default one */
+  nanoseconds timeout{ 0 };  /**< 0: 2 s */
+  interrupt_check interrupt; /**< asked while the answer is waited for */
+
+  /** Its directory is that of this object. */
+  [[nodiscard]] cuframes_query_options native() const noexcept {
+    cuframes_query_options options{};
+    options.struct_size = sizeof options;
+    options.directory = detail::c_str_or_null(directory);
+    options.timeout_ns = timeout.count();
+    options.interrupt = interrupt.native_function();
+    options.interrupt_user = interrupt.native_user();
+    return options;
+  }
+};
+
 /** What one publisher told. Moved only; what is moved from must not be asked. */
 class stream_info : public stream_info_view {
 public:
@@ -360,7 +378,19 @@ public:
       return error::last(code);
     return stream_info(native);
   }
+  /** cuframes_stream_query_with(). */
+  [[nodiscard]] static result<stream_info> try_query(zstring_view name, const query_options &with) noexcept {
+    cuframes_stream_info *native = nullptr;
+    const cuframes_query_options options = with.native();
+    const int code = cuframes_stream_query_with(name.c_str(), &options, &native);
+    if (detail::failed(code))
+      return error::last(code);
+    return stream_info(native);
+  }
 #if CUFRAMES_HAS_EXCEPTIONS
+  [[nodiscard]] static stream_info query(zstring_view name, const query_options &with) {
+    return try_query(name, with).value();
+  }
   [[nodiscard]] static stream_info query(zstring_view name, timeout limit, const std::string &directory = {}) {
     return try_query(name, limit, directory).value();
   }
@@ -421,7 +451,19 @@ public:
       return error::last(code);
     return stream_list(native);
   }
+  /** cuframes_stream_list_with(). */
+  [[nodiscard]] static result<stream_list> try_query(const query_options &with) noexcept {
+    cuframes_streams *native = nullptr;
+    const cuframes_query_options options = with.native();
+    const int code = cuframes_stream_list_with(&options, &native);
+    if (detail::failed(code))
+      return error::last(code);
+    return stream_list(native);
+  }
 #if CUFRAMES_HAS_EXCEPTIONS
+  [[nodiscard]] static stream_list query(const query_options &with) {
+    return try_query(with).value();
+  }
   [[nodiscard]] static stream_list query(timeout limit, const std::string &directory = {}) {
     return try_query(limit, directory).value();
   }

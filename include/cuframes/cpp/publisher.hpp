@@ -76,6 +76,7 @@ struct publisher_options {
   std::optional<packet_ring_options> packets; /**< a packet ring from the beginning */
   log_sink log;
   cuframes::reserve reserve = cuframes::reserve::need;
+  interrupt_check interrupt; /**< asked while a call waits for subscribers */
 };
 
 /** What is said of a frame when it is published, cuframes_publish_info. */
@@ -271,7 +272,7 @@ public:
     return frame(native, *this);
   }
   /** cuframes_publisher_publish(). The frame is gone afterwards, also on failure; one of another publisher is refused
-   *  and stays what it was. errc::dropped: by policy::drop. */
+   *  and stays what it was, and so does one with errc::interrupted. errc::dropped: by policy::drop. */
   [[nodiscard]] result<void> try_publish(frame &&open, const publish_info &info = {}) noexcept {
     const cuframes_publish_info native = info.native();
     return result<void>::of(publish_native(std::move(open), native));
@@ -322,6 +323,10 @@ public:
     return result<void>::of(cuframes_publisher_unregister_external(native_, registered.native_));
   }
 
+  /** cuframes_publisher_interrupt(): from any thread and signal handlers. */
+  void interrupt() const noexcept {
+    cuframes_publisher_interrupt(native_);
+  }
   /** cuframes_publisher_wait_subscribers(). */
   [[nodiscard]] result<void> try_wait_subscribers(std::uint32_t count, timeout limit = timeout::forever()) noexcept {
     return result<void>::of(cuframes_publisher_wait_subscribers(native_, count, limit.count()));
@@ -493,15 +498,17 @@ private:
   /* A frame of another publisher stays what it was. */
   [[nodiscard]] int publish_native(frame &&open, const cuframes_publish_info &info) noexcept {
     cuframes_frame *const native = open.native_of(*this);
-    if (native != nullptr)
+    const int code = cuframes_publisher_publish(native_, native, &info);
+    if (native != nullptr && code != CUFRAMES_ERR_INTERRUPTED)
       (void)open.take();
-    return cuframes_publisher_publish(native_, native, &info);
+    return code;
   }
   [[nodiscard]] int publish_native_on(frame &&open, stream_view stream, const cuframes_publish_info &info) noexcept {
     cuframes_frame *const native = open.native_of(*this);
-    if (native != nullptr)
+    const int code = cuframes_publisher_publish_on(native_, native, stream.native_handle(), &info);
+    if (native != nullptr && code != CUFRAMES_ERR_INTERRUPTED)
       (void)open.take();
-    return cuframes_publisher_publish_on(native_, native, stream.native_handle(), &info);
+    return code;
   }
 #if CUFRAMES_HAS_EXCEPTIONS
   static delivery delivered(int code) {
@@ -546,6 +553,8 @@ inline result<publisher> publisher::try_create(zstring_view name, const options 
   native.packets = with.packets ? &ring : nullptr;
   native.log = with.log.native_function();
   native.log_user = with.log.native_user();
+  native.interrupt = with.interrupt.native_function();
+  native.interrupt_user = with.interrupt.native_user();
   native.reserve = static_cast<std::uint32_t>(with.reserve);
   cuframes_publisher *made = nullptr;
   const int code = cuframes_publisher_create(name.c_str(), &native, &made);

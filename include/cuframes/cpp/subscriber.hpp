@@ -61,7 +61,8 @@ struct subscriber_options {
   timeout connect_timeout = timeout::none(); /**< how long create() waits for the name to appear */
   nanoseconds spin{ 0 };
   log_sink log;
-  cuframes::device device; /**< wherever the stream is, by default; device::host() where the CPU is to read planes */
+  cuframes::device device;   /**< wherever the stream is, by default; device::host() where the CPU is to read planes */
+  interrupt_check interrupt; /**< asked while a call waits for the publisher's answer */
 };
 
 /** cuframes_subscriber_device(): of the present connection. */
@@ -403,6 +404,8 @@ inline result<subscriber> subscriber::try_create(zstring_view name, const option
   native.spin_ns = with.spin.count();
   native.log = with.log.native_function();
   native.log_user = with.log.native_user();
+  native.interrupt = with.interrupt.native_function();
+  native.interrupt_user = with.interrupt.native_user();
   native.device = with.device.native();
   cuframes_subscriber *made = nullptr;
   const int code = cuframes_subscriber_create(name.c_str(), &native, &made);
