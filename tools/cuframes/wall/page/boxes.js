@@ -32,7 +32,7 @@ export function readAnnotation(data) {
   }
   return {
     stream: zeroEnded(data.subarray(40, HEAD_BYTES)),
-    pts: view.getInt32(28, true) * 4294967296 + view.getUint32(24, true),
+    pts: Math.floor((view.getInt32(28, true) * 4294967296 + view.getUint32(24, true)) / 1000), // as samples have it: us
     boxes,
   };
 }
