@@ -185,7 +185,19 @@ static int publish(GstCuframesFrameSink *sink, GstBuffer *buffer, cf_gst_slot *s
     sink->side_said = TRUE;
     GST_WARNING_OBJECT(sink, "side data was left out: the property side-data makes room for it");
   }
-  return cf_gst_stream_publish(cf_gst_pad_sink_stream(sink), slot, &info);
+  int result;
+  do
+    result = cf_gst_stream_publish(cf_gst_pad_sink_stream(sink), slot, &info);
+  while (result == CUFRAMES_ERR_INTERRUPTED && cf_gst_pad_sink_go_on(sink) == GST_FLOW_OK);
+  return result;
+}
+
+static int acquire(GstCuframesFrameSink *sink, cf_gst_slot *slot) {
+  int result;
+  do
+    result = cf_gst_stream_acquire(cf_gst_pad_sink_stream(sink), FALSE, slot);
+  while (result == CUFRAMES_ERR_INTERRUPTED && cf_gst_pad_sink_go_on(sink) == GST_FLOW_OK);
+  return result;
 }
 
 static int publish_copy(GstCuframesFrameSink *sink, GstBuffer *buffer, const cuframes_format *format,
@@ -193,7 +205,7 @@ static int publish_copy(GstCuframesFrameSink *sink, GstBuffer *buffer, const cuf
   cf_gst_slot slot;
   int result = cf_gst_stream_set_format(cf_gst_pad_sink_stream(sink), format);
   if (result == CUFRAMES_OK)
-    result = cf_gst_stream_acquire(cf_gst_pad_sink_stream(sink), FALSE, &slot);
+    result = acquire(sink, &slot);
   if (result != CUFRAMES_OK)
     return result;
   *posted = !copy(sink, buffer, slot.frame);
@@ -221,6 +233,8 @@ static GstFlowReturn render(GstBaseSink *base, GstBuffer *buffer) {
   const int result = slot ? publish_in_place(sink, buffer, slot) : publish_copy(sink, buffer, &format, &posted);
   if (posted)
     return GST_FLOW_ERROR;
+  if (result == CUFRAMES_ERR_INTERRUPTED) /* and it is not to go on */
+    return GST_FLOW_FLUSHING;
   if (result == CUFRAMES_ERR_DROPPED) {
     cf_gst_stream_count(cf_gst_pad_sink_stream(sink), CF_GST_DROPPED);
     if (!sink->dropped_said)

@@ -105,6 +105,10 @@ GstFlowReturn cf_gst_pad_sink_preroll(gpointer sink) {
   return cf_gst_stream_wait(of(sink)->stream, &of(sink)->stop) ? GST_FLOW_OK : GST_FLOW_FLUSHING;
 }
 
+GstFlowReturn cf_gst_pad_sink_go_on(gpointer sink) {
+  return g_atomic_int_get(&of(sink)->stop) ? gst_base_sink_wait_preroll(GST_BASE_SINK_CAST(sink)) : GST_FLOW_OK;
+}
+
 /* The end is said to the application when all is read that is to be read: it ends the stream then. */
 static GstFlowReturn wait_event(GstBaseSink *sink, GstEvent *event) {
   GstFlowReturn flow = GST_BASE_SINK_CLASS(cf_gst_pad_sink_parent_class)->wait_event(sink, event);
@@ -118,6 +122,7 @@ static GstFlowReturn wait_event(GstBaseSink *sink, GstEvent *event) {
 
 static gboolean unlock(GstBaseSink *sink) {
   g_atomic_int_set(&of(sink)->stop, TRUE);
+  cf_gst_stream_interrupt(of(sink)->stream);
   return TRUE;
 }
 

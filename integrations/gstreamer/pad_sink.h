@@ -34,6 +34,8 @@ void cf_gst_pad_sink_say(gpointer sink, cf_gst_pad_state state);
 GstFlowReturn cf_gst_pad_sink_begin(gpointer sink);
 /* The same in preroll(), where no state may be waited for. */
 GstFlowReturn cf_gst_pad_sink_preroll(gpointer sink);
+/* In render(), when a call was interrupted: OK, at once or when the pipeline plays on: try again. Or FLUSHING. */
+GstFlowReturn cf_gst_pad_sink_go_on(gpointer sink);
 
 /* A time of a buffer in the sink's segment as running time, which may be negative; CUFRAMES_NO_TIME where there is
  * none. */

@@ -1,7 +1,6 @@
 /* reader.c - see reader.h. */
 #include "reader.h"
 
-#include "join.h"
 #include "plugin.h"
 
 #define GST_CAT_DEFAULT cf_gst_debug
@@ -182,8 +181,6 @@ void cf_gst_reader_set_flushing(cf_gst_reader *reader, guint why, gboolean flush
   reader->flushing = flushing ? reader->flushing | why : reader->flushing & ~why;
   if (flushing && reader->subscriber != NULL)
     cuframes_subscriber_interrupt(reader->subscriber);
-  if (flushing && reader->joining != NULL)
-    cf_gst_join_give_up(reader->joining);
   g_cond_broadcast(&reader->wake);
   g_mutex_unlock(&reader->lock);
 }
@@ -207,8 +204,13 @@ gboolean cf_gst_reader_pause(cf_gst_reader *reader, gint64 ns) {
 
 /* ---- joining ---- */
 
+/* What the library asks while it waits for an answer. */
+static int gives_up(gpointer reader) {
+  return cf_gst_reader_is_flushing(reader) != 0;
+}
+
 /* With the name, which is the caller's, and the strings of *options, too. */
-static gchar *join_options(cf_gst_reader *reader, cuframes_subscriber_options *options, gint64 *wait) {
+static gchar *join_options(cf_gst_reader *reader, cuframes_subscriber_options *options) {
   GST_OBJECT_LOCK(reader->element);
   *options = (cuframes_subscriber_options){
     .struct_size = sizeof *options,
@@ -220,10 +222,12 @@ static gchar *join_options(cf_gst_reader *reader, cuframes_subscriber_options *o
     .reconnect = (guint32)reader->reconnect,
     .sync = (guint32)reader->sync,
     .device = g_strdup(reader->device),
+    .connect_timeout_ns = reader->connect_timeout,
     .log = cf_gst_log,
+    .interrupt = gives_up,
+    .interrupt_user = reader,
   };
   gchar *name = g_strdup(reader->stream != NULL ? reader->stream : "");
-  *wait = reader->connect_timeout;
   GST_OBJECT_UNLOCK(reader->element);
   if (options->mode == CUFRAMES_MODE_PACKETS)
     options->leases = options->depth = options->sync = 0;
@@ -236,35 +240,24 @@ static void tell(cf_gst_reader *reader, const gchar *what, const gchar *name, in
   g_free(text);
 }
 
-/* So that flushing can give it up; NULL: that is over, and the subscriber is there, or none. Gives what flushes. */
-static guint note_join(cf_gst_reader *reader, cf_gst_join *join, cuframes_subscriber *subscriber) {
-  g_mutex_lock(&reader->lock);
-  reader->joining = join;
-  reader->subscriber = subscriber;
-  const guint flushing = reader->flushing;
-  g_mutex_unlock(&reader->lock);
-  return flushing;
-}
-
 GstFlowReturn cf_gst_reader_join(cf_gst_reader *reader) {
   cuframes_subscriber_options options;
   cuframes_subscriber *subscriber = NULL;
-  gint64 wait = 0;
   if (reader->subscriber != NULL)
     return GST_FLOW_OK;
-  if (cf_gst_reader_is_flushing(reader))
-    return GST_FLOW_FLUSHING;
   reader->waiting_since = 0;
-  gchar *name = join_options(reader, &options, &wait), *said = g_strdup(name);
-  cf_gst_join *join = cf_gst_join_new(name, &options, wait);
-  if (note_join(reader, join, NULL) != 0)
-    cf_gst_join_give_up(join);
-  const int error = cf_gst_join_wait(join, &subscriber);
-  const gboolean flushing = note_join(reader, NULL, subscriber) != 0;
-  cf_gst_join_unref(join);
+  gchar *name = join_options(reader, &options);
+  const int error = cuframes_subscriber_create(name, &options, &subscriber);
+  g_mutex_lock(&reader->lock);
+  reader->subscriber = subscriber;
+  const gboolean flushing = reader->flushing != 0;
+  g_mutex_unlock(&reader->lock);
   if (error != CUFRAMES_OK && !flushing && error != CUFRAMES_ERR_INTERRUPTED)
-    tell(reader, "cannot read", said, error);
-  g_free(said);
+    tell(reader, "cannot read", name, error);
+  g_free(name);
+  g_free((gchar *)options.directory);
+  g_free((gchar *)options.label);
+  g_free((gchar *)options.device);
   if (flushing || error == CUFRAMES_ERR_INTERRUPTED) /* for a flush that may be over */
     return GST_FLOW_FLUSHING;
   return error == CUFRAMES_OK ? GST_FLOW_OK : GST_FLOW_ERROR;

@@ -28,7 +28,6 @@ typedef struct cf_gst_reader {
   GCond wake;
   guint flushing;                  /* bits of enum cf_gst_flush */
   cuframes_subscriber *subscriber; /* written with `use` held, too */
-  struct cf_gst_join *joining;     /* while the streaming thread waits for that */
   gint64 waiting_since;            /* of the streaming thread: for what is next; 0: nothing is waited for */
 } cf_gst_reader;
 
@@ -50,7 +49,7 @@ void cf_gst_reader_done(cf_gst_reader *reader);
  * publisher's answer; flushing ends both at once. */
 GstFlowReturn cf_gst_reader_join(cf_gst_reader *reader);
 /* Leaves, if it has joined. Blocks: until the streaming thread is done with what it does, which is at once when
- * flushing, but for what a publisher is asked of its tracks: up to 2 s for its answer. */
+ * flushing. */
 void cf_gst_reader_leave(cf_gst_reader *reader);
 
 /* What an error of next() or next_packet() means. OK: go on, and wait again; FLUSHING; EOS: the publisher has ended;

@@ -282,6 +282,8 @@ int cf_gst_stream_publish(cf_gst_stream *stream, cf_gst_slot *slot, const cufram
   if (publisher && is_ours(stream, slot)) {
     slot->published = TRUE;
     result = cuframes_publisher_publish(publisher, slot->frame, info);
+    if (result == CUFRAMES_ERR_INTERRUPTED) /* it is open still */
+      slot->published = FALSE;
   }
   g_rw_lock_reader_unlock(&stream->lock);
   return result;
@@ -302,6 +304,12 @@ void cf_gst_stream_discontinuity(cf_gst_stream *stream) {
   g_rw_lock_reader_lock(&stream->lock);
   if (stream->publisher)
     (void)cuframes_publisher_discontinuity(stream->publisher); /* which cannot fail */
+  g_rw_lock_reader_unlock(&stream->lock);
+}
+
+void cf_gst_stream_interrupt(cf_gst_stream *stream) {
+  g_rw_lock_reader_lock(&stream->lock);
+  cuframes_publisher_interrupt(stream->publisher);
   g_rw_lock_reader_unlock(&stream->lock);
 }
 
@@ -400,7 +408,8 @@ static int wait_slice(cf_gst_stream *stream, guint subscribers, gint64 limit) {
 static gboolean wait_for(cf_gst_stream *stream, guint subscribers, gint64 timeout, const gint *stop) {
   const gint64 now = cuframes_now(), limit = timeout > G_MAXINT64 - now ? G_MAXINT64 : now + timeout;
   while (!g_atomic_int_get(stop)) {
-    if (wait_slice(stream, subscribers, limit) != CUFRAMES_ERR_TIMEOUT)
+    const int result = wait_slice(stream, subscribers, limit);
+    if (result != CUFRAMES_ERR_TIMEOUT && result != CUFRAMES_ERR_INTERRUPTED)
       return TRUE;
     if (cuframes_now() >= limit) {
       if (subscribers)

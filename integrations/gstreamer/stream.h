@@ -42,11 +42,12 @@ typedef struct cf_gst_slot {
 int cf_gst_stream_set_format(cf_gst_stream *stream, const cuframes_format *format);
 
 /* Opens a slot, for the sink to copy into, or to lend it to upstream, which may have as many as the settings say and
- * so leaves one for the sink: LEASE_LIMIT beyond. Blocks as cuframes_publisher_acquire(). */
+ * so leaves one for the sink: LEASE_LIMIT beyond. Blocks as cuframes_publisher_acquire(). INTERRUPTED: that was ended.
+ */
 int cf_gst_stream_acquire(cf_gst_stream *stream, gboolean lend, cf_gst_slot *slot);
 
 /* Publishes it, whatever comes of that; the frame stays in hand and is not written any more. Blocks as
- * cuframes_publisher_publish(). */
+ * cuframes_publisher_publish(). INTERRUPTED: that was ended, and it can be published again. */
 int cf_gst_stream_publish(cf_gst_stream *stream, cf_gst_slot *slot, const cuframes_publish_info *info);
 
 /* Whether the slot can be published here. */
@@ -54,6 +55,10 @@ gboolean cf_gst_stream_owns(cf_gst_stream *stream, const cf_gst_slot *slot);
 
 /* Ends the reference; a slot that was never published is open again for the next frame. */
 void cf_gst_stream_let_go(cf_gst_stream *stream, cf_gst_slot *slot);
+
+/* Ends such a wait, now or the next one, also those of cf_gst_stream_wait() and cf_gst_stream_drain(), whose *stop is
+ * set before. */
+void cf_gst_stream_interrupt(cf_gst_stream *stream);
 
 /* Times may jump: the next frame and packet say so. */
 void cf_gst_stream_discontinuity(cf_gst_stream *stream);

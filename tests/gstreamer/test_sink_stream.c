@@ -522,6 +522,43 @@ static void the_end_waits_for_who_is_to_get_everything(void **state) {
   sinktest_end(&t);
 }
 
+static gpointer push_two(gpointer user) {
+  sinktest *t = user;
+  (void)gst_harness_push(t->harness, sinktest_ordinary(64 * 48 * 3 / 2, 2, 1));
+  return NULL;
+}
+
+/* One that takes nothing holds up a frame for long. A pipeline that stops ends that at once; one that pauses does, too,
+ * and publishes that frame when it plays on. */
+static void a_frame_that_waits_for_a_reader_holds_up_no_state(void **state) {
+  const GstState ends[] = { GST_STATE_PAUSED, GST_STATE_NULL };
+  (void)state;
+  for (guint i = 0; i < G_N_ELEMENTS(ends); i++) {
+    sinktest t;
+    sinktest_begin(&t, "ordered-timeout=1000000000000", SMALL);
+    sinktest_subscribe(&t, 1);
+    sinktest_push(&t, small(1, 0));
+    GThread *thread = g_thread_new("push", push_two, &t);
+    while (sinktest_stat(t.sink, "waits") == 0)
+      g_usleep(1000);
+    const gint64 start = g_get_monotonic_time();
+    assert_int_not_equal(gst_element_set_state(t.sink, ends[i]), GST_STATE_CHANGE_FAILURE);
+    assert_in_range(g_get_monotonic_time() - start, 0, WAIT_NS / 1000); /* a tenth of ordered-timeout */
+    assert_int_equal(sinktest_stat(t.sink, "frames"), 1);
+    if (ends[i] == GST_STATE_PAUSED) {
+      assert_int_not_equal(gst_element_set_state(t.sink, GST_STATE_PLAYING), GST_STATE_CHANGE_FAILURE);
+      for (guint8 value = 1; value <= 2; value++) {
+        cuframes_frame *frame = sinktest_next(&t);
+        sinktest_is_filled(frame, value);
+        cuframes_frame_release(frame);
+      }
+      assert_int_equal(sinktest_stat(t.sink, "evictions"), 0);
+    }
+    g_thread_join(thread);
+    sinktest_end(&t);
+  }
+}
+
 int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(caps_become_the_format),
@@ -540,6 +577,7 @@ int main(int argc, char **argv) {
     cmocka_unit_test(the_socket_has_its_mode),
     cmocka_unit_test(waiting_ends_with_the_pipeline),
     cmocka_unit_test(the_end_waits_for_who_is_to_get_everything),
+    cmocka_unit_test(a_frame_that_waits_for_a_reader_holds_up_no_state),
   };
   gst_init(&argc, &argv);
   if (argc > 1)
