@@ -298,7 +298,11 @@ class OpenFrame(_Arrays):
         elif not self.released:
             if self._arrays_given:
                 self._lock_arrays()
-            self._publisher._publish_open(self)
+            try:
+                self._publisher._publish_open(self)
+            except BaseException:
+                self.cancel()  # after Ctrl-C it is open still
+                raise
 
     def __repr__(self) -> str:
         return f"<cuframes.OpenFrame{', published' if self.released else ''}>"

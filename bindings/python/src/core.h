@@ -4,7 +4,8 @@
  * What is pleasant is written in Python, in cuframes/. Objects refer only downwards (plane to frame, frame to nothing
  * but its publisher), so that there are no cycles, and what is released is released at once.
  *
- * A method that may wait gives the interpreter to other threads and looks for signals every 50 ms. Everything that
+ * A method that may wait gives the interpreter to other threads and looks for signals every 50 ms, or has the library
+ * ask for them. Everything that
  * another thread could end meanwhile (a frame, a subscriber) is held by a reference of its own in such a call.
  */
 #ifndef CUFRAMES_PYTHON_CORE_H
@@ -155,23 +156,10 @@ int core_put(PyObject *dict, const char *key, PyObject *value);
 int64_t core_deadline(int64_t timeout);
 int64_t core_step(int64_t deadline);
 int core_go_on(int64_t deadline);
-
-/* ---- job.c ---- */
-
-/* A call of the library that hears no signals until a publisher has answered. */
-typedef struct core_job {
-  int (*run)(struct core_job *job);   /* makes the call, on a thread that is not the interpreter's; its result */
-  void (*drop)(struct core_job *job); /* frees the job, and what it has made, on any thread */
-  int result;
-  char detail[1024];
-} core_job;
-
-/* Runs it. 0: it is done, and the caller's to drop. -1 with an error: a signal came; the call goes on without anybody
- * until it has its answer, and is dropped then. */
-int core_job_run(core_job *job);
-/* Runs one that joins a stream, for at most *step ns, again and again until there is one or the timeout is over. 0: it
- * is done, and the caller's to drop. -1 with an error: it is nobody's any more. */
-int core_job_join(core_job *job, int64_t *step, int64_t timeout);
+/* The option `interrupt` of the library's calls, for the thread that makes them without the interpreter: whether a
+ * signal raised an error, or another thread closes the object, whose `closing` is given; or NULL. The call gives
+ * INTERRUPTED then, and core_error() of it leaves the error as it is. */
+int core_interrupted(void *closing);
 
 /* ---- the others ---- */
 

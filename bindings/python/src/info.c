@@ -1,7 +1,6 @@
 /* info.c - formats, sources and what monitors see, as dicts. */
 #include "core.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- formats ---- */
@@ -167,89 +166,49 @@ static PyObject *info_give(const cuframes_stream_info *info) {
   return dict;
 }
 
-/* What asks one publisher, or all of a directory. */
-typedef struct asking {
-  core_job job;
-  char *directory, *name; /* NULL: the default one; all */
-  int64_t timeout;
-  cuframes_stream_info *info;
-  cuframes_streams *streams;
-} asking;
-
-static int asking_run(core_job *job) {
-  asking *a = (asking *)job;
-  return a->name ? cuframes_stream_query(a->directory, a->name, a->timeout, &a->info)
-                 : cuframes_stream_list(a->directory, a->timeout, &a->streams);
-}
-
-static void asking_drop(core_job *job) {
-  asking *a = (asking *)job;
-  cuframes_stream_info_free(a->info);
-  cuframes_streams_free(a->streams);
-  free(a->directory);
-  free(a->name);
-  free(a);
-}
-
-/* The answer, the caller's to drop; NULL with an error. */
-static asking *ask(const char *directory, const char *name, int64_t timeout) {
-  asking *a = calloc(1, sizeof *a);
-  if (a) {
-    a->job.run = asking_run;
-    a->job.drop = asking_drop;
-    a->timeout = timeout;
-    a->directory = directory ? strdup(directory) : NULL;
-    a->name = name ? strdup(name) : NULL;
-  }
-  if (!a || (directory && !a->directory) || (name && !a->name))
-    (void)PyErr_NoMemory();
-  else if (core_job_run(&a->job) != 0)
-    return NULL;
-  else if (a->job.result == CUFRAMES_OK)
-    return a;
-  else
-    (void)core_error_of(a->job.result, a->job.detail);
-  if (a)
-    asking_drop(&a->job);
-  return NULL;
-}
-
 PyObject *core_query(PyObject *module, PyObject *args) {
-  const char *directory, *name;
+  cuframes_query_options options = { .struct_size = sizeof options, .interrupt = core_interrupted };
+  cuframes_stream_info *info = NULL;
+  const char *name;
   Py_ssize_t length;
   PyObject *seconds;
-  int64_t timeout;
+  int result;
   (void)module;
-  if (!PyArg_ParseTuple(args, "z#sO:query", &directory, &length, &name, &seconds) ||
-      core_timeout("timeout", seconds, &timeout) != 0)
+  if (!PyArg_ParseTuple(args, "z#sO:query", &options.directory, &length, &name, &seconds) ||
+      core_timeout("timeout", seconds, &options.timeout_ns) != 0)
     return NULL;
-  asking *a = ask(directory, name, timeout);
-  PyObject *given = a ? info_give(a->info) : NULL;
-  if (a)
-    asking_drop(&a->job);
+  options.timeout_ns += options.timeout_ns == 0; /* which would be the default */
+  Py_BEGIN_ALLOW_THREADS
+  result = cuframes_stream_query_with(name, &options, &info);
+  Py_END_ALLOW_THREADS
+  PyObject *given = result == CUFRAMES_OK ? info_give(info) : core_error(result);
+  cuframes_stream_info_free(info);
   return given;
 }
 
 PyObject *core_list(PyObject *module, PyObject *args) {
-  const char *directory;
+  cuframes_query_options options = { .struct_size = sizeof options, .interrupt = core_interrupted };
+  cuframes_streams *streams = NULL;
   Py_ssize_t length;
   PyObject *seconds;
-  int64_t timeout;
+  int result;
   (void)module;
-  if (!PyArg_ParseTuple(args, "z#O:list", &directory, &length, &seconds) ||
-      core_timeout("timeout", seconds, &timeout) != 0)
+  if (!PyArg_ParseTuple(args, "z#O:list", &options.directory, &length, &seconds) ||
+      core_timeout("timeout", seconds, &options.timeout_ns) != 0)
     return NULL;
-  asking *a = ask(directory, NULL, timeout);
-  PyObject *list = a ? PyList_New(0) : NULL;
-  for (size_t i = 0; list && i < a->streams->count; i++) {
-    const cuframes_stream_entry *entry = a->streams->entries[i];
+  options.timeout_ns += options.timeout_ns == 0; /* which would be the default */
+  Py_BEGIN_ALLOW_THREADS
+  result = cuframes_stream_list_with(&options, &streams);
+  Py_END_ALLOW_THREADS
+  PyObject *list = result == CUFRAMES_OK ? PyList_New(0) : core_error(result);
+  for (size_t i = 0; list && i < streams->count; i++) {
+    const cuframes_stream_entry *entry = streams->entries[i];
     PyObject *info = entry->info ? info_give(entry->info) : Py_NewRef(Py_None);
     PyObject *one = info ? Py_BuildValue("(sizN)", entry->name, entry->error, entry->detail, info) : NULL;
     if (!one || PyList_Append(list, one) != 0)
       Py_CLEAR(list);
     Py_XDECREF(one);
   }
-  if (a)
-    asking_drop(&a->job);
+  cuframes_streams_free(streams);
   return list;
 }

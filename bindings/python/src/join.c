@@ -2,8 +2,6 @@
 #include "core.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 static PyTypeObject *join_type;
 
@@ -28,42 +26,6 @@ int id_take(PyObject *tuple, cuframes_frame_id *id) {
   return PyErr_Occurred() ? -1 : 0;
 }
 
-/* What joins, on a thread that may outlive the question: with strings of its own. */
-typedef struct joining {
-  core_job job;
-  char *name, *directory;
-  cuframes_join_options options;
-  cuframes_join *handle;
-} joining;
-
-static int joining_run(core_job *job) {
-  joining *j = (joining *)job;
-  return cuframes_join_create(j->name, &j->options, &j->handle);
-}
-
-static void joining_drop(core_job *job) {
-  joining *j = (joining *)job;
-  cuframes_join_destroy(j->handle); /* it came too late */
-  free(j->name);
-  free(j->directory);
-  free(j);
-}
-
-static joining *joining_new(const char *name, const cuframes_join_options *options) {
-  joining *j = calloc(1, sizeof *j);
-  if (!j)
-    return NULL;
-  j->job.run = joining_run;
-  j->job.drop = joining_drop;
-  j->options = *options;
-  j->name = strdup(name);
-  j->options.directory = j->directory = options->directory ? strdup(options->directory) : NULL;
-  if (j->name && (j->directory || !options->directory))
-    return j;
-  joining_drop(&j->job);
-  return NULL;
-}
-
 static PyObject *join_create(PyTypeObject *type, PyObject *args, PyObject *words) {
   static char *names[] = { "name", "keep", "directory", "timeout", "reconnect", "type", NULL };
   cuframes_join_options options = { .struct_size = sizeof options };
@@ -71,28 +33,28 @@ static PyObject *join_create(PyTypeObject *type, PyObject *args, PyObject *words
   const char *name;
   Py_ssize_t length;
   PyObject *seconds;
-  int64_t timeout;
-  int reconnect;
+  int reconnect, result;
   if (!PyArg_ParseTupleAndKeywords(args, words, "sO&z#OpO&:Join", names, &name, core_number_take, &keep,
                                    &options.directory, &length, &seconds, &reconnect, core_number_take, &kind) ||
-      core_timeout("timeout", seconds, &timeout) != 0)
+      core_timeout("timeout", seconds, &options.connect_timeout_ns) != 0)
     return NULL;
   options.keep = (uint32_t)keep.value;
   options.type = (uint32_t)kind.value;
   options.reconnect = (uint32_t)reconnect;
-  joining *j = joining_new(name, &options);
-  if (!j)
-    return PyErr_NoMemory();
-  if (core_job_join(&j->job, &j->options.connect_timeout_ns, timeout) != 0)
-    return NULL;
   join_object *self = core_new(type);
-  if (self) {
-    self->process = core_process();
-    self->handle = j->handle;
-    j->handle = NULL;
-  }
-  joining_drop(&j->job);
-  return (PyObject *)self;
+  if (!self)
+    return NULL;
+  self->process = core_process();
+  options.interrupt = core_interrupted;
+  options.interrupt_user = &self->closing;
+  Py_BEGIN_ALLOW_THREADS
+  result = cuframes_join_create(name, &options, &self->handle);
+  Py_END_ALLOW_THREADS
+  if (result == CUFRAMES_OK)
+    return (PyObject *)self;
+  (void)core_error(result);
+  Py_DECREF((PyObject *)self);
+  return NULL;
 }
 
 static void end(join_object *self) {

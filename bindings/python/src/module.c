@@ -11,6 +11,8 @@ static PyObject *error_maker; /* (code, name, detail) -> exception */
 /* ---- errors ---- */
 
 PyObject *core_error_of(int result, const char *detail) {
+  if (result == CUFRAMES_ERR_INTERRUPTED && PyErr_Occurred()) /* core_interrupted() */
+    return NULL;
   if (!error_maker) {
     PyErr_Format(PyExc_RuntimeError, "%s (%s)", detail, cuframes_strerror(result));
     return NULL;
@@ -183,6 +185,13 @@ int core_go_on(int64_t deadline) {
   if (PyErr_CheckSignals() != 0)
     return -1;
   return deadline == INT64_MAX || cuframes_now() < deadline;
+}
+
+int core_interrupted(void *closing) {
+  const PyGILState_STATE state = PyGILState_Ensure();
+  const int over = PyErr_CheckSignals() != 0 || (closing && *(const int *)closing);
+  PyGILState_Release(state);
+  return over;
 }
 
 /* ---- objects ---- */

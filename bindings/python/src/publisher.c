@@ -29,7 +29,7 @@ static PyObject *publisher_create(PyTypeObject *type, PyObject *args, PyObject *
       core_timeout("ordered_timeout", seconds, &options.ordered_timeout_ns) != 0 ||
       (format != Py_None && format_take(format, &options.format) != 0))
     return NULL;
-  if (options.ordered_timeout_ns < 0) { /* for ever: publish() hears no Ctrl-C meanwhile */
+  if (options.ordered_timeout_ns < 0) {
     PyErr_Format(PyExc_ValueError, "ordered_timeout: expected seconds, fewer than 9e9, not %R", seconds);
     return NULL;
   }
@@ -47,6 +47,8 @@ static PyObject *publisher_create(PyTypeObject *type, PyObject *args, PyObject *
   if (!self)
     return NULL;
   self->process = core_process();
+  options.interrupt = core_interrupted;
+  options.interrupt_user = &self->closing;
   Py_BEGIN_ALLOW_THREADS
   result = cuframes_publisher_create(name, &options, &self->handle);
   Py_END_ALLOW_THREADS
@@ -113,10 +115,12 @@ static PyObject *done(publisher_object *self, int result) {
 static PyObject *publisher_close(PyObject *object, PyObject *none) {
   publisher_object *self = (publisher_object *)object;
   (void)none;
-  if (self->calls > 0 && self->process == core_process())
+  if (self->calls > 0 && self->process == core_process()) {
     self->closing = 1;
-  else
+    cuframes_publisher_interrupt(self->handle);
+  } else {
     end(self);
+  }
   Py_RETURN_NONE;
 }
 
@@ -188,6 +192,11 @@ static PyObject *publisher_publish(PyObject *object, PyObject *const *args, Py_s
     return NULL;
   CALL(result, has_stream ? cuframes_publisher_publish_on(handle, frame, stream, &info)
                           : cuframes_publisher_publish(handle, frame, &info));
+  if (result == CUFRAMES_ERR_INTERRUPTED) { /* it is open still */
+    CORE_LOCK(args[0], args[0])
+    ((frame_object *)args[0])->frame = frame;
+    CORE_UNLOCK
+  }
   return done(self, result);
 }
 
@@ -243,28 +252,19 @@ static PyObject *publisher_set_source(PyObject *object, PyObject *args) {
   return done(self, result);
 }
 
-/* Until so many have joined, or (drain) they have everything. False: the time is up. */
+/* Until so many have joined, or (drain) they have everything. False: the time is up, or another thread closes it. */
 static PyObject *wait_for(publisher_object *self, int drain, uint32_t count, PyObject *seconds) {
-  PyObject *made = NULL;
   int64_t timeout;
-  int result, go_on = 1;
+  int result;
   if (core_timeout("timeout", seconds, &timeout) != 0)
     return NULL;
   cuframes_publisher *handle = begin(self);
   if (!handle)
     return NULL;
-  int64_t deadline = core_deadline(timeout);
-  do {
-    int64_t step = core_step(deadline);
-    CALL(result,
-         drain ? cuframes_publisher_drain(handle, step) : cuframes_publisher_wait_subscribers(handle, count, step));
-    if (result == CUFRAMES_ERR_TIMEOUT)
-      go_on = core_go_on(deadline);
-  } while (result == CUFRAMES_ERR_TIMEOUT && go_on > 0 && !self->closing);
-  if (result == CUFRAMES_OK || (result == CUFRAMES_ERR_TIMEOUT && go_on >= 0))
-    made = PyBool_FromLong(result == CUFRAMES_OK);
-  else if (go_on >= 0)
-    made = core_error(result);
+  CALL(result,
+       drain ? cuframes_publisher_drain(handle, timeout) : cuframes_publisher_wait_subscribers(handle, count, timeout));
+  const int over = result == CUFRAMES_ERR_TIMEOUT || (result == CUFRAMES_ERR_INTERRUPTED && !PyErr_Occurred());
+  PyObject *made = result == CUFRAMES_OK || over ? PyBool_FromLong(!over) : core_error(result);
   publisher_over(self);
   return made;
 }

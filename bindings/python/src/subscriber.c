@@ -2,115 +2,52 @@
 #include "core.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 PyTypeObject *subscriber_type;
 
 /* ---- life ---- */
 
-typedef struct asked {
-  const char *name;
-  cuframes_subscriber_options options;
-  int64_t timeout;
-} asked;
-
-/* What joins, on a thread that may outlive the question: with strings of its own. */
-typedef struct joining {
-  core_job job;
-  char *name, *directory, *label, *device;
-  cuframes_subscriber_options options;
-  cuframes_subscriber *handle;
-} joining;
-
-static int joining_run(core_job *job) {
-  joining *j = (joining *)job;
-  return cuframes_subscriber_create(j->name, &j->options, &j->handle);
-}
-
-static void joining_drop(core_job *job) {
-  joining *j = (joining *)job;
-  cuframes_subscriber_destroy(j->handle); /* it came too late */
-  free(j->name);
-  free(j->directory);
-  free(j->label);
-  free(j->device);
-  free(j);
-}
-
-/* 0 without memory. */
-static int copied(const char *from, char **to) {
-  *to = from ? strdup(from) : NULL;
-  return !from || *to;
-}
-
-static joining *joining_new(const asked *a) {
-  joining *j = calloc(1, sizeof *j);
-  if (!j)
-    return NULL;
-  j->job.run = joining_run;
-  j->job.drop = joining_drop;
-  j->options = a->options;
-  int good = copied(a->name, &j->name) && copied(a->options.directory, &j->directory) &&
-             copied(a->options.label, &j->label) && copied(a->options.device, &j->device);
-  j->options.directory = j->directory;
-  j->options.label = j->label;
-  j->options.device = j->device;
-  if (good)
-    return j;
-  joining_drop(&j->job);
-  return NULL;
-}
-
-/* The library would wait for the name, and for the publisher's answer, without looking at signals. */
-static int join(subscriber_object *self, const asked *a) {
-  joining *j = joining_new(a);
-  if (!j) {
-    (void)PyErr_NoMemory();
-    return -1;
-  }
-  if (core_job_join(&j->job, &j->options.connect_timeout_ns, a->timeout) != 0)
-    return -1;
-  self->handle = j->handle;
-  j->handle = NULL;
-  joining_drop(&j->job);
-  return 0;
-}
-
 static PyObject *subscriber_create(PyTypeObject *type, PyObject *args, PyObject *words) {
   static char *names[] = { "name",      "mode", "directory", "label",  "leases", "depth",
                            "reconnect", "sync", "timeout",   "device", NULL };
-  asked a = { .options = { .struct_size = sizeof a.options } };
+  cuframes_subscriber_options options = { .struct_size = sizeof options };
   core_number mode = CORE_NUMBER("mode"), leases = CORE_NUMBER("leases"), depth = CORE_NUMBER("depth"),
               sync = CORE_NUMBER("sync");
+  const char *name;
   PyObject *seconds;
   Py_ssize_t length;
-  int reconnect;
-  if (!PyArg_ParseTupleAndKeywords(args, words, "sO&z#zO&O&pO&Oz:Subscriber", names, &a.name, core_number_take, &mode,
-                                   &a.options.directory, &length, &a.options.label, core_number_take, &leases,
+  int reconnect, result;
+  if (!PyArg_ParseTupleAndKeywords(args, words, "sO&z#zO&O&pO&Oz:Subscriber", names, &name, core_number_take, &mode,
+                                   &options.directory, &length, &options.label, core_number_take, &leases,
                                    core_number_take, &depth, &reconnect, core_number_take, &sync, &seconds,
-                                   &a.options.device) ||
-      core_timeout("timeout", seconds, &a.timeout) != 0)
+                                   &options.device) ||
+      core_timeout("timeout", seconds, &options.connect_timeout_ns) != 0)
     return NULL;
-  a.options.mode = (uint32_t)mode.value;
-  a.options.leases = (uint32_t)leases.value;
-  a.options.depth = (uint32_t)depth.value;
-  a.options.reconnect = (uint32_t)reconnect;
-  a.options.sync = (uint32_t)sync.value;
+  options.mode = (uint32_t)mode.value;
+  options.leases = (uint32_t)leases.value;
+  options.depth = (uint32_t)depth.value;
+  options.reconnect = (uint32_t)reconnect;
+  options.sync = (uint32_t)sync.value;
   subscriber_object *self = core_new(type);
   if (!self)
     return NULL;
   self->process = core_process();
-  self->leases = a.options.leases ? a.options.leases : 2;
+  self->leases = options.leases ? options.leases : 2;
   if (self->leases > LEASES_MAX)
     self->leases = LEASES_MAX;
-  self->sync = a.options.sync;
-  snprintf(self->name, sizeof self->name, "%s", a.name);
-  if (join(self, &a) != 0) {
-    Py_DECREF((PyObject *)self);
-    return NULL;
-  }
-  return (PyObject *)self;
+  self->sync = options.sync;
+  snprintf(self->name, sizeof self->name, "%s", name);
+  options.interrupt = core_interrupted;
+  options.interrupt_user = &self->closing;
+  Py_BEGIN_ALLOW_THREADS
+  result = cuframes_subscriber_create(name, &options, &self->handle);
+  Py_END_ALLOW_THREADS
+  if (result == CUFRAMES_OK)
+    return (PyObject *)self;
+  (void)core_error(result);
+  Py_DECREF((PyObject *)self);
+  return NULL;
 }
 
 static void leave(subscriber_object *self) {

@@ -12,11 +12,13 @@ import cuframes, sys, threading
 subscriber = cuframes.subscribe("s")
 ASKS = {"subscribe": lambda: cuframes.subscribe("s", timeout=None), "join": lambda: cuframes.join("s", timeout=600),
         "info": lambda: cuframes.info("s", timeout=None), "list": lambda: cuframes.list(timeout=600),
-        "property": lambda: subscriber.info}
+        "property": lambda: subscriber.info, "reading": lambda: subscriber.packets(),
+        "tracks": lambda: subscriber.tracks}
 if sys.argv[1] in ASKS:
     print("waits")
     input()  # the publisher is stopped by now
     try:
+        print("asks")
         ASKS[sys.argv[1]]()
     except KeyboardInterrupt:
         print(cuframes.now())
@@ -27,6 +29,23 @@ if sys.argv[1] == "main":
         subscriber.next()
     except KeyboardInterrupt:
         print(cuframes.now())
+elif sys.argv[1] in ("send", "frame"):
+    publisher = cuframes.publish("own", 64, 32, "gray8", ordered_timeout=600)
+    reader = cuframes.subscribe("own", mode="ordered", depth=1)
+    picture = memoryview(bytes(64 * 32)).cast("B", (32, 64))
+    assert publisher.send(picture)
+    try:
+        print("waits")
+        if sys.argv[1] == "send":
+            publisher.send(picture)
+        with publisher.frame():
+            pass
+    except KeyboardInterrupt:
+        print(cuframes.now())
+    assert reader.next(600).seq == 1
+    assert publisher.send(picture)  # a frame that was open still would be one too many
+    assert reader.next(600).seq == 2
+    assert publisher.stats.evictions == 0
 elif sys.argv[1] == "packets":
     reader = subscriber.packets()
     try:
@@ -93,13 +112,13 @@ class Waits(Streams):
 
     def test_ctrl_c_ends_each_wait(self):
         self.publish(form="gray8", packets=8)
-        for who in ("main", "worker", "packets", "nobody"):
+        for who in ("main", "worker", "packets", "nobody", "send", "frame"):
             with self.subTest(who):
                 soon(0.1, lambda who=who: self.ctrl_c(who))
 
     def test_ctrl_c_ends_questions(self):
         """To a publisher that is stopped, and says nothing."""
-        for who in ("info", "list", "property", "subscribe", "join"):
+        for who in ("info", "list", "property", "subscribe", "join", "reading", "tracks"):
             with self.subTest(who):
                 soon(0.1, lambda who=who: self.ctrl_c_of_stopped(who))
 
@@ -108,10 +127,12 @@ class Waits(Streams):
             self.assertEqual(publisher.line(), "there")
             with Child(WAITER, who) as child:
                 self.assertEqual(child.line(), "waits")
-                before = set(states(child.process.pid))
+                threads = set(states(child.process.pid))
                 publisher.suspend()
                 child.say()
-                until(lambda: set(states(child.process.pid)) - before and sleeps(child.process.pid))
+                self.assertEqual(child.line(), "asks")
+                until(lambda: sleeps(child.process.pid))
+                self.assertEqual(set(states(child.process.pid)) - threads, set())
                 sent = cuframes.now()
                 child.process.send_signal(signal.SIGINT)
                 took = (int(child.line()) - sent) / 1e9
@@ -127,6 +148,23 @@ class Waits(Streams):
             took = (int(child.line()) - sent) / 1e9
             child.end()
             return took
+
+    def test_closing_ends_a_wait_for_a_reader(self):
+        publisher = self.publish(form="gray8", ordered_timeout=10 * LIMIT)
+        reader = self.subscribe(mode="ordered", depth=1)
+        with publisher.frame():
+            pass
+
+        def send():
+            with self.assertRaises(cuframes.Interrupted), publisher.frame():
+                pass
+
+        with thread(send):
+            until(lambda: publisher.stats.waits)
+            publisher.close()
+        self.assertEqual(reader.next(LIMIT).seq, 1)
+        with self.assertRaises(cuframes.PublisherGone):
+            reader.next(LIMIT)
 
     def test_other_threads_run_meanwhile(self):
         publisher = self.publish(form="gray8")
