@@ -1,13 +1,10 @@
 """Frames on a GPU, over the CUDA stand-in: no library of Python computes there, but capsules, streams and copies are
 the same. tests/gpu/python has the rest, on a real one."""
-import contextlib
 import ctypes
 import importlib.util
-import os
-import sys
-import types
 
 import cuframes
+from standin import Array, Cupy, Driver, instead_of, need_standin
 from support import LIMIT, Child, Streams, main, module, numpy, nv12, until
 
 FORK = """
@@ -52,106 +49,11 @@ print("whole")
 """
 
 
-class Driver:
-    """Streams of the stand-in, by the driver's own calls."""
-
-    def __init__(self):
-        self.library = ctypes.CDLL("libcuda.so.1")
-
-    def stream(self):
-        handle = ctypes.c_void_p()
-        assert self.library.cuStreamCreate(ctypes.byref(handle), 1) == 0  # not blocking
-        return handle.value
-
-    def context(self):
-        """The primary context, made current."""
-        context = ctypes.c_void_p()
-        assert self.library.cuInit(0) == 0
-        assert self.library.cuDevicePrimaryCtxRetain(ctypes.byref(context), 0) == 0
-        assert self.library.cuCtxPushCurrent_v2(context) == 0
-
-    @contextlib.contextmanager
-    def capture(self, stream):
-        """Nothing may get into the graph."""
-        graph, nodes = ctypes.c_void_p(), ctypes.c_size_t(9)
-        assert self.library.cuStreamBeginCapture_v2(ctypes.c_void_p(stream), 2) == 0  # relaxed
-        yield
-        assert self.library.cuStreamEndCapture(ctypes.c_void_p(stream), ctypes.byref(graph)) == 0
-        assert self.library.cuGraphGetNodes(graph, None, ctypes.byref(nodes)) == 0 and nodes.value == 0
-        assert self.library.cuGraphDestroy(graph) == 0
-
-    def destroy(self, stream):
-        assert self.library.cuStreamDestroy_v2(ctypes.c_void_p(stream)) == 0
-
-
-class Array:
-    """Of `Cupy`: memory of the stand-in."""
-
-    def __init__(self, driver, shape, typestr, holder=None):
-        self.driver, self.shape, self.typestr, self.holder = driver, tuple(shape), typestr, holder
-        self.size = int(numpy.prod(shape)) * int(typestr[2:])
-        self.address, self.strides = ctypes.c_uint64(), None
-        if holder is None:
-            assert driver.library.cuMemAlloc_v2(ctypes.byref(self.address), self.size) == 0
-
-    def __del__(self):
-        if self.holder is None:
-            self.driver.library.cuMemFree_v2(self.address)
-
-    @property
-    def __cuda_array_interface__(self):
-        return {"data": (self.address.value, False), "shape": self.shape, "typestr": self.typestr,
-                "strides": self.strides, "version": 3}
-
-    def __dlpack_device__(self):
-        return 2, 0
-
-    def copy(self):
-        """Without the gaps between rows."""
-        made = Array(self.driver, self.shape, self.typestr)
-        row = made.size // self.shape[0]
-        for i in range(self.shape[0]):
-            at = self.address.value + i * (self.strides[0] if self.strides else row)
-            assert self.driver.library.cuMemcpyDtoDAsync_v2(ctypes.c_uint64(made.address.value + i * row),
-                                                            ctypes.c_uint64(at), ctypes.c_size_t(row),
-                                                            ctypes.c_void_p(self.driver.current)) == 0
-        return made
-
-    def get(self):
-        host = numpy.empty(self.shape, self.typestr)
-        assert self.driver.library.cuStreamSynchronize(ctypes.c_void_p(self.driver.current)) == 0
-        assert self.driver.library.cuMemcpyDtoH_v2(ctypes.c_void_p(host.ctypes.data), self.address, self.size) == 0
-        return host
-
-
-class Cupy(types.ModuleType):
-    """So much of CuPy as the package uses."""
-
-    def __init__(self, driver):
-        super().__init__("cupy")
-        driver.current = driver.stream()
-        self.driver, self.cuda = driver, types.SimpleNamespace(
-            Device=lambda number: contextlib.nullcontext(),
-            get_current_stream=lambda: types.SimpleNamespace(ptr=driver.current))
-
-    def empty(self, shape, dtype):
-        return Array(self.driver, shape, numpy.dtype(dtype).str)
-
-    def from_dlpack(self, plane):
-        made = Array(self.driver, plane.shape, plane.typestr, plane.cai(self.driver.current))
-        made.address.value, made.strides = plane.address, plane.strides
-        return made
-
-
-Array.__module__ = "cupy"  # whose arrays they are is asked so
-
-
 class OnAGpu(Streams):
     def setUp(self):
         super().setUp()
         module("numpy")
-        if "standin" not in os.environ.get("LD_LIBRARY_PATH", ""):
-            self.skipTest("the CUDA stand-in is not in LD_LIBRARY_PATH")
+        need_standin()
         self.driver = Driver()
         self.driver.context()
         self.publisher = self.publish(device="cuda")
@@ -196,16 +98,8 @@ class OnAGpu(Streams):
         self.again()  # its lease came back
         self.assertEqual(self.driver.library.cuMemFree_v2(memory), 0)
 
-    def cupy(self):
-        made = Cupy(self.driver)
-        before = sys.modules.get("cupy")
-        sys.modules["cupy"] = made
-        self.addCleanup(lambda: sys.modules.pop("cupy") if before is None else
-                        sys.modules.__setitem__("cupy", before))
-        return made
-
     def test_colours_are_those_of_the_host(self):
-        self.cupy()
+        instead_of(self, Cupy(self.driver))
         random = numpy.random.default_rng(5)
         for form, shapes in (("nv12", ((18, 34), (9, 17, 2))), ("p010", ((18, 34), (9, 17, 2))),
                              ("yuv420p", ((17, 33), (9, 17), (9, 17))), ("yuyv422", ((17, 17, 4),)),
