@@ -171,7 +171,7 @@ def least(min: int | str) -> int:
     """`min` as the C API has it."""
     if min == "alive":
         return _ALIVE
-    if isinstance(min, str) or min < 1:
+    if not isinstance(min, int) or min < 1:
         raise ValueError(f'min: expected "alive" or a number from 1 on, not {min!r}')
     return min
 
@@ -187,6 +187,8 @@ def batch(cameras: Iterable[str | Subscriber] = (), *, min: int | str = "alive",
 
     Raises what subscribe() does, Busy (a member of another batch)."""
     wanted = least(min)
+    if isinstance(cameras, (str, bytes)) or not isinstance(cameras, Iterable):
+        raise TypeError(f"cameras: expected names or subscribers, such as ['door', 'yard'], not {cameras!r}")
     made = Batch(quiet)
     made._own = []
     made._least = wanted

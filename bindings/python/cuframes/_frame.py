@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import importlib.util
 import sys
 import weakref
@@ -72,6 +73,15 @@ def need_numpy() -> Any:
     except ImportError:
         raise ImportError("this needs NumPy: pip install numpy (memoryview(plane) does without)") from None
     return numpy
+
+
+def need(name: str) -> Any:
+    """torch or CuPy."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(f"this gives arrays of {name.partition('.')[0]}, which cannot be imported ({error}); "
+                          "numpy(copy=True) needs NumPy alone") from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,6 +156,14 @@ class _Arrays(_core.Frame):
             copies.append(array)
         return _one(copies)
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """Of a format with one plane. TypeError for others: as one array they would be something else."""
+        if self.plane_count != 1:
+            raise TypeError(f"a frame of {self.format} has {self.plane_count} planes and is not one array: numpy() "
+                            "gives each, to_rgb() a picture")
+        made = self.numpy()
+        return made if dtype is None and not copy else need_numpy().array(made, dtype)
+
     def torch(self) -> Any:
         """The planes as torch tensors without a copy, on the frame's device: a tuple, or the tensor alone where there
         is one plane. They hold the frame; with the last of them it is given back on the stream that is current now.
@@ -159,7 +177,7 @@ class _Arrays(_core.Frame):
 
     def cupy(self) -> Any:
         """The planes as CuPy arrays without a copy; as torch(), with CuPy's current stream, and as writable."""
-        import cupy
+        cupy = need("cupy")
         if self.gpu is None:
             raise BufferError("cupy(): this frame is in host memory: numpy() is a view of it, cupy.asarray() copies it")
         return _one([cupy.from_dlpack(self.plane(i)) for i in range(self.plane_count)])
@@ -284,7 +302,7 @@ class OpenFrame(_Arrays):
 
     def cupy(self) -> Any:
         if self.stream is None:
-            import cupy
+            cupy = need("cupy")
             self.stream = cupy.cuda.get_current_stream().ptr
         return super().cupy()
 
@@ -323,8 +341,7 @@ _raw_stream: Any = None
 def _torch_tensor(capsule: Any) -> Any:
     global _from_capsule
     if _from_capsule is None:
-        import torch.utils.dlpack
-        _from_capsule = torch.utils.dlpack.from_dlpack
+        _from_capsule = need("torch.utils.dlpack").from_dlpack
     return _from_capsule(capsule)
 
 
@@ -332,7 +349,7 @@ def torch_stream(gpu: int) -> int:
     """The handle of torch's current stream on a GPU."""
     global _raw_stream
     if _raw_stream is None:
-        import torch
+        torch = need("torch")
         torch.cuda.current_stream(gpu)  # makes the context, where there is none
         _raw_stream = getattr(torch._C, "_cuda_getCurrentRawStream", None) or (
             lambda index: torch.cuda.current_stream(index).cuda_stream)

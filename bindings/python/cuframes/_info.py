@@ -102,6 +102,17 @@ def directory_of(directory: str | os.PathLike[str] | None) -> bytes | None:
     return path
 
 
+def text(what: str, given: str | None, optional: bool = False) -> str | None:
+    """A word as the C side takes it."""
+    if given is None and optional:
+        return None
+    if not isinstance(given, str):
+        raise TypeError(f"{what}: expected text{' or None' * optional}, not {given!r}")
+    if "\0" in given:
+        raise ValueError(f"{what}: expected text without a zero, not {given!r}")
+    return given
+
+
 def choice(what: str, given: str, known: dict[str, int]) -> int:
     """The number of a word."""
     if not isinstance(given, str) or given not in known:
@@ -121,7 +132,7 @@ def _stream(given: dict[str, Any]) -> StreamInfo:
 def info(name: str, *, directory: str | os.PathLike[str] | None = None, timeout: float | None = 2.0) -> StreamInfo:
     """Asks the publisher of a stream. Waits `timeout` seconds at most, and hears Ctrl-C then. Raises NoSuchStream,
     Timeout, BadName, ..."""
-    return _stream(_core.query(directory_of(directory), name, timeout))
+    return _stream(_core.query(directory_of(directory), text("name", name) or "", timeout))
 
 
 def list_streams(*, directory: str | os.PathLike[str] | None = None,

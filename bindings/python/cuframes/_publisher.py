@@ -11,7 +11,8 @@ from typing import Any
 from . import _core
 from ._errors import Dropped, InvalidError
 from ._frame import CORRUPT, HOST_KINDS, KEY, Frame, OpenFrame, Picture, torch_stream
-from ._info import choice, directory_of
+from ._info import choice, directory_of, text
+from ._subscriber import MEDIA
 
 POLICIES = {"wait": 0, "drop": 1}
 STATES = {"unknown": 0, "live": 1, "stalled": 2, "reconnecting": 3, "ended": 4, "connecting": 5, "refused": 6}
@@ -40,6 +41,7 @@ class PublisherStats:
 class Publisher(_core.Publisher):
     """The one writer of a stream, made by publish(). Frame calls may come from any thread; they take turns."""
 
+    name: str = ""
     format: str | None = None
     width: int = 0
     height: int = 0
@@ -51,6 +53,10 @@ class Publisher(_core.Publisher):
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
                  trace: TracebackType | None) -> None:
         self.close()
+
+    def __repr__(self) -> str:
+        what = "packets" if self.format is None else f"{self.width}x{self.height} {self.format}"
+        return f"<cuframes.Publisher of {self.name!r}: {what}{', closed' if self.closed else ''}>"
 
     def __reduce__(self) -> Any:
         raise TypeError("a publisher is its process's own and cannot be pickled: call cuframes.publish() in the "
@@ -178,9 +184,12 @@ class Publisher(_core.Publisher):
         """Says what a decoder must know of a track of packets: codec (FFmpeg's name), media_type ("video", "audio",
         "data"), width, height, frame_rate_num, frame_rate_den, sample_rate, channels, extradata, ... A Track's
         `parameters` are fine."""
+        if not isinstance(parameters, Mapping):
+            raise TypeError(f"parameters: expected a dict of codec parameters, not {parameters!r}")
         given = dict(parameters)
-        kinds = {"video": 1, "audio": 2, "data": 3}
-        given["media_type"] = kinds.get(given.get("media_type", "video"), given.get("media_type"))
+        kind = given.get("media_type", "video")
+        if kind not in MEDIA:  # a Track's parameters have the number
+            given["media_type"] = choice("media_type", kind, {word: number for number, word in MEDIA.items()})
         self._describe(track, given)
 
     def send_packet(self, data: Any, *, track: int = 0, pts: int | None = None, dts: int | None = None,
@@ -198,12 +207,12 @@ class Publisher(_core.Publisher):
     def set_source(self, state: str, reason: str = "") -> None:
         """Says what the source is doing: "live", "stalled", "reconnecting", "ended", "unknown"; "connecting": it has
         given nothing yet; "refused": it wants another user or password."""
-        self._set_source(choice("state", state, STATES), reason)
+        self._set_source(choice("state", state, STATES), text("reason", reason) or "")
 
     def annotate(self, frame: Any, detections: Iterable[Any], *, track: int = 0) -> None:
         """Says what was found in a frame of another stream (the frame, or its id): cuframes.Detection's, or none."""
-        from .detections import DETECTIONS, pack
-        self._annotate(track, frame if isinstance(frame, tuple) else frame.id, DETECTIONS, pack(detections))
+        from .detections import DETECTIONS, id_of, pack
+        self._annotate(track, id_of(frame), DETECTIONS, pack(detections))
 
     @property
     def device(self) -> str:
@@ -269,10 +278,11 @@ def publish(name: str, width: int = 0, height: int = 0, format: str | None = "nv
     color      (matrix, range, primaries, transfer), code points of H.273; 0: not said
 
     Raises NameInUse, BadName, BadFormat, BadDirectory, NotPermitted, Unsupported, NoMemory, ..."""
-    publisher = Publisher(name, None if format is None else _format(format, width, height, said), device,
-                          directory_of(directory), description, slots, max_slots, max_open,
+    publisher = Publisher(text("name", name) or "", None if format is None else _format(format, width, height, said),
+                          text("device", device, True), directory_of(directory),
+                          text("description", description, True), slots, max_slots, max_open,
                           choice("policy", policy, POLICIES), ordered_timeout, side_data_max, packets, packet_bytes,
                           reserve)
-    publisher.format, publisher.width, publisher.height = format, width, height
+    publisher.name, publisher.format, publisher.width, publisher.height = name, format, width, height
     publisher._on_gpu = publisher.device != "host"
     return publisher

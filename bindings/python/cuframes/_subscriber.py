@@ -12,7 +12,7 @@ from typing import Any
 from . import _core
 from ._errors import Interrupted, PacketOverrun, Timeout
 from ._frame import Frame
-from ._info import SourceInfo, StreamInfo, choice, directory_of, info
+from ._info import SourceInfo, StreamInfo, choice, directory_of, info, text
 
 MODES = {"newest": 0, "ordered": 1, "packets": 2}
 SYNCS = {"complete": 1, "timeline": 2, "slot-events": 4}
@@ -116,6 +116,9 @@ class PacketReader:
     def __init__(self, subscriber: Subscriber) -> None:
         self._subscriber = subscriber
         self.overruns = 0
+
+    def __repr__(self) -> str:
+        return f"<cuframes.PacketReader of {self._subscriber.name!r}>"
 
     def next(self, timeout: float | None = None) -> _core.Packet:
         """The next packet; waits `timeout` seconds at most, None: for ever. Raises TimeoutError (Timeout), Interrupted,
@@ -305,8 +308,9 @@ def subscribe(name: str, *, mode: str = "newest", device: str = "auto", leases: 
     label      shown by `cuframes info` and `top`; None: the program's name
 
     Raises NoSuchStream, BadName, BadDirectory, NotPermitted, Timeout, NoCapacity, VersionMismatch, Unsupported, ..."""
-    subscriber = Subscriber(name, choice("mode", mode, MODES), directory_of(directory), label, leases, depth, reconnect,
-                            choice("sync", sync, SYNCS), timeout, None if device == "auto" else device)
+    subscriber = Subscriber(text("name", name) or "", choice("mode", mode, MODES), directory_of(directory),
+                            text("label", label, True), leases, depth, reconnect, choice("sync", sync, SYNCS), timeout,
+                            None if device == "auto" else text("device", device, True))
     subscriber._directory = directory
     subscriber._waits_for_frames, subscriber._waits_for_packets = Waiting(), Waiting()
     return subscriber

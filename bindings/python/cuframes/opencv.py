@@ -29,9 +29,12 @@ CAP_PROP_READ_TIMEOUT_MSEC = 54
 class VideoCapture:
     """Has the methods of cv2.VideoCapture. read() gives the newest picture as rows x columns x 3 bytes, B first, in an
     array of its own (of NumPy, also for a stream on a GPU), waiting `timeout` seconds at most; (False, None) when there
-    was none, or the stream has ended. Options are subscribe()'s."""
+    was none, or the stream has ended. apiPreference and params are OpenCV's, and ignored; other options are
+    subscribe()'s. What is wrong in them raises; a name that nobody publishes does not, as in OpenCV."""
 
-    def __init__(self, name: str | None = None, *, timeout: float = 30.0, **options: Any) -> None:
+    def __init__(self, name: str | None = None, apiPreference: int = 0, params: Any = None, *,  # noqa: N803
+                 timeout: float = 30.0, **options: Any) -> None:
+        del apiPreference, params
         self._subscriber: Subscriber | None = None
         self._frame: Frame | None = None
         self._shape = (0, 0)
@@ -43,12 +46,15 @@ class VideoCapture:
         if name is not None:
             self.open(name)
 
-    def open(self, name: str) -> bool:
+    def open(self, name: str, apiPreference: int = 0, params: Any = None) -> bool:  # noqa: N803
         """Joins the stream of that name; False if it cannot."""
+        del apiPreference, params
         self.release()
         try:
             self._subscriber = subscribe(name, **self._options)
-        except Error:
+        except (Error, TypeError) as error:
+            if isinstance(error, (TypeError, ValueError)):
+                raise
             return False
         return True
 
@@ -73,7 +79,7 @@ class VideoCapture:
         return True
 
     def retrieve(self, image: Any = None, flag: int = 0) -> tuple[bool, Any]:
-        """The picture that grab() took; into `image` if that is given."""
+        """The picture that grab() took; into `image` if that is given and has its shape and type."""
         del flag
         if self._frame is None:
             return False, None
@@ -85,10 +91,10 @@ class VideoCapture:
             picture = frame.to_bgr()
         else:
             picture = frame._copied(frame.numpy(copy=True)).to_bgr()
-        if image is not None:
-            image[...] = picture
-            picture = image
-        return True, picture
+        if image is None or image.shape != picture.shape or image.dtype != picture.dtype:
+            return True, picture  # as OpenCV, which makes another array then
+        image[...] = picture
+        return True, image
 
     def read(self, image: Any = None) -> tuple[bool, Any]:
         """grab() and retrieve()."""

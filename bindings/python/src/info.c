@@ -66,15 +66,16 @@ static int byte_take(PyObject *dict, const char *key, uint8_t *to) {
   return result;
 }
 
-static int tensor_take(PyObject *dict, cuframes_tensor *tensor) {
-  PyObject *shape = PyDict_GetItemString(dict, "shape"), *element = PyDict_GetItemString(dict, "element");
+static int tensor_of(PyObject *shape, PyObject *element, cuframes_tensor *tensor) {
   const char *name = element && PyUnicode_Check(element) ? PyUnicode_AsUTF8AndSize(element, NULL) : NULL;
   Py_ssize_t dims = shape && PyTuple_Check(shape) ? PyTuple_Size(shape) : 0;
   tensor->element = cuframes_element_from_name(name);
   if (dims < 1 || dims > CUFRAMES_TENSOR_DIMS_MAX || tensor->element == CUFRAMES_ELEMENT_NONE) {
     PyErr_Clear();
-    PyErr_SetString(PyExc_ValueError, "a tensor needs shape, 1 to 4 sizes, and element, one of uint8, int8, float16, "
-                                      "float32, int32");
+    PyErr_Format(PyExc_ValueError,
+                 "a tensor needs shape, 1 to 4 sizes, and element, one of uint8, int8, float16, float32, int32; shape "
+                 "is %R, and element %R",
+                 shape ? shape : Py_None, element ? element : Py_None);
     return -1;
   }
   tensor->dims = (uint32_t)dims;
@@ -85,6 +86,14 @@ static int tensor_take(PyObject *dict, cuframes_tensor *tensor) {
     tensor->size[i] = (uint32_t)size.value;
   }
   return 0;
+}
+
+static int tensor_take(PyObject *dict, cuframes_tensor *tensor) {
+  PyObject *shape = PyDict_GetItemString(dict, "shape");
+  PyObject *tuple = shape && PyList_Check(shape) ? PyList_AsTuple(shape) : Py_XNewRef(shape);
+  int result = PyErr_Occurred() ? -1 : tensor_of(tuple, PyDict_GetItemString(dict, "element"), tensor);
+  Py_XDECREF(tuple);
+  return result;
 }
 
 int format_take(PyObject *dict, cuframes_format *format) {

@@ -161,8 +161,11 @@ int core_stream(PyObject *stream, void **handle, int *given) {
   }
   unsigned long long value = PyLong_AsUnsignedLongLong(number);
   Py_DECREF(number);
-  if (PyErr_Occurred())
+  if (PyErr_Occurred()) {
+    PyErr_Clear();
+    PyErr_Format(PyExc_ValueError, "stream: expected the handle of a stream, 0 or more, not %R", stream);
     return -1;
+  }
   *handle = value == 1 ? NULL : (void *)(uintptr_t)value; /* 1 is a name of the legacy default stream */
   *given = 1;
   return 0;

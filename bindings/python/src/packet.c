@@ -161,8 +161,43 @@ static int codec_take(PyObject *codec, cuframes_codec_params *params) {
   return 0;
 }
 
+/* Whether parameters have such a name. */
+static int is_param(const char *name) {
+  static const char *const others[] = { "codec", "color", "extradata" };
+  for (size_t i = 0; i < NUMBERS; i++)
+    if (strcmp(name, numbers[i].name) == 0)
+      return 1;
+  for (size_t i = 0; i < BLOBS; i++)
+    if (strcmp(name, blobs[i].name) == 0)
+      return 1;
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+    if (strcmp(name, others[i]) == 0)
+      return 1;
+  return 0;
+}
+
+/* A word that nobody knows would be a setting without effect. */
+static int check_names(PyObject *dict) {
+  PyObject *key, *value;
+  for (Py_ssize_t at = 0; PyDict_Next(dict, &at, &key, &value);) {
+    const char *name = PyUnicode_Check(key) ? PyUnicode_AsUTF8AndSize(key, NULL) : NULL;
+    if (name && is_param(name))
+      continue;
+    PyErr_Clear();
+    PyErr_Format(PyExc_ValueError,
+                 "codec parameters have no %R: codec, media_type, width, height, frame_rate_num, "
+                 "frame_rate_den, sample_rate, channels, extradata and others, as in a Track's "
+                 "parameters",
+                 key);
+    return -1;
+  }
+  return 0;
+}
+
 int codec_params_take(PyObject *dict, cuframes_codec_params *params, Py_buffer *extradata) {
   char *at = (char *)params;
+  if (check_names(dict) != 0)
+    return -1;
   params->profile = params->level = UINT32_MAX;
   for (size_t i = 0; i < NUMBERS; i++) {
     uint64_t value = 0;
@@ -187,7 +222,12 @@ int codec_params_take(PyObject *dict, cuframes_codec_params *params, Py_buffer *
   if (codec_take(PyDict_GetItemString(dict, "codec"), params) != 0 ||
       (color && color != Py_None && color_take(color, &params->color) != 0))
     return -1;
-  return bytes && bytes != Py_None ? PyObject_GetBuffer(bytes, extradata, PyBUF_SIMPLE) : 0;
+  if (!bytes || bytes == Py_None)
+    return 0;
+  if (PyObject_CheckBuffer(bytes))
+    return PyObject_GetBuffer(bytes, extradata, PyBUF_SIMPLE);
+  PyErr_Format(PyExc_TypeError, "extradata: expected bytes, or what has a buffer, not %R", bytes);
+  return -1;
 }
 
 int packet_setup(PyObject *module) {

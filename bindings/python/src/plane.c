@@ -386,20 +386,35 @@ static PyObject *plane_cai(PyObject *object, PyObject *args, PyObject *words) {
 
 /* ---- capsules that we take: publishing ---- */
 
+/* Of DLPack's kinds of devices. */
+static const char *place_of(int32_t type, int32_t index, char text[24]) {
+  if (type == DL_GPU || type == DL_GPU_MANAGED)
+    snprintf(text, 24, "on GPU %d", (int)index);
+  else if (type == DL_HOST || type == DL_GPU_HOST)
+    return "in host memory";
+  else
+    snprintf(text, 24, "on device (%d, %d)", (int)type, (int)index);
+  return text;
+}
+
 static int mismatch(frame_object *self, int plane, const cuframes_array *to, const dl_tensor *from, const char *why) {
+  static const char *const kinds[] = { "int", "uint", "float", "opaque ", "bfloat", "complex", "bool" };
   PyObject *wants = core_array_words(to), *came = PyTuple_New(from->dims);
+  char type_of[32], on[2][24];
   for (int32_t i = 0; came && i < from->dims; i++)
     (void)PyTuple_SetItem(came, i, PyLong_FromLongLong(from->shape[i]));
-  PyObject *shape = wants ? PyTuple_GetItem(wants, 1) : NULL, *type = wants ? PyTuple_GetItem(wants, 3) : NULL;
-  static const char *const kinds[] = { "int", "uint", "float" };
-  if (shape && type && came)
+  PyObject *shape = wants ? PyTuple_GetItem(wants, 1) : NULL;
+  if (from->code < sizeof kinds / sizeof kinds[0])
+    snprintf(type_of, sizeof type_of, "%s%d", kinds[from->code], from->bits);
+  else
+    snprintf(type_of, sizeof type_of, "another kind of %d bits", from->bits);
+  if (shape && came)
     PyErr_Format(PyExc_ValueError,
-                 "plane %d of %s %ux%u takes shape %R of type %U on device (%u, %u); came shape %R of type %s%d on "
-                 "device (%d, %d): %s",
-                 plane, cuframes_pixel_format_name(cuframes_frame_pixel_format(self->frame)),
-                 cuframes_frame_width(self->frame), cuframes_frame_height(self->frame), shape, type, to->device_type,
-                 to->device_index, came, from->code < 3 ? kinds[from->code] : "code ", from->bits, from->device_type,
-                 from->device_index, why);
+                 "plane %d of %s %ux%u takes shape %R of type %s%u %s; came shape %R of type %s %s: %s", plane,
+                 cuframes_pixel_format_name(cuframes_frame_pixel_format(self->frame)),
+                 cuframes_frame_width(self->frame), cuframes_frame_height(self->frame), shape, kinds[to->type % 3],
+                 (unsigned)to->bits, place_of((int32_t)to->device_type, (int32_t)to->device_index, on[0]), came,
+                 type_of, place_of(from->device_type, from->device_index, on[1]), why);
   Py_XDECREF(wants);
   Py_XDECREF(came);
   return -1;
@@ -484,7 +499,11 @@ static int fill_buffer(frame_object *self, int plane, PyObject *object) {
                        .bits = (uint8_t)(view.itemsize * 8),
                        .code = 255 };
   if (strlen(format) == 1)
-    tensor.code = strchr("BHILQ", *format) ? 1 : strchr("bhilq", *format) ? 0 : strchr("efd", *format) ? 2 : 255;
+    tensor.code = strchr("BHILQ", *format)   ? 1
+                  : strchr("bhilq", *format) ? 0
+                  : strchr("efd", *format)   ? 2
+                  : *format == '?'           ? 6
+                                             : 255;
   int even = view.ndim <= 8;
   for (int i = 0; even && i < view.ndim; i++) {
     even = view.strides[i] % view.itemsize == 0;

@@ -165,7 +165,12 @@ static int time_of(PyObject *object, const char *what, int64_t *time) {
     return 0;
   *time = PyLong_AsLongLong(object);
   if (*time == -1 && PyErr_Occurred()) {
-    PyErr_Format(PyExc_TypeError, "%s: expected nanoseconds as an int, or None, not %R", what, object);
+    int beyond = PyErr_ExceptionMatches(PyExc_OverflowError);
+    PyErr_Clear();
+    if (beyond)
+      PyErr_Format(PyExc_ValueError, "%s: expected nanoseconds that 64 bits hold, not %R", what, object);
+    else
+      PyErr_Format(PyExc_TypeError, "%s: expected nanoseconds as an int, or None, not %R", what, object);
     return -1;
   }
   return 0;

@@ -110,7 +110,7 @@ class Consumers(Streams):
         for wrong in ("0", 1.5, object()):
             with self.assertRaisesRegex(TypeError, "expected None, a number"):
                 self.frame.used_on(wrong)
-        with self.assertRaises(OverflowError):
+        with self.assertRaisesRegex(ValueError, "stream: expected the handle of a stream, 0 or more, not -7"):
             self.frame.used_on(-7)
         self.frame.used_on(type("Torch", (), {"cuda_stream": 5})())
         self.frame.used_on(type("CuPy", (), {"ptr": 5})())

@@ -98,7 +98,13 @@ class Values(Streams):
             self.refused(f"{option}: expected '", lambda value: cuframes.subscribe("s", **{option: value}), 1, [], "x")
         self.refused("policy: expected '", lambda value: cuframes.publish("w", 8, 8, policy=value), 0, [], "x")
         self.refused("format: expected", lambda value: cuframes.publish("w", 8, 8, value), 5, "nv13", [])
-        self.refused("nul|null|surrogate|str", cuframes.subscribe, "a\0b", "\udc80", 3, b"s")
+        self.refused("surrogate|name: expected text", cuframes.subscribe, "a\0b", "\udc80", 3, b"s", None)
+        for option, call in (("device", cuframes.subscribe), ("label", cuframes.subscribe), ("device", self.of_gray),
+                             ("description", self.of_gray)):
+            self.refused(f"{option}: expected text", lambda value, o=option, c=call: c("w", **{o: value}), 3, b"s",
+                         "\0")
+        for call in (self.of_gray, cuframes.info, cuframes.join, cuframes.opencv.VideoCapture):
+            self.refused("name: expected text", call, 0, b"s")
         self.refused("path|PathLike", lambda value: cuframes.subscribe("s", directory=value), "a\0b", 3)
         odd = os.path.join(os.fsencode(self.directory), b"\xff")
         os.mkdir(odd)
@@ -106,6 +112,76 @@ class Values(Streams):
         self.assertEqual(self.subscribe(directory=os.fsdecode(odd)).info.device, "host")
         self.assertEqual([entry.name for entry in cuframes.list(directory=odd)], ["s"])
         publisher.close()
+
+    def in_hand(self, form="nv12"):
+        """A frame, without NumPy."""
+        publisher, subscriber = self.publish(form=form, name=form), self.subscribe(form)
+        with publisher.frame():
+            pass
+        return subscriber.next(LIMIT)
+
+    @staticmethod
+    def of_gray(name, **options):
+        cuframes.publish(name, 8, 8, "gray8", **options).close()
+
+    def test_what_is_said_of_a_stream(self):
+        publisher = self.publish(packets=8)
+        self.refused("no 'wdith'", lambda word: publisher.describe(0, {"codec": "h264", word: 1}), "wdith")
+        self.refused("media_type: expected 'video'", lambda kind: publisher.describe(
+            0, {"codec": "h264", "media_type": kind}), "film")
+        self.refused("extradata: expected bytes", lambda data: publisher.describe(
+            0, {"codec": "h264", "extradata": data}), "x", 5)
+        self.refused("expected a dict", lambda given: publisher.describe(0, given), None, "h264", 5)
+        self.refused("reason: expected text", lambda reason: publisher.set_source("live", reason), 3, None)
+        self.refused("shape is .*, and element", lambda shape: cuframes.publish(
+            "t", format="tensor", shape=shape, element="uint8"), None, (), 5, "x")
+        cuframes.publish("t", format="tensor", shape=[2, 3], element="uint8").close()  # a list is fine
+        frame = publisher.frame(pts=2**70)
+        self.refused("pts: expected nanoseconds that 64 bits hold", lambda _: frame.publish(), None)
+        frame.cancel()
+
+    def test_who_is_asked_and_what_was_found(self):
+        frame = self.in_hand()
+        found = self.publish(0, 0, None, "found", packets=8)
+        join = cuframes.join("found")
+        self.addCleanup(join.close)
+        for call in (join.find, join.latest, lambda of: found.annotate(of, [])):
+            self.refused("frame: expected a frame of a subscriber, or its id", call, 5, None, "s")
+        self.refused("expected .*Detection", lambda what: found.annotate(frame, what), None, 5, [5], [(0, 0, 1, 1)])
+        found.annotate(frame.id, [])
+        self.assertEqual(join.find(frame.id, LIMIT), [])
+        self.refused(r"expected names or subscribers, such as \['door'", cuframes.batch, "s", b"s", 3, None)
+
+    def test_a_frame_as_one_array(self):
+        """Of one plane it is that; several are none, and no array of one object, either."""
+        module("numpy")
+        frame = self.in_hand()
+        for call in (numpy.asarray, numpy.array, numpy.mean):
+            self.refused("nv12 has 2 planes and is not one array", lambda _, c=call: c(frame), None)
+        gray = self.in_hand("gray8")
+        numpy.testing.assert_array_equal(numpy.asarray(gray), gray.numpy())
+        self.assertEqual(numpy.asarray(gray, "f4").dtype, "f4")
+        self.assertFalse(numpy.asarray(gray).flags.writeable)
+        self.assertTrue(numpy.array(gray).flags.writeable)
+
+    def test_libraries_that_are_not_there(self):
+        frame = self.in_hand()
+        for name in ("torch", "cupy"):
+            with self.subTest(name):
+                try:
+                    __import__(name)
+                except ImportError:
+                    with self.assertRaisesRegex(ImportError, f"arrays of {name}, which cannot be imported"):
+                        getattr(frame, name)()
+
+    def test_options_of_opencv(self):
+        """What is wrong raises; a stream that is not there does not; OpenCV's own arguments are no matter."""
+        capture = cuframes.opencv.VideoCapture
+        self.assertFalse(capture("nobody", 1900).isOpened())
+        self.assertFalse(capture("nobody", 1900, [1, 2]).open("nobody", 0, []))
+        self.refused("mode: expected 'newest'", lambda mode: capture("nobody", mode=mode), "x")
+        self.refused("name .* character", capture, "rtsp://camera/1")
+        self.refused("unexpected keyword", lambda option: capture("s", **{option: 1}), "wdith")
 
     def test_what_consumers_might_ask(self):
         module("numpy")

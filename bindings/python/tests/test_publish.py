@@ -94,7 +94,7 @@ class Publishing(Streams):
                              r"ndarray \(40, 64\) uint8"),
                 ((y,), "1 came"), ((y, uv, uv), "3 came"),
                 ((y, uv[:8]), r"plane 1 of nv12 64x32 takes shape \(16, 32, 2\)"),
-                ((y.astype("f4"), uv), r"of type \|u1.*came shape \(32, 64\) of type float32.*another type"),
+                ((y.astype("f4"), uv), r"of type uint8 in host.*came shape \(32, 64\) of type float32.*another type"),
                 ((y, uv.astype("i1")), "int8"), ((wide[:, ::2], uv), "contiguous"), ((y[::-1], uv), "backwards"),
                 ((y.T, uv), "another shape|contiguous"), ((y.astype(">u2"), uv), "another type|uint16|code"),
                 (array.array("d", [1.0]), "1 came"), ("picture", "1 came")):
