@@ -23,10 +23,25 @@ if sys.argv[1] in ASKS:
     except KeyboardInterrupt:
         print(cuframes.now())
     sys.exit()
-if sys.argv[1] == "main":
+def undelivered():
+    publisher = cuframes.publish("other", 64, 32, "gray8")
+    publisher.slow = cuframes.subscribe("other", mode="ordered")
+    publisher.slow.poll()
+    with publisher.frame():
+        pass
+    return publisher
+
+WAITS = {"main": lambda: subscriber.next, "loop": lambda: subscriber.__next__,
+         "packets": lambda: subscriber.packets().next, "packet loop": lambda: subscriber.packets().__next__,
+         "batch": lambda: cuframes.batch(["s"]).next, "drain": lambda: undelivered().drain,
+         "nobody": lambda: lambda: cuframes.subscribe("nobody", timeout=None),
+         "wait_subscribers": lambda: cuframes.publish("other", 64, 32, "gray8").wait_subscribers,
+         "find": lambda: lambda: cuframes.join("s").find(("door", 1, 1, None), None)}
+if sys.argv[1] in WAITS:
+    wait = WAITS[sys.argv[1]]()
     try:
         print("waits")
-        subscriber.next()
+        wait()
     except KeyboardInterrupt:
         print(cuframes.now())
 elif sys.argv[1] in ("send", "frame"):
@@ -46,19 +61,6 @@ elif sys.argv[1] in ("send", "frame"):
     assert publisher.send(picture)  # a frame that was open still would be one too many
     assert reader.next(600).seq == 2
     assert publisher.stats.evictions == 0
-elif sys.argv[1] == "packets":
-    reader = subscriber.packets()
-    try:
-        print("waits")
-        next(reader)
-    except KeyboardInterrupt:
-        print(cuframes.now())
-elif sys.argv[1] == "nobody":
-    try:
-        print("waits")
-        cuframes.subscribe("nobody", timeout=None)
-    except KeyboardInterrupt:
-        print(cuframes.now())
 else:
     ended = threading.Event()
     def wait():
@@ -112,7 +114,8 @@ class Waits(Streams):
 
     def test_ctrl_c_ends_each_wait(self):
         self.publish(form="gray8", packets=8)
-        for who in ("main", "worker", "packets", "nobody", "send", "frame"):
+        for who in ("main", "loop", "worker", "packets", "packet loop", "batch", "drain", "nobody", "wait_subscribers",
+                    "find", "send", "frame"):
             with self.subTest(who):
                 soon(0.1, lambda who=who: self.ctrl_c(who))
 
