@@ -77,7 +77,7 @@ static _Thread_local char this_thread;            /* its address is the thread's
 cu_result si_capture_spoiled(void) {
   cu_result result = CUDA_SUCCESS;
   pthread_mutex_lock(&si_lock);
-  for (int i = 0; i < SI_DEVICES && thread_mode != CU_STREAM_CAPTURE_MODE_RELAXED; i++)
+  for (int i = 0; i < SI_CONTEXTS && thread_mode != CU_STREAM_CAPTURE_MODE_RELAXED; i++)
     for (si_stream *s = si_context_of(i)->streams; s; s = s->next) {
       bool own = s->capturer == &this_thread;
       bool meant = s->capture_mode == GLOBAL ? thread_mode == GLOBAL || own : s->capture_mode == OWN && own;

@@ -1,9 +1,9 @@
-/* context.c - the stand-in's primary contexts, each thread's stack of them, and what is left when one goes. */
+/* context.c - the stand-in's contexts, each thread's stack of them, and what is left when one goes. */
 #include "internal.h"
 
 #define DEPTH 32
 
-static si_context primaries[SI_DEVICES];               /* never freed: a stale handle must be told from none */
+static si_context contexts[SI_CONTEXTS];               /* never freed: a stale handle must be told from none */
 static pthread_cond_t gone = PTHREAD_COND_INITIALIZER; /* one that was going is gone */
 static long swept;
 
@@ -17,20 +17,20 @@ si_context *si_current(void) {
 }
 
 bool si_context_known(const si_context *context) {
-  for (int i = 0; i < SI_DEVICES; i++)
-    if (context == &primaries[i])
+  for (int i = 0; i < SI_CONTEXTS; i++)
+    if (context == &contexts[i])
       return true;
   return false;
 }
 
-si_context *si_context_of(int device) {
-  return &primaries[device];
+si_context *si_context_of(int index) {
+  return &contexts[index];
 }
 
 long si_contexts_alive(void) {
   long count = 0;
-  for (int i = 0; i < SI_DEVICES; i++)
-    count += primaries[i].alive;
+  for (int i = 0; i < SI_CONTEXTS; i++)
+    count += contexts[i].alive;
   return count;
 }
 
@@ -53,7 +53,7 @@ cu_result cuDevicePrimaryCtxRetain(cu_context *handle, cu_device device) {
   if (device < 0 || device >= si_configuration()->devices)
     return CUDA_ERROR_INVALID_DEVICE;
   pthread_mutex_lock(&si_lock);
-  si_context *primary = &primaries[device];
+  si_context *primary = &contexts[device];
   while (primary->references > 0 && !primary->alive)
     pthread_cond_wait(&gone, &si_lock);
   if (primary->references == 0)
@@ -64,23 +64,27 @@ cu_result cuDevicePrimaryCtxRetain(cu_context *handle, cu_device device) {
   return CUDA_SUCCESS;
 }
 
+/* Locked, comes back with it unlocked for moments. */
+static void end(si_context *context) {
+  context->alive = false; /* before the lock is let go: no work comes in any more */
+  swept += si_streams_end(context);
+  swept += si_events_sweep(context) + si_modules_sweep(context) + si_spaces_sweep(context);
+  context->references = 0;
+  pthread_cond_broadcast(&gone);
+}
+
 cu_result cuDevicePrimaryCtxRelease_v2(cu_device device) {
   SI_ENTER_RELEASE(cuDevicePrimaryCtxRelease, SI_INIT);
   if (device < 0 || device >= si_configuration()->devices)
     return CUDA_ERROR_INVALID_DEVICE;
   pthread_mutex_lock(&si_lock);
-  si_context *primary = &primaries[device];
+  si_context *primary = &contexts[device];
   if (primary->references == 0 || !primary->alive)
     say = CUDA_ERROR_INVALID_CONTEXT;
-  else if (primary->references == 1) {
-    primary->alive = false; /* before the lock is let go: no work comes in any more */
-    swept += si_streams_end(primary);
-    swept += si_events_sweep(primary) + si_modules_sweep(primary) + si_spaces_sweep(primary);
-    primary->references = 0;
-    pthread_cond_broadcast(&gone);
-  } else {
+  else if (primary->references == 1)
+    end(primary);
+  else
     primary->references--;
-  }
   pthread_mutex_unlock(&si_lock);
   return say;
 }
@@ -156,4 +160,63 @@ cu_result cuCtxEnablePeerAccess(cu_context handle, unsigned flags) {
     context->peers[peer->device] = true;
   pthread_mutex_unlock(&si_lock);
   return result;
+}
+
+/* ---- contexts that programs make, as GStreamer does; this library only lives in them. The calls are none of those in
+ * its list: they count as others that are like them ---- */
+
+/* A free one, which begins with nothing of the one before. Locked. */
+static si_context *unused(void) {
+  for (int i = SI_DEVICES; i < SI_CONTEXTS; i++)
+    if (contexts[i].references == 0)
+      return &contexts[i];
+  return NULL;
+}
+
+STANDIN_API cu_result cuCtxCreate_v2(cu_context *handle, unsigned flags, cu_device device);
+cu_result cuCtxCreate_v2(cu_context *handle, unsigned flags, cu_device device) {
+  (void)flags;
+  SI_ENTER(cuCtxGetDevice, SI_INIT);
+  if (!handle)
+    return CUDA_ERROR_INVALID_VALUE;
+  if (device < 0 || device >= si_configuration()->devices)
+    return CUDA_ERROR_INVALID_DEVICE;
+  if (stack.depth == DEPTH)
+    return CUDA_ERROR_OUT_OF_MEMORY;
+  pthread_mutex_lock(&si_lock);
+  si_context *made = unused();
+  if (made) {
+    *made = (si_context){ .device = device, .alive = true, .references = 1 };
+    stack.contexts[stack.depth++] = made;
+    *handle = handle_of(made);
+  }
+  pthread_mutex_unlock(&si_lock);
+  return made ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* What is current on this thread is so no more; other threads keep a stale one. */
+STANDIN_API cu_result cuCtxDestroy_v2(cu_context handle);
+cu_result cuCtxDestroy_v2(cu_context handle) {
+  SI_ENTER(cuCtxGetDevice, SI_INIT);
+  si_context *gone_one = context_of(handle);
+  pthread_mutex_lock(&si_lock);
+  bool known = si_context_known(gone_one) && gone_one >= &contexts[SI_DEVICES] && gone_one->alive;
+  if (known)
+    end(gone_one);
+  pthread_mutex_unlock(&si_lock);
+  if (known && stack.depth > 0 && stack.contexts[stack.depth - 1] == gone_one)
+    stack.depth--;
+  return known ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
+}
+
+STANDIN_API cu_result cuCtxDisablePeerAccess(cu_context handle);
+cu_result cuCtxDisablePeerAccess(cu_context handle) {
+  SI_ENTER(cuCtxEnablePeerAccess, SI_CONTEXT);
+  const si_context *peer = context_of(handle);
+  pthread_mutex_lock(&si_lock);
+  bool known = si_context_known(peer) && peer->alive && context->peers[peer->device];
+  if (known)
+    context->peers[peer->device] = false;
+  pthread_mutex_unlock(&si_lock);
+  return known ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
 }

@@ -175,8 +175,7 @@ static bool end_2d(end *e, bool *host, cu_memory_type type, const void *memory, 
   return true;
 }
 
-cu_result cuMemcpy2DAsync_v2(const cu_copy_2d *what, cu_stream stream) {
-  SI_ENTER(cuMemcpy2DAsync, SI_CONTEXT);
+static cu_result copy_2d(si_context *context, const cu_copy_2d *what, cu_stream stream, bool wait) {
   copy_op copy = { 0 };
   bool from_host, to_host;
   if (!what ||
@@ -187,7 +186,26 @@ cu_result cuMemcpy2DAsync_v2(const cu_copy_2d *what, cu_stream stream) {
     return CUDA_ERROR_INVALID_VALUE;
   copy.width = what->width;
   copy.height = what->height;
-  return start_copy(context, stream, &copy, from_host, to_host, false);
+  return start_copy(context, stream, &copy, from_host, to_host, wait);
+}
+
+cu_result cuMemcpy2DAsync_v2(const cu_copy_2d *what, cu_stream stream) {
+  SI_ENTER(cuMemcpy2DAsync, SI_CONTEXT);
+  return copy_2d(context, what, stream, false);
+}
+
+/* The two below are for others than this library, and count as their asynchronous sisters. */
+STANDIN_API cu_result cuMemcpy2D_v2(const cu_copy_2d *what);
+cu_result cuMemcpy2D_v2(const cu_copy_2d *what) {
+  SI_ENTER(cuMemcpy2DAsync, SI_CONTEXT);
+  return copy_2d(context, what, NULL, true);
+}
+
+STANDIN_API cu_result cuMemcpyDtoD_v2(cu_deviceptr to, cu_deviceptr from, size_t bytes);
+cu_result cuMemcpyDtoD_v2(cu_deviceptr to, cu_deviceptr from, size_t bytes) {
+  SI_ENTER(cuMemcpyDtoDAsync, SI_CONTEXT);
+  copy_op copy = line(to, from, bytes);
+  return start_copy(context, NULL, &copy, false, false, false);
 }
 
 static cu_result run_fill(si_stream *stream, si_op *op) {

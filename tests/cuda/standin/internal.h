@@ -15,6 +15,7 @@
 #include "standin.h"
 
 #define SI_DEVICES 8
+#define SI_CONTEXTS (SI_DEVICES + 32) /* the primary ones, then those that programs make */
 #define SI_GRANULARITY ((uint64_t)2 << 20)
 
 /* The prototypes of what is exported, from the one list. */
@@ -106,8 +107,8 @@ struct si_context {
 si_context *si_current(void);
 /* Whether this is a context that was ever made. Locked. */
 bool si_context_known(const si_context *context);
-/* A device's primary context, alive or not. */
-si_context *si_context_of(int device);
+/* One of SI_CONTEXTS, alive or not; the first are the devices' primary ones. */
+si_context *si_context_of(int index);
 long si_contexts_alive(void); /* locked */
 long si_swept(void);          /* locked */
 

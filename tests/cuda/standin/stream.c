@@ -107,7 +107,7 @@ static void unlink_stream(si_stream *stream) {
 
 /* Everybody who waits for anything looks again. */
 static void wake_all(void) {
-  for (int i = 0; i < SI_DEVICES; i++)
+  for (int i = 0; i < SI_CONTEXTS; i++)
     for (si_stream *s = si_context_of(i)->streams; s; s = s->next) {
       pthread_cond_broadcast(&s->wake);
       pthread_cond_broadcast(&s->moved);
@@ -298,7 +298,7 @@ cu_result si_submit(si_stream *stream, si_op *op, uint64_t *number) {
 
 /* In any context, but not the NULL stream. */
 static si_stream *find_handle(cu_stream handle) {
-  for (int i = 0; i < SI_DEVICES; i++)
+  for (int i = 0; i < SI_CONTEXTS; i++)
     for (si_stream *s = si_context_of(i)->streams; s; s = s->next)
       if ((cu_stream)(void *)s == handle && s->has_handle && s != si_context_of(i)->legacy)
         return s;
@@ -388,7 +388,7 @@ cu_result si_context_wait(si_context *context) {
 
 long si_streams_live(void) {
   long count = 0;
-  for (int i = 0; i < SI_DEVICES; i++)
+  for (int i = 0; i < SI_CONTEXTS; i++)
     for (si_stream *s = si_context_of(i)->streams; s; s = s->next)
       count += s->has_handle && s != si_context_of(i)->legacy;
   return count;
