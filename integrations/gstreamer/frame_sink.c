@@ -6,6 +6,7 @@
 
 #include "format.h"
 #include "frame_meta.h"
+#include "gpu.h"
 #include "memory.h"
 #include "pad_sink.h"
 #include "plugin.h"
@@ -20,6 +21,10 @@
 struct _GstCuframesFrameSink {
   GstCuframesPadSink parent;
   gint offer; /* atomic */
+  cf_gst_gpu_share share;
+  /* Object lock; written while nothing streams: */
+  cf_gst_gpu *gpu; /* NULL: frames of ordinary memory alone */
+  gboolean opened;
   /* Of the streaming thread: */
   cf_gst_picture picture; /* of the caps; pixel format 0: none yet */
   GstVideoInfo info;
@@ -39,6 +44,65 @@ GstElement *cf_gst_frame_sink_new(cf_gst_stream *stream) {
 
 void cf_gst_frame_sink_offer_slots(GstCuframesFrameSink *sink, gboolean offer) {
   g_atomic_int_set(&sink->offer, offer);
+}
+
+/* ---- memory of a GPU ---- */
+
+static void set_gpu(GstCuframesFrameSink *sink, cf_gst_gpu *gpu, gboolean opened) {
+  GST_OBJECT_LOCK(sink);
+  cf_gst_gpu *before = sink->gpu;
+  sink->gpu = gpu;
+  sink->opened = opened;
+  GST_OBJECT_UNLOCK(sink);
+  cf_gst_gpu_unref(before);
+}
+
+int cf_gst_frame_sink_open(GstCuframesFrameSink *sink, const cf_gst_settings *settings, GstObject *log) {
+  cf_gst_stream *stream = cf_gst_pad_sink_stream(sink);
+  const gchar *device = settings->device ? settings->device : "host";
+  cf_gst_gpu *gpu = cf_gst_gpu_take(&sink->share, strcmp(device, "auto") == 0 ? "cuda" : device);
+  cf_gst_gpu_enter(gpu);
+  const int result = cf_gst_stream_open(stream, settings, log);
+  cf_gst_gpu_leave(gpu);
+  const gboolean on_gpu = result == CUFRAMES_OK && !cf_gst_stream_is_on_host(stream);
+  if (!on_gpu)
+    g_clear_pointer(&gpu, cf_gst_gpu_unref);
+  set_gpu(sink, gpu, result == CUFRAMES_OK);
+  return result;
+}
+
+void cf_gst_frame_sink_close(GstCuframesFrameSink *sink) {
+  cf_gst_stream_close(cf_gst_pad_sink_stream(sink));
+  set_gpu(sink, NULL, FALSE);
+  cf_gst_gpu_share_drop(&sink->share);
+}
+
+/* Until the stream is there nobody knows where its frames will lie. */
+static GstCaps *get_caps(GstBaseSink *base, GstCaps *filter) {
+  GstCuframesFrameSink *sink = CF_GST_FRAME_SINK(base);
+  GstCaps *caps = gst_pad_get_pad_template_caps(GST_BASE_SINK_PAD(base));
+  GST_OBJECT_LOCK(sink);
+  const gboolean host = sink->opened && sink->gpu == NULL;
+  GST_OBJECT_UNLOCK(sink);
+  if (host && cf_gst_gpu_is_caps(caps)) {
+    caps = gst_caps_make_writable(caps);
+    gst_caps_remove_structure(caps, 0);
+  }
+  if (filter == NULL)
+    return caps;
+  GstCaps *both = gst_caps_intersect_full(filter, caps, GST_CAPS_INTERSECT_FIRST);
+  gst_caps_unref(caps);
+  return both;
+}
+
+static gboolean query(GstBaseSink *base, GstQuery *asked) {
+  return cf_gst_gpu_share_answer(&CF_GST_FRAME_SINK(base)->share, asked) ||
+         GST_BASE_SINK_CLASS(cf_gst_frame_sink_parent_class)->query(base, asked);
+}
+
+static void set_context(GstElement *element, GstContext *context) {
+  cf_gst_gpu_share_set(&CF_GST_FRAME_SINK(element)->share, context);
+  GST_ELEMENT_CLASS(cf_gst_frame_sink_parent_class)->set_context(element, context);
 }
 
 /* ---- what frames look like ---- */
@@ -81,6 +145,20 @@ static gboolean set_caps(GstBaseSink *base, GstCaps *caps) {
 
 /* ---- slots for upstream ---- */
 
+static void propose_gpu(GstCuframesFrameSink *sink, GstCaps *caps, const cuframes_format *format, GstQuery *query) {
+  const gboolean slots = g_atomic_int_get(&sink->offer);
+  GstBufferPool *pool =
+      sink->gpu ? cf_gst_gpu_pool(sink->gpu, caps, format, slots ? cf_gst_pad_sink_stream(sink) : NULL) : NULL;
+  guint size = 0;
+  if (pool == NULL)
+    return;
+  GstStructure *config = gst_buffer_pool_get_config(pool);
+  (void)gst_buffer_pool_config_get_params(config, NULL, &size, NULL, NULL);
+  gst_structure_free(config);
+  gst_query_add_allocation_pool(query, pool, size, 0, 0);
+  gst_object_unref(pool);
+}
+
 static gboolean propose_allocation(GstBaseSink *base, GstQuery *query) {
   GstCuframesFrameSink *sink = CF_GST_FRAME_SINK(base);
   GstCaps *caps = NULL;
@@ -91,6 +169,12 @@ static gboolean propose_allocation(GstBaseSink *base, GstQuery *query) {
   if (!caps || !gst_video_info_from_caps(&info, caps) || !cf_gst_picture_of_caps(caps, &picture))
     return FALSE;
   gst_query_add_allocation_meta(query, GST_VIDEO_META_API_TYPE, NULL);
+  if (cf_gst_gpu_is_caps(caps)) {
+    picture.format.orientation = sink->orientation;
+    if (want_pool)
+      propose_gpu(sink, caps, &picture.format, query);
+    return TRUE;
+  }
   if (!g_atomic_int_get(&sink->offer) || !cf_gst_stream_is_on_host(cf_gst_pad_sink_stream(sink)))
     return TRUE;
   picture.format.orientation = sink->orientation;
@@ -139,12 +223,24 @@ static gboolean says_so(const cuframes_format *slot, const cuframes_format *want
   return memcmp(&said, wanted, sizeof said) == 0;
 }
 
+/* A picture that a CUDA stream makes, or that is there. */
+typedef struct origin {
+  gpointer stream;
+  gboolean by_stream;
+} origin;
+
 /* The slot that the buffer is, if it can be published as it is. */
-static cf_gst_slot *slot_of(GstCuframesFrameSink *sink, GstBuffer *buffer, const cuframes_format *format) {
+static cf_gst_slot *slot_of(GstCuframesFrameSink *sink, GstBuffer *buffer, const cuframes_format *format,
+                            origin *from) {
   cuframes_format layout;
   if (gst_buffer_n_memory(buffer) != 1)
     return NULL;
-  cf_gst_slot *slot = cf_gst_memory_slot(gst_buffer_peek_memory(buffer, 0), cf_gst_pad_sink_stream(sink), &layout);
+  GstMemory *memory = gst_buffer_peek_memory(buffer, 0);
+  cf_gst_slot *slot = cf_gst_memory_slot(memory, cf_gst_pad_sink_stream(sink), &layout);
+  if (!slot && sink->gpu) {
+    slot = cf_gst_gpu_slot(memory, cf_gst_pad_sink_stream(sink), &layout, &from->stream);
+    from->by_stream = slot != NULL;
+  }
   if (!slot || !cf_gst_stream_owns(cf_gst_pad_sink_stream(sink), slot)) {
     if (slot && slot->published)
       cf_gst_stream_count(cf_gst_pad_sink_stream(sink), CF_GST_REPEATED);
@@ -154,10 +250,19 @@ static cf_gst_slot *slot_of(GstCuframesFrameSink *sink, GstBuffer *buffer, const
   return same ? slot : NULL;
 }
 
-/* FALSE: an error was posted. */
-static gboolean copy(GstCuframesFrameSink *sink, GstBuffer *buffer, cuframes_frame *frame) {
+static gboolean copied(GstCuframesFrameSink *sink, int result) {
+  if (result != CUFRAMES_OK)
+    cf_gst_element_error(GST_ELEMENT_CAST(sink), result, "A frame cannot be copied into its slot");
+  return result == CUFRAMES_OK;
+}
+
+/* FALSE: an error was posted. Memory of another context of CUDA goes through the host. */
+static gboolean copy(GstCuframesFrameSink *sink, GstBuffer *buffer, cuframes_frame *frame, origin *made) {
   GstVideoFrame from;
   int result = CUFRAMES_OK;
+  made->by_stream = cf_gst_gpu_has(sink->gpu, buffer);
+  if (made->by_stream)
+    return copied(sink, cf_gst_gpu_copy_in(sink->gpu, &sink->info, buffer, frame, &made->stream));
   if (!gst_video_frame_map(&from, &sink->info, buffer, GST_MAP_READ)) {
     GST_ELEMENT_ERROR(sink, RESOURCE, READ, ("A frame cannot be read: its buffer cannot be mapped"), (NULL));
     return FALSE;
@@ -168,12 +273,10 @@ static gboolean copy(GstCuframesFrameSink *sink, GstBuffer *buffer, cuframes_fra
                                            (size_t)GST_VIDEO_FRAME_PLANE_STRIDE(&from, plane));
   }
   gst_video_frame_unmap(&from);
-  if (result != CUFRAMES_OK)
-    cf_gst_element_error(GST_ELEMENT_CAST(sink), result, "A frame cannot be copied into its slot");
-  return result == CUFRAMES_OK;
+  return copied(sink, result);
 }
 
-static int publish(GstCuframesFrameSink *sink, GstBuffer *buffer, cf_gst_slot *slot) {
+static int publish(GstCuframesFrameSink *sink, GstBuffer *buffer, cf_gst_slot *slot, const origin *from) {
   const cuframes_publish_info info = {
     .struct_size = sizeof info,
     .flags = GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_CORRUPTED) ? CUFRAMES_FRAME_CORRUPT : 0,
@@ -187,7 +290,7 @@ static int publish(GstCuframesFrameSink *sink, GstBuffer *buffer, cf_gst_slot *s
   }
   int result;
   do
-    result = cf_gst_stream_publish(cf_gst_pad_sink_stream(sink), slot, &info);
+    result = cf_gst_stream_publish(cf_gst_pad_sink_stream(sink), slot, &info, from->by_stream ? &from->stream : NULL);
   while (result == CUFRAMES_ERR_INTERRUPTED && cf_gst_pad_sink_go_on(sink) == GST_FLOW_OK);
   return result;
 }
@@ -208,18 +311,19 @@ static int publish_copy(GstCuframesFrameSink *sink, GstBuffer *buffer, const cuf
     result = acquire(sink, &slot);
   if (result != CUFRAMES_OK)
     return result;
-  *posted = !copy(sink, buffer, slot.frame);
+  origin from = { 0 };
+  *posted = !copy(sink, buffer, slot.frame, &from);
   if (!*posted)
-    result = publish(sink, buffer, &slot);
+    result = publish(sink, buffer, &slot, &from);
   cf_gst_stream_let_go(cf_gst_pad_sink_stream(sink), &slot);
   return result;
 }
 
-static int publish_in_place(GstCuframesFrameSink *sink, GstBuffer *buffer, cf_gst_slot *slot) {
+static int publish_in_place(GstCuframesFrameSink *sink, GstBuffer *buffer, cf_gst_slot *slot, const origin *from) {
   /* Whoever else has the buffer gets a copy when it wants to write from now on. Nobody can be writing: the sink has a
    * reference, too, and so nobody has the only one. */
   GST_MINI_OBJECT_FLAG_SET(gst_buffer_peek_memory(buffer, 0), GST_MINI_OBJECT_FLAG_LOCK_READONLY);
-  return publish(sink, buffer, slot);
+  return publish(sink, buffer, slot, from);
 }
 
 static GstFlowReturn render(GstBaseSink *base, GstBuffer *buffer) {
@@ -229,8 +333,9 @@ static GstFlowReturn render(GstBaseSink *base, GstBuffer *buffer) {
   if (flow != GST_FLOW_OK)
     return flow;
   const cuframes_format format = describe(sink, buffer);
-  cf_gst_slot *slot = slot_of(sink, buffer, &format);
-  const int result = slot ? publish_in_place(sink, buffer, slot) : publish_copy(sink, buffer, &format, &posted);
+  origin from = { 0 };
+  cf_gst_slot *slot = slot_of(sink, buffer, &format, &from);
+  const int result = slot ? publish_in_place(sink, buffer, slot, &from) : publish_copy(sink, buffer, &format, &posted);
   if (posted)
     return GST_FLOW_ERROR;
   if (result == CUFRAMES_ERR_INTERRUPTED) /* and it is not to go on */
@@ -286,12 +391,23 @@ static gboolean event(GstBaseSink *base, GstEvent *given) {
   return GST_BASE_SINK_CLASS(cf_gst_frame_sink_parent_class)->event(base, given);
 }
 
+static void finalize(GObject *object) {
+  GstCuframesFrameSink *sink = CF_GST_FRAME_SINK(object);
+  cf_gst_gpu_unref(sink->gpu);
+  cf_gst_gpu_share_clear(&sink->share);
+  G_OBJECT_CLASS(cf_gst_frame_sink_parent_class)->finalize(object);
+}
+
 static void cf_gst_frame_sink_class_init(GstCuframesFrameSinkClass *class) {
   GstElementClass *element_class = GST_ELEMENT_CLASS(class);
   GstBaseSinkClass *sink_class = GST_BASE_SINK_CLASS(class);
   gst_element_class_add_static_pad_template(element_class, &sink_template);
   gst_element_class_set_static_metadata(element_class, "Frames of a cuframes sink", "Sink/Video",
                                         "Publishes frames; part of cuframessink", "The cuframes authors");
+  G_OBJECT_CLASS(class)->finalize = finalize;
+  element_class->set_context = set_context;
+  sink_class->get_caps = get_caps;
+  sink_class->query = query;
   sink_class->set_caps = set_caps;
   sink_class->propose_allocation = propose_allocation;
   sink_class->start = start;
@@ -302,4 +418,5 @@ static void cf_gst_frame_sink_class_init(GstCuframesFrameSinkClass *class) {
 
 static void cf_gst_frame_sink_init(GstCuframesFrameSink *sink) {
   sink->offer = TRUE;
+  cf_gst_gpu_share_init(&sink->share, GST_ELEMENT_CAST(sink));
 }

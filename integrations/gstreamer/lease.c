@@ -27,12 +27,30 @@ guint cf_gst_leases_out(cf_gst_leases *leases) {
   return (guint)g_atomic_int_get(&leases->out);
 }
 
-static void give_back(gpointer data) {
+gpointer cf_gst_lease_new(cf_gst_leases *leases, cuframes_frame *frame) {
+  lease *held = g_new(lease, 1);
+  *held = (lease){ .frame = frame, .leases = g_atomic_rc_box_acquire(leases) };
+  (void)g_atomic_int_add(&leases->out, 1);
+  return held;
+}
+
+void cf_gst_lease_give_back(gpointer data) {
   lease *held = data;
   cuframes_frame_release(held->frame);
   (void)g_atomic_int_add(&held->leases->out, -1); /* afterwards, so that who counts less finds a lease free */
   cf_gst_leases_unref(held->leases);
   g_free(held);
+}
+
+void cf_gst_lease_give_back_on(gpointer data, gpointer stream) {
+  cuframes_frame_used_on(((lease *)data)->frame, stream);
+  cf_gst_lease_give_back(data);
+}
+
+void cf_gst_add_video_meta(GstBuffer *buffer, const GstVideoInfo *info) {
+  gst_buffer_add_video_meta_full(buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_INFO_FORMAT(info),
+                                 (guint)GST_VIDEO_INFO_WIDTH(info), (guint)GST_VIDEO_INFO_HEIGHT(info),
+                                 GST_VIDEO_INFO_N_PLANES(info), (gsize *)info->offset, (gint *)info->stride);
 }
 
 /* Address of the byte that is `base` bytes behind the start of the frame. */
@@ -44,14 +62,10 @@ static guint8 *start_of(cuframes_frame *frame, guint64 base) {
 GstBuffer *cf_gst_lease_wrap(cf_gst_leases *leases, cuframes_frame *frame, const GstVideoInfo *info, guint64 base) {
   const gsize size = GST_VIDEO_INFO_SIZE(info);
   GstBuffer *buffer = gst_buffer_new();
-  lease *held = g_new(lease, 1);
-  *held = (lease){ .frame = frame, .leases = g_atomic_rc_box_acquire(leases) };
-  (void)g_atomic_int_add(&leases->out, 1);
-  gst_buffer_append_memory(
-      buffer, gst_memory_new_wrapped(GST_MEMORY_FLAG_READONLY, start_of(frame, base), size, 0, size, held, give_back));
-  gst_buffer_add_video_meta_full(buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_INFO_FORMAT(info),
-                                 (guint)GST_VIDEO_INFO_WIDTH(info), (guint)GST_VIDEO_INFO_HEIGHT(info),
-                                 GST_VIDEO_INFO_N_PLANES(info), (gsize *)info->offset, (gint *)info->stride);
+  gpointer start = start_of(frame, base);
+  gst_buffer_append_memory(buffer, gst_memory_new_wrapped(GST_MEMORY_FLAG_READONLY, start, size, 0, size,
+                                                          cf_gst_lease_new(leases, frame), cf_gst_lease_give_back));
+  cf_gst_add_video_meta(buffer, info);
   return buffer;
 }
 

@@ -20,6 +20,15 @@ guint cf_gst_leases_out(cf_gst_leases *leases);
  * are cf_gst_info_of_format()'s. */
 GstBuffer *cf_gst_lease_wrap(cf_gst_leases *leases, cuframes_frame *frame, const GstVideoInfo *info, guint64 base);
 
+/* A frame in hand, counted, for memory of another kind; it takes the frame. The end of it gives the frame back, in
+ * the second case when the CUDA stream has come so far. Any thread. */
+gpointer cf_gst_lease_new(cf_gst_leases *leases, cuframes_frame *frame);
+void cf_gst_lease_give_back(gpointer lease);
+void cf_gst_lease_give_back_on(gpointer lease, gpointer stream);
+
+/* Tells of planes that lie as in *info. */
+void cf_gst_add_video_meta(GstBuffer *buffer, const GstVideoInfo *info);
+
 /* Whether elements may look at the frame where it lies: vector code reads a little behind the end of what it is given,
  * where another mapping may be, or none. */
 gboolean cf_gst_lease_has_tail(cuframes_frame *frame, const GstVideoInfo *info, guint64 base);

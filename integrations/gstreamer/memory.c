@@ -137,8 +137,7 @@ int cf_gst_allocator_prepare(GstCuframesAllocator *allocator) {
   return cf_gst_stream_set_format(allocator->stream, &allocator->format);
 }
 
-/* Slots may have become those of another size meanwhile, or lie otherwise. */
-static gboolean is_laid_out(const cuframes_format *slot, const cuframes_format *wanted) {
+gboolean cf_gst_is_laid_out(const cuframes_format *slot, const cuframes_format *wanted) {
   return slot->pixel_format == wanted->pixel_format && slot->width == wanted->width && slot->height == wanted->height &&
          memcmp(slot->pitch, wanted->pitch, sizeof slot->pitch) == 0 &&
          memcmp(slot->offset, wanted->offset, sizeof slot->offset) == 0;
@@ -151,7 +150,7 @@ GstMemory *cf_gst_allocator_take(GstCuframesAllocator *allocator) {
     GST_LOG_OBJECT(allocator, "no slot: %s", cuframes_last_error());
     return NULL;
   }
-  if (!is_laid_out(cuframes_frame_format(slot.frame), &allocator->format)) {
+  if (!cf_gst_is_laid_out(cuframes_frame_format(slot.frame), &allocator->format)) {
     GST_LOG_OBJECT(allocator, "no slot: they have another layout by now");
     cf_gst_stream_let_go(allocator->stream, &slot);
     return NULL;

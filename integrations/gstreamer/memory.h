@@ -32,6 +32,9 @@ GstMemory *cf_gst_allocator_take(GstCuframesAllocator *allocator);
  * memory keeps it. */
 cf_gst_slot *cf_gst_memory_slot(GstMemory *memory, cf_gst_stream *stream, cuframes_format *layout);
 
+/* Whether slots still lie so: they may have become those of another size meanwhile, or lie otherwise. */
+gboolean cf_gst_is_laid_out(const cuframes_format *slot, const cuframes_format *wanted);
+
 /* Bytes from the start to behind the last plane, with the padding, of a format that says where its planes lie. */
 guint64 cf_gst_format_bytes(const cuframes_format *format);
 

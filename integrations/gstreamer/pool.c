@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "format.h"
+#include "lease.h"
 #include "memory.h"
 #include "plugin.h"
 
@@ -124,9 +125,7 @@ static GstFlowReturn acquire_buffer(GstBufferPool *base, GstBuffer **buffer, Gst
   else
     cf_gst_stream_count(pool->stream, CF_GST_ORDINARY);
   if (pool->with_meta)
-    gst_buffer_add_video_meta_full(made, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_INFO_FORMAT(&pool->info),
-                                   GST_VIDEO_INFO_WIDTH(&pool->info), GST_VIDEO_INFO_HEIGHT(&pool->info),
-                                   GST_VIDEO_INFO_N_PLANES(&pool->info), pool->info.offset, pool->info.stride);
+    cf_gst_add_video_meta(made, &pool->info);
   *buffer = made;
   return GST_FLOW_OK;
 }

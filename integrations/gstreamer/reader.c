@@ -1,6 +1,7 @@
 /* reader.c - see reader.h. */
 #include "reader.h"
 
+#include "gpu.h"
 #include "plugin.h"
 
 #define GST_CAT_DEFAULT cf_gst_debug
@@ -247,7 +248,9 @@ GstFlowReturn cf_gst_reader_join(cf_gst_reader *reader) {
     return GST_FLOW_OK;
   reader->waiting_since = 0;
   gchar *name = join_options(reader, &options);
+  cf_gst_gpu_enter(reader->gpu);
   const int error = cuframes_subscriber_create(name, &options, &subscriber);
+  cf_gst_gpu_leave(reader->gpu);
   g_mutex_lock(&reader->lock);
   reader->subscriber = subscriber;
   const gboolean flushing = reader->flushing != 0;
@@ -278,7 +281,7 @@ void cf_gst_reader_done(cf_gst_reader *reader) {
   g_mutex_unlock(&reader->use);
 }
 
-static void leave(cf_gst_reader *reader) {
+void cf_gst_reader_drop(cf_gst_reader *reader) {
   g_mutex_lock(&reader->lock);
   cuframes_subscriber *subscriber = reader->subscriber;
   reader->subscriber = NULL;
@@ -288,7 +291,7 @@ static void leave(cf_gst_reader *reader) {
 
 void cf_gst_reader_leave(cf_gst_reader *reader) {
   g_mutex_lock(&reader->use);
-  leave(reader);
+  cf_gst_reader_drop(reader);
   g_mutex_unlock(&reader->use);
 }
 
@@ -319,7 +322,7 @@ static GstFlowReturn evicted(cf_gst_reader *reader, const gchar *name, gboolean 
   }
   GST_ELEMENT_WARNING(reader->element, RESOURCE, READ, ("Too slow for '%s': frames are lost", name),
                       ("%s; it joins again", cuframes_last_error()));
-  leave(reader);
+  cf_gst_reader_drop(reader);
   return cf_gst_reader_join(reader);
 }
 

@@ -22,6 +22,7 @@ typedef struct cf_gst_reader {
   gboolean reconnect;
   gint64 connect_timeout; /* ns, negative: for ever */
   guint64 timeout;        /* ns, 0: for ever */
+  struct cf_gst_gpu *gpu; /* of the streaming thread: in whose context it joins; NULL: none */
   GMutex use;             /* held while the streaming thread uses the subscriber, waits, too */
   /* the rest under this one */
   GMutex lock;
@@ -48,6 +49,8 @@ void cf_gst_reader_done(cf_gst_reader *reader);
 /* Joins, waiting as connect-timeout says. OK; FLUSHING; ERROR, which was told. Blocks: as said, and up to 2 s for the
  * publisher's answer; flushing ends both at once. */
 GstFlowReturn cf_gst_reader_join(cf_gst_reader *reader);
+/* The streaming thread leaves, to join anew. */
+void cf_gst_reader_drop(cf_gst_reader *reader);
 /* Leaves, if it has joined. Blocks: until the streaming thread is done with what it does, which is at once when
  * flushing. */
 void cf_gst_reader_leave(cf_gst_reader *reader);

@@ -196,7 +196,7 @@ static gboolean open_stream(GstCuframesSink *sink) {
   cf_gst_settings_copy(&sink->settings, &settings);
   GST_OBJECT_UNLOCK(sink);
   cf_gst_frame_sink_offer_slots(CF_GST_FRAME_SINK(sink->frames), settings.zero_copy);
-  const int result = cf_gst_stream_open(sink->stream, &settings, GST_OBJECT_CAST(sink));
+  const int result = cf_gst_frame_sink_open(CF_GST_FRAME_SINK(sink->frames), &settings, GST_OBJECT_CAST(sink));
   if (result != CUFRAMES_OK) {
     gchar *what =
         settings.stream ? g_strdup_printf("Cannot publish \"%s\"", settings.stream) : g_strdup("Cannot publish");
@@ -210,7 +210,7 @@ static gboolean open_stream(GstCuframesSink *sink) {
 }
 
 static void close_stream(GstCuframesSink *sink) {
-  cf_gst_stream_close(sink->stream);
+  cf_gst_frame_sink_close(CF_GST_FRAME_SINK(sink->frames));
   GstStructure *stats = cf_gst_stream_stats(sink->stream);
   GST_INFO_OBJECT(sink, "published: %" GST_PTR_FORMAT, stats);
   gst_structure_free(stats);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "format.h"
+#include "gpu.h"
 #include "lease.h"
 #include "plugin.h"
 #include "reader.h"
@@ -28,7 +29,11 @@ struct _GstCuframesSrc {
   cf_gst_leases *leases;
   gint64 latency, chosen_latency; /* object lock, as the counts; negative: the one that is chosen here */
   guint64 frames, skipped, lost, reconnects, copied_for_leases, copied_for_layout;
+  cf_gst_gpu_share share;
   /* of the streaming thread */
+  cf_gst_gpu *gpu;                            /* where the stream's frames are, and it joined in; NULL: not there */
+  gchar device[CUFRAMES_DEVICE_NAME_MAX + 1]; /* what frames there say */
+  gboolean wants_gpu, on_gpu;                 /* of the caps that were sent */
   cf_gst_times times;
   cf_gst_picture picture;    /* of the caps that were sent; width 0: none yet */
   GstVideoInfo info;         /* of these */
@@ -47,7 +52,8 @@ G_DEFINE_FINAL_TYPE_WITH_CODE(GstCuframesSrc, cf_gst_src, GST_TYPE_PUSH_SRC,
                               G_IMPLEMENT_INTERFACE(GST_TYPE_URI_HANDLER, uri_handler_init))
 
 static GstStaticPadTemplate src_template =
-    GST_STATIC_PAD_TEMPLATE("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS(CF_GST_CAPS(CF_GST_FORMATS_SRC)));
+    GST_STATIC_PAD_TEMPLATE("src", GST_PAD_SRC, GST_PAD_ALWAYS,
+                            GST_STATIC_CAPS(CF_GST_GPU_CAPS(CF_GST_GPU_FORMATS_SRC) CF_GST_CAPS(CF_GST_FORMATS_SRC)));
 
 /* ---- properties ---- */
 
@@ -143,6 +149,24 @@ static void drop_pool(GstCuframesSrc *src) {
   gst_clear_object(&src->pool);
 }
 
+/* Whether downstream takes such caps, and they are some that this element can give. */
+static gboolean are_taken(GstCuframesSrc *src, GstCaps *caps) {
+  GstPad *pad = GST_BASE_SRC_PAD(src);
+  GstCaps *template = gst_pad_get_pad_template_caps(pad);
+  GstCaps *ours = gst_caps_intersect(caps, template);
+  GstCaps *both = gst_pad_peer_query_caps(pad, ours);
+  const gboolean taken = !gst_caps_is_empty(ours) && !gst_caps_is_empty(both);
+  gst_caps_unref(both);
+  gst_caps_unref(ours);
+  gst_caps_unref(template);
+  return taken;
+}
+
+/* The frame is where this element's context of CUDA is. */
+static gboolean is_on_gpu(const GstCuframesSrc *src, const cuframes_frame *frame) {
+  return src->gpu != NULL && strcmp(cuframes_frame_device(frame), src->device) == 0;
+}
+
 /* Whether downstream can look at planes that lie otherwise than caps alone say. */
 static void ask_downstream(GstCuframesSrc *src, GstCaps *caps) {
   GstQuery *query = gst_query_new_allocation(caps, FALSE);
@@ -170,8 +194,20 @@ static cf_gst_picture picture_of(GstCuframesSrc *src, const cuframes_frame *fram
   return picture;
 }
 
-static GstFlowReturn set_caps(GstCuframesSrc *src, const cf_gst_picture *picture) {
+/* For memory of the GPU, if downstream takes that; else frames are copied to the host. */
+static GstCaps *caps_for(GstCuframesSrc *src, const cf_gst_picture *picture, gboolean gpu) {
   GstCaps *caps = cf_gst_caps_of_picture(picture);
+  GstCaps *there = caps && gpu ? cf_gst_gpu_caps_of(gst_caps_copy(caps)) : NULL;
+  src->wants_gpu = gpu;
+  src->on_gpu = there && are_taken(src, there);
+  if (src->on_gpu)
+    gst_caps_replace(&caps, there);
+  gst_clear_caps(&there);
+  return caps;
+}
+
+static GstFlowReturn set_caps(GstCuframesSrc *src, const cf_gst_picture *picture, gboolean gpu) {
+  GstCaps *caps = caps_for(src, picture, gpu);
   if (caps == NULL) {
     GST_ELEMENT_ERROR(
         src, STREAM, FORMAT,
@@ -196,8 +232,9 @@ static GstFlowReturn set_caps(GstCuframesSrc *src, const cf_gst_picture *picture
 static GstFlowReturn renegotiate(GstCuframesSrc *src, const cuframes_frame *frame, gboolean anew) {
   const cf_gst_picture picture = picture_of(src, frame, anew);
   const gboolean ask = g_atomic_int_compare_and_exchange(&src->ask_downstream, TRUE, FALSE);
-  if (src->picture.format.width == 0 || memcmp(&picture, &src->picture, sizeof picture) != 0)
-    return set_caps(src, &picture);
+  const gboolean gpu = is_on_gpu(src, frame);
+  if (src->picture.format.width == 0 || memcmp(&picture, &src->picture, sizeof picture) != 0 || gpu != src->wants_gpu)
+    return set_caps(src, &picture, gpu);
   GstCaps *caps = ask ? gst_pad_get_current_caps(GST_BASE_SRC_PAD(src)) : NULL;
   if (caps != NULL)
     ask_downstream(src, caps);
@@ -235,16 +272,23 @@ static GstFlowReturn copy_failed(GstCuframesSrc *src) {
   return GST_FLOW_ERROR;
 }
 
+static GstBufferPool *host_pool(GstCuframesSrc *src, GstCaps *caps) {
+  GstBufferPool *pool = gst_video_buffer_pool_new();
+  GstStructure *config = gst_buffer_pool_get_config(pool);
+  gst_buffer_pool_config_set_params(config, caps, (guint)GST_VIDEO_INFO_SIZE(&src->info), 0, 0);
+  gst_buffer_pool_config_add_option(config, GST_BUFFER_POOL_OPTION_VIDEO_META);
+  if (!gst_buffer_pool_set_config(pool, config))
+    gst_clear_object(&pool);
+  return pool;
+}
+
 static GstFlowReturn ensure_pool(GstCuframesSrc *src) {
   if (src->pool != NULL)
     return GST_FLOW_OK;
   GstCaps *caps = gst_pad_get_current_caps(GST_BASE_SRC_PAD(src));
-  src->pool = gst_video_buffer_pool_new();
-  GstStructure *config = gst_buffer_pool_get_config(src->pool);
-  gst_buffer_pool_config_set_params(config, caps, (guint)GST_VIDEO_INFO_SIZE(&src->info), 0, 0);
-  gst_buffer_pool_config_add_option(config, GST_BUFFER_POOL_OPTION_VIDEO_META);
+  src->pool = src->on_gpu ? cf_gst_gpu_pool(src->gpu, caps, &src->picture.format, NULL) : host_pool(src, caps);
   gst_clear_caps(&caps);
-  if (gst_buffer_pool_set_config(src->pool, config) && gst_buffer_pool_set_active(src->pool, TRUE))
+  if (src->pool != NULL && gst_buffer_pool_set_active(src->pool, TRUE))
     return GST_FLOW_OK;
   gst_clear_object(&src->pool);
   GST_ELEMENT_ERROR(src, RESOURCE, NO_SPACE_LEFT, ("No memory for copies of frames"), (NULL));
@@ -256,7 +300,8 @@ static GstFlowReturn copy(GstCuframesSrc *src, cuframes_frame *frame, GstBuffer 
   GstFlowReturn result = ensure_pool(src);
   if (result == GST_FLOW_OK)
     result = gst_buffer_pool_acquire_buffer(src->pool, buffer, NULL);
-  if (result == GST_FLOW_OK && !cf_gst_lease_copy(frame, &src->info, *buffer)) {
+  if (result == GST_FLOW_OK &&
+      !(src->on_gpu ? cf_gst_gpu_copy_out(src->gpu, frame, *buffer) : cf_gst_lease_copy(frame, &src->info, *buffer))) {
     result = copy_failed(src);
     gst_clear_buffer(buffer);
   }
@@ -284,16 +329,21 @@ static gboolean leases_are_out(GstCuframesSrc *src) {
   return TRUE;
 }
 
+/* Whether downstream can use it where it lies on the host. */
+static gboolean lies_on_host(GstCuframesSrc *src, cuframes_frame *frame, guint64 base, GstVideoInfo *info) {
+  return g_str_equal(cuframes_frame_device(frame), "host") &&
+         cf_gst_info_of_format(cuframes_frame_format(frame), base, info) && cf_gst_lease_has_tail(frame, info, base) &&
+         (src->takes_any_layout || is_default_layout(info, &src->info));
+}
+
 /* Takes the frame. */
 static GstFlowReturn wrap(GstCuframesSrc *src, cuframes_frame *frame, GstBuffer **buffer) {
-  const cuframes_format *format = cuframes_frame_format(frame);
-  const guint64 base = cf_gst_base(format);
+  const guint64 base = cf_gst_base(cuframes_frame_format(frame));
   GstVideoInfo info;
-  gboolean lies_well = g_str_equal(cuframes_frame_device(frame), "host") &&
-                       cf_gst_info_of_format(format, base, &info) && cf_gst_lease_has_tail(frame, &info, base) &&
-                       (src->takes_any_layout || is_default_layout(&info, &src->info));
+  const gboolean lies_well = src->on_gpu ? cf_gst_gpu_can_wrap(src->gpu, frame) : lies_on_host(src, frame, base, &info);
   if (lies_well && !leases_are_out(src)) {
-    *buffer = cf_gst_lease_wrap(src->leases, frame, &info, base);
+    *buffer = src->on_gpu ? cf_gst_gpu_wrap(src->gpu, src->leases, frame)
+                          : cf_gst_lease_wrap(src->leases, frame, &info, base);
     return GST_FLOW_OK;
   }
   const GstFlowReturn result = copy(src, frame, buffer);
@@ -351,6 +401,72 @@ static GstFlowReturn buffer_of(GstCuframesSrc *src, cuframes_frame *frame, GstBu
   return result;
 }
 
+/* ---- joining ---- */
+
+#define QUERY_WAIT (100 * GST_MSECOND) /* for a publisher that answers late; then it is joined without knowing more */
+
+static void set_gpu(GstCuframesSrc *src, cf_gst_gpu *gpu, const gchar *device) {
+  drop_pool(src);
+  cf_gst_gpu_unref(src->gpu);
+  src->gpu = src->reader.gpu = gpu;
+  g_strlcpy(src->device, device, sizeof src->device);
+}
+
+static gboolean takes_gpu(GstCuframesSrc *src) {
+  GstCaps *any = cf_gst_gpu_caps_of(gst_caps_new_empty_simple("video/x-raw"));
+  const gboolean takes = cf_gst_gpu_is_there() && are_taken(src, any);
+  gst_caps_unref(any);
+  return takes;
+}
+
+/* For frames that say `device`, the pipeline's context of CUDA where the element is to read them; TRUE: it is another
+ * one than before. Only where downstream takes such memory: a context costs half a GiB. */
+static gboolean choose_gpu(GstCuframesSrc *src, const gchar *device) {
+  GST_OBJECT_LOCK(src);
+  const gboolean named = src->reader.device && g_str_has_prefix(src->reader.device, "cuda:");
+  gchar *wanted = g_strdup(named ? src->reader.device : device);
+  GST_OBJECT_UNLOCK(src);
+  const gboolean takes = g_str_has_prefix(device, "cuda") && takes_gpu(src);
+  const gboolean has = takes && src->gpu && cf_gst_gpu_is_of(src->gpu, wanted);
+  cf_gst_gpu *gpu = takes && !has ? cf_gst_gpu_take(&src->share, wanted) : NULL;
+  g_free(wanted);
+  if (has)
+    g_strlcpy(src->device, device, sizeof src->device);
+  if (gpu)
+    set_gpu(src, gpu, device);
+  return gpu != NULL;
+}
+
+/* What is published now says where its frames are, without joining. Only where there is a GPU, and its context not yet:
+ * nothing ends this wait early. */
+static void ask_publisher(GstCuframesSrc *src) {
+  cuframes_stream_info *info = NULL;
+  if (src->gpu != NULL || !takes_gpu(src))
+    return;
+  GST_OBJECT_LOCK(src);
+  gchar *name = g_strdup(src->reader.stream), *directory = g_strdup(src->reader.directory);
+  GST_OBJECT_UNLOCK(src);
+  if (name && cuframes_stream_query(directory, name, QUERY_WAIT, &info) == CUFRAMES_OK)
+    (void)choose_gpu(src, info->device);
+  cuframes_stream_info_free(info);
+  g_free(directory);
+  g_free(name);
+}
+
+/* In the context that its frames are to be used in, with a second attempt where the publisher came later than the
+ * question. */
+static GstFlowReturn join(GstCuframesSrc *src) {
+  gchar device[CUFRAMES_DEVICE_NAME_MAX + 1];
+  ask_publisher(src);
+  const GstFlowReturn result = cf_gst_reader_join(&src->reader);
+  if (result != GST_FLOW_OK ||
+      cuframes_subscriber_device(src->reader.subscriber, device, sizeof device, NULL) != CUFRAMES_OK ||
+      !choose_gpu(src, device))
+    return result;
+  cf_gst_reader_drop(&src->reader);
+  return cf_gst_reader_join(&src->reader);
+}
+
 /* ---- the streaming thread ---- */
 
 static GstFlowReturn next(GstCuframesSrc *src, cuframes_frame **frame) {
@@ -358,7 +474,7 @@ static GstFlowReturn next(GstCuframesSrc *src, cuframes_frame **frame) {
   while (result == GST_FLOW_OK) {
     if (src->reader.subscriber == NULL) {
       src->joined_anew = TRUE;
-      result = cf_gst_reader_join(&src->reader);
+      result = join(src);
       continue;
     }
     const cuframes_subscriber *joined = src->reader.subscriber;
@@ -425,7 +541,8 @@ static gboolean start(GstBaseSrc *base) {
 static gboolean stop(GstBaseSrc *base) {
   GstCuframesSrc *src = CF_GST_SRC(base);
   leave(src);
-  drop_pool(src);
+  set_gpu(src, NULL, "");
+  cf_gst_gpu_share_drop(&src->share);
   return TRUE;
 }
 
@@ -447,7 +564,14 @@ static GstStateChangeReturn change_state(GstElement *element, GstStateChange tra
   return result;
 }
 
+static void set_context(GstElement *element, GstContext *context) {
+  cf_gst_gpu_share_set(&CF_GST_SRC(element)->share, context);
+  GST_ELEMENT_CLASS(cf_gst_src_parent_class)->set_context(element, context);
+}
+
 static gboolean query(GstBaseSrc *base, GstQuery *asked) {
+  if (cf_gst_gpu_share_answer(&CF_GST_SRC(base)->share, asked))
+    return TRUE;
   if (GST_QUERY_TYPE(asked) != GST_QUERY_LATENCY)
     return GST_BASE_SRC_CLASS(cf_gst_src_parent_class)->query(base, asked);
   gst_query_set_latency(asked, TRUE, (GstClockTime)latency_of(CF_GST_SRC(base)), GST_CLOCK_TIME_NONE);
@@ -470,6 +594,7 @@ static void finalize(GObject *object) {
   GstCuframesSrc *src = CF_GST_SRC(object);
   cf_gst_reader_clear(&src->reader);
   cf_gst_leases_unref(src->leases);
+  cf_gst_gpu_share_clear(&src->share);
   G_OBJECT_CLASS(cf_gst_src_parent_class)->finalize(object);
 }
 
@@ -481,6 +606,7 @@ static void cf_gst_src_class_init(GstCuframesSrcClass *class) {
   object_class->get_property = get_property;
   object_class->finalize = finalize;
   element_class->change_state = change_state;
+  element_class->set_context = set_context;
   base_class->start = start;
   base_class->stop = stop;
   base_class->unlock = unlock;
@@ -513,6 +639,7 @@ static void cf_gst_src_class_init(GstCuframesSrcClass *class) {
 static void cf_gst_src_init(GstCuframesSrc *src) {
   cf_gst_reader_init(&src->reader, GST_ELEMENT(src));
   src->leases = cf_gst_leases_new();
+  cf_gst_gpu_share_init(&src->share, GST_ELEMENT(src));
   src->latency = -1;
   src->chosen_latency = LATENCY_AT_FIRST;
   gst_base_src_set_live(GST_BASE_SRC(src), TRUE);

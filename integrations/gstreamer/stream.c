@@ -275,13 +275,15 @@ gboolean cf_gst_stream_owns(cf_gst_stream *stream, const cf_gst_slot *slot) {
   return owns;
 }
 
-int cf_gst_stream_publish(cf_gst_stream *stream, cf_gst_slot *slot, const cuframes_publish_info *info) {
+int cf_gst_stream_publish(cf_gst_stream *stream, cf_gst_slot *slot, const cuframes_publish_info *info,
+                          const gpointer *on) {
   int result = CUFRAMES_ERR_PUBLISHER_GONE;
   g_rw_lock_reader_lock(&stream->lock);
   cuframes_publisher *publisher = publisher_of(stream);
   if (publisher && is_ours(stream, slot)) {
     slot->published = TRUE;
-    result = cuframes_publisher_publish(publisher, slot->frame, info);
+    result = on ? cuframes_publisher_publish_on(publisher, slot->frame, *on, info)
+                : cuframes_publisher_publish(publisher, slot->frame, info);
     if (result == CUFRAMES_ERR_INTERRUPTED) /* it is open still */
       slot->published = FALSE;
   }

@@ -46,9 +46,11 @@ int cf_gst_stream_set_format(cf_gst_stream *stream, const cuframes_format *forma
  */
 int cf_gst_stream_acquire(cf_gst_stream *stream, gboolean lend, cf_gst_slot *slot);
 
-/* Publishes it, whatever comes of that; the frame stays in hand and is not written any more. Blocks as
- * cuframes_publisher_publish(). INTERRUPTED: that was ended, and it can be published again. */
-int cf_gst_stream_publish(cf_gst_stream *stream, cf_gst_slot *slot, const cuframes_publish_info *info);
+/* Publishes it, whatever comes of that; the frame stays in hand and is not written any more. *on: the CUDA stream whose
+ * work so far makes the picture; NULL: it is complete. Blocks as cuframes_publisher_publish(). INTERRUPTED:
+ * that was ended, and it can be published again. */
+int cf_gst_stream_publish(cf_gst_stream *stream, cf_gst_slot *slot, const cuframes_publish_info *info,
+                          const gpointer *on);
 
 /* Whether the slot can be published here. */
 gboolean cf_gst_stream_owns(cf_gst_stream *stream, const cf_gst_slot *slot);
