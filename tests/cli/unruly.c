@@ -10,7 +10,9 @@
  *   crowd      as still, with as many readers of its own as a stream may have but some
  *   full       with as many as it may have
  *   asleep     nothing at all: it listens, and hangs in the kernel (of the directory CUFRAMES_DIR)
- *   stalled, refused, ended   says so of its source, with a reason that tries the terminal's control characters
+ *   stalled, refused, reconnecting, ended   says so of its source, with a reason that tries the terminal's control
+ *              characters
+ *   mute-...   likewise, without a reason
  */
 #include <poll.h>
 #include <stdio.h>
@@ -62,11 +64,16 @@ static void scribble(int64_t number) {
 }
 
 static int set_source(const char *what) {
-  cuframes_source_info source = { .struct_size = sizeof source, .reason = "because\x1b[31m of\nme" };
-  source.state = strcmp(what, "stalled") == 0   ? CUFRAMES_SOURCE_STALLED
-                 : strcmp(what, "refused") == 0 ? CUFRAMES_SOURCE_REFUSED
-                 : strcmp(what, "ended") == 0   ? CUFRAMES_SOURCE_ENDED
-                                                : CUFRAMES_SOURCE_UNKNOWN;
+  cuframes_source_info source = { .struct_size = sizeof source };
+  if (strncmp(what, "mute-", 5) == 0)
+    what += 5;
+  else
+    snprintf(source.reason, sizeof source.reason, "because\x1b[31m of\nme");
+  source.state = strcmp(what, "stalled") == 0        ? CUFRAMES_SOURCE_STALLED
+                 : strcmp(what, "refused") == 0      ? CUFRAMES_SOURCE_REFUSED
+                 : strcmp(what, "ended") == 0        ? CUFRAMES_SOURCE_ENDED
+                 : strcmp(what, "reconnecting") == 0 ? CUFRAMES_SOURCE_RECONNECTING
+                                                     : CUFRAMES_SOURCE_UNKNOWN;
   return source.state ? cuframes_publisher_set_source(publisher, &source) : CUFRAMES_OK;
 }
 

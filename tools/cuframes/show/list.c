@@ -124,7 +124,7 @@ int cmd_list(int argc, char **argv) {
   int error = cuframes_stream_list(reader.directory, READER_QUERY_NS, &streams);
   if (error) {
     cli_doctor_knows(error, NULL, reader.directory, NULL);
-    return cli_failed(error, "list");
+    return cli_failed(error, "looking for streams");
   }
   if (reader.json) {
     code = cli_json_print(streams_json(streams), false);

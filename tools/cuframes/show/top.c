@@ -50,7 +50,7 @@ static int look_at_all(const char *directory, look *view) {
   int error = cuframes_stream_list(directory, READER_QUERY_NS, &view->streams);
   if (error) {
     cli_doctor_knows(error, NULL, directory, NULL);
-    return cli_failed(error, "top");
+    return cli_failed(error, "looking for streams");
   }
   view->rows = calloc(view->streams->count + 1, sizeof(row));
   if (!view->rows)
@@ -78,8 +78,10 @@ static int look_at(const reader_config *options, char **names, size_t count, loo
     snprintf(to->name, sizeof(to->name), "%s", names[i]);
     to->error = cuframes_stream_query(options->directory, names[i], READER_QUERY_NS, &to->asked);
     to->info = to->asked;
-    if (to->error)
-      snprintf(to->detail, sizeof(to->detail), "%s", cuframes_strerror(to->error));
+    if (to->error) { /* in the words of a list */
+      const char *detail = cuframes_last_error();
+      snprintf(to->detail, sizeof(to->detail), "%s", *detail ? detail : cuframes_strerror(to->error));
+    }
   }
   return CLI_OK;
 }
