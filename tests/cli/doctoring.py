@@ -2,12 +2,36 @@
 import os
 import re
 import subprocess
+import sys
 
 import harness
 from harness import FAILED, OK, check
 
 STATES = {"problem", "well", "note", "unknown"}
 SUBJECTS = {"directory", "kernel", "limits", "stream", "accounts", "device", "container", "trial"}
+
+
+SAID = []  # by all runs of it
+
+
+def said_file(test):
+    """Where a test file writes what doctor said in it, for test_doctor_findings.py."""
+    return os.path.join(harness.BUILD_DIR, "Testing", "Temporary", os.path.basename(test) + ".said")
+
+
+def main(module):
+    """As harness.main(); of a file that ran whole, and in which nothing was skipped, it is kept what doctor said."""
+    path = said_file(sys.argv[0])
+    if os.path.exists(path):
+        os.unlink(path)
+    try:
+        harness.main(module)
+    except SystemExit as end:
+        if end.code == OK and not harness.SKIPPED and len(sys.argv) == 1:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w") as out:
+                out.write("".join(sorted(set(SAID))))
+        raise
 
 
 class Report:
@@ -21,10 +45,7 @@ class Report:
         self.in_container = states.get("container") == "note"
         count = sum(finding["state"] == "problem" for finding in self.findings)
         check(result.code == (FAILED if count else OK), "%d problems, and it ended with %s", count, result.code)
-        if os.environ.get("CUFRAMES_DOCTOR_SAID"):  # for test_doctor_findings.py --said
-            with open(os.environ["CUFRAMES_DOCTOR_SAID"], "a") as out:
-                for finding in self.findings:
-                    out.write("".join("%s\n" % finding[key] for key in ("what", "why", "mend")))
+        SAID.extend("%s\n" % finding[key] for finding in self.findings for key in ("what", "why", "mend"))
         check(told["problems"] == count and told["ready"] == (count == 0), "it says %s", told)
         for finding in self.findings:
             check(finding["state"] in STATES and finding["subject"] in SUBJECTS and finding["what"], "%s", finding)
@@ -62,12 +83,21 @@ def doctor(s, *args, **options):
     return Report(s.run("doctor", *args, "--all", "--json", **options))
 
 
-def mend(s, finding):
-    """Does what it says, up to the first explanation behind it."""
-    command = re.split(r"; | \(| removes | takes |, ", finding["mend"])[0].replace("sudo ", "")
-    command = re.sub(r"^cuframes ", harness.program() + " ", command)
-    done = subprocess.run(command, shell=True, env=s.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          check=False)
+def remedy(finding):
+    """The command that it says mends it: up to the first explanation behind it, or the next one."""
+    return re.split(r"; | \(|: it | removes | takes | ends it|, ", finding["mend"])[0]
+
+
+def mend(s, finding, user=None):
+    """Does what it says, in a shell of that user: what begins with sudo is root's."""
+    command = remedy(finding)
+    check(user is not None or "sudo" not in command, "root is to take sudo: %s", finding)
+    options = harness.as_user(user) if user is not None and "sudo" not in command else {}
+    if user is not None:
+        command = command.replace("$(id -g)", str(user)).replace("sudo ", "")
+    shell = 'cuframes() { "%s" "$@"; }; %s' % (harness.program(), command)
+    done = subprocess.run(["bash", "-c", shell], env=s.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False, **options)
     check(done.returncode == 0, "%s: %s", command, done.stdout)
 
 
@@ -88,6 +118,31 @@ def doctor_in(s, script, *args, more=(), **options):
     need_mounts(*more)
     argv = ["unshare", "--mount", *more, "sh", "-ec", script + '\nexec "$@"', s.root]
     return Report(s.start_program(*argv, *words(*args), name="doctor", **options).wait())
+
+
+# A root directory of its own, with all that the machine's has but the marks of a container.
+OUTSIDE = """
+unset container KUBERNETES_SERVICE_HOST
+mkdir "$0/outside" && mount -t tmpfs none "$0/outside"
+for place in /*; do
+  if [ -L "$place" ]; then cp -a "$place" "$0/outside"
+  elif [ -d "$place" ]; then mkdir "$0/outside$place" && mount --rbind "$place" "$0/outside$place"
+  fi
+done
+rm -f "$0/outside/.dockerenv"
+"""
+
+
+def doctor_outside(s, script, *args, **options):
+    """As doctor_in(), where nothing says that this is a container; skipped where the container cannot be left so."""
+    if os.path.exists("/run/.containerenv"):
+        harness.skip("this container says in /run that it is one")
+    try:
+        report = doctor_in(s, script + OUTSIDE + 'set -- chroot "$0/outside" "$@"', *args, **options)
+    finally:
+        os.rmdir(s.path("outside"))
+    check(not report.in_container, "it takes this for a container: %s", report.findings)
+    return report
 
 
 def start_denied(s, call, error, *args, **options):

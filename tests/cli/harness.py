@@ -60,6 +60,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_CHILD_SUBREAPER = 36
 _IN_CREATE, _IN_DELETE, _IN_MOVED = 0x100, 0x200, 0xC0
 
+SKIPPED = []  # the tests of this file that could not run
+
 # How a process ended.
 Result = collections.namedtuple("Result", "code out err")
 
@@ -565,6 +567,7 @@ def run_once(name, function, keep, last):
             function(session)
         except Skip as why:
             verdict, reason = "skipped", str(why)
+            SKIPPED.append(name)
         except Failure as failure:
             verdict = "slow" if isinstance(failure, Slow) and not last else "failed"
             reason = "line %d: %s" % (traceback.extract_tb(failure.__traceback__)[1].lineno, failure)

@@ -3,6 +3,7 @@
 this machine, each fault made by the test, and what mends it. test_doctor_stream.py does so for streams,
 test_doctor_gpu.py for GPUs."""
 import os
+import socket
 import subprocess
 
 import doctoring
@@ -12,6 +13,7 @@ from harness import FAILED, OK, USAGE, check
 
 HOST = ("--device", "host")  # a machine with a GPU and no driver for it (harness.py) is not ready otherwise
 NOBODY, SOMEBODY = 65534, 54321
+DAEMON = 1  # a user that every system knows
 NO_PROC = {"ASAN_OPTIONS": "detect_leaks=0"}  # looking for leaks takes /proc
 
 
@@ -53,15 +55,29 @@ def test_usage(s):
         check(result.code == USAGE and text in result.err if text else result.code == OK, "%s: %s", args, result)
 
 
+def seen(place):
+    """Of a directory and all that is in it: whose it is, its rights, its times, its number."""
+    paths = [place] + sorted(os.path.join(place, name) for name in os.listdir(place))
+    return {path: tuple(os.lstat(path))[:7] + (os.lstat(path).st_mtime_ns, os.lstat(path).st_ctime_ns)
+            for path in paths}
+
+
 def test_changes_nothing(s):
-    """Neither files of the dead nor the directory for temporary files."""
+    """Neither files of the living and the dead, for a moment neither: that would show in the directory's time. Nor does
+    it leave anything among temporary files, or a process."""
     place = s.path("tmp")
     os.mkdir(place)
-    pub = s.publish("test:320x180@25", "cam")
-    pub.kill()
-    before = sorted(os.listdir(s.dir))
-    doctor(s, *HOST, env={"TMPDIR": place}).problem("leftovers", "cam")
-    check(sorted(os.listdir(s.dir)) == before and os.listdir(place) == [], "something was changed")
+    s.publish("test:320x180@25", "living")
+    s.publish("test:320x180@25", "cam").kill()
+    other = os.path.join(s.dir, "another-programs.lock")
+    with open(other, "w"):
+        pass
+    before = seen(s.dir)
+    for args in ((), ("living",), ("cam",), ("none",)):
+        report = doctor(s, *args, *HOST, env={"TMPDIR": place})
+        check(seen(s.dir) == before and os.listdir(place) == [], "%s: something was changed", args)
+        check(args == ("living",) or report.problems, "%s: it is ready", args)
+    os.unlink(other)
     s.run("list")
 
 
@@ -106,7 +122,8 @@ def test_another_users(s):
     report = doctor(s, *HOST, user=NOBODY)
     report.problem("access", "may not enter", s.dir, "0700")
     os.chmod(s.dir, 0o755)
-    doctor(s, *HOST, user=NOBODY).problem("access", "may not write", "chmod 3770")
+    mend(s, doctor(s, *HOST, user=NOBODY).problem("access", "may not write", "sudo chgrp $(id -g) " + s.dir), NOBODY)
+    doctor(s, *HOST, user=NOBODY).ready()
     s.publish("test:320x180@25", "cam", "--mode", "0666")
     doctor(s, "cam", user=NOBODY).ready()
 
@@ -145,7 +162,9 @@ def test_on_the_way(s):
 def test_not_there_and_not_ours(s):
     harness.need_user(SOMEBODY)
     report = doctor(s, "--dir", s.path("new"), *HOST, user=SOMEBODY)
-    report.problem("exists", "%s may not be written to" % s.root, "sudo install -d -m 0700 -o %d" % SOMEBODY)
+    finding = report.problem("exists", "%s may not be written to" % s.root, "sudo install -d -m 0700 -o %d" % SOMEBODY)
+    mend(s, finding, SOMEBODY)
+    doctor(s, "--dir", s.path("new"), *HOST, user=SOMEBODY).ready()
 
 
 def test_link_to_nothing(s):
@@ -200,15 +219,19 @@ def test_immutable(s):
     image = s.path("image")
     with open(image, "wb") as out:
         out.truncate(4 << 20)
-    made = subprocess.run(["mkfs.ext4", "-q", "-F", image], capture_output=True, text=True, check=False)
+    made = subprocess.run(["mkfs.ext4", "-q", "-F", "-N", "64", image], capture_output=True, text=True, check=False)
     check(made.returncode == 0, "%s", made.stderr)
     script = 'mount -o loop "$0/image" "$0/run" || exit 77; chmod 700 "$0/run"; chattr +i "$0/run"'
     tried = subprocess.run(["unshare", "--mount", "sh", "-ec", script, s.root], capture_output=True, text=True,
                            check=False)
     if tried.returncode != 0:
         harness.skip("no file system can be mounted from a file here: " + tried.stderr.strip())
-    report = doctor_in(s, 'mount -o loop "$0/image" "$0/run"', *HOST)
-    report.problem("access", "may not write", "immutable", "chattr -i " + s.dir)
+    script = 'mount -o loop "$0/image" "$0/run"'
+    finding = doctor_in(s, script, *HOST).problem("access", "may not write", "immutable", "chattr -i " + s.dir)
+    mended = script + "\n" + doctoring.remedy(finding)
+    doctor_in(s, mended, *HOST).ready()
+    fill = '\ni=0; while touch "$0/run/x$i" 2>/dev/null; do i=$((i + 1)); done'
+    doctor_in(s, mended + fill, *HOST).problem("room", "0 are left", "remove files there: df -i " + s.dir)
 
 
 def test_root_without_its_rights(s):
@@ -303,6 +326,25 @@ def test_leftovers(s):
     check("another" not in doctor(s, *HOST).problem("leftovers", "alone")["what"], "it takes any lock for ours")
 
 
+def test_sockets_without_locks(s):
+    """A list leaves them: their publisher's lock is gone. What hundreds leave is said, too."""
+    odd = s.path("it's odd")
+    os.mkdir(odd, 0o700)
+    for number in range(300):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as one:
+            one.bind(os.path.join(odd, "dead%03d.sock" % number))
+    finding = doctor(s, "--dir", odd, *HOST).problem("leftover-sockets", "dead000", "their locks are gone")
+    s.run("list", "--dir", odd)
+    check(len(os.listdir(odd)) == 300, "a list removes them")
+    mend(s, finding)
+    left = len(os.listdir(odd))
+    check(left < 300 and not os.path.exists(os.path.join(odd, "dead000.sock")), "it left %s", left)
+    for name in os.listdir(odd)[1:]:
+        os.unlink(os.path.join(odd, name))
+    mend(s, doctor(s, "--dir", odd, *HOST).problem("leftover-sockets"))
+    doctor(s, "--dir", odd, *HOST).ready()
+
+
 def test_leftovers_of_another(s):
     harness.need_user(NOBODY)
     os.chmod(s.dir, 0o1777)
@@ -358,24 +400,24 @@ def test_limits(s):
     harness.need_user(SOMEBODY)
     os.chmod(s.dir, 0o1777)
     finding = doctor(s, *HOST, user=SOMEBODY, limit=("--nofile=100",)).problem("descriptors", "100")
-    check("ulimit -Hn" in finding["mend"], "it may not raise its hard limit: %s", finding)
+    check("sudo prlimit --pid $$ --nofile=4096" in finding["mend"], "it may not raise its hard limit: %s", finding)
     os.chmod(s.dir, 0o700)
-    doctor(s, *HOST, limit=("--nofile=14",)).problem("descriptors", "14")
-    doctor(s, *HOST, limit=("--fsize=1000000",)).problem("file-size", "FSIZE", "ulimit -f")
+    doctor(s, *HOST, limit=("--nofile=14:",)).problem("descriptors", "14")
+    doctor(s, *HOST, limit=("--fsize=1000000:",)).problem("file-size", "FSIZE", "ulimit -f")
     doctor(s, *HOST, limit=("--memlock=0",)).ready().finding("unknown", "locked-memory", "MEMLOCK")
     s.publish("test:320x180@25", "cam")
-    doctor(s, "cam", limit=("--nofile=100",)).ready()
-    doctor(s, "cam", limit=("--nofile=40",)).problem("descriptors", "reader")
+    doctor(s, "cam", limit=("--nofile=100:",)).ready()
+    doctor(s, "cam", limit=("--nofile=40:",)).problem("descriptors", "reader")
     if not harness.SANITIZED:  # which writes files, and maps terabytes
-        doctor(s, *HOST, limit=("--fsize=0",)).problem("file-size", "0 B at most", "ulimit -f")
-        doctor(s, *HOST, limit=("--as=900000000",)).problem("addresses", "ulimit -v")
+        doctor(s, *HOST, limit=("--fsize=0:",)).problem("file-size", "0 B at most", "ulimit -f")
+        doctor(s, *HOST, limit=("--as=900000000:",)).problem("addresses", "ulimit -v")
 
 
 def test_processes(s):
     """No further process: the limit of a user who has nothing else."""
     harness.need_user(SOMEBODY)
     os.chmod(s.dir, 0o1777)
-    report = doctor(s, *HOST, user=SOMEBODY, limit=("--nproc=1",))
+    report = doctor(s, *HOST, user=SOMEBODY, limit=("--nproc=1:",))
     report.problem("process", "fork", "ulimit -u")
 
 
@@ -415,10 +457,11 @@ def test_wrong_group(s):
     report.problem("socket", "may not connect to cam", "0660", "group 0", SOMEBODY)
     doctor(s, *HOST, user=SOMEBODY).finding("unknown", "socket", "cam")
     os.chown(os.path.join(s.dir, "cam.sock"), 0, NOBODY)
-    doctor(s, "cam", user=SOMEBODY).problem("socket", "usermod -aG", "--group-add %d" % NOBODY)
+    doctor(s, "cam", user=SOMEBODY).problem("socket", "a user that this machine knows", "--group-add %d" % NOBODY)
+    doctor(s, "cam", user=DAEMON).problem("socket", "usermod -aG nogroup daemon", "--group-add %d" % NOBODY)
     os.chown(os.path.join(s.dir, "cam.sock"), 0, SOMEBODY - 1)  # a group without a name
-    doctor(s, "cam", user=SOMEBODY).problem("socket", "groupadd -g %d" % (SOMEBODY - 1),
-                                            "--group-add %d" % (SOMEBODY - 1))
+    doctor(s, "cam", user=DAEMON).problem("socket", "sudo groupadd -g %d cuframes-%d && sudo usermod -aG cuframes-%d "
+                                          "daemon" % (3 * (SOMEBODY - 1,)), "--group-add %d" % (SOMEBODY - 1))
     pub.stop()
 
 
@@ -464,4 +507,4 @@ def test_no_place_for_a_trial(s):
 
 
 if __name__ == "__main__":
-    harness.main(globals())
+    doctoring.main(globals())

@@ -26,7 +26,8 @@ def test_errors_of_a_call(s):
                                ("memfd_create", "ENOSYS", ("seccomp", "seccomp=PROFILE")),
                                ("ftruncate", "ENOSPC", ("is full", "df -h")),
                                ("ftruncate", "EDQUOT", ("as much on the disk", "quota")),
-                               ("ftruncate", "EFBIG", ("FSIZE", "ulimit -f unlimited"))):
+                               ("ftruncate", "EFBIG", ("FSIZE", "ulimit -f unlimited")),
+                               ("ftruncate", "EIO", ("Input/output", "strace -f cuframes doctor shows the call"))):
         report = denied(s, call, error, *HOST)
         report.problem("memfd", call, *texts)
         report.finding("unknown", "host", "not tried", "kernel")
@@ -90,7 +91,7 @@ def test_no_descriptors_at_all(s):
     if harness.SANITIZED:
         harness.skip("a sanitizer needs some")
     for most in range(4, 20):
-        report = doctor(s, *HOST, limit=("--nofile=%d" % most,))
+        report = doctor(s, *HOST, limit=("--nofile=%d:" % most,))
         name = "descriptors" if "descriptors" in report.problems else "process"
         report.problem(name, "NOFILE", "ulimit -n 4096")
 
@@ -99,22 +100,23 @@ def test_few_threads(s):
     """A limit that is enough for the doctor and for no publisher of many cameras."""
     harness.need_user(SOMEBODY)
     os.chmod(s.dir, 0o1777)
-    report = doctor(s, *HOST, user=SOMEBODY, limit=("--nproc=9",))
+    report = doctor(s, *HOST, user=SOMEBODY, limit=("--nproc=9:",))
     report.problem("tasks", "threads more", "ulimit -u 4096", "--pids-limit")
     doctor(s, *HOST, user=SOMEBODY, limit=("--nproc=200",)).ready().finding("well", "tasks")
 
 
 def test_cpu_time(s):
-    doctor(s, *HOST, limit=("--cpu=500",)).problem("cpu-time", "this process", "500 s", "ulimit -t unlimited")
-    pub = s.publish("test:320x180@25", "cam", limit=("--cpu=500",))
-    doctor(s, "cam").problem("cpu-time", "the publisher %d" % pub.pid, "LimitCPU=infinity")
+    doctor(s, *HOST, limit=("--cpu=500:",)).problem("cpu-time", "this process", "500 s", "ulimit -t unlimited")
+    pub = s.publish("test:320x180@25", "cam", limit=("--cpu=500:",))
+    doctoring.mend(s, doctor(s, "cam").problem("cpu-time", "the publisher %d" % pub.pid, "LimitCPU=infinity"))
+    doctor(s, "cam").ready()
 
 
 def test_stacks(s):
     """Threads get as much as the limit says, and die."""
     if harness.SANITIZED:
         harness.skip("a sanitizer needs more")
-    report = doctor(s, *HOST, limit=("--stack=100000",))
+    report = doctor(s, *HOST, limit=("--stack=100000:",))
     report.problem("stack", "97.7 KiB", "STACK", "ulimit -s 8192")
     report.finding("unknown", "host", "not tried")
 
@@ -223,4 +225,4 @@ def test_parents(s):
 
 
 if __name__ == "__main__":
-    harness.main(globals())
+    doctoring.main(globals())

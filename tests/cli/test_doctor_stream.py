@@ -41,6 +41,7 @@ def end(process):
 
 def test_nobody(s):
     doctor(s, "cam").problem("exists", "nobody publishes cam", s.dir, "cuframes publish INPUT --name cam")
+    doctoring.doctor_outside(s, "", "cam").problem("exists", "no publisher runs, or it has another runtime directory")
     s.publish("test:320x180@25", "cam1")
     doctor(s, "cam").problem("exists", "there is cam1")
 
@@ -337,14 +338,14 @@ def test_no_socket(s):
                  lambda path: os.symlink("cam.sock", path), os.mkdir):
         path = os.path.join(s.dir, "cam.sock")
         make(path)
-        report = doctor(s, "cam", *SHORT)
-        check(report.problems, "it is ready with %s", os.listdir(s.dir))
-        os.rmdir(path) if os.path.isdir(path) else os.unlink(path)
+        mend(s, doctor(s, "cam", *SHORT).problem("exists", "cam.sock is no socket", "in the place of"))
+        doctor(s, "cam", *SHORT).problem("exists", "nobody publishes cam")
+        os.rmdir(path + ".old") if os.path.isdir(path + ".old") else os.unlink(path + ".old")
     odd = os.path.join(s.dir, "\x1b[31mred.sock")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(odd)
     listener.close()
-    doctor(s, "--device", "host").problem("leftovers", "red")
+    doctor(s, "--device", "host").ready()  # no stream can have that name: it is no dead publisher's
     os.unlink(odd)
 
 
@@ -367,9 +368,12 @@ def test_camera_that_is_away(s):
 
 
 def test_what_the_camera_does(s):
-    for state, text in (("stalled", "sends nothing"), ("refused", "--password-file"), ("ended", "nothing more")):
+    for state, *texts in (("stalled", "sends nothing"), ("refused", "because", "--password-file"),
+                          ("reconnecting", "because", "ping"), ("ended", "nothing more"),
+                          ("mute-refused", "wants another user or password"),
+                          ("mute-reconnecting", "has no connection to it, and tries again")):
         process = unruly(s, state)
-        doctor(s, "cam", *SHORT).problem("camera", state, text)
+        doctor(s, "cam", *SHORT).problem("camera", state.replace("mute-", ""), *texts)
         end(process)
 
 
@@ -511,8 +515,9 @@ def test_no_seat_left(s):
 
 
 def test_limits_of_the_publisher(s):
-    pub = s.publish("test:320x180@25", "cam", limit=("--fsize=70000000",))
-    doctor(s, "cam").problem("file-size", "the publisher %d" % pub.pid, "ulimit -f")
+    pub = s.publish("test:320x180@25", "cam", limit=("--fsize=70000000:",))
+    mend(s, doctor(s, "cam").problem("file-size", "the publisher %d" % pub.pid, "prlimit --pid %d" % pub.pid))
+    doctor(s, "cam").ready()
     pub.stop()
     pub = s.publish("test:320x180@25", "cam")
     have = pub.descriptors()
@@ -622,4 +627,4 @@ def test_messages_of_no_permission_point_here(s):
 
 
 if __name__ == "__main__":
-    harness.main(globals())
+    doctoring.main(globals())

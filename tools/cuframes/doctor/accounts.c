@@ -41,22 +41,11 @@ static const char *groups_text(char *text, size_t size) {
 }
 
 static void mend_socket(finding *f, const struct stat *socket, const char *name) {
-  const struct passwd *us = getpwuid(geteuid());
-  char number[32];
-  snprintf(number, sizeof number, "%u", (unsigned)geteuid());
-  if ((socket->st_mode & S_IWGRP) && socket->st_gid != 0) {
-    const struct group *group = getgrgid(socket->st_gid);
-    if (group)
-      finding_mend(f, "sudo usermod -aG %.40s %.40s, then log in again; or docker run --group-add %u", group->gr_name,
-                   us ? us->pw_name : number, (unsigned)socket->st_gid);
-    else
-      finding_mend(f,
-                   "docker run --group-add %u; or sudo groupadd -g %u cuframes && sudo usermod -aG cuframes %.40s, "
-                   "then log in again",
-                   (unsigned)socket->st_gid, (unsigned)socket->st_gid, us ? us->pw_name : number);
-  } else {
-    finding_mend(f, "cuframes publish ... --name %s --group GROUP --mode 0660, with this user in GROUP", name);
-  }
+  if ((socket->st_mode & S_IWGRP) && socket->st_gid != 0)
+    finding_join_group(f, socket->st_gid);
+  else
+    finding_mend(f, "cuframes publish ... --name %s --group %u --mode 0660, for this user's group", name,
+                 (unsigned)getegid());
 }
 
 static bool may_connect(const char *directory, const char *name, struct stat *socket) {

@@ -2,18 +2,22 @@
 #include "causes.h"
 
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "proc.h"
 
-#define DAC_OVERRIDE 1 /* the capability to go by no file's rights */
+#define DAC_OVERRIDE 1  /* the capability to go by no file's rights */
+#define SYS_RESOURCE 24 /* that to raise hard limits */
 
 bool causes_filtered(void) {
   char status[4096], mode[8];
@@ -27,32 +31,110 @@ const char *causes_release(void) {
   return uname(&system) == 0 ? system.release : "this kernel";
 }
 
+/* ---- who may do what ---- */
+
+/* Where /proc does not say, root has them all. */
+static bool has_capability(int which) {
+  char status[4096], bits[32];
+  if (!proc_read_of(0, "status", status, sizeof status) || !proc_line(status, "CapEff", bits, sizeof bits))
+    return geteuid() == 0;
+  return strtoull(bits, NULL, 16) >> which & 1;
+}
+
+const char *as_owner(uid_t owner) {
+  return owner == geteuid() ? "" : "sudo ";
+}
+
+/* ---- limits of processes ---- */
+
+typedef struct raising {
+  int resource;
+  rlim_t least;
+  const char *line;   /* of /proc/PID/limits */
+  const char *shell;  /* of ulimit */
+  const char *option; /* of prlimit; both limits get its value */
+  const char *lasting;
+} raising;
+
+static const raising raisings[] = {
+  { RLIMIT_NOFILE, 4096, "Max open files", "-n 4096", "nofile=4096",
+    "LimitNOFILE=4096 in the systemd unit; docker run --ulimit nofile=4096" },
+  { RLIMIT_FSIZE, RLIM_INFINITY, "Max file size", "-f unlimited", "fsize=unlimited",
+    "LimitFSIZE=infinity in the systemd unit; docker run --ulimit fsize=-1" },
+  { RLIMIT_AS, RLIM_INFINITY, "Max address space", "-v unlimited", "as=unlimited",
+    "LimitAS=infinity in the systemd unit" },
+  { RLIMIT_CPU, RLIM_INFINITY, "Max cpu time", "-t unlimited", "cpu=unlimited",
+    "LimitCPU=infinity in the systemd unit" },
+  { RLIMIT_STACK, 8 << 20, "Max stack size", "-s 8192", "stack=8388608", "LimitSTACK=8M in the systemd unit" },
+  { RLIMIT_NPROC, 4096, "Max processes", "-u 4096", "nproc=4096",
+    "docker run --pids-limit 4096; TasksMax=4096 in the systemd unit" },
+};
+
+void finding_raise(finding *f, int resource, int pid) {
+  const raising *r = raisings;
+  uint64_t soft = 0, hard = 0;
+  while (r->resource != resource)
+    r++;
+  struct rlimit own;
+  if (pid > 0)
+    (void)proc_limits(pid, r->line, &soft, &hard); /* if it cannot be seen, root is asked for */
+  else if (getrlimit(resource, &own) == 0)         /* also where no descriptor is left to look into /proc */
+    hard = own.rlim_max;
+  const bool free_to = hard >= r->least || has_capability(SYS_RESOURCE);
+  if (pid > 0)
+    finding_mend(f, "%sprlimit --pid %d --%s%s; for good %s", free_to ? as_owner(proc_user(pid)) : "sudo ", pid,
+                 r->option, free_to && hard >= r->least ? ":" : "", r->lasting);
+  else if (free_to)
+    finding_mend(f, "ulimit %s; %s", r->shell, r->lasting);
+  else if (geteuid() != 0)
+    finding_mend(f, "sudo prlimit --pid $$ --%s; %s", r->option, r->lasting);
+  else
+    finding_mend(f, "%s", r->lasting); /* a root of a container, which may not */
+}
+
+/* ---- groups ---- */
+
+void finding_join_group(finding *f, gid_t group) {
+  const struct passwd *us = getpwuid(geteuid());
+  const struct group *known = getgrgid(group);
+  if (!us)
+    finding_mend(f, "docker run --group-add %u; or a user that this machine knows, in group %u", (unsigned)group,
+                 (unsigned)group);
+  else if (known)
+    finding_mend(f, "sudo usermod -aG %.40s %.40s, then log in again; or docker run --group-add %u", known->gr_name,
+                 us->pw_name, (unsigned)group);
+  else
+    finding_mend(
+        f,
+        "sudo groupadd -g %u cuframes-%u && sudo usermod -aG cuframes-%u %.40s, then log in again; or docker run "
+        "--group-add %u",
+        (unsigned)group, (unsigned)group, (unsigned)group, us->pw_name, (unsigned)group);
+}
+
 /* ---- of an errno ---- */
 
 typedef struct cause {
-  int error;
+  int error, limit; /* limit: RLIMIT_... that is to be raised; then there is no mend of its own */
   const char *why, *mend;
 } cause;
 
 static const cause causes[] = {
-  { EMFILE, "this process has as many descriptors open as it may (NOFILE)",
-    "ulimit -n 4096; LimitNOFILE=4096 in the systemd unit; docker run --ulimit nofile=4096" },
-  { ENFILE, "the machine has as many files open as it may",
+  { EMFILE, RLIMIT_NOFILE, "this process has as many descriptors open as it may (NOFILE)", NULL },
+  { ENFILE, 0, "the machine has as many files open as it may",
     "sudo sysctl fs.file-max=1000000; cat /proc/sys/fs/file-nr shows how many are open" },
-  { ENOMEM, "memory has run out, or a limit of it is met: of address space, of the control group",
+  { ENOMEM, 0, "memory has run out, or a limit of it is met: of address space, of the control group",
     "free -h; ulimit -v unlimited; docker update --memory SIZE CONTAINER; MemoryMax= in the systemd unit" },
-  { EAGAIN, "a limit of processes and threads is met: of this user, of its control group, or of the machine",
-    "ulimit -u 4096; docker run --pids-limit 4096; TasksMax=4096 in the systemd unit" },
-  { ENOSPC, "what it would lie on is full", "df -h; df -i; remove what is not needed there" },
-  { EDQUOT, "this user has as much on the disk as it may", "quota; remove what is not needed" },
-  { EFBIG, "files may not be so large (FSIZE), which counts for shared memory, too",
-    "ulimit -f unlimited; LimitFSIZE=infinity in the systemd unit; docker run --ulimit fsize=-1" },
-  { EAFNOSUPPORT, "this process may make no unix sockets (AF_UNIX)",
+  { EAGAIN, RLIMIT_NPROC,
+    "a limit of processes and threads is met: of this user, of its control group, or of the machine", NULL },
+  { ENOSPC, 0, "what it would lie on is full", "df -h; df -i; remove what is not needed there" },
+  { EDQUOT, 0, "this user has as much on the disk as it may", "quota; remove what is not needed" },
+  { EFBIG, RLIMIT_FSIZE, "files may not be so large (FSIZE), which counts for shared memory, too", NULL },
+  { EAFNOSUPPORT, 0, "this process may make no unix sockets (AF_UNIX)",
     "RestrictAddressFamilies=AF_UNIX, with the others it has, in the systemd unit" },
-  { EOPNOTSUPP, "the file system there has no such thing, as some of networks and of other systems' disks have not",
+  { EOPNOTSUPP, 0, "the file system there has no such thing, as some of networks and of other systems' disks have not",
     "TMPDIR=/dev/shm cuframes doctor tries it elsewhere; the runtime directory must not lie there: --dir "
     "/dev/shm/DIR" },
-  { ENOLCK, "the file system there has no locks, as NFS without its lock daemon",
+  { ENOLCK, 0, "the file system there has no locks, as NFS without its lock daemon",
     "TMPDIR=/dev/shm cuframes doctor tries it elsewhere; the runtime directory must not lie there: --dir "
     "/dev/shm/DIR" },
 };
@@ -83,7 +165,10 @@ void finding_cause(finding *f, const char *said, int error, const char *since) {
   for (size_t i = 0; i < sizeof causes / sizeof *causes; i++)
     if (causes[i].error == error) {
       finding_why(f, "%s: %s", said, causes[i].why);
-      finding_mend(f, "%s", causes[i].mend);
+      if (causes[i].mend)
+        finding_mend(f, "%s", causes[i].mend);
+      else
+        finding_raise(f, causes[i].limit, 0);
       return;
     }
   if (is_refusal(error) && causes_filtered()) {
@@ -127,7 +212,7 @@ void finding_status(finding *f, int status) {
       break;
     case SIGXCPU:
       finding_why(f, "it has used as much CPU time as it may (CPU)");
-      finding_mend(f, "ulimit -t unlimited; LimitCPU=infinity in the systemd unit");
+      finding_raise(f, RLIMIT_CPU, 0);
       break;
     case SIGBUS:
       finding_why(f, "a file that it mapped is shorter than it should be, as a library of which a part is missing, or "
@@ -143,13 +228,8 @@ void finding_status(finding *f, int status) {
 
 /* ---- of a file that is there ---- */
 
-/* Where /proc does not say, it has them. */
 static bool is_root_without_rights(void) {
-  char status[4096], bits[32];
-  if (geteuid() != 0 || !proc_read_of(0, "status", status, sizeof status) ||
-      !proc_line(status, "CapEff", bits, sizeof bits))
-    return false;
-  return !(strtoull(bits, NULL, 16) >> DAC_OVERRIDE & 1);
+  return geteuid() == 0 && !has_capability(DAC_OVERRIDE);
 }
 
 bool finding_denied(finding *f, const struct stat *status, int error) {

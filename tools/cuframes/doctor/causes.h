@@ -21,6 +21,15 @@ void finding_status(finding *f, int status);
  * rights; then what mends that is given, too. */
 bool finding_denied(finding *f, const struct stat *status, int error);
 
+/* What a command begins with that root may run, and who owns the file or process that it is about: "", or "sudo ". */
+const char *as_owner(uid_t owner);
+
+/* The command that raises a limit (RLIMIT_...), of the shell that this was started from, or of a process; and what does
+ * so for good. As far as the hard limit anybody may. */
+void finding_raise(finding *f, int resource, int pid);
+/* What lets this user into a group, which need not have a name. */
+void finding_join_group(finding *f, gid_t group);
+
 /* Whether a seccomp filter is in force. */
 bool causes_filtered(void);
 const char *causes_release(void);

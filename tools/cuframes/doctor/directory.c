@@ -39,8 +39,8 @@ static void look_at_link(doctor *d) {
   finding *f =
       found(d, severity(d), "link", "the runtime directory %s is a link of user %u", path, (unsigned)status.st_uid);
   finding_why(f, "who owns the link can let it lead elsewhere at any time, so publishers refuse it");
-  finding_mend(f, "ls -l %s, and --dir or CUFRAMES_DIR with a directory of this user (%u) or root",
-               shell_word(word, sizeof word, path), (unsigned)geteuid());
+  finding_mend(f, "CUFRAMES_DIR=$(readlink -f %s) on both sides, if it leads where it should",
+               shell_word(word, sizeof word, path));
 }
 
 /* An owner that this user namespace has no number for shows as the overflow user. */
@@ -84,21 +84,26 @@ static void look_at_rights(doctor *d, const struct stat *status) {
     finding *f = found(d, severity(d), "rights", "anybody may write to the runtime directory %s (mode %04o)", d->path,
                        status->st_mode & 07777u);
     finding_why(f, "and so remove another one's socket and put something else there; publishers refuse it");
-    finding_mend(f, "chmod go-w %s", word);
+    /* Who does not own it would take his own right away. */
+    finding_mend(f, "%schmod %s %s", as_owner(status->st_uid), status->st_uid == geteuid() ? "go-w" : "+t", word);
   } else if ((status->st_mode & S_IWGRP) && !sticky) {
     finding *f = found(d, severity(d), "rights", "group %u may write to the runtime directory %s (mode %04o)",
                        (unsigned)status->st_gid, d->path, status->st_mode & 07777u);
     finding_why(f, "and it is not sticky: its members could remove each other's sockets; publishers refuse it");
-    finding_mend(f, "chmod 3770 %s", word);
+    finding_mend(f, "%schmod +t %s", as_owner(status->st_uid), word);
   } else {
     found(d, FOUND_WELL, "rights", "%s has mode %04o", d->path, status->st_mode & 07777u);
   }
 }
 
-static void mend_rights(finding *f, const char *path) {
+/* Into the group that may, or the directory to a group of this user's: nobody else loses what he may there. */
+static void mend_rights(finding *f, const char *path, const struct stat *status) {
   char word[SHELL_WORD];
   shell_word(word, sizeof word, path);
-  finding_mend(f, "sudo chgrp GROUP %s && sudo chmod 3770 %s, with this user in GROUP", word, word);
+  if ((status->st_mode & S_IRWXG) == S_IRWXG && status->st_gid != 0)
+    finding_join_group(f, status->st_gid);
+  else
+    finding_mend(f, "sudo chgrp $(id -g) %s && sudo chmod g+rwxs,+t %s", word, word);
 }
 
 /* An attribute of the file system, which goes before all rights, root's too. */
@@ -121,7 +126,7 @@ static void look_at_access(doctor *d, const struct stat *status) {
     finding *f = found(d, FOUND_PROBLEM, "access", "this user (%u) may not enter the runtime directory %s",
                        (unsigned)geteuid(), d->path);
     if (!finding_denied(f, status, error))
-      mend_rights(f, d->path);
+      mend_rights(f, d->path, status);
     d->stream_barred = true;
     return;
   }
@@ -145,14 +150,14 @@ static void look_at_access(doctor *d, const struct stat *status) {
     finding_why(f, "it is immutable (chattr +i): nobody makes a file in it, root neither");
     finding_mend(f, "sudo chattr -i %s", word);
   } else if (!finding_denied(f, status, error)) {
-    mend_rights(f, d->path);
+    mend_rights(f, d->path, status);
   }
 }
 
 /* A publisher makes two files. */
 static void look_at_room(doctor *d) {
   struct statvfs file_system;
-  char word[SHELL_WORD];
+  char word[SHELL_WORD], mount[DOCTOR_PATH], type[32];
   if (!for_publishing(d))
     return;
   if (statvfs(d->path, &file_system) != 0) {
@@ -166,8 +171,11 @@ static void look_at_room(doctor *d) {
   finding *f = found(d, FOUND_PROBLEM, "room", "no further file can be made in the runtime directory %s", d->path);
   finding_why(f, "its file system has %llu files, and %llu are left; a publisher needs two",
               (unsigned long long)file_system.f_files, (unsigned long long)file_system.f_favail);
-  finding_mend(f, "df -i %s shows it; remove files there, or mount it with more (nr_inodes=)",
-               shell_word(word, sizeof word, d->path));
+  if (places_mount(d->path, mount, sizeof mount, type, sizeof type) && strcmp(type, "tmpfs") == 0)
+    finding_mend(f, "sudo mount -o remount,nr_inodes=0 %s; or remove files there: df -i shows them",
+                 shell_word(word, sizeof word, mount));
+  else
+    finding_mend(f, "remove files there: df -i %s shows how many there are", shell_word(word, sizeof word, d->path));
 }
 
 static void look_at_length(doctor *d) {
@@ -202,9 +210,8 @@ static void find_barrier(const char *path, char barrier[DOCTOR_PATH], struct sta
 
 static void mend_missing(finding *f, const doctor *d) {
   char word[SHELL_WORD];
-  finding_mend(f, "%s-d -m 0700 -o %u %s, or another one with --dir or CUFRAMES_DIR on both sides",
-               geteuid() == 0 ? "install " : "sudo install ", (unsigned)geteuid(),
-               shell_word(word, sizeof word, d->path));
+  finding_mend(f, "sudo install -d -m 0700 -o %u %s, or another one with --dir or CUFRAMES_DIR on both sides",
+               (unsigned)geteuid(), shell_word(word, sizeof word, d->path));
 }
 
 /* Of the variable that the default goes by: sudo and su keep it, cron has none. */
@@ -252,13 +259,15 @@ static void found_barred(doctor *d, const char *barrier, const struct stat *stat
     if (is_of_session(d))
       finding_mend(f, "XDG_RUNTIME_DIR=/run/user/%u, or CUFRAMES_DIR=DIR on both sides", (unsigned)geteuid());
     else if (!mended)
-      finding_mend(f, "sudo chmod o+x %s, or another one with --dir or CUFRAMES_DIR on both sides", word);
+      finding_mend(f, "%schmod o+x %s, or another one with --dir or CUFRAMES_DIR on both sides",
+                   as_owner(status->st_uid), word);
     return;
   }
   finding *f = found(d, FOUND_PROBLEM, "exists", "the runtime directory %s cannot be opened", d->path);
   if (error == ENOTDIR) {
     finding_why(f, "%s is a file and no directory", barrier);
-    finding_mend(f, "mv %s %s.old, or another one with --dir or CUFRAMES_DIR on both sides", word, word);
+    finding_mend(f, "%smv %s %s.old, or another one with --dir or CUFRAMES_DIR on both sides", as_owner(status->st_uid),
+                 word, word);
   } else {
     finding_why(f, "%s: %s", barrier, strerror(error));
     finding_mend(f, "ls -ld %s, or another one with --dir or CUFRAMES_DIR on both sides", word);

@@ -210,12 +210,8 @@ static int parse(int argc, char **argv, reader_config *reader, doctor *d, bool *
   return code;
 }
 
-/* The library's rules, by asking for it where no stream can be. */
 static int check_name(const char *name) {
-  cuframes_stream_info *info = NULL;
-  const int error = cuframes_stream_query("/dev/null", name, 0, &info);
-  cuframes_stream_info_free(info);
-  return error == CUFRAMES_ERR_NAME ? cli_failed(error, name) : CLI_OK;
+  return places_is_name(name) ? CLI_OK : cli_failed(CUFRAMES_ERR_NAME, name);
 }
 
 int cmd_doctor(int argc, char **argv) {

@@ -9,6 +9,8 @@
 #include "causes.h"
 #include "doctor.h"
 
+#define SUDO "sudo "
+
 finding *found(doctor *d, enum finding_state state, const char *check, const char *format, ...) {
   size_t at = d->finding_count < FINDINGS_MOST ? d->finding_count : FINDINGS_MOST - 1;
   finding *f = &d->findings[at];
@@ -36,6 +38,9 @@ void finding_mend(finding *f, const char *format, ...) {
   va_start(list, format);
   vsnprintf(f->mend, sizeof f->mend, format, list);
   va_end(list);
+  for (char *at = f->mend;
+       geteuid() == 0 && (at = strstr(at, SUDO)) != NULL;) /* root needs none, and images have none */
+    memmove(at, at + strlen(SUDO), strlen(at + strlen(SUDO)) + 1);
 }
 
 size_t finding_count(const doctor *d, enum finding_state state) {

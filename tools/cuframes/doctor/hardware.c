@@ -62,8 +62,10 @@ static void mend_node(finding *f, const doctor *d, const char *path, int error, 
       return;
     if (d->in_container)
       finding_mend(f, "docker run --group-add %u", (unsigned)status->st_gid);
+    else if (status->st_gid == 0)
+      finding_mend(f, "sudo chmod go+rw %s; for good NVreg_DeviceFileMode=0666 of the nvidia module", path);
     else
-      finding_mend(f, "sudo usermod -aG $(stat -c %%G %s) $USER, then log in again", path);
+      finding_join_group(f, status->st_gid);
   } else if (error == EPERM) {
     finding_why(f,
                 "the control group of devices does not let this container use it; a systemctl daemon-reload takes it "

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "causes.h"
 #include "doctor.h"
 #include "places.h"
 
@@ -15,6 +16,8 @@ typedef struct leftovers {
   char names[320];
   size_t count, unknown;
   uid_t owner;
+  char alone[320], files[FINDING_TEXT - 16]; /* sockets without a lock: names, and words for a shell */
+  uid_t alone_owner;
 } leftovers;
 
 static void note(leftovers *l, const char *name, uid_t owner) {
@@ -22,6 +25,26 @@ static void note(leftovers *l, const char *name, uid_t owner) {
   l->count++;
   if (owner != geteuid())
     l->owner = owner;
+}
+
+/* A list takes the lock of what it removes, and leaves alone what has none. */
+static void note_alone(leftovers *l, const char *name, uid_t owner) {
+  char word[SHELL_WORD];
+  const size_t used = strlen(l->files);
+  shell_word(word, sizeof word, l->d->path);
+  if (used + strlen(word) + strlen(name) + sizeof " /.sock" < sizeof l->files) {
+    snprintf(l->files + used, sizeof l->files - used, " %s/%s.sock", word, name);
+    places_add_name(l->alone, sizeof l->alone, name);
+    if (owner != geteuid())
+      l->alone_owner = owner;
+  }
+}
+
+static bool has_lock(const leftovers *l, const char *name) {
+  struct stat status;
+  char path[DOCTOR_PATH + 80];
+  snprintf(path, sizeof path, "%s/%s.lock", l->d->path, name);
+  return lstat(path, &status) == 0;
 }
 
 /* Nobody listens: the kernel says so at once. Who holds the name lives, and is about to listen, or is kept from us. */
@@ -35,7 +58,9 @@ static void look_at_socket(void *user, const char *name) {
   if (lstat(path, &status) != 0 || !S_ISSOCK(status.st_mode))
     return;
   const int error = places_knock(l->d->path, name, &pid);
-  if (error == ECONNREFUSED && !places_is_held(l->d->path, name))
+  if (error == ECONNREFUSED && !has_lock(l, name))
+    note_alone(l, name, status.st_uid);
+  else if (error == ECONNREFUSED && !places_is_held(l->d->path, name))
     note(l, name, status.st_uid);
   else if (error == EACCES || error == EPERM || error == ECONNREFUSED)
     l->unknown++;
@@ -61,8 +86,17 @@ static void look_at_lock(void *user, const char *name) {
   (void)close(file); /* and gives the lock back */
 }
 
+static void found_alone(doctor *d, const leftovers *l) {
+  if (l->alone[0] == '\0')
+    return;
+  finding *f =
+      found(d, FOUND_PROBLEM, "leftover-sockets", "sockets at which nobody listens lie in %s: %s", d->path, l->alone);
+  finding_why(f, "their locks are gone, so a list does not take them for a dead publisher's and leaves them there");
+  finding_mend(f, "%srm%s; publishing these names anew replaces them, too", as_owner(l->alone_owner), l->files);
+}
+
 void doctor_leftovers(doctor *d) {
-  leftovers l = { .d = d, .owner = geteuid() };
+  leftovers l = { .d = d, .owner = geteuid(), .alone_owner = geteuid() };
   char word[SHELL_WORD];
   if (d->name || d->path[0] == '\0')
     return; /* of one stream it is said whether its publisher is dead */
@@ -75,6 +109,9 @@ void doctor_leftovers(doctor *d) {
     found(d, FOUND_UNKNOWN, "leftovers",
           "whether %zu file%s in %s, such as of other users, belong to living publishers", l.unknown,
           l.unknown == 1 ? "" : "s", d->path);
+  found_alone(d, &l);
+  if (l.count == 0 && l.alone[0] != '\0')
+    return;
   if (l.count == 0) {
     found(d, FOUND_WELL, "leftovers", "no dead publisher left anything in %s that can be seen", d->path);
     return;

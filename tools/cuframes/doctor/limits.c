@@ -45,9 +45,7 @@ static void look_at_descriptors(doctor *d) {
     finding_why(f, "a reader takes some for each stream, and a GPU's driver takes dozens");
   else
     finding_why(f, "a publisher takes about %d for each subscriber, and %d itself", DESCRIPTORS_EACH, DESCRIPTORS_OWN);
-  finding_mend(f, "%s; LimitNOFILE=4096 in the systemd unit; docker run --ulimit nofile=4096",
-               limit.rlim_max >= 4096 || geteuid() == 0 ? "ulimit -n 4096"
-                                                        : "ulimit -Hn shows the hard limit, which is less");
+  finding_raise(f, RLIMIT_NOFILE, 0);
   if (limit.rlim_cur < DESCRIPTORS_READER)
     d->low_limits = true;
 }
@@ -73,7 +71,7 @@ static void look_at_file_size(doctor *d, int pid) {
   }
   finding *f = found(d, FOUND_PROBLEM, "file-size", "files of %s may have %s at most (FSIZE)", who, text);
   finding_why(f, "that counts for shared memory, too, of which a stream of 4K pictures allocates %s at once", need);
-  finding_mend(f, "ulimit -f unlimited; LimitFSIZE=infinity in the systemd unit; docker run --ulimit fsize=-1");
+  finding_raise(f, RLIMIT_FSIZE, pid);
   if (pid == 0 && limit < LEAST_BYTES)
     d->low_limits = true;
 }
@@ -109,7 +107,7 @@ static void look_at_addresses(doctor *d) {
   }
   finding *f = found(d, FOUND_PROBLEM, "addresses", "a process may map %s only (AS)", text);
   finding_why(f, "shared memory is mapped by each reader, beside its own; a GPU's driver maps many GiB");
-  finding_mend(f, "ulimit -v unlimited; LimitAS=infinity in the systemd unit");
+  finding_raise(f, RLIMIT_AS, 0);
 }
 
 /* The kernel kills who has used it up; a publisher runs for years. */
@@ -131,7 +129,7 @@ static void look_at_cpu_time(doctor *d, int pid) {
   }
   finding *f = found(d, FOUND_PROBLEM, "cpu-time", "%s may use %" PRIu64 " s of CPU time (CPU)", who, limit);
   finding_why(f, "then the kernel kills it, and who publishes or reads does so without end");
-  finding_mend(f, "ulimit -t unlimited; LimitCPU=infinity in the systemd unit");
+  finding_raise(f, RLIMIT_CPU, pid);
 }
 
 /* Threads get as much of it as the limit says. */
@@ -148,7 +146,7 @@ static void look_at_stacks(doctor *d) {
   }
   finding *f = found(d, FOUND_PROBLEM, "stack", "threads get %s of stack (STACK)", text);
   finding_why(f, "libraries for films and a GPU's driver want more, and die without a word");
-  finding_mend(f, "ulimit -s 8192; LimitSTACK=8M in the systemd unit");
+  finding_raise(f, RLIMIT_STACK, 0);
   d->low_limits = true;
 }
 
@@ -271,7 +269,7 @@ static void mend_publisher_descriptors(finding *f, int pid, uint64_t limit, uint
   const uint64_t more = limit < 2048 ? 4096 : 2 * limit;
   finding_mend(f,
                "%sprlimit --pid %d --nofile=%" PRIu64 "%s ; for good LimitNOFILE= in its unit, or ulimit -n before it",
-               hard < more ? "sudo " : "", pid, more, hard < more ? "" : ":");
+               hard < more ? "sudo " : as_owner(proc_user(pid)), pid, more, hard < more ? "" : ":");
 }
 
 bool doctor_publisher_is_full(doctor *d, int pid) {

@@ -17,7 +17,10 @@ bool places_has(const char *directory, const char *name);
 size_t places_list(const char *directory, char *names, size_t size);
 /* Adds one to such a list, which begins as ""; one that is full ends with "...". */
 void places_add_name(char *names, size_t size, const char *name);
-/* Calls for the name of each file there that ends so, sorted. False: it cannot be read. */
+/* Whether a stream may have that name. */
+bool places_is_name(const char *name);
+/* Calls for the name of each file there that ends so, sorted; other programs' files, which no stream can have, are left
+ * out. False: it cannot be read. */
 bool places_visit(const char *directory, const char *ending, void (*visit)(void *user, const char *name), void *user);
 
 /* Another runtime directory of this machine that has the stream. */

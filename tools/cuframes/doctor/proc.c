@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LOOKS 5 /* a thread that waits for a disk is in state D for a moment */
@@ -123,6 +124,13 @@ bool proc_limits(int pid, const char *name, uint64_t *limit, uint64_t *hard) {
 bool proc_limit(int pid, const char *name, uint64_t *limit) {
   uint64_t hard;
   return proc_limits(pid, name, limit, &hard);
+}
+
+uid_t proc_user(int pid) {
+  char path[64];
+  struct stat status;
+  snprintf(path, sizeof path, "/proc/%d", pid);
+  return stat(path, &status) == 0 ? status.st_uid : 0;
 }
 
 int proc_descriptors(int pid) {

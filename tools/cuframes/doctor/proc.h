@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* A small file whole, as a string. False: it cannot be read. */
 bool proc_read(const char *path, char *text, size_t size);
@@ -25,6 +26,8 @@ void proc_name(char *text, size_t size, int pid);
 bool proc_limit(int pid, const char *name, uint64_t *limit);
 /* With the hard limit, up to which anybody may raise it. */
 bool proc_limits(int pid, const char *name, uint64_t *limit, uint64_t *hard);
+/* Whose it is; of one that cannot be seen, root's. */
+uid_t proc_user(int pid);
 /* How many descriptors it has; -1: it cannot be seen. */
 int proc_descriptors(int pid);
 

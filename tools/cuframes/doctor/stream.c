@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "causes.h"
@@ -63,6 +64,25 @@ static void found_absent(doctor *d) {
                d->name, word);
 }
 
+/* What lies in the place of its socket, if that is none; publishers replace files, and no directories. */
+static bool found_other_file(doctor *d) {
+  char path[DOCTOR_PATH + 80], word[SHELL_WORD_FOR(DOCTOR_PATH + 80)];
+  struct stat status;
+  snprintf(path, sizeof path, "%s/%s.sock", d->path, d->name);
+  if (lstat(path, &status) != 0 || S_ISSOCK(status.st_mode))
+    return false;
+  finding *f = found(d, FOUND_PROBLEM, "exists", "nobody publishes %s in %s: %s is no socket", d->name, d->path, path);
+  finding_why(f, "it is a %s, and lies in the place of the stream's socket",
+              S_ISDIR(status.st_mode)   ? "directory"
+              : S_ISLNK(status.st_mode) ? "link that leads to no living publisher"
+                                        : "file");
+  shell_word(word, sizeof word, path);
+  finding_mend(f, "%smv %s %s.old, then cuframes publish INPUT --name %s", as_owner(status.st_uid), word, word,
+               d->name);
+  d->stream_barred = true;
+  return true;
+}
+
 static void found_dead(doctor *d) {
   char word[SHELL_WORD];
   finding *f = found(d, FOUND_PROBLEM, "exists", "the publisher of %s has died: its socket is left, and nobody listens",
@@ -86,7 +106,7 @@ static bool found_stopped(doctor *d, int pid) {
     if (state == 't')
       finding_mend(f, "grep TracerPid /proc/%d/status shows the debugger: let it go on", pid);
     else
-      finding_mend(f, "kill -CONT %d", pid);
+      finding_mend(f, "%skill -CONT %d", as_owner(proc_user(pid)), pid);
   } else if (pid > 0 && group_is_frozen(pid)) {
     finding *f = found(d, FOUND_PROBLEM, "answer", "the publisher of %s is frozen: process %s", d->name, name);
     finding_why(f, "its control group is, as docker pause does it");
@@ -242,9 +262,9 @@ static bool holds_up(const cuframes_stream_info *info, const cuframes_subscriber
 static void mend_reader(finding *f, int pid) {
   const char state = proc_state(pid);
   if (state == 'T' || state == 't')
-    finding_mend(f, "kill -CONT %d: it is stopped", pid);
+    finding_mend(f, "%skill -CONT %d: it is stopped", as_owner(proc_user(pid)), pid);
   else if (pid > 0)
-    finding_mend(f, "kill %d ends it; top -H -p %d shows what it does", pid, pid);
+    finding_mend(f, "%skill %d ends it; top -H -p %d shows what it does", as_owner(proc_user(pid)), pid, pid);
   else
     finding_mend(f, "docker ps: it is in a container whose processes are not seen from here; end it, or unpause it");
 }
@@ -320,6 +340,8 @@ void doctor_stream(doctor *d) {
     return;
   doctor_stage(d, "connecting to the publisher of %s", d->name);
   const int knocked = knock_while_held(d, places_knock(d->path, d->name, &pid));
+  if (knocked != 0 && !is_ours(knocked) && found_other_file(d))
+    return;
   if (knocked == ECONNREFUSED) {
     if (places_is_held(d->path, d->name))
       found_refused(d, knocked);
