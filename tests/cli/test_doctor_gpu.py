@@ -14,7 +14,7 @@ from harness import check
 
 STANDIN = os.path.join(harness.BUILD_DIR, "tests", "cuda", "standin")
 CUDA = ("--device", "cuda")
-SOMEBODY = 54321
+DAEMON, NOBODY, SOMEBODY = 1, 65534, 54321
 SECOND_GPU = "GPU-57a2d120-c0da-4f00-8000-000000000001"
 
 
@@ -186,6 +186,8 @@ def test_driver_that_crashes(s):
     if not harness.SANITIZED:  # which has a handler of its own
         report.problem("crash", "starting the GPU's driver", "signal 11", alone=False)
     report.finding("well", "host")
+    report = doctor(s, *CUDA, env=gpu(s, CUDA_STANDIN_EXIT="cuDeviceGetCount"))
+    report.problem("crash", "starting the GPU's driver ended with 3", "it ended by itself, with code 3", alone=False)
     report = doctor(s, *CUDA, env=gpu(s, CUDA_STANDIN_CRASH="cuMemExportToShareableHandle"))
     check(report.problems, "it is ready: %s", report.findings)
 
@@ -297,6 +299,46 @@ def test_compatibility_library(s):
     doctor(s, *CUDA, env=gpu(s, LD_LIBRARY_PATH=directory)).ready().finding("note", "library", "compatibility")
 
 
+def test_outside_a_container(s):
+    """What mends it on the machine itself is no option of docker's."""
+    outside = doctoring.doctor_outside
+    report = outside(s, "", *CUDA, env=gpu(s, CUDA_STANDIN_FAIL="cuInit:1:100"))
+    report.problem("start", "finds no GPU", "nvidia-smi -L; dmesg | grep -i nvrm")
+    outside(s, "", *CUDA, env=absent()).problem("driver", "apt install nvidia-driver, or the driver that fits the card")
+    env = gpu(s)
+    os.unlink(s.path("driver", "libnvcuvid.so.1"))
+    outside(s, "", *CUDA, env=env).problem("nvdec", "apt install libnvcuvid1, of the driver's version")
+    os.makedirs(s.path("module", "nvidia"))
+    with open(s.path("module", "nvidia", "version"), "w"):
+        pass
+    no_nodes = 'mount --bind "$0/module" /proc/driver && ' + DEVICES % "none" + "rm /dev/none"
+    report = outside(s, no_nodes, *CUDA, env=env)
+    report.problem("device-files", "nobody has made the device files yet", "nvidia-modprobe -c=0 -u")
+    shutil.rmtree(s.path("dev"))
+
+
+def test_device_files_of_groups(s):
+    """Outside of a container: who may use them is in their group, which must not be root's."""
+    copy = s.for_user(DAEMON, harness.program())
+    harness.need_program("setpriv")
+    harness.give(s.dir, DAEMON)
+    rights = 'shift; chmod 660 /dev/nvidia0; set -- setpriv --reuid %d --regid %d --clear-groups "%s" "$@"; ' % (
+        DAEMON, DAEMON, copy)
+    for group, text in ((0, "sudo chmod go+rw /dev/nvidia0; for good NVreg_DeviceFileMode=0666"),
+                        (NOBODY, "sudo usermod -aG nogroup daemon, then log in again")):
+        script = DEVICES % "nvidiactl nvidia0 nvidia-uvm" + "chmod 666 /dev/*; chgrp %d /dev/nvidia0; " % group + rights
+        report = doctoring.doctor_outside(s, script, *CUDA, env=gpu(s))
+        report.problem("device-files", "/dev/nvidia0 is there and cannot be used", "mode 0660", text)
+        shutil.rmtree(s.path("dev"))
+
+
+def test_jetson(s):
+    """Whose memory cannot be shared: older ones."""
+    script = 'cp -a /etc "$0/etc" && touch "$0/etc/nv_tegra_release" && mount --bind "$0/etc" /etc'
+    report = doctor_in(s, script, *CUDA, env=gpu(s, CUDA_STANDIN_ATTRIBUTES="102=0,125=0"))
+    report.problem("vmm", "memory of this GPU cannot be shared", "as on older Jetsons")
+
+
 def test_wsl(s):
     with open(s.path("osrelease"), "w") as out:
         out.write("5.15.167.4-microsoft-standard-WSL2\n")
@@ -309,4 +351,4 @@ if __name__ == "__main__":
     if not os.path.isdir(STANDIN):
         print("skipped: the CUDA stand-in was not built")
         raise SystemExit(harness.SKIP)
-    harness.main(globals())
+    doctoring.main(globals())

@@ -140,6 +140,7 @@ static void read_environment(void) {
   text("CUDA_STANDIN_NAME", config.name, sizeof config.name);
   text("CUDA_STANDIN_HANG", config.hang, sizeof config.hang);
   text("CUDA_STANDIN_CRASH", config.crash, sizeof config.crash);
+  text("CUDA_STANDIN_EXIT", config.end, sizeof config.end);
   text("CUDA_STANDIN_REPORT", config.report, sizeof config.report);
   choose_attributes();
 }

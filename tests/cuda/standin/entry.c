@@ -168,6 +168,8 @@ static void break_down(enum si_function function) {
   const si_config *config = si_configuration();
   if (config->crash[0] && strcmp(config->crash, functions[function].name) == 0)
     (void)raise(SIGSEGV); /* cannot fail for a signal that there is */
+  if (config->end[0] && strcmp(config->end, functions[function].name) == 0)
+    _exit(3);
   while (config->hang[0] && strcmp(config->hang, functions[function].name) == 0)
     (void)pause();
 }

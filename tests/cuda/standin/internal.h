@@ -46,8 +46,8 @@ typedef struct si_config {
   uint64_t seed, delay_us;
   char without[256]; /* ",name,name," */
   char fail[256];
-  char name[64];            /* of each GPU; "": one of our own */
-  char hang[64], crash[64]; /* a function, "": none */
+  char name[64];                     /* of each GPU; "": one of our own */
+  char hang[64], crash[64], end[64]; /* a function, "": none */
   char report[256];
   int attribute[160]; /* what each device attribute is; -1: there is none */
 } si_config;

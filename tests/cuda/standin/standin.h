@@ -38,6 +38,7 @@
  *   CUDA_STANDIN_NAME=TEXT         the name of each GPU
  *   CUDA_STANDIN_HANG=name         a function that never returns, as of a card that is broken
  *   CUDA_STANDIN_CRASH=name        one in which the process dies of SIGSEGV
+ *   CUDA_STANDIN_EXIT=name         one in which it ends by itself, with code 3
  *   CUDA_STANDIN_REPORT=FILE       at exit a line of what was left is appended: "PID KIND=N ..."
  *
  * Kernels: cuModuleLoadData() takes any image, cuModuleGetFunction() finds these (all parameters are 64-bit but where
