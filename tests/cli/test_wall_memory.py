@@ -14,11 +14,6 @@ ROUNDS, WARM = (160, 40) if LONG else (11, 6)
 ALLOWED = 8 << 20  # heaps of threads that are handed to other threads, pages of allocators: not what a round leaves
 
 
-def resident(wall):
-    with open("/proc/%d/statm" % wall.process.pid, encoding="ascii") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 def read_some(wall, path, count):
     """Of an answer without an end."""
     with wall.connect() as client:
@@ -75,7 +70,7 @@ def test_memory_is_flat(s):
     sizes = []
     for number in range(ROUNDS):
         publisher = one_round(s, wall, number, publisher, path)
-        sizes.append(resident(wall))
+        sizes.append(wall.process.memory())
         if LONG:
             print("%u: %.1f MiB, %u descriptors" % (number, sizes[-1] / (1 << 20), wall.process.descriptors()),
                   flush=True)

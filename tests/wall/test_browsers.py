@@ -13,6 +13,7 @@ from harness import check, pace
 
 WAYS = "webcodecs", "mse"
 STOPPED_SECONDS = 60 if os.environ.get("CUFRAMES_LONG") else 8
+KEYFRAME_DISTANCE = 25
 
 
 def in_order(numbers, what):
@@ -113,7 +114,8 @@ JUMP = """(() => {
 
 def trouble(s, browser, way):
     publisher = publish(s, "film", film(s, "plain"))
-    page = Page(s, BROWSERS[browser], Server(s), way)
+    server = Server(s)
+    page = Page(s, BROWSERS[browser], server, way)
     page.follow("film")
     page.shows()
 
@@ -128,11 +130,11 @@ def trouble(s, browser, way):
     for what, script in (("corrupt samples", CORRUPT), ("a lost keyframe", LOSE_KEYFRAME),
                          ("a jump of an hour", JUMP % 3600000000), ("a jump back", JUMP % -7200000000)):
         page.evaluate(script)
-        time.sleep(1.2)  # not to wait for anything: a keyframe's distance, in which it happens
+        server.passes(s, "film", KEYFRAME_DISTANCE + 5)  # in which it happens
         heals(what)
 
     page.browser.suspend()
-    time.sleep(STOPPED_SECONDS)
+    server.passes(s, "film", STOPPED_SECONDS * walling.FPS)
     page.browser.resume()
     heals("a sleep of %u s" % STOPPED_SECONDS)
 

@@ -10,6 +10,7 @@ import harness
 from harness import check, pace
 
 TILES = 16
+SECONDS = 10
 COUNT = """(() => {
   const { on } = wall.link, was = on.sample;
   self.samples = 0;
@@ -35,7 +36,7 @@ def test_hidden_tiles_and_pages_cost_nothing(s):
                   "document.getElementById('filter').dispatchEvent(new Event('input')), true)")
     s.until(lambda: server.streams()["film"]["watchers"] == 0, "nobody watches what the filter hides")
     before = page.evaluate("self.samples")
-    time.sleep(2)  # in which 50 samples would come
+    server.passes(s, "film", 50)
     check(page.evaluate("self.samples") == before, "samples of a hidden tile come")
     page.evaluate("(document.getElementById('filter').value = '', "
                   "document.getElementById('filter').dispatchEvent(new Event('input')), true)")
@@ -59,8 +60,9 @@ def test_delay_and_server(s):
         page.until("wall.tiles.size === %u && "
                    "[...wall.tiles.values()].every((tile) => tile.viewer.shownAt > 0)" % TILES,
                    "%u tiles have pictures" % TILES)
+        page.evaluate(COUNT)
         cpu, began = server.process.cpu_seconds(), time.monotonic()
-        time.sleep(10)  # a measurement
+        page.until("samples >= %u" % (TILES * SECONDS * walling.FPS), "%u seconds" % SECONDS)
         share = (server.process.cpu_seconds() - cpu) / (time.monotonic() - began)
         delays = sorted(page.evaluate("[...wall.tiles.values()].map((tile) => tile.viewer.latency)"
                                       ".filter((ms) => ms !== null)"))
@@ -84,12 +86,16 @@ def test_memory_is_flat(s):
     for way in "webcodecs", "mse":
         page = Page(s, Chromium, server, way)
         page.until("wall.tiles.get('film')?.viewer.shownAt > 0", "a picture")
-        time.sleep(10)  # caches are filled
-        first = page.browser.heap()
-        time.sleep(40)
-        last = page.browser.heap()
-        print("%s: %.1f MB of JavaScript, and 40 s later %.1f" % (way, first / 1e6, last / 1e6), flush=True)
+        page.evaluate(COUNT)
+        page.until("samples >= 2000", "caches are filled")
+        first, server_first = page.browser.heap(), server.process.memory()
+        page.until("samples >= 10000", "and 8000 pictures more")
+        last, server_last = page.browser.heap(), server.process.memory()
+        print("%s: %.1f MB of JavaScript, and 8000 pictures later %.1f; the server %.1f and %.1f" %
+              (way, first / 1e6, last / 1e6, server_first / 1e6, server_last / 1e6), flush=True)
         check(last < first + 4e6, "%s: the page has grown from %d to %d bytes", way, first, last)
+        check(server_last < server_first + 8e6, "%s: the server has grown from %d to %d bytes", way, server_first,
+              server_last)
         page.browser.close()
     publisher.stop()
 

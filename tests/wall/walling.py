@@ -100,6 +100,7 @@ ENCODERS = {
     "plain": ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-bf", "0", "-g", "25"),
     "b-frames": ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "50"),
     "large": ("-vf", "scale=960:540", "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25"),
+    "av1": ("-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "9", "-g", "25"),
     "vp9": ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "25"),
 }
 
@@ -127,6 +128,13 @@ def publish(s, name, path, *options):
     return s.publish(path, name, "--loop", "--realtime", "--quiet", *options)
 
 
+class Elsewhere:
+    """A server that somebody else has started."""
+
+    def __init__(self, address):
+        self.address = address
+
+
 class Server:
     """`cuframes wall`, and what it says."""
 
@@ -141,6 +149,11 @@ class Server:
     def streams(self):
         with urllib.request.urlopen(self.address + "/streams.json", timeout=LIMIT) as answer:
             return {stream["name"]: stream for stream in harness.json.load(answer)}
+
+    def passes(self, s, name, count):
+        """So many packets of a stream."""
+        end = self.streams()[name]["packets"] + count
+        s.until(lambda: self.streams()[name]["packets"] >= end, "%u packets of %s" % (count, name))
 
 
 class Page:
