@@ -14,9 +14,41 @@ import subprocess
 import tempfile
 import threading
 import urllib.request
+import zlib
 
 import harness
 from harness import LIMIT, check, skip
+
+
+def read_png(data):
+    """(width, bytes per pixel, rows) of a PNG of 8 bits, RGB or RGBA, as browsers write screenshots."""
+    at, packed = 8, b""
+    while at < len(data):
+        length, kind = struct.unpack(">I4s", data[at:at + 8])
+        if kind == b"IHDR":
+            width, height, bits, colors, *_, interlaced = struct.unpack(">IIBBBBB", data[at + 8:at + 8 + length])
+            check(bits == 8 and colors in (2, 6) and not interlaced, "a PNG of %d bits, colours %d", bits, colors)
+        elif kind == b"IDAT":
+            packed += data[at + 8:at + 8 + length]
+        at += 12 + length
+    depth = 3 if colors == 2 else 4
+    raw, stride, rows = zlib.decompress(packed), width * depth, []
+    before = bytearray(stride)
+    for y in range(height):
+        filtered, row = raw[y * (stride + 1)], bytearray(raw[y * (stride + 1) + 1:(y + 1) * (stride + 1)])
+        for i in range(stride) if filtered else ():
+            left, up = row[i - depth] if i >= depth else 0, before[i]
+            corner = before[i - depth] if i >= depth else 0
+            if filtered == 4:
+                guess = left + up - corner
+                distances = abs(guess - left), abs(guess - up), abs(guess - corner)
+                guess = (left, up, corner)[distances.index(min(distances))]
+            else:
+                guess = (left, up, (left + up) >> 1)[filtered - 1]
+            row[i] = row[i] + guess & 255
+        rows.append(row)
+        before = row
+    return width, depth, rows
 
 
 class WebSocket:
@@ -157,9 +189,19 @@ class Browser:
                 found += 1
         return found
 
+    def pixels(self):
+        """A function of x and y: the colour on the screen there."""
+        _, depth, rows = read_png(base64.b64decode(self.picture()))
+        return lambda x, y: tuple(rows[int(y)][int(x) * depth:int(x) * depth + 3])
+
     def screenshot(self, path):
         with open(path, "wb") as file:
             file.write(base64.b64decode(self.picture()))
+
+
+# By the names that KeyboardEvent.key has: the code point of WebDriver, and the number of Windows.
+KEYS = {"Enter": ("\ue007", 13), "Escape": ("\ue00c", 27), "ArrowLeft": ("\ue012", 37), "ArrowUp": ("\ue013", 38),
+        "ArrowRight": ("\ue014", 39), "ArrowDown": ("\ue015", 40)}
 
 
 class Chromium(Browser):
@@ -210,6 +252,17 @@ class Chromium(Browser):
         check("exceptionDetails" not in answer, "%s: %r", script[:80], answer.get("exceptionDetails"))
         return answer["result"].get("value")
 
+    def press(self, key):
+        text = "\r" if key == "Enter" else key if len(key) == 1 else ""
+        number = KEYS[key][1] if key in KEYS else ord(key.upper())
+        self.command("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", key=key, text=text,
+                     windowsVirtualKeyCode=number)
+        self.command("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=number)
+
+    def click(self, x, y):
+        for kind in "mousePressed", "mouseReleased":
+            self.command("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
     def heap(self):
         """Bytes of the page's JavaScript after a collection."""
         self.command("HeapProfiler.collectGarbage")
@@ -256,6 +309,18 @@ class Firefox(Browser):
                               expression="(async () => JSON.stringify(await (%s)))()" % script)
         check(answer["type"] == "success", "%s: %r", script[:80], answer.get("exceptionDetails"))
         return json.loads(answer["result"].get("value", "null"))
+
+    def perform(self, kind, *actions, **more):
+        self.command("input.performActions", context=self.context,
+                     actions=[dict(type=kind, id="the " + kind, actions=list(actions), **more)])
+
+    def press(self, key):
+        value = KEYS[key][0] if key in KEYS else key
+        self.perform("key", {"type": "keyDown", "value": value}, {"type": "keyUp", "value": value})
+
+    def click(self, x, y):
+        self.perform("pointer", {"type": "pointerMove", "x": int(x), "y": int(y)}, {"type": "pointerDown", "button": 0},
+                     {"type": "pointerUp", "button": 0})
 
     def picture(self):
         return self.command("browsingContext.captureScreenshot", context=self.context)["data"]

@@ -100,7 +100,7 @@ ENCODERS = {
     "plain": ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-bf", "0", "-g", "25"),
     "b-frames": ("-c:v", "libx264", "-preset", "veryfast", "-bf", "3", "-g", "50"),
     "large": ("-vf", "scale=960:540", "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25"),
-    "av1": ("-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "9", "-g", "25"),
+    "av1": ("-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "8", "-g", "25"),
     "vp9": ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "25"),
 }
 
