@@ -58,7 +58,7 @@ static bool queue_grow(http_queue *queue) {
   http_piece *pieces = calloc(room, sizeof *pieces);
   if (!pieces)
     return false;
-  for (size_t i = 0; i < queue->count; i++)
+  for (size_t i = 0; queue->room > 0 && i < queue->count; i++)
     pieces[i] = queue->pieces[(queue->first + i) % queue->room];
   free(queue->pieces);
   queue->pieces = pieces;
