@@ -392,6 +392,10 @@ protected:
   [[nodiscard]] cuframes_frame *take() noexcept {
     return std::exchange(frame_, nullptr);
   }
+  /* What take() gave. */
+  void put_back(cuframes_frame *native) noexcept {
+    frame_ = native;
+  }
 
   template <class View, class Pointer> [[nodiscard]] View view_of(std::size_t plane, bool there) const noexcept {
     const int index = static_cast<int>(plane);

@@ -498,16 +498,20 @@ private:
   /* A frame of another publisher stays what it was. */
   [[nodiscard]] int publish_native(frame &&open, const cuframes_publish_info &info) noexcept {
     cuframes_frame *const native = open.native_of(*this);
+    if (native != nullptr)
+      (void)open.take(); /* before: so compilers see that there is nothing left to cancel */
     const int code = cuframes_publisher_publish(native_, native, &info);
-    if (native != nullptr && code != CUFRAMES_ERR_INTERRUPTED)
-      (void)open.take();
+    if (detail::failed(code) && code == CUFRAMES_ERR_INTERRUPTED)
+      open.put_back(native);
     return code;
   }
   [[nodiscard]] int publish_native_on(frame &&open, stream_view stream, const cuframes_publish_info &info) noexcept {
     cuframes_frame *const native = open.native_of(*this);
+    if (native != nullptr)
+      (void)open.take(); /* before: so compilers see that there is nothing left to cancel */
     const int code = cuframes_publisher_publish_on(native_, native, stream.native_handle(), &info);
-    if (native != nullptr && code != CUFRAMES_ERR_INTERRUPTED)
-      (void)open.take();
+    if (detail::failed(code) && code == CUFRAMES_ERR_INTERRUPTED)
+      open.put_back(native);
     return code;
   }
 #if CUFRAMES_HAS_EXCEPTIONS
