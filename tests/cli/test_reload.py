@@ -3,6 +3,7 @@
 the same are not touched."""
 import json
 import os
+import re
 import shutil
 import signal
 
@@ -11,6 +12,12 @@ import harness
 from harness import FAILED, OK, check
 
 PICTURE = "test:64x64@50"
+
+
+def handles(pid, number):
+    """Whether a process has a handler for this signal."""
+    with open("/proc/%d/status" % pid) as file:
+        return int(re.search(r"^SigCgt:\s*(\w+)", file.read(), re.M)[1], 16) >> (number - 1) & 1
 
 
 class Configured:
@@ -257,6 +264,17 @@ def test_exit_code(s):
     conf = Configured(s, "a", {"input": s.path("missing.mp4"), "name": "film"})
     conf.wait_event("end", "film")
     conf.program.stop(signal.SIGINT, FAILED)
+
+
+def test_none_at_the_start(s):
+    """A service begins before it knows its first stream."""
+    publisher = Configured(s)
+    s.until(lambda: handles(publisher.program.pid, signal.SIGHUP), "it reads its file anew at SIGHUP")
+    check(publisher.names() == [], "streams of nothing: %s", publisher.names())
+    publisher.write("a")
+    check(publisher.counts() == (1, 0, 0, 0), "the first one was not added")
+    s.wait_stream("a", publisher.program)
+    publisher.program.stop()
 
 
 if __name__ == "__main__":

@@ -79,6 +79,7 @@ void publish_fleet_begin(publish_fleet *fleet, publish_request *request) {
   set_streams(fleet->run, request->stream_count);
   for (size_t i = 0; i < request->stream_count; i++)
     (void)start(fleet, &request->streams[i], NULL); /* which says so, and notes it */
+  fleet->waits = request->stream_count == 0; /* of a file: a service may begin before it knows its first stream */
   request->stream_count = 0;
 }
 

@@ -465,7 +465,7 @@ void publish_request_free(publish_request *request) {
 
 /* What can be said of the streams before anything is opened. */
 static int check_streams(publish_request *request) {
-  if (request->stream_count == 0 && !request->anew)
+  if (request->stream_count == 0 && !request->anew && !request->has_config)
     return cli_usage("no INPUT: give a file, an address or a test picture such as test:1280x720@30");
   for (size_t i = 0; i < request->stream_count; i++) {
     publish_options *o = &request->streams[i];
