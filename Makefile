@@ -29,6 +29,13 @@ wall-test: ## the wall in Debian's Chromium and Firefox: pictures, colours, orde
 	@scripts/install-deps test wall
 	@CUFRAMES_BROWSERS=1 scripts/test default -R '^wall/'
 
+.PHONY: fleet-test
+fleet-test: ## three machines in network namespaces, killed and cut off; 1000 cameras on 20 agents; root; five minutes
+	@scripts/install-deps test
+	@$(MAKE) --no-print-directory build
+	@tests/fleet/namespaces.py
+	@tests/fleet/simulate.py
+
 demo: ## publish a film and let several processes use it (under a minute)
 	@scripts/install-deps demo
 	@$(MAKE) --no-print-directory build
