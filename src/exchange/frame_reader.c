@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "exchange/latency.h"
+#include "exchange/newest.h"
 
 /* An honest publisher makes a reader start again only by publishing in between; one that does so this often in a
  * row does not want us to have a frame. */
@@ -56,10 +57,11 @@ bool cf_reader_ended(const cf_frame_reader *reader) {
 typedef struct found {
   uint64_t word, seq;
   uint32_t slot;
+  bool described; /* the frame is, already */
 } found;
 
 static found find(uint64_t word) {
-  return (found){ word, cf_ref_seq(word), cf_ref_slot(word) };
+  return (found){ .word = word, .seq = cf_ref_seq(word), .slot = cf_ref_slot(word) };
 }
 
 /* What keeps the frame from being written over from now on, if it holds: what must be true of the frame is looked at
@@ -79,7 +81,44 @@ static enum cf_take leased(const cf_frame_reader *reader, uint32_t k, const foun
   return CF_TAKE_BROKEN;
 }
 
-static enum cf_take take_newest(cf_frame_reader *reader, uint32_t k, found *f) {
+static cf_slot_place *place_of(cf_frame_reader *reader, uint32_t slot) {
+  return &reader->places[slot % CF_PLACES];
+}
+
+/* What the side data and the capture time are, of a frame that has some. */
+static void describe_extra(const cf_frame_reader *reader, cf_taken *taken) {
+  taken->capture_time = INT64_MIN;
+  taken->side_offset = taken->side_bytes = 0;
+  if (!(taken->flags & CF_SLOT_HAS_EXTRA)) /* as nearly always: the line of the extra is not touched */
+    return;
+  const cf_extra *extra = &reader->extras[taken->slot];
+  taken->flags &= ~CF_SLOT_HAS_EXTRA;
+  taken->capture_time = atomic_load_explicit(&extra->capture_time, memory_order_relaxed);
+  taken->side_offset = atomic_load_explicit(&extra->side_offset, memory_order_relaxed);
+  taken->side_bytes = atomic_load_explicit(&extra->side_bytes, memory_order_relaxed);
+}
+
+/* Describes a leased frame by the record beside head. False: that is another one's by now, or it is not known where the
+ * slot lies: then the slot is to be asked. */
+static bool describe_newest(cf_frame_reader *reader, const found *f, cf_taken *taken) {
+  cf_newest newest;
+  const cf_slot_place *place = place_of(reader, f->slot);
+  if (!cf_newest_read(reader->control, f->seq, &newest) || place->slot != f->slot || place->segment != newest.segment)
+    return false;
+  taken->seq = f->seq;
+  taken->slot = f->slot;
+  taken->offset = place->offset;
+  taken->segment = newest.segment;
+  taken->flags = newest.flags;
+  taken->epoch = newest.epoch;
+  taken->pts = newest.pts;
+  taken->duration = newest.duration;
+  taken->timestamp = newest.timestamp;
+  describe_extra(reader, taken);
+  return true;
+}
+
+static enum cf_take take_newest(cf_frame_reader *reader, uint32_t k, found *f, cf_taken *taken) {
   for (int i = 0; i < TRIES; i++) {
     bool ended = cf_reader_ended(reader); /* before the look: a frame published before the end is still taken */
     *f = find(newest(reader));
@@ -87,14 +126,17 @@ static enum cf_take take_newest(cf_frame_reader *reader, uint32_t k, found *f) {
       return ended ? CF_TAKE_ENDED : CF_TAKE_NONE;
     if (f->slot >= reader->capacity || f->seq == 0 || (reader->started && f->seq < reader->last))
       return CF_TAKE_BROKEN;
-    __builtin_prefetch(&reader->slots[f->slot]); /* the publisher has just written it; both lines come at once */
+    if (cf_newest_look(reader->control, f->seq) == 0)
+      __builtin_prefetch(&reader->slots[f->slot]); /* the publisher has just written it; both lines come at once */
     lease_announce(reader, k, f);
     /* Still the newest: then the writer sees the lease in every look after the next frame. Otherwise it may have looked
      * already, and the lease holds nothing; nor if the publisher has hung up meanwhile and looks at the seat no more.
      * */
     bool holds = newest(reader) == f->word, gone = cf_reader_evicted(reader); /* pairs with writer: cf_writer_evict */
-    if (holds && !gone)
-      return leased(reader, k, f);
+    if (holds && !gone) {
+      f->described = describe_newest(reader, f, taken);
+      return f->described ? CF_TAKE_OK : leased(reader, k, f);
+    }
     cf_reader_release(reader->seat, k);
     if (gone)
       return CF_TAKE_EVICTED;
@@ -156,7 +198,8 @@ static enum cf_take take_ordered(cf_frame_reader *reader, uint32_t k, found *f, 
   return take;
 }
 
-static void describe(const cf_frame_reader *reader, const found *f, cf_taken *taken) {
+/* By its slot. */
+static void describe(cf_frame_reader *reader, const found *f, cf_taken *taken) {
   const cf_slot *slot = &reader->slots[f->slot];
   *taken = (cf_taken){
     .seq = f->seq,
@@ -168,24 +211,20 @@ static void describe(const cf_frame_reader *reader, const found *f, cf_taken *ta
     .pts = atomic_load_explicit(&slot->pts, memory_order_relaxed),
     .duration = atomic_load_explicit(&slot->duration, memory_order_relaxed),
     .timestamp = atomic_load_explicit(&slot->timestamp, memory_order_relaxed),
-    .capture_time = INT64_MIN,
   };
-  if (!(taken->flags & CF_SLOT_HAS_EXTRA)) /* as nearly always: the line of the extra is not touched */
-    return;
-  const cf_extra *extra = &reader->extras[f->slot];
-  taken->flags &= ~CF_SLOT_HAS_EXTRA;
-  taken->capture_time = atomic_load_explicit(&extra->capture_time, memory_order_relaxed);
-  taken->side_offset = atomic_load_explicit(&extra->side_offset, memory_order_relaxed);
-  taken->side_bytes = atomic_load_explicit(&extra->side_bytes, memory_order_relaxed);
+  if (!reader->ordered)
+    *place_of(reader, f->slot) = (cf_slot_place){ f->slot, taken->segment, taken->offset };
+  describe_extra(reader, taken);
 }
 
 enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken, bool *must_wake) {
   *must_wake = false;
   found f;
-  enum cf_take take = reader->ordered ? take_ordered(reader, k, &f, must_wake) : take_newest(reader, k, &f);
+  enum cf_take take = reader->ordered ? take_ordered(reader, k, &f, must_wake) : take_newest(reader, k, &f, taken);
   if (take != CF_TAKE_OK)
     return cf_reader_evicted(reader) ? CF_TAKE_EVICTED : take;
-  describe(reader, &f, taken);
+  if (!f.described)
+    describe(reader, &f, taken);
   if (reader->started)
     reader->skipped += taken->seq - reader->last - 1;
   reader->started = true;
@@ -234,6 +273,10 @@ _Atomic uint64_t *cf_seat_released_counter(cf_seat *seat, uint32_t k) {
 
 bool cf_seat_released(const cf_seat *seat, uint32_t k, uint64_t seq) {
   return atomic_load_explicit(&seat->released[k], memory_order_acquire) == seq; /* pairs with the GPU's write */
+}
+
+void cf_reader_warm(cf_seat *seat, uint32_t k) {
+  atomic_store_explicit(&seat->lease[k], 0, memory_order_relaxed); /* as it is */
 }
 
 void cf_reader_release(cf_seat *seat, uint32_t k) {

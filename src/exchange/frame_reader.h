@@ -14,6 +14,14 @@
 
 #include "exchange/layout.h"
 
+/* Where a slot lies, as it said itself: so it does as long as it is of that segment. */
+typedef struct cf_slot_place {
+  uint32_t slot, segment; /* segment 0: nobody looked yet */
+  uint64_t offset;
+} cf_slot_place;
+
+#define CF_PLACES 16u /* more slots than most pools have; two that share one are looked up each time */
+
 typedef struct cf_frame_reader {
   const cf_control *control;
   const _Atomic uint64_t *index;
@@ -26,6 +34,7 @@ typedef struct cf_frame_reader {
   bool started;  /* has taken a frame */
   uint64_t last; /* seq of the last frame taken */
   uint64_t delivered, skipped;
+  cf_slot_place places[CF_PLACES]; /* by the slot's last digits */
 } cf_frame_reader;
 
 /* What a pinned slot says of its frame. */
@@ -73,6 +82,9 @@ void cf_seat_signal_fences(cf_seat *seat, uint32_t capacity);
 _Atomic uint64_t *cf_seat_released_counter(cf_seat *seat, uint32_t k);
 /* It has done so: the publisher counts the lease as free, and cf_reader_release() is due. */
 bool cf_seat_released(const cf_seat *seat, uint32_t k, uint64_t seq);
+
+/* While one spins for a frame, in each turn: a free lease's line stays here, which the publisher's looks take away. */
+void cf_reader_warm(cf_seat *seat, uint32_t k);
 
 /* Gives lease k back: before k is used again, and also when the GPU wrote released[k]. */
 void cf_reader_release(cf_seat *seat, uint32_t k);

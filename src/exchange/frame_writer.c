@@ -286,6 +286,7 @@ uint64_t cf_writer_publish(cf_frame_writer *writer, uint32_t slot, const cf_fram
     atomic_store_explicit(&s->ready, seq, memory_order_release);
   atomic_store_explicit(&s->seq, seq, memory_order_release);
   atomic_store_explicit(&writer->index[seq & (writer->capacity - 1)], word, memory_order_release);
+  cf_newest_write(writer->control, s, ready);
   /* pairs with reader: take_newest, cf_reader_prepare_wait */
   atomic_store_explicit(&writer->control->head, word, memory_order_seq_cst);
   writer->notes[slot].last = seq;

@@ -82,9 +82,11 @@ typedef struct cf_control {
   _Atomic uint32_t state;         /* enum cf_control_state */
   _Atomic uint32_t segment_floor; /* segments below this number are gone: unmap them */
   _Atomic uint32_t segment_top;   /* the newest segment: map them before frames come in them */
-  uint8_t pad1[4];
-  _Atomic uint64_t source; /* what the source is doing: cf_source_word() */
-  uint8_t pad2[32];
+  _Atomic uint32_t newest_mark;   /* whose record follows (exchange/newest.h); 0: nobody's */
+  _Atomic uint64_t source;        /* what the source is doing: cf_source_word() */
+  /* What the slot of the newest frame says of it, once more: who spins for it needs no line but this one */
+  _Atomic int64_t newest_pts, newest_duration, newest_timestamp;
+  _Atomic uint32_t newest_epoch, newest_segment;
   /* moves only when somebody sleeps */
   _Atomic uint32_t wake; /* futex word: moves before sleepers are woken */
   uint8_t pad3[60];
@@ -161,7 +163,9 @@ static_assert(sizeof(cf_extra) == 16 && offsetof(cf_extra, side_offset) == 8 && 
 static_assert(sizeof(cf_control) == 192 && offsetof(cf_control, extras_offset) == 40 &&
                   offsetof(cf_control, side_data_max) == 48 && offsetof(cf_control, head) == 64 &&
                   offsetof(cf_control, state) == 72 && offsetof(cf_control, segment_floor) == 76 &&
-                  offsetof(cf_control, segment_top) == 80 && offsetof(cf_control, source) == 88 &&
+                  offsetof(cf_control, segment_top) == 80 && offsetof(cf_control, newest_mark) == 84 &&
+                  offsetof(cf_control, source) == 88 && offsetof(cf_control, newest_pts) == 96 &&
+                  offsetof(cf_control, newest_timestamp) == 112 && offsetof(cf_control, newest_segment) == 124 &&
                   offsetof(cf_control, wake) == 128,
               "docs/protocol.md, control page");
 static_assert(sizeof(cf_seat) == 1792 && offsetof(cf_seat, room) == 8 && offsetof(cf_seat, lease) == 16 &&

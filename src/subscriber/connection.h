@@ -99,12 +99,12 @@ typedef struct cf_connection {
   uint64_t returning;   /* * bit per lease that streams give back */
   cf_view *views;       /* * */
   cf_frame *frames;     /* * one per lease */
-  cf_frame_reader reader;
   cf_handles *handles;
   cf_device *device;
   uint32_t references; /* * */
   uint32_t leases;     /* granted */
   cf_waiter waiter;    /* for the GPU to complete pictures */
+  cf_frame_reader reader;
 
   cf_flag sleepers[CF_SLEEPERS]; /* threads that sleep on the publisher's words, or are about to */
   cf_flag releases;              /* moves when somebody waits for a frame to be given back: a word to sleep on */
@@ -211,6 +211,8 @@ int cf_connection_take_newest(cf_connection *connection, cf_take_how *how, bool 
 /* Whether a lease is free; any thread. Streams may be to give one back. */
 bool cf_connection_has_lease(cf_connection *connection);
 bool cf_connection_is_returning(cf_connection *connection);
+/* The lease that the next frame gets, of the thread that takes frames; CF_LEASES_MAX: none is free. */
+uint32_t cf_connection_next_lease(cf_connection *connection);
 /* Who waits for a lease is to look: one was given back, or none ever will be. */
 void cf_connection_announce_release(cf_connection *connection);
 /* In a process that was forked from the maker's: frees what this process has of it, but for what frames in hand need;

@@ -57,6 +57,13 @@ bool cf_connection_has_lease(cf_connection *c) {
   return has;
 }
 
+uint32_t cf_connection_next_lease(cf_connection *c) {
+  cf_lock_take(&c->lock);
+  uint64_t free = c->free_leases;
+  cf_lock_give(&c->lock);
+  return free ? (uint32_t)__builtin_ctzll(free) : CF_LEASES_MAX;
+}
+
 bool cf_connection_is_returning(cf_connection *c) {
   cf_lock_take(&c->lock);
   bool is = c->returning != 0;

@@ -444,8 +444,9 @@ int cf_subscriber_taker_begin(cuframes_subscriber *s, enum cf_taker taker) {
 
 #define SPINS 64 /* between two looks at the clock, which takes as long as one of them */
 
-static void spin_for_frame(cuframes_subscriber *s, const cf_connection *connection, int64_t deadline) {
+static void spin_for_frame(cuframes_subscriber *s, cf_connection *connection, int64_t deadline) {
   int64_t end = cf_deadline(s->spin_ns);
+  const uint32_t lease = cf_connection_next_lease(connection); /* nobody else takes one */
   const cf_frame_reader *reader = &connection->reader;
   if (end > deadline)
     end = deadline;
@@ -453,6 +454,8 @@ static void spin_for_frame(cuframes_subscriber *s, const cf_connection *connecti
     if (i % SPINS == 0 &&
         (cf_now() >= end || cf_connection_gone(connection) || cf_is_interrupted(s, CF_SLEEPER_FRAMES)))
       return;
+    if (lease < CF_LEASES_MAX)
+      cf_reader_warm(connection->seat, lease);
     cf_spin_pause();
   }
 }

@@ -19,6 +19,8 @@
 
 #include <cmocka.h>
 
+#include <cuframes/frame.h>
+
 enum { CAPACITY = 64, READERS = 6, LEASES = 3, DEPTH = 3, OPEN = 3, RUNS = 256, FRAMES = 24, WORDS = 3 };
 
 typedef struct reader {
@@ -74,6 +76,25 @@ static void frame_check(const cf_taken *taken, const char *when) {
   }
 }
 
+/* What is said of a frame. */
+static cf_frame_meta meta_of(uint64_t seq) {
+  return (cf_frame_meta){ .flags = seq % 2 ? CUFRAMES_FRAME_KEY : CUFRAMES_FRAME_CORRUPT,
+                          .pts = (int64_t)content(seq, WORDS),
+                          .duration = (int64_t)content(seq, WORDS + 1),
+                          .timestamp = (int64_t)content(seq, WORDS + 2) };
+}
+
+static void meta_check(const cf_taken *taken) {
+  const cf_frame_meta meta = meta_of(taken->seq);
+  if (taken->flags != meta.flags || taken->pts != meta.pts || taken->duration != meta.duration ||
+      taken->timestamp != meta.timestamp)
+    sim_fail("what is said of frame %llu is another one's", (unsigned long long)taken->seq);
+}
+
+static cf_frame_meta meta_next(void) {
+  return meta_of(cf_writer_next_seq(&world.writer));
+}
+
 /* ---- subscribers ---- */
 
 static bool lease_find(reader *r, uint32_t *k) {
@@ -106,6 +127,7 @@ static void reader_took(reader *r, uint32_t k, uint64_t before, const cf_taken *
     sim_fail("after frame %llu came %llu", (unsigned long long)before, (unsigned long long)taken->seq);
   r->hand[k] = (struct hand){ .state = IN_HAND, .taken = *taken };
   world.taken++;
+  meta_check(taken);
   frame_check(taken, "taken");
 }
 
@@ -343,7 +365,7 @@ static void publisher_run(void *unused) {
     if (cancel)
       cf_writer_cancel(&world.writer, slot);
     else
-      cf_writer_publish(&world.writer, slot, &(cf_frame_meta){ .pts = frame }, true);
+      cf_writer_publish(&world.writer, slot, (cf_frame_meta[]){ meta_next() }, true);
     (void)cf_writer_sleepers(&world.writer);
   }
   cf_writer_end(&world.writer);
@@ -381,7 +403,7 @@ static bool schedule(uint64_t seed, uint32_t missing, enum kind kind) {
   if (!from_one) { /* who joins before the first frame waits for frame 1 */
     uint32_t slot = cf_writer_acquire(&world.writer);
     frame_write(slot, world.writer.seq + 1);
-    cf_writer_publish(&world.writer, slot, &(cf_frame_meta){ .pts = -1 }, true);
+    cf_writer_publish(&world.writer, slot, (cf_frame_meta[]){ meta_next() }, true);
     world.spare = world.writer.free.count;
   }
   (void)sim_spawn(publisher_run, NULL);

@@ -1,6 +1,8 @@
 /* test_exchange_reader.c - the subscriber's side of the frame exchange, call by call, and what it makes of a control
  * page that is broken or changes as no publisher would change it.
  */
+#include <cuframes/frame.h>
+
 #include "exchange_support.h"
 
 enum { CAPACITY = 16, SLOTS = 8 };
@@ -80,6 +82,82 @@ static void the_newest_frame_is_taken_once(void **state) {
   cf_reader_release(r->seat.page, 0);
   assert_int_equal(r->seat.page->lease[0], 0);
   rig_close(r);
+}
+
+/* Publishes and takes a frame of which another pts is said beside head than in its slot; gives the one taken. */
+static int64_t pts_taken(rig *r, void (*spoil)(rig *r)) {
+  cf_reader_release(r->seat.page, 1);
+  uint64_t seq = publish(r);
+  r->control->newest_pts = 70;
+  if (spoil)
+    spoil(r);
+  expect(r, 1, seq);
+  const cf_slot *slot = &r->writer.slots[r->taken.slot];
+  assert_true(r->taken.offset == slot->offset && r->taken.duration == 8 && r->taken.timestamp == 9);
+  assert_int_equal(r->taken.capture_time, INT64_MIN);
+  return r->taken.pts;
+}
+
+static void spoil_mark(rig *r) { /* of the frame before, or of one that is under way */
+  r->control->newest_mark -= 8;
+}
+static void spoil_whole(rig *r) {
+  r->control->newest_mark = 0;
+}
+static void spoil_places(rig *r) { /* the slot was another segment's when it was last seen */
+  for (uint32_t i = 0; i < CF_PLACES; i++)
+    r->reader.places[i].segment--;
+}
+
+static void a_record_beside_head_stands_for_the_slots(void **state) {
+  (void)state;
+  rig *r = rig_open(1, 0, 1);
+  for (int i = 0; i < SLOTS; i++)
+    assert_int_equal(pts_taken(r, NULL), 7); /* where the slot lies only itself can say, once */
+  for (int i = 0; i < SLOTS; i++)
+    assert_int_equal(pts_taken(r, NULL), 70);
+  assert_int_equal(pts_taken(r, spoil_mark), 7);
+  assert_int_equal(pts_taken(r, spoil_whole), 7);
+  assert_int_equal(pts_taken(r, spoil_places), 7);
+  assert_int_equal(pts_taken(r, NULL), 7);
+  for (int i = 0; i < SLOTS; i++)
+    (void)pts_taken(r, NULL);
+  uint32_t next = cf_writer_acquire(&r->writer); /* and now it is another segment's */
+  cf_writer_cancel(&r->writer, next);
+  r->writer.slots[next].segment = 7;
+  assert_int_equal(pts_taken(r, NULL), 7);
+  assert_int_equal(r->taken.segment, 7);
+  rig_close(r);
+}
+
+static void a_record_says_all_that_the_slot_says(void **state) {
+  (void)state;
+  static const cf_frame_meta metas[] = {
+    { .flags = CUFRAMES_FRAME_KEY, .pts = -5, .duration = INT64_MAX, .timestamp = INT64_MIN },
+    { .flags = CUFRAMES_FRAME_CORRUPT, .pts = INT64_MIN, .capture_time = 12 },
+    { .flags = CUFRAMES_FRAME_KEY | CUFRAMES_FRAME_CORRUPT, .side_offset = 64, .side_bytes = 32 },
+    { .timestamp = 3 },
+  };
+  const uint64_t first[] = { 1, (UINT64_C(1) << 29) - 2, UINT64_C(1) << 29, (UINT64_C(1) << 32) - 2 };
+  for (size_t f = 0; f < sizeof first / sizeof first[0]; f++) {
+    rig *r = rig_open(first[f], 0, 0);
+    for (uint32_t i = 0; i < 4 * SLOTS; i++) {
+      const cf_frame_meta *meta = &metas[i % 4];
+      const bool extra = meta->capture_time || meta->side_bytes;
+      if (i % 3 == 0)
+        cf_writer_new_epoch(&r->writer);
+      cf_reader_release(r->seat.page, 0);
+      expect(r, 0, cf_writer_publish(&r->writer, cf_writer_acquire(&r->writer), meta, i % 5 != 0));
+      assert_true(r->taken.flags == meta->flags && r->taken.pts == meta->pts && r->taken.segment == 6);
+      assert_true(r->taken.duration == meta->duration && r->taken.timestamp == meta->timestamp);
+      assert_true(r->taken.epoch == i / 3 + 1 && r->taken.offset == r->writer.slots[r->taken.slot].offset);
+      assert_true(r->taken.side_bytes == meta->side_bytes && r->taken.side_offset == meta->side_offset);
+      assert_true(r->taken.capture_time == (meta->capture_time ? meta->capture_time : INT64_MIN));
+      assert_true(extra || r->taken.side_offset == 0);
+      assert_true((r->control->newest_mark != 0) == (i % 5 != 0) || (r->taken.seq & 0x1fffffff) == 0);
+    }
+    rig_close(r);
+  }
 }
 
 static void frames_before_joining_are_not_skipped(void **state) {
@@ -427,6 +505,8 @@ static void an_ordered_reader_does_not_begin_at_frame_0(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(the_newest_frame_is_taken_once),
+    cmocka_unit_test(a_record_beside_head_stands_for_the_slots),
+    cmocka_unit_test(a_record_says_all_that_the_slot_says),
     cmocka_unit_test(frames_before_joining_are_not_skipped),
     cmocka_unit_test(the_last_frame_is_taken_before_the_end),
     cmocka_unit_test(news_is_what_a_take_would_bring),

@@ -118,6 +118,10 @@ static enum cf_take step(reader *r) {
     failed("a frame came out of sequence");
   if (!frame_whole(frame_at(&hand->taken), hand->taken.seq))
     failed("a frame is torn");
+  const cf_taken *taken = &hand->taken;
+  const int64_t seq = (int64_t)taken->seq;
+  if (taken->pts != seq || taken->duration != -seq || taken->timestamp != seq * 3)
+    failed("what is said of a frame is another one's");
   r->taken++;
   return CF_TAKE_OK;
 }
@@ -202,7 +206,9 @@ static void *writer_run(void *unused) {
       continue;
     }
     make_room();
-    (void)cf_writer_publish(&test.writer, slot, &(cf_frame_meta){ .pts = 0 }, true);
+    const int64_t seq = (int64_t)cf_writer_next_seq(&test.writer);
+    const cf_frame_meta meta = { .pts = seq, .duration = -seq, .timestamp = seq * 3 };
+    (void)cf_writer_publish(&test.writer, slot, &meta, true);
     test.published++;
     if (cf_writer_sleepers(&test.writer) > 0) {
       cf_writer_move_wake(&test.writer);

@@ -28,12 +28,14 @@ typedef struct field {
   { #member "[" #count "]", offsetof(type, member), sizeof(((type *)0)->member) }
 
 static const field control[] = {
-  FIELD(cf_control, magic),         FIELD(cf_control, layout),        FIELD(cf_control, capacity),
-  FIELD(cf_control, instance),      FIELD(cf_control, index_offset),  FIELD(cf_control, slots_offset),
-  FIELD(cf_control, extras_offset), FIELD(cf_control, side_data_max), FIELD(cf_control, pad0),
-  FIELD(cf_control, head),          FIELD(cf_control, state),         FIELD(cf_control, segment_floor),
-  FIELD(cf_control, segment_top),   FIELD(cf_control, pad1),          FIELD(cf_control, source),
-  FIELD(cf_control, pad2),          FIELD(cf_control, wake),          FIELD(cf_control, pad3),
+  FIELD(cf_control, magic),         FIELD(cf_control, layout),          FIELD(cf_control, capacity),
+  FIELD(cf_control, instance),      FIELD(cf_control, index_offset),    FIELD(cf_control, slots_offset),
+  FIELD(cf_control, extras_offset), FIELD(cf_control, side_data_max),   FIELD(cf_control, pad0),
+  FIELD(cf_control, head),          FIELD(cf_control, state),           FIELD(cf_control, segment_floor),
+  FIELD(cf_control, segment_top),   FIELD(cf_control, newest_mark),     FIELD(cf_control, source),
+  FIELD(cf_control, newest_pts),    FIELD(cf_control, newest_duration), FIELD(cf_control, newest_timestamp),
+  FIELD(cf_control, newest_epoch),  FIELD(cf_control, newest_segment),  FIELD(cf_control, wake),
+  FIELD(cf_control, pad3),
 };
 
 static const field slot[] = {
