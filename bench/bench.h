@@ -98,14 +98,16 @@ void crew_join(crew *members);
 /* A count that processes drive up and wait for. */
 typedef struct tally {
   alignas(64) _Atomic uint32_t count;
-  uint8_t pad[60];
+  _Atomic uint32_t wanted; /* somebody sleeps until it is that */
+  uint8_t pad[56];
 } tally;
 
 void tally_add(tally *t);
 /* Whether the count is `wanted` or more. */
 bool tally_is(const tally *t, uint32_t wanted);
-/* Waits until the count is `wanted` or more, by looking now and then, or all the time. Dies after 30 s. */
-void tally_wait(const tally *t, uint32_t wanted, bool spin);
+/* Waits until the count is `wanted` or more, asleep, or by looking all the time. Who waits at the same time waits for
+ * the same. Dies after 30 s. */
+void tally_wait(tally *t, uint32_t wanted, bool spin);
 
 /* The sender stays on the first core and the readers on the others, in turn. Where the scheduler is left to choose, it
  * decides over the numbers: a reader on the sender's core has its frame late or, in place of the sender, early. */

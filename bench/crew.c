@@ -89,14 +89,26 @@ void crew_join(crew *members) {
 }
 
 void tally_add(tally *t) {
-  atomic_fetch_add_explicit(&t->count, 1, memory_order_acq_rel);
+  /* before the look, as the waiter's number is stored before its look: one of the two sees the other */
+  uint32_t count = atomic_fetch_add_explicit(&t->count, 1, memory_order_seq_cst) + 1;
+  if (count == atomic_load_explicit(&t->wanted, memory_order_seq_cst))
+    futex_wake(&t->count);
 }
 
 bool tally_is(const tally *t, uint32_t wanted) {
-  return (int32_t)(atomic_load_explicit(&t->count, memory_order_acquire) - wanted) >= 0;
+  return (int32_t)(atomic_load_explicit(&t->count, memory_order_seq_cst) - wanted) >= 0;
 }
 
-void tally_wait(const tally *t, uint32_t wanted, bool spin) {
+/* Until it may be `wanted`. Not for long, since nobody wakes who waits for the dead. */
+static void tally_sleep(tally *t, uint32_t wanted) {
+  const struct timespec longest = { .tv_nsec = 100 * MS };
+  atomic_store_explicit(&t->wanted, wanted, memory_order_seq_cst);
+  uint32_t count = atomic_load_explicit(&t->count, memory_order_seq_cst);
+  if ((int32_t)(count - wanted) < 0) /* whatever ends it, the caller looks again */
+    (void)syscall(SYS_futex, &t->count, FUTEX_WAIT, count, &longest, NULL, 0);
+}
+
+void tally_wait(tally *t, uint32_t wanted, bool spin) {
   int64_t deadline = now_ns() + PATIENCE;
   for (uint32_t turn = 1; !tally_is(t, wanted); turn++) {
     if (spin && turn % 1024 != 0) {
@@ -109,7 +121,7 @@ void tally_wait(const tally *t, uint32_t wanted, bool spin) {
     if (spin)
       (void)sched_yield(); /* the one waited for may need this core */
     else
-      sleep_until(now_ns() + 50 * US);
+      tally_sleep(t, wanted);
   }
 }
 
