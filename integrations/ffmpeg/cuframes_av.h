@@ -72,9 +72,11 @@ static av_unused int cf_av_error(int error) {
   }
 }
 
-/* Logs what the library said of the call that failed, and gives FFmpeg's code for it. */
+/* Logs what the library said of the call that failed, and gives FFmpeg's code for it. To be told to give up is no
+ * error. */
 static av_unused int cf_av_fail(void *log, const char *what, int error) {
-  av_log(log, AV_LOG_ERROR, "%s: %s\n", what, cuframes_last_error());
+  av_log(log, error == CUFRAMES_ERR_INTERRUPTED ? AV_LOG_VERBOSE : AV_LOG_ERROR, "%s: %s\n", what,
+         cuframes_last_error());
   return cf_av_error(error);
 }
 

@@ -59,7 +59,8 @@ static int mode_of(const CuframesDevice *c) {
   return c->packets ? CUFRAMES_MODE_PACKETS : c->mode;
 }
 
-static cuframes_subscriber_options join_options(const CuframesDevice *c) {
+static cuframes_subscriber_options join_options(const AVFormatContext *s) {
+  const CuframesDevice *c = s->priv_data;
   return (cuframes_subscriber_options){
     .struct_size = sizeof(cuframes_subscriber_options),
     .mode = (uint32_t)mode_of(c),
@@ -70,6 +71,8 @@ static cuframes_subscriber_options join_options(const CuframesDevice *c) {
     .reconnect = (uint32_t)c->reconnect,
     .device = c->device,
     .log = cf_av_log,
+    .interrupt = s->interrupt_callback.callback,
+    .interrupt_user = s->interrupt_callback.opaque,
   };
 }
 
@@ -85,13 +88,13 @@ static int join(AVFormatContext *s, cuframes_subscriber_options *options, cufram
   const int64_t limit = cuframes_now() + c->wait * 1000;
   for (;;) {
     const int64_t left = limit - cuframes_now();
-    options->connect_timeout_ns = FFMAX(FFMIN(left, CF_AV_SLICE), 0);
+    options->connect_timeout_ns = FFMAX(left, 0);
     const int error = cuframes_subscriber_create(stream_name(s), options, subscriber);
     if (error == CUFRAMES_OK)
       return 0;
     const bool absent =
         error == CUFRAMES_ERR_NO_SUCH_STREAM || error == CUFRAMES_ERR_TIMEOUT || error == CUFRAMES_ERR_PUBLISHER_GONE;
-    if (interrupted(s))
+    if (error == CUFRAMES_ERR_INTERRUPTED || interrupted(s))
       return AVERROR_EXIT;
     if (!absent || left <= 0)
       return cf_av_fail(s, stream_name(s), error == CUFRAMES_ERR_TIMEOUT ? CUFRAMES_ERR_NO_SUCH_STREAM : error);
@@ -182,15 +185,21 @@ static int join_on_gpu(AVFormatContext *s, cuframes_subscriber_options *options)
 static int find_device(AVFormatContext *s) {
   CuframesDevice *c = s->priv_data;
   const int64_t limit = cuframes_now() + c->wait * 1000;
+  const cuframes_query_options options = {
+    .struct_size = sizeof options,
+    .directory = c->directory,
+    .interrupt = s->interrupt_callback.callback,
+    .interrupt_user = s->interrupt_callback.opaque,
+  };
   for (;;) {
     cuframes_stream_info *info = NULL;
-    const int error = cuframes_stream_query(c->directory, stream_name(s), 2 * CF_AV_SECOND, &info);
+    const int error = cuframes_stream_query_with(stream_name(s), &options, &info);
     if (error == CUFRAMES_OK) {
       av_strlcpy(c->on, info->device, sizeof c->on);
       cuframes_stream_info_free(info);
       return 0;
     }
-    if (interrupted(s))
+    if (error == CUFRAMES_ERR_INTERRUPTED || interrupted(s))
       return AVERROR_EXIT;
     const bool absent =
         error == CUFRAMES_ERR_NO_SUCH_STREAM || error == CUFRAMES_ERR_TIMEOUT || error == CUFRAMES_ERR_PUBLISHER_GONE;
@@ -202,7 +211,7 @@ static int find_device(AVFormatContext *s) {
 
 static int join_frames(AVFormatContext *s) {
   CuframesDevice *c = s->priv_data;
-  cuframes_subscriber_options options = join_options(c);
+  cuframes_subscriber_options options = join_options(s);
   int result = find_device(s);
   if (result < 0)
     return result;
@@ -216,7 +225,7 @@ static int join_frames(AVFormatContext *s) {
 
 static int join_again(AVFormatContext *s) {
   CuframesDevice *c = s->priv_data;
-  cuframes_subscriber_options options = join_options(c);
+  cuframes_subscriber_options options = join_options(s);
   av_log(s, AV_LOG_WARNING, "%s: too slow, evicted; joining again\n", stream_name(s));
   cuframes_subscriber_destroy(c->subscriber);
   c->subscriber = NULL;
@@ -491,7 +500,7 @@ static int find_tracks(AVFormatContext *s) {
 
 static int packets_header(AVFormatContext *s) {
   CuframesDevice *c = s->priv_data;
-  cuframes_subscriber_options options = join_options(c);
+  cuframes_subscriber_options options = join_options(s);
   for (int i = 0; i < CUFRAMES_TRACKS_MAX; i++)
     c->stream_of[i] = -1;
   options.device = NULL;

@@ -26,6 +26,8 @@ typedef struct cf_av_publish_options {
   int64_t timeout; /* microseconds, as FFmpeg's durations are */
   int wait_subscribers;
   int64_t wait_timeout;
+  cuframes_interrupt_fn interrupt; /* whether to give up what waits for readers: FFmpeg's callback, or NULL */
+  void *interrupt_user;
 } cf_av_publish_options;
 
 /* The options of both, as fields of TYPE.options. */
@@ -62,16 +64,6 @@ typedef struct cf_av_publish_options {
   { "side_data", "bytes of side data that a frame has room for", offsetof(TYPE, options.side_data),                    \
     AV_OPT_TYPE_INT, { .i64 = 4096 }, 0, CUFRAMES_SIDE_DATA_MAX, FLAGS }
 /* clang-format on */
-
-/* Whether to give up, asked while something is waited for. */
-typedef struct cf_av_interrupt {
-  int (*callback)(void *);
-  void *opaque;
-} cf_av_interrupt;
-
-static av_unused bool cf_av_interrupted(const cf_av_interrupt *interrupt) {
-  return interrupt && interrupt->callback && interrupt->callback(interrupt->opaque);
-}
 
 typedef struct cf_av_publisher {
   cuframes_publisher *publisher; /* NULL: not opened yet */
@@ -196,6 +188,8 @@ static av_unused int cf_av_publish_open(void *log, cf_av_publisher *p, const cha
     .packets = packets,
     .log = cf_av_log,
     .reserve = o->reserve ? CUFRAMES_RESERVE_FULL : CUFRAMES_RESERVE_NEED,
+    .interrupt = o->interrupt,
+    .interrupt_user = o->interrupt_user,
   };
   if (format)
     options.format = cf_av_laid_out(p, format);
@@ -256,37 +250,24 @@ static av_unused int cf_av_publish_format(void *log, cf_av_publisher *p, const c
 /* At the end of the input: a subscriber that has yet to map memory that frames are in needs the publisher for it. So
  * this waits until ordered ones have taken every frame, and readers of packets every packet; as long as ordered ones
  * are waited for otherwise, too. */
-static av_unused void cf_av_publish_drain(cf_av_publisher *p, const cf_av_publish_options *o,
-                                          const cf_av_interrupt *interrupt) {
-  const int64_t limit = cuframes_now() + o->timeout * 1000;
-  while (p->publisher && cuframes_now() < limit && !cf_av_interrupted(interrupt) &&
-         cuframes_publisher_drain(p->publisher, CF_AV_SLICE) == CUFRAMES_ERR_TIMEOUT)
-    ;
+static av_unused void cf_av_publish_drain(cf_av_publisher *p, const cf_av_publish_options *o) {
+  if (p->publisher)
+    (void)cuframes_publisher_drain(p->publisher, o->timeout * 1000); /* who has not taken all by then does without */
 }
 
-/* Before the first frame, in its format. `interrupt`, which may be NULL, says whether to give up. */
-static av_unused int cf_av_publish_wait(void *log, cf_av_publisher *p, const cf_av_publish_options *o,
-                                        const cf_av_interrupt *interrupt) {
+/* Before the first frame, in its format. */
+static av_unused int cf_av_publish_wait(void *log, cf_av_publisher *p, const cf_av_publish_options *o) {
   if (p->waited || o->wait_subscribers == 0)
     return 0;
   p->waited = true;
-  const int64_t limit = cuframes_now() + o->wait_timeout * 1000;
-  for (;;) {
-    const int64_t left = limit - cuframes_now();
-    const int error = cuframes_publisher_wait_subscribers(p->publisher, (uint32_t)o->wait_subscribers,
-                                                          FFMAX(FFMIN(left, CF_AV_SLICE), 0));
-    if (error == CUFRAMES_OK)
-      return 0;
-    if (error != CUFRAMES_ERR_TIMEOUT)
-      return cf_av_fail(log, p->name, error);
-    if (cf_av_interrupted(interrupt))
-      return AVERROR_EXIT;
-    if (left <= 0) {
-      av_log(log, AV_LOG_WARNING, "%s: fewer than %d subscribers have joined within wait_timeout; it goes on\n",
-             p->name, o->wait_subscribers);
-      return 0;
-    }
-  }
+  const int error =
+      cuframes_publisher_wait_subscribers(p->publisher, (uint32_t)o->wait_subscribers, o->wait_timeout * 1000);
+  if (error != CUFRAMES_OK && error != CUFRAMES_ERR_TIMEOUT)
+    return cf_av_fail(log, p->name, error);
+  if (error == CUFRAMES_ERR_TIMEOUT)
+    av_log(log, AV_LOG_WARNING, "%s: fewer than %d subscribers have joined within wait_timeout; it goes on\n", p->name,
+           o->wait_subscribers);
+  return 0;
 }
 
 static av_unused int cf_av_add_side_data(cuframes_frame *slot, const AVFrameSideData *side) {
@@ -340,13 +321,13 @@ static av_unused int cf_av_copy(void *log, cf_av_publisher *p, const AVFrame *f,
 /* Copies the frame and publishes it, with its times in ns. A frame for which there is no room is dropped, as the policy
  * says, and counted. The publisher must be open, and on the device of the frame. */
 static av_unused int cf_av_publish(void *log, cf_av_publisher *p, const cf_av_publish_options *o, const AVFrame *f,
-                                   int64_t pts, int64_t duration, const cf_av_interrupt *interrupt) {
+                                   int64_t pts, int64_t duration) {
   cuframes_format format;
   cuframes_frame *slot = NULL;
   if (!cf_av_describe(log, p, f, &format))
     return AVERROR(EINVAL);
   int result = cf_av_publish_format(log, p, o, &format);
-  result = result < 0 ? result : cf_av_publish_wait(log, p, o, interrupt);
+  result = result < 0 ? result : cf_av_publish_wait(log, p, o);
   if (result < 0)
     return result;
   int error = cuframes_publisher_acquire(p->publisher, &slot);
@@ -365,6 +346,8 @@ static av_unused int cf_av_publish(void *log, cf_av_publisher *p, const cf_av_pu
       .capture_time = taken ? strtoll(taken->value, NULL, 10) : CUFRAMES_NO_TIME,
     };
     error = cuframes_publisher_publish_on(p->publisher, slot, cf_av_stream(p->device_ref), &info);
+    if (error == CUFRAMES_ERR_INTERRUPTED)
+      (void)cuframes_publisher_cancel(p->publisher, slot); /* it is open still */
   }
   if (error == CUFRAMES_ERR_DROPPED) {
     if (p->dropped++ == 0)

@@ -168,6 +168,8 @@ static int open_publisher(AVFormatContext *s, const cuframes_format *format, AVB
                                               .data_bytes = (uint64_t)c->packet_bytes };
   const char *name = s->url;
   (void)av_strstart(name, "cuframes:", &name);
+  c->options.interrupt = s->interrupt_callback.callback;
+  c->options.interrupt_user = s->interrupt_callback.opaque;
   int result = cf_av_publish_open(s, &c->publisher, name, &c->options, format, device_ref, c->tracks ? &ring : NULL);
   for (int i = 0; i < c->tracks && result >= 0; i++) {
     const AVCodecParameters *par = s->streams[c->track[i]]->codecpar;
@@ -276,10 +278,6 @@ static int write_early(AVFormatContext *s) {
 
 /* ---- frames ---- */
 
-static cf_av_interrupt interrupt_of(const AVFormatContext *s) {
-  return (cf_av_interrupt){ s->interrupt_callback.callback, s->interrupt_callback.opaque };
-}
-
 static int publish_frame(AVFormatContext *s, const AVFrame *frame, const AVPacket *pkt) {
   CuframesMuxContext *c = s->priv_data;
   AVBufferRef *device_ref = frame->hw_frames_ctx ? cf_av_frames(frame->hw_frames_ctx)->device_ref : NULL;
@@ -287,7 +285,6 @@ static int publish_frame(AVFormatContext *s, const AVFrame *frame, const AVPacke
   int64_t duration = pkt->duration > 0 ? pkt->duration : 0;
   if (!duration && rate.num > 0 && rate.den > 0)
     duration = av_rescale(CF_AV_SECOND, rate.den, rate.num);
-  const cf_av_interrupt interrupt = interrupt_of(s);
   int result = 0;
   if (c->publisher.publisher && !cf_av_same_device(&c->publisher, device_ref)) {
     if (c->options.change == CF_AV_CHANGE_FAIL) {
@@ -303,9 +300,8 @@ static int publish_frame(AVFormatContext *s, const AVFrame *frame, const AVPacke
     result = open_publisher(s, &format, device_ref);
     result = result < 0 ? result : write_early(s);
   }
-  return result < 0
-             ? result
-             : cf_av_publish(s, &c->publisher, &c->options, frame, cf_av_ns(pkt->pts, CF_AV_NS), duration, &interrupt);
+  return result < 0 ? result
+                    : cf_av_publish(s, &c->publisher, &c->options, frame, cf_av_ns(pkt->pts, CF_AV_NS), duration);
 }
 
 /* A packet of raw video, as a frame. */
@@ -344,12 +340,11 @@ static int publish_raw(AVFormatContext *s, const AVPacket *pkt) {
 static int write_packet(AVFormatContext *s, AVPacket *pkt) {
   CuframesMuxContext *c = s->priv_data;
   if (pkt->stream_index != c->video) {
-    const cf_av_interrupt interrupt = interrupt_of(s);
     int result = 0;
     if (!c->publisher.publisher)
       return keep_packet(s, pkt);
     if (c->video < 0)
-      result = cf_av_publish_wait(s, &c->publisher, &c->options, &interrupt);
+      result = cf_av_publish_wait(s, &c->publisher, &c->options);
     return result < 0 ? result : write_packet_now(s, pkt, (uint32_t)track_of(c, pkt->stream_index));
   }
   if (s->streams[c->video]->codecpar->codec_id == AV_CODEC_ID_RAWVIDEO)
@@ -361,8 +356,7 @@ static int write_packet(AVFormatContext *s, AVPacket *pkt) {
 
 static int write_trailer(AVFormatContext *s) {
   CuframesMuxContext *c = s->priv_data;
-  const cf_av_interrupt interrupt = interrupt_of(s);
-  cf_av_publish_drain(&c->publisher, &c->options, &interrupt);
+  cf_av_publish_drain(&c->publisher, &c->options);
   return 0;
 }
 

@@ -214,7 +214,7 @@ static int publish(AVFilterContext *ctx, const AVFrame *frame) {
   int64_t duration = cf_av_duration(frame) > 0 ? av_rescale_q(cf_av_duration(frame), link->time_base, CF_AV_NS) : 0;
   if (!duration && rate.num > 0 && rate.den > 0)
     duration = av_rescale(CF_AV_SECOND, rate.den, rate.num);
-  return cf_av_publish(ctx, &s->publisher, &s->options, frame, cf_av_ns(frame->pts, link->time_base), duration, NULL);
+  return cf_av_publish(ctx, &s->publisher, &s->options, frame, cf_av_ns(frame->pts, link->time_base), duration);
 }
 
 /* Nothing more will pass: subscribers have what was published, and then its end. */
@@ -223,7 +223,7 @@ static void end(AVFilterContext *ctx) {
   if (s->publisher.publisher)
     cf_av_publish_report(ctx, &s->publisher);
   s->ended = true;
-  cf_av_publish_drain(&s->publisher, &s->options, NULL);
+  cf_av_publish_drain(&s->publisher, &s->options);
   cf_av_publish_close(&s->publisher);
 }
 

@@ -103,6 +103,26 @@ def test_ctrl_c_ends_a_reader_that_waits(s):
     publisher.stop(code=None)
 
 
+def test_ctrl_c_ends_who_waits_for_a_stopped_process(s):
+    """A reader that joins a publisher which does not answer, and a muxer whose ordered reader takes nothing."""
+    publisher = endless(s, "cam")
+    publisher.suspend()
+    reader = fftools.reader(s, "cam", *WAIT_NULL, options=("-wait", "600"))
+    s.until(lambda: reader.alive() and reader.descriptors() > 2, "it runs")
+    reader.stop(code=None)
+    publisher.resume()
+    publisher.stop(code=None)
+    muxer = fftools.ffmpeg(s, *ENDLESS, "-f", "cuframes", "-timeout", "600", "-wait_subscribers", "1", "film",
+                           name="muxer")
+    slow = fftools.reader(s, "film", *WAIT_NULL, options=("-mode", "ordered"))
+    slow.wait_for("Stream mapping")
+    slow.suspend()
+    s.until(lambda: s.json("info", "film", "--json")["subscriber_list"][0]["lag"] > 2, "it is behind")
+    interrupt(s, muxer)
+    slow.resume()
+    slow.stop(code=None)
+
+
 def test_t_ends_both_sides_and_leaves_nothing(s):
     publisher = fftools.ffmpeg(s, *ENDLESS, "-t", "1", "-vf", "cuframes=cam", *WAIT_NULL, name="publisher")
     s.wait_stream("cam", publisher)
