@@ -16,17 +16,18 @@ HOST = ("--device", "host")
 
 
 class Views:
-    """What each of them says of a stream; the looks follow each other, between two of info."""
+    """What each of them says of a stream; the looks are taken at once, between two of info."""
 
     def __init__(self, s, name="cam"):
         self.before = s.json("info", name, "--json")
-        self.list = s.json("list", "--json")[0]
-        self.top = s.json("top", name, "--count", "1", "--json")["streams"][0]
-        self.all = s.json("top", "--count", "1", "--json")["streams"][0]
+        once = ("--count", "1")
+        texts = {"list": s.start("list"), "info": s.start("info", name), "top": s.start("top", name, *once)}
+        listed, top, every = (s.start(*command, "--json")
+                              for command in (("list",), ("top", name, *once), ("top", *once)))
         self.metrics = metering.once(s, name)
         self.doctor = doctor(s, name, *HOST)
-        self.text = {"list": s.run("list").out, "info": s.run("info", name).out,
-                     "top": s.run("top", name, "--count", "1").out}
+        self.list, self.top, self.all = listed.json()[0], top.json()["streams"][0], every.json()["streams"][0]
+        self.text = {who: process.wait().out for who, process in texts.items()}
         self.after = s.json("info", name, "--json")
         self.name = name
 
@@ -176,13 +177,13 @@ def test_publisher_that_does_not_answer(s):
     watching.wait_for('"error"', stream="out")
     by_name = json.loads(next(line for line in watching.out.splitlines() if '"error"' in line))["streams"][0]
     watching.stop()
-    listed, looked = s.json("list", "--json")[0], s.json("top", "--count", "1", "--json")["streams"][0]
+    every, top, info = s.start("list", "--json"), s.start("top", "--count", "1", "--json"), s.start("info", "cam")
+    there = metering.once(s, "cam", "--timeout", "0.3")
+    listed, looked, result = every.json()[0], top.json()["streams"][0], info.wait()
     check(set(listed) == {"name", "error"} and listed == looked == by_name, "list %s, top %s and %s", listed, looked,
           by_name)
     check("did not answer in time" in listed["error"], "%s", listed)
-    result = s.run("info", "cam")
     check(result.code == harness.TIMEOUT and "did not answer in time" in result.err, "info: %s", result)
-    there = metering.once(s, "cam", "--timeout", "0.3")
     check(there.get("cuframes_stream_up", stream="cam") == 0, "%s", there.text)
     check(there.get("cuframes_stream_frames_total", stream="cam") is None, "it has frames")
     doctor(s, "cam", *HOST).problem("answer", "stopped", pub.pid)
