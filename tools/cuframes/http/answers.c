@@ -167,7 +167,6 @@ static int answer_end(http_request *client) {
   client->had_answer = true;
   if (client->closes)
     return -1;
-  lws_rx_flow_control(client->wsi, 1);
   return lws_http_transaction_completed(client->wsi) ? -1 : 0;
 }
 
@@ -182,7 +181,7 @@ static int body_write(http_request *client) {
   if (last)
     return answer_end(client);
   lws_set_timeout(client->wsi, PENDING_TIMEOUT_HTTP_CONTENT, HTTP_REQUEST_SECONDS); /* it reads: for the next piece */
-  (void)lws_callback_on_writable(client->wsi);
+  client_wake(client);
   return 0;
 }
 
@@ -218,7 +217,7 @@ static int stream_write(http_request *client) {
       return -1;
     /* it has its time to take it; if nothing waits, it is not to be blamed for that */
     lws_set_timeout(client->wsi, PENDING_TIMEOUT_HTTP_CONTENT, HTTP_REQUEST_SECONDS);
-    (void)lws_callback_on_writable(client->wsi);
+    client_wake(client);
   } else if (client->ended) {
     memcpy(from, last, sizeof last - 1);
     if (!client->is_old && lws_write(client->wsi, from, sizeof last - 1, LWS_WRITE_HTTP_FINAL) < 0)
@@ -226,7 +225,6 @@ static int stream_write(http_request *client) {
     return answer_end(client);
   } else {
     lws_set_timeout(client->wsi, NO_PENDING_TIMEOUT, 0);
-    lws_rx_flow_control(client->wsi, 0);
   }
   if (!client->ended && client_is_ready(client) && server->site.ready)
     server->site.ready(server->site.user, client);
@@ -247,6 +245,7 @@ int answer_write(http_request *client) {
   const bool streams = client->state == CLIENT_STREAMING;
   if (client->state != CLIENT_ANSWERING && !streams)
     return 0;
+  client->wants_write = false;
   if (client->headers_sent)
     return streams ? stream_write(client) : body_write(client);
   if (headers_write(client) != 0)
@@ -255,7 +254,7 @@ int answer_write(http_request *client) {
     return stream_end_head(client);
   if (!streams && (client->is_head || !client->body || client->body->length == 0))
     return answer_end(client);
-  (void)lws_callback_on_writable(client->wsi);
+  client_wake(client);
   return 0;
 }
 

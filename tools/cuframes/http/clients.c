@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,10 @@ void client_free(http_request *client) {
   server->client_count--;
   if (server->adopted == client)
     server->adopted = NULL;
+  if (server->written == client)
+    server->written = NULL;
+  if (server->next == client)
+    server->next = client->next;
   queue_free(&client->queue, &server->queued);
   http_body_drop(client->body);
   free(client);
@@ -155,13 +160,47 @@ void clients_accept(http_server *server, int listener) {
 
 /* ---- those that are served ---- */
 
-/* While libwebsockets 4 answers a request it reads nothing of that connection, but waits for what comes there, too: a
- * request behind it, or the other side's end, would wake it again and again. So it waits for nothing
- * (lws_rx_flow_control(), which also keeps it from writing) but while there is something to write. */
+static bool is_answered(const http_request *client) {
+  return client->state == CLIENT_ANSWERING || client->state == CLIENT_STREAMING;
+}
+
+/* What comes while a request is answered, the next one, is not to be read: of libwebsockets 4, some versions look at it
+ * again and again, and others hang up for it. So reading is stopped from a request to the end of its answer
+ * (lws_rx_flow_control()), which stops libwebsockets from writing, too. This only wakes it when there is room;
+ * clients_write() writes. */
 void client_wake(http_request *client) {
-  if (client->state != CLIENT_SOCKET)
-    lws_rx_flow_control(client->wsi, 1);
+  client->wants_write = true;
   (void)lws_callback_on_writable(client->wsi); /* fails only if it is closed anyway */
+}
+
+/* Lets libwebsockets write, and read nothing: it serves just what it is told that the connection is ready for. */
+static void client_write(http_server *server, http_request *client) {
+  struct lws_pollfd room = { .fd = lws_get_socket_fd(client->wsi), .events = POLLOUT };
+  if (poll(&room, 1, 0) != 1)
+    return;
+  if (room.revents != POLLOUT) {
+    client_give_up(client);
+    return;
+  }
+  server->written = client;
+  server->calls++;
+  lws_rx_flow_control(client->wsi, 1);
+  (void)lws_service_fd(server->context, &room); /* which may end it */
+  if (server->written && is_answered(client))
+    lws_rx_flow_control(client->wsi, 0);
+  server->written = NULL;
+}
+
+void clients_write(http_server *server) {
+  for (http_request *client = server->clients; client; client = server->next) {
+    server->next = client->next;
+    if (is_answered(client) && (client->wants_write || lws_partial_buffered(client->wsi)))
+      client_write(server, client);
+  }
+}
+
+void client_give_up(http_request *client) {
+  lws_set_timeout(client->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 }
 
 /* ---- those that stay ---- */

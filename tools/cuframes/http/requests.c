@@ -200,13 +200,14 @@ static void hold(http_request *client) {
   client->held_until = lws_now_usecs() + LOGIN_SLOW_US;
 }
 
-/* Who has closed its side of a stream reads no more; before an answer it may just have said all it wants. */
+/* Who has closed its side of a stream reads no more; before an answer it may just have said all it wants. Who has
+ * closed both is gone. */
 void request_look(http_request *client) {
-  struct pollfd its = { .fd = client->fd, .events = POLLRDHUP };
+  struct pollfd its = { .fd = client->fd, .events = client->state == CLIENT_STREAMING ? POLLRDHUP : 0 };
   if (client->state == CLIENT_HELD && lws_now_usecs() >= client->held_until)
     http_answer_text(client, HTTP_STATUS_UNAUTHORIZED, NOT_LOGGED_IN);
-  else if (client->state == CLIENT_STREAMING && poll(&its, 1, 0) == 1)
-    lws_set_timeout(client->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+  else if (client->state != CLIENT_READING && poll(&its, 1, 0) == 1)
+    client_give_up(client);
 }
 
 /* ---- requests ---- */
@@ -225,7 +226,7 @@ int request_take(http_request *client, const char *uri, size_t uri_length) {
   const http_site *site = &client->server->site;
   client->state = CLIENT_ASKED;
   lws_set_timeout(client->wsi, NO_PENDING_TIMEOUT, 0); /* the site answers, or the client leaves */
-  lws_rx_flow_control(client->wsi, 0);                 /* client_wake() says why */
+  lws_rx_flow_control(client->wsi, 0);                 /* to the end of its answer; client_wake() says why */
   request_begin(client);
   bool guessed = false;
   unsigned status = refuse(client, &why);

@@ -242,11 +242,17 @@ static size_t sockets_close(http_server *server) {
   return count;
 }
 
-/* Where somebody does not read, and has asked for more already, libwebsockets wakes again and again for nothing
- * (client_wake()): then it goes slowly. */
+static bool serve_once(http_server *server) {
+  const bool goes_on = lws_service(server->context, 0) >= 0;
+  clients_write(server);
+  return goes_on;
+}
+
+/* Where somebody has asked for more before an answer, libwebsockets wakes again and again for nothing: then it goes
+ * slowly. */
 void http_serve(http_server *server) {
   unsigned idle = 0, calls = 0;
-  while (!cli_stopped && lws_service(server->context, 0) >= 0) {
+  while (!cli_stopped && serve_once(server)) {
     idle = calls == server->calls ? idle + 1 : 0;
     calls = server->calls;
     if (idle > IDLE_MAX)
@@ -254,7 +260,7 @@ void http_serve(http_server *server) {
   }
   server->ending = true;
   const lws_usec_t until = lws_now_usecs() + LEAVE_US;
-  while (sockets_close(server) > 0 && lws_now_usecs() < until && lws_service(server->context, 0) >= 0)
+  while (sockets_close(server) > 0 && lws_now_usecs() < until && serve_once(server))
     ;
 }
 

@@ -38,7 +38,7 @@ struct http_request {
   const char *type;
   http_body *body;
   size_t sent; /* of `body`, or of the first in the queue */
-  bool headers_sent;
+  bool headers_sent, wants_write;
   char extra[EXTRA_BYTES]; /* headers of this answer: name, its end, value, its end */
   size_t extra_length;
   const char *etag;
@@ -67,6 +67,7 @@ struct http_server {
   struct lws_vhost *vhost;
   http_request *clients;
   http_request *adopted;              /* is being handed to libwebsockets, which may end it */
+  http_request *written, *next;       /* in clients_write(); NULL, or another, if one is gone */
   size_t client_count, lasting_count; /* lasting: streams and WebSockets */
   size_t queued;                      /* bytes, for all of them: what several have in common counts once */
   int spare;                          /* a descriptor to accept with when there are no more */
@@ -85,6 +86,10 @@ bool client_stays(http_request *client, enum client_state state);
 void client_leaves(http_request *client);
 /* There is something to write. */
 void client_wake(http_request *client);
+/* Writes to all whose answers have something to write and who have room for it. */
+void clients_write(http_server *server);
+/* It ends soon. */
+void client_give_up(http_request *client);
 /* Queues for a stream, or all parts of a message for a WebSocket. */
 bool client_queue(http_request *client, http_body *const *parts, size_t count, bool binary, size_t most);
 size_t client_waiting(const http_request *client);
