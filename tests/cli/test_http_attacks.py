@@ -9,7 +9,8 @@ import struct
 
 import harness
 from harness import check
-from test_metrics_http import Server, drain
+from test_metrics_http import Server
+from web import drain
 
 HOST = b"Host: localhost\r\n"
 END = b"\r\n"
@@ -38,7 +39,7 @@ ALONE = {
     "a path with a line's end, here": (request(b"GET /%0d%0aX:y HTTP/1.1"), "505"),
     "a path with a version": (request(b"GET /metrics%20HTTP/1.1%0aHost:localhost%0a%0a HTTP/1.1",
                                       host=b"Host: evil.example\r\n"), "421|505"),
-    "a zero byte in the path": (request(b"GET /\0metrics HTTP/1.1"), "400"),
+    "a zero byte in the path": (request(b"GET /\0metrics HTTP/1.1"), "|400"),  # libwebsockets 4.3 hangs up
     "an encoded one": (request(b"GET /metrics%00x HTTP/1.1"), "|40[04]"),
     "no hexadecimal number": (request(b"GET /%zz HTTP/1.1"), "40[034]"),
     "half of one": (request(b"GET /% HTTP/1.1"), "40[034]"),
