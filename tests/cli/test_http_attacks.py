@@ -114,6 +114,11 @@ def test_alone(s):
     check_table(Server(s), ALONE)
 
 
+def test_no_tunnel(s):
+    """CONNECT, by who waits for what comes: it is refused, and not kept for ever."""
+    check(statuses(Server(s).raw(request(b"CONNECT localhost:80 HTTP/1.1"))) == "405", "CONNECT")
+
+
 def test_two_in_one(s):
     check_table(Server(s), IN_ONE)
 

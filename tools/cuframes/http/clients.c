@@ -22,21 +22,14 @@
 
 /* ---- the end ---- */
 
-/* A request that could not be read ends here: what there is to say is said without libwebsockets, which would hang up
- * without a word. */
-static void last_words(http_request *client) {
+/* What there is to say where a connection ends is said without libwebsockets, which would hang up without a word. */
+static void say_last(http_request *client, const char *status, const char *why) {
   char text[320];
   uint8_t swallowed[4096];
   const int fd = client->fd;
   if (client->state != CLIENT_READING || client->had_answer || client->server->options.certificate)
     return;
   client->had_answer = true;
-  const uint64_t received = listen_received(fd);
-  if (received == 0)
-    return; /* it said nothing, and hears nothing */
-  const bool large = received >= HTTP_HEADER_BYTES;
-  const char *status = large ? "431 Request Header Fields Too Large" : "400 Bad Request";
-  const char *why = large ? "The headers of the request are too large.\n" : "This is no request that came in time.\n";
   const int length = snprintf(text, sizeof text,
                               "HTTP/1.1 %s\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %zu\r\n"
                               "connection: close\r\n\r\n%s",
@@ -46,6 +39,20 @@ static void last_words(http_request *client) {
   for (size_t all = 0; all < LINGER_BYTES; all += sizeof swallowed)
     if (recv(fd, swallowed, sizeof swallowed, MSG_DONTWAIT) <= 0)
       break;
+}
+
+/* A request that could not be read ends here; who said nothing hears nothing. */
+static void last_words(http_request *client) {
+  const uint64_t received = listen_received(client->fd);
+  if (received >= HTTP_HEADER_BYTES)
+    say_last(client, "431 Request Header Fields Too Large", "The headers of the request are too large.\n");
+  else if (received > 0)
+    say_last(client, "400 Bad Request", "This is no request that came in time.\n");
+}
+
+int client_refuse_tunnel(http_request *client) {
+  say_last(client, "405 Method Not Allowed\r\nallow: GET, HEAD", "Only GET and HEAD are answered here.\n");
+  return -1;
 }
 
 void client_free(http_request *client) {

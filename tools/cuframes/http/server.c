@@ -56,6 +56,7 @@ static int on_client(struct lws *wsi, enum lws_callback_reasons reason, void *us
     case LWS_CALLBACK_HTTP:
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
     case LWS_CALLBACK_HTTP_WRITEABLE: return client ? on_request(client, wsi, reason, in, length) : -1;
+    case LWS_CALLBACK_RAW_ADOPT: return client ? client_refuse_tunnel(client) : -1;
     case LWS_CALLBACK_WSI_DESTROY: return client ? on_request(client, wsi, reason, in, length) : 0;
     case LWS_CALLBACK_ESTABLISHED:
     case LWS_CALLBACK_RECEIVE:

@@ -80,6 +80,9 @@ struct http_server {
 /* clients.c */
 void clients_accept(http_server *server, int listener);
 void client_free(http_request *client);
+/* CONNECT, of which libwebsockets makes a connection that is no HTTP any more, and has no time to end in; negative: it
+ * is to be closed. */
+int client_refuse_tunnel(http_request *client);
 /* Takes one of the places for those that stay, which client_free() or client_leaves() gives back. False: all are
  * taken. */
 bool client_stays(http_request *client, enum client_state state);
