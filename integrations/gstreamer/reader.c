@@ -205,8 +205,7 @@ gboolean cf_gst_reader_pause(cf_gst_reader *reader, gint64 ns) {
 
 /* ---- joining ---- */
 
-/* What the library asks while it waits for an answer. */
-static int gives_up(gpointer reader) {
+int cf_gst_reader_gives_up(gpointer reader) {
   return cf_gst_reader_is_flushing(reader) != 0;
 }
 
@@ -225,7 +224,7 @@ static gchar *join_options(cf_gst_reader *reader, cuframes_subscriber_options *o
     .device = g_strdup(reader->device),
     .connect_timeout_ns = reader->connect_timeout,
     .log = cf_gst_log,
-    .interrupt = gives_up,
+    .interrupt = cf_gst_reader_gives_up,
     .interrupt_user = reader,
   };
   gchar *name = g_strdup(reader->stream != NULL ? reader->stream : "");

@@ -70,6 +70,8 @@ enum cf_gst_flush { CF_GST_FLUSH_PAUSED = 1, CF_GST_FLUSH_PADS = 2, CF_GST_FLUSH
 void cf_gst_reader_set_flushing(cf_gst_reader *reader, guint why, gboolean flushing);
 /* The bits of why; 0: it is not. */
 guint cf_gst_reader_is_flushing(cf_gst_reader *reader);
+/* What the library asks while it waits for a publisher's answer: a cuframes_interrupt_fn. */
+int cf_gst_reader_gives_up(gpointer reader);
 
 G_END_DECLS
 

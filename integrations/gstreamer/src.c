@@ -403,7 +403,7 @@ static GstFlowReturn buffer_of(GstCuframesSrc *src, cuframes_frame *frame, GstBu
 
 /* ---- joining ---- */
 
-#define QUERY_WAIT (100 * GST_MSECOND) /* for a publisher that answers late; then it is joined without knowing more */
+#define QUERY_WAIT GST_SECOND /* for a publisher that answers late; then it is joined without knowing more */
 
 static void set_gpu(GstCuframesSrc *src, cf_gst_gpu *gpu, const gchar *device) {
   drop_pool(src);
@@ -437,27 +437,37 @@ static gboolean choose_gpu(GstCuframesSrc *src, const gchar *device) {
   return gpu != NULL;
 }
 
-/* What is published now says where its frames are, without joining. Only where there is a GPU, and its context not yet:
- * nothing ends this wait early. */
-static void ask_publisher(GstCuframesSrc *src) {
+/* What is published now says where its frames are, without joining. Only where there is a GPU, and its context not yet.
+ * FALSE: that is to end. */
+static gboolean ask_publisher(GstCuframesSrc *src) {
   cuframes_stream_info *info = NULL;
   if (src->gpu != NULL || !takes_gpu(src))
-    return;
+    return TRUE;
   GST_OBJECT_LOCK(src);
   gchar *name = g_strdup(src->reader.stream), *directory = g_strdup(src->reader.directory);
   GST_OBJECT_UNLOCK(src);
-  if (name && cuframes_stream_query(directory, name, QUERY_WAIT, &info) == CUFRAMES_OK)
+  const cuframes_query_options options = {
+    .struct_size = sizeof options,
+    .directory = directory,
+    .timeout_ns = QUERY_WAIT,
+    .interrupt = cf_gst_reader_gives_up,
+    .interrupt_user = &src->reader,
+  };
+  const int error = name ? cuframes_stream_query_with(name, &options, &info) : CUFRAMES_ERR_NAME;
+  if (error == CUFRAMES_OK)
     (void)choose_gpu(src, info->device);
   cuframes_stream_info_free(info);
   g_free(directory);
   g_free(name);
+  return error != CUFRAMES_ERR_INTERRUPTED;
 }
 
 /* In the context that its frames are to be used in, with a second attempt where the publisher came later than the
  * question. */
 static GstFlowReturn join(GstCuframesSrc *src) {
   gchar device[CUFRAMES_DEVICE_NAME_MAX + 1];
-  ask_publisher(src);
+  if (!ask_publisher(src))
+    return GST_FLOW_FLUSHING;
   const GstFlowReturn result = cf_gst_reader_join(&src->reader);
   if (result != GST_FLOW_OK ||
       cuframes_subscriber_device(src->reader.subscriber, device, sizeof device, NULL) != CUFRAMES_OK ||

@@ -60,8 +60,24 @@ static void gives_up_at_once(const gchar *pipeline, GstState target) {
 
 static void frames(void **state) {
   (void)state;
-  gives_up_at_once("cuframessrc name=source reconnect=true", GST_STATE_NULL);
-  gives_up_at_once("cuframessrc name=source connect-timeout=-1", GST_STATE_PAUSED);
+  gives_up_at_once("cuframessrc name=source reconnect=true ! capsfilter caps=video/x-raw", GST_STATE_NULL);
+  gives_up_at_once("cuframessrc name=source connect-timeout=-1 ! capsfilter caps=video/x-raw", GST_STATE_PAUSED);
+}
+
+/* Over the CUDA stand-in: where downstream takes memory of a GPU, who joins asks first where the frames are. */
+static void on_a_gpu(void **state) {
+  (void)state;
+  GstElementFactory *factory = gst_element_factory_find("cuframessrc");
+  GstCaps *caps = gst_caps_from_string("video/x-raw(memory:CUDAMemory)");
+  assert_non_null(factory);
+  const gboolean has = gst_element_factory_can_src_any_caps(factory, caps);
+  gst_caps_unref(caps);
+  gst_object_unref(factory);
+  if (!has)
+    skip(); /* built without GstCuda */
+  gives_up_at_once("cuframessrc name=source ! capsfilter caps=video/x-raw(memory:CUDAMemory)", GST_STATE_NULL);
+  gives_up_at_once("cuframessrc name=source connect-timeout=-1 ! capsfilter caps=video/x-raw(memory:CUDAMemory)",
+                   GST_STATE_PAUSED);
 }
 
 static void packets(void **state) {
@@ -71,7 +87,7 @@ static void packets(void **state) {
 }
 
 int main(int argc, char **argv) {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(frames), cmocka_unit_test(packets) };
+  const struct CMUnitTest tests[] = { cmocka_unit_test(frames), cmocka_unit_test(on_a_gpu), cmocka_unit_test(packets) };
   gst_init(&argc, &argv);
   return cmocka_run_group_tests(tests, bench_setup, bench_teardown);
 }
