@@ -22,6 +22,20 @@ set_target_properties(gpu_frame_sums PROPERTIES
 target_link_libraries(gpu_frame_sums PRIVATE cuframes_static cuframes_flags)
 set_target_properties(cuframes-gpu-bench PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/gpu)
 
+# From GStreamer to GStreamer; tests/gpu/gstreamer/prepare builds it in the system whose GStreamer it measures.
+find_package(PkgConfig)
+if(TARGET gstcuframes AND CUFRAMES_GSTCUDA)
+  pkg_check_modules(gstreamer_peers QUIET IMPORTED_TARGET gstreamer-cuda-1.0 gstreamer-video-1.0)
+  add_executable(gstreamer-peers ${CMAKE_CURRENT_LIST_DIR}/gstreamer/peers.c)
+  set_target_properties(gstreamer-peers PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/gpu)
+  target_include_directories(gstreamer-peers BEFORE PRIVATE ${PROJECT_SOURCE_DIR}/integrations/gstreamer/gpu/types)
+  target_link_libraries(gstreamer-peers PRIVATE cuframes_flags PkgConfig::gstreamer_peers)
+  if(TARGET standin AND NOT CUFRAMES_SANITIZE AND NOT CUFRAMES_COVERAGE)
+    add_dependencies(gstreamer-peers gstcuframes standin)
+    cuframes_test(gpu/gstreamer ${CMAKE_CURRENT_LIST_DIR}/gstreamer/smoke ${PROJECT_BINARY_DIR})
+  endif()
+endif()
+
 # That it runs and says something sane, over the stand-in for CUDA: no times, they mean nothing there.
 if(TARGET standin AND NOT CUFRAMES_SANITIZE AND NOT CUFRAMES_COVERAGE)
   cuframes_test(gpu/bench ${CMAKE_CURRENT_LIST_DIR}/bench_smoke $<TARGET_FILE:cuframes-gpu-bench>
