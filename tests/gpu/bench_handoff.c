@@ -58,7 +58,7 @@ static void reader_run(void *argument, unsigned index) {
 /* ---- the publisher ---- */
 
 /* Waits until every reader has had `pings` pings and waits for the next one. */
-static void settle(const handoff *h, uint32_t pings) {
+static void settle(handoff *h, uint32_t pings) {
   tally_wait(&h->arrived, h->readers * (pings + 1), false);
   sleep_until(now_ns() + (h->spin ? NEAR_PACE : PACE));
 }

@@ -21,7 +21,7 @@ static double copy_round(unsigned frames) {
   return frames / seconds_since(from);
 }
 
-static double frame_round(cuframes_publisher *publisher, unsigned frames, const tally *taken, uint32_t wanted) {
+static double frame_round(cuframes_publisher *publisher, unsigned frames, tally *taken, uint32_t wanted) {
   int64_t from = now_ns();
   for (unsigned i = 0; i < frames; i++) {
     cuframes_frame *frame = stream_acquire(publisher);

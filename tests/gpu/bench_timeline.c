@@ -54,7 +54,7 @@ static void reader_run(void *argument, unsigned index) {
 /* ---- the publisher ---- */
 
 /* Opens the fence when all is submitted; gives the time between the words. */
-static double let_go(const pair *p, unsigned step) {
+static double let_go(pair *p, unsigned step) {
   int64_t done, seen;
   tally_wait(&p->arrived, step + 2, false);
   sleep_until(now_ns() + SUBMITTED);
@@ -64,7 +64,7 @@ static double let_go(const pair *p, unsigned step) {
   return (double)(seen - done);
 }
 
-static double bare_send(const pair *p, unsigned round) {
+static double bare_send(pair *p, unsigned round) {
   unsigned step = 2 * round;
   counter_wait(work, WORD_FENCE, p->fence + step + 1);
   work_copy(round, false);
@@ -73,7 +73,7 @@ static double bare_send(const pair *p, unsigned round) {
   return let_go(p, step);
 }
 
-static double frame_send(const pair *p, cuframes_publisher *publisher, unsigned round) {
+static double frame_send(pair *p, cuframes_publisher *publisher, unsigned round) {
   unsigned step = 2 * round + 1;
   cuframes_frame *frame = stream_acquire(publisher);
   counter_wait(work, WORD_FENCE, p->fence + step + 1);
@@ -87,7 +87,7 @@ static uint64_t word_now(enum word word) {
   return atomic_load_explicit(word_at(word), memory_order_relaxed);
 }
 
-static void run(const pair *p, cuframes_publisher *publisher) {
+static void run(pair *p, cuframes_publisher *publisher) {
   samples *bare = samples_new(p->rounds), *ours = samples_new(p->rounds);
   observer_begin();
   for (unsigned round = 0; round < WARM_UP + p->rounds; round++) {
