@@ -295,6 +295,8 @@ int agent_run(const agent_options *options) {
     code = 0;
     take_up(&a);
     say("node %s, for %u cameras", options->node, options->cameras_most);
+    if (!bus_is_there(a.bus))
+      say("no control plane yet: %s", bus_error(a.bus));
     while (!asked_to_end && !asked_to_hand_over) {
       step(&a);
       a.tick_ns = bus_ttl(a.bus) / 24;

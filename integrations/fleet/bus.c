@@ -1,9 +1,11 @@
 /* bus.c - connection, buckets, writes and reads. */
 #include "bus_parts.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "say.h"
 
@@ -12,10 +14,50 @@
 
 static const char *const suffixes[BUS_BUCKETS] = { "cameras", "leases", "nodes" };
 
+static bool uses_tls(const bus_options *options) {
+  return options->ca || options->certificate || strstr(options->servers, "tls://");
+}
+
+/* What can be done about it, or NULL. */
+static const char *remedy_for(const bus *b, natsStatus status, const char *detail) {
+  switch (status) {
+    case NATS_SSL_ERROR:
+      return strstr(detail, "address mismatch") || strstr(detail, "ostname mismatch")
+                 ? "the URL must have a name that is in the server's certificate"
+             : strstr(detail, "expired") ? "the server needs a new certificate"
+             : strstr(detail, "self-signed") || strstr(detail, "issuer certificate")
+                 ? "--ca names a file with the certificate, or its authority's"
+                 : NULL;
+    case NATS_SECURE_CONNECTION_WANTED: return "the server has no TLS: nats:// without --ca reaches it, unprotected";
+    case NATS_CONNECTION_AUTH_FAILED:
+      return "the server wants another user and password, or token, in the URL, or other --credentials";
+    case NATS_PROTOCOL_ERROR:
+    case NATS_IO_ERROR:
+    case NATS_CONNECTION_CLOSED:
+      return uses_tls(&b->options) ? "the server hung up; it may want a certificate, of an authority that it knows: "
+                                     "--certificate and --key"
+                                   : NULL;
+    case NATS_NO_SERVER: return "nobody answers there";
+    case NATS_NO_RESPONDERS: return "the server has no JetStream: nats-server -js";
+    case NATS_NOT_PERMITTED: return "the server lets this user do less than an agent must";
+    default: return NULL;
+  }
+}
+
 bus_answer bus_failed(bus *b, natsStatus status, jsErrCode code) {
   const char *detail = nats_GetLastError(NULL);
-  snprintf(b->error, sizeof b->error, "%s%s%s", natsStatus_GetText(status), detail && *detail ? ": " : "",
-           detail ? detail : "");
+  if (status == NATS_TIMEOUT) { /* a request that is not allowed has no answer, and the refusal comes by itself */
+    const char *refusal = NULL;
+    if (natsConnection_GetLastError(b->connection, &refusal) == NATS_NOT_PERMITTED) {
+      status = NATS_NOT_PERMITTED;
+      detail = refusal;
+    }
+  }
+  const char *place = detail && *detail == '(' ? strstr(detail, "): ") : NULL; /* in the library's source */
+  detail = place ? place + 3 : detail && *detail ? detail : natsStatus_GetText(status);
+  const char *remedy = remedy_for(b, status, detail);
+  snprintf(b->error, sizeof b->error, "%.300s%s%s%s", detail, remedy ? " (" : "", remedy ? remedy : "",
+           remedy ? ")" : "");
   if (code == JSStreamWrongLastSequenceErr)
     return BUS_TAKEN;
   return code == JSNoMessageFoundErr ? BUS_ABSENT : BUS_AWAY;
@@ -27,11 +69,6 @@ const char *bus_error(const bus *b) {
 
 int64_t bus_ttl(const bus *b) {
   return b->ttl_ns;
-}
-
-static void on_connected(natsConnection *connection, void *user) {
-  (void)connection;
-  (void)user;
 }
 
 static void on_error(natsConnection *connection, natsSubscription *subscription, natsStatus status, void *user) {
@@ -63,15 +100,18 @@ static void show_servers(const char *servers, char *shown, size_t size) {
   free(text);
 }
 
+/* All servers together are waited for no longer than for an answer: meanwhile the agent does nothing else. */
 static natsStatus set_options(natsOptions *to, const bus_options *options) {
   const char *parts[SERVERS_MOST];
   char *servers = strdup(options->servers);
   natsStatus status = servers ? NATS_OK : NATS_NO_MEMORY;
+  const int count = status == NATS_OK ? split(servers, parts, SERVERS_MOST) : 0;
   if (status == NATS_OK)
-    status = natsOptions_SetServers(to, parts, split(servers, parts, SERVERS_MOST));
+    status = natsOptions_SetServers(to, parts, count);
   free(servers);
-  const bool tls = options->ca || options->certificate || strstr(options->servers, "tls://");
-  if (status == NATS_OK && tls)
+  if (status == NATS_OK && count > 0)
+    status = natsOptions_SetTimeout(to, options->wait_ms / count);
+  if (status == NATS_OK && uses_tls(options))
     status = natsOptions_SetSecure(to, true);
   if (status == NATS_OK && options->ca)
     status = natsOptions_LoadCATrustedCertificates(to, options->ca);
@@ -86,9 +126,7 @@ static natsStatus set_options(natsOptions *to, const bus_options *options) {
 
 /* A server that is gone is noticed by its silence, and looked for again for ever. */
 static natsStatus set_patience(natsOptions *to, int64_t wait_ms) {
-  natsStatus status = natsOptions_SetTimeout(to, wait_ms);
-  if (status == NATS_OK)
-    status = natsOptions_SetPingInterval(to, wait_ms);
+  natsStatus status = natsOptions_SetPingInterval(to, wait_ms);
   if (status == NATS_OK)
     status = natsOptions_SetMaxPingsOut(to, 2);
   if (status == NATS_OK)
@@ -99,7 +137,47 @@ static natsStatus set_patience(natsOptions *to, int64_t wait_ms) {
     status = natsOptions_SetFailRequestsOnDisconnect(to, true);
   if (status == NATS_OK)
     status = natsOptions_SetErrorHandler(to, on_error, NULL);
-  return status == NATS_OK ? natsOptions_SetRetryOnFailedConnect(to, true, on_connected, NULL) : status;
+  return status;
+}
+
+static void leave_server(bus *b) {
+  for (int i = 0; i < BUS_BUCKETS; i++) {
+    kvStore_Destroy(b->stores[i]);
+    b->stores[i] = NULL;
+  }
+  jsCtx_Destroy(b->js);
+  b->js = NULL;
+  natsConnection_Close(b->connection);
+  natsConnection_Destroy(b->connection);
+  b->connection = NULL;
+}
+
+/* The first connection, and one anew after the library has given up: it does so where a server refuses who asks, which
+ * may be mended there. Only an attempt by itself says what was wrong, not those that it repeats. */
+static bool join_server(bus *b) {
+  jsOptions js;
+  char why[sizeof b->error];
+  leave_server(b);
+  jsOptions_Init(&js);
+  js.Wait = b->options.wait_ms;
+  natsStatus status = natsConnection_Connect(&b->connection, b->wanted);
+  if (status == NATS_OK)
+    status = natsConnection_JetStream(&b->js, b->connection, &js);
+  if (status == NATS_OK)
+    return true;
+  b->refused = status != NATS_NO_SERVER && status != NATS_TIMEOUT;
+  (void)bus_failed(b, status, 0);
+  memcpy(why, b->error, sizeof why);
+  snprintf(b->error, sizeof b->error, "no connection to %.150s: %.400s", b->shown, why);
+  leave_server(b);
+  return false;
+}
+
+static bool can_read(const char *path) {
+  const bool good = path == NULL || access(path, R_OK) == 0;
+  if (!good)
+    say("%s: %s", path, strerror(errno));
+  return good;
 }
 
 bus *bus_open(const bus_options *options) {
@@ -113,20 +191,16 @@ bus *bus_open(const bus_options *options) {
     snprintf(b->streams[i], sizeof b->streams[i], "KV_%s_%s", options->fleet, suffixes[i]);
     snprintf(b->subjects[i], sizeof b->subjects[i], "$KV.%s_%s.", options->fleet, suffixes[i]);
   }
-  natsOptions *wanted = NULL;
-  natsStatus status = natsOptions_Create(&wanted);
+  if (!can_read(options->ca) || !can_read(options->certificate) || !can_read(options->key) ||
+      !can_read(options->credentials)) {
+    bus_close(b);
+    return NULL;
+  }
+  natsStatus status = natsOptions_Create(&b->wanted);
   if (status == NATS_OK)
-    status = set_options(wanted, options);
+    status = set_options(b->wanted, options);
   if (status == NATS_OK)
-    status = set_patience(wanted, options->wait_ms);
-  if (status == NATS_OK)
-    status = natsConnection_Connect(&b->connection, wanted);
-  natsOptions_Destroy(wanted);
-  jsOptions js;
-  jsOptions_Init(&js);
-  js.Wait = options->wait_ms;
-  if (status == NATS_OK || status == NATS_NOT_YET_CONNECTED)
-    status = natsConnection_JetStream(&b->js, b->connection, &js);
+    status = set_patience(b->wanted, options->wait_ms);
   if (status != NATS_OK) {
     (void)bus_failed(b, status, 0);
     say("%s: %s", b->shown, b->error);
@@ -139,11 +213,8 @@ bus *bus_open(const bus_options *options) {
 void bus_close(bus *b) {
   if (b == NULL)
     return;
-  for (int i = 0; i < BUS_BUCKETS; i++)
-    kvStore_Destroy(b->stores[i]);
-  jsCtx_Destroy(b->js);
-  natsConnection_Close(b->connection);
-  natsConnection_Destroy(b->connection);
+  leave_server(b);
+  natsOptions_Destroy(b->wanted);
   free(b);
 }
 
@@ -202,11 +273,15 @@ static bool find_bucket(bus *b, bus_bucket bucket) {
   return status == NATS_OK;
 }
 
+bool bus_is_refused(const bus *b) {
+  return b->connection == NULL && b->refused;
+}
+
 bool bus_is_there(bus *b) {
+  if (natsConnection_IsClosed(b->connection) && !join_server(b))
+    return false;
   if (natsConnection_Status(b->connection) != NATS_CONN_STATUS_CONNECTED) {
-    const char *why = NULL;
-    (void)natsConnection_GetLastError(b->connection, &why);
-    snprintf(b->error, sizeof b->error, "no connection to %s%s%s", b->shown, why && *why ? ": " : "", why ? why : "");
+    snprintf(b->error, sizeof b->error, "no connection to %s", b->shown);
     return false;
   }
   for (int i = 0; i < BUS_BUCKETS; i++)

@@ -32,6 +32,8 @@ void bus_close(bus *b);
 
 /* Whether there is a connection and the buckets are there; they are made where they are not. */
 bool bus_is_there(bus *b);
+/* Whether it was not for a reason that waiting does not mend: a certificate, a password. */
+bool bus_is_refused(const bus *b);
 int64_t bus_ttl(const bus *b);       /* ns: that of the bucket of leases, once bus_is_there() */
 const char *bus_error(const bus *b); /* of the last call that was not BUS_OK */
 

@@ -8,12 +8,14 @@
 
 struct bus {
   bus_options options;
-  natsConnection *connection;
+  natsOptions *wanted;        /* the same, as the library wants them */
+  natsConnection *connection; /* NULL: none yet */
   jsCtx *js;
   kvStore *stores[BUS_BUCKETS]; /* NULL: not found yet */
   char streams[BUS_BUCKETS][96];
   char subjects[BUS_BUCKETS][96]; /* up to the key */
   int64_t ttl_ns;
+  bool refused;    /* by a server that was there, at the last attempt */
   char shown[256]; /* the servers, without what is secret */
   char error[600];
 };

@@ -232,6 +232,8 @@ static bus *connect_now(const request *r) {
   for (int waited = 0; b && waited < PATIENCE_MS; waited += 50) {
     if (bus_is_there(b))
       return b;
+    if (bus_is_refused(b))
+      break;
     (void)poll(NULL, 0, 50);
   }
   if (b)

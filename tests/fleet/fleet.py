@@ -10,7 +10,7 @@ import harness  # noqa: E402  pylint: disable=wrong-import-position
 from harness import OK, check  # noqa: E402  pylint: disable=wrong-import-position
 
 TTL = 3
-SERVER = "exec nats-server -js -sd \"$1\" -a 127.0.0.1 -p \"$2\" -m -1 --ports_file_dir \"$3\" > \"$4\" 2>&1"
+SERVER = "log=$1; shift; exec nats-server -js -a 127.0.0.1 -m -1 \"$@\" > \"$log\" 2>&1"
 RUN = "exec \"$@\" 2>> \"$LOG\""  # what it starts outlives it, and would hold its stderr
 
 
@@ -88,8 +88,9 @@ class Node:
 
 
 class Fleet:
-    def __init__(self, s):
-        self.s, self.nodes, self.port, self.runs = s, {}, -1, 0
+    def __init__(self, s, *options):
+        """options: of the server."""
+        self.s, self.nodes, self.port, self.runs, self.options = s, {}, -1, 0, options
         agent_program()
         harness.need_program("nats-server")
         self.env = {}
@@ -100,8 +101,10 @@ class Fleet:
         self.runs += 1
         ports = self.s.path("ports%d" % self.runs)
         os.mkdir(ports)
-        self.server = self.s.start_program("sh", "-c", SERVER, "sh", self.s.path("nats"), self.port, ports,
-                                           self.s.path("nats.log"), name="nats-server")
+        self.server = self.s.start_program("sh", "-c", SERVER, "sh", self.s.path("nats.log"), "-sd",
+                                           self.s.path("nats"), "-p", self.port, "--ports_file_dir", ports,
+                                           *self.options,
+                                           name="nats-server")
         found = self.s.until(lambda: [name for name in os.listdir(ports) if name.endswith(".ports")],
                              "nats-server begins")
 
