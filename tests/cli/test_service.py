@@ -174,9 +174,11 @@ def units(s):
     """The units as they are installed, but for where the program is."""
     found = sorted(glob.glob(harness.need_built("systemd") + "/*"))
     check(found, "no units were made")
+    found += glob.glob(os.path.join(harness.BUILD_DIR, "integrations", "fleet", "*.service"))  # where it was built
     for path in found:
         with open(path, encoding="utf-8") as file:
-            text = re.sub(r"^(Exec\w+=)\S*/cuframes ", r"\1%s " % harness.program(), file.read(), flags=re.M)
+            text = re.sub(r"^(Exec\w+=)\S*/(cuframes(?:-agent)?) ",
+                          r"\1%s/\2 " % os.path.dirname(harness.program()), file.read(), flags=re.M)
         with open(s.path(os.path.basename(path)), "w", encoding="utf-8") as file:
             file.write(text)
     return [s.path(os.path.basename(path)) for path in found]
