@@ -131,15 +131,20 @@ def test_hold_and_leave(s):
 def test_files(s):
     for text, why in (("", "neither"), ("# only\n\n", "neither"), ("one\ntwo\n", "only line"),
                       ("ann:a\ntoken\n", "only line"), ("two words\n", "line 1"), (":empty\n", "line 1"),
-                      ("a" * 600, "too long"), ("a:b\n" * 65, "64 lines")):
+                      ("a" * 600, "too long"), ("a" * 512, "too long"), ("a:b\n" * 65, "64 lines"),
+                      ("ann:\n", "line 1 has no password"), ("ann:a\nbob:\r\n", "line 2 has no password"),
+                      ("ann:se\0cret\n", "zero byte"), ("\0\n", "zero byte"), ("# \0\nann:a\n", "zero byte")):
         result = site(s, "--login", write(s, text)).expect(FAILED)
         check(why in result.err and "secret" not in result.err, "%r: %s", text[:20], result)
     for mode in (0o644, 0o602):
         path = write(s, "ann:secret\n", mode=mode)
         result = site(s, "--login", path).expect(FAILED)
         check("chmod 600 " + path in result.err, "%s", result)
-    result = site(s, "--login", s.path("none")).expect(FAILED)
-    check("No such file" in result.err, "%s", result)
+    for path, why in ((s.path("none"), "No such file"), (s.path(""), "directory"), ("/dev/zero", "zero byte")):
+        result = site(s, "--login", path).expect(FAILED)
+        check(why in result.err, "%s", result)
+    server = serve(s, "ann:" + "a" * 507)
+    check(server.get("/", basic("ann:" + "a" * 507)).status == 200, "the longest line, without an end")
 
 
 def test_reach(s):

@@ -37,8 +37,9 @@ static int refuse(const char *path, const char *why) {
 }
 
 static int line_take(login *l, const char *path, unsigned number, char *line) {
-  line[strcspn(line, "\r\n")] = '\0';
-  const bool password = strchr(line, ':') != NULL;
+  line[strcspn(line, "\r")] = '\0';
+  const char *colon = strchr(line, ':');
+  const bool password = colon != NULL;
   if (*line == '\0' || *line == '#')
     return CLI_OK;
   if (l->count == ENTRIES_MAX)
@@ -49,20 +50,43 @@ static int line_take(login *l, const char *path, unsigned number, char *line) {
     cli_error("--login %s: line %u is neither USER:PASSWORD nor a token", path, number);
     return CLI_FAILED;
   }
+  if (password && colon[1] == '\0') { /* a script whose variable was empty, more likely than a wish */
+    cli_error("--login %s: line %u has no password behind the colon", path, number);
+    return CLI_FAILED;
+  }
   l->passwords = password;
   strcpy(l->entries[l->count++], line);
   return CLI_OK;
 }
 
+/* Reads a line without its end. False: there is none, or it does not do, and `why` says so. A zero byte would end a
+ * password early, without a word, and a file of nothing else would never end. */
+static bool line_read(FILE *file, char line[LOGIN_TEXT], const char **why) {
+  size_t length = 0;
+  int c = getc(file);
+  if (c == EOF)
+    return false;
+  for (; c != EOF && c != '\n'; c = getc(file)) {
+    *why = c == '\0' ? "there is a zero byte in it" : length + 1 == LOGIN_TEXT ? "a line of it is too long" : NULL;
+    if (*why)
+      return false;
+    line[length++] = (char)c;
+  }
+  line[length] = '\0';
+  return true;
+}
+
 static int lines_take(login *l, const char *path, FILE *file) {
   char line[LOGIN_TEXT];
+  const char *why = NULL;
   int code = CLI_OK;
-  for (unsigned number = 1; !code && fgets(line, sizeof line, file); number++)
-    code =
-        strlen(line) == sizeof line - 1 ? refuse(path, "a line of it is too long") : line_take(l, path, number, line);
+  for (unsigned number = 1; !code && line_read(file, line, &why); number++)
+    code = line_take(l, path, number, line);
   explicit_bzero(line, sizeof line);
   if (!code && ferror(file))
-    code = refuse(path, strerror(errno));
+    why = strerror(errno);
+  if (!code && why)
+    code = refuse(path, why);
   return !code && l->count == 0 ? refuse(path, "it has neither a line USER:PASSWORD nor a token") : code;
 }
 
