@@ -221,6 +221,23 @@ def test_what_is_not_there(s):
     check(wall.socket("/other", "cuframes-wall-1").status == 404, "a WebSocket elsewhere")
 
 
+def test_video_that_a_file_cannot_hold(s):
+    """Is said, where its sound alone would have come; the other file has both."""
+    path = film(s, "-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-g", "25", "-c:a", "libopus",
+                name="film.webm", size="160x90")
+    s.publish(path, "film", "--realtime", "--loop")
+    wall = Wall(s)
+    answer = wall.get("/film.ts")
+    check(answer.status == 404 and "vp9" in answer.body.decode() and ".mp4" in answer.body.decode(), "%s", answer)
+    found = s.path("film.mp4")
+    reading = Reading(wall, "/film.mp4")
+    with open(found, "wb") as file:
+        file.write(reading.until(60000))
+    check(probe(found) == ["opus", "vp9,160"], "%s", probe(found))
+    head = reading.data.partition(b"\r\n\r\n")[0].decode().lower()
+    check(head.count("cache-control: no-store") == 1, "%s", head)
+
+
 def test_list(s):
     wall = Wall(s)
     check(wall.json("/streams.json") == [], "there is none")

@@ -101,7 +101,6 @@ static void refuse(file_reader *r, unsigned status, const char *why) {
 static bool begin(file_reader *r) {
   if (r->begun)
     return true;
-  (void)http_add_header(r->request, "cache-control", "no-store");
   r->begun = http_stream_begin(r->request, 200, types[r->kind]);
   if (!r->begun)
     end(r); /* too many are served, and it has been told so */
@@ -142,7 +141,23 @@ static bool send_written(file_reader *r) {
   return sent;
 }
 
+/* The codec of a video that stays out of the file, where none is in it; NULL: it has one, or there is none. */
+static const char *left_out(const file_reader *r) {
+  const char *codec = NULL;
+  for (uint32_t i = 0; i < CUFRAMES_TRACKS_MAX; i++) {
+    const track_config *c = r->configs[i];
+    if (!c || c->params.media_type != CUFRAMES_MEDIA_VIDEO)
+      continue;
+    if (muxer_has(r->muxer, i))
+      return NULL;
+    codec = c->params.codec;
+  }
+  return codec;
+}
+
+/* False: there is no file, and maybe no reader any more. Sound alone is not what was asked for where there is video. */
 static bool begin_muxer(file_reader *r) {
+  char why[FEED_WHY];
   const muxer_options options = {
     .container = r->kind == FILE_TS ? "mpegts" : "mp4", .audio = r->audio, .io = r->io, .source_times = true
   };
@@ -152,6 +167,13 @@ static bool begin_muxer(file_reader *r) {
     if (c && c->params.media_type != CUFRAMES_MEDIA_DATA)
       (void)muxer_describe(r->muxer, i, &c->params, c->extradata,
                            c->extradata_size); /* what it cannot hold stays out */
+  }
+  const char *codec = r->muxer ? left_out(r) : NULL;
+  if (codec) {
+    snprintf(why, sizeof why, "its video is %s, which %s cannot hold; ask for %s", codec,
+             r->kind == FILE_TS ? "MPEG-TS" : "MP4", r->kind == FILE_TS ? ".mp4 or .mjpeg" : ".mjpeg");
+    refuse(r, 404, why);
+    return false;
   }
   return r->muxer != NULL;
 }
@@ -259,7 +281,6 @@ static void on_picture(void *user, sample *s) {
     http_body *body = http_body_room(s->size, &bytes);
     if (body)
       memcpy(bytes, s->data, s->size);
-    (void)http_add_header(r->request, "cache-control", "no-store");
     http_answer(r->request, body ? 200 : 503, types[r->kind], body);
     http_body_drop(body);
     end(r);
