@@ -166,24 +166,39 @@ static uint32_t shifted_up(uint32_t size, unsigned shift) {
   return (size + (1u << shift) - 1) >> shift;
 }
 
+/* Of a plane that there is. */
+static int plane_size(const cuframes_format *format, const plane_kind *plane, uint32_t *row_bytes, uint32_t *rows) {
+  if (format->pixel_format == CUFRAMES_PIXEL_TENSOR)
+    return tensor_size(format, row_bytes, rows);
+  *row_bytes = shifted_up(format->width, plane->shift_x) * plane->bytes;
+  *rows = shifted_up(format->height, plane->shift_y);
+  return CUFRAMES_OK;
+}
+
+bool cf_format_plane(const cuframes_format *format, int plane, uint32_t *row_bytes, uint32_t *rows) {
+  const pixel_kind *kind = kind_of(format->pixel_format);
+  return kind && plane >= 0 && plane < kind->planes &&
+         plane_size(format, &kind->plane[plane], row_bytes, rows) == CUFRAMES_OK;
+}
+
 int cuframes_format_plane_size(const cuframes_format *format, int plane, uint32_t *row_bytes, uint32_t *rows) {
   const pixel_kind *kind = format ? kind_of(format->pixel_format) : NULL;
   if (!kind)
     return cf_fail(CUFRAMES_ERR_FORMAT, "pixel format %u is unknown", format ? format->pixel_format : 0);
   if (plane < 0 || plane >= kind->planes)
     return cf_fail(CUFRAMES_ERR_FORMAT, "%s has planes 0 to %d, not %d", kind->name, kind->planes - 1, plane);
-  const plane_kind *p = &kind->plane[plane];
-  bool tensor = format->pixel_format == CUFRAMES_PIXEL_TENSOR;
   uint32_t bytes = 0, count = 0;
   int result = check_words(format);
+  if (result == CUFRAMES_OK && format->pixel_format != CUFRAMES_PIXEL_TENSOR)
+    result = check_size(format);
   if (result == CUFRAMES_OK)
-    result = tensor ? tensor_size(format, &bytes, &count) : check_size(format);
+    result = plane_size(format, &kind->plane[plane], &bytes, &count);
   if (result != CUFRAMES_OK)
     return result;
   if (row_bytes)
-    *row_bytes = tensor ? bytes : shifted_up(format->width, p->shift_x) * p->bytes;
+    *row_bytes = bytes;
   if (rows)
-    *rows = tensor ? count : shifted_up(format->height, p->shift_y);
+    *rows = count;
   return CUFRAMES_OK;
 }
 

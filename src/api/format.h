@@ -31,6 +31,10 @@ static_assert(sizeof(cuframes_codec_params) == 160 && offsetof(cuframes_codec_pa
               "the public struct");
 static_assert(sizeof(((cf_msg_format *)0)->size) == sizeof(((cuframes_tensor *)0)->size), "as many sizes on the wire");
 
+/* Of a plane of a format that was laid out: as cuframes_format_plane_size(), which looks at every field first. False:
+ * there is no such plane. */
+bool cf_format_plane(const cuframes_format *format, int plane, uint32_t *row_bytes, uint32_t *rows);
+
 /* FORMAT, with the detail, if one of them has no such value. */
 int cf_format_words_check(cuframes_color color, uint32_t chroma_location, uint32_t field_order, uint32_t orientation);
 int cf_format_aspect_check(uint32_t num, uint32_t den);

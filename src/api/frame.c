@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "api/format.h"
 #include "api/options.h"
 #include "os/clock.h"
 #include "os/error.h"
@@ -94,16 +95,14 @@ static int plane_rows(const cuframes_frame *frame, int plane, const void *host, 
                       uint32_t *row_bytes, uint32_t *count) {
   if (frame && !cf_process_is(frame->maker))
     return not_ours(frame);
-  if (!has_plane(frame, plane) || !host)
+  const cuframes_format *format = frame ? frame->body->format : NULL;
+  if (!format || !host || !cf_format_plane(format, plane, row_bytes, count))
     return cf_fail(CUFRAMES_ERR_INVALID, "copying plane %d: no such plane, or no memory given", plane);
-  int result = cuframes_format_plane_size(frame->body->format, plane, row_bytes, count);
-  if (result != CUFRAMES_OK)
-    return result;
   if (*host_pitch == 0)
     *host_pitch = *row_bytes;
   if (*host_pitch < *row_bytes)
     return cf_fail(CUFRAMES_ERR_INVALID, "a pitch of %zu bytes for rows of %u", *host_pitch, *row_bytes);
-  *rows = (cf_rows){ cuframes_frame_plane(frame, plane), frame->body->format->pitch[plane] };
+  *rows = (cf_rows){ frame->body->base + format->offset[plane], format->pitch[plane] };
   return CUFRAMES_OK;
 }
 
