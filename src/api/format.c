@@ -175,7 +175,8 @@ static int plane_size(const cuframes_format *format, const plane_kind *plane, ui
   return CUFRAMES_OK;
 }
 
-bool cf_format_plane(const cuframes_format *format, int plane, uint32_t *row_bytes, uint32_t *rows) {
+__attribute__((hot)) bool cf_format_plane(const cuframes_format *format, int plane, uint32_t *row_bytes,
+                                          uint32_t *rows) {
   const pixel_kind *kind = kind_of(format->pixel_format);
   return kind && plane >= 0 && plane < kind->planes &&
          plane_size(format, &kind->plane[plane], row_bytes, rows) == CUFRAMES_OK;

@@ -91,8 +91,8 @@ int cuframes_frame_wait(const cuframes_frame *frame, int64_t timeout_ns) {
 }
 
 /* The plane's rows on the device, and what a copy between it and host memory of that pitch must move. */
-static int plane_rows(const cuframes_frame *frame, int plane, const void *host, size_t *host_pitch, cf_rows *rows,
-                      uint32_t *row_bytes, uint32_t *count) {
+__attribute__((hot)) static int plane_rows(const cuframes_frame *frame, int plane, const void *host, size_t *host_pitch,
+                                           cf_rows *rows, uint32_t *row_bytes, uint32_t *count) {
   if (frame && !cf_process_is(frame->maker))
     return not_ours(frame);
   const cuframes_format *format = frame ? frame->body->format : NULL;
@@ -145,7 +145,8 @@ int cuframes_frame_copy_from_host(cuframes_frame *frame, int plane, const void *
   return written(frame, result);
 }
 
-int cuframes_frame_copy_from_device(cuframes_frame *frame, int plane, const void *src, size_t src_pitch, void *stream) {
+__attribute__((hot)) int cuframes_frame_copy_from_device(cuframes_frame *frame, int plane, const void *src,
+                                                         size_t src_pitch, void *stream) {
   cf_rows rows;
   uint32_t row_bytes, count;
   int result = plane_rows(frame, plane, src, &src_pitch, &rows, &row_bytes, &count);

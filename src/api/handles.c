@@ -40,7 +40,7 @@ void cf_handles_drop(cf_handles *handles) {
     free(handles);
 }
 
-cuframes_frame *cf_handle_open(cf_handles *handles, cf_frame *frame) {
+__attribute__((hot)) cuframes_frame *cf_handle_open(cf_handles *handles, cf_frame *frame) {
   for (uint32_t tries = 0; tries < HANDLES - HANDLES_REUSED; tries++) {
     uint32_t index = handles->next;
     cuframes_frame *handle = &handles->handle[index];
@@ -57,7 +57,7 @@ cuframes_frame *cf_handle_open(cf_handles *handles, cf_frame *frame) {
   return NULL;
 }
 
-cf_frame *cf_handle_frame(const cf_handles *handles, const cuframes_frame *handle) {
+__attribute__((hot)) cf_frame *cf_handle_frame(const cf_handles *handles, const cuframes_frame *handle) {
   bool ours = handle >= handles->handle && handle < handles->handle + HANDLES;
   return ours && cf_flag_get(&handle->references) != 0 ? handle->body : NULL;
 }
@@ -125,7 +125,7 @@ void cf_handle_ended_too_often(cuframes_frame *handle) {
   cf_flag_set(&handle->references, 1);
 }
 
-bool cf_handle_end(cuframes_frame *handle) {
+__attribute__((hot)) bool cf_handle_end(cuframes_frame *handle) {
   uint32_t before = cf_flag_take(&handle->references);
   if (before == 0)
     cf_counter_add(&cf_handles_of(handle)->ended_twice, 1);
@@ -138,7 +138,7 @@ cuframes_frame *cuframes_frame_ref(cuframes_frame *frame) {
   return frame && cf_process_is(frame->maker) && cf_flag_join(&frame->references) != 0 ? frame : NULL;
 }
 
-void cuframes_frame_release(cuframes_frame *frame) {
+__attribute__((hot)) void cuframes_frame_release(cuframes_frame *frame) {
   if (!frame || !cf_handle_end(frame))
     return;
   if (cf_process_is(frame->maker))
@@ -204,7 +204,7 @@ static bool end_on(cuframes_frame *frame, void *stream) {
          f->ops->end_on(f, stream) == CUFRAMES_OK;
 }
 
-void cuframes_frame_release_on(cuframes_frame *frame, void *stream) {
+__attribute__((hot)) void cuframes_frame_release_on(cuframes_frame *frame, void *stream) {
   if (!frame || end_on(frame, stream))
     return;
   cuframes_frame_used_on(frame, stream);

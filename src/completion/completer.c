@@ -45,7 +45,8 @@ int cf_completer_wait_for_writers(cf_completer *completer, uint32_t slot) {
 /* Writes the counters that say that a picture is complete, by its own stream or by the device's side stream. A counter
  * written by a stream holds it up for two microseconds: that matters when the GPU is behind, and then the CPU has time.
  * When it is not, the way with the fewest calls is best, also for who waits. */
-static int counters_write(cf_completer *completer, void *stream, const cf_device_write *writes, uint32_t count) {
+__attribute__((hot)) static int counters_write(cf_completer *completer, void *stream, const cf_device_write *writes,
+                                               uint32_t count) {
   cf_device *device = completer->device;
   bool behind = !cf_writer_head_completed(completer->writer);
   if (behind && count == 1) {
@@ -125,7 +126,8 @@ static int submit_plain(cf_completer *completer, uint32_t slot, void *stream) {
   return result;
 }
 
-int cf_completer_submit(cf_completer *completer, uint32_t slot, void **const *events, uint64_t index, void *stream) {
+__attribute__((hot)) int cf_completer_submit(cf_completer *completer, uint32_t slot, void **const *events,
+                                             uint64_t index, void *stream) {
   const cf_device_ops *ops = completer->device->ops;
   bool began;
   int result = ops->stream_begin(completer->device, stream, &began);

@@ -217,7 +217,8 @@ static void describe(cf_frame_reader *reader, const found *f, cf_taken *taken) {
   describe_extra(reader, taken);
 }
 
-enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken, bool *must_wake) {
+__attribute__((hot)) enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken,
+                                                 bool *must_wake) {
   *must_wake = false;
   found f;
   enum cf_take take = reader->ordered ? take_ordered(reader, k, &f, must_wake) : take_newest(reader, k, &f, taken);
@@ -246,7 +247,7 @@ enum cf_take cf_reader_peek(const cf_frame_reader *reader) {
   return !none ? CF_TAKE_OK : ended ? CF_TAKE_ENDED : CF_TAKE_NONE;
 }
 
-bool cf_reader_complete(const cf_frame_reader *reader, uint32_t slot, uint64_t seq) {
+__attribute__((hot)) bool cf_reader_complete(const cf_frame_reader *reader, uint32_t slot, uint64_t seq) {
   /* acquire: pairs with the GPU's write behind the picture, or with writer: cf_writer_publish. The slot is pinned, so
    * nothing later than seq can stand there. */
   return atomic_load_explicit(&reader->slots[slot].ready, memory_order_acquire) >= seq;
@@ -279,23 +280,23 @@ void cf_reader_warm(cf_seat *seat, uint32_t k) {
   atomic_store_explicit(&seat->lease[k], 0, memory_order_relaxed); /* as it is */
 }
 
-void cf_reader_release(cf_seat *seat, uint32_t k) {
+__attribute__((hot)) void cf_reader_release(cf_seat *seat, uint32_t k) {
   atomic_store_explicit(&seat->lease[k], 0, memory_order_release); /* pairs with writer: seat_lease */
 }
 
-bool cf_reader_news(const cf_frame_reader *reader, bool started, uint64_t last) {
+__attribute__((hot)) bool cf_reader_news(const cf_frame_reader *reader, bool started, uint64_t last) {
   uint64_t w = newest(reader);
   return (w != 0 && (!started || cf_ref_seq(w) != last)) || cf_reader_over(reader);
 }
 
-uint32_t cf_reader_prepare_wait(const cf_frame_reader *reader) {
+__attribute__((hot)) uint32_t cf_reader_prepare_wait(const cf_frame_reader *reader) {
   /* pairs with writer: cf_writer_sleepers. The word is read before the caller's last look at head, and it is moved
    * after head by who then sees the sleeper: a frame that this look misses changes the word. */
   atomic_fetch_add_explicit(&reader->seat->waiting, 1, memory_order_seq_cst);
   return atomic_load_explicit(&reader->control->wake, memory_order_seq_cst);
 }
 
-void cf_reader_end_wait(const cf_frame_reader *reader) {
+__attribute__((hot)) void cf_reader_end_wait(const cf_frame_reader *reader) {
   atomic_fetch_sub_explicit(&reader->seat->waiting, 1, memory_order_relaxed);
 }
 

@@ -69,7 +69,7 @@ static void list_prepend(cf_frame_writer *writer, cf_slot_list *list, uint32_t s
 /* ---- looking at the seats ---- */
 
 /* Gives how many places there are to look at. */
-static uint32_t scan_begin(cf_frame_writer *writer, int thread) {
+__attribute__((hot)) static uint32_t scan_begin(cf_frame_writer *writer, int thread) {
   if (atomic_load_explicit(&writer->seat_top, memory_order_seq_cst) == 0)
     return 0;                                                                               /* nobody is there */
   uint32_t odd = atomic_load_explicit(&writer->scanning[thread], memory_order_relaxed) + 1; /* this thread's own */
@@ -204,7 +204,7 @@ static void slot_leave(cf_frame_writer *writer, uint32_t slot) {
 }
 
 /* Looks at every seat: what nobody uses becomes free, or leaves the table if it retires. */
-static void look(cf_frame_writer *writer) {
+__attribute__((hot)) static void look(cf_frame_writer *writer) {
   bool retiring = atomic_load_explicit(&writer->retiring, memory_order_relaxed) > 0;
   if (retiring)
     hold_retiring(writer);
@@ -240,7 +240,7 @@ static void slot_take(cf_frame_writer *writer, uint32_t slot) {
   atomic_store_explicit(&writer->slots[slot].seq, 0, memory_order_relaxed); /* nobody looks; it brings the line here */
 }
 
-uint32_t cf_writer_acquire(cf_frame_writer *writer) {
+__attribute__((hot)) uint32_t cf_writer_acquire(cf_frame_writer *writer) {
   if (must_look(writer))
     look(writer);
   uint32_t slot = writer->free.first;
@@ -253,7 +253,7 @@ void cf_writer_sweep(cf_frame_writer *writer) {
   look(writer);
 }
 
-cf_slot_run *cf_writer_slot(const cf_frame_writer *writer, uint32_t slot, uint64_t *offset) {
+__attribute__((hot)) cf_slot_run *cf_writer_slot(const cf_frame_writer *writer, uint32_t slot, uint64_t *offset) {
   *offset = atomic_load_explicit(&writer->slots[slot].offset, memory_order_relaxed);
   return writer->notes[slot].run;
 }
@@ -299,15 +299,15 @@ uint64_t cf_writer_publish(cf_frame_writer *writer, uint32_t slot, const cf_fram
 
 /* ---- frames that a GPU completes ---- */
 
-uint64_t cf_writer_next_seq(const cf_frame_writer *writer) {
+__attribute__((hot)) uint64_t cf_writer_next_seq(const cf_frame_writer *writer) {
   return writer->seq + 1;
 }
 
-_Atomic uint64_t *cf_writer_ready_counter(const cf_frame_writer *writer, uint32_t slot) {
+__attribute__((hot)) _Atomic uint64_t *cf_writer_ready_counter(const cf_frame_writer *writer, uint32_t slot) {
   return &writer->slots[slot].ready;
 }
 
-bool cf_writer_has_fenced(const cf_frame_writer *writer) {
+__attribute__((hot)) bool cf_writer_has_fenced(const cf_frame_writer *writer) {
   return atomic_load_explicit(&writer->fenced_seats, memory_order_relaxed) > 0;
 }
 
@@ -343,7 +343,7 @@ bool cf_writer_completed(const cf_frame_writer *writer, uint32_t slot) {
   return slot_ready(writer, slot, writer->notes[slot].last);
 }
 
-bool cf_writer_head_completed(const cf_frame_writer *writer) {
+__attribute__((hot)) bool cf_writer_head_completed(const cf_frame_writer *writer) {
   uint64_t head =
       atomic_load_explicit(&writer->control->head, memory_order_relaxed); /* the frame thread's own, or old */
   return head == 0 || slot_ready(writer, cf_ref_slot(head), cf_ref_seq(head));
@@ -382,11 +382,11 @@ bool cf_writer_seat_full(cf_frame_writer *writer, cf_writer_seat *seat, uint32_t
   return false;
 }
 
-bool cf_writer_has_ordered(const cf_frame_writer *writer) {
+__attribute__((hot)) bool cf_writer_has_ordered(const cf_frame_writer *writer) {
   return atomic_load_explicit(&writer->ordered_seats, memory_order_relaxed) > 0;
 }
 
-cf_writer_seat *cf_writer_enter_full(cf_frame_writer *writer) {
+__attribute__((hot)) cf_writer_seat *cf_writer_enter_full(cf_frame_writer *writer) {
   cf_writer_seat *full = NULL;
   if (!cf_writer_has_ordered(writer))
     return NULL; /* one that is just being seated may get a frame more: cf_seat_pinned_depth() */
@@ -424,11 +424,11 @@ void cf_writer_evict(cf_writer_seat *seat) {
 
 /* ---- who sleeps ---- */
 
-void cf_writer_move_wake(cf_frame_writer *writer) {
+__attribute__((hot)) void cf_writer_move_wake(cf_frame_writer *writer) {
   atomic_fetch_add_explicit(&writer->control->wake, 1, memory_order_seq_cst); /* pairs with cf_reader_prepare_wait */
 }
 
-uint32_t cf_writer_sleepers(cf_frame_writer *writer) {
+__attribute__((hot)) uint32_t cf_writer_sleepers(cf_frame_writer *writer) {
   uint32_t count = 0;
   uint32_t top = scan_begin(writer, FRAME_THREAD);
   for (uint32_t i = 0; i < top; i++) {
@@ -597,7 +597,7 @@ void cf_writer_retire(cf_frame_writer *writer, cf_slot_run *run) {
     atomic_fetch_add_explicit(&writer->retiring, 1, memory_order_relaxed);
 }
 
-bool cf_writer_has_changed(cf_frame_writer *writer) {
+__attribute__((hot)) bool cf_writer_has_changed(cf_frame_writer *writer) {
   bool changed = writer->adopted || atomic_load_explicit(&writer->emptied, memory_order_relaxed) != NULL;
   writer->adopted = false;
   return changed;

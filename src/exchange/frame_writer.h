@@ -146,7 +146,8 @@ typedef struct cf_frame_meta {
 } cf_frame_meta;
 
 /* writer: publishes a taken slot as the next frame. ready: its pixels are complete now. Gives its seq. */
-uint64_t cf_writer_publish(cf_frame_writer *writer, uint32_t slot, const cf_frame_meta *meta, bool ready);
+__attribute__((hot)) uint64_t cf_writer_publish(cf_frame_writer *writer, uint32_t slot, const cf_frame_meta *meta,
+                                                bool ready);
 
 /* ---- frames that a GPU completes ----
  * Before cf_writer_publish(..., false) the publisher puts on its stream, behind the picture's work: the fences of

@@ -8,7 +8,7 @@
 
 #include "os/futex.h"
 
-int64_t cf_now(void) {
+__attribute__((hot)) int64_t cf_now(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock and a valid address */
   return (int64_t)now.tv_sec * CF_SECOND + now.tv_nsec;

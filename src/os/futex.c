@@ -9,7 +9,7 @@
 
 #include "os/clock.h"
 
-bool cf_futex_wait(const _Atomic uint32_t *word, uint32_t expected, int64_t deadline) {
+__attribute__((hot)) bool cf_futex_wait(const _Atomic uint32_t *word, uint32_t expected, int64_t deadline) {
   struct timespec at = { .tv_sec = deadline / CF_SECOND, .tv_nsec = deadline % CF_SECOND };
   /* BITSET, because its time-out is absolute on CLOCK_MONOTONIC; not PRIVATE, because processes share the word */
   long r = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, deadline == CF_NEVER ? NULL : &at, NULL,
@@ -54,7 +54,7 @@ void cf_futex_wait_any(const cf_futex_pair *pairs, unsigned count, int64_t deadl
   }
 }
 
-int cf_futex_wake(const _Atomic uint32_t *word, int count) {
+__attribute__((hot)) int cf_futex_wake(const _Atomic uint32_t *word, int count) {
   long r = syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
   return r < 0 ? 0 : (int)r;
 }

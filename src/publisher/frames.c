@@ -193,7 +193,7 @@ static uint8_t *side_data_of(const cuframes_publisher *p, const cf_frame *f) {
   return (uint8_t *)segment->side + index * cf_side_data_stride(p->pool.side_data_max);
 }
 
-void cf_publisher_open_frame(cuframes_publisher *p, cf_frame *f, uint32_t slot) {
+__attribute__((hot)) void cf_publisher_open_frame(cuframes_publisher *p, cf_frame *f, uint32_t slot) {
   f->state = CF_FRAME_OPEN;
   f->slot = slot;
   f->seq = 0;
@@ -305,7 +305,7 @@ static int frame_acquire(cuframes_publisher *p, cuframes_frame **frame) {
   return result;
 }
 
-int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
+__attribute__((hot)) int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
   if (!p || !frame)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_acquire: publisher and frame must be given");
   if (!cf_process_is(p->maker))
@@ -452,7 +452,7 @@ static int not_open(void) {
 }
 
 /* With the frame lock held: the caller's reference ends; a registered frame has a life of its own. */
-static void frame_close(cuframes_publisher *p, cf_frame *f, bool published) {
+__attribute__((hot)) static void frame_close(cuframes_publisher *p, cf_frame *f, bool published) {
   bool last = !f->registered && cf_handle_end(f->handle);
   if (published && last && cf_flag_get(&f->uses) == 0) { /* as nearly always */
     f->state = CF_FRAME_FREE;
@@ -466,8 +466,8 @@ static void frame_close(cuframes_publisher *p, cf_frame *f, bool published) {
   frame_settle(p, f);
 }
 
-static int publish(cuframes_publisher *p, cuframes_frame *frame, const cf_completion *completion,
-                   const cuframes_publish_info *info) {
+__attribute__((hot)) static int publish(cuframes_publisher *p, cuframes_frame *frame, const cf_completion *completion,
+                                        const cuframes_publish_info *info) {
   if (!p || !frame)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_publish: publisher and frame must be given");
   if (!cf_process_is(p->maker))
@@ -481,12 +481,13 @@ static int publish(cuframes_publisher *p, cuframes_frame *frame, const cf_comple
   return result;
 }
 
-int cuframes_publisher_publish(cuframes_publisher *p, cuframes_frame *frame, const cuframes_publish_info *info) {
+__attribute__((hot)) int cuframes_publisher_publish(cuframes_publisher *p, cuframes_frame *frame,
+                                                    const cuframes_publish_info *info) {
   return publish(p, frame, &(cf_completion){ .on_stream = false }, info);
 }
 
-int cuframes_publisher_publish_on(cuframes_publisher *p, cuframes_frame *frame, void *stream,
-                                  const cuframes_publish_info *info) {
+__attribute__((hot)) int cuframes_publisher_publish_on(cuframes_publisher *p, cuframes_frame *frame, void *stream,
+                                                       const cuframes_publish_info *info) {
   return publish(p, frame, &(cf_completion){ .on_stream = true, .stream = stream }, info);
 }
 

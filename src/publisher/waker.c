@@ -44,7 +44,7 @@ void cf_waker_answer(cuframes_publisher *p, int64_t now) {
 
 /* ---- frames and packets ---- */
 
-static void rouse(cuframes_publisher *p, int64_t now) {
+__attribute__((hot)) static void rouse(cuframes_publisher *p, int64_t now) {
   cf_flag_hand_over(&p->waker.processor, cf_thread_processor());
   if (cf_counter_get(&p->waker.rung_at) == 0)
     cf_counter_set(&p->waker.rung_at, (uint64_t)now);
@@ -53,7 +53,7 @@ static void rouse(cuframes_publisher *p, int64_t now) {
     (void)cf_futex_wake(&p->waker.rung.value, 1);
 }
 
-void cf_waker_announce(cuframes_publisher *p) {
+__attribute__((hot)) void cf_waker_announce(cuframes_publisher *p) {
   int64_t now = cf_now();
   if (!is_trusted(p, now))
     return;
@@ -63,14 +63,14 @@ void cf_waker_announce(cuframes_publisher *p) {
   rouse(p, now);
 }
 
-bool cf_waker_waits(cuframes_publisher *p, int64_t now) {
+__attribute__((hot)) bool cf_waker_waits(cuframes_publisher *p, int64_t now) {
   if (is_trusted(p, now))
     return cf_flag_swap(&p->waker.prewake, CF_PREWAKE_PUBLISHED) == CF_PREWAKE_ASKED; /* pairs with wait_for_frame */
   cf_flag_set(&p->waker.prewake, CF_PREWAKE_NONE); /* if it does wait, it waits no longer, and wakes nobody */
   return false;
 }
 
-static bool takes(cuframes_publisher *p, cf_flag *due, int64_t now) {
+__attribute__((hot)) static bool takes(cuframes_publisher *p, cf_flag *due, int64_t now) {
   cf_waker *waker = &p->waker;
   if (!cf_flag_get(&waker->running))
     return false;
@@ -85,7 +85,7 @@ static bool takes(cuframes_publisher *p, cf_flag *due, int64_t now) {
   return false;
 }
 
-bool cf_waker_takes(cuframes_publisher *p, int64_t now) {
+__attribute__((hot)) bool cf_waker_takes(cuframes_publisher *p, int64_t now) {
   p->left_to_waker = takes(p, &p->waker.due, now);
   return p->left_to_waker;
 }
@@ -94,7 +94,7 @@ bool cf_waker_takes_packet(cuframes_publisher *p, int64_t now) {
   return takes(p, &p->waker.due_packets, now);
 }
 
-void cf_waker_help(cuframes_publisher *p) {
+__attribute__((hot)) void cf_waker_help(cuframes_publisher *p) {
   cf_waker *waker = &p->waker;
   uint32_t published = CF_PREWAKE_PUBLISHED;
   bool came = cf_counter_get(&waker->rung_at) == 0;
@@ -108,7 +108,7 @@ void cf_waker_help(cuframes_publisher *p) {
     (void)cf_publisher_wake(p);
 }
 
-uint32_t cf_publisher_wake(cuframes_publisher *p) {
+__attribute__((hot)) uint32_t cf_publisher_wake(cuframes_publisher *p) {
   cf_writer_move_wake(&p->writer);
   int woken = cf_futex_wake(&p->writer.control->wake, INT32_MAX);
   return woken > 0 ? (uint32_t)woken : 0;

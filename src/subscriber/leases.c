@@ -180,7 +180,7 @@ static int lease_wait(cf_frame *frame, int64_t deadline) {
 
 /* ---- giving back ---- */
 
-void cf_connection_put_back(cf_frame *frame) {
+__attribute__((hot)) void cf_connection_put_back(cf_frame *frame) {
   cf_connection *c = frame->owner;
   cf_lock_take(&c->lock);
   lease_return(c, frame);
@@ -206,7 +206,7 @@ static void return_later(cf_connection *c, cf_frame *frame) {
     cf_connection_end(c);
 }
 
-static void lease_end(cf_frame *frame) {
+__attribute__((hot)) static void lease_end(cf_frame *frame) {
   cf_connection *c = frame->owner;
   if (cf_flag_get(&frame->uses) > 0 && !cf_uses_done(&c->uses, frame->lease, cf_flag_get(&frame->uses)))
     return_later(c, frame);
@@ -310,7 +310,8 @@ static void lease_leave(cf_connection *c, uint32_t k, const cf_taken *taken, boo
 }
 
 /* Step 3: what is in hand now. With the lock held, since the watcher looks at frames; the view counts it already. */
-static int frame_describe(cf_connection *c, uint32_t k, const cf_taken *taken, cf_view *view, cf_frame **described) {
+__attribute__((hot)) static int frame_describe(cf_connection *c, uint32_t k, const cf_taken *taken, cf_view *view,
+                                               cf_frame **described) {
   cf_frame *frame = &c->frames[k];
   int result = taken_check(c, taken, view);
   if (result != CUFRAMES_OK) {
@@ -478,7 +479,8 @@ static cf_frame *frame_leave(const cf_connection *c, cf_frame *frame, int result
 /* All four steps. frame NULL, of a GPU: none is handed out, BUSY, and it becomes *pending. The one of them with more
  * than one caller: the compiler makes one function of it and all that it calls, and next() pays for that (bench/costs).
  */
-static int take(cf_connection *c, cf_take_how *how, bool gone, cf_frame **pending, cf_frame **frame) {
+__attribute__((hot)) static int take(cf_connection *c, cf_take_how *how, bool gone, cf_frame **pending,
+                                     cf_frame **frame) {
   cf_frame *f = *pending;
   int result = f ? CUFRAMES_OK : frame_lease(c, how, gone, &f);
   if (!f)
@@ -492,7 +494,8 @@ static int take(cf_connection *c, cf_take_how *how, bool gone, cf_frame **pendin
   return result;
 }
 
-int cf_connection_take(cf_connection *c, cf_take_how *how, bool gone, cf_frame **pending, cf_frame **frame) {
+__attribute__((hot)) int cf_connection_take(cf_connection *c, cf_take_how *how, bool gone, cf_frame **pending,
+                                            cf_frame **frame) {
   bool began;
   if (!how->on_stream || !c->waiter.gpu)
     return take(c, how, gone, pending, frame);

@@ -173,7 +173,7 @@ static void views_prune(cf_connection *c) {
   }
 }
 
-int cf_view_hold(cf_connection *c, uint32_t number, int64_t deadline, cf_view **held) {
+__attribute__((hot)) int cf_view_hold(cf_connection *c, uint32_t number, int64_t deadline, cf_view **held) {
   cf_lock_take(&c->lock);
   cf_view *view = c->views;
   while (view && view->segment != number)

@@ -25,8 +25,8 @@ bool cf_must_not_sleep(const cuframes_subscriber *s, const cf_connection *connec
          (who == CF_SLEEPER_FRAMES ? cf_callback_stops(s) : cf_flag_get(&s->packets.notifier.stop) != 0);
 }
 
-void cf_sleep_for_frame(cuframes_subscriber *s, cf_connection *connection, bool started, uint64_t last,
-                        int64_t deadline) {
+__attribute__((hot)) void cf_sleep_for_frame(cuframes_subscriber *s, cf_connection *connection, bool started,
+                                             uint64_t last, int64_t deadline) {
   const cf_frame_reader *reader = &connection->reader;
   cf_flag *sleepers = &connection->sleepers[CF_SLEEPER_FRAMES];
   (void)cf_flag_add(sleepers, 1); /* before the flags are read: pairs with sleepers_wake */

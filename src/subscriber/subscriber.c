@@ -444,7 +444,7 @@ int cf_subscriber_taker_begin(cuframes_subscriber *s, enum cf_taker taker) {
 
 #define SPINS 64 /* between two looks at the clock, which takes as long as one of them */
 
-static void spin_for_frame(cuframes_subscriber *s, cf_connection *connection, int64_t deadline) {
+__attribute__((hot)) static void spin_for_frame(cuframes_subscriber *s, cf_connection *connection, int64_t deadline) {
   int64_t end = cf_deadline(s->spin_ns);
   const uint32_t lease = cf_connection_next_lease(connection); /* nobody else takes one */
   const cf_frame_reader *reader = &connection->reader;
@@ -468,7 +468,8 @@ typedef struct turns {
 } turns;
 
 /* There was no frame: sleeps until there may be one. An error ends the call. */
-static int sleep_for_more(cuframes_subscriber *s, cf_connection *connection, bool busy, turns *t, int64_t deadline) {
+__attribute__((hot)) static int sleep_for_more(cuframes_subscriber *s, cf_connection *connection, bool busy, turns *t,
+                                               int64_t deadline) {
   t->spins = false;
   if (cf_take_interruption(s, CF_SLEEPER_FRAMES))
     return cf_fail(CUFRAMES_ERR_INTERRUPTED, "cuframes_subscriber_interrupt() was called");
@@ -496,7 +497,7 @@ static int sleep_for_more(cuframes_subscriber *s, cf_connection *connection, boo
   return CUFRAMES_OK;
 }
 
-int cf_subscriber_next(cuframes_subscriber *s, cf_take_how *how, cuframes_frame **frame) {
+__attribute__((hot)) int cf_subscriber_next(cuframes_subscriber *s, cf_take_how *how, cuframes_frame **frame) {
   turns t = { 0 };
   for (;;) {
     cf_connection *connection = NULL;
@@ -519,7 +520,8 @@ int cf_subscriber_next(cuframes_subscriber *s, cf_take_how *how, cuframes_frame 
   }
 }
 
-static int next(cuframes_subscriber *s, int64_t timeout_ns, bool on_stream, void *stream, cuframes_frame **frame) {
+__attribute__((hot)) static int next(cuframes_subscriber *s, int64_t timeout_ns, bool on_stream, void *stream,
+                                     cuframes_frame **frame) {
   if (!s || !frame)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_subscriber_next: subscriber and frame must be given");
   if (!cf_process_is(s->maker))
@@ -532,11 +534,12 @@ static int next(cuframes_subscriber *s, int64_t timeout_ns, bool on_stream, void
                             frame);
 }
 
-int cuframes_subscriber_next(cuframes_subscriber *s, int64_t timeout_ns, cuframes_frame **frame) {
+__attribute__((hot)) int cuframes_subscriber_next(cuframes_subscriber *s, int64_t timeout_ns, cuframes_frame **frame) {
   return next(s, timeout_ns, false, NULL, frame);
 }
 
-int cuframes_subscriber_next_on(cuframes_subscriber *s, int64_t timeout_ns, void *stream, cuframes_frame **frame) {
+__attribute__((hot)) int cuframes_subscriber_next_on(cuframes_subscriber *s, int64_t timeout_ns, void *stream,
+                                                     cuframes_frame **frame) {
   return next(s, timeout_ns, true, stream, frame);
 }
 

@@ -35,7 +35,7 @@ int(cf_cuda_result)(cf_cuda *cuda, cu_result result, const char *call, const cha
   return cf_cuda_check(&cuda->driver, result, "%s%s", name, sentence);
 }
 
-int cf_cuda_enter(cf_cuda *cuda, bool *pushed) {
+__attribute__((hot)) int cf_cuda_enter(cf_cuda *cuda, bool *pushed) {
   cu_context current = NULL;
   *pushed = cuda->driver.cuCtxGetCurrent(&current) != CUDA_SUCCESS || current != cuda->context;
   if (!*pushed)
@@ -46,7 +46,7 @@ int cf_cuda_enter(cf_cuda *cuda, bool *pushed) {
   return cf_cuda_result(cuda, result, "making the CUDA context current");
 }
 
-void cf_cuda_leave(cf_cuda *cuda, bool pushed) {
+__attribute__((hot)) void cf_cuda_leave(cf_cuda *cuda, bool pushed) {
   cu_context popped;
   if (pushed)
     (void)cuda->driver.cuCtxPopCurrent(&popped); /* it was pushed */

@@ -24,7 +24,7 @@ static bool is_default_stream(const void *stream) {
 }
 
 /* With the stream's context current. Of the legacy default stream: whether a stream captures that it would wait for. */
-static int is_capturing(cf_cuda *cuda, cu_stream stream, bool *capturing) {
+__attribute__((hot)) static int is_capturing(cf_cuda *cuda, cu_stream stream, bool *capturing) {
   cu_capture_status status = CU_STREAM_CAPTURE_STATUS_NONE;
   *capturing = false;
   if (!cuda->driver.cuStreamIsCapturing)
@@ -63,7 +63,7 @@ static int context_check(cf_cuda *cuda, cu_stream stream) {
   return CUFRAMES_OK;
 }
 
-int cf_cuda_stream_begin(cf_device *device, void *stream, bool *began) {
+__attribute__((hot)) int cf_cuda_stream_begin(cf_device *device, void *stream, bool *began) {
   cf_cuda *cuda = (cf_cuda *)device;
   int result = cf_cuda_enter(cuda, began);
   if (result != CUFRAMES_OK)
@@ -76,7 +76,7 @@ int cf_cuda_stream_begin(cf_device *device, void *stream, bool *began) {
   return result;
 }
 
-void cf_cuda_stream_end(cf_device *device, bool began) {
+__attribute__((hot)) void cf_cuda_stream_end(cf_device *device, bool began) {
   cf_cuda_leave((cf_cuda *)device, began);
 }
 
@@ -145,7 +145,7 @@ void cf_cuda_settle(cf_device *device) {
 /* ---- copies ---- */
 
 /* With the context current. */
-static int copy_put(cf_cuda *cuda, const cu_copy_2d *what, cu_stream stream) {
+__attribute__((hot)) static int copy_put(cf_cuda *cuda, const cu_copy_2d *what, cu_stream stream) {
   if (what->width == 0 || what->height == 0)
     return CUFRAMES_OK;
   cu_result put = cuda->driver.cuMemcpy2DAsync(what, stream);
@@ -196,7 +196,8 @@ int cf_cuda_copy_from_host(cf_device *device, cf_rows to, cf_rows host, size_t r
   return copy_and_wait(cuda, &what);
 }
 
-int cf_cuda_copy_on(cf_device *device, void *stream, cf_rows to, cf_rows from, size_t row_bytes, uint32_t rows) {
+__attribute__((hot)) int cf_cuda_copy_on(cf_device *device, void *stream, cf_rows to, cf_rows from, size_t row_bytes,
+                                         uint32_t rows) {
   cu_copy_2d what = { .from_type = CU_MEMORYTYPE_DEVICE,
                       .from_device = (uintptr_t)from.data,
                       .from_pitch = from.pitch,
@@ -305,7 +306,8 @@ static __attribute__((noinline)) int write_batches(cf_cuda *cuda, cu_stream stre
   return CUFRAMES_OK;
 }
 
-static int write_by_stream(cf_cuda *cuda, cu_stream stream, const cf_device_write *writes, uint32_t count) {
+__attribute__((hot)) static int write_by_stream(cf_cuda *cuda, cu_stream stream, const cf_device_write *writes,
+                                                uint32_t count) {
   if (count > 1)
     return write_batches(cuda, stream, writes, count);
   cu_result put =
@@ -329,7 +331,8 @@ static int write_on(cf_cuda *cuda, cu_stream stream, const cf_device_write *writ
 
 /* From here on the context is current where stream_begin() and stream_end() stand around the calls. */
 
-int cf_cuda_counters_write(cf_device *device, void *stream, const cf_device_write *writes, uint32_t count) {
+__attribute__((hot)) int cf_cuda_counters_write(cf_device *device, void *stream, const cf_device_write *writes,
+                                                uint32_t count) {
   return write_on((cf_cuda *)device, stream, writes, count);
 }
 
