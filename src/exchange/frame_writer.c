@@ -344,8 +344,8 @@ bool cf_writer_completed(const cf_frame_writer *writer, uint32_t slot) {
 }
 
 __attribute__((hot)) bool cf_writer_head_completed(const cf_frame_writer *writer) {
-  uint64_t head =
-      atomic_load_explicit(&writer->control->head, memory_order_relaxed); /* the frame thread's own, or old */
+  /* the frame thread's own, or old; behind what its caller wrote: pairs with cf_writer_publish */
+  uint64_t head = atomic_load_explicit(&writer->control->head, memory_order_seq_cst);
   return head == 0 || slot_ready(writer, cf_ref_slot(head), cf_ref_seq(head));
 }
 

@@ -398,8 +398,6 @@ static int picture_complete(cuframes_publisher *p, const cf_frame *f, const cf_c
                                    completion->stream);
   if (result != CUFRAMES_OK)
     cf_publisher_look_at_device(p);
-  else if (cf_flag_swap(&p->looked_after, 1) == 0)
-    cf_doorbell_ring(p->service.doorbell); /* it looks at the GPU from time to time until this frame is complete */
   return result;
 }
 
@@ -430,11 +428,15 @@ static int frame_publish(cuframes_publisher *p, cf_frame *f, const cf_completion
   if (f->side_bytes > 0)
     meta.side_offset = (uint32_t)(f->side - (uint8_t *)((cf_segment *)f->segment)->side);
   cf_counter_count(&p->published); /* first: what a reader says that it took is believed up to this number */
-  f->seq = cf_writer_publish(&p->writer, f->slot, &meta, !p->completer.gpu || !completion->on_stream);
+  const bool complete = !p->completer.gpu || !completion->on_stream;
+  f->seq = cf_writer_publish(&p->writer, f->slot, &meta, complete);
   const bool waits = cf_flag_get(&p->waker.prewake) == CF_PREWAKE_ASKED && cf_waker_waits(p, f->timestamp);
   const uint32_t sleepers = waits ? 0 : cf_writer_sleepers(&p->writer);
   if (sleepers > 0)
     wake(p, sleepers, f->timestamp);
+  /* behind head, pairs with device_look: it looks at the GPU from time to time until this frame is complete */
+  if (!complete && cf_flag_get(&p->looked_after) == 0 && cf_flag_swap(&p->looked_after, 1) == 0)
+    cf_doorbell_ring(p->service.doorbell);
   cf_counter_set(&p->newest_timestamp, (uint64_t)f->timestamp);
   if (f->timestamp - p->second_start >= CF_SECOND)
     second_end(p, f->timestamp);
