@@ -114,6 +114,23 @@ static inline uint32_t cf_seat_cost(uint32_t leases, uint32_t depth) {
 /* Before the page is shared: frames have room for so many bytes of side data. */
 void cf_writer_set_side_data_max(cf_frame_writer *writer, uint32_t bytes);
 
+/* writer: asks for the lines that taking a slot and publishing it will touch, and does not wait for them. */
+static inline void cf_writer_fetch(const cf_frame_writer *writer) {
+  const uint32_t slot = writer->free.first;
+  __builtin_prefetch(&writer->control->head, 1);
+  __builtin_prefetch(&writer->control->wake, 1);
+  __builtin_prefetch(&writer->index[(writer->seq + 1) & (writer->capacity - 1)], 1);
+  __builtin_prefetch(atomic_load_explicit(&writer->seats[0], memory_order_relaxed)); /* or of none: no fault */
+  if (writer->head_slot != CF_NO_SLOT) {
+    __builtin_prefetch(&writer->slots[writer->head_slot].ready);
+    __builtin_prefetch(&writer->notes[writer->head_slot], 1);
+  }
+  if (slot != CF_NO_SLOT) {
+    __builtin_prefetch(&writer->slots[slot], 1);
+    __builtin_prefetch(&writer->notes[slot], 1);
+  }
+}
+
 /* writer: takes a free slot to write into. CF_NO_SLOT: there is none. */
 uint32_t cf_writer_acquire(cf_frame_writer *writer);
 

@@ -15,6 +15,8 @@
 #include "os/thread.h"
 #include "publisher/publisher.h"
 
+#define CACHE_LINE 64u
+
 /* ---- the device ---- */
 
 /* The device is lost for good: nothing that was handed to it will be complete. */
@@ -305,6 +307,21 @@ static int frame_acquire(cuframes_publisher *p, cuframes_frame **frame) {
   return result;
 }
 
+/* Between two frames of a camera the caches forget what a frame touches. Come upon one after the other, a hundred lines
+ * of code and twenty of data take longer than what is done there; asked for at once they come together. */
+static void fetch_ahead(const cuframes_publisher *p) {
+  const char *own = (const char *)p, *frame = (const char *)p->frames; /* with one frame open it is the first */
+  for (size_t at = 0; at < offsetof(cuframes_publisher, pool.lock); at += CACHE_LINE)
+    __builtin_prefetch(own + at, 1);
+  for (size_t at = offsetof(cuframes_publisher, code); at < offsetof(cuframes_publisher, writer.seats);
+       at += CACHE_LINE)
+    __builtin_prefetch(own + at, 1);
+  for (size_t at = 0; at < p->code_bytes; at += CACHE_LINE)
+    __builtin_prefetch(p->code + at, 0, 2); /* 2: not into the first level, which is of data */
+  for (size_t at = 0; at < sizeof *p->frames; at += CACHE_LINE)
+    __builtin_prefetch(frame + at, 1);
+}
+
 __attribute__((hot)) int cuframes_publisher_acquire(cuframes_publisher *p, cuframes_frame **frame) {
   if (!p || !frame)
     return cf_fail(CUFRAMES_ERR_INVALID, "cuframes_publisher_acquire: publisher and frame must be given");
@@ -312,7 +329,11 @@ __attribute__((hot)) int cuframes_publisher_acquire(cuframes_publisher *p, cufra
     return cf_publisher_check(p); /* which says why */
   if (cf_flag_get(&p->failed))
     return device_failed(p);
+  if (p->completer.gpu)
+    fetch_ahead(p);
   cf_lock_take(&p->frame_lock);
+  if (p->completer.gpu)
+    cf_writer_fetch(&p->writer); /* what it asks for depends on the frames so far: with the lock held */
   if (p->left_to_waker)
     cf_waker_help(p);
   int result = frame_acquire(p, frame);
@@ -506,6 +527,32 @@ int cuframes_publisher_cancel(cuframes_publisher *p, cuframes_frame *frame) {
     frame_close(p, f, false);
   cf_lock_give(&p->frame_lock);
   return f ? CUFRAMES_OK : not_open();
+}
+
+/* ---- what has cooled down ---- */
+
+#define CODE_TAIL 2048u /* of the function that lies last */
+#define CODE_MOST 16384u
+
+/* What is marked hot lies together, in an order that the compiler and the linker choose. Where it does not (another
+ * linker), nothing is asked for. */
+void cf_publisher_find_code(cuframes_publisher *p) {
+  const cf_device_ops *ops = p->device->ops;
+  const uintptr_t parts[] = { (uintptr_t)publish,         (uintptr_t)cuframes_publisher_publish_on,
+                              (uintptr_t)cf_handle_open,  (uintptr_t)cuframes_frame_copy_from_device,
+                              (uintptr_t)cf_futex_wake,   (uintptr_t)cf_writer_acquire,
+                              (uintptr_t)ops->copy_on,    (uintptr_t)ops->stream_begin,
+                              (uintptr_t)ops->stream_end, (uintptr_t)ops->counters_write };
+  uintptr_t first = parts[0], last = parts[0];
+  for (size_t i = 1; i < sizeof parts / sizeof parts[0]; i++) {
+    first = parts[i] < first ? parts[i] : first;
+    last = parts[i] > last ? parts[i] : last;
+  }
+  first -= first % CACHE_LINE;
+  if (!p->device->has_streams || last - first > CODE_MOST - CODE_TAIL)
+    return;
+  p->code = (const char *)first;
+  p->code_bytes = last + CODE_TAIL - first;
 }
 
 /* ---- format and source ---- */

@@ -127,6 +127,7 @@ static int exchange_create(cuframes_publisher *p, const cuframes_publisher_optio
     return cf_fail(CUFRAMES_ERR_NO_MEMORY, "out of memory");
   for (uint32_t i = 0; i < o->max_open; i++)
     p->frames[i] = (cf_frame){ .ops = &cf_publisher_frame_ops, .owner = p, .device = p->device, .lease = i };
+  cf_publisher_find_code(p);
   cf_uses_open(&p->uses, p->device, o->max_open + (o->external ? capacity : 0));
   p->started = cf_now();
   if (getrandom(&p->instance, sizeof p->instance, 0) != sizeof p->instance)

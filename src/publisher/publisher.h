@@ -179,7 +179,9 @@ struct cuframes_publisher {
   cf_counter published, newest_timestamp;
   cf_waker waker;
   cf_completer completer;
-  cf_pool pool; /* its first fields */
+  cf_pool pool;     /* its first fields */
+  const char *code; /* on a GPU: what a frame runs through, and so many bytes of it (cf_publisher_find_code) */
+  size_t code_bytes;
   cf_frame_writer writer;
 
   char name[CUFRAMES_NAME_MAX + 1];
@@ -248,6 +250,8 @@ static inline int cf_publisher_check(const cuframes_publisher *publisher) {
 
 extern const cf_frame_ops cf_publisher_frame_ops;
 
+/* Once the device is open: where the code of a frame lies. */
+void cf_publisher_find_code(cuframes_publisher *publisher);
 /* With the frame lock held: a slot that was taken becomes the frame's, to be written. */
 void cf_publisher_open_frame(cuframes_publisher *publisher, cf_frame *frame, uint32_t slot);
 /* With the frame lock held: does what is left to do for frames whose last references have ended. */
