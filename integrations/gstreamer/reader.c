@@ -8,7 +8,9 @@
 
 #define DEFAULT_LEASES 16 /* queues of a pipeline keep some frames each */
 #define DEFAULT_DEPTH 4
-#define LEASE_WAIT (2 * GST_MSECOND) /* for a lease that a GPU still uses */
+#define LEASE_WAIT (2 * GST_MSECOND)  /* for a lease that a GPU still uses */
+#define LOOK_FIRST (10 * GST_MSECOND) /* between looks for a name; each pause is twice the one before */
+#define LOOK_LEAST (250 * GST_MSECOND)
 
 /* ---- properties ---- */
 
@@ -205,8 +207,51 @@ gboolean cf_gst_reader_pause(cf_gst_reader *reader, gint64 ns) {
 
 /* ---- joining ---- */
 
-int cf_gst_reader_gives_up(gpointer reader) {
+/* What the library asks while it waits for a publisher's answer: a cuframes_interrupt_fn. */
+static int gives_up(gpointer reader) {
   return cf_gst_reader_is_flushing(reader) != 0;
+}
+
+static gint64 limit_of(gint64 timeout) {
+  const gint64 now = cuframes_now();
+  return timeout < 0 || timeout > G_MAXINT64 - now ? G_MAXINT64 : now + timeout;
+}
+
+static gboolean may_appear(int error) {
+  return error == CUFRAMES_ERR_NO_SUCH_STREAM || error == CUFRAMES_ERR_TIMEOUT;
+}
+
+int cf_gst_reader_ask(cf_gst_reader *reader, cuframes_stream_info **info) {
+  GST_OBJECT_LOCK(reader->element);
+  gchar *name = g_strdup(reader->stream != NULL ? reader->stream : "");
+  gchar *directory = g_strdup(reader->directory);
+  const gint64 limit = limit_of(reader->connect_timeout);
+  GST_OBJECT_UNLOCK(reader->element);
+  const cuframes_query_options options = {
+    .struct_size = sizeof options,
+    .directory = directory,
+    .interrupt = gives_up,
+    .interrupt_user = reader,
+  };
+  gint64 pause = LOOK_FIRST;
+  int error = cuframes_stream_query_with(name, &options, info);
+  while (may_appear(error) && cuframes_now() < limit) {
+    error = cf_gst_reader_pause(reader, MIN(pause, limit - cuframes_now()))
+                ? cuframes_stream_query_with(name, &options, info)
+                : CUFRAMES_ERR_INTERRUPTED;
+    pause = MIN(2 * pause, (gint64)LOOK_LEAST);
+  }
+  g_free(name);
+  g_free(directory);
+  reader->appear_limit = error == CUFRAMES_ERR_INTERRUPTED ? 0 : limit;
+  return error;
+}
+
+/* Of connect-timeout, of which asking may have used some. */
+static gint64 time_left(cf_gst_reader *reader, gint64 timeout) {
+  const gint64 limit = reader->appear_limit;
+  reader->appear_limit = 0;
+  return limit == 0 || limit == G_MAXINT64 ? timeout : MAX(limit - cuframes_now(), 0);
 }
 
 /* With the name, which is the caller's, and the strings of *options, too. */
@@ -222,9 +267,9 @@ static gchar *join_options(cf_gst_reader *reader, cuframes_subscriber_options *o
     .reconnect = (guint32)reader->reconnect,
     .sync = (guint32)reader->sync,
     .device = g_strdup(reader->device),
-    .connect_timeout_ns = reader->connect_timeout,
+    .connect_timeout_ns = time_left(reader, reader->connect_timeout),
     .log = cf_gst_log,
-    .interrupt = cf_gst_reader_gives_up,
+    .interrupt = gives_up,
     .interrupt_user = reader,
   };
   gchar *name = g_strdup(reader->stream != NULL ? reader->stream : "");

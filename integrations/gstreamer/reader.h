@@ -30,6 +30,7 @@ typedef struct cf_gst_reader {
   guint flushing;                  /* bits of enum cf_gst_flush */
   cuframes_subscriber *subscriber; /* written with `use` held, too */
   gint64 waiting_since;            /* of the streaming thread: for what is next; 0: nothing is waited for */
+  gint64 appear_limit;             /* likewise: when connect-timeout is over, if the stream was asked; else 0 */
 } cf_gst_reader;
 
 /* Adds the properties from number `first` on, those of frames or those of packets. */
@@ -46,6 +47,10 @@ void cf_gst_reader_get(cf_gst_reader *reader, const GParamSpec *pspec, GValue *v
 gboolean cf_gst_reader_begin(cf_gst_reader *reader);
 void cf_gst_reader_done(cf_gst_reader *reader);
 
+/* Asks the publisher before it is joined, waiting as connect-timeout says; joining waits for what is left of that.
+ * *info is the caller's. OK; INTERRUPTED, by flushing; other errors are those of which joining will tell. Blocks: as
+ * cf_gst_reader_join(). */
+int cf_gst_reader_ask(cf_gst_reader *reader, cuframes_stream_info **info);
 /* Joins, waiting as connect-timeout says. OK; FLUSHING; ERROR, which was told. Blocks: as said, and up to 2 s for the
  * publisher's answer; flushing ends both at once. */
 GstFlowReturn cf_gst_reader_join(cf_gst_reader *reader);
@@ -70,8 +75,6 @@ enum cf_gst_flush { CF_GST_FLUSH_PAUSED = 1, CF_GST_FLUSH_PADS = 2, CF_GST_FLUSH
 void cf_gst_reader_set_flushing(cf_gst_reader *reader, guint why, gboolean flushing);
 /* The bits of why; 0: it is not. */
 guint cf_gst_reader_is_flushing(cf_gst_reader *reader);
-/* What the library asks while it waits for a publisher's answer: a cuframes_interrupt_fn. */
-int cf_gst_reader_gives_up(gpointer reader);
 
 G_END_DECLS
 

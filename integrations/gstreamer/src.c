@@ -403,8 +403,6 @@ static GstFlowReturn buffer_of(GstCuframesSrc *src, cuframes_frame *frame, GstBu
 
 /* ---- joining ---- */
 
-#define QUERY_WAIT GST_SECOND /* for a publisher that answers late; then it is joined without knowing more */
-
 static void set_gpu(GstCuframesSrc *src, cf_gst_gpu *gpu, const gchar *device) {
   drop_pool(src);
   cf_gst_gpu_unref(src->gpu);
@@ -437,33 +435,21 @@ static gboolean choose_gpu(GstCuframesSrc *src, const gchar *device) {
   return gpu != NULL;
 }
 
-/* What is published now says where its frames are, without joining. Only where there is a GPU, and its context not yet.
- * FALSE: that is to end. */
+/* The publisher says where its frames are, without joining. Only where there is a GPU, and its context not yet. Whoever
+ * joined without knowing would have a context of CUDA that it then has no use for. FALSE: that is to end. */
 static gboolean ask_publisher(GstCuframesSrc *src) {
   cuframes_stream_info *info = NULL;
   if (src->gpu != NULL || !takes_gpu(src))
     return TRUE;
-  GST_OBJECT_LOCK(src);
-  gchar *name = g_strdup(src->reader.stream), *directory = g_strdup(src->reader.directory);
-  GST_OBJECT_UNLOCK(src);
-  const cuframes_query_options options = {
-    .struct_size = sizeof options,
-    .directory = directory,
-    .timeout_ns = QUERY_WAIT,
-    .interrupt = cf_gst_reader_gives_up,
-    .interrupt_user = &src->reader,
-  };
-  const int error = name ? cuframes_stream_query_with(name, &options, &info) : CUFRAMES_ERR_NAME;
+  const int error = cf_gst_reader_ask(&src->reader, &info);
   if (error == CUFRAMES_OK)
     (void)choose_gpu(src, info->device);
   cuframes_stream_info_free(info);
-  g_free(directory);
-  g_free(name);
   return error != CUFRAMES_ERR_INTERRUPTED;
 }
 
-/* In the context that its frames are to be used in, with a second attempt where the publisher came later than the
- * question. */
+/* In the context that its frames are to be used in, with a second attempt where the publisher is not the one that was
+ * asked. */
 static GstFlowReturn join(GstCuframesSrc *src) {
   gchar device[CUFRAMES_DEVICE_NAME_MAX + 1];
   if (!ask_publisher(src))

@@ -4,9 +4,17 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-void sinktest_begin(sinktest *t, const gchar *properties, const gchar *caps) {
+void sinktest_prepare(sinktest *t) {
   *t = (sinktest){ .directory = g_dir_make_tmp("sink-XXXXXX", NULL) };
   assert_non_null(t->directory);
+}
+
+void sinktest_begin(sinktest *t, const gchar *properties, const gchar *caps) {
+  sinktest_prepare(t);
+  sinktest_begin_there(t, properties, caps);
+}
+
+void sinktest_begin_there(sinktest *t, const gchar *properties, const gchar *caps) {
   gchar *line = g_strdup_printf("cuframessink stream=cam directory=%s %s", t->directory, properties);
   t->sink = gst_parse_launch(line, NULL);
   g_free(line);

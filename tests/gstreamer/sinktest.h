@@ -27,8 +27,12 @@ typedef struct sinktest {
   cuframes_subscriber *subscriber;
 } sinktest;
 
+/* The directory alone, for what is to be there before the sink. */
+void sinktest_prepare(sinktest *t);
 /* The sink of the stream "cam", with these properties besides (may be ""), playing, and negotiated (NULL: not yet). */
 void sinktest_begin(sinktest *t, const gchar *properties, const gchar *caps);
+/* The same in a directory that is prepared. */
+void sinktest_begin_there(sinktest *t, const gchar *properties, const gchar *caps);
 /* All of it, and fails if anything is left in the directory. */
 void sinktest_end(sinktest *t);
 

@@ -7,8 +7,11 @@
 #include <gst/cuda/gstcudamemory.h>
 #include <gst/cuda/gstcudautils.h>
 
+#include <glib/gstdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "mute.h"
 #include "sinktest.h"
 #include "standin.h"
 
@@ -343,6 +346,75 @@ static void a_flush_leaves_it_as_it_was(void **state) {
   sinktest_end(&t);
 }
 
+static guint64 joins(const sinktest *t) {
+  cuframes_stream_info *info = NULL;
+  guint64 count = 0;
+  assert_int_equal(cuframes_stream_query(t->directory, "cam", WAIT_NS, &info), CUFRAMES_OK);
+  for (gsize i = 0; i < info->mode_count; i++)
+    count += info->modes[i]->joined;
+  cuframes_stream_info_free(info);
+  return count;
+}
+
+/* A source that has asked for its stream, in vain. */
+static void come_early(reader *r, const sinktest *t, const gchar *properties) {
+  const int listener = mute_listen(t->directory, "cam");
+  reader_begin(r, t, properties, "video/x-raw(memory:CUDAMemory)");
+  const int asked = mute_asked(listener);
+  mute_end(listener, t->directory, "cam");
+  (void)close(asked);
+}
+
+/* Each has a context of its own, since they are in two pipelines, and neither has one beside that. */
+static void has_one_context(gboolean source_first) {
+  sinktest t;
+  reader r;
+  const long contexts = standin_live(STANDIN_CONTEXTS);
+  const unsigned long primary = standin_calls("cuDevicePrimaryCtxRetain"); /* of one that is gone again, too */
+  sinktest_prepare(&t);
+  if (source_first) {
+    come_early(&r, &t, "connect-timeout=-1");
+    assert_int_equal(standin_live(STANDIN_CONTEXTS), contexts);
+  }
+  sinktest_begin_there(&t, "device=cuda sync=false", NV12_CAPS);
+  if (!source_first)
+    reader_begin(&r, &t, "", "video/x-raw(memory:CUDAMemory)");
+  joined(&t, 1);
+  sinktest_push(&t, draw(t.pool, NV12_CAPS, 1));
+  GstSample *got = reader_next(&r);
+  is_drawn(got, 1);
+  assert_true(is_on_gpu(got));
+  gst_sample_unref(got);
+  assert_int_equal(joins(&t), 1);
+  assert_int_equal(standin_live(STANDIN_CONTEXTS), contexts + 2);
+  assert_int_equal(standin_calls("cuDevicePrimaryCtxRetain"), primary);
+  reader_end(&r);
+  sinktest_end(&t);
+}
+
+static void a_source_has_one_context_and_joins_once(void **state) {
+  (void)state;
+  has_one_context(FALSE);
+  has_one_context(TRUE);
+}
+
+/* When connect-timeout is over, which asking and joining share. */
+static void a_stream_that_never_comes_is_an_error(void **state) {
+  sinktest t;
+  reader r;
+  (void)state;
+  sinktest_prepare(&t);
+  come_early(&r, &t, "connect-timeout=50000000");
+  GstBus *bus = gst_element_get_bus(r.pipeline);
+  GstMessage *told = gst_bus_timed_pop_filtered(bus, WAIT_NS, GST_MESSAGE_ERROR);
+  assert_non_null(told);
+  gst_message_unref(told);
+  gst_object_unref(bus);
+  reader_end(&r);
+  assert_int_equal(g_rmdir(t.directory), 0);
+  g_free(t.directory);
+}
+
 static void a_stream_of_the_host_takes_no_memory_of_a_gpu(void **state) {
   sinktest t;
   (void)state;
@@ -392,6 +464,8 @@ int main(int argc, char **argv) {
     TEST(the_gpu_that_was_asked_for_is_used),
     TEST(streams_do_not_meet),
     TEST(a_flush_leaves_it_as_it_was),
+    TEST(a_source_has_one_context_and_joins_once),
+    TEST(a_stream_that_never_comes_is_an_error),
     TEST(a_stream_of_the_host_takes_no_memory_of_a_gpu),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

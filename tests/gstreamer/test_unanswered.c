@@ -2,48 +2,24 @@
  * pause does so at once. */
 #include "bench.h"
 
-#include <glib/gstdio.h>
 #include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "mute.h"
+
 #define TRIES 10 /* where a machine is so busy that the time for the answer is over first */
-
-static int listen_as(const char *name) {
-  struct sockaddr_un address = { .sun_family = AF_UNIX };
-  const int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  (void)g_snprintf(address.sun_path, sizeof address.sun_path, "%s/%s.sock", g_getenv("CUFRAMES_DIR"), name);
-  (void)g_unlink(address.sun_path); /* of one before */
-  assert_int_equal(bind(listener, (const struct sockaddr *)&address, sizeof address), 0);
-  assert_int_equal(listen(listener, 8), 0);
-  return listener;
-}
-
-/* The next one that asks to be let in. */
-static int asking(int listener) {
-  struct pollfd one = { .fd = listener, .events = POLLIN };
-  guint8 hello;
-  assert_int_equal(poll(&one, 1, 60000), 1);
-  const int fd = accept(listener, NULL, NULL);
-  assert_true(fd >= 0);
-  one = (struct pollfd){ .fd = fd, .events = POLLIN };
-  assert_int_equal(poll(&one, 1, 60000), 1);
-  assert_true(recv(fd, &hello, sizeof hello, 0) > 0);
-  return fd;
-}
 
 #define AT_ONCE (G_USEC_PER_SEC / 2) /* an answer is waited for 2 s */
 
 /* The attempt has ended when that state is reached, long before its time was over, and leaves nothing. */
 static void gives_up_at_once(const gchar *pipeline, GstState target) {
-  const int listener = listen_as("mute");
+  const int listener = mute_listen(g_getenv("CUFRAMES_DIR"), "mute");
   const guint descriptors = bench_descriptors(), threads = bench_threads();
   gboolean at_once = FALSE;
   for (guint i = 0; i < TRIES && !at_once; i++) {
     bench b;
     bench_play(&b, pipeline, "mute");
-    const int fd = asking(listener);
+    const int fd = mute_asked(listener);
     const gint64 start = g_get_monotonic_time();
     assert_int_not_equal(gst_element_set_state(b.harness->element, target), GST_STATE_CHANGE_FAILURE);
     at_once = g_get_monotonic_time() - start < AT_ONCE;
