@@ -98,7 +98,11 @@ static void change(uint8_t how) {
       break;
     case 5: atomic_store(&w.control->state, take_byte() % 4); break;
     case 6: atomic_store(&w.seat->state, take_byte() % 4); break;
-    default: atomic_store(&w.control->head, how & 8 ? 0 : take_word());
+    default:
+      if (how & 16) /* the record is said to be of a frame that might be taken */
+        atomic_store(&w.control->newest_mark, cf_newest_mark(cf_ref_seq(w.control->head), 0) | (how >> 5));
+      else
+        atomic_store(&w.control->head, how & 8 ? 0 : take_word());
   }
 }
 

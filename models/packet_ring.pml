@@ -1,11 +1,6 @@
-/* packet_ring.pml - the sequence lock of src/exchange/packet_ring.c under C11's memory model: cf_packet_write() against
- * cf_packet_read() with find_start(). The argument in words is at the head of that file; this looks at every case.
- *
- * A store does not replace the one before it: each location keeps its history, and a load may give any store that is
- * not older than what its thread already knows of. Knowledge (a view: how far along each location is known) travels as
- * C11 lets it: with a release store, or a store after a release fence; to an acquire load, or a relaxed one that an
- * acquire fence follows. So a relaxed load may be as old as the model lets it, in any combination: no order of the
- * processor, compiler or cache is assumed. Values out of thin air need a reader that stores; ours does not.
+/* packet_ring.pml - the sequence lock of src/exchange/packet_ring.c under C11's memory model (c11.pml):
+ * cf_packet_write() against cf_packet_read() with find_start(). The argument in words is at the head of that file; this
+ * looks at every case.
  *
  * Proves: what is read as packet p is p's, record and bytes; an honest writer never looks broken; the end is reached.
  * Must fail: NO_RELEASE_FENCE, NO_ACQUIRE_FENCE, TAIL_LATE (tail moves after the bytes), ONE_LOOK (tail is not looked
@@ -24,29 +19,7 @@
 #define BYTES(p) (4 + (p) % SLOTS * 2)
 #define LOCATIONS 7
 
-#define AT(location, number) ((location) * STORES + (number))
-#define VIEW(location, number, l) (AT(location, number) * LOCATIONS + (l))
-
-byte value[LOCATIONS * STORES];
-byte carried[LOCATIONS * STORES * LOCATIONS]; /* the view that each store hands over */
-byte count[LOCATIONS];                        /* stores so far: the writer knows them all */
-byte fenced[LOCATIONS];                       /* what it knew at its last release fence */
-
-inline store(location, v, release) {
-  d_step {
-    count[location]++;
-    value[AT(location, count[location])] = v;
-    l = 0;
-    do
-    :: l < LOCATIONS ->
-      carried[VIEW(location, count[location], l)] = (release -> count[l] : fenced[l]);
-      l++
-    :: else -> break
-    od;
-    carried[VIEW(location, count[location], location)] = count[location];
-    l = 0
-  }
-}
+#include "c11.pml"
 
 active proctype writer() { /* cf_packet_write */
   byte p = 1, l;
@@ -79,36 +52,6 @@ active proctype writer() { /* cf_packet_write */
     p++
   :: else -> break
   od
-}
-
-/* Any store of the location that is not older than what the reader knows. */
-inline load(location, acquire, v) {
-  atomic {
-    l = known[location];
-    do
-    :: l < count[location] -> l++
-    :: break
-    od;
-    v = value[AT(location, l)];
-    n = l;
-    l = 0;
-    do
-    :: l < LOCATIONS ->
-      if
-      :: carried[VIEW(location, n, l)] > heard[l] -> heard[l] = carried[VIEW(location, n, l)]
-      :: else
-      fi;
-      if
-      :: acquire && carried[VIEW(location, n, l)] > known[l] -> known[l] = carried[VIEW(location, n, l)]
-      :: else
-      fi;
-      l++
-    :: else -> break
-    od;
-    known[location] = (n > known[location] -> n : known[location]);
-    l = 0;
-    n = 0
-  }
 }
 
 active proctype reader() { /* cf_packet_read */

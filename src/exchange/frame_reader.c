@@ -114,7 +114,6 @@ static bool describe_newest(cf_frame_reader *reader, const found *f, cf_taken *t
   taken->pts = newest.pts;
   taken->duration = newest.duration;
   taken->timestamp = newest.timestamp;
-  describe_extra(reader, taken);
   return true;
 }
 
@@ -126,7 +125,7 @@ static enum cf_take take_newest(cf_frame_reader *reader, uint32_t k, found *f, c
       return ended ? CF_TAKE_ENDED : CF_TAKE_NONE;
     if (f->slot >= reader->capacity || f->seq == 0 || (reader->started && f->seq < reader->last))
       return CF_TAKE_BROKEN;
-    if (cf_newest_look(reader->control, f->seq) == 0)
+    if (reader->by_slot)
       __builtin_prefetch(&reader->slots[f->slot]); /* the publisher has just written it; both lines come at once */
     lease_announce(reader, k, f);
     /* Still the newest: then the writer sees the lease in every look after the next frame. Otherwise it may have looked
@@ -201,20 +200,17 @@ static enum cf_take take_ordered(cf_frame_reader *reader, uint32_t k, found *f, 
 /* By its slot. */
 static void describe(cf_frame_reader *reader, const found *f, cf_taken *taken) {
   const cf_slot *slot = &reader->slots[f->slot];
-  *taken = (cf_taken){
-    .seq = f->seq,
-    .slot = f->slot,
-    .offset = atomic_load_explicit(&slot->offset, memory_order_relaxed),
-    .segment = atomic_load_explicit(&slot->segment, memory_order_relaxed),
-    .flags = atomic_load_explicit(&slot->flags, memory_order_relaxed),
-    .epoch = atomic_load_explicit(&slot->epoch, memory_order_relaxed),
-    .pts = atomic_load_explicit(&slot->pts, memory_order_relaxed),
-    .duration = atomic_load_explicit(&slot->duration, memory_order_relaxed),
-    .timestamp = atomic_load_explicit(&slot->timestamp, memory_order_relaxed),
-  };
+  taken->seq = f->seq;
+  taken->slot = f->slot;
+  taken->offset = atomic_load_explicit(&slot->offset, memory_order_relaxed);
+  taken->segment = atomic_load_explicit(&slot->segment, memory_order_relaxed);
+  taken->flags = atomic_load_explicit(&slot->flags, memory_order_relaxed);
+  taken->epoch = atomic_load_explicit(&slot->epoch, memory_order_relaxed);
+  taken->pts = atomic_load_explicit(&slot->pts, memory_order_relaxed);
+  taken->duration = atomic_load_explicit(&slot->duration, memory_order_relaxed);
+  taken->timestamp = atomic_load_explicit(&slot->timestamp, memory_order_relaxed);
   if (!reader->ordered)
     *place_of(reader, f->slot) = (cf_slot_place){ f->slot, taken->segment, taken->offset };
-  describe_extra(reader, taken);
 }
 
 __attribute__((hot)) enum cf_take cf_reader_take(cf_frame_reader *reader, uint32_t k, cf_taken *taken,
@@ -226,6 +222,8 @@ __attribute__((hot)) enum cf_take cf_reader_take(cf_frame_reader *reader, uint32
     return cf_reader_evicted(reader) ? CF_TAKE_EVICTED : take;
   if (!f.described)
     describe(reader, &f, taken);
+  reader->by_slot = !f.described;
+  describe_extra(reader, taken);
   if (reader->started)
     reader->skipped += taken->seq - reader->last - 1;
   reader->started = true;

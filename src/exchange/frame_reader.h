@@ -31,7 +31,8 @@ typedef struct cf_frame_reader {
   uint32_t capacity;
   uint32_t side_data_max; /* bytes that a frame has room for; 0: there is no side data */
   bool ordered;
-  bool started;  /* has taken a frame */
+  bool started;  /* has taken a frame, */
+  bool by_slot;  /* the last of which its slot had to be asked: the next one's is fetched early */
   uint64_t last; /* seq of the last frame taken */
   uint64_t delivered, skipped;
   cf_slot_place places[CF_PLACES]; /* by the slot's last digits */

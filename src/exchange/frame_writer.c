@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "exchange/newest.h"
+
 /* Orders, once for the file:
  *   - lease[], head, waiting, cursor, seat.state and seats[] are seq_cst where two sides each write one word and then
  *     read the other's (Dekker): at least one of the two sees the other.
@@ -276,17 +278,15 @@ static uint32_t extra_write(cf_extra *extra, const cf_frame_meta *meta) {
 uint64_t cf_writer_publish(cf_frame_writer *writer, uint32_t slot, const cf_frame_meta *meta, bool ready) {
   uint64_t seq = ++writer->seq, word = cf_ref(seq, slot);
   cf_slot *s = &writer->slots[slot];
-  uint32_t more = extra_write(&writer->extras[slot], meta);
-  atomic_store_explicit(&s->flags, meta->flags | more, memory_order_relaxed);
-  atomic_store_explicit(&s->pts, meta->pts, memory_order_relaxed);
-  atomic_store_explicit(&s->duration, meta->duration, memory_order_relaxed);
-  atomic_store_explicit(&s->timestamp, meta->timestamp, memory_order_relaxed);
-  atomic_store_explicit(&s->epoch, writer->epoch, memory_order_relaxed);
+  const uint32_t flags = meta->flags | extra_write(&writer->extras[slot], meta);
+  const uint32_t segment = atomic_load_explicit(&s->segment, memory_order_relaxed);
+  const cf_newest newest = { meta->pts, meta->duration, meta->timestamp, writer->epoch, segment, flags };
+  cf_newest_describe(s, &newest);
   if (ready)
     atomic_store_explicit(&s->ready, seq, memory_order_release);
   atomic_store_explicit(&s->seq, seq, memory_order_release);
   atomic_store_explicit(&writer->index[seq & (writer->capacity - 1)], word, memory_order_release);
-  cf_newest_write(writer->control, s, ready);
+  cf_newest_write(writer->control, seq, &newest, ready);
   /* pairs with reader: take_newest, cf_reader_prepare_wait */
   atomic_store_explicit(&writer->control->head, word, memory_order_seq_cst);
   writer->notes[slot].last = seq;

@@ -16,7 +16,7 @@
 #define CF_EXCHANGE_FRAME_WRITER_H
 
 #include "exchange/latency.h"
-#include "exchange/newest.h"
+#include "exchange/layout.h"
 
 #define CF_NO_SLOT UINT32_MAX
 
