@@ -40,37 +40,39 @@ static void remove_at(bus_view *view, size_t place) {
   view->changes++;
 }
 
-/* For one entry, which has a key alone then. false: out of memory. */
-static bool make_room(bus_view *view, const char *key, size_t place) {
+/* A new entry, which has a key alone. NULL: out of memory. */
+static bus_entry *make_room(bus_view *view, const char *key) {
+  bool found;
+  const size_t place = place_of(view, key, &found);
   bus_entry *more = realloc(view->entries, (view->count + 1) * sizeof *more);
   char *name = strdup(key);
   if (more != NULL)
     view->entries = more;
   if (more == NULL || name == NULL) {
     free(name);
-    return false;
+    return NULL;
   }
   memmove(&more[place + 1], &more[place], (view->count - place) * sizeof *more);
   more[place] = (bus_entry){ .key = name };
   view->count++;
-  return true;
+  return &more[place];
 }
 
 /* false: out of memory. */
 static bool put(bus_view *view, const char *key, const void *value, size_t length, uint64_t revision) {
-  bool found;
-  const size_t place = place_of(view, key, &found);
+  bus_entry *entry = bus_view_find(view, key);
   char *copy = malloc(length + 1);
   if (copy == NULL)
     return false;
   if (length > 0)
     memcpy(copy, value, length);
   copy[length] = '\0';
-  if (!found && !make_room(view, key, place)) {
+  if (entry == NULL)
+    entry = make_room(view, key);
+  if (entry == NULL) {
     free(copy);
     return false;
   }
-  bus_entry *entry = &view->entries[place];
   free(entry->value);
   entry->value = copy;
   entry->length = length;
@@ -147,8 +149,9 @@ static natsStatus begin(const bus *b, bus_view *view) {
     bus_view_free(&fresh);
     return status;
   }
-  bus_view_free(view);
+  bus_view old = *view;
   *view = fresh;
+  bus_view_free(&old);
   return NATS_OK;
 }
 

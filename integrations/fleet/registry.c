@@ -132,7 +132,7 @@ void registry_look(agent *a) {
 }
 
 static void free_nodes(agent *a) {
-  for (size_t i = 0; i < a->others_count; i++)
+  for (size_t i = 0; a->others && i < a->others_count; i++)
     json_decref(a->others[i].value);
   free(a->others);
   a->others = NULL;
