@@ -71,6 +71,8 @@ static uint64_t files_state(const http_options *options) {
   return state;
 }
 
+#ifdef LWS_WITH_TLS
+
 static void expiry_note(http_server *server) {
   union lws_tls_cert_info_results found = { 0 };
   char day[32] = "";
@@ -87,21 +89,45 @@ static void expiry_note(http_server *server) {
     cli_note("the certificate %s expires on %s", server->options.certificate, day);
 }
 
-/* ---- its life ---- */
+static void files_take(http_server *server) {
+  const http_options *options = &server->options;
+  (void)lws_tls_cert_updated(server->context, options->certificate, options->key, NULL, 0, NULL, 0);
+}
 
-static void info_fill(const http_options *options, struct lws_context_creation_info *info) {
+static bool info_fill(const http_options *options, struct lws_context_creation_info *info) {
   info->options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
   info->ssl_cert_filepath = options->certificate;
   info->ssl_private_key_filepath = options->key;
   info->ssl_options_set = (long)(SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1);
   info->alpn = "http/1.1";
+  return true;
 }
+
+#else /* a libwebsockets that was built without it, as for a machine that has no OpenSSL */
+
+static void expiry_note(http_server *server) {
+  (void)server;
+}
+
+static void files_take(http_server *server) {
+  (void)server;
+}
+
+static bool info_fill(const http_options *options, struct lws_context_creation_info *info) {
+  (void)info;
+  cli_error("--certificate %s: this libwebsockets was built without TLS; Debian's libwebsockets has it",
+            options->certificate);
+  return false;
+}
+
+#endif
+
+/* ---- its life ---- */
 
 int tls_prepare(const http_options *options, struct lws_context_creation_info *info) {
   if (!options->certificate)
     return CLI_OK;
-  info_fill(options, info);
-  return files_check(options);
+  return info_fill(options, info) ? files_check(options) : CLI_FAILED;
 }
 
 int tls_vhost_create(http_server *server, struct lws_context_creation_info *info) {
@@ -125,7 +151,7 @@ static bool files_fit(http_server *server) {
   struct lws_context_creation_info info = { .port = CONTEXT_PORT_NO_LISTEN_SERVER,
                                             .protocols = server->protocols,
                                             .vhost_name = "trial" };
-  info_fill(&server->options, &info);
+  (void)info_fill(&server->options, &info); /* it could when there was the first */
   struct lws_vhost *trial = vhost_try(server, &info);
   if (trial)
     lws_vhost_destroy(trial);
@@ -149,7 +175,7 @@ void tls_look(http_server *server) {
               options->certificate, options->key, reason());
     return;
   }
-  (void)lws_tls_cert_updated(server->context, options->certificate, options->key, NULL, 0, NULL, 0);
+  files_take(server);
   cli_note("the certificate %s has changed and is used from now on", options->certificate);
   expiry_note(server);
 }
